@@ -1,0 +1,105 @@
+//! Floor 2: what one guest owns: its arguments, environment and descriptors.
+
+use crate::abi::errno::{Errno, Result};
+use crate::abi::flags::Rights;
+use crate::abi::{Abi, Fd};
+use crate::descriptors::{Descriptor, Descriptors};
+use crate::host::file::{File, open_files_limit};
+use std::sync::Arc;
+
+/// How many descriptors a guest may have open, unless half of what the process may is less: the host keeps the rest.
+const OPEN_FILES: usize = 16 * 1024;
+
+/// Strings as `args_get` and `environ_get` hand them over: each ends in a NUL, one behind the other.
+#[derive(Debug, Default)]
+pub struct Strings {
+    bytes: Vec<u8>,
+    starts: Vec<u32>,
+}
+
+impl Strings {
+    /// Adds one; EOVERFLOW when all together are more than an address can tell.
+    pub fn push(&mut self, string: &str) -> Result {
+        let start = u32::try_from(self.bytes.len()).map_err(|_| Errno::Overflow)?;
+        u32::try_from(self.bytes.len() + string.len() + 1).map_err(|_| Errno::Overflow)?;
+        self.starts.push(start);
+        self.bytes.extend_from_slice(string.as_bytes());
+        self.bytes.push(0);
+        Ok(())
+    }
+
+    /// Where each starts.
+    pub fn starts(&self) -> &[u32] {
+        &self.starts
+    }
+
+    /// All of them.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// What one guest owns. Syscalls share it, also from several threads.
+#[derive(Debug)]
+pub struct Ctx {
+    abi: Abi,
+    /// The command line.
+    pub args: Strings,
+    /// The environment, each entry `NAME=value`.
+    pub env: Strings,
+    /// Open descriptors.
+    pub descriptors: Descriptors,
+}
+
+impl Ctx {
+    /// A guest with these arguments and variables, and no descriptor yet.
+    pub fn new(abi: Abi, args: Strings, env: Strings) -> Self {
+        let process = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let half = process
+            .and_then(|limit| usize::try_from(limit / 2).ok())
+            .unwrap_or(usize::MAX);
+        Self {
+            abi,
+            args,
+            env,
+            descriptors: Descriptors::new(half.min(OPEN_FILES)),
+        }
+    }
+
+    /// Adds a standard stream, under the next number: 0, 1, 2.
+    pub fn push_stdio(&self, file: File) -> Result<Fd> {
+        self.descriptors.insert(Descriptor::stdio(file)?)
+    }
+
+    /// Adds a directory, which the guest knows as `name`, under the next number: 3 and up.
+    pub fn push_preopen(&self, name: &str, dir: File) -> Result<Fd> {
+        self.descriptors.insert(Descriptor::preopen(dir, name))
+    }
+
+    /// The edition the guest was compiled for.
+    pub const fn abi(&self) -> Abi {
+        self.abi
+    }
+
+    /// The descriptor, if it is open (EBADF) and has these rights (ENOTCAPABLE).
+    pub fn fd(&self, fd: Fd, needed: Rights) -> Result<Arc<Descriptor>> {
+        let descriptor = self.descriptors.get(fd)?;
+        descriptor.require(needed)?;
+        Ok(descriptor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_end_in_nul_one_behind_the_other() {
+        let mut strings = Strings::default();
+        for string in ["a", "", "žluť 🐎"] {
+            strings.push(string).unwrap();
+        }
+        assert_eq!(strings.bytes(), "a\0\0žluť 🐎\0".as_bytes());
+        assert_eq!(strings.starts(), [0, 2, 3]);
+    }
+}

@@ -1,0 +1,265 @@
+//! Floor 2: the descriptors of one guest.
+
+use crate::abi::Fd;
+use crate::abi::errno::{Errno, Result};
+use crate::abi::flags::{Fdflags, Rights};
+use crate::host::file::File;
+use crate::host::readdir::Listing;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// What a descriptor number stands for.
+#[derive(Debug)]
+pub struct Descriptor {
+    /// The open file.
+    pub file: File,
+    /// The guest's name of a directory it was started with.
+    preopen: Option<Box<str>>,
+    rights: AtomicU64,
+    inheriting: AtomicU64,
+    flags: AtomicU16,
+    listing: Mutex<Listing>,
+}
+
+impl Descriptor {
+    /// A descriptor with these rights, whose children get at most `inheriting`.
+    pub fn new(file: File, rights: Rights, inheriting: Rights, flags: Fdflags) -> Self {
+        Self {
+            file,
+            preopen: None,
+            rights: AtomicU64::new(rights.bits()),
+            inheriting: AtomicU64::new(inheriting.bits()),
+            flags: AtomicU16::new(flags.bits()),
+            listing: Mutex::default(),
+        }
+    }
+
+    /// A directory the guest is started with, under the guest's name for it.
+    pub fn preopen(file: File, name: &str) -> Self {
+        Self {
+            preopen: Some(name.into()),
+            ..Self::new(file, Rights::all(), Rights::all(), Fdflags::empty())
+        }
+    }
+
+    /// One of the guest's standard streams.
+    pub fn stdio(file: File) -> Result<Self> {
+        // That a stream which the host shares does not wait is the host's business; the guest asks for itself.
+        let flags = file.flags()?.difference(Fdflags::NONBLOCK);
+        Ok(Self::new(file, Rights::FILE, Rights::empty(), flags))
+    }
+
+    /// The guest's name of the directory, if it was started with it.
+    pub fn preopen_name(&self) -> Option<&str> {
+        self.preopen.as_deref()
+    }
+
+    /// What may be done with it.
+    pub fn rights(&self) -> Rights {
+        Rights::from_bits_truncate(self.rights.load(Relaxed))
+    }
+
+    /// What may at most be done with descriptors opened through it.
+    pub fn inheriting(&self) -> Rights {
+        Rights::from_bits_truncate(self.inheriting.load(Relaxed))
+    }
+
+    /// ENOTCAPABLE unless it has all of `needed`.
+    pub fn require(&self, needed: Rights) -> Result {
+        if self.rights().contains(needed) {
+            Ok(())
+        } else {
+            Err(Errno::Notcapable)
+        }
+    }
+
+    /// Drops rights; ENOTCAPABLE if any would be added.
+    pub fn narrow(&self, rights: Rights, inheriting: Rights) -> Result {
+        if !self.rights().contains(rights) || !self.inheriting().contains(inheriting) {
+            return Err(Errno::Notcapable);
+        }
+        self.rights.fetch_and(rights.bits(), Relaxed);
+        self.inheriting.fetch_and(inheriting.bits(), Relaxed);
+        Ok(())
+    }
+
+    /// Its flags, as the guest set them.
+    pub fn flags(&self) -> Fdflags {
+        Fdflags::from_bits_truncate(self.flags.load(Relaxed))
+    }
+
+    /// Notes new flags.
+    pub fn set_flags(&self, flags: Fdflags) {
+        self.flags.store(flags.bits(), Relaxed);
+    }
+
+    /// How far the directory has been listed.
+    pub fn listing(&self) -> MutexGuard<'_, Listing> {
+        self.listing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The table of a guest's descriptors. Numbers are given out lowest first, as POSIX does.
+#[derive(Debug)]
+pub struct Descriptors {
+    table: RwLock<Table>,
+    limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    slots: Vec<Option<Arc<Descriptor>>>,
+    /// No slot below this one is free.
+    lowest: usize,
+    open: usize,
+}
+
+impl Table {
+    fn slot(&mut self, fd: Fd) -> Result<&mut Option<Arc<Descriptor>>> {
+        let slot = usize::try_from(fd.0).ok().and_then(|index| self.slots.get_mut(index));
+        slot.filter(|slot| slot.is_some()).ok_or(Errno::Badf)
+    }
+}
+
+impl Descriptors {
+    /// An empty table that takes at most `limit` descriptors.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            table: RwLock::default(),
+            limit,
+        }
+    }
+
+    /// The descriptor of this number, or EBADF.
+    pub fn get(&self, fd: Fd) -> Result<Arc<Descriptor>> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let slot = usize::try_from(fd.0).ok().and_then(|index| table.slots.get(index));
+        slot.and_then(Clone::clone).ok_or(Errno::Badf)
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
+        change(&mut self.table.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Gives the descriptor the lowest free number; EMFILE when the table is full.
+    pub fn insert(&self, descriptor: Descriptor) -> Result<Fd> {
+        self.write(|table| {
+            if table.open >= self.limit {
+                return Err(Errno::Mfile);
+            }
+            let free = table.slots.iter().skip(table.lowest).position(Option::is_none);
+            let index = free.map_or(table.slots.len(), |position| table.lowest + position);
+            let fd = u32::try_from(index).map_err(|_| Errno::Mfile)?;
+            match table.slots.get_mut(index) {
+                Some(slot) => *slot = Some(Arc::new(descriptor)),
+                None => table.slots.push(Some(Arc::new(descriptor))),
+            }
+            table.lowest = index + 1;
+            table.open += 1;
+            Ok(Fd(fd))
+        })
+    }
+
+    /// Takes the descriptor out; it is closed when the last call that uses it ends.
+    pub fn remove(&self, fd: Fd) -> Result<Arc<Descriptor>> {
+        self.write(|table| {
+            let removed = table.slot(fd)?.take().ok_or(Errno::Badf)?;
+            table.lowest = table.lowest.min(fd.0 as usize);
+            table.open -= 1;
+            Ok(removed)
+        })
+    }
+
+    /// Moves `from` to the number `to`, closing what `to` was; EBADF unless both are open.
+    pub fn renumber(&self, from: Fd, to: Fd) -> Result {
+        // What `to` was is dropped, and so closed, after the lock is released.
+        let replaced = self.write(|table| -> Result<Option<Arc<Descriptor>>> {
+            table.slot(to)?;
+            let moved = table.slot(from)?.clone();
+            if from == to {
+                return Ok(None);
+            }
+            *table.slot(from)? = None;
+            table.lowest = table.lowest.min(from.0 as usize);
+            table.open -= 1;
+            Ok(std::mem::replace(table.slot(to)?, moved))
+        })?;
+        drop(replaced);
+        Ok(())
+    }
+
+    /// Closes everything.
+    pub fn clear(&self) {
+        drop(self.write(std::mem::take));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::OwnedFd;
+
+    fn descriptor() -> Descriptor {
+        let file = File::from(OwnedFd::from(tempfile::tempfile().unwrap()));
+        Descriptor::new(file, Rights::FILE, Rights::empty(), Fdflags::empty())
+    }
+
+    #[test]
+    fn the_lowest_free_number_is_given_out() {
+        let table = Descriptors::new(10);
+        for number in 0..4 {
+            assert_eq!(table.insert(descriptor()), Ok(Fd(number)));
+        }
+        table.remove(Fd(2)).unwrap();
+        table.remove(Fd(1)).unwrap();
+        assert_eq!(table.insert(descriptor()), Ok(Fd(1)));
+        assert_eq!(table.insert(descriptor()), Ok(Fd(2)));
+        assert_eq!(table.insert(descriptor()), Ok(Fd(4)));
+    }
+
+    #[test]
+    fn a_full_table_is_emfile_until_something_is_closed() {
+        let table = Descriptors::new(2);
+        table.insert(descriptor()).unwrap();
+        table.insert(descriptor()).unwrap();
+        assert_eq!(table.insert(descriptor()), Err(Errno::Mfile));
+        table.remove(Fd(0)).unwrap();
+        assert_eq!(table.insert(descriptor()), Ok(Fd(0)));
+        table.clear();
+        assert_eq!(table.get(Fd(0)).unwrap_err(), Errno::Badf);
+        assert_eq!(table.insert(descriptor()), Ok(Fd(0)));
+    }
+
+    #[test]
+    fn renumber_closes_the_target_and_frees_the_source() {
+        let table = Descriptors::new(10);
+        for _ in 0..3 {
+            table.insert(descriptor()).unwrap();
+        }
+        let (moved, replaced) = (table.get(Fd(0)).unwrap(), Arc::downgrade(&table.get(Fd(2)).unwrap()));
+        table.renumber(Fd(0), Fd(2)).unwrap();
+        assert!(Arc::ptr_eq(&moved, &table.get(Fd(2)).unwrap()));
+        assert!(replaced.upgrade().is_none());
+        assert_eq!(table.get(Fd(0)).unwrap_err(), Errno::Badf);
+        assert_eq!(table.renumber(Fd(0), Fd(2)), Err(Errno::Badf));
+        assert_eq!(table.renumber(Fd(2), Fd(9)), Err(Errno::Badf));
+        assert_eq!(table.renumber(Fd(2), Fd(2)), Ok(()));
+        assert_eq!(table.insert(descriptor()), Ok(Fd(0)));
+    }
+
+    #[test]
+    fn rights_are_dropped_and_never_come_back() {
+        let descriptor = descriptor();
+        assert_eq!(
+            descriptor.narrow(Rights::all(), Rights::empty()),
+            Err(Errno::Notcapable)
+        );
+        descriptor.narrow(Rights::FD_READ, Rights::empty()).unwrap();
+        assert_eq!(descriptor.require(Rights::FD_WRITE), Err(Errno::Notcapable));
+        assert_eq!(
+            descriptor.narrow(Rights::FD_WRITE, Rights::empty()),
+            Err(Errno::Notcapable)
+        );
+        assert_eq!(descriptor.require(Rights::FD_READ), Ok(()));
+    }
+}

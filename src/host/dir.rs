@@ -1,0 +1,562 @@
+//! Paths, and the only way from one to the operating system.
+//!
+//! Two rules hold the sandbox:
+//!
+//! 1. A path of several components is resolved by cap-std, beneath the directory it starts at (one `openat2` with
+//!    `RESOLVE_BENEATH` on Linux, component by component elsewhere). What leads outside is ENOTCAPABLE.
+//! 2. A call that works on a name gets exactly one component, never `.` or `..`, relative to an open directory, and
+//!    does not follow a link there. So there is no moment between a check and a use.
+
+use super::file::{File, SetTime, filestat_of, timestamps};
+use crate::abi::errno::{Errno, Result};
+use crate::abi::flags::{Fdflags, Filetype, Oflags};
+use crate::abi::records::Filestat;
+use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
+use cap_std::fs::{OpenOptions, OpenOptionsExt};
+use rustix::fs::{AtFlags, Mode, OFlags};
+use std::ffi::OsStr;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// A handle that only names a file; where the platform has none, one that reads it.
+#[cfg(target_os = "linux")]
+const PATH_ONLY: OFlags = OFlags::PATH;
+#[cfg(not(target_os = "linux"))]
+const PATH_ONLY: OFlags = OFlags::NONBLOCK;
+
+/// How many links a path may lead through, as on Linux.
+const MAX_LINKS: u32 = 40;
+
+/// How to open.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenHow {
+    /// Follow a link at the end of the path.
+    pub follow: bool,
+    /// Create, exclusively, cut, directory only.
+    pub oflags: Oflags,
+    /// Append, synchronous.
+    pub fdflags: Fdflags,
+    /// For reading.
+    pub read: bool,
+    /// For writing.
+    pub write: bool,
+}
+
+/// Opens a directory of the host by its host path. The one place where a path string means what the host's user means
+/// by it: it comes from the embedder, never from a guest.
+pub fn open_preopen_unsandboxed(path: &str) -> std::io::Result<File> {
+    // Not cap-std's `open_ambient_dir`: the handle that makes can't be listed or synced.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let fd = rustix::fs::open(path, flags, Mode::empty())?;
+    Ok(File::directory(fd))
+}
+
+impl File {
+    /// Opens `path` beneath this directory.
+    pub fn open_at(&self, path: &[u8], how: &OpenHow) -> Result<File> {
+        let mut flags = OFlags::NOCTTY;
+        flags.set(OFlags::CREATE, how.oflags.contains(Oflags::CREAT));
+        flags.set(OFlags::EXCL, how.oflags.contains(Oflags::EXCL));
+        flags.set(OFlags::TRUNC, how.oflags.contains(Oflags::TRUNC));
+        flags.set(OFlags::DIRECTORY, how.oflags.contains(Oflags::DIRECTORY));
+        flags.set(OFlags::APPEND, how.fdflags.contains(Fdflags::APPEND));
+        flags.set(OFlags::DSYNC, how.fdflags.contains(Fdflags::DSYNC));
+        // Linux ignores O_RSYNC; what it asks for is what O_SYNC gives.
+        flags.set(OFlags::SYNC, how.fdflags.intersects(Fdflags::SYNC | Fdflags::RSYNC));
+        // Opening a pipe that nobody writes to must not hold the host up; reads that find nothing wait in `wait`.
+        flags |= OFlags::NONBLOCK;
+        self.open_beneath(path, how.read || !how.write, how.write, how.follow, flags)
+    }
+
+    fn open_beneath(&self, path: &[u8], read: bool, write: bool, follow: bool, flags: OFlags) -> Result<File> {
+        let mut options = OpenOptions::new();
+        options
+            .read(read)
+            .write(write)
+            .mode(0o666)
+            .follow(if follow {
+                FollowSymlinks::Yes
+            } else {
+                FollowSymlinks::No
+            })
+            .custom_flags(flags.bits().cast_signed());
+        Ok(self.handle.open_with(os_path(path), &options)?.into())
+    }
+
+    /// A handle that names what `path` leads to, for its attributes only.
+    fn open_named(&self, path: &[u8], follow: bool) -> Result<File> {
+        self.open_beneath(path, true, false, follow, PATH_ONLY)
+    }
+
+    /// The attributes of what `path` leads to.
+    pub fn stat_at(&self, path: &[u8], follow: bool) -> Result<Filestat> {
+        if is_single(path) {
+            let stat = filestat_of(&rustix::fs::statat(self, path, AtFlags::SYMLINK_NOFOLLOW)?);
+            if !follow || stat.filetype != Filetype::SymbolicLink.number() {
+                return Ok(stat);
+            }
+        }
+        self.open_named(path, follow)?.stat()
+    }
+
+    /// Sets the times of what `path` leads to.
+    pub fn set_times_at(&self, path: &[u8], follow: bool, atim: SetTime, mtim: SetTime) -> Result {
+        let times = timestamps(atim, mtim);
+        if follow {
+            let file = self.open_named(path, true)?;
+            #[cfg(target_os = "linux")]
+            return Ok(rustix::fs::utimensat(&file, "", &times, AtFlags::EMPTY_PATH)?);
+            #[cfg(not(target_os = "linux"))]
+            return Ok(rustix::fs::futimens(&file, &times)?);
+        }
+        match self.entry(path)? {
+            Entry::Name {
+                parent,
+                name,
+                slash: false,
+            } => Ok(rustix::fs::utimensat(parent, name, &times, AtFlags::SYMLINK_NOFOLLOW)?),
+            // A slash or dots at the end mean a directory, whatever the link.
+            _ => self.set_times_at(path, true, atim, mtim),
+        }
+    }
+
+    /// Creates a directory.
+    pub fn create_dir_at(&self, path: &[u8]) -> Result {
+        match self.entry(path)? {
+            Entry::Name { parent, name, .. } => Ok(rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o777))?),
+            Entry::Dots => Err(Errno::Exist),
+        }
+    }
+
+    /// Removes an empty directory.
+    pub fn remove_dir_at(&self, path: &[u8]) -> Result {
+        match self.entry(path)? {
+            Entry::Name { parent, name, .. } => Ok(rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?),
+            Entry::Dots => Err(Errno::Inval),
+        }
+    }
+
+    /// Removes a name that is not a directory's.
+    pub fn unlink_at(&self, path: &[u8]) -> Result {
+        match self.entry(path)? {
+            Entry::Name {
+                parent,
+                name,
+                slash: false,
+            } => match rustix::fs::unlinkat(&parent, name, AtFlags::empty()) {
+                // Some systems answer EPERM for a directory.
+                Err(rustix::io::Errno::PERM) if parent.is_dir(name) => Err(Errno::Isdir),
+                result => Ok(result?),
+            },
+            Entry::Name {
+                parent,
+                name,
+                slash: true,
+            } => Err(if parent.is_dir_or_absent(name)? {
+                Errno::Isdir
+            } else {
+                Errno::Notdir
+            }),
+            Entry::Dots => Err(Errno::Isdir),
+        }
+    }
+
+    /// Renames `path` to `new_path` beneath `new_dir`.
+    pub fn rename_at(&self, path: &[u8], new_dir: &File, new_path: &[u8]) -> Result {
+        let (
+            Entry::Name { parent, name, slash },
+            Entry::Name {
+                parent: new_parent,
+                name: new_name,
+                slash: new_slash,
+            },
+        ) = (self.entry(path)?, new_dir.entry(new_path)?)
+        else {
+            return Err(Errno::Busy);
+        };
+        // With a slash at its end a path means a directory, and none that a link stands for: the names that reach the
+        // kernel have no slash, so it never follows one.
+        if (slash || new_slash) && !parent.is_dir_or_absent(name)? {
+            return Err(Errno::Notdir);
+        }
+        Ok(rustix::fs::renameat(parent, name, new_parent, new_name)?)
+    }
+
+    /// Makes `new_path` beneath `new_dir` another name of the file `path`.
+    pub fn link_at(&self, path: &[u8], follow: bool, new_dir: &File, new_path: &[u8]) -> Result {
+        let resolved;
+        let path = if follow {
+            resolved = self.resolve_last(path)?;
+            &resolved
+        } else {
+            path
+        };
+        let Entry::Name { parent, name, slash } = self.entry(path)? else {
+            // A directory: as the kernel says.
+            return Err(Errno::Perm);
+        };
+        if slash && !parent.is_dir_or_absent(name)? {
+            return Err(Errno::Notdir);
+        }
+        let (new_parent, new_name) = new_dir.new_name(new_path)?;
+        Ok(rustix::fs::linkat(
+            parent,
+            name,
+            new_parent,
+            new_name,
+            AtFlags::empty(),
+        )?)
+    }
+
+    /// Makes `new_path` a link to `target`, which is stored as it is. An absolute target is ENOTCAPABLE.
+    pub fn symlink_at(&self, target: &[u8], new_path: &[u8]) -> Result {
+        if target.starts_with(b"/") {
+            return Err(Errno::Notcapable);
+        }
+        let (parent, name) = self.new_name(new_path)?;
+        Ok(rustix::fs::symlinkat(target, parent, name)?)
+    }
+
+    /// Gives the target of the link `path` to `use_target`.
+    pub fn readlink_at<T>(&self, path: &[u8], use_target: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
+        match self.entry(path)? {
+            Entry::Name {
+                parent,
+                name,
+                slash: false,
+            } => {
+                // One more than the longest target there can be.
+                let mut buffer = [MaybeUninit::uninit(); libc::PATH_MAX as usize];
+                let (target, _) = rustix::fs::readlinkat_raw(parent, name, &mut buffer)?;
+                use_target(target)
+            }
+            _ => {
+                self.open_named(path, true)?;
+                Err(Errno::Inval)
+            }
+        }
+    }
+
+    /// `path` with a link at its end replaced by where it leads, again and again. Each step is resolved beneath this
+    /// directory, so what comes out is only a name to try.
+    fn resolve_last(&self, path: &[u8]) -> Result<Vec<u8>> {
+        let mut path = path.to_vec();
+        for _ in 0..MAX_LINKS {
+            let target = match self.readlink_at(&path, |target| Ok(target.to_vec())) {
+                Err(Errno::Inval) => return Ok(path),
+                other => other?,
+            };
+            if target.starts_with(b"/") {
+                return Err(Errno::Notcapable);
+            }
+            path.truncate(path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1));
+            path.extend_from_slice(&target);
+        }
+        Err(Errno::Loop)
+    }
+
+    /// Splits `path` into an open directory and one name in it.
+    fn entry<'path, 'dir>(&'dir self, path: &'path [u8]) -> Result<Entry<'path, 'dir>> {
+        let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+        let (path, slashes) = path.split_at(end);
+        if path.is_empty() {
+            return Err(if slashes.is_empty() {
+                Errno::Noent
+            } else {
+                Errno::Notcapable
+            });
+        }
+        let (directory, name) = match path.iter().rposition(|byte| *byte == b'/') {
+            Some(slash) => (path.split_at(slash + 1).0, path.split_at(slash + 1).1),
+            None => (&[][..], path),
+        };
+        if name == b"." || name == b".." {
+            // Whether it is there, and inside.
+            self.handle.open_dir(os_path(path))?;
+            return Ok(Entry::Dots);
+        }
+        let parent = if directory.is_empty() {
+            Parent::This(self)
+        } else {
+            Parent::Opened(self.open_beneath(directory, true, false, true, PATH_ONLY | OFlags::DIRECTORY)?)
+        };
+        Ok(Entry::Name {
+            parent,
+            name,
+            slash: !slashes.is_empty(),
+        })
+    }
+
+    /// The place of a name that shall be made, for what is not a directory.
+    fn new_name<'path, 'dir>(&'dir self, path: &'path [u8]) -> Result<(Parent<'dir>, &'path [u8])> {
+        match self.entry(path)? {
+            Entry::Name {
+                parent,
+                name,
+                slash: false,
+            } => Ok((parent, name)),
+            Entry::Name {
+                parent,
+                name,
+                slash: true,
+            } => {
+                let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+                let is_dir = filestat_of(&stat).filetype == Filetype::Directory.number();
+                Err(if is_dir { Errno::Exist } else { Errno::Notdir })
+            }
+            Entry::Dots => Err(Errno::Exist),
+        }
+    }
+}
+
+/// What a path names.
+enum Entry<'path, 'dir> {
+    /// One name in an open directory; never `.` or `..`, and without a slash.
+    Name {
+        parent: Parent<'dir>,
+        name: &'path [u8],
+        slash: bool,
+    },
+    /// A directory that the path reaches by `.` or `..` at its end; it is inside.
+    Dots,
+}
+
+/// The directory a name stands in.
+enum Parent<'dir> {
+    This(&'dir File),
+    Opened(File),
+}
+
+impl AsFd for Parent<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::This(file) => file.as_fd(),
+            Self::Opened(file) => file.as_fd(),
+        }
+    }
+}
+
+impl Parent<'_> {
+    /// Whether the name is a directory, not a link to one; ENOENT and other errors come back.
+    fn is_dir_or_absent(&self, name: &[u8]) -> Result<bool> {
+        let stat = rustix::fs::statat(self, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(filestat_of(&stat).filetype == Filetype::Directory.number())
+    }
+
+    fn is_dir(&self, name: &[u8]) -> bool {
+        self.is_dir_or_absent(name).unwrap_or(false)
+    }
+}
+
+/// Whether the path is one name, so that its lookup can't leave the directory it starts in unless a link is followed.
+fn is_single(path: &[u8]) -> bool {
+    !path.is_empty() && !path.contains(&b'/') && path != b"." && path != b".."
+}
+
+fn os_path(path: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(path))
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "the tests build host trees")]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    const READ: OpenHow = OpenHow {
+        follow: true,
+        oflags: Oflags::empty(),
+        fdflags: Fdflags::empty(),
+        read: true,
+        write: false,
+    };
+
+    /// A host tree: `outside/secret`, and `box/` with a file, a directory and links of every kind.
+    fn tree() -> (tempfile::TempDir, File) {
+        let root = tempfile::tempdir().unwrap();
+        let base = root.path();
+        fs::create_dir_all(base.join("box/dir/sub")).unwrap();
+        fs::create_dir(base.join("outside")).unwrap();
+        fs::write(base.join("outside/secret"), "secret").unwrap();
+        fs::write(base.join("box/file"), "file").unwrap();
+        fs::write(base.join("box/dir/inner"), "inner").unwrap();
+        symlink("../outside", base.join("box/out")).unwrap();
+        symlink(base.join("outside"), base.join("box/absolute")).unwrap();
+        symlink("file", base.join("box/link")).unwrap();
+        symlink("dir", base.join("box/dirlink")).unwrap();
+        symlink("loop", base.join("box/loop")).unwrap();
+        symlink("missing", base.join("box/dangling")).unwrap();
+        let file = open_preopen_unsandboxed(base.join("box").to_str().unwrap()).unwrap();
+        (root, file)
+    }
+
+    #[test]
+    fn no_path_leads_outside() {
+        let (root, dir) = tree();
+        for path in [
+            "..",
+            "../outside/secret",
+            "dir/../../outside/secret",
+            "out/secret",
+            "absolute/secret",
+            "/",
+            "/etc",
+            "dirlink/../../outside/secret",
+            "out",
+            "absolute",
+        ] {
+            let path = path.as_bytes();
+            let name = String::from_utf8_lossy(path);
+            assert_eq!(dir.open_at(path, &READ).unwrap_err(), Errno::Notcapable, "open {name}");
+            assert_eq!(dir.stat_at(path, true).unwrap_err(), Errno::Notcapable, "stat {name}");
+            assert!(
+                dir.set_times_at(path, true, SetTime::Now, SetTime::Now).is_err(),
+                "times {name}"
+            );
+            let below = [path, b"/made"].concat();
+            let name = String::from_utf8_lossy(&below);
+            assert_eq!(dir.create_dir_at(&below), Err(Errno::Notcapable), "mkdir {name}");
+            assert_eq!(dir.symlink_at(b"x", &below), Err(Errno::Notcapable), "symlink {name}");
+            assert_eq!(
+                dir.rename_at(b"file", &dir, &below),
+                Err(Errno::Notcapable),
+                "rename to {name}"
+            );
+            assert_eq!(
+                dir.link_at(b"file", false, &dir, &below),
+                Err(Errno::Notcapable),
+                "link to {name}"
+            );
+        }
+        for path in ["../outside/secret", "out/secret", "absolute/secret"] {
+            assert_eq!(dir.unlink_at(path.as_bytes()), Err(Errno::Notcapable));
+            assert_eq!(dir.rename_at(path.as_bytes(), &dir, b"stolen"), Err(Errno::Notcapable));
+            assert_eq!(
+                dir.link_at(path.as_bytes(), true, &dir, b"stolen"),
+                Err(Errno::Notcapable)
+            );
+        }
+        assert_eq!(fs::read_dir(root.path().join("outside")).unwrap().count(), 1);
+        assert_eq!(
+            fs::read_to_string(root.path().join("outside/secret")).unwrap(),
+            "secret"
+        );
+    }
+
+    #[test]
+    fn a_guest_s_own_links_do_not_add_up_to_a_way_out() {
+        let (_root, dir) = tree();
+        dir.symlink_at(b".", b"s").unwrap();
+        dir.symlink_at(b"s/..", b"up").unwrap();
+        assert_eq!(dir.open_at(b"up/outside/secret", &READ).unwrap_err(), Errno::Notcapable);
+        let create = OpenHow {
+            oflags: Oflags::CREAT,
+            write: true,
+            ..READ
+        };
+        assert_eq!(dir.open_at(b"up/made", &create).unwrap_err(), Errno::Notcapable);
+        assert_eq!(dir.symlink_at(b"/etc", b"abs"), Err(Errno::Notcapable));
+    }
+
+    #[test]
+    fn a_link_at_the_end_is_followed_only_on_request() {
+        let (_root, dir) = tree();
+        let nofollow = OpenHow { follow: false, ..READ };
+        assert_eq!(dir.open_at(b"link", &nofollow).unwrap_err(), Errno::Loop);
+        assert_eq!(dir.open_at(b"dangling", &nofollow).unwrap_err(), Errno::Loop);
+        let nofollow_dir = OpenHow {
+            oflags: Oflags::DIRECTORY,
+            ..nofollow
+        };
+        assert_eq!(dir.open_at(b"dirlink", &nofollow_dir).unwrap_err(), Errno::Notdir);
+        assert!(dir.open_at(b"link", &READ).is_ok());
+        assert_eq!(dir.open_at(b"loop", &READ).unwrap_err(), Errno::Loop);
+        assert_eq!(
+            dir.stat_at(b"link", false).unwrap().filetype,
+            Filetype::SymbolicLink.number()
+        );
+        assert_eq!(dir.stat_at(b"link", true).unwrap().size, 4);
+        assert_eq!(
+            dir.stat_at(b"dir/../link", false).unwrap().filetype,
+            Filetype::SymbolicLink.number()
+        );
+    }
+
+    #[test]
+    fn a_slash_at_the_end_means_a_directory() {
+        let (_root, dir) = tree();
+        assert_eq!(dir.open_at(b"file/", &READ).unwrap_err(), Errno::Notdir);
+        assert_eq!(dir.unlink_at(b"file/"), Err(Errno::Notdir));
+        assert_eq!(dir.unlink_at(b"dir/"), Err(Errno::Isdir));
+        assert_eq!(dir.unlink_at(b"dirlink/"), Err(Errno::Notdir));
+        assert_eq!(dir.rename_at(b"file/", &dir, b"x"), Err(Errno::Notdir));
+        assert_eq!(dir.rename_at(b"dirlink/", &dir, b"x"), Err(Errno::Notdir));
+        assert_eq!(dir.rename_at(b"file", &dir, b"x/"), Err(Errno::Notdir));
+        assert_eq!(dir.symlink_at(b"t", b"new/"), Err(Errno::Noent));
+        assert_eq!(dir.symlink_at(b"t", b"dir/"), Err(Errno::Exist));
+        assert_eq!(dir.symlink_at(b"t", b"file/"), Err(Errno::Notdir));
+        assert_eq!(dir.remove_dir_at(b"dirlink/"), Err(Errno::Notdir));
+        assert_eq!(dir.create_dir_at(b"new//"), Ok(()));
+        assert_eq!(dir.rename_at(b"new/", &dir, b"newer/"), Ok(()));
+        assert_eq!(dir.remove_dir_at(b"newer/"), Ok(()));
+    }
+
+    #[test]
+    fn dots_at_the_end_name_no_entry() {
+        let (_root, dir) = tree();
+        assert_eq!(dir.create_dir_at(b"."), Err(Errno::Exist));
+        assert_eq!(dir.create_dir_at(b"dir/.."), Err(Errno::Exist));
+        assert_eq!(dir.remove_dir_at(b"dir/."), Err(Errno::Inval));
+        assert_eq!(dir.unlink_at(b"."), Err(Errno::Isdir));
+        assert_eq!(dir.rename_at(b".", &dir, b"x"), Err(Errno::Busy));
+        assert_eq!(dir.create_dir_at(b".."), Err(Errno::Notcapable));
+        assert_eq!(dir.create_dir_at(b""), Err(Errno::Noent));
+        assert_eq!(dir.open_at(b"", &READ).unwrap_err(), Errno::Noent);
+        assert_eq!(dir.stat_at(b"", true).unwrap_err(), Errno::Noent);
+    }
+
+    #[test]
+    fn link_follows_to_the_file_when_asked() {
+        let (root, dir) = tree();
+        dir.link_at(b"link", true, &dir, b"hard").unwrap();
+        assert_eq!(dir.stat_at(b"hard", false).unwrap().nlink, 2);
+        dir.link_at(b"link", false, &dir, b"other").unwrap();
+        assert_eq!(
+            dir.stat_at(b"other", false).unwrap().filetype,
+            Filetype::SymbolicLink.number()
+        );
+        assert_eq!(dir.link_at(b"loop", true, &dir, b"x"), Err(Errno::Loop));
+        assert_eq!(dir.link_at(b"file", false, &dir, b"link"), Err(Errno::Exist));
+        assert!(root.path().join("box/hard").exists());
+    }
+
+    #[test]
+    fn times_of_a_link_are_its_own() {
+        let (_root, dir) = tree();
+        let file_before = dir.stat_at(b"file", false).unwrap();
+        dir.set_times_at(b"link", false, SetTime::To(5), SetTime::To(6))
+            .unwrap();
+        assert_eq!(dir.stat_at(b"link", false).unwrap().mtim, 6);
+        assert_eq!(dir.stat_at(b"file", false).unwrap().mtim, file_before.mtim);
+        dir.set_times_at(b"link", true, SetTime::Keep, SetTime::To(7)).unwrap();
+        let file = dir.stat_at(b"file", false).unwrap();
+        assert_eq!((file.atim, file.mtim), (file_before.atim, 7));
+    }
+
+    #[test]
+    fn a_pipe_in_the_tree_opens_at_once() {
+        let (root, dir) = tree();
+        let path = root.path().join("box/fifo");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RWXU, 0).unwrap();
+        assert_eq!(dir.open_at(b"fifo", &READ).unwrap().filetype(), Ok(Filetype::Unknown));
+        let write = OpenHow {
+            read: false,
+            write: true,
+            ..READ
+        };
+        assert_eq!(dir.open_at(b"fifo", &write).unwrap_err(), Errno::Nxio);
+    }
+}

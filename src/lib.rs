@@ -1,0 +1,19 @@
+//! wasi-rs: WASI preview1 for Node.js, in the place of `node:wasi`.
+//!
+//! The crate has five floors; what stands on one knows only those below it (`tests/tidy.rs` holds that):
+//!
+//! | floor | modules | what |
+//! | --- | --- | --- |
+//! | 0 | [`abi`] | the guest's vocabulary: error numbers, flags, records |
+//! | 1 | [`memory`], [`host`] | the guest's memory; the operating system. They do not know each other |
+//! | 2 | [`ctx`], [`descriptors`] | what one guest owns |
+//! | 3 | [`syscalls`] | the 46 system calls, and the list of them |
+//! | 4 | `node` | the JavaScript class |
+
+pub mod abi;
+pub mod ctx;
+pub mod descriptors;
+pub mod host;
+pub mod memory;
+pub mod node;
+pub mod syscalls;

@@ -1,0 +1,477 @@
+//! Floor 1: the guest's memory, and the only code that touches it (one of the two addresses of `unsafe`).
+//!
+//! Every access is checked against the length first, in 64 bits, so no sum can wrap; what lies outside is EFAULT.
+//! The memory may be shared with other threads, which write to it at any time. So no Rust reference to it is ever
+//! made: bytes are copied in or out, each read once, or the kernel is handed the addresses.
+
+#![allow(
+    unsafe_code,
+    reason = "this module is one of the two addresses of unsafe: see ARCHITECTURE.md"
+)]
+
+use crate::abi::Ptr;
+use crate::abi::errno::{Errno, Result};
+use crate::abi::records::{Iovec, Record};
+use smallvec::SmallVec;
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::NonNull;
+
+/// Paths longer than this are ENAMETOOLONG; it bounds what a guest can make the host allocate for one.
+pub const PATH_MAX: u32 = 4096;
+
+/// How many iovecs one kernel call takes (Linux's and macOS's `IOV_MAX`).
+const IOV_MAX: usize = 1024;
+
+/// A path copied out of the memory: on the stack while it is of ordinary length.
+pub type PathBytes = SmallVec<[u8; 256]>;
+
+/// The memory of a guest, for the time of one call.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory<'a> {
+    base: NonNull<u8>,
+    len: u64,
+    call: PhantomData<&'a ()>,
+}
+
+impl<'a> Memory<'a> {
+    /// The memory of `len` bytes at `base`.
+    ///
+    /// # Safety
+    /// For all of `'a` the bytes must stay readable and writable, and no Rust reference to them may exist.
+    pub const unsafe fn new(base: NonNull<u8>, len: usize) -> Self {
+        Self {
+            base,
+            len: len as u64,
+            call: PhantomData,
+        }
+    }
+
+    /// Bytes in the memory.
+    pub const fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there is no byte in it.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The address of `len` bytes at `offset`, all inside; EFAULT otherwise.
+    fn range(&self, offset: u64, len: u64) -> Result<*mut u8> {
+        if offset.checked_add(len).is_none_or(|end| end > self.len) {
+            return Err(Errno::Fault);
+        }
+        let offset = usize::try_from(offset).map_err(|_| Errno::Fault)?;
+        // SAFETY: offset <= len, checked above, so the result is inside the memory or one past its end.
+        Ok(unsafe { self.base.as_ptr().add(offset) })
+    }
+
+    /// EFAULT unless `count` values of `T` lie inside at `ptr`.
+    pub fn check<T: Record>(&self, ptr: Ptr<T>, count: u32) -> Result {
+        self.range(u64::from(ptr.offset), u64::from(count) * T::SIZE as u64)
+            .map(drop)
+    }
+
+    /// Copies bytes out of the memory.
+    pub fn copy_out(&self, ptr: Ptr<u8>, to: &mut [u8]) -> Result {
+        let from = self.range(u64::from(ptr.offset), to.len() as u64)?;
+        // SAFETY: `range` checked that `to.len()` bytes are inside; `to` is Rust's own, so the two do not overlap.
+        unsafe { from.copy_to_nonoverlapping(to.as_mut_ptr(), to.len()) };
+        Ok(())
+    }
+
+    /// Copies bytes into the memory.
+    pub fn copy_in(&self, ptr: Ptr<u8>, from: &[u8]) -> Result {
+        let to = self.range(u64::from(ptr.offset), from.len() as u64)?;
+        // SAFETY: as in `copy_out`.
+        unsafe { to.copy_from_nonoverlapping(from.as_ptr(), from.len()) };
+        Ok(())
+    }
+
+    /// Reads a number or record.
+    pub fn read<T: Record>(&self, ptr: Ptr<T>) -> Result<T> {
+        let mut bytes = T::ZERO;
+        self.copy_out(Ptr::new(ptr.offset), bytes.as_mut())?;
+        Ok(T::decode(&bytes))
+    }
+
+    /// Writes a number or record.
+    pub fn write<T: Record>(&self, ptr: Ptr<T>, value: &T) -> Result {
+        self.copy_in(Ptr::new(ptr.offset), value.encode().as_ref())
+    }
+
+    /// The address of element `index` of an array; EFAULT where it would wrap.
+    pub fn element<T: Record>(&self, array: Ptr<T>, index: u32) -> Result<Ptr<T>> {
+        let offset = u64::from(array.offset) + u64::from(index) * T::SIZE as u64;
+        u32::try_from(offset).map(Ptr::new).map_err(|_| Errno::Fault)
+    }
+
+    /// Copies a path out. A NUL in it is EILSEQ: the operating system would cut the path there.
+    pub fn path(&self, ptr: Ptr<u8>, len: u32) -> Result<PathBytes> {
+        let from = self.range(u64::from(ptr.offset), u64::from(len))?;
+        if len > PATH_MAX {
+            return Err(Errno::Nametoolong);
+        }
+        let len = len as usize;
+        let mut path = PathBytes::with_capacity(len);
+        // SAFETY: `range` checked the source, `with_capacity` made room, and `set_len` counts what was just written.
+        unsafe {
+            from.copy_to_nonoverlapping(path.as_mut_ptr(), len);
+            path.set_len(len);
+        }
+        if path.contains(&0) { Err(Errno::Ilseq) } else { Ok(path) }
+    }
+
+    /// An array of iovecs, not yet looked at; EFAULT unless the array itself is inside.
+    pub fn iovecs(&self, ptr: Ptr<Iovec>, len: u32) -> Result<Iovecs<'a>> {
+        self.check(ptr, len)?;
+        Ok(Iovecs {
+            memory: *self,
+            array: ptr,
+            len,
+        })
+    }
+
+    /// Lets `fill` write the bytes of one stretch, a bounded piece at a time.
+    pub fn fill(&self, ptr: Ptr<u8>, len: u32, mut fill: impl FnMut(&mut [u8]) -> Result) -> Result {
+        self.check(ptr, len)?;
+        let mut piece = [0; 4096];
+        let mut done = 0;
+        while done < len {
+            let now = (len - done).min(4096);
+            let piece = piece.split_at_mut(now as usize).0;
+            fill(piece)?;
+            self.copy_in(Ptr::new(ptr.offset + done), piece)?;
+            done += now;
+        }
+        Ok(())
+    }
+}
+
+/// Where in a file the bytes go or come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// At the descriptor's own offset, which moves.
+    Current,
+    /// At this offset; the descriptor's own stays.
+    At(u64),
+}
+
+/// The iovecs of one call.
+#[derive(Clone, Copy, Debug)]
+pub struct Iovecs<'a> {
+    memory: Memory<'a>,
+    array: Ptr<Iovec>,
+    len: u32,
+}
+
+/// Iovecs as the kernel takes them, all inside the memory.
+type Batch = SmallVec<[libc::iovec; 8]>;
+
+impl Iovecs<'_> {
+    /// Reads from `fd` into the guest's buffers, all of them as far as the data goes; how many bytes came.
+    pub fn read_from(&self, fd: BorrowedFd<'_>, position: Position) -> Result<io::Result<u32>> {
+        self.transfer(position, |iovecs, offset| {
+            let (fd, count) = (fd.as_raw_fd(), c_int(iovecs.len()));
+            // SAFETY: `batch` checked that every iovec lies in the memory, which outlives the call; the kernel writes
+            // there. `fd` is borrowed, so it is open.
+            match (iovecs, offset) {
+                ([one], None) => unsafe { libc::read(fd, one.iov_base, one.iov_len) },
+                ([one], Some(offset)) => unsafe { libc::pread(fd, one.iov_base, one.iov_len, offset) },
+                (many, None) => unsafe { libc::readv(fd, many.as_ptr(), count) },
+                (many, Some(offset)) => unsafe { libc::preadv(fd, many.as_ptr(), count, offset) },
+            }
+        })
+    }
+
+    /// Writes the guest's buffers to `fd`; how many bytes went.
+    pub fn write_to(&self, fd: BorrowedFd<'_>, position: Position) -> Result<io::Result<u32>> {
+        self.transfer(position, |iovecs, offset| {
+            let (fd, count) = (fd.as_raw_fd(), c_int(iovecs.len()));
+            // SAFETY: as in `read_from`; the kernel reads there.
+            match (iovecs, offset) {
+                ([one], None) => unsafe { libc::write(fd, one.iov_base, one.iov_len) },
+                ([one], Some(offset)) => unsafe { libc::pwrite(fd, one.iov_base, one.iov_len, offset) },
+                (many, None) => unsafe { libc::writev(fd, many.as_ptr(), count) },
+                (many, Some(offset)) => unsafe { libc::pwritev(fd, many.as_ptr(), count, offset) },
+            }
+        })
+    }
+
+    /// Receives from a socket; how many bytes came, and whether a message was cut.
+    /// With `peek` the data stays in the queue; with `whole` the call waits until the buffers are full.
+    pub fn receive_from(&self, fd: BorrowedFd<'_>, peek: bool, whole: bool) -> Result<io::Result<(u32, bool)>> {
+        let flags = if peek { libc::MSG_PEEK } else { 0 } | if whole { libc::MSG_WAITALL } else { 0 };
+        let (mut batch, _) = self.batch(0)?;
+        let mut message = message_header(&mut batch);
+        // SAFETY: `message` points at iovecs that lie in the memory (`batch` checked) and has no name or control part.
+        let got = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) };
+        Ok(count_of(got).map(|count| (count, message.msg_flags & libc::MSG_TRUNC != 0)))
+    }
+
+    /// Sends to a socket; how many bytes went. A closed peer is EPIPE and no signal.
+    pub fn send_to(&self, fd: BorrowedFd<'_>) -> Result<io::Result<u32>> {
+        let (mut batch, _) = self.batch(0)?;
+        let message = message_header(&mut batch);
+        // SAFETY: as in `receive_from`; the kernel only reads.
+        Ok(count_of(unsafe {
+            libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL)
+        }))
+    }
+
+    /// Calls `kernel` with batches of at most IOV_MAX iovecs until one is cut short, or all are served.
+    fn transfer(
+        &self,
+        position: Position,
+        kernel: impl Fn(&[libc::iovec], Option<libc::off_t>) -> isize,
+    ) -> Result<io::Result<u32>> {
+        let mut first = 0;
+        let mut total = 0_u32;
+        loop {
+            let (batch, wanted) = self.batch(first)?;
+            let offset = match position {
+                Position::Current => None,
+                Position::At(start) => match start.checked_add(u64::from(total)).map(libc::off_t::try_from) {
+                    Some(Ok(offset)) => Some(offset),
+                    _ => return Err(Errno::Inval),
+                },
+            };
+            let moved = match count_of(kernel(&batch, offset)) {
+                Ok(moved) => moved,
+                // What was moved before the error is reported first; the error comes with the next call.
+                Err(error) => return Ok(if total > 0 { Ok(total) } else { Err(error) }),
+            };
+            total = total.saturating_add(moved);
+            first += u32::try_from(batch.len()).unwrap_or(u32::MAX);
+            // A count is 32 bits: stop well before it is full.
+            if first >= self.len || u64::from(moved) < wanted || total > u32::MAX / 2 {
+                return Ok(Ok(total));
+            }
+        }
+    }
+
+    /// The iovecs from number `first` on, at most IOV_MAX, and how many bytes they span; EFAULT for one outside the
+    /// memory.
+    fn batch(&self, first: u32) -> Result<(Batch, u64)> {
+        let mut batch = Batch::new();
+        let mut wanted = 0;
+        for index in (first..self.len).take(IOV_MAX) {
+            let iovec = self.memory.read(self.memory.element(self.array, index)?)?;
+            let len = u64::from(iovec.buf_len);
+            let base = self.memory.range(u64::from(iovec.buf), len)?;
+            batch.push(libc::iovec {
+                iov_base: base.cast(),
+                iov_len: iovec.buf_len as usize,
+            });
+            wanted += len;
+        }
+        Ok((batch, wanted))
+    }
+}
+
+/// A message of these buffers and nothing else.
+fn message_header(batch: &mut Batch) -> libc::msghdr {
+    // SAFETY: msghdr is a C struct of numbers and pointers, for which all zeros is a valid value.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = batch.as_mut_ptr();
+    message.msg_iovlen = batch.len() as _;
+    message
+}
+
+/// A batch's length as the C calls want it.
+fn c_int(len: usize) -> libc::c_int {
+    libc::c_int::try_from(len).unwrap_or(libc::c_int::MAX)
+}
+
+/// What a read or write call returned: bytes, or the error in errno.
+fn count_of(returned: isize) -> io::Result<u32> {
+    if returned < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(u32::try_from(returned).unwrap_or(u32::MAX))
+    }
+}
+
+/// A memory for tests: every byte starts as [`guest::MASK`], so that a stray write is seen.
+#[cfg(test)]
+pub mod guest {
+    use super::*;
+    use std::cell::UnsafeCell;
+
+    /// What every byte holds at first.
+    pub const MASK: u8 = 0xa5;
+
+    /// A guest's memory on the heap.
+    pub struct TestMemory {
+        bytes: Vec<UnsafeCell<u8>>,
+    }
+
+    impl TestMemory {
+        /// A masked memory of `len` bytes.
+        pub fn new(len: usize) -> Self {
+            Self {
+                bytes: (0..len).map(|_| UnsafeCell::new(MASK)).collect(),
+            }
+        }
+
+        /// The view a syscall gets.
+        pub fn view(&self) -> Memory<'_> {
+            let base = NonNull::new(self.bytes.as_ptr().cast_mut().cast()).unwrap();
+            // SAFETY: the cells live as long as `self`, may be written through a shared borrow, and no reference to
+            // their contents is handed out.
+            unsafe { Memory::new(base, self.bytes.len()) }
+        }
+
+        /// Puts bytes at `offset`.
+        pub fn put(&self, offset: u32, bytes: &[u8]) -> Ptr<u8> {
+            self.view().copy_in(Ptr::new(offset), bytes).unwrap();
+            Ptr::new(offset)
+        }
+
+        /// The bytes at `offset`.
+        pub fn get(&self, offset: u32, len: usize) -> Vec<u8> {
+            let mut bytes = vec![0; len];
+            self.view().copy_out(Ptr::new(offset), &mut bytes).unwrap();
+            bytes
+        }
+
+        /// Puts iovecs at `offset`, each `(buf, buf_len)`.
+        pub fn put_iovecs(&self, offset: u32, iovecs: &[(u32, u32)]) -> (Ptr<Iovec>, u32) {
+            for (index, (buf, buf_len)) in iovecs.iter().enumerate() {
+                let at = offset + u32::try_from(index * Iovec::SIZE).unwrap();
+                self.view()
+                    .write(
+                        Ptr::new(at),
+                        &Iovec {
+                            buf: *buf,
+                            buf_len: *buf_len,
+                        },
+                    )
+                    .unwrap();
+            }
+            (Ptr::new(offset), u32::try_from(iovecs.len()).unwrap())
+        }
+
+        /// Asserts that nothing but these stretches `(offset, len)` was ever written.
+        pub fn assert_masked_but(&self, written: &[(u32, u32)]) {
+            for (at, byte) in self.get(0, self.bytes.len()).into_iter().enumerate() {
+                let at = u32::try_from(at).unwrap();
+                let allowed = written
+                    .iter()
+                    .any(|(offset, len)| (*offset..offset + len).contains(&at));
+                assert!(allowed || byte == MASK, "a stray write at {at}: {byte:#x}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::guest::TestMemory;
+    use super::*;
+    use std::io::{Read, Seek, Write};
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn what_ends_past_the_memory_is_efault_and_nothing_is_written() {
+        let memory = TestMemory::new(16);
+        let view = memory.view();
+        assert_eq!(view.write(Ptr::new(9), &1_u64), Err(Errno::Fault));
+        assert_eq!(view.write(Ptr::new(u32::MAX), &1_u8), Err(Errno::Fault));
+        assert_eq!(view.read::<u32>(Ptr::new(13)), Err(Errno::Fault));
+        assert_eq!(view.check(Ptr::<Iovec>::new(8), u32::MAX), Err(Errno::Fault));
+        assert_eq!(view.element(Ptr::<u64>::new(8), u32::MAX).unwrap_err(), Errno::Fault);
+        memory.assert_masked_but(&[]);
+        assert_eq!(view.write(Ptr::new(8), &1_u64), Ok(()));
+        memory.assert_masked_but(&[(8, 8)]);
+    }
+
+    #[test]
+    fn a_memory_of_no_pages_takes_empty_stretches_only() {
+        let memory = TestMemory::new(0);
+        assert!(memory.view().is_empty());
+        assert_eq!(memory.view().copy_in(Ptr::new(0), &[]), Ok(()));
+        assert_eq!(memory.view().copy_in(Ptr::new(0), &[1]), Err(Errno::Fault));
+    }
+
+    #[test]
+    fn a_path_may_not_hold_nul_nor_be_longer_than_the_host_takes() {
+        let memory = TestMemory::new(2 * PATH_MAX as usize);
+        memory.put(0, b"a/b");
+        assert_eq!(memory.view().path(Ptr::new(0), 3).unwrap().as_slice(), b"a/b");
+        memory.put(1, b"\0");
+        assert_eq!(memory.view().path(Ptr::new(0), 3).unwrap_err(), Errno::Ilseq);
+        assert_eq!(
+            memory.view().path(Ptr::new(8), PATH_MAX + 1).unwrap_err(),
+            Errno::Nametoolong
+        );
+        assert_eq!(memory.view().path(Ptr::new(8), u32::MAX).unwrap_err(), Errno::Fault);
+    }
+
+    #[test]
+    fn every_iovec_is_served_also_more_than_the_kernel_takes_at_once() {
+        let count = 3000_u32;
+        let memory = TestMemory::new(64 * 1024);
+        let rows: Vec<_> = (0..count).map(|index| (40_000 + index, 1)).collect();
+        let (array, len) = memory.put_iovecs(0, &rows);
+        let data: Vec<u8> = (0..count).map(|index| (index % 251) as u8).collect();
+        memory.put(40_000, &data);
+
+        let mut file = tempfile::tempfile().unwrap();
+        let iovecs = memory.view().iovecs(array, len).unwrap();
+        assert_eq!(
+            iovecs.write_to(file.as_fd(), Position::Current).unwrap().unwrap(),
+            count
+        );
+        let mut found = Vec::new();
+        file.rewind().unwrap();
+        file.read_to_end(&mut found).unwrap();
+        assert_eq!(found, data);
+
+        memory.put(40_000, &vec![0; count as usize]);
+        assert_eq!(
+            iovecs.read_from(file.as_fd(), Position::At(1)).unwrap().unwrap(),
+            count - 1
+        );
+        assert_eq!(memory.get(40_000, count as usize - 1), data[1..]);
+    }
+
+    #[test]
+    fn one_iovec_outside_the_memory_moves_nothing() {
+        let memory = TestMemory::new(128);
+        let (array, len) = memory.put_iovecs(0, &[(64, 8), (126, 8)]);
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123456789abcdef").unwrap();
+        let iovecs = memory.view().iovecs(array, len).unwrap();
+        assert_eq!(
+            iovecs.read_from(file.as_fd(), Position::At(0)).unwrap_err(),
+            Errno::Fault
+        );
+        memory.assert_masked_but(&[(0, 16)]);
+        assert_eq!(memory.view().iovecs(Ptr::new(8), u32::MAX).unwrap_err(), Errno::Fault);
+    }
+
+    #[test]
+    fn fill_writes_long_stretches_in_pieces() {
+        let memory = TestMemory::new(10_000);
+        let mut next = 0_u8;
+        let counted = memory.view().fill(Ptr::new(1), 9_000, |piece| {
+            piece.fill(next);
+            next += 1;
+            Ok(())
+        });
+        assert_eq!(counted, Ok(()));
+        assert_eq!(
+            (
+                memory.get(1, 1),
+                memory.get(4096, 1),
+                memory.get(4097, 1),
+                memory.get(9000, 1)
+            ),
+            (vec![0], vec![0], vec![1], vec![2])
+        );
+        memory.assert_masked_but(&[(1, 9_000)]);
+    }
+}

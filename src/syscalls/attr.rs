@@ -1,0 +1,143 @@
+//! Attributes of open files.
+
+use crate::abi::errno::{Errno, Result};
+use crate::abi::flags::{Advice, Fstflags, Rights};
+use crate::abi::records::{Filestat, FilestatUnstable};
+use crate::abi::{Abi, Fd, Ptr};
+use crate::ctx::Ctx;
+use crate::host::file::SetTime;
+use crate::memory::Memory;
+
+pub(super) fn fd_advise(ctx: &Ctx, _: &Memory<'_>, fd: Fd, offset: u64, len: u64, advice: Advice) -> Result {
+    ctx.fd(fd, Rights::FD_ADVISE)?.file.advise(offset, len, advice)
+}
+
+pub(super) fn fd_allocate(ctx: &Ctx, _: &Memory<'_>, fd: Fd, offset: u64, len: u64) -> Result {
+    ctx.fd(fd, Rights::FD_ALLOCATE)?.file.allocate(offset, len)
+}
+
+pub(super) fn fd_filestat_get(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, buf: Ptr<Filestat>) -> Result {
+    let stat = ctx.fd(fd, Rights::FD_FILESTAT_GET)?.file.stat()?;
+    write_filestat(ctx, memory, buf, stat)
+}
+
+pub(super) fn fd_filestat_set_size(ctx: &Ctx, _: &Memory<'_>, fd: Fd, size: u64) -> Result {
+    ctx.fd(fd, Rights::FD_FILESTAT_SET_SIZE)?.file.set_size(size)
+}
+
+pub(super) fn fd_filestat_set_times(
+    ctx: &Ctx,
+    _: &Memory<'_>,
+    fd: Fd,
+    atim: u64,
+    mtim: u64,
+    fst_flags: Fstflags,
+) -> Result {
+    let (atim, mtim) = times(atim, mtim, fst_flags)?;
+    ctx.fd(fd, Rights::FD_FILESTAT_SET_TIMES)?.file.set_times(atim, mtim)
+}
+
+/// Writes a filestat in the layout of the guest's edition.
+pub(super) fn write_filestat(ctx: &Ctx, memory: &Memory<'_>, buf: Ptr<Filestat>, stat: Filestat) -> Result {
+    match ctx.abi() {
+        Abi::Preview1 => memory.write(buf, &stat),
+        Abi::Unstable => memory.write(Ptr::new(buf.offset), &FilestatUnstable::from(stat)),
+    }
+}
+
+/// What the flags say of each time; both a time and "now" is EINVAL.
+pub(super) fn times(atim: u64, mtim: u64, flags: Fstflags) -> Result<(SetTime, SetTime)> {
+    let time = |given, now, nanoseconds| match (flags.contains(given), flags.contains(now)) {
+        (true, true) => Err(Errno::Inval),
+        (true, false) => Ok(SetTime::To(nanoseconds)),
+        (false, true) => Ok(SetTime::Now),
+        (false, false) => Ok(SetTime::Keep),
+    };
+    Ok((
+        time(Fstflags::ATIM, Fstflags::ATIM_NOW, atim)?,
+        time(Fstflags::MTIM, Fstflags::MTIM_NOW, mtim)?,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{ALL, DIR, Guest};
+    use super::*;
+    use crate::abi::flags::Filetype;
+
+    #[test]
+    fn fd_filestat_get_tells_the_attributes() {
+        let guest = Guest::new();
+        std::fs::write(guest.host("file"), "12345").unwrap();
+        let fd = guest.open("file", 0, ALL, 0).unwrap();
+        assert_eq!(guest.call("fd_filestat_get", &[fd, 0]), Errno::Success);
+        let stat: Filestat = guest.record(0);
+        assert_eq!(
+            (stat.filetype, stat.size, stat.nlink),
+            (Filetype::RegularFile.number(), 5, 1)
+        );
+        guest.memory.assert_masked_but(&[(0, 64), (59_996, 4_100)]);
+        assert_eq!(guest.call("fd_filestat_get", &[DIR, 0]), Errno::Success);
+        assert_eq!(guest.record::<Filestat>(0).filetype, Filetype::Directory.number());
+        assert_eq!(guest.call("fd_filestat_get", &[1, 0]), Errno::Success);
+        assert_eq!(guest.call("fd_filestat_get", &[fd, guest.end() - 63]), Errno::Fault);
+    }
+
+    #[test]
+    fn snapshot_0_has_a_shorter_filestat() {
+        let guest = Guest::with(Abi::Unstable);
+        assert_eq!(guest.call("fd_filestat_get", &[DIR, 0]), Errno::Success);
+        guest.memory.assert_masked_but(&[(0, 56)]);
+        assert_eq!(guest.call("fd_filestat_get", &[DIR, guest.end() - 56]), Errno::Success);
+    }
+
+    #[test]
+    fn fd_filestat_set_size_cuts_and_extends() {
+        let guest = Guest::new();
+        let fd = guest.open("file", 1, ALL, 0).unwrap();
+        assert_eq!(guest.call("fd_filestat_set_size", &[fd, 1000]), Errno::Success);
+        assert_eq!(std::fs::metadata(guest.host("file")).unwrap().len(), 1000);
+        assert_eq!(guest.call("fd_filestat_set_size", &[fd, u64::MAX]), Errno::Inval);
+        assert_eq!(guest.call("fd_filestat_set_size", &[DIR, 0]), Errno::Inval);
+    }
+
+    #[test]
+    fn fd_filestat_set_times_keeps_nanoseconds_and_the_other_time() {
+        let guest = Guest::new();
+        let fd = guest.open("file", 1, ALL, 0).unwrap();
+        let flags = |flags: Fstflags| u64::from(flags.bits());
+        let both = flags(Fstflags::ATIM | Fstflags::MTIM);
+        assert_eq!(
+            guest.call("fd_filestat_set_times", &[fd, 1_111_111_111, 2_222_222_222, both]),
+            Errno::Success
+        );
+        assert_eq!(
+            guest.call("fd_filestat_set_times", &[fd, 9, 3_333_333_333, flags(Fstflags::MTIM)]),
+            Errno::Success
+        );
+        guest.call("fd_filestat_get", &[fd, 0]);
+        let stat: Filestat = guest.record(0);
+        assert_eq!((stat.atim, stat.mtim), (1_111_111_111, 3_333_333_333));
+        for bad in [Fstflags::MTIM | Fstflags::MTIM_NOW, Fstflags::ATIM | Fstflags::ATIM_NOW] {
+            assert_eq!(
+                guest.call("fd_filestat_set_times", &[fd, 0, 0, flags(bad)]),
+                Errno::Inval
+            );
+        }
+        assert_eq!(guest.call("fd_filestat_set_times", &[fd, 0, 0, 1 << 4]), Errno::Inval);
+    }
+
+    #[test]
+    fn fd_allocate_extends_and_fd_advise_takes_advice() {
+        let guest = Guest::new();
+        let fd = guest.open("file", 1, ALL, 0).unwrap();
+        assert_eq!(guest.call("fd_allocate", &[fd, 10, 90]), Errno::Success);
+        assert_eq!(std::fs::metadata(guest.host("file")).unwrap().len(), 100);
+        assert_eq!(guest.call("fd_allocate", &[fd, 0, 0]), Errno::Inval);
+        for advice in 0..6 {
+            assert_eq!(guest.call("fd_advise", &[fd, 0, 0, advice]), Errno::Success);
+        }
+        assert_eq!(guest.call("fd_advise", &[fd, 0, 0, 6]), Errno::Inval);
+        assert_eq!(guest.call("fd_advise", &[1, 0, 0, 0]), Errno::Spipe);
+    }
+}

@@ -1,0 +1,311 @@
+//! Reading, writing, the offset between them, and the way to the device.
+
+use crate::abi::errno::{Errno, Result};
+use crate::abi::flags::{Fdflags, Rights, Whence};
+use crate::abi::records::Iovec;
+use crate::abi::{Fd, Ptr};
+use crate::ctx::Ctx;
+use crate::descriptors::Descriptor;
+use crate::host::file::SeekFrom;
+use crate::host::wait::{Interest, is_ready, wait_for};
+use crate::memory::{Memory, Position};
+use std::io;
+use std::os::fd::AsFd;
+
+pub(super) fn fd_read(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    fd: Fd,
+    iovs: Ptr<Iovec>,
+    iovs_len: u32,
+    nread: Ptr<u32>,
+) -> Result {
+    let descriptor = ctx.fd(fd, Rights::FD_READ)?;
+    read(&descriptor, memory, iovs, iovs_len, Position::Current, nread)
+}
+
+pub(super) fn fd_pread(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    fd: Fd,
+    iovs: Ptr<Iovec>,
+    iovs_len: u32,
+    offset: u64,
+    nread: Ptr<u32>,
+) -> Result {
+    let descriptor = ctx.fd(fd, Rights::FD_READ | Rights::FD_SEEK)?;
+    read(&descriptor, memory, iovs, iovs_len, Position::At(offset), nread)
+}
+
+pub(super) fn fd_write(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    fd: Fd,
+    iovs: Ptr<Iovec>,
+    iovs_len: u32,
+    nwritten: Ptr<u32>,
+) -> Result {
+    let descriptor = ctx.fd(fd, Rights::FD_WRITE)?;
+    write(&descriptor, memory, iovs, iovs_len, Position::Current, nwritten)
+}
+
+pub(super) fn fd_pwrite(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    fd: Fd,
+    iovs: Ptr<Iovec>,
+    iovs_len: u32,
+    offset: u64,
+    nwritten: Ptr<u32>,
+) -> Result {
+    let descriptor = ctx.fd(fd, Rights::FD_WRITE | Rights::FD_SEEK)?;
+    write(&descriptor, memory, iovs, iovs_len, Position::At(offset), nwritten)
+}
+
+fn read(
+    descriptor: &Descriptor,
+    memory: &Memory<'_>,
+    iovs: Ptr<Iovec>,
+    iovs_len: u32,
+    position: Position,
+    nread: Ptr<u32>,
+) -> Result {
+    let iovecs = memory.iovecs(iovs, iovs_len)?;
+    // Looked at first: what has been read can't be put back.
+    memory.check(nread, 1)?;
+    let count = patiently(descriptor, Interest::Read, || {
+        iovecs.read_from(descriptor.file.as_fd(), position)
+    })?;
+    memory.write(nread, &count)
+}
+
+fn write(
+    descriptor: &Descriptor,
+    memory: &Memory<'_>,
+    iovs: Ptr<Iovec>,
+    iovs_len: u32,
+    position: Position,
+    nwritten: Ptr<u32>,
+) -> Result {
+    let iovecs = memory.iovecs(iovs, iovs_len)?;
+    memory.check(nwritten, 1)?;
+    let count = patiently(descriptor, Interest::Write, || {
+        iovecs.write_to(descriptor.file.as_fd(), position)
+    })?;
+    memory.write(nwritten, &count)
+}
+
+/// Makes a call that may find nothing to do yet, until it has done something. The guest waits unless it asked for
+/// NONBLOCK, whatever the host has set on a stream that both share.
+pub(super) fn patiently<T>(
+    descriptor: &Descriptor,
+    interest: Interest,
+    mut call: impl FnMut() -> Result<io::Result<T>>,
+) -> Result<T> {
+    let file = descriptor.file.as_fd();
+    let nonblock = descriptor.flags().contains(Fdflags::NONBLOCK);
+    if nonblock && !is_ready(file, interest)? {
+        return Err(Errno::Again);
+    }
+    loop {
+        match call()? {
+            Ok(done) => return Ok(done),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !nonblock => wait_for(file, interest)?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+pub(super) fn fd_seek(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    fd: Fd,
+    offset: i64,
+    whence: Whence,
+    newoffset: Ptr<u64>,
+) -> Result {
+    let only_tells = offset == 0 && whence == Whence::Cur;
+    let descriptor = ctx.fd(fd, if only_tells { Rights::FD_TELL } else { Rights::FD_SEEK })?;
+    memory.check(newoffset, 1)?;
+    let to = match whence {
+        Whence::Set => SeekFrom::Start(u64::try_from(offset).map_err(|_| Errno::Inval)?),
+        Whence::Cur => SeekFrom::Current(offset),
+        Whence::End => SeekFrom::End(offset),
+    };
+    memory.write(newoffset, &descriptor.file.seek(to)?)
+}
+
+pub(super) fn fd_tell(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, offset: Ptr<u64>) -> Result {
+    let descriptor = ctx.fd(fd, Rights::FD_TELL)?;
+    memory.write(offset, &descriptor.file.tell()?)
+}
+
+pub(super) fn fd_sync(ctx: &Ctx, _: &Memory<'_>, fd: Fd) -> Result {
+    ctx.fd(fd, Rights::FD_SYNC)?.file.sync()
+}
+
+pub(super) fn fd_datasync(ctx: &Ctx, _: &Memory<'_>, fd: Fd) -> Result {
+    ctx.fd(fd, Rights::FD_DATASYNC)?.file.datasync()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{ALL, DIR, Guest};
+    use super::*;
+    use std::fs;
+    use std::io::Read;
+
+    #[test]
+    fn fd_write_and_fd_read_serve_every_iovec() {
+        let guest = Guest::new();
+        let fd = guest.open("file", 1, ALL, 0).unwrap();
+        guest.memory.put(100, b"hello ");
+        guest.memory.put(200, b"world");
+        guest.memory.put_iovecs(0, &[(100, 6), (300, 0), (200, 5)]);
+        assert_eq!(guest.call("fd_write", &[fd, 0, 3, 40]), Errno::Success);
+        assert_eq!(guest.u32(40), 11);
+        assert_eq!(fs::read(guest.host("file")).unwrap(), b"hello world");
+        assert_eq!(guest.call("fd_seek", &[fd, 0, 0, 48]), Errno::Success);
+        guest.memory.put_iovecs(0, &[(400, 4), (500, 100)]);
+        assert_eq!(guest.call("fd_read", &[fd, 0, 2, 40]), Errno::Success);
+        assert_eq!(
+            (guest.u32(40), guest.bytes(400, 4), guest.bytes(500, 7)),
+            (11, b"hell".to_vec(), b"o world".to_vec())
+        );
+        assert_eq!(guest.bytes(507, 1), [crate::memory::guest::MASK]);
+        assert_eq!(guest.call("fd_read", &[fd, 0, 2, 40]), Errno::Success);
+        assert_eq!(guest.u32(40), 0, "the end of the file");
+    }
+
+    #[test]
+    fn fd_write_reaches_the_standard_streams_and_an_ended_stdin_reads_0() {
+        let mut guest = Guest::new();
+        guest.memory.put(100, b"out");
+        let [iovs, len] = guest.iovec(0, 100, 3);
+        for fd in [1, 2] {
+            assert_eq!(guest.call("fd_write", &[fd, iovs, len, 40]), Errno::Success);
+        }
+        let mut found = [0; 6];
+        guest.stdout.read_exact(&mut found).unwrap();
+        assert_eq!(&found, b"outout");
+        assert_eq!(guest.call("fd_read", &[0, iovs, len, 40]), Errno::Success);
+        assert_eq!(guest.u32(40), 0);
+    }
+
+    #[test]
+    fn fd_pwrite_and_fd_pread_leave_the_offset() {
+        let guest = Guest::new();
+        let fd = guest.open("file", 1, ALL, 0).unwrap();
+        guest.memory.put(100, b"abcd");
+        let [iovs, len] = guest.iovec(0, 100, 4);
+        assert_eq!(guest.call("fd_pwrite", &[fd, iovs, len, 2, 40]), Errno::Success);
+        assert_eq!(fs::read(guest.host("file")).unwrap(), b"\0\0abcd");
+        let [iovs, len] = guest.iovec(0, 200, 4);
+        assert_eq!(guest.call("fd_pread", &[fd, iovs, len, 3, 40]), Errno::Success);
+        assert_eq!((guest.u32(40), guest.bytes(200, 3)), (3, b"bcd".to_vec()));
+        assert_eq!(guest.call("fd_tell", &[fd, 48]), Errno::Success);
+        assert_eq!(guest.u64(48), 0);
+        for name in ["fd_pread", "fd_pwrite"] {
+            assert_eq!(guest.call(name, &[fd, iovs, len, u64::MAX, 40]), Errno::Inval, "{name}");
+            assert_eq!(
+                guest.call(name, &[1, iovs, len, 0, 40]),
+                if name == "fd_pread" { Errno::Spipe } else { Errno::Spipe }
+            );
+        }
+    }
+
+    #[test]
+    fn offsets_go_past_4_gib() {
+        let guest = Guest::new();
+        let fd = guest.open("file", 1, ALL, 0).unwrap();
+        let far = 5 << 30;
+        guest.memory.put(100, b"x");
+        let [iovs, len] = guest.iovec(0, 100, 1);
+        assert_eq!(guest.call("fd_seek", &[fd, far, 0, 48]), Errno::Success);
+        assert_eq!(guest.call("fd_write", &[fd, iovs, len, 40]), Errno::Success);
+        assert_eq!(guest.call("fd_seek", &[fd, 0, 1, 48]), Errno::Success);
+        assert_eq!(guest.u64(48), far + 1);
+        assert_eq!(
+            guest.call("fd_seek", &[fd, (-1_i64).cast_unsigned(), 2, 48]),
+            Errno::Success
+        );
+        assert_eq!(guest.u64(48), far);
+    }
+
+    #[test]
+    fn fd_seek_before_the_start_or_from_nowhere_is_einval() {
+        let guest = Guest::new();
+        let fd = guest.open("file", 1, ALL, 0).unwrap();
+        let minus_one = (-1_i64).cast_unsigned();
+        for whence in [0, 1, 2] {
+            assert_eq!(guest.call("fd_seek", &[fd, minus_one, whence, 48]), Errno::Inval);
+        }
+        assert_eq!(guest.call("fd_seek", &[fd, 0, 3, 48]), Errno::Inval);
+        assert_eq!(guest.call("fd_seek", &[1, 0, 0, 48]), Errno::Spipe);
+        assert_eq!(guest.call("fd_seek", &[fd, 0, 0, guest.end() - 7]), Errno::Fault);
+        assert_eq!(guest.call("fd_tell", &[99, 48]), Errno::Badf);
+        assert_eq!(guest.call("fd_tell", &[fd, guest.end() - 7]), Errno::Fault);
+    }
+
+    #[test]
+    fn a_count_that_can_t_be_reported_moves_nothing() {
+        let guest = Guest::new();
+        let fd = guest.open("file", 1, ALL, 0).unwrap();
+        guest.memory.put(100, b"abcd");
+        let [iovs, len] = guest.iovec(0, 100, 4);
+        assert_eq!(guest.call("fd_write", &[fd, iovs, len, guest.end() - 3]), Errno::Fault);
+        assert_eq!(
+            guest.call("fd_write", &[fd, iovs, u64::from(u32::MAX), 40]),
+            Errno::Fault
+        );
+        assert_eq!(fs::metadata(guest.host("file")).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn without_the_right_it_is_enotcapable() {
+        let guest = Guest::new();
+        let reader = guest.open("file", 1, Rights::FD_READ.bits(), 0).unwrap();
+        let writer = guest.open("file", 0, Rights::FD_WRITE.bits(), 0).unwrap();
+        let [iovs, len] = guest.iovec(0, 100, 4);
+        assert_eq!(guest.call("fd_write", &[reader, iovs, len, 40]), Errno::Notcapable);
+        assert_eq!(guest.call("fd_read", &[writer, iovs, len, 40]), Errno::Notcapable);
+    }
+
+    #[test]
+    fn a_closed_pipe_is_epipe() {
+        let Guest {
+            ctx, memory, stdout, ..
+        } = Guest::new();
+        drop(stdout);
+        let (iovs, len) = memory.put_iovecs(0, &[(100, 4)]);
+        assert_eq!(
+            fd_write(&ctx, &memory.view(), Fd(1), iovs, len, Ptr::new(40)),
+            Err(Errno::Pipe)
+        );
+    }
+
+    #[test]
+    fn nonblock_is_eagain_where_the_guest_would_wait() {
+        let guest = Guest::new();
+        let (reader, _writer) = std::io::pipe().unwrap();
+        guest.ctx.descriptors.remove(Fd(0)).unwrap();
+        guest.ctx.push_stdio(std::os::fd::OwnedFd::from(reader).into()).unwrap();
+        let nonblock = u64::from(Fdflags::NONBLOCK.bits());
+        assert_eq!(guest.call("fd_fdstat_set_flags", &[0, nonblock]), Errno::Success);
+        let [iovs, len] = guest.iovec(0, 100, 4);
+        assert_eq!(guest.call("fd_read", &[0, iovs, len, 40]), Errno::Again);
+    }
+
+    #[test]
+    fn fd_sync_and_fd_datasync_take_files() {
+        let guest = Guest::new();
+        let fd = guest.open("file", 1, ALL, 0).unwrap();
+        for name in ["fd_sync", "fd_datasync"] {
+            assert_eq!(guest.call(name, &[fd]), Errno::Success);
+            assert_eq!(guest.call(name, &[DIR]), Errno::Success);
+            assert_eq!(guest.call(name, &[99]), Errno::Badf);
+            assert_eq!(guest.call(name, &[1]), Errno::Inval, "a pipe");
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! Paths beneath a directory's descriptor.
+
+use super::attr::{times, write_filestat};
+use crate::abi::errno::{Errno, Result};
+use crate::abi::flags::{Fdflags, Fstflags, Lookupflags, Oflags, Rights};
+use crate::abi::records::Filestat;
+use crate::abi::{Fd, Ptr};
+use crate::ctx::Ctx;
+use crate::descriptors::Descriptor;
+use crate::host::dir::OpenHow;
+use crate::memory::{Memory, PathBytes};
+use std::sync::Arc;
+
+/// A guest's path and the directory it starts at.
+struct Place {
+    dir: Arc<Descriptor>,
+    path: PathBytes,
+    /// Where the path proper starts: behind the guest's own name of the directory.
+    start: usize,
+}
+
+impl Place {
+    fn path(&self) -> &[u8] {
+        match self.path.split_at_checked(self.start) {
+            Some((_, path)) if path.is_empty() && self.start > 0 => b".",
+            Some((_, path)) => path,
+            None => &self.path,
+        }
+    }
+}
+
+/// The directory `fd`, which must have the rights `needed`, and the path in the guest's memory.
+fn place(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, needed: Rights, path: Ptr<u8>, path_len: u32) -> Result<Place> {
+    let dir = ctx.fd(fd, needed)?;
+    let path = memory.path(path, path_len)?;
+    let start = if path.first() == Some(&b'/') {
+        beneath_preopen(dir.preopen_name(), &path)?
+    } else {
+        0
+    };
+    Ok(Place { dir, path, start })
+}
+
+/// How much of an absolute path is the guest's own name of the directory; ENOTCAPABLE if it starts otherwise.
+fn beneath_preopen(name: Option<&str>, path: &[u8]) -> Result<usize> {
+    let name = name.filter(|name| name.starts_with('/')).ok_or(Errno::Notcapable)?;
+    let name = name.trim_end_matches('/').as_bytes();
+    let rest = path
+        .strip_prefix(name)
+        .filter(|rest| rest.is_empty() || rest.starts_with(b"/"));
+    let rest = rest.ok_or(Errno::Notcapable)?;
+    let slashes = rest.iter().take_while(|byte| **byte == b'/').count();
+    Ok(name.len() + slashes)
+}
+
+pub(super) fn path_create_directory(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, path: Ptr<u8>, path_len: u32) -> Result {
+    let place = place(ctx, memory, fd, Rights::PATH_CREATE_DIRECTORY, path, path_len)?;
+    place.dir.file.create_dir_at(place.path())
+}
+
+pub(super) fn path_filestat_get(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    fd: Fd,
+    flags: Lookupflags,
+    path: Ptr<u8>,
+    path_len: u32,
+    buf: Ptr<Filestat>,
+) -> Result {
+    let place = place(ctx, memory, fd, Rights::PATH_FILESTAT_GET, path, path_len)?;
+    let stat = place
+        .dir
+        .file
+        .stat_at(place.path(), flags.contains(Lookupflags::SYMLINK_FOLLOW))?;
+    write_filestat(ctx, memory, buf, stat)
+}
+
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one parameter of the standard, one parameter here"
+)]
+pub(super) fn path_filestat_set_times(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    fd: Fd,
+    flags: Lookupflags,
+    path: Ptr<u8>,
+    path_len: u32,
+    atim: u64,
+    mtim: u64,
+    fst_flags: Fstflags,
+) -> Result {
+    let (atim, mtim) = times(atim, mtim, fst_flags)?;
+    let place = place(ctx, memory, fd, Rights::PATH_FILESTAT_SET_TIMES, path, path_len)?;
+    place
+        .dir
+        .file
+        .set_times_at(place.path(), flags.contains(Lookupflags::SYMLINK_FOLLOW), atim, mtim)
+}
+
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one parameter of the standard, one parameter here"
+)]
+pub(super) fn path_link(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    old_fd: Fd,
+    old_flags: Lookupflags,
+    old_path: Ptr<u8>,
+    old_path_len: u32,
+    new_fd: Fd,
+    new_path: Ptr<u8>,
+    new_path_len: u32,
+) -> Result {
+    let old = place(ctx, memory, old_fd, Rights::PATH_LINK_SOURCE, old_path, old_path_len)?;
+    let new = place(ctx, memory, new_fd, Rights::PATH_LINK_TARGET, new_path, new_path_len)?;
+    let follow = old_flags.contains(Lookupflags::SYMLINK_FOLLOW);
+    old.dir.file.link_at(old.path(), follow, &new.dir.file, new.path())
+}
+
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one parameter of the standard, one parameter here"
+)]
+pub(super) fn path_open(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    fd: Fd,
+    dirflags: Lookupflags,
+    path: Ptr<u8>,
+    path_len: u32,
+    oflags: Oflags,
+    fs_rights_base: Rights,
+    _fs_rights_inheriting: Rights,
+    fdflags: Fdflags,
+    opened_fd: Ptr<u32>,
+) -> Result {
+    let mut needed = Rights::PATH_OPEN;
+    needed.set(Rights::PATH_CREATE_FILE, oflags.contains(Oflags::CREAT));
+    needed.set(Rights::PATH_FILESTAT_SET_SIZE, oflags.contains(Oflags::TRUNC));
+    let place = place(ctx, memory, fd, needed, path, path_len)?;
+    memory.check(opened_fd, 1)?;
+
+    // Reading and writing are what was asked for; everything else comes from the directory, so that a program which
+    // asks for little is not crippled, and none gets more than the directory may hand on.
+    let inheriting = place.dir.inheriting();
+    let moving = fs_rights_base & (Rights::FD_READ | Rights::FD_WRITE);
+    if !inheriting.contains(moving) {
+        return Err(Errno::Notcapable);
+    }
+    let rights = (inheriting - (Rights::FD_READ | Rights::FD_WRITE)) | moving;
+    let how = OpenHow {
+        follow: dirflags.contains(Lookupflags::SYMLINK_FOLLOW),
+        oflags,
+        fdflags,
+        read: moving.contains(Rights::FD_READ),
+        write: moving.contains(Rights::FD_WRITE),
+    };
+    let file = place.dir.file.open_at(place.path(), &how)?;
+    let opened = ctx
+        .descriptors
+        .insert(Descriptor::new(file, rights, inheriting, fdflags))?;
+    memory.write(opened_fd, &opened.0)
+}
+
+pub(super) fn path_readlink(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    fd: Fd,
+    path: Ptr<u8>,
+    path_len: u32,
+    buf: Ptr<u8>,
+    buf_len: u32,
+    bufused: Ptr<u32>,
+) -> Result {
+    let place = place(ctx, memory, fd, Rights::PATH_READLINK, path, path_len)?;
+    place.dir.file.readlink_at(place.path(), |target| {
+        let fits = target
+            .split_at_checked(buf_len as usize)
+            .map_or(target, |(fits, _)| fits);
+        memory.copy_in(buf, fits)?;
+        memory.write(bufused, &u32::try_from(fits.len()).unwrap_or(buf_len))
+    })
+}
+
+pub(super) fn path_remove_directory(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, path: Ptr<u8>, path_len: u32) -> Result {
+    let place = place(ctx, memory, fd, Rights::PATH_REMOVE_DIRECTORY, path, path_len)?;
+    place.dir.file.remove_dir_at(place.path())
+}
+
+pub(super) fn path_rename(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    fd: Fd,
+    old_path: Ptr<u8>,
+    old_path_len: u32,
+    new_fd: Fd,
+    new_path: Ptr<u8>,
+    new_path_len: u32,
+) -> Result {
+    let old = place(ctx, memory, fd, Rights::PATH_RENAME_SOURCE, old_path, old_path_len)?;
+    let new = place(ctx, memory, new_fd, Rights::PATH_RENAME_TARGET, new_path, new_path_len)?;
+    old.dir.file.rename_at(old.path(), &new.dir.file, new.path())
+}
+
+pub(super) fn path_symlink(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    old_path: Ptr<u8>,
+    old_path_len: u32,
+    fd: Fd,
+    new_path: Ptr<u8>,
+    new_path_len: u32,
+) -> Result {
+    let target = memory.path(old_path, old_path_len)?;
+    let place = place(ctx, memory, fd, Rights::PATH_SYMLINK, new_path, new_path_len)?;
+    place.dir.file.symlink_at(&target, place.path())
+}
+
+pub(super) fn path_unlink_file(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, path: Ptr<u8>, path_len: u32) -> Result {
+    let place = place(ctx, memory, fd, Rights::PATH_UNLINK_FILE, path, path_len)?;
+    place.dir.file.unlink_at(place.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{ALL, DIR, Guest};
+    use super::*;
+    use crate::abi::flags::Filetype;
+    use std::fs;
+
+    #[test]
+    fn an_absolute_path_may_begin_with_the_directory_s_own_name() {
+        for (name, path, start) in [
+            ("/", "/a/b", Ok(1)),
+            ("/", "///a", Ok(3)),
+            ("/dir", "/dir/a", Ok(5)),
+            ("/dir/", "/dir//a", Ok(6)),
+            ("/dir", "/dir", Ok(4)),
+            ("/dir", "/dirs/a", Err(Errno::Notcapable)),
+            ("/dir", "/etc", Err(Errno::Notcapable)),
+            ("dir", "/dir/a", Err(Errno::Notcapable)),
+        ] {
+            assert_eq!(beneath_preopen(Some(name), path.as_bytes()), start, "{path} on {name}");
+        }
+        assert_eq!(beneath_preopen(None, b"/a"), Err(Errno::Notcapable));
+    }
+
+    #[test]
+    fn path_open_opens_and_creates() {
+        let guest = Guest::new();
+        assert_eq!(guest.open("file", 0, ALL, 0), Err(Errno::Noent));
+        assert_eq!(guest.open("file", 1, ALL, 0), Ok(4));
+        assert_eq!(guest.open("file", 1 | 4, ALL, 0), Err(Errno::Exist));
+        assert_eq!(guest.open("/dir/file", 0, ALL, 0), Ok(5));
+        assert_eq!(guest.open("file", 2, 0, 0), Err(Errno::Notdir));
+        assert_eq!(guest.open("/etc/passwd", 0, ALL, 0), Err(Errno::Notcapable));
+        assert_eq!(guest.open("../x", 1, ALL, 0), Err(Errno::Notcapable));
+        assert_eq!(guest.open("/dir/../x", 1, ALL, 0), Err(Errno::Notcapable));
+        assert_eq!(guest.open("a\0b", 1, ALL, 0), Err(Errno::Ilseq));
+        fs::write(guest.host("file"), "text").unwrap();
+        assert_eq!(guest.open("file", 8, ALL, 0), Ok(6));
+        assert_eq!(fs::metadata(guest.host("file")).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn path_open_that_can_t_report_the_descriptor_opens_nothing() {
+        let guest = Guest::new();
+        let [path, len] = guest.path(0, "file");
+        assert_eq!(
+            guest.call("path_open", &[DIR, 1, path, len, 1, ALL, ALL, 0, guest.end() - 3]),
+            Errno::Fault
+        );
+        assert!(!guest.host("file").exists());
+        assert_eq!(guest.open("file", 1, ALL, 0), Ok(4));
+    }
+
+    #[test]
+    fn a_directory_opened_with_few_rights_works_and_hands_on_no_more_than_it_has() {
+        let guest = Guest::new();
+        fs::create_dir(guest.host("sub")).unwrap();
+        let sub = guest.open("sub", 2, 0, 0).unwrap();
+        let [path, len] = guest.path(0, "file");
+        let open = |fd, rights| guest.call("path_open", &[fd, 0, path, len, 1, rights, ALL, 0, 64]);
+        assert_eq!(open(sub, ALL), Errno::Success);
+        let base = (Rights::all() - Rights::FD_READ - Rights::FD_WRITE).bits();
+        let inheriting = (Rights::all() - Rights::FD_WRITE).bits();
+        assert_eq!(guest.call("fd_fdstat_set_rights", &[sub, base, inheriting]), Errno::Success);
+        assert_eq!(open(sub, ALL), Errno::Notcapable);
+        assert_eq!(open(sub, Rights::FD_READ.bits()), Errno::Success);
+        let none = guest.call("fd_fdstat_set_rights", &[sub, 0, 0]);
+        assert_eq!((none, open(sub, 0)), (Errno::Success, Errno::Notcapable));
+    }
+
+    #[test]
+    fn path_create_directory_and_path_remove_directory() {
+        let guest = Guest::new();
+        let [path, len] = guest.path(0, "made/");
+        assert_eq!(guest.call("path_create_directory", &[DIR, path, len]), Errno::Success);
+        assert!(guest.host("made").is_dir());
+        assert_eq!(guest.call("path_create_directory", &[DIR, path, len]), Errno::Exist);
+        fs::write(guest.host("made/file"), "").unwrap();
+        assert_eq!(guest.call("path_remove_directory", &[DIR, path, len]), Errno::Notempty);
+        fs::remove_file(guest.host("made/file")).unwrap();
+        assert_eq!(guest.call("path_remove_directory", &[DIR, path, len]), Errno::Success);
+        assert_eq!(guest.call("path_remove_directory", &[DIR, path, len]), Errno::Noent);
+    }
+
+    #[test]
+    fn path_filestat_get_and_path_filestat_set_times() {
+        let guest = Guest::new();
+        fs::write(guest.host("file"), "123").unwrap();
+        let [path, len] = guest.path(0, "file");
+        let mtim = u64::from(Fstflags::MTIM.bits());
+        let set = |flags| guest.call("path_filestat_set_times", &[DIR, 1, path, len, 0, 1_234_567_891, flags]);
+        assert_eq!(set(mtim), Errno::Success);
+        assert_eq!(set(mtim | u64::from(Fstflags::MTIM_NOW.bits())), Errno::Inval);
+        assert_eq!(
+            guest.call("path_filestat_get", &[DIR, 1, path, len, 64]),
+            Errno::Success
+        );
+        let stat: Filestat = guest.record(64);
+        assert_eq!(
+            (stat.size, stat.mtim, stat.filetype),
+            (3, 1_234_567_891, Filetype::RegularFile.number())
+        );
+        assert_eq!(guest.call("path_filestat_get", &[DIR, 2, path, len, 64]), Errno::Inval);
+        let [path, len] = guest.path(0, "/dir");
+        assert_eq!(
+            guest.call("path_filestat_get", &[DIR, 0, path, len, 64]),
+            Errno::Success
+        );
+        assert_eq!(guest.record::<Filestat>(64).filetype, Filetype::Directory.number());
+    }
+
+    #[test]
+    fn path_link_path_rename_and_path_unlink_file() {
+        let guest = Guest::new();
+        fs::write(guest.host("file"), "123").unwrap();
+        let [a, a_len] = guest.path(0, "file");
+        let [b, b_len] = guest.path(16, "other");
+        assert_eq!(
+            guest.call("path_link", &[DIR, 0, a, a_len, DIR, b, b_len]),
+            Errno::Success
+        );
+        assert_eq!(
+            guest.call("path_link", &[DIR, 0, a, a_len, DIR, b, b_len]),
+            Errno::Exist
+        );
+        assert_eq!(guest.call("path_unlink_file", &[DIR, a, a_len]), Errno::Success);
+        assert_eq!(
+            guest.call("path_rename", &[DIR, b, b_len, DIR, a, a_len]),
+            Errno::Success
+        );
+        assert_eq!(fs::read(guest.host("file")).unwrap(), b"123");
+        assert_eq!(guest.call("path_unlink_file", &[DIR, b, b_len]), Errno::Noent);
+    }
+
+    #[test]
+    fn path_symlink_and_path_readlink_cut_to_the_buffer() {
+        let guest = Guest::new();
+        let [target, target_len] = guest.path(0, "some/target");
+        let [path, len] = guest.path(32, "link");
+        assert_eq!(
+            guest.call("path_symlink", &[target, target_len, DIR, path, len]),
+            Errno::Success
+        );
+        for (room, used) in [(100, 11), (11, 11), (4, 4), (0, 0)] {
+            assert_eq!(
+                guest.call("path_readlink", &[DIR, path, len, 64, room, 200]),
+                Errno::Success
+            );
+            assert_eq!(guest.u32(200), used);
+        }
+        assert_eq!(guest.bytes(64, 11), b"some/target");
+        let [target, target_len] = guest.path(0, "/etc");
+        assert_eq!(
+            guest.call("path_symlink", &[target, target_len, DIR, path, len]),
+            Errno::Notcapable
+        );
+        fs::write(guest.host("file"), "").unwrap();
+        let [path, len] = guest.path(32, "file");
+        assert_eq!(
+            guest.call("path_readlink", &[DIR, path, len, 64, 100, 200]),
+            Errno::Inval
+        );
+    }
+
+    #[test]
+    fn without_the_right_each_is_enotcapable() {
+        let guest = Guest::new();
+        let [path, len] = guest.path(0, "file");
+        assert_eq!(guest.call("fd_fdstat_set_rights", &[DIR, 0, 0]), Errno::Success);
+        for (name, params) in [
+            ("path_create_directory", vec![DIR, path, len]),
+            ("path_filestat_get", vec![DIR, 0, path, len, 64]),
+            ("path_filestat_set_times", vec![DIR, 0, path, len, 0, 0, 0]),
+            ("path_link", vec![DIR, 0, path, len, DIR, path, len]),
+            ("path_open", vec![DIR, 0, path, len, 1, 0, 0, 0, 64]),
+            ("path_readlink", vec![DIR, path, len, 64, 10, 100]),
+            ("path_remove_directory", vec![DIR, path, len]),
+            ("path_rename", vec![DIR, path, len, DIR, path, len]),
+            ("path_symlink", vec![path, len, DIR, path, len]),
+            ("path_unlink_file", vec![DIR, path, len]),
+        ] {
+            assert_eq!(guest.call(name, &params), Errno::Notcapable, "{name}");
+        }
+    }
+}

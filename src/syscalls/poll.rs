@@ -1,0 +1,338 @@
+//! Waiting for several things at once.
+
+use crate::abi::errno::{Errno, Result};
+use crate::abi::flags::{Clockid, Eventrwflags, Eventtype, Rights, Subclockflags};
+use crate::abi::records::{Event, Record, SubscriptionClock, SubscriptionClockUnstable, SubscriptionFd};
+use crate::abi::{Abi, Fd, Ptr};
+use crate::ctx::Ctx;
+use crate::descriptors::Descriptor;
+use crate::host::clock;
+use crate::host::wait::{Interest, Ready, wait};
+use crate::memory::Memory;
+use smallvec::SmallVec;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+/// One thing that is waited for.
+struct Subscription {
+    userdata: u64,
+    r#type: Eventtype,
+    what: What,
+}
+
+enum What {
+    /// That a clock shows this time.
+    Clock { id: Clockid, at: u64 },
+    /// That the descriptor is ready; it is number `polled` among those handed to the operating system.
+    Fd {
+        descriptor: Arc<Descriptor>,
+        interest: Interest,
+        polled: usize,
+    },
+    /// Nothing: the subscription is at fault, which is an event itself.
+    Nothing(Errno),
+}
+
+type Subscriptions = SmallVec<[Subscription; 4]>;
+
+pub(super) fn poll_oneoff(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    r#in: Ptr<SubscriptionClock>,
+    out: Ptr<Event>,
+    nsubscriptions: u32,
+    nevents: Ptr<u32>,
+) -> Result {
+    if nsubscriptions == 0 {
+        return Err(Errno::Inval);
+    }
+    memory.check(out, nsubscriptions)?;
+    memory.check(nevents, 1)?;
+    let subscriptions = read_subscriptions(ctx, memory, r#in, nsubscriptions)?;
+    let polled: SmallVec<[_; 4]> = subscriptions
+        .iter()
+        .filter_map(|subscription| match &subscription.what {
+            What::Fd {
+                descriptor, interest, ..
+            } => Some((descriptor.file.as_fd(), *interest)),
+            _ => None,
+        })
+        .collect();
+    loop {
+        let ready = wait(&polled, next_deadline(&subscriptions))?;
+        let mut count = 0;
+        for event in subscriptions
+            .iter()
+            .filter_map(|subscription| event_of(subscription, &ready))
+        {
+            memory.write(memory.element(out, count)?, &event)?;
+            count += 1;
+        }
+        // None: a clock was set back while we waited for it.
+        if count > 0 {
+            return memory.write(nevents, &count);
+        }
+    }
+}
+
+/// Reads all subscriptions; `memory.check` has bounded their number by the guest's own memory.
+fn read_subscriptions(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    r#in: Ptr<SubscriptionClock>,
+    count: u32,
+) -> Result<Subscriptions> {
+    let size = match ctx.abi() {
+        Abi::Preview1 => SubscriptionClock::SIZE,
+        Abi::Unstable => SubscriptionClockUnstable::SIZE,
+    };
+    let mut polled = 0;
+    let mut subscriptions = Subscriptions::new();
+    for index in 0..u64::from(count) {
+        let at = u32::try_from(u64::from(r#in.offset) + index * size as u64).map_err(|_| Errno::Fault)?;
+        let head: SubscriptionFd = memory.read(Ptr::new(at))?;
+        let r#type = Eventtype::from_number(head.tag)?;
+        let what = match r#type {
+            Eventtype::Clock => clock_of(&read_clock(ctx.abi(), memory, at)?)?,
+            Eventtype::FdRead => fd_of(ctx, head, Interest::Read, &mut polled),
+            Eventtype::FdWrite => fd_of(ctx, head, Interest::Write, &mut polled),
+        };
+        subscriptions.push(Subscription {
+            userdata: head.userdata,
+            r#type,
+            what,
+        });
+    }
+    Ok(subscriptions)
+}
+
+fn read_clock(abi: Abi, memory: &Memory<'_>, at: u32) -> Result<SubscriptionClock> {
+    if abi == Abi::Preview1 {
+        return memory.read(Ptr::new(at));
+    }
+    let SubscriptionClockUnstable {
+        userdata,
+        tag,
+        id,
+        timeout,
+        precision,
+        flags,
+        ..
+    } = memory.read(Ptr::new(at))?;
+    Ok(SubscriptionClock {
+        userdata,
+        tag,
+        id,
+        timeout,
+        precision,
+        flags,
+    })
+}
+
+/// The point in time a subscription means. A clock that can't be waited for is an event with EINVAL.
+fn clock_of(subscription: &SubscriptionClock) -> Result<What> {
+    let flags = Subclockflags::from_bits(subscription.flags).ok_or(Errno::Inval)?;
+    let id = match Clockid::from_number(subscription.id) {
+        Ok(id @ (Clockid::Realtime | Clockid::Monotonic)) => id,
+        _ => return Ok(What::Nothing(Errno::Inval)),
+    };
+    Ok(if flags.contains(Subclockflags::ABSTIME) {
+        What::Clock {
+            id,
+            at: subscription.timeout,
+        }
+    } else {
+        // A distance is not affected by the clock being set, so it counts on the one that is never set.
+        What::Clock {
+            id: Clockid::Monotonic,
+            at: clock::now(Clockid::Monotonic).saturating_add(subscription.timeout),
+        }
+    })
+}
+
+fn fd_of(ctx: &Ctx, subscription: SubscriptionFd, interest: Interest, polled: &mut usize) -> What {
+    match ctx.fd(Fd(subscription.file_descriptor), Rights::POLL_FD_READWRITE) {
+        Ok(descriptor) => {
+            *polled += 1;
+            What::Fd {
+                descriptor,
+                interest,
+                polled: *polled - 1,
+            }
+        }
+        Err(errno) => What::Nothing(errno),
+    }
+}
+
+/// When the first clock is due, on the monotonic clock.
+fn next_deadline(subscriptions: &[Subscription]) -> Option<u64> {
+    let due = |subscription: &Subscription| match subscription.what {
+        What::Clock {
+            id: Clockid::Monotonic,
+            at,
+        } => Some(at),
+        What::Clock { id, at } => {
+            Some(clock::now(Clockid::Monotonic).saturating_add(at.saturating_sub(clock::now(id))))
+        }
+        What::Nothing(_) => Some(0),
+        What::Fd { .. } => None,
+    };
+    subscriptions.iter().filter_map(due).min()
+}
+
+/// The event of a subscription, if it has come about.
+fn event_of(subscription: &Subscription, ready: &[Ready]) -> Option<Event> {
+    let mut event = Event {
+        userdata: subscription.userdata,
+        error: Errno::Success.number(),
+        r#type: subscription.r#type.number(),
+        nbytes: 0,
+        flags: 0,
+    };
+    match &subscription.what {
+        What::Clock { id, at } => (clock::now(*id) >= *at).then_some(event),
+        What::Nothing(errno) => {
+            event.error = errno.number();
+            Some(event)
+        }
+        What::Fd {
+            descriptor,
+            interest,
+            polled,
+        } => {
+            let state = ready.get(*polled).filter(|state| state.ready)?;
+            event.nbytes = match interest {
+                Interest::Read => descriptor.file.available(),
+                // How many can be written is not known; one can.
+                Interest::Write => 1,
+            };
+            if state.hangup {
+                event.flags = Eventrwflags::FD_READWRITE_HANGUP.bits();
+            }
+            Some(event)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{ALL, Guest};
+    use super::*;
+
+    fn clock_subscription(guest: &Guest, at: u32, id: u32, timeout: u64, flags: u16) {
+        let subscription = SubscriptionClock {
+            userdata: 77,
+            tag: 0,
+            id,
+            timeout,
+            precision: 0,
+            flags,
+        };
+        guest.memory.put(at, &subscription.encode());
+    }
+
+    fn fd_subscription(guest: &Guest, at: u32, userdata: u64, tag: u8, fd: u32) {
+        guest.memory.put(
+            at,
+            &SubscriptionFd {
+                userdata,
+                tag,
+                file_descriptor: fd,
+            }
+            .encode(),
+        );
+    }
+
+    #[test]
+    fn poll_oneoff_on_a_clock_is_not_early() {
+        let guest = Guest::new();
+        for (id, flags) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let clock = Clockid::from_number(id).unwrap();
+            let before = clock::now(Clockid::Monotonic);
+            let timeout = if flags == 1 {
+                clock::now(clock) + 2_000_000
+            } else {
+                2_000_000
+            };
+            clock_subscription(&guest, 0, id, timeout, flags);
+            assert_eq!(guest.call("poll_oneoff", &[0, 512, 1, 600]), Errno::Success);
+            assert!(
+                clock::now(Clockid::Monotonic) - before >= 1_900_000,
+                "clock {id}, flags {flags}"
+            );
+            assert_eq!(guest.u32(600), 1);
+            let event: Event = guest.record(512);
+            assert_eq!((event.userdata, event.error, event.r#type), (77, 0, 0));
+        }
+    }
+
+    #[test]
+    fn poll_oneoff_tells_what_is_ready_and_leaves_out_what_is_not() {
+        let guest = Guest::new();
+        std::fs::write(guest.host("file"), "12345").unwrap();
+        let file = u32::try_from(guest.open("file", 0, ALL, 0).unwrap()).unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        let quiet = guest.ctx.push_stdio(std::os::fd::OwnedFd::from(reader).into()).unwrap();
+        fd_subscription(&guest, 0, 1, 1, 0);
+        fd_subscription(&guest, 48, 2, 2, 1);
+        fd_subscription(&guest, 96, 3, 1, file);
+        fd_subscription(&guest, 144, 4, 1, quiet.0);
+        clock_subscription(&guest, 192, 1, 60_000_000_000, 0);
+        assert_eq!(guest.call("poll_oneoff", &[0, 512, 5, 900]), Errno::Success);
+        assert_eq!(guest.u32(900), 3);
+        let events = [512, 544, 576].map(|at| guest.record::<Event>(at));
+        assert_eq!(events.map(|event| event.userdata), [1, 2, 3]);
+        assert_eq!(
+            events[0].flags,
+            Eventrwflags::FD_READWRITE_HANGUP.bits(),
+            "stdin has ended"
+        );
+        assert_eq!((events[2].nbytes, events[2].flags), (5, 0));
+        drop(writer);
+    }
+
+    #[test]
+    fn a_bad_descriptor_is_an_event_and_a_bad_subscription_fails_the_call() {
+        let guest = Guest::new();
+        fd_subscription(&guest, 0, 9, 1, 99);
+        clock_subscription(&guest, 48, 2, 0, 0);
+        assert_eq!(guest.call("poll_oneoff", &[0, 512, 2, 900]), Errno::Success);
+        assert_eq!(guest.u32(900), 2);
+        assert_eq!(guest.record::<Event>(512).error, Errno::Badf.number());
+        assert_eq!(guest.record::<Event>(544).error, Errno::Inval.number());
+        assert_eq!(guest.call("poll_oneoff", &[0, 512, 0, 900]), Errno::Inval);
+        assert_eq!(
+            guest.call("poll_oneoff", &[0, 512, u64::from(u32::MAX), 900]),
+            Errno::Fault
+        );
+        assert_eq!(guest.call("poll_oneoff", &[0, guest.end() - 31, 1, 900]), Errno::Fault);
+        fd_subscription(&guest, 0, 9, 3, 1);
+        assert_eq!(guest.call("poll_oneoff", &[0, 512, 1, 900]), Errno::Inval);
+    }
+
+    #[test]
+    fn snapshot_0_has_an_identifier_before_the_clock() {
+        let guest = Guest::with(Abi::Unstable);
+        let due = SubscriptionClockUnstable {
+            userdata: 5,
+            tag: 0,
+            identifier: 1234,
+            id: 1,
+            timeout: 0,
+            precision: 0,
+            flags: 0,
+        };
+        guest.memory.put(0, &due.encode());
+        guest.memory.put(
+            56,
+            &SubscriptionClockUnstable {
+                userdata: 6,
+                timeout: u64::MAX,
+                ..due
+            }
+            .encode(),
+        );
+        assert_eq!(guest.call("poll_oneoff", &[0, 512, 2, 900]), Errno::Success);
+        assert_eq!((guest.u32(900), guest.record::<Event>(512).userdata), (1, 5));
+    }
+}

@@ -1,0 +1,130 @@
+//! Listing directories.
+
+use crate::abi::errno::Result;
+use crate::abi::flags::Rights;
+use crate::abi::records::{Dirent, Record};
+use crate::abi::{Fd, Ptr};
+use crate::ctx::Ctx;
+use crate::memory::Memory;
+
+pub(super) fn fd_readdir(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    fd: Fd,
+    buf: Ptr<u8>,
+    buf_len: u32,
+    cookie: u64,
+    bufused: Ptr<u32>,
+) -> Result {
+    let descriptor = ctx.fd(fd, Rights::FD_READDIR)?;
+    memory.check(buf, buf_len)?;
+    memory.check(bufused, 1)?;
+    let mut listing = descriptor.listing();
+    listing.seek(&descriptor.file, cookie)?;
+    let mut used = 0;
+    while let Some(entry) = listing.peek(&descriptor.file)? {
+        // A name is at most 255 bytes on every file system there is.
+        let d_namlen = u32::try_from(entry.name.len()).unwrap_or(u32::MAX);
+        let head = Dirent {
+            d_next: entry.next,
+            d_ino: entry.ino,
+            d_namlen,
+            d_type: entry.filetype.number(),
+        };
+        used += copy_as_fits(memory, buf, buf_len, used, &head.encode())?;
+        used += copy_as_fits(memory, buf, buf_len, used, entry.name)?;
+        if used == buf_len {
+            // Full. The entry may be cut; the guest asks for it again, by the cookie of the one before it.
+            break;
+        }
+        listing.advance();
+    }
+    memory.write(bufused, &used)
+}
+
+/// Copies as much of `bytes` as the buffer has room for behind `used`; how much that was.
+fn copy_as_fits(memory: &Memory<'_>, buf: Ptr<u8>, buf_len: u32, used: u32, bytes: &[u8]) -> Result<u32> {
+    let room = (buf_len - used) as usize;
+    let fits = bytes.split_at_checked(room).map_or(bytes, |(fits, _)| fits);
+    memory.copy_in(Ptr::new(buf.offset + used), fits)?;
+    // Not more than `room`, which came from 32 bits.
+    Ok(u32::try_from(fits.len()).unwrap_or(u32::MAX))
+}
+
+const _: () = assert!(<Dirent as Record>::SIZE == 24);
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{ALL, DIR, Guest};
+    use super::*;
+    use crate::abi::errno::Errno;
+    use crate::abi::flags::Filetype;
+
+    /// Lists as wasi-libc does, with a buffer of `size` bytes: whole entries count, the next cookie is the last's.
+    fn list(guest: &Guest, fd: u64, size: u32) -> Vec<(String, u8)> {
+        let mut found = Vec::new();
+        let mut cookie = 0;
+        loop {
+            assert_eq!(
+                guest.call("fd_readdir", &[fd, 1024, u64::from(size), cookie, 16]),
+                Errno::Success
+            );
+            let used = guest.u32(16);
+            let mut at = 0;
+            while used - at >= 24 {
+                let head: Dirent = guest.record(1024 + at);
+                if used - at - 24 < head.d_namlen {
+                    break;
+                }
+                let name = guest.bytes(1024 + at + 24, head.d_namlen as usize);
+                found.push((String::from_utf8(name).unwrap(), head.d_type));
+                cookie = head.d_next;
+                at += 24 + head.d_namlen;
+            }
+            if used < size {
+                return found;
+            }
+            assert!(at > 0, "a buffer of {size} holds no entry");
+        }
+    }
+
+    #[test]
+    fn fd_readdir_lists_everything_whatever_the_buffer_s_size() {
+        let guest = Guest::new();
+        std::fs::create_dir(guest.host("sub")).unwrap();
+        for index in 0..300 {
+            std::fs::write(guest.host(&format!("file-{index}-{}", "x".repeat(index % 40))), "").unwrap();
+        }
+        let whole = list(&guest, DIR, 48 * 1024);
+        assert_eq!(whole.len(), 303);
+        for name in [".", "..", "sub"] {
+            assert!(whole.contains(&(name.into(), Filetype::Directory.number())), "{name}");
+        }
+        for size in [100, 128, 333, 4096] {
+            assert_eq!(list(&guest, DIR, size), whole, "with a buffer of {size}");
+        }
+    }
+
+    #[test]
+    fn a_cut_entry_fills_the_buffer_to_the_last_byte() {
+        let guest = Guest::new();
+        for size in [0, 1, 23, 24, 25] {
+            assert_eq!(guest.call("fd_readdir", &[DIR, 1024, size, 0, 16]), Errno::Success);
+            assert_eq!(u64::from(guest.u32(16)), size);
+        }
+        guest.memory.assert_masked_but(&[(1024, 25), (16, 4)]);
+    }
+
+    #[test]
+    fn what_is_no_directory_is_enotdir() {
+        let guest = Guest::new();
+        let fd = guest.open("file", 1, ALL, 0).unwrap();
+        assert_eq!(guest.call("fd_readdir", &[fd, 1024, 100, 0, 16]), Errno::Notdir);
+        assert_eq!(guest.call("fd_readdir", &[99, 1024, 100, 0, 16]), Errno::Badf);
+        assert_eq!(guest.call("fd_readdir", &[DIR, guest.end(), 1, 0, 16]), Errno::Fault);
+        assert_eq!(
+            guest.call("fd_readdir", &[DIR, 1024, 100, 0, guest.end()]),
+            Errno::Fault
+        );
+    }
+}

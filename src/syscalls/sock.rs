@@ -1,0 +1,158 @@
+//! Stream sockets that the embedder handed in.
+
+use super::io::patiently;
+use crate::abi::errno::{Errno, Result};
+use crate::abi::flags::{Fdflags, Riflags, Rights, Roflags, Sdflags, Siflags};
+use crate::abi::records::Iovec;
+use crate::abi::{Fd, Ptr};
+use crate::ctx::Ctx;
+use crate::descriptors::Descriptor;
+use crate::host::wait::Interest;
+use crate::memory::Memory;
+use std::os::fd::AsFd;
+
+pub(super) fn sock_accept(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, flags: Fdflags, result: Ptr<u32>) -> Result {
+    if !Fdflags::NONBLOCK.contains(flags) {
+        return Err(Errno::Inval);
+    }
+    let descriptor = ctx.fd(fd, Rights::SOCK_ACCEPT)?;
+    memory.check(result, 1)?;
+    let connection = patiently(&descriptor, Interest::Read, || Ok(descriptor.file.accept()))?;
+    let accepted = Descriptor::new(connection, Rights::FILE, Rights::empty(), flags);
+    memory.write(result, &ctx.descriptors.insert(accepted)?.0)
+}
+
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one parameter of the standard, one parameter here"
+)]
+pub(super) fn sock_recv(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    fd: Fd,
+    ri_data: Ptr<Iovec>,
+    ri_data_len: u32,
+    ri_flags: Riflags,
+    ro_datalen: Ptr<u32>,
+    ro_flags: Ptr<u16>,
+) -> Result {
+    let descriptor = ctx.fd(fd, Rights::FD_READ)?;
+    let iovecs = memory.iovecs(ri_data, ri_data_len)?;
+    memory.check(ro_datalen, 1)?;
+    memory.check(ro_flags, 1)?;
+    let peek = ri_flags.contains(Riflags::RECV_PEEK);
+    let whole = ri_flags.contains(Riflags::RECV_WAITALL);
+    let file = descriptor.file.as_fd();
+    let (count, cut) = patiently(&descriptor, Interest::Read, || iovecs.receive_from(file, peek, whole))?;
+    memory.write(ro_datalen, &count)?;
+    let flags = if cut {
+        Roflags::RECV_DATA_TRUNCATED
+    } else {
+        Roflags::empty()
+    };
+    memory.write(ro_flags, &flags.bits())
+}
+
+pub(super) fn sock_send(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    fd: Fd,
+    si_data: Ptr<Iovec>,
+    si_data_len: u32,
+    _si_flags: Siflags,
+    so_datalen: Ptr<u32>,
+) -> Result {
+    let descriptor = ctx.fd(fd, Rights::FD_WRITE)?;
+    let iovecs = memory.iovecs(si_data, si_data_len)?;
+    memory.check(so_datalen, 1)?;
+    let count = patiently(&descriptor, Interest::Write, || iovecs.send_to(descriptor.file.as_fd()))?;
+    memory.write(so_datalen, &count)
+}
+
+pub(super) fn sock_shutdown(ctx: &Ctx, _: &Memory<'_>, fd: Fd, how: Sdflags) -> Result {
+    ctx.fd(fd, Rights::SOCK_SHUTDOWN)?.file.shutdown(how)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{ALL, Guest};
+    use super::*;
+    use std::io::{Read, Write};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    /// A guest with one end of a socket pair, and the other end.
+    fn connected() -> (Guest, u64, UnixStream) {
+        let guest = Guest::new();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let fd = guest.ctx.push_stdio(OwnedFd::from(ours).into()).unwrap();
+        (guest, u64::from(fd.0), theirs)
+    }
+
+    #[test]
+    fn sock_recv_peeks_and_takes() {
+        let (guest, fd, mut peer) = connected();
+        peer.write_all(b"hello").unwrap();
+        let [data, len] = guest.iovec(0, 100, 3);
+        for flags in [1, 0] {
+            assert_eq!(guest.call("sock_recv", &[fd, data, len, flags, 40, 44]), Errno::Success);
+            assert_eq!((guest.u32(40), guest.bytes(100, 3)), (3, b"hel".to_vec()));
+            assert_eq!(guest.record::<u16>(44), 0, "a stream is never cut");
+        }
+        assert_eq!(guest.call("sock_recv", &[fd, data, len, 0, 40, 44]), Errno::Success);
+        assert_eq!((guest.u32(40), guest.bytes(100, 2)), (2, b"lo".to_vec()));
+        assert_eq!(guest.call("sock_recv", &[fd, data, len, 4, 40, 44]), Errno::Inval);
+    }
+
+    #[test]
+    fn sock_send_sends_and_a_closed_peer_is_epipe() {
+        let (guest, fd, mut peer) = connected();
+        guest.memory.put(100, b"abc");
+        let [data, len] = guest.iovec(0, 100, 3);
+        assert_eq!(guest.call("sock_send", &[fd, data, len, 0, 40]), Errno::Success);
+        let mut found = [0; 3];
+        peer.read_exact(&mut found).unwrap();
+        assert_eq!((guest.u32(40), &found), (3, b"abc"));
+        drop(peer);
+        assert_eq!(guest.call("sock_send", &[fd, data, len, 0, 40]), Errno::Pipe);
+        assert_eq!(guest.call("sock_send", &[fd, data, len, 1, 40]), Errno::Inval);
+    }
+
+    #[test]
+    fn sock_shutdown_ends_a_direction() {
+        let (guest, fd, mut peer) = connected();
+        assert_eq!(guest.call("sock_shutdown", &[fd, 2]), Errno::Success);
+        assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+        assert_eq!(guest.call("sock_shutdown", &[fd, 0]), Errno::Inval);
+        assert_eq!(guest.call("sock_shutdown", &[99, 1]), Errno::Badf);
+        let file = guest.open("file", 1, ALL, 0).unwrap();
+        assert_eq!(guest.call("sock_shutdown", &[file, 1]), Errno::Notsock);
+    }
+
+    #[test]
+    fn sock_accept_takes_a_connection() {
+        let guest = Guest::new();
+        let path = guest.host("socket");
+        let listener = UnixListener::bind(&path).unwrap();
+        let fd = u64::from(guest.ctx.push_stdio(OwnedFd::from(listener).into()).unwrap().0);
+        let nonblock = u64::from(Fdflags::NONBLOCK.bits());
+        assert_eq!(guest.call("fd_fdstat_set_flags", &[fd, nonblock]), Errno::Success);
+        assert_eq!(guest.call("sock_accept", &[fd, 0, 40]), Errno::Again);
+        let mut client = UnixStream::connect(&path).unwrap();
+        assert_eq!(guest.call("sock_accept", &[fd, nonblock, 40]), Errno::Success);
+        let connection = u64::from(guest.u32(40));
+        let [data, len] = guest.iovec(0, 100, 3);
+        assert_eq!(
+            guest.call("sock_recv", &[connection, data, len, 0, 48, 52]),
+            Errno::Again
+        );
+        client.write_all(b"abc").unwrap();
+        assert_eq!(
+            guest.call("sock_recv", &[connection, data, len, 0, 48, 52]),
+            Errno::Success
+        );
+        assert_eq!(guest.call("sock_accept", &[fd, 1, 40]), Errno::Inval);
+        let file = guest.open("file", 1, ALL, 0).unwrap();
+        assert_eq!(guest.call("sock_accept", &[file, 0, 40]), Errno::Notsock);
+    }
+}
