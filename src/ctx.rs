@@ -54,16 +54,8 @@ pub struct Ctx {
 impl Ctx {
     /// A guest with these arguments and variables, and no descriptor yet.
     pub fn new(abi: Abi, args: Strings, env: Strings) -> Self {
-        let process = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        let half = process
-            .and_then(|limit| usize::try_from(limit / 2).ok())
-            .unwrap_or(usize::MAX);
-        Self {
-            abi,
-            args,
-            env,
-            descriptors: Descriptors::new(half.min(OPEN_FILES)),
-        }
+        let limit = OPEN_FILES.min(open_files_limit() / 2);
+        Self { abi, args, env, descriptors: Descriptors::new(limit) }
     }
 
     /// Adds a standard stream, under the next number: 0, 1, 2.

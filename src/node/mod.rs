@@ -1,1 +1,33 @@
-//! stub
+//! Floor 4: the JavaScript class. Options become a guest's context; the list of syscalls becomes `wasiImport`.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`class`] | the class and its methods |
+//! | [`options`] | the constructor's options |
+//! | [`errors`] | errors in Node's words |
+//! | [`realm`] | what one environment has once, and its guests |
+//! | [`call`] | what happens when a guest calls |
+//! | [`page`], [`shim`] | how a call gets from WebAssembly to Rust |
+//! | [`ffi`] | raw Node-API, made safe |
+
+#![allow(missing_docs, reason = "the documentation of this floor's public face is index.d.ts")]
+
+pub mod call;
+pub mod class;
+pub mod errors;
+pub mod ffi;
+pub mod options;
+pub mod page;
+pub mod realm;
+pub mod shim;
+
+use napi::Env;
+use napi::bindgen_prelude::Object;
+use napi_derive::napi;
+
+/// Runs once for each environment that loads the addon.
+#[napi(module_exports)]
+pub fn init(mut exports: Object<'_>, env: Env) -> napi::Result<()> {
+    ffi::init(&env)?;
+    class::export(env, &mut exports)
+}

@@ -286,7 +286,10 @@ mod tests {
         assert_eq!(open(sub, ALL), Errno::Success);
         let base = (Rights::all() - Rights::FD_READ - Rights::FD_WRITE).bits();
         let inheriting = (Rights::all() - Rights::FD_WRITE).bits();
-        assert_eq!(guest.call("fd_fdstat_set_rights", &[sub, base, inheriting]), Errno::Success);
+        assert_eq!(
+            guest.call("fd_fdstat_set_rights", &[sub, base, inheriting]),
+            Errno::Success
+        );
         assert_eq!(open(sub, ALL), Errno::Notcapable);
         assert_eq!(open(sub, Rights::FD_READ.bits()), Errno::Success);
         let none = guest.call("fd_fdstat_set_rights", &[sub, 0, 0]);

@@ -1,0 +1,46 @@
+//! What happens when a guest calls.
+
+use super::errors;
+use super::ffi::{Js, JsResult, Thrown};
+use super::page::{PageCall, answer};
+use super::realm::{Guest, Kept, Realm};
+use crate::syscalls::{ENTRIES, Flow};
+
+/// A syscall: read from the page, made, answered in the page.
+pub fn enter(js: Js<'_>, realm: &Realm) -> JsResult<()> {
+    let call = PageCall::read(&realm.page);
+    let Some(guest) = realm.guest(call.guest as usize) else {
+        return Err(errors::not_started(js));
+    };
+    if call.pages == super::ffi::UNBOUND {
+        return Err(errors::not_started(js));
+    }
+    let memory = guest.memory.view(js, realm, call.pages)?;
+    // The shim only knows numbers from the list.
+    let Some(entry) = ENTRIES.get(call.syscall as usize) else {
+        return Err(errors::not_started(js));
+    };
+    match entry(&guest.ctx, &memory, &call.args) {
+        Flow::Answer(errno) => {
+            answer(&realm.page, errno);
+            Ok(())
+        }
+        Flow::Exit(code) => Err(exit(js, realm, &guest, code).unwrap_or_else(|thrown| thrown)),
+    }
+}
+
+/// Ends the guest: the process with it, or only what is on the stack of `start()`.
+fn exit(js: Js<'_>, realm: &Realm, guest: &Guest, code: u32) -> JsResult<Thrown> {
+    // As WebAssembly hands an i32 to JavaScript: codes from 2^31 on are negative, as node:wasi gives them.
+    let code = js.number(f64::from(code.cast_signed()))?;
+    if !guest.return_on_exit {
+        // Looked up now: test runners replace it. In a worker it ends the worker.
+        let process = js.get_named(js.global()?, "process")?;
+        js.call(process, js.get_named(process, "exit")?, &[code])?;
+    }
+    let sentinel = realm.get(js, Kept::ExitCode)?;
+    if let Some(wasi) = js.dereference(&guest.wasi)? {
+        js.set(wasi, sentinel, code)?;
+    }
+    Ok(js.throw(sentinel))
+}

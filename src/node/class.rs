@@ -1,0 +1,282 @@
+//! The class `WASI`.
+//!
+//! Its methods find their state by property, as node:wasi's do, so that they work on a Proxy of the object, on an
+//! object that inherits from it, and for packages that look for the symbols by description.
+
+use super::errors::{self, Expected};
+use super::ffi::GuestMemory;
+use super::ffi::{Call, Js, JsResult, Method, Type, Value, method};
+use super::options::{self, validate_object};
+use super::realm::{Guest, Kept, Realm};
+use super::shim::NAMESPACE;
+use napi::bindgen_prelude::{Function, JsObjectValue, Object, Unknown};
+use napi::{Env, Property, PropertyAttributes};
+
+/// The class's name.
+pub const NAME: &str = "WASI";
+
+/// Defines the class and exports it.
+pub fn export(env: Env, exports: &mut Object<'_>) -> napi::Result<()> {
+    // As the methods of a JavaScript class are.
+    let attributes = PropertyAttributes::Writable | PropertyAttributes::Configurable;
+    let property = |name: &str, callback| -> napi::Result<Property> {
+        Ok(Property::new()
+            .with_utf8_name(name)?
+            .with_method(callback)
+            .with_property_attributes(attributes))
+    };
+    let class: Function<'_, (), Unknown<'_>> = env.define_class(
+        NAME,
+        method::<Construct>,
+        &[
+            property(FinalizeBindings::NAME, method::<FinalizeBindings>)?,
+            property(Start::NAME, method::<Start>)?,
+            property(Initialize::NAME, method::<Initialize>)?,
+            property(GetImportObject::NAME, method::<GetImportObject>)?,
+        ],
+    )?;
+    exports.set_named_property(NAME, class)
+}
+
+/// `new WASI(options)`.
+struct Construct;
+
+impl Method for Construct {
+    const NAME: &'static str = NAME;
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, wasi, [options, _]) = (call.js, call.this, call.args);
+        if !call.is_construct {
+            return Err(errors::not_constructed(js));
+        }
+        let options = if js.is_undefined(options)? {
+            js.object()?
+        } else {
+            options
+        };
+        validate_object(js, options, "options")?;
+        let realm = js.realm()?;
+        let abi = options::read_version(js, options)?;
+        js.set(wasi, realm.get(js, Kept::BindingName)?, js.string(abi.module())?)?;
+        let options = options::read(js, realm, options, abi)?;
+        let (set_memory, functions) = make_guest(js, realm, wasi, options)?;
+        js.set(wasi, realm.get(js, Kept::SetMemory)?, set_memory)?;
+        js.set_named(wasi, "wasiImport", functions)?;
+        js.set(wasi, realm.get(js, Kept::Started)?, js.boolean(false)?)?;
+        js.set(wasi, realm.get(js, Kept::ExitCode)?, js.number(0.0)?)?;
+        js.set(wasi, realm.get(js, Kept::InstanceSymbol)?, js.undefined()?)?;
+        Ok(wasi)
+    }
+}
+
+/// A guest, the function that binds a memory to it, and its syscalls.
+fn make_guest<'s>(
+    js: Js<'s>,
+    realm: &Realm,
+    wasi: Value<'s>,
+    options: options::Options,
+) -> JsResult<(Value<'s>, Value<'s>)> {
+    let table_type = js.object()?;
+    js.set_named(table_type, "element", js.string("anyfunc")?)?;
+    for limit in ["initial", "maximum"] {
+        js.set_named(table_type, limit, js.number(1.0)?)?;
+    }
+    let table = js.construct(realm.get(js, Kept::Table)?, &[table_type])?;
+    let number = realm.next_guest();
+    let set_memory = js.function::<SetMemory>(number)?;
+
+    let imports = js.object()?;
+    let numbered = u32::try_from(number).unwrap_or(u32::MAX);
+    js.set_named(imports, "guest", js.number(f64::from(numbered))?)?;
+    js.set_named(imports, "owner", set_memory)?;
+    js.set_named(imports, "page", realm.get(js, Kept::Page)?)?;
+    js.set_named(imports, "size", table)?;
+    js.set_named(imports, "syscall", realm.get(js, Kept::Syscall)?)?;
+    let exports = instantiate(js, realm, Kept::Shim, imports)?;
+    // The instance's exports are frozen; packages replace functions of `wasiImport`.
+    let functions = js.call(
+        js.undefined()?,
+        realm.get(js, Kept::ObjectAssign)?,
+        &[js.object()?, exports],
+    )?;
+
+    let guest = Guest {
+        ctx: options.ctx,
+        memory: GuestMemory::unbound(),
+        wasi: js.watch(wasi)?,
+        table: js.watch(table)?,
+        return_on_exit: options.return_on_exit,
+    };
+    js.drop_guest_with(set_memory, number)?;
+    realm.insert_guest(number, guest);
+    Ok((set_memory, functions))
+}
+
+/// The exports of a new instance of one of our modules.
+fn instantiate<'s>(js: Js<'s>, realm: &Realm, module: Kept, imports: Value<'s>) -> JsResult<Value<'s>> {
+    let namespaces = js.object()?;
+    js.set_named(namespaces, NAMESPACE, imports)?;
+    let instance = js.construct(realm.get(js, Kept::Instance)?, &[realm.get(js, module)?, namespaces])?;
+    js.get_named(instance, "exports")
+}
+
+/// `wasi[kSetMemory](memory)`: binds the guest to a memory, the first time or again.
+struct SetMemory;
+
+impl Method for SetMemory {
+    const NAME: &'static str = "_setMemory";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, [memory, _]) = (call.js, call.args);
+        let realm = js.realm()?;
+        let buffer = match realm.memory_buffer(js, memory) {
+            Ok(buffer) => buffer,
+            Err(thrown) => {
+                js.take_exception(thrown)?;
+                return Err(errors::not_a_memory(js));
+            }
+        };
+        let gauge = if js.is_array_buffer(buffer)? {
+            Kept::Gauge
+        } else {
+            Kept::GaugeShared
+        };
+        let imports = js.object()?;
+        js.set_named(imports, "memory", memory)?;
+        let size = js.get_named(instantiate(js, realm, gauge, imports)?, "size")?;
+        if let Some(guest) = realm.guest(call.data) {
+            if let Some(table) = js.dereference(&guest.table)? {
+                js.call(table, realm.get(js, Kept::TableSet)?, &[js.number(0.0)?, size])?;
+            }
+            guest.memory.bind(js.watch(memory)?);
+        }
+        js.undefined()
+    }
+}
+
+/// `wasi.finalizeBindings(instance, { memory })`.
+struct FinalizeBindings;
+
+impl Method for FinalizeBindings {
+    const NAME: &'static str = "finalizeBindings";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, wasi, [instance, options]) = (call.js, call.this, call.args);
+        let given = if js.is_undefined(options)? {
+            options
+        } else {
+            js.get_named(options, "memory")?
+        };
+        let memory = if js.is_undefined(given)? {
+            exported_memory(js, instance)?
+        } else {
+            given
+        };
+        let realm = js.realm()?;
+        let started = realm.get(js, Kept::Started)?;
+        if js.truthy(js.get(wasi, started)?)? {
+            return Err(errors::already_started(js));
+        }
+        validate_object(js, instance, "instance")?;
+        validate_object(js, js.get_named(instance, "exports")?, "instance.exports")?;
+        js.call(wasi, js.get(wasi, realm.get(js, Kept::SetMemory)?)?, &[memory])?;
+        js.set(wasi, realm.get(js, Kept::InstanceSymbol)?, instance)?;
+        js.set(wasi, started, js.boolean(true)?)?;
+        js.undefined()
+    }
+}
+
+/// `instance?.exports?.memory`.
+fn exported_memory<'s>(js: Js<'s>, instance: Value<'s>) -> JsResult<Value<'s>> {
+    let is_nothing = |value| Ok(matches!(js.type_of(value)?, Type::Undefined | Type::Null));
+    if is_nothing(instance)? {
+        return js.undefined();
+    }
+    let exports = js.get_named(instance, "exports")?;
+    if is_nothing(exports)? {
+        js.undefined()
+    } else {
+        js.get_named(exports, "memory")
+    }
+}
+
+/// Binds, and reads `_start` and `_initialize` of the instance's exports.
+fn bind_and_read<'s>(call: &Call<'s>) -> JsResult<(Value<'s>, Value<'s>)> {
+    let (js, wasi, [instance, _]) = (call.js, call.this, call.args);
+    js.call(wasi, js.get_named(wasi, FinalizeBindings::NAME)?, &[instance])?;
+    let bound = js.get(wasi, js.realm()?.get(js, Kept::InstanceSymbol)?)?;
+    let exports = js.get_named(bound, "exports")?;
+    Ok((js.get_named(exports, "_start")?, js.get_named(exports, "_initialize")?))
+}
+
+fn validate_function(js: Js<'_>, value: Value<'_>, name: &str) -> JsResult<()> {
+    let value = js.rescope(value);
+    match js.type_of(value)? {
+        Type::Function => Ok(()),
+        _ => Err(errors::invalid_arg_type(js, name, Expected::Type("function"), value)),
+    }
+}
+
+fn validate_undefined(js: Js<'_>, value: Value<'_>, name: &str) -> JsResult<()> {
+    let value = js.rescope(value);
+    if js.is_undefined(value)? {
+        Ok(())
+    } else {
+        Err(errors::invalid_arg_type(js, name, Expected::Undefined, value))
+    }
+}
+
+/// `wasi.start(instance)`.
+struct Start;
+
+impl Method for Start {
+    const NAME: &'static str = "start";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let js = call.js;
+        let (start, initialize) = bind_and_read(call)?;
+        validate_function(js, start, "instance.exports._start")?;
+        validate_undefined(js, initialize, "instance.exports._initialize")?;
+        let sentinel = js.realm()?.get(js, Kept::ExitCode)?;
+        if let Err(thrown) = js.call(js.undefined()?, start, &[]) {
+            let exception = js.take_exception(thrown)?;
+            if !js.strict_equals(exception, sentinel)? {
+                return Err(js.throw(exception));
+            }
+        }
+        js.get(call.this, sentinel)
+    }
+}
+
+/// `wasi.initialize(instance)`.
+struct Initialize;
+
+impl Method for Initialize {
+    const NAME: &'static str = "initialize";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let js = call.js;
+        let (start, initialize) = bind_and_read(call)?;
+        validate_undefined(js, start, "instance.exports._start")?;
+        if !js.is_undefined(initialize)? {
+            validate_function(js, initialize, "instance.exports._initialize")?;
+            js.call(js.undefined()?, initialize, &[])?;
+        }
+        js.undefined()
+    }
+}
+
+/// `wasi.getImportObject()`.
+struct GetImportObject;
+
+impl Method for GetImportObject {
+    const NAME: &'static str = "getImportObject";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, wasi) = (call.js, call.this);
+        let imports = js.object()?;
+        let name = js.get(wasi, js.realm()?.get(js, Kept::BindingName)?)?;
+        js.set(imports, name, js.get_named(wasi, "wasiImport")?)?;
+        Ok(imports)
+    }
+}

@@ -1,0 +1,634 @@
+//! Raw Node-API, made safe: the second of the two addresses of `unsafe`.
+//!
+//! napi-rs registers the module and defines the class. What goes through here is what its wrappers can't do exactly:
+//! exceptions that must pass through untouched (also primitive ones), methods that find their state by property, one
+//! callback that is as cheap as a callback can be, and the addresses of WebAssembly memories.
+//!
+//! A [`Js`] is the right to talk to the engine during one callback; a [`Value`] lives as long. A call into the engine
+//! that fails leaves a JavaScript exception pending and answers [`Thrown`], which travels up with `?`.
+
+#![allow(
+    unsafe_code,
+    reason = "this module is one of the two addresses of unsafe: see ARCHITECTURE.md"
+)]
+
+use super::realm::Realm;
+use crate::memory::Memory;
+use napi::sys;
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+use std::marker::PhantomData;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::{self, NonNull};
+
+/// A JavaScript exception is pending; nothing is left but to return to the engine, or to take it.
+#[derive(Debug)]
+pub struct Thrown;
+
+/// What a call into the engine gives.
+pub type JsResult<T> = Result<T, Thrown>;
+
+/// The engine, during one callback.
+#[derive(Clone, Copy)]
+pub struct Js<'s> {
+    env: sys::napi_env,
+    callback: PhantomData<&'s ()>,
+}
+
+/// A JavaScript value, during one callback.
+#[derive(Clone, Copy)]
+pub struct Value<'s> {
+    raw: sys::napi_value,
+    callback: PhantomData<&'s ()>,
+}
+
+/// What `typeof` says, and `null`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    Undefined,
+    Null,
+    Boolean,
+    Number,
+    String,
+    Symbol,
+    Object,
+    Function,
+    Bigint,
+}
+
+/// Calls a Node-API function whose last parameter is where the result goes.
+///
+/// SAFETY of every use: `env` is valid during the callback that `Js` stands for, values are handles of that callback,
+/// strings are passed with their length, and the result is a local of the type the function writes.
+macro_rules! napi {
+    ($js:expr, $function:ident($($arg:expr),*) -> $result:ty) => {{
+        let mut result: $result = <$result as Empty>::EMPTY;
+        // SAFETY: see the macro.
+        let status = unsafe { sys::$function($js.env, $($arg,)* &mut result) };
+        $js.check(status).map(|()| result)
+    }};
+}
+
+/// What a result holds before it is written.
+trait Empty {
+    const EMPTY: Self;
+}
+
+macro_rules! empty {
+    ($($type:ty = $value:expr;)*) => {$(impl Empty for $type { const EMPTY: Self = $value; })*};
+}
+
+empty! {
+    sys::napi_value = ptr::null_mut();
+    sys::napi_ref = ptr::null_mut();
+    bool = false;
+    f64 = 0.0;
+    u32 = 0;
+    usize = 0;
+    sys::napi_valuetype = 0;
+}
+
+impl<'s> Js<'s> {
+    /// # Safety
+    /// `env` must be the environment of a callback that is running, and `'s` no longer than it.
+    pub(super) unsafe fn new(env: sys::napi_env) -> Self {
+        Self {
+            env,
+            callback: PhantomData,
+        }
+    }
+
+    fn value(self, raw: sys::napi_value) -> Value<'s> {
+        Value {
+            raw,
+            callback: PhantomData,
+        }
+    }
+
+    /// Makes sure that a failed call has left an exception.
+    fn check(self, status: sys::napi_status) -> JsResult<()> {
+        match status {
+            sys::Status::napi_ok => Ok(()),
+            sys::Status::napi_pending_exception | sys::Status::napi_cannot_run_js => Err(Thrown),
+            other => {
+                let message = format!("Node-API call failed with status {other}\0");
+                // SAFETY: the message ends in NUL; no code is given.
+                unsafe { sys::napi_throw_error(self.env, ptr::null(), message.as_ptr().cast()) };
+                Err(Thrown)
+            }
+        }
+    }
+
+    /// The same value, known to live as long as this callback: values of an outer callback do.
+    pub fn rescope(self, value: Value<'_>) -> Value<'s> {
+        self.value(value.raw)
+    }
+
+    pub fn undefined(self) -> JsResult<Value<'s>> {
+        napi!(self, napi_get_undefined() -> sys::napi_value).map(|raw| self.value(raw))
+    }
+
+    pub fn global(self) -> JsResult<Value<'s>> {
+        napi!(self, napi_get_global() -> sys::napi_value).map(|raw| self.value(raw))
+    }
+
+    pub fn boolean(self, value: bool) -> JsResult<Value<'s>> {
+        napi!(self, napi_get_boolean(value) -> sys::napi_value).map(|raw| self.value(raw))
+    }
+
+    pub fn number(self, value: f64) -> JsResult<Value<'s>> {
+        napi!(self, napi_create_double(value) -> sys::napi_value).map(|raw| self.value(raw))
+    }
+
+    pub fn string(self, text: &str) -> JsResult<Value<'s>> {
+        napi!(self, napi_create_string_utf8(text.as_ptr().cast(), signed(text.len())) -> sys::napi_value)
+            .map(|raw| self.value(raw))
+    }
+
+    pub fn symbol(self, description: &str) -> JsResult<Value<'s>> {
+        let description = self.string(description)?;
+        napi!(self, napi_create_symbol(description.raw) -> sys::napi_value).map(|raw| self.value(raw))
+    }
+
+    pub fn object(self) -> JsResult<Value<'s>> {
+        napi!(self, napi_create_object() -> sys::napi_value).map(|raw| self.value(raw))
+    }
+
+    /// A new ArrayBuffer with these bytes.
+    pub fn array_buffer(self, bytes: &[u8]) -> JsResult<Value<'s>> {
+        let mut data = ptr::null_mut();
+        let raw = napi!(self, napi_create_arraybuffer(bytes.len(), &raw mut data) -> sys::napi_value)?;
+        if let Some(data) = NonNull::new(data.cast::<u8>()) {
+            // SAFETY: the buffer was just made, with room for so many bytes, and nothing else knows it.
+            unsafe { data.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        }
+        Ok(self.value(raw))
+    }
+
+    /// A function backed by a [`Method`], which finds `data` (see [`Call::data`]).
+    pub fn function<M: Method>(self, data: usize) -> JsResult<Value<'s>> {
+        let data = ptr::without_provenance_mut(data);
+        napi!(self, napi_create_function(
+            M::NAME.as_ptr().cast(), signed(M::NAME.len()), Some(method::<M>), data) -> sys::napi_value)
+        .map(|raw| self.value(raw))
+    }
+
+    /// The function through which all syscalls enter: no argument, no result, everything in the realm's call page.
+    /// The realm must be the environment's own: it stays where it is until the environment ends.
+    pub fn syscall_function(self, realm: &Realm) -> JsResult<Value<'s>> {
+        let data = ptr::from_ref(realm).cast_mut().cast();
+        napi!(self, napi_create_function(c"syscall".as_ptr(), 7, Some(syscall), data) -> sys::napi_value)
+            .map(|raw| self.value(raw))
+    }
+
+    pub fn type_of(self, value: Value<'s>) -> JsResult<Type> {
+        Ok(match napi!(self, napi_typeof(value.raw) -> sys::napi_valuetype)? {
+            sys::ValueType::napi_undefined => Type::Undefined,
+            sys::ValueType::napi_null => Type::Null,
+            sys::ValueType::napi_boolean => Type::Boolean,
+            sys::ValueType::napi_number => Type::Number,
+            sys::ValueType::napi_string => Type::String,
+            sys::ValueType::napi_symbol => Type::Symbol,
+            sys::ValueType::napi_function => Type::Function,
+            sys::ValueType::napi_bigint => Type::Bigint,
+            _ => Type::Object,
+        })
+    }
+
+    pub fn is_undefined(self, value: Value<'s>) -> JsResult<bool> {
+        Ok(self.type_of(value)? == Type::Undefined)
+    }
+
+    pub fn is_array(self, value: Value<'s>) -> JsResult<bool> {
+        napi!(self, napi_is_array(value.raw) -> bool)
+    }
+
+    pub fn is_array_buffer(self, value: Value<'s>) -> JsResult<bool> {
+        napi!(self, napi_is_arraybuffer(value.raw) -> bool)
+    }
+
+    pub fn strict_equals(self, left: Value<'s>, right: Value<'s>) -> JsResult<bool> {
+        napi!(self, napi_strict_equals(left.raw, right.raw) -> bool)
+    }
+
+    pub fn get(self, object: Value<'s>, key: Value<'s>) -> JsResult<Value<'s>> {
+        napi!(self, napi_get_property(object.raw, key.raw) -> sys::napi_value).map(|raw| self.value(raw))
+    }
+
+    pub fn get_named(self, object: Value<'s>, name: &str) -> JsResult<Value<'s>> {
+        self.get(object, self.string(name)?)
+    }
+
+    pub fn get_index(self, object: Value<'s>, index: u32) -> JsResult<Value<'s>> {
+        napi!(self, napi_get_element(object.raw, index) -> sys::napi_value).map(|raw| self.value(raw))
+    }
+
+    pub fn array_length(self, array: Value<'s>) -> JsResult<u32> {
+        napi!(self, napi_get_array_length(array.raw) -> u32)
+    }
+
+    pub fn set(self, object: Value<'s>, key: Value<'s>, value: Value<'s>) -> JsResult<()> {
+        // SAFETY: as in `napi!`.
+        self.check(unsafe { sys::napi_set_property(self.env, object.raw, key.raw, value.raw) })
+    }
+
+    pub fn set_index(self, object: Value<'s>, index: u32, value: Value<'s>) -> JsResult<()> {
+        // SAFETY: as in `napi!`.
+        self.check(unsafe { sys::napi_set_element(self.env, object.raw, index, value.raw) })
+    }
+
+    pub fn set_named(self, object: Value<'s>, name: &str, value: Value<'s>) -> JsResult<()> {
+        self.set(object, self.string(name)?, value)
+    }
+
+    pub fn call(self, this: Value<'s>, function: Value<'s>, args: &[Value<'s>]) -> JsResult<Value<'s>> {
+        // A `Value` is its handle and nothing else, so a slice of the one is a slice of the other.
+        const { assert!(size_of::<Value<'_>>() == size_of::<sys::napi_value>()) };
+        napi!(self, napi_call_function(this.raw, function.raw, args.len(), args.as_ptr().cast()) -> sys::napi_value)
+            .map(|raw| self.value(raw))
+    }
+
+    pub fn construct(self, constructor: Value<'s>, args: &[Value<'s>]) -> JsResult<Value<'s>> {
+        napi!(self, napi_new_instance(constructor.raw, args.len(), args.as_ptr().cast()) -> sys::napi_value)
+            .map(|raw| self.value(raw))
+    }
+
+    /// What `${value}` is.
+    pub fn coerce_to_string(self, value: Value<'s>) -> JsResult<String> {
+        let raw = napi!(self, napi_coerce_to_string(value.raw) -> sys::napi_value)?;
+        self.string_of(self.value(raw))
+    }
+
+    /// The text of a string; a lone surrogate becomes U+FFFD.
+    pub fn string_of(self, string: Value<'s>) -> JsResult<String> {
+        let len = napi!(self, napi_get_value_string_utf8(string.raw, ptr::null_mut(), 0) -> usize)?;
+        let mut text = vec![0_u8; len + 1];
+        let copied =
+            napi!(self, napi_get_value_string_utf8(string.raw, text.as_mut_ptr().cast(), text.len()) -> usize)?;
+        text.truncate(copied);
+        Ok(String::from_utf8(text).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+
+    pub fn number_of(self, number: Value<'s>) -> JsResult<f64> {
+        napi!(self, napi_get_value_double(number.raw) -> f64)
+    }
+
+    /// Whether `if (value)` is taken.
+    pub fn truthy(self, value: Value<'s>) -> JsResult<bool> {
+        let boolean = napi!(self, napi_coerce_to_bool(value.raw) -> sys::napi_value)?;
+        self.boolean_of(self.value(boolean))
+    }
+
+    pub fn boolean_of(self, boolean: Value<'s>) -> JsResult<bool> {
+        napi!(self, napi_get_value_bool(boolean.raw) -> bool)
+    }
+
+    /// Throws a value.
+    pub fn throw(self, value: Value<'s>) -> Thrown {
+        // SAFETY: as in `napi!`.
+        unsafe { sys::napi_throw(self.env, value.raw) };
+        Thrown
+    }
+
+    /// An error object of the environment's own realm.
+    pub fn error(self, kind: ErrorKind, code: &str, message: &str) -> JsResult<Value<'s>> {
+        let (code, message) = (self.string(code)?.raw, self.string(message)?.raw);
+        match kind {
+            ErrorKind::Error => napi!(self, napi_create_error(code, message) -> sys::napi_value),
+            ErrorKind::TypeError => napi!(self, napi_create_type_error(code, message) -> sys::napi_value),
+            ErrorKind::RangeError => napi!(self, napi_create_range_error(code, message) -> sys::napi_value),
+        }
+        .map(|raw| self.value(raw))
+    }
+
+    /// Takes the pending exception. There is none that could be taken when the thread is being terminated.
+    pub fn take_exception(self, thrown: Thrown) -> JsResult<Value<'s>> {
+        let mut pending = false;
+        // SAFETY: as in `napi!`.
+        let status = unsafe { sys::napi_is_exception_pending(self.env, &raw mut pending) };
+        if status != sys::Status::napi_ok || !pending {
+            return Err(thrown);
+        }
+        let mut raw = ptr::null_mut();
+        // SAFETY: as in `napi!`.
+        match unsafe { sys::napi_get_and_clear_last_exception(self.env, &raw mut raw) } {
+            sys::Status::napi_ok => Ok(self.value(raw)),
+            _ => Err(thrown),
+        }
+    }
+
+    /// A reference that keeps the value alive until the environment ends.
+    pub fn keep(self, value: Value<'s>) -> JsResult<Reference> {
+        napi!(self, napi_create_reference(value.raw, 1) -> sys::napi_ref).map(|raw| Reference { env: self.env, raw })
+    }
+
+    /// A reference that does not keep the object alive.
+    pub fn watch(self, object: Value<'s>) -> JsResult<Reference> {
+        napi!(self, napi_create_reference(object.raw, 0) -> sys::napi_ref).map(|raw| Reference { env: self.env, raw })
+    }
+
+    /// What a reference refers to, if it is still there.
+    pub fn dereference(self, reference: &Reference) -> JsResult<Option<Value<'s>>> {
+        let raw = napi!(self, napi_get_reference_value(reference.raw) -> sys::napi_value)?;
+        Ok((!raw.is_null()).then(|| self.value(raw)))
+    }
+
+    /// Runs [`Realm::drop_guest`] for `guest` once `object` has been collected.
+    pub fn drop_guest_with(self, object: Value<'s>, guest: usize) -> JsResult<()> {
+        let data = ptr::without_provenance_mut(guest);
+        // SAFETY: as in `napi!`; the data is a number, not a pointer.
+        self.check(unsafe {
+            sys::napi_add_finalizer(
+                self.env,
+                object.raw,
+                data,
+                Some(guest_collected),
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )
+        })
+    }
+
+    /// Gives the environment its realm, once; it is dropped when the environment ends.
+    pub fn set_realm(self, realm: Box<Realm>) -> JsResult<&'s Realm> {
+        let realm = Box::into_raw(realm);
+        // SAFETY: the finalizer takes the box back, at the environment's end and not before.
+        let status = unsafe { sys::napi_set_instance_data(self.env, realm.cast(), Some(realm_ended), ptr::null_mut()) };
+        self.check(status)?;
+        // SAFETY: it was just boxed, and is only shared from now on.
+        Ok(unsafe { &*realm })
+    }
+
+    /// The environment's realm.
+    pub fn realm(self) -> JsResult<&'s Realm> {
+        let mut data = ptr::null_mut();
+        // SAFETY: as in `napi!`.
+        self.check(unsafe { sys::napi_get_instance_data(self.env, &raw mut data) })?;
+        // SAFETY: `set_realm` put a Realm there when the module was loaded, before any of its functions could run.
+        unsafe { data.cast::<Realm>().as_ref() }.ok_or(Thrown)
+    }
+
+    /// The bytes of an ArrayBuffer or a Uint8Array: where they are and how many.
+    fn bytes_of(self, buffer: Value<'s>) -> JsResult<(NonNull<u8>, usize)> {
+        let mut data = ptr::null_mut();
+        let len = if self.is_array_buffer(buffer)? {
+            napi!(self, napi_get_arraybuffer_info(buffer.raw, &raw mut data) -> usize)?
+        } else {
+            let (mut kind, mut len, mut offset, mut of) = (0, 0, 0, ptr::null_mut());
+            // SAFETY: as in `napi!`, with several results.
+            self.check(unsafe {
+                sys::napi_get_typedarray_info(
+                    self.env,
+                    buffer.raw,
+                    &raw mut kind,
+                    &raw mut len,
+                    &raw mut data,
+                    &raw mut of,
+                    &raw mut offset,
+                )
+            })?;
+            len
+        };
+        // A memory of no pages may have no address.
+        Ok(NonNull::new(data.cast()).map_or((NonNull::dangling(), 0), |data| (data, len)))
+    }
+}
+
+/// A string's length as Node-API wants it.
+fn signed(len: usize) -> isize {
+    isize::try_from(len).unwrap_or(isize::MAX)
+}
+
+/// Which constructor makes an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    Error,
+    TypeError,
+    RangeError,
+}
+
+/// A reference to a JavaScript value that outlives the callback.
+#[derive(Debug)]
+pub struct Reference {
+    env: sys::napi_env,
+    raw: sys::napi_ref,
+}
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        // SAFETY: a reference is dropped on its environment's thread, by the realm at the latest, whose finalizer runs
+        // while references can still be deleted.
+        unsafe { sys::napi_delete_reference(self.env, self.raw) };
+    }
+}
+
+/// A WebAssembly memory and where it is. The address is asked for anew when the number of pages has changed: growing
+/// a memory may move it, and nothing else does.
+#[derive(Debug)]
+pub struct GuestMemory {
+    object: RefCell<Option<Reference>>,
+    pages: Cell<u32>,
+    bytes: Cell<(NonNull<u8>, usize)>,
+}
+
+/// What stands for the number of pages while there is no memory.
+pub const UNBOUND: u32 = u32::MAX;
+
+impl GuestMemory {
+    /// No memory yet.
+    pub const fn unbound() -> Self {
+        Self {
+            object: RefCell::new(None),
+            pages: Cell::new(UNBOUND),
+            bytes: Cell::new((NonNull::dangling(), 0)),
+        }
+    }
+
+    /// Takes the memory that `object` refers to from now on.
+    pub fn bind(&self, object: Reference) {
+        self.pages.set(UNBOUND);
+        *self.object.borrow_mut() = Some(object);
+    }
+
+    /// The bytes of the memory, which has `pages` pages now, for one syscall.
+    pub fn view<'a>(&'a self, js: Js<'_>, realm: &Realm, pages: u32) -> JsResult<Memory<'a>> {
+        if pages != self.pages.get() {
+            self.look_up(js, realm)?;
+            self.pages.set(pages);
+        }
+        let (base, len) = self.bytes.get();
+        // SAFETY: the engine gave these bytes for a memory of so many pages, which it has still. The caller is the
+        // guest's own call: its instance, and so its memory, is alive, and does not run until the call returns. Other
+        // threads may write to a shared memory, which is what `Memory` is made for.
+        Ok(unsafe { Memory::new(base, len) })
+    }
+
+    fn look_up(&self, js: Js<'_>, realm: &Realm) -> JsResult<()> {
+        let object = self.object.borrow();
+        let memory = match object.as_ref() {
+            Some(reference) => js.dereference(reference)?,
+            None => None,
+        };
+        let Some(memory) = memory else {
+            return Err(super::errors::not_started(js));
+        };
+        let buffer = realm.memory_buffer(js, memory)?;
+        self.bytes.set(js.bytes_of(realm.addressable(js, buffer)?)?);
+        Ok(())
+    }
+}
+
+/// The fixed stretch of a WebAssembly memory through which syscalls enter: see [`page`](super::page).
+#[derive(Debug)]
+pub struct PageMemory {
+    bytes: (NonNull<u8>, usize),
+}
+
+impl PageMemory {
+    /// The bytes of `buffer`, of a memory that never grows and that the caller keeps alive.
+    pub fn new(js: Js<'_>, buffer: Value<'_>) -> JsResult<Self> {
+        let buffer = js.value(buffer.raw);
+        js.bytes_of(buffer).map(|bytes| Self { bytes })
+    }
+
+    /// The bytes.
+    pub fn view(&self) -> Memory<'_> {
+        let (base, len) = self.bytes;
+        // SAFETY: the memory was made with one page at most, so it neither grows nor moves; the realm keeps it alive.
+        unsafe { Memory::new(base, len) }
+    }
+}
+
+/// Makes the realm of an environment that loads the addon.
+pub fn init(env: &napi::Env) -> napi::Result<()> {
+    // SAFETY: the module is being registered, which is a callback of this environment.
+    let js = unsafe { Js::new(env.raw()) };
+    // napi-rs passes a pending exception on as it is.
+    Realm::init(js).map_err(|Thrown| napi::Error::from_status(napi::Status::PendingException))
+}
+
+/// A function that JavaScript calls.
+pub trait Method: 'static {
+    /// Its name.
+    const NAME: &'static str;
+    /// What it does.
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>>;
+}
+
+/// A call from JavaScript.
+pub struct Call<'s> {
+    /// The engine.
+    pub js: Js<'s>,
+    /// `this`.
+    pub this: Value<'s>,
+    /// The first parameters, undefined where there are fewer.
+    pub args: [Value<'s>; 2],
+    /// The number that the function was made with.
+    pub data: usize,
+    /// Whether it was called with `new`.
+    pub is_construct: bool,
+}
+
+/// The Node-API face of a [`Method`].
+pub unsafe extern "C" fn method<M: Method>(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: the engine calls with its environment, which lasts for the call.
+    let js = unsafe { Js::new(env) };
+    guarded(js, || {
+        let mut count = 2;
+        let (mut args, mut this, mut data) = ([ptr::null_mut(); 2], ptr::null_mut(), ptr::null_mut());
+        // SAFETY: `args` has room for `count` values; the other results are locals.
+        js.check(unsafe {
+            sys::napi_get_cb_info(
+                env,
+                info,
+                &raw mut count,
+                args.as_mut_ptr(),
+                &raw mut this,
+                &raw mut data,
+            )
+        })?;
+        let mut target = ptr::null_mut();
+        // SAFETY: `info` is this call's.
+        js.check(unsafe { sys::napi_get_new_target(env, info, &raw mut target) })?;
+        let call = Call {
+            js,
+            this: js.value(this),
+            args: args.map(|raw| js.value(raw)),
+            data: data.addr(),
+            is_construct: !target.is_null(),
+        };
+        M::call(&call).map(|value| value.raw)
+    })
+    .unwrap_or(ptr::null_mut())
+}
+
+/// The Node-API face of all syscalls.
+unsafe extern "C" fn syscall(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: the engine calls with its environment, which lasts for the call.
+    let js = unsafe { Js::new(env) };
+    let mut data = ptr::null_mut();
+    // SAFETY: only the data is asked for.
+    unsafe {
+        sys::napi_get_cb_info(
+            env,
+            info,
+            ptr::null_mut(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            &raw mut data,
+        );
+    }
+    // SAFETY: `syscall_function` put the environment's realm there.
+    if let Some(realm) = unsafe { data.cast::<Realm>().as_ref() } {
+        let _ = guarded(js, || super::call::enter(js, realm));
+    }
+    ptr::null_mut()
+}
+
+/// Runs what the engine called; a panic becomes an exception.
+fn guarded<T>(js: Js<'_>, run: impl FnOnce() -> JsResult<T>) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(result) => result.ok(),
+        Err(panic) => {
+            super::errors::panicked(js, &panic_message(panic.as_ref()));
+            None
+        }
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("no message").to_owned()
+}
+
+unsafe extern "C" fn realm_ended(_: sys::napi_env, data: *mut c_void, _: *mut c_void) {
+    // SAFETY: `set_realm` boxed it, and the environment runs this once.
+    let realm = unsafe { Box::from_raw(data.cast::<Realm>()) };
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(realm)));
+}
+
+unsafe extern "C" fn guest_collected(env: sys::napi_env, data: *mut c_void, _: *mut c_void) {
+    // SAFETY: the engine calls with its environment, which lasts for the call.
+    let js = unsafe { Js::new(env) };
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        if let Ok(realm) = js.realm() {
+            realm.drop_guest(data.addr());
+        }
+    }));
+}
+
+/// A descriptor of our own for what a descriptor number of the host stands for.
+pub fn duplicate_host_descriptor(number: i32) -> std::io::Result<OwnedFd> {
+    // SAFETY: the call only looks the number up; EBADF if nothing has it.
+    let duplicate = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
+    if duplicate < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: it was just made, and nothing else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })
+}

@@ -1,0 +1,207 @@
+//! The constructor's options: checked in node:wasi's order, with its errors, and made into what a guest owns.
+
+use super::errors::{self, Expected};
+use super::ffi::{Js, JsResult, Type, Value, duplicate_host_descriptor};
+use super::realm::{Kept, Realm};
+use crate::abi::{Abi, Errno};
+use crate::ctx::{Ctx, Strings};
+use crate::host::dir::open_preopen_unsandboxed;
+use crate::host::file::File;
+
+/// The options that are not the guest's.
+pub struct Options {
+    /// What the guest owns.
+    pub ctx: Ctx,
+    /// Whether `proc_exit` ends `start()`, or the process.
+    pub return_on_exit: bool,
+}
+
+/// The edition that `options.version` names; everything else reads the options after that.
+pub fn read_version<'s>(js: Js<'s>, options: Value<'s>) -> JsResult<Abi> {
+    let version = js.get_named(options, "version")?;
+    if js.type_of(version)? != Type::String {
+        return Err(errors::invalid_arg_type(
+            js,
+            "options.version",
+            Expected::Type("string"),
+            version,
+        ));
+    }
+    // Node reads it again for its `switch`, and a third time for the message.
+    let version = js.get_named(options, "version")?;
+    match js.string_of(version)?.as_str() {
+        "unstable" => Ok(Abi::Unstable),
+        "preview1" => Ok(Abi::Preview1),
+        other => Err(errors::invalid_arg_value(
+            js,
+            "options.version",
+            other,
+            "unsupported WASI version",
+        )),
+    }
+}
+
+/// Reads the rest.
+pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi) -> JsResult<Options> {
+    let args = read_args(js, realm, options)?;
+    let env = read_env(js, realm, options)?;
+    let preopens = read_preopens(js, realm, options)?;
+    let stdio = read_stdio(js, options)?;
+
+    let too_long = |_| errors::not_initialized(js, Errno::TooBig, "options.args and options.env take more than 4 GiB");
+    let mut strings = (Strings::default(), Strings::default());
+    args.iter().try_for_each(|arg| strings.0.push(arg)).map_err(too_long)?;
+    env.iter()
+        .try_for_each(|entry| strings.1.push(entry))
+        .map_err(too_long)?;
+    let ctx = Ctx::new(abi, strings.0, strings.1);
+    for (name, number) in stdio {
+        let what = || format!("can't use the descriptor {number} of options.{name}");
+        let stream =
+            duplicate_host_descriptor(number).map_err(|error| errors::not_initialized(js, error.into(), &what()))?;
+        ctx.push_stdio(File::from(stream))
+            .map_err(|errno| errors::not_initialized(js, errno, &what()))?;
+    }
+    for (name, path) in preopens {
+        let what = || format!("can't open '{path}' for the preopen '{name}'");
+        let dir =
+            open_preopen_unsandboxed(&path).map_err(|error| errors::not_initialized(js, error.into(), &what()))?;
+        ctx.push_preopen(&name, dir)
+            .map_err(|errno| errors::not_initialized(js, errno, &what()))?;
+    }
+    Ok(Options {
+        ctx,
+        return_on_exit: read_return_on_exit(js, options)?,
+    })
+}
+
+/// An option's value, if it is given.
+fn given<'s>(js: Js<'s>, options: Value<'s>, name: &str) -> JsResult<Option<Value<'s>>> {
+    let value = js.get_named(options, name)?;
+    Ok(if js.is_undefined(value)? { None } else { Some(value) })
+}
+
+/// `String` of each argument.
+fn read_args<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>) -> JsResult<Vec<String>> {
+    if given(js, options, "args")?.is_none() {
+        // Node reads it once more.
+        js.get_named(options, "args")?;
+        return Ok(Vec::new());
+    }
+    let args = js.get_named(options, "args")?;
+    if !js.is_array(args)? {
+        return Err(errors::invalid_arg_type(js, "options.args", Expected::Array, args));
+    }
+    let args = js.get_named(options, "args")?;
+    let strings = js.call(args, realm.get(js, Kept::ArrayMap)?, &[realm.get(js, Kept::String)?])?;
+    (0..js.array_length(strings)?)
+        .map(|index| js.coerce_to_string(js.get_index(strings, index)?))
+        .collect()
+}
+
+/// The own enumerable properties of an option that is an object.
+fn read_entries<'s>(
+    js: Js<'s>,
+    realm: &Realm,
+    options: Value<'s>,
+    name: &str,
+) -> JsResult<Vec<(Value<'s>, Value<'s>)>> {
+    if given(js, options, name)?.is_none() {
+        return Ok(Vec::new());
+    }
+    validate_object(js, js.get_named(options, name)?, &format!("options.{name}"))?;
+    let object = js.get_named(options, name)?;
+    let entries = js.call(js.undefined()?, realm.get(js, Kept::ObjectEntries)?, &[object])?;
+    (0..js.array_length(entries)?)
+        .map(|index| {
+            let entry = js.get_index(entries, index)?;
+            Ok((js.get_index(entry, 0)?, js.get_index(entry, 1)?))
+        })
+        .collect()
+}
+
+/// `NAME=value` for each variable that is not undefined.
+fn read_env<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>) -> JsResult<Vec<String>> {
+    let mut env = Vec::new();
+    for (name, value) in read_entries(js, realm, options, "env")? {
+        if !js.is_undefined(value)? {
+            env.push(format!(
+                "{}={}",
+                js.coerce_to_string(name)?,
+                js.coerce_to_string(value)?
+            ));
+        }
+    }
+    Ok(env)
+}
+
+/// The guest's name and the host's path of each directory.
+fn read_preopens<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>) -> JsResult<Vec<(String, String)>> {
+    let string = realm.get(js, Kept::String)?;
+    let text = |value| js.string_of(js.call(js.undefined()?, string, &[value])?);
+    read_entries(js, realm, options, "preopens")?
+        .into_iter()
+        .map(|(name, path)| Ok((text(name)?, text(path)?)))
+        .collect()
+}
+
+/// The host's descriptors of the standard streams.
+fn read_stdio<'s>(js: Js<'s>, options: Value<'s>) -> JsResult<[(&'static str, i32); 3]> {
+    let mut stdio = [("stdin", 0), ("stdout", 1), ("stderr", 2)];
+    let mut values = [None; 3];
+    for (value, (name, _)) in values.iter_mut().zip(stdio) {
+        *value = given(js, options, name)?;
+    }
+    for (value, (name, number)) in values.into_iter().zip(&mut stdio) {
+        if let Some(value) = value {
+            *number = validate_descriptor(js, value, &format!("options.{name}"))?;
+        }
+    }
+    Ok(stdio)
+}
+
+fn validate_descriptor(js: Js<'_>, value: Value<'_>, name: &str) -> JsResult<i32> {
+    let value = js.rescope(value);
+    if js.type_of(value)? != Type::Number {
+        return Err(errors::invalid_arg_type(js, name, Expected::Type("number"), value));
+    }
+    let number = js.number_of(value)?;
+    if !number.is_finite() || number.trunc() != number {
+        return Err(errors::out_of_range(js, name, "an integer", value, number));
+    }
+    if !(0.0..=f64::from(i32::MAX)).contains(&number) {
+        return Err(errors::out_of_range(js, name, ">= 0 && <= 2147483647", value, number));
+    }
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "it is an integer of that range, as was just checked"
+    )]
+    let descriptor = number as i32;
+    Ok(descriptor)
+}
+
+fn read_return_on_exit<'s>(js: Js<'s>, options: Value<'s>) -> JsResult<bool> {
+    if given(js, options, "returnOnExit")?.is_none() {
+        return Ok(true);
+    }
+    let value = js.get_named(options, "returnOnExit")?;
+    if js.type_of(value)? != Type::Boolean {
+        return Err(errors::invalid_arg_type(
+            js,
+            "options.returnOnExit",
+            Expected::Type("boolean"),
+            value,
+        ));
+    }
+    js.boolean_of(js.get_named(options, "returnOnExit")?)
+}
+
+/// ERR_INVALID_ARG_TYPE unless it is an object, and neither an array nor a function.
+pub fn validate_object(js: Js<'_>, value: Value<'_>, name: &str) -> JsResult<()> {
+    let value = js.rescope(value);
+    if js.type_of(value)? == Type::Object && !js.is_array(value)? {
+        Ok(())
+    } else {
+        Err(errors::invalid_arg_type(js, name, Expected::Type("object"), value))
+    }
+}
