@@ -55,12 +55,17 @@ impl Ctx {
     /// A guest with these arguments and variables, and no descriptor yet.
     pub fn new(abi: Abi, args: Strings, env: Strings) -> Self {
         let limit = OPEN_FILES.min(open_files_limit() / 2);
-        Self { abi, args, env, descriptors: Descriptors::new(limit) }
+        Self {
+            abi,
+            args,
+            env,
+            descriptors: Descriptors::new(limit),
+        }
     }
 
-    /// Adds a standard stream, under the next number: 0, 1, 2.
-    pub fn push_stdio(&self, file: File) -> Result<Fd> {
-        self.descriptors.insert(Descriptor::stdio(file)?)
+    /// Adds a standard stream, which may be the host's own, under the next number: 0, 1, 2.
+    pub fn push_stdio(&self, file: File, host_s_own: bool) -> Result<Fd> {
+        self.descriptors.insert(Descriptor::stdio(file, host_s_own)?)
     }
 
     /// Adds a directory, which the guest knows as `name`, under the next number: 3 and up.

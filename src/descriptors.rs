@@ -15,6 +15,8 @@ pub struct Descriptor {
     pub file: File,
     /// The guest's name of a directory it was started with.
     preopen: Option<Box<str>>,
+    /// Whether the socket calls are served, if it is a socket.
+    socket: bool,
     rights: AtomicU64,
     inheriting: AtomicU64,
     flags: AtomicU16,
@@ -27,6 +29,7 @@ impl Descriptor {
         Self {
             file,
             preopen: None,
+            socket: true,
             rights: AtomicU64::new(rights.bits()),
             inheriting: AtomicU64::new(inheriting.bits()),
             flags: AtomicU16::new(flags.bits()),
@@ -38,15 +41,24 @@ impl Descriptor {
     pub fn preopen(file: File, name: &str) -> Self {
         Self {
             preopen: Some(name.into()),
-            ..Self::new(file, Rights::all(), Rights::all(), Fdflags::empty())
+            ..Self::new(file, Rights::DIRECTORY, Rights::all(), Fdflags::empty())
         }
     }
 
-    /// One of the guest's standard streams.
-    pub fn stdio(file: File) -> Result<Self> {
+    /// One of the guest's standard streams. If it is the host's own too, it is never a socket to the guest: shutting it
+    /// down would end the host's stream, whatever it is made of.
+    pub fn stdio(file: File, host_s_own: bool) -> Result<Self> {
         // That a stream which the host shares does not wait is the host's business; the guest asks for itself.
         let flags = file.flags()?.difference(Fdflags::NONBLOCK);
-        Ok(Self::new(file, Rights::FILE, Rights::empty(), flags))
+        Ok(Self {
+            socket: !host_s_own,
+            ..Self::new(file, Rights::FILE, Rights::empty(), flags)
+        })
+    }
+
+    /// ENOTSOCK if it must not be used as a socket; whether it is one, the operating system says.
+    pub fn require_socket(&self) -> Result {
+        if self.socket { Ok(()) } else { Err(Errno::Notsock) }
     }
 
     /// The guest's name of the directory, if it was started with it.

@@ -265,7 +265,31 @@ bitflags! {
 }
 
 impl Rights {
-    /// What makes sense on a file or stream, beside reading and writing it.
+    /// What makes sense on a directory.
+    pub const DIRECTORY: Self = Self::FD_DATASYNC
+        .union(Self::FD_FDSTAT_SET_FLAGS)
+        .union(Self::FD_SYNC)
+        .union(Self::FD_ADVISE)
+        .union(Self::PATH_CREATE_DIRECTORY)
+        .union(Self::PATH_CREATE_FILE)
+        .union(Self::PATH_LINK_SOURCE)
+        .union(Self::PATH_LINK_TARGET)
+        .union(Self::PATH_OPEN)
+        .union(Self::FD_READDIR)
+        .union(Self::PATH_READLINK)
+        .union(Self::PATH_RENAME_SOURCE)
+        .union(Self::PATH_RENAME_TARGET)
+        .union(Self::PATH_FILESTAT_GET)
+        .union(Self::PATH_FILESTAT_SET_SIZE)
+        .union(Self::PATH_FILESTAT_SET_TIMES)
+        .union(Self::FD_FILESTAT_GET)
+        .union(Self::FD_FILESTAT_SET_TIMES)
+        .union(Self::PATH_SYMLINK)
+        .union(Self::PATH_REMOVE_DIRECTORY)
+        .union(Self::PATH_UNLINK_FILE)
+        .union(Self::POLL_FD_READWRITE);
+
+    /// What makes sense on a file or stream.
     pub const FILE: Self = Self::FD_DATASYNC
         .union(Self::FD_READ)
         .union(Self::FD_SEEK)

@@ -8,6 +8,9 @@ use crate::ctx::{Ctx, Strings};
 use crate::host::dir::open_preopen_unsandboxed;
 use crate::host::file::File;
 
+/// The greatest number of the host's own standard streams.
+const HOST_STREAMS: i32 = 2;
+
 /// The options that are not the guest's.
 pub struct Options {
     /// What the guest owns.
@@ -59,7 +62,7 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi) -> JsRe
         let what = || format!("can't use the descriptor {number} of options.{name}");
         let stream =
             duplicate_host_descriptor(number).map_err(|error| errors::not_initialized(js, error.into(), &what()))?;
-        ctx.push_stdio(File::from(stream))
+        ctx.push_stdio(File::from(stream), number <= HOST_STREAMS)
             .map_err(|errno| errors::not_initialized(js, errno, &what()))?;
     }
     for (name, path) in preopens {

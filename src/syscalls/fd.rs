@@ -21,7 +21,12 @@ pub(super) fn fd_renumber(ctx: &Ctx, _: &Memory<'_>, fd: Fd, to: Fd) -> Result {
 pub(super) fn fd_fdstat_get(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, stat: Ptr<Fdstat>) -> Result {
     let descriptor = ctx.fd(fd, Rights::empty())?;
     let filetype = descriptor.file.filetype()?;
-    let mut rights = descriptor.rights();
+    let mut rights = descriptor.rights()
+        & if filetype == Filetype::Directory {
+            Rights::DIRECTORY
+        } else {
+            Rights::FILE
+        };
     if filetype == Filetype::CharacterDevice && descriptor.file.is_terminal() {
         // wasi-libc's isatty takes for a terminal what is a character device that can't seek.
         rights.remove(Rights::FD_SEEK | Rights::FD_TELL);

@@ -1,7 +1,7 @@
 //! Reading, writing, the offset between them, and the way to the device.
 
 use crate::abi::errno::{Errno, Result};
-use crate::abi::flags::{Fdflags, Rights, Whence};
+use crate::abi::flags::{Fdflags, Filetype, Rights, Whence};
 use crate::abi::records::Iovec;
 use crate::abi::{Fd, Ptr};
 use crate::ctx::Ctx;
@@ -128,6 +128,7 @@ pub(super) fn fd_seek(
     let only_tells = offset == 0 && whence == Whence::Cur;
     let descriptor = ctx.fd(fd, if only_tells { Rights::FD_TELL } else { Rights::FD_SEEK })?;
     memory.check(newoffset, 1)?;
+    refuse_directory(&descriptor)?;
     let to = match whence {
         Whence::Set => SeekFrom::Start(u64::try_from(offset).map_err(|_| Errno::Inval)?),
         Whence::Cur => SeekFrom::Current(offset),
@@ -138,7 +139,17 @@ pub(super) fn fd_seek(
 
 pub(super) fn fd_tell(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, offset: Ptr<u64>) -> Result {
     let descriptor = ctx.fd(fd, Rights::FD_TELL)?;
+    refuse_directory(&descriptor)?;
     memory.write(offset, &descriptor.file.tell()?)
+}
+
+/// EISDIR for a directory, where the operating system would move what `fd_readdir` goes by.
+fn refuse_directory(descriptor: &Descriptor) -> Result {
+    if descriptor.file.filetype()? == Filetype::Directory {
+        Err(Errno::Isdir)
+    } else {
+        Ok(())
+    }
 }
 
 pub(super) fn fd_sync(ctx: &Ctx, _: &Memory<'_>, fd: Fd) -> Result {
@@ -244,6 +255,10 @@ mod tests {
         assert_eq!(guest.call("fd_seek", &[fd, 0, 3, 48]), Errno::Inval);
         assert_eq!(guest.call("fd_seek", &[1, 0, 0, 48]), Errno::Spipe);
         assert_eq!(guest.call("fd_seek", &[fd, 0, 0, guest.end() - 7]), Errno::Fault);
+        std::fs::create_dir(guest.host("sub")).unwrap();
+        let dir = guest.open("sub", 0, Rights::FD_READ.bits(), 0).unwrap();
+        assert_eq!(guest.call("fd_seek", &[dir, 0, 0, 48]), Errno::Isdir);
+        assert_eq!(guest.call("fd_seek", &[DIR, 0, 0, 48]), Errno::Notcapable);
         assert_eq!(guest.call("fd_tell", &[99, 48]), Errno::Badf);
         assert_eq!(guest.call("fd_tell", &[fd, guest.end() - 7]), Errno::Fault);
     }
@@ -290,7 +305,10 @@ mod tests {
         let guest = Guest::new();
         let (reader, _writer) = std::io::pipe().unwrap();
         guest.ctx.descriptors.remove(Fd(0)).unwrap();
-        guest.ctx.push_stdio(std::os::fd::OwnedFd::from(reader).into()).unwrap();
+        guest
+            .ctx
+            .push_stdio(std::os::fd::OwnedFd::from(reader).into(), false)
+            .unwrap();
         let nonblock = u64::from(Fdflags::NONBLOCK.bits());
         assert_eq!(guest.call("fd_fdstat_set_flags", &[0, nonblock]), Errno::Success);
         let [iovs, len] = guest.iovec(0, 100, 4);

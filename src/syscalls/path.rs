@@ -149,7 +149,10 @@ pub(super) fn path_open(
     if !inheriting.contains(moving) {
         return Err(Errno::Notcapable);
     }
-    let rights = (inheriting - (Rights::FD_READ | Rights::FD_WRITE)) | moving;
+    let mut rights = (inheriting - (Rights::FD_READ | Rights::FD_WRITE)) | moving;
+    if oflags.contains(Oflags::DIRECTORY) {
+        rights &= Rights::DIRECTORY;
+    }
     let how = OpenHow {
         follow: dirflags.contains(Lookupflags::SYMLINK_FOLLOW),
         oflags,
@@ -284,7 +287,7 @@ mod tests {
         let [path, len] = guest.path(0, "file");
         let open = |fd, rights| guest.call("path_open", &[fd, 0, path, len, 1, rights, ALL, 0, 64]);
         assert_eq!(open(sub, ALL), Errno::Success);
-        let base = (Rights::all() - Rights::FD_READ - Rights::FD_WRITE).bits();
+        let base = Rights::DIRECTORY.bits();
         let inheriting = (Rights::all() - Rights::FD_WRITE).bits();
         assert_eq!(
             guest.call("fd_fdstat_set_rights", &[sub, base, inheriting]),

@@ -272,7 +272,10 @@ mod tests {
         std::fs::write(guest.host("file"), "12345").unwrap();
         let file = u32::try_from(guest.open("file", 0, ALL, 0).unwrap()).unwrap();
         let (reader, writer) = std::io::pipe().unwrap();
-        let quiet = guest.ctx.push_stdio(std::os::fd::OwnedFd::from(reader).into()).unwrap();
+        let quiet = guest
+            .ctx
+            .push_stdio(std::os::fd::OwnedFd::from(reader).into(), false)
+            .unwrap();
         fd_subscription(&guest, 0, 1, 1, 0);
         fd_subscription(&guest, 48, 2, 2, 1);
         fd_subscription(&guest, 96, 3, 1, file);

@@ -10,12 +10,20 @@ use crate::descriptors::Descriptor;
 use crate::host::wait::Interest;
 use crate::memory::Memory;
 use std::os::fd::AsFd;
+use std::sync::Arc;
+
+/// The descriptor, if it is open (EBADF), has these rights (ENOTCAPABLE) and may be used as a socket (ENOTSOCK).
+fn socket(ctx: &Ctx, fd: Fd, needed: Rights) -> Result<Arc<Descriptor>> {
+    let descriptor = ctx.fd(fd, needed)?;
+    descriptor.require_socket()?;
+    Ok(descriptor)
+}
 
 pub(super) fn sock_accept(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, flags: Fdflags, result: Ptr<u32>) -> Result {
     if !Fdflags::NONBLOCK.contains(flags) {
         return Err(Errno::Inval);
     }
-    let descriptor = ctx.fd(fd, Rights::SOCK_ACCEPT)?;
+    let descriptor = socket(ctx, fd, Rights::SOCK_ACCEPT)?;
     memory.check(result, 1)?;
     let connection = patiently(&descriptor, Interest::Read, || Ok(descriptor.file.accept()))?;
     let accepted = Descriptor::new(connection, Rights::FILE, Rights::empty(), flags);
@@ -36,7 +44,7 @@ pub(super) fn sock_recv(
     ro_datalen: Ptr<u32>,
     ro_flags: Ptr<u16>,
 ) -> Result {
-    let descriptor = ctx.fd(fd, Rights::FD_READ)?;
+    let descriptor = socket(ctx, fd, Rights::FD_READ)?;
     let iovecs = memory.iovecs(ri_data, ri_data_len)?;
     memory.check(ro_datalen, 1)?;
     memory.check(ro_flags, 1)?;
@@ -62,7 +70,7 @@ pub(super) fn sock_send(
     _si_flags: Siflags,
     so_datalen: Ptr<u32>,
 ) -> Result {
-    let descriptor = ctx.fd(fd, Rights::FD_WRITE)?;
+    let descriptor = socket(ctx, fd, Rights::FD_WRITE)?;
     let iovecs = memory.iovecs(si_data, si_data_len)?;
     memory.check(so_datalen, 1)?;
     let count = patiently(&descriptor, Interest::Write, || iovecs.send_to(descriptor.file.as_fd()))?;
@@ -70,7 +78,7 @@ pub(super) fn sock_send(
 }
 
 pub(super) fn sock_shutdown(ctx: &Ctx, _: &Memory<'_>, fd: Fd, how: Sdflags) -> Result {
-    ctx.fd(fd, Rights::SOCK_SHUTDOWN)?.file.shutdown(how)
+    socket(ctx, fd, Rights::SOCK_SHUTDOWN)?.file.shutdown(how)
 }
 
 #[cfg(test)]
@@ -85,7 +93,7 @@ mod tests {
     fn connected() -> (Guest, u64, UnixStream) {
         let guest = Guest::new();
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let fd = guest.ctx.push_stdio(OwnedFd::from(ours).into()).unwrap();
+        let fd = guest.ctx.push_stdio(OwnedFd::from(ours).into(), false).unwrap();
         (guest, u64::from(fd.0), theirs)
     }
 
@@ -130,11 +138,28 @@ mod tests {
     }
 
     #[test]
+    fn the_host_s_own_streams_are_no_sockets_to_the_guest() {
+        let guest = Guest::new();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let fd = u64::from(guest.ctx.push_stdio(OwnedFd::from(ours).into(), true).unwrap().0);
+        let [data, len] = guest.iovec(0, 100, 3);
+        guest.memory.put(100, b"abc");
+        assert_eq!(guest.call("sock_shutdown", &[fd, 3]), Errno::Notsock);
+        assert_eq!(guest.call("sock_send", &[fd, data, len, 0, 40]), Errno::Notsock);
+        assert_eq!(guest.call("sock_recv", &[fd, data, len, 0, 40, 44]), Errno::Notsock);
+        assert_eq!(guest.call("sock_accept", &[fd, 0, 40]), Errno::Notsock);
+        assert_eq!(guest.call("fd_write", &[fd, data, len, 40]), Errno::Success);
+        let mut found = [0; 3];
+        theirs.read_exact(&mut found).unwrap();
+        assert_eq!(&found, b"abc");
+    }
+
+    #[test]
     fn sock_accept_takes_a_connection() {
         let guest = Guest::new();
         let path = guest.host("socket");
         let listener = UnixListener::bind(&path).unwrap();
-        let fd = u64::from(guest.ctx.push_stdio(OwnedFd::from(listener).into()).unwrap().0);
+        let fd = u64::from(guest.ctx.push_stdio(OwnedFd::from(listener).into(), false).unwrap().0);
         let nonblock = u64::from(Fdflags::NONBLOCK.bits());
         assert_eq!(guest.call("fd_fdstat_set_flags", &[fd, nonblock]), Errno::Success);
         assert_eq!(guest.call("sock_accept", &[fd, 0, 40]), Errno::Again);

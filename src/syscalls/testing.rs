@@ -45,7 +45,7 @@ impl Guest {
         let (stdout, writer) = std::io::pipe().unwrap();
         let stderr = writer.try_clone().unwrap();
         for stream in [OwnedFd::from(stdin), writer.into(), stderr.into()] {
-            ctx.push_stdio(File::from(stream)).unwrap();
+            ctx.push_stdio(File::from(stream), false).unwrap();
         }
         let dir = open_preopen_unsandboxed(root.path().to_str().unwrap()).unwrap();
         ctx.push_preopen("/dir", dir).unwrap();
