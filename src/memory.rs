@@ -177,11 +177,13 @@ impl Iovecs<'_> {
             let (fd, count) = (fd.as_raw_fd(), c_int(iovecs.len()));
             // SAFETY: `batch` checked that every iovec lies in the memory, which outlives the call; the kernel writes
             // there. `fd` is borrowed, so it is open.
-            match (iovecs, offset) {
-                ([one], None) => unsafe { libc::read(fd, one.iov_base, one.iov_len) },
-                ([one], Some(offset)) => unsafe { libc::pread(fd, one.iov_base, one.iov_len, offset) },
-                (many, None) => unsafe { libc::readv(fd, many.as_ptr(), count) },
-                (many, Some(offset)) => unsafe { libc::preadv(fd, many.as_ptr(), count, offset) },
+            unsafe {
+                match (iovecs, offset) {
+                    ([one], None) => libc::read(fd, one.iov_base, one.iov_len),
+                    ([one], Some(offset)) => libc::pread(fd, one.iov_base, one.iov_len, offset),
+                    (many, None) => libc::readv(fd, many.as_ptr(), count),
+                    (many, Some(offset)) => libc::preadv(fd, many.as_ptr(), count, offset),
+                }
             }
         })
     }
@@ -191,11 +193,13 @@ impl Iovecs<'_> {
         self.transfer(position, |iovecs, offset| {
             let (fd, count) = (fd.as_raw_fd(), c_int(iovecs.len()));
             // SAFETY: as in `read_from`; the kernel reads there.
-            match (iovecs, offset) {
-                ([one], None) => unsafe { libc::write(fd, one.iov_base, one.iov_len) },
-                ([one], Some(offset)) => unsafe { libc::pwrite(fd, one.iov_base, one.iov_len, offset) },
-                (many, None) => unsafe { libc::writev(fd, many.as_ptr(), count) },
-                (many, Some(offset)) => unsafe { libc::pwritev(fd, many.as_ptr(), count, offset) },
+            unsafe {
+                match (iovecs, offset) {
+                    ([one], None) => libc::write(fd, one.iov_base, one.iov_len),
+                    ([one], Some(offset)) => libc::pwrite(fd, one.iov_base, one.iov_len, offset),
+                    (many, None) => libc::writev(fd, many.as_ptr(), count),
+                    (many, Some(offset)) => libc::pwritev(fd, many.as_ptr(), count, offset),
+                }
             }
         })
     }

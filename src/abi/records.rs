@@ -83,7 +83,7 @@ macro_rules! records {
             let mut end = 0;
             $(
                 assert!($offset >= end, "fields overlap or stand out of order");
-                assert!($offset % <$type as Field>::SIZE == 0, "a field is not aligned");
+                assert!(usize::is_multiple_of($offset, <$type as Field>::SIZE), "a field is not aligned");
                 end = $offset + <$type as Field>::SIZE;
             )*
             assert!(end <= $size, "a field stands outside the record");

@@ -360,7 +360,6 @@ fn os_path(path: &[u8]) -> &Path {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "the tests build host trees")]
 mod tests {
     use super::*;
     use std::fs;

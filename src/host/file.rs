@@ -192,11 +192,11 @@ pub(super) fn timestamps(atim: SetTime, mtim: SetTime) -> Timestamps {
     let time = |set| match set {
         SetTime::Keep => Timespec {
             tv_sec: 0,
-            tv_nsec: rustix::fs::UTIME_OMIT.into(),
+            tv_nsec: rustix::fs::UTIME_OMIT,
         },
         SetTime::Now => Timespec {
             tv_sec: 0,
-            tv_nsec: rustix::fs::UTIME_NOW.into(),
+            tv_nsec: rustix::fs::UTIME_NOW,
         },
         SetTime::To(nanoseconds) => timespec(nanoseconds),
     };

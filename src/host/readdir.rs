@@ -128,7 +128,6 @@ fn stat_type(dir: &File, name: &[u8]) -> Filetype {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "the tests build host trees")]
 mod tests {
     use super::super::dir::open_preopen_unsandboxed;
     use super::*;

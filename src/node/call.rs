@@ -4,6 +4,8 @@ use super::errors;
 use super::ffi::{Js, JsResult, Thrown};
 use super::page::{PageCall, answer};
 use super::realm::{Guest, Kept, Realm};
+#[cfg(debug_assertions)]
+use crate::syscalls::SYSCALLS;
 use crate::syscalls::{ENTRIES, Flow};
 
 /// A syscall: read from the page, made, answered in the page.
@@ -20,12 +22,27 @@ pub fn enter(js: Js<'_>, realm: &Realm) -> JsResult<()> {
     let Some(entry) = ENTRIES.get(call.syscall as usize) else {
         return Err(errors::not_started(js));
     };
+    #[cfg(debug_assertions)]
+    panic_if_asked(&call);
     match entry(&guest.ctx, &memory, &call.args) {
         Flow::Answer(errno) => {
             answer(&realm.page, errno);
             Ok(())
         }
         Flow::Exit(code) => Err(exit(js, realm, &guest, code).unwrap_or_else(|thrown| thrown)),
+    }
+}
+
+/// In a debug build `proc_raise` of this "signal" panics, so that a test can see a panic become an exception.
+#[cfg(debug_assertions)]
+#[allow(clippy::panic, reason = "what it is for")]
+fn panic_if_asked(call: &PageCall) {
+    const SIGNAL: u64 = 0x7061_6e69;
+    let is_raise = SYSCALLS
+        .get(call.syscall as usize)
+        .is_some_and(|row| row.name == "proc_raise");
+    if is_raise && call.args.first() == Some(&SIGNAL) {
+        panic!("as the test asked");
     }
 }
 

@@ -532,6 +532,9 @@ pub struct Call<'s> {
 }
 
 /// The Node-API face of a [`Method`].
+///
+/// # Safety
+/// Only for the engine to call.
 pub unsafe extern "C" fn method<M: Method>(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: the engine calls with its environment, which lasts for the call.
     let js = unsafe { Js::new(env) };

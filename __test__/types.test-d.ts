@@ -1,0 +1,47 @@
+// Checked by tsc, never run: what index.d.ts lets through and what it refuses.
+
+import { WASI, type WASIOptions } from '../index.js';
+import { WASI as NodeWASI } from 'node:wasi';
+
+// A script written for node:wasi goes on compiling, whichever of the two classes it was given.
+const drop: typeof NodeWASI = WASI;
+const back: NodeWASI = new WASI({ version: 'preview1' });
+void [drop, back];
+
+const options: WASIOptions = {
+  version: 'unstable',
+  args: ['app', '--flag'],
+  env: process.env,
+  preopens: { '/': '.' },
+  returnOnExit: false,
+  stdin: 0,
+  stdout: 1,
+  stderr: 2,
+};
+const wasi = new WASI(options);
+
+export async function use(module: WebAssembly.Module) {
+  const instance = await WebAssembly.instantiate(module, wasi.getImportObject());
+  await WebAssembly.instantiate(module, { wasi_snapshot_preview1: wasi.wasiImport });
+
+  wasi.start(instance) satisfies number;
+  wasi.initialize({ exports: { memory: new WebAssembly.Memory({ initial: 1 }) } }) satisfies void;
+  wasi.finalizeBindings(instance, { memory: new WebAssembly.Memory({ initial: 1 }) });
+  wasi.finalizeBindings(instance);
+  wasi.wasiImport.proc_exit = (code: number) => code;
+}
+
+// @ts-expect-error the version is mandatory
+new WASI({});
+// @ts-expect-error the options are mandatory
+new WASI();
+// @ts-expect-error no such version
+new WASI({ version: 'preview2' });
+// @ts-expect-error an array of strings
+new WASI({ version: 'preview1', args: 'app' });
+// @ts-expect-error no such option
+new WASI({ version: 'preview1', preopen: {} });
+// @ts-expect-error an instance
+wasi.start();
+// @ts-expect-error assigned once
+wasi.wasiImport = {};

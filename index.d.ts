@@ -1,0 +1,76 @@
+/** A function of `wasiImport`: takes WebAssembly's numbers and returns an errno. */
+export type WASIFunction = (...args: any[]) => any;
+
+export interface WASIOptions {
+  /** The version of WASI to provide. */
+  version: 'unstable' | 'preview1';
+  /**
+   * What the program sees as its command line. The first is the path to the program itself.
+   * @default []
+   */
+  args?: readonly string[] | undefined;
+  /**
+   * What the program sees as its environment. Entries that are undefined are left out.
+   * @default {}
+   */
+  env?: Readonly<Record<string, string | undefined>> | undefined;
+  /**
+   * The directories the program may use: each key is a path as the program sees it, each value the real path of that directory.
+   * @default {}
+   */
+  preopens?: Readonly<Record<string, string>> | undefined;
+  /**
+   * Whether `start()` returns the exit code when the program calls `proc_exit`; if false, the process exits with it.
+   * @default true
+   */
+  returnOnExit?: boolean | undefined;
+  /**
+   * The file descriptor that is the program's standard input.
+   * @default 0
+   */
+  stdin?: number | undefined;
+  /**
+   * The file descriptor that is the program's standard output.
+   * @default 1
+   */
+  stdout?: number | undefined;
+  /**
+   * The file descriptor that is the program's standard error.
+   * @default 2
+   */
+  stderr?: number | undefined;
+}
+
+export interface FinalizeBindingsOptions {
+  /**
+   * The memory the system calls work on.
+   * @default instance.exports.memory
+   */
+  memory?: object | undefined;
+}
+
+/** The WASI system calls, and what it takes to run a program with them. Each object is an environment of its own. */
+export class WASI {
+  constructor(options: WASIOptions);
+
+  /** The system calls, to be passed as the module's import `wasi_snapshot_preview1` (or `wasi_unstable`). */
+  readonly wasiImport: Record<string, WASIFunction>;
+
+  /** `wasiImport` under the name the chosen version imports it by. */
+  getImportObject(): Record<string, Record<string, WASIFunction>>;
+
+  /**
+   * Runs `instance` as a command: calls its `_start()` export and returns the exit code.
+   * Throws if there is no `_start()`, if there is an `_initialize()`, if no memory is exported as `memory`, or on a second call.
+   */
+  start(instance: object): number;
+
+  /**
+   * Sets `instance` up as a reactor: calls its `_initialize()` export, if it has one.
+   * Throws if there is a `_start()`, if no memory is exported as `memory`, or on a second call.
+   */
+  initialize(instance: object): void;
+
+  /** Binds the system calls to `instance` without calling it: the part `start()` and `initialize()` share. */
+  finalizeBindings(instance: object, options?: FinalizeBindingsOptions): void;
+}

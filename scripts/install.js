@@ -1,0 +1,60 @@
+'use strict';
+
+// npm's install script: silent where a prebuilt addon loads, else builds one from source.
+
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+const { triple } = require('../platform.js');
+const { build, isUpToDate, root } = require('./build.js');
+
+const inClone = fs.existsSync(path.join(root, '.git'));
+
+const probe = `
+try {
+  require(process.argv[1]);
+} catch ({ cause }) {
+  console.log(cause.message.split('\\n')[0]);
+  process.exitCode = 1;
+}`;
+
+/** @returns {string | undefined} one line, when there is something to build */
+function reasonToBuild() {
+  if (inClone) return isUpToDate() ? undefined : 'the addon is missing or older than its sources';
+  // In a process of its own, which a broken addon may take down.
+  const { status, signal, stdout } = spawnSync(process.execPath, ['-e', probe, root], {
+    encoding: 'utf8',
+  });
+  if (status === 0) return undefined;
+  return `no working prebuilt binary for ${triple()} (${signal ?? stdout.trim()})`;
+}
+
+// npm keeps a dependency's output back; who sits at the terminal shall see why the install takes minutes.
+function openTerminal() {
+  if (inClone || process.env.CI || process.stderr.isTTY) return undefined;
+  try {
+    return fs.openSync('/dev/tty', 'r+');
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {string} reason */
+function buildFromSource(reason) {
+  const terminal = openTerminal();
+  const notice = `wasi-rs: ${reason}; building from source with cargo (a few minutes)\n`;
+  process.stderr.write(notice);
+  if (terminal !== undefined) fs.writeSync(terminal, notice);
+  build({ stderr: terminal });
+  if (!inClone) fs.rmSync(path.join(root, 'target'), { recursive: true, force: true });
+}
+
+const reason = reasonToBuild();
+if (reason) {
+  try {
+    buildFromSource(reason);
+  } catch (error) {
+    console.error(`wasi-rs: ${/** @type {Error} */ (error).message}`);
+    process.exitCode = 1;
+  }
+}

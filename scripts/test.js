@@ -1,0 +1,35 @@
+'use strict';
+
+// npm test [-- filter]: sets up what is missing, then runs the tests in Rust and those in JavaScript.
+// A filter is part of a test's name. The addon under test is the one in the package, whichever its profile.
+
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+const { isUpToDate, root } = require('./build.js');
+
+const filters = process.argv.slice(2);
+
+/** @param {string} command @param {string[]} args */
+function run(command, args) {
+  const shell = command === 'npm' && process.platform === 'win32'; // npm.cmd
+  const { error, status } = spawnSync(command, args, { cwd: root, stdio: 'inherit', shell });
+  if (error) console.error(`wasi-rs: ${error.message}`);
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+if (!fs.existsSync(path.join(root, 'node_modules'))) run('npm', ['ci']);
+if (!isUpToDate()) run(process.execPath, ['scripts/build.js']);
+
+run('cargo', ['test', '--', ...filters]);
+
+const tests = fs
+  .readdirSync(path.join(root, '__test__'))
+  .filter((name) => name.endsWith('.test.mjs'));
+run(process.execPath, [
+  '--test',
+  // tap always ends in the counts; spec, for people, lists the failures after them.
+  `--test-reporter=${process.stdout.isTTY ? 'spec' : 'tap'}`,
+  ...filters.map((filter) => `--test-name-pattern=${filter}`),
+  ...tests.map((name) => path.join('__test__', name)),
+]);
