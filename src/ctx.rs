@@ -43,6 +43,7 @@ impl Strings {
 #[derive(Debug)]
 pub struct Ctx {
     abi: Abi,
+    lists_dots: bool,
     /// The command line.
     pub args: Strings,
     /// The environment, each entry `NAME=value`.
@@ -57,10 +58,17 @@ impl Ctx {
         let limit = OPEN_FILES.min(open_files_limit() / 2);
         Self {
             abi,
+            lists_dots: true,
             args,
             env,
             descriptors: Descriptors::new(limit),
         }
+    }
+
+    /// Whether directories are listed with `.` and `..`.
+    #[must_use]
+    pub fn listing_dots(self, lists_dots: bool) -> Self {
+        Self { lists_dots, ..self }
     }
 
     /// Adds a standard stream, which may be the host's own, under the next number: 0, 1, 2.
@@ -76,6 +84,11 @@ impl Ctx {
     /// The edition the guest was compiled for.
     pub const fn abi(&self) -> Abi {
         self.abi
+    }
+
+    /// Whether directories are listed with `.` and `..`.
+    pub const fn lists_dots(&self) -> bool {
+        self.lists_dots
     }
 
     /// The descriptor, if it is open (EBADF) and has these rights (ENOTCAPABLE).

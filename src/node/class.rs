@@ -6,17 +6,25 @@
 use super::errors::{self, Expected};
 use super::ffi::GuestMemory;
 use super::ffi::{Call, Js, JsResult, Method, Type, Value, method};
-use super::options::{self, validate_object};
+use super::options::{self, COMPAT, Edition, LEGACY, STANDARD, validate_object};
 use super::realm::{Guest, Kept, Realm};
 use super::shim::NAMESPACE;
 use napi::bindgen_prelude::{Function, JsObjectValue, Object, Unknown};
 use napi::{Env, Property, PropertyAttributes};
+use std::marker::PhantomData;
 
 /// The class's name.
 pub const NAME: &str = "WASI";
 
-/// Defines the class and exports it.
+/// Defines the class in each edition and exports them.
 pub fn export(env: Env, exports: &mut Object<'_>) -> napi::Result<()> {
+    exports.set_named_property(STANDARD.export, define(&env, method::<Construct<Standard>>)?)?;
+    exports.set_named_property(COMPAT.export, define(&env, method::<Construct<Compat>>)?)?;
+    exports.set_named_property(LEGACY.export, define(&env, method::<Construct<Legacy>>)?)
+}
+
+/// A class whose objects `construct` makes.
+fn define(env: &Env, construct: napi::Callback) -> napi::Result<Function<'_, (), Unknown<'_>>> {
     // As the methods of a JavaScript class are.
     let attributes = PropertyAttributes::Writable | PropertyAttributes::Configurable;
     let property = |name: &str, callback| -> napi::Result<Property> {
@@ -25,23 +33,42 @@ pub fn export(env: Env, exports: &mut Object<'_>) -> napi::Result<()> {
             .with_method(callback)
             .with_property_attributes(attributes))
     };
-    let class: Function<'_, (), Unknown<'_>> = env.define_class(
+    env.define_class(
         NAME,
-        method::<Construct>,
+        construct,
         &[
             property(FinalizeBindings::NAME, method::<FinalizeBindings>)?,
             property(Start::NAME, method::<Start>)?,
             property(Initialize::NAME, method::<Initialize>)?,
             property(GetImportObject::NAME, method::<GetImportObject>)?,
         ],
-    )?;
-    exports.set_named_property(NAME, class)
+    )
+}
+
+/// Names an edition where a type is wanted.
+trait EditionOf: 'static {
+    const EDITION: Edition;
+}
+
+macro_rules! editions {
+    ($($name:ident = $edition:ident;)*) => {$(
+        struct $name;
+        impl EditionOf for $name {
+            const EDITION: Edition = $edition;
+        }
+    )*};
+}
+
+editions! {
+    Standard = STANDARD;
+    Compat = COMPAT;
+    Legacy = LEGACY;
 }
 
 /// `new WASI(options)`.
-struct Construct;
+struct Construct<E>(PhantomData<E>);
 
-impl Method for Construct {
+impl<E: EditionOf> Method for Construct<E> {
     const NAME: &'static str = NAME;
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
@@ -56,9 +83,9 @@ impl Method for Construct {
         };
         validate_object(js, options, "options")?;
         let realm = js.realm()?;
-        let abi = options::read_version(js, options)?;
+        let abi = options::read_version(js, options, &E::EDITION)?;
         js.set(wasi, realm.get(js, Kept::BindingName)?, js.string(abi.module())?)?;
-        let options = options::read(js, realm, options, abi)?;
+        let options = options::read(js, realm, options, abi, &E::EDITION)?;
         let (set_memory, functions) = make_guest(js, realm, wasi, options)?;
         js.set(wasi, realm.get(js, Kept::SetMemory)?, set_memory)?;
         js.set_named(wasi, "wasiImport", functions)?;

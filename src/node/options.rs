@@ -11,6 +11,42 @@ use crate::host::file::File;
 /// The greatest number of the host's own standard streams.
 const HOST_STREAMS: i32 = 2;
 
+/// An edition of the class: what it does where its documentation, or Node's tests, want something of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct Edition {
+    /// The name under which the addon exports it.
+    pub export: &'static str,
+    /// The version of a guest whose options don't say; without one, they must.
+    pub version: Option<Abi>,
+    /// Whether `proc_exit` ends `start()` unless the options say.
+    pub return_on_exit: bool,
+    /// Whether `fd_readdir` lists `.` and `..`, as the standard wants it.
+    pub lists_dots: bool,
+}
+
+/// The class of `wasi-rs`.
+pub const STANDARD: Edition = Edition {
+    export: "WASI",
+    version: None,
+    return_on_exit: true,
+    lists_dots: true,
+};
+
+/// The class of `wasi-rs/compat`: what Node's own tests pin.
+pub const COMPAT: Edition = Edition {
+    export: "CompatWASI",
+    lists_dots: false,
+    ..STANDARD
+};
+
+/// The class of `wasi-rs/legacy`: the older edition of Node's documentation.
+pub const LEGACY: Edition = Edition {
+    export: "LegacyWASI",
+    version: Some(Abi::Preview1),
+    return_on_exit: false,
+    ..STANDARD
+};
+
 /// The options that are not the guest's.
 pub struct Options {
     /// What the guest owns.
@@ -20,8 +56,13 @@ pub struct Options {
 }
 
 /// The edition that `options.version` names; everything else reads the options after that.
-pub fn read_version<'s>(js: Js<'s>, options: Value<'s>) -> JsResult<Abi> {
+pub fn read_version<'s>(js: Js<'s>, options: Value<'s>, edition: &Edition) -> JsResult<Abi> {
     let version = js.get_named(options, "version")?;
+    if let Some(default) = edition.version
+        && js.is_undefined(version)?
+    {
+        return Ok(default);
+    }
     if js.type_of(version)? != Type::String {
         return Err(errors::invalid_arg_type(
             js,
@@ -45,7 +86,7 @@ pub fn read_version<'s>(js: Js<'s>, options: Value<'s>) -> JsResult<Abi> {
 }
 
 /// Reads the rest.
-pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi) -> JsResult<Options> {
+pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition: &Edition) -> JsResult<Options> {
     let args = read_args(js, realm, options)?;
     let env = read_env(js, realm, options)?;
     let preopens = read_preopens(js, realm, options)?;
@@ -57,7 +98,7 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi) -> JsRe
     env.iter()
         .try_for_each(|entry| strings.1.push(entry))
         .map_err(too_long)?;
-    let ctx = Ctx::new(abi, strings.0, strings.1);
+    let ctx = Ctx::new(abi, strings.0, strings.1).listing_dots(edition.lists_dots);
     for (name, number) in stdio {
         let what = || format!("can't use the descriptor {number} of options.{name}");
         let stream =
@@ -74,7 +115,7 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi) -> JsRe
     }
     Ok(Options {
         ctx,
-        return_on_exit: read_return_on_exit(js, options)?,
+        return_on_exit: read_return_on_exit(js, options, edition)?,
     })
 }
 
@@ -183,9 +224,9 @@ fn validate_descriptor(js: Js<'_>, value: Value<'_>, name: &str) -> JsResult<i32
     Ok(descriptor)
 }
 
-fn read_return_on_exit<'s>(js: Js<'s>, options: Value<'s>) -> JsResult<bool> {
+fn read_return_on_exit<'s>(js: Js<'s>, options: Value<'s>, edition: &Edition) -> JsResult<bool> {
     if given(js, options, "returnOnExit")?.is_none() {
-        return Ok(true);
+        return Ok(edition.return_on_exit);
     }
     let value = js.get_named(options, "returnOnExit")?;
     if js.type_of(value)? != Type::Boolean {

@@ -23,6 +23,10 @@ pub(super) fn fd_readdir(
     listing.seek(&descriptor.file, cookie)?;
     let mut used = 0;
     while let Some(entry) = listing.peek(&descriptor.file)? {
+        if !ctx.lists_dots() && matches!(entry.name, b"." | b"..") {
+            listing.advance();
+            continue;
+        }
         // A name is at most 255 bytes on every file system there is.
         let d_namlen = u32::try_from(entry.name.len()).unwrap_or(u32::MAX);
         let head = Dirent {
@@ -113,6 +117,17 @@ mod tests {
             assert_eq!(u64::from(guest.u32(16)), size);
         }
         guest.memory.assert_masked_but(&[(1024, 25), (16, 4)]);
+    }
+
+    #[test]
+    fn the_dots_can_be_left_out() {
+        let mut guest = Guest::new();
+        guest.ctx = guest.ctx.listing_dots(false);
+        std::fs::write(guest.host("file"), "").unwrap();
+        assert_eq!(
+            list(&guest, DIR, 4096),
+            [("file".into(), Filetype::RegularFile.number())]
+        );
     }
 
     #[test]
