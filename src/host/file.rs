@@ -7,7 +7,9 @@ use crate::abi::records::Filestat;
 use cap_std::fs::Dir;
 use rustix::fs::{FallocateFlags, FileType, OFlags, Stat, Timespec, Timestamps};
 use rustix::process::{Resource, getrlimit};
+use std::mem::ManuallyDrop;
 use std::num::NonZeroU64;
+use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
@@ -26,8 +28,26 @@ pub fn open_files_limit() -> usize {
 pub struct File {
     // cap-std's `Dir` is an open handle with path operations that stay beneath it. On a handle that is no directory
     // they answer ENOTDIR, as the kernel does; so what was opened need not be asked for its type first.
-    pub(super) handle: Dir,
+    pub(super) handle: Handle,
     filetype: OnceLock<Filetype>,
+}
+
+/// A handle that is closed with its file, or never: the host's own standard streams stay the host's.
+#[derive(Debug)]
+pub(super) enum Handle {
+    Owned(Dir),
+    Borrowed(ManuallyDrop<Dir>),
+}
+
+impl Deref for Handle {
+    type Target = Dir;
+
+    fn deref(&self) -> &Dir {
+        match self {
+            Self::Owned(dir) => dir,
+            Self::Borrowed(dir) => dir,
+        }
+    }
 }
 
 /// What to set a time to.
@@ -43,28 +63,13 @@ pub enum SetTime {
 
 impl From<OwnedFd> for File {
     fn from(fd: OwnedFd) -> Self {
-        Self {
-            handle: Dir::from_std_file(fd.into()),
-            filetype: OnceLock::new(),
-        }
+        Self::new(fd.into(), OnceLock::new())
     }
 }
 
 impl From<cap_std::fs::File> for File {
     fn from(file: cap_std::fs::File) -> Self {
-        Self {
-            handle: Dir::from_std_file(file.into_std()),
-            filetype: OnceLock::new(),
-        }
-    }
-}
-
-impl From<Dir> for File {
-    fn from(handle: Dir) -> Self {
-        Self {
-            handle,
-            filetype: OnceLock::from(Filetype::Directory),
-        }
+        Self::new(file.into_std(), OnceLock::new())
     }
 }
 
@@ -75,12 +80,25 @@ impl AsFd for File {
 }
 
 impl File {
+    fn new(file: std::fs::File, filetype: OnceLock<Filetype>) -> Self {
+        Self {
+            handle: Handle::Owned(Dir::from_std_file(file)),
+            filetype,
+        }
+    }
+
+    /// What the host keeps open, and what stays open when this is dropped.
+    pub fn borrowed(stream: ManuallyDrop<OwnedFd>) -> Self {
+        let file = std::fs::File::from(ManuallyDrop::into_inner(stream));
+        Self {
+            handle: Handle::Borrowed(ManuallyDrop::new(Dir::from_std_file(file))),
+            filetype: OnceLock::new(),
+        }
+    }
+
     /// What is known to be a directory.
     pub(super) fn directory(fd: OwnedFd) -> Self {
-        Self {
-            handle: Dir::from_std_file(fd.into()),
-            filetype: OnceLock::from(Filetype::Directory),
-        }
+        Self::new(fd.into(), OnceLock::from(Filetype::Directory))
     }
 
     /// What it is; asked of the operating system once.
@@ -272,6 +290,21 @@ mod tests {
         assert_eq!(File::from(OwnedFd::from(socket)).filetype(), Ok(Filetype::SocketStream));
         let (socket, _) = std::os::unix::net::UnixDatagram::pair().unwrap();
         assert_eq!(File::from(OwnedFd::from(socket)).filetype(), Ok(Filetype::SocketDgram));
+    }
+
+    #[test]
+    fn a_borrowed_stream_stays_open() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&writer);
+        drop(File::borrowed(ManuallyDrop::new(OwnedFd::from(writer))));
+        let mut again = std::fs::File::options()
+            .write(true)
+            .open(format!("/dev/fd/{number}"))
+            .unwrap();
+        again.write_all(b"x").unwrap();
+        let mut found = [0];
+        std::io::Read::read_exact(&mut reader, &mut found).unwrap();
+        assert_eq!(&found, b"x");
     }
 
     #[test]

@@ -4,8 +4,7 @@
 //! object that inherits from it, and for packages that look for the symbols by description.
 
 use super::errors::{self, Expected};
-use super::ffi::GuestMemory;
-use super::ffi::{Call, Js, JsResult, Method, Type, Value, method};
+use super::ffi::{self, Call, GuestMemory, Js, JsResult, Method, Type, Value, method};
 use super::options::{self, COMPAT, Edition, LEGACY, STANDARD, validate_object};
 use super::realm::{Guest, Kept, Realm};
 use super::shim::NAMESPACE;
@@ -17,10 +16,18 @@ use std::marker::PhantomData;
 pub const NAME: &str = "WASI";
 
 /// Defines the class in each edition and exports them.
-pub fn export(env: Env, exports: &mut Object<'_>) -> napi::Result<()> {
-    exports.set_named_property(STANDARD.export, define(&env, method::<Construct<Standard>>)?)?;
-    exports.set_named_property(COMPAT.export, define(&env, method::<Construct<Compat>>)?)?;
-    exports.set_named_property(LEGACY.export, define(&env, method::<Construct<Legacy>>)?)
+pub fn export(env: &Env, exports: &mut Object<'_>) -> napi::Result<()> {
+    let constructors: [(Edition, napi::Callback); 3] = [
+        (STANDARD, method::<Construct<Standard>>),
+        (COMPAT, method::<Construct<Compat>>),
+        (LEGACY, method::<Construct<Legacy>>),
+    ];
+    for (edition, construct) in constructors {
+        let class = define(env, construct)?;
+        ffi::within(env, |js| define_dispose(js, js.adopt(&class)))?;
+        exports.set_named_property(edition.export, class)?;
+    }
+    Ok(())
 }
 
 /// A class whose objects `construct` makes.
@@ -109,12 +116,11 @@ fn make_guest<'s>(
         js.set_named(table_type, limit, js.number(1.0)?)?;
     }
     let table = js.construct(realm.get(js, Kept::Table)?, &[table_type])?;
-    let number = realm.next_guest();
-    let set_memory = js.function::<SetMemory>(number)?;
+    let number = realm.next_guest(js)?;
+    let set_memory = js.function::<SetMemory>(number as usize)?;
 
     let imports = js.object()?;
-    let numbered = u32::try_from(number).unwrap_or(u32::MAX);
-    js.set_named(imports, "guest", js.number(f64::from(numbered))?)?;
+    js.set_named(imports, "guest", js.number(f64::from(number))?)?;
     js.set_named(imports, "owner", set_memory)?;
     js.set_named(imports, "page", realm.get(js, Kept::Page)?)?;
     js.set_named(imports, "size", table)?;
@@ -132,10 +138,11 @@ fn make_guest<'s>(
         memory: GuestMemory::unbound(),
         wasi: js.watch(wasi)?,
         table: js.watch(table)?,
+        owner: js.watch(set_memory)?,
         return_on_exit: options.return_on_exit,
     };
-    js.drop_guest_with(set_memory, number)?;
-    realm.insert_guest(number, guest);
+    let ticket = realm.insert_guest(js, number, guest)?;
+    js.forget_guest_with(set_memory, ticket)?;
     Ok((set_memory, functions))
 }
 
@@ -156,6 +163,12 @@ impl Method for SetMemory {
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let (js, [memory, _]) = (call.js, call.args);
         let realm = js.realm()?;
+        if js.strict_equals(memory, realm.get(js, Kept::Dispose)?)? {
+            if let Some(guest) = realm.guest(call.data) {
+                guest.ctx.descriptors.clear();
+            }
+            return js.undefined();
+        }
         let buffer = match realm.memory_buffer(js, memory) {
             Ok(buffer) => buffer,
             Err(thrown) => {
@@ -179,6 +192,38 @@ impl Method for SetMemory {
         }
         js.undefined()
     }
+}
+
+/// `wasi[Symbol.dispose]()`: closes all that the guest has open; its calls find no descriptor any more.
+struct Dispose;
+
+impl Method for Dispose {
+    const NAME: &'static str = "[Symbol.dispose]";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, wasi) = (call.js, call.this);
+        let realm = js.realm()?;
+        let set_memory = js.get(wasi, realm.get(js, Kept::SetMemory)?)?;
+        js.call(wasi, set_memory, &[realm.get(js, Kept::Dispose)?])
+    }
+}
+
+/// Gives a class the method under the symbol, which napi-rs has no property for.
+fn define_dispose<'s>(js: Js<'s>, class: Value<'s>) -> JsResult<()> {
+    let global = js.global()?;
+    let symbol = js.get_named(js.get_named(global, "Symbol")?, "dispose")?;
+    if js.type_of(symbol)? != Type::Symbol {
+        return Ok(());
+    }
+    let descriptor = js.object()?;
+    js.set_named(descriptor, "value", js.function::<Dispose>(0)?)?;
+    for attribute in ["writable", "configurable"] {
+        js.set_named(descriptor, attribute, js.boolean(true)?)?;
+    }
+    let object = js.get_named(global, "Object")?;
+    let define = js.get_named(object, "defineProperty")?;
+    js.call(object, define, &[js.get_named(class, "prototype")?, symbol, descriptor])?;
+    Ok(())
 }
 
 /// `wasi.finalizeBindings(instance, { memory })`.

@@ -13,12 +13,14 @@
 )]
 
 use super::realm::Realm;
+use crate::host::file::File;
 use crate::memory::Memory;
 use napi::sys;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
@@ -124,6 +126,11 @@ impl<'s> Js<'s> {
     /// The same value, known to live as long as this callback: values of an outer callback do.
     pub fn rescope(self, value: Value<'_>) -> Value<'s> {
         self.value(value.raw)
+    }
+
+    /// A value of napi-rs, of the same callback.
+    pub fn adopt<'v: 's>(self, value: &impl napi::JsValue<'v>) -> Value<'s> {
+        self.value(value.raw())
     }
 
     pub fn undefined(self) -> JsResult<Value<'s>> {
@@ -335,9 +342,9 @@ impl<'s> Js<'s> {
         Ok((!raw.is_null()).then(|| self.value(raw)))
     }
 
-    /// Runs [`Realm::drop_guest`] for `guest` once `object` has been collected.
-    pub fn drop_guest_with(self, object: Value<'s>, guest: usize) -> JsResult<()> {
-        let data = ptr::without_provenance_mut(guest);
+    /// Runs [`Realm::forget_guest`] for a guest's ticket once `object` has been collected.
+    pub fn forget_guest_with(self, object: Value<'s>, ticket: usize) -> JsResult<()> {
+        let data = ptr::without_provenance_mut(ticket);
         // SAFETY: as in `napi!`; the data is a number, not a pointer.
         self.check(unsafe {
             sys::napi_add_finalizer(
@@ -349,6 +356,13 @@ impl<'s> Js<'s> {
                 ptr::null_mut(),
             )
         })
+    }
+
+    /// Tells the engine of memory that it does not see, so that it collects in time.
+    pub fn adjust_external_memory(self, bytes: i64) -> JsResult<()> {
+        let mut total = 0;
+        // SAFETY: as in `napi!`.
+        self.check(unsafe { sys::napi_adjust_external_memory(self.env, bytes, &raw mut total) })
     }
 
     /// Gives the environment its realm, once; it is dropped when the environment ends.
@@ -501,12 +515,12 @@ impl PageMemory {
     }
 }
 
-/// Makes the realm of an environment that loads the addon.
-pub fn init(env: &napi::Env) -> napi::Result<()> {
-    // SAFETY: the module is being registered, which is a callback of this environment.
+/// Does something in a callback that napi-rs serves.
+pub fn within<T>(env: &napi::Env, run: impl FnOnce(Js<'_>) -> JsResult<T>) -> napi::Result<T> {
+    // SAFETY: napi-rs hands out an environment only while a callback of it runs.
     let js = unsafe { Js::new(env.raw()) };
     // napi-rs passes a pending exception on as it is.
-    Realm::init(js).map_err(|Thrown| napi::Error::from_status(napi::Status::PendingException))
+    run(js).map_err(|Thrown| napi::Error::from_status(napi::Status::PendingException))
 }
 
 /// A function that JavaScript calls.
@@ -620,18 +634,32 @@ unsafe extern "C" fn guest_collected(env: sys::napi_env, data: *mut c_void, _: *
     let js = unsafe { Js::new(env) };
     let _ = catch_unwind(AssertUnwindSafe(|| {
         if let Ok(realm) = js.realm() {
-            realm.drop_guest(data.addr());
+            realm.forget_guest(js, data.addr());
         }
     }));
 }
 
-/// A descriptor of our own for what a descriptor number of the host stands for.
-pub fn duplicate_host_descriptor(number: i32) -> std::io::Result<OwnedFd> {
-    // SAFETY: the call only looks the number up; EBADF if nothing has it.
-    let duplicate = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
-    if duplicate < 0 {
+/// What a descriptor number of the host stands for: one of the host's own streams as it is, without taking it over;
+/// anything else under a number of our own, so that it does not change its meaning when the host closes it. An error
+/// unless it is open.
+pub fn host_descriptor(number: i32, host_s_own: bool) -> std::io::Result<File> {
+    let command = if host_s_own {
+        libc::F_GETFD
+    } else {
+        libc::F_DUPFD_CLOEXEC
+    };
+    // SAFETY: the call only looks the number up; EBADF if nothing has it. The last argument is the least number that a
+    // duplicate may get.
+    let result = unsafe { libc::fcntl(number, command, 3) };
+    if result < 0 {
         return Err(std::io::Error::last_os_error());
     }
-    // SAFETY: it was just made, and nothing else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(duplicate) })
+    Ok(if host_s_own {
+        // SAFETY: it is open, and since this "owner" is never dropped it is not closed here. That the host keeps its
+        // standard streams open, or puts others in their place, is its own business, as with every user of them.
+        File::borrowed(ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(number) }))
+    } else {
+        // SAFETY: it was just made, and nothing else knows it.
+        unsafe { OwnedFd::from_raw_fd(result) }.into()
+    })
 }

@@ -1,12 +1,11 @@
 //! The constructor's options: checked in node:wasi's order, with its errors, and made into what a guest owns.
 
 use super::errors::{self, Expected};
-use super::ffi::{Js, JsResult, Type, Value, duplicate_host_descriptor};
+use super::ffi::{Js, JsResult, Type, Value, host_descriptor};
 use super::realm::{Kept, Realm};
 use crate::abi::{Abi, Errno};
 use crate::ctx::{Ctx, Strings};
 use crate::host::dir::open_preopen_unsandboxed;
-use crate::host::file::File;
 
 /// The greatest number of the host's own standard streams.
 const HOST_STREAMS: i32 = 2;
@@ -101,9 +100,9 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
     let ctx = Ctx::new(abi, strings.0, strings.1).listing_dots(edition.lists_dots);
     for (name, number) in stdio {
         let what = || format!("can't use the descriptor {number} of options.{name}");
-        let stream =
-            duplicate_host_descriptor(number).map_err(|error| errors::not_initialized(js, error.into(), &what()))?;
-        ctx.push_stdio(File::from(stream), number <= HOST_STREAMS)
+        let stream = host_descriptor(number, number <= HOST_STREAMS)
+            .map_err(|error| errors::not_initialized(js, error.into(), &what()))?;
+        ctx.push_stdio(stream, number <= HOST_STREAMS)
             .map_err(|errno| errors::not_initialized(js, errno, &what()))?;
     }
     for (name, path) in preopens {

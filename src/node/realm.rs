@@ -19,20 +19,15 @@ pub struct Guest {
     pub wasi: Reference,
     /// The shim's table, for the gauge.
     pub table: Reference,
+    /// The function at `kSetMemory`, which the shim's instance owns: when it is gone, nothing can call any more.
+    pub owner: Reference,
     /// Whether `proc_exit` ends `start()`, or the process.
     pub return_on_exit: bool,
 }
 
-/// Declares the values a realm keeps, each with where it comes from.
-macro_rules! kept {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// A JavaScript value that a realm keeps.
-        #[derive(Clone, Copy, Debug)]
-        pub enum Kept { $($(#[$doc])* $name,)* }
-    };
-}
-
-kept! {
+/// A JavaScript value that a realm keeps.
+#[derive(Clone, Copy, Debug)]
+pub enum Kept {
     /// `WebAssembly.Instance`.
     Instance,
     /// `WebAssembly.Table`.
@@ -71,6 +66,8 @@ kept! {
     ExitCode,
     /// The symbol `kInstance`.
     InstanceSymbol,
+    /// What the function at `kSetMemory` takes for the order to close everything. Nobody else has it.
+    Dispose,
 }
 
 /// What one environment has once.
@@ -79,8 +76,27 @@ pub struct Realm {
     /// The call page.
     pub page: PageMemory,
     kept: Reference,
-    guests: RefCell<Vec<Option<Rc<Guest>>>>,
+    guests: RefCell<Guests>,
 }
+
+/// The guests of an environment, by number. A number is used again, a ticket never.
+#[derive(Debug, Default)]
+struct Guests {
+    slots: Vec<Option<(u32, Rc<Guest>)>>,
+    /// Numbers below the slots' length that are free.
+    free: Vec<u32>,
+    next_ticket: u32,
+    live: usize,
+    /// At how many live guests to look for those that are dead but not yet reported as collected.
+    sweep_at: usize,
+}
+
+/// How many guests there may be before the first look for dead ones.
+const FIRST_SWEEP: usize = 64;
+
+/// What a guest is said to weigh, in bytes, for V8 to collect often enough: there is what its instances take outside
+/// V8's heap, and its descriptors, of which a process has only so many.
+const WEIGHT: i64 = 64 * 1024;
 
 impl Realm {
     /// Makes the environment's realm.
@@ -124,6 +140,7 @@ impl Realm {
             (Kept::Started, js.symbol("kStarted")?),
             (Kept::ExitCode, js.symbol("kExitCode")?),
             (Kept::InstanceSymbol, js.symbol("kInstance")?),
+            (Kept::Dispose, js.symbol("dispose")?),
         ];
         let store = realm.store(js)?;
         for (index, (name, value)) in kept.into_iter().enumerate() {
@@ -156,32 +173,83 @@ impl Realm {
         }
     }
 
-    /// The number the next guest gets.
-    pub fn next_guest(&self) -> usize {
+    /// The number the next guest gets. Finds out first which guests are dead, now and then: Node reports what has been
+    /// collected when the event loop turns, which may be long after their descriptors are needed.
+    pub fn next_guest(&self, js: Js<'_>) -> JsResult<u32> {
+        let (live, sweep_at) = (self.guests.borrow().live, self.guests.borrow().sweep_at);
+        if live >= sweep_at {
+            self.sweep(js)?;
+        }
         let guests = self.guests.borrow();
-        guests.iter().position(Option::is_none).unwrap_or(guests.len())
+        let next = || u32::try_from(guests.slots.len()).unwrap_or(u32::MAX);
+        Ok(guests.free.last().copied().unwrap_or_else(next))
     }
 
-    /// Takes in a guest under a number from [`Self::next_guest`].
-    pub fn insert_guest(&self, number: usize, guest: Guest) {
+    fn sweep(&self, js: Js<'_>) -> JsResult<()> {
+        let slots = self.guests.borrow().slots.len();
+        for number in 0..slots {
+            let guest = self.guest(number);
+            if let Some(guest) = guest
+                && js.dereference(&guest.owner)?.is_none()
+            {
+                self.drop_guest(js, number);
+            }
+        }
         let mut guests = self.guests.borrow_mut();
-        if guests.len() <= number {
-            guests.resize_with(number + 1, || None);
+        guests.sweep_at = FIRST_SWEEP.max(2 * guests.live);
+        Ok(())
+    }
+
+    /// Takes in a guest under a number from [`Self::next_guest`]; the ticket to forget it with.
+    pub fn insert_guest(&self, js: Js<'_>, number: u32, guest: Guest) -> JsResult<usize> {
+        js.adjust_external_memory(WEIGHT)?;
+        let mut guests = self.guests.borrow_mut();
+        let ticket = guests.next_ticket;
+        guests.next_ticket = ticket.wrapping_add(1);
+        guests.live += 1;
+        guests.free.pop_if(|free| *free == number);
+        let slot = number as usize;
+        if guests.slots.len() <= slot {
+            guests.slots.resize_with(slot + 1, || None);
         }
-        if let Some(slot) = guests.get_mut(number) {
-            *slot = Some(Rc::new(guest));
+        if let Some(slot) = guests.slots.get_mut(slot) {
+            *slot = Some((ticket, Rc::new(guest)));
         }
+        Ok(slot | (ticket as usize) << u32::BITS)
     }
 
     /// The guest of this number.
     pub fn guest(&self, number: usize) -> Option<Rc<Guest>> {
-        self.guests.borrow().get(number).and_then(Clone::clone)
+        let guests = self.guests.borrow();
+        guests
+            .slots
+            .get(number)
+            .and_then(|slot| slot.as_ref())
+            .map(|(_, guest)| Rc::clone(guest))
     }
 
-    /// Lets a guest go, with all that it has open.
-    pub fn drop_guest(&self, number: usize) {
-        let guest = self.guests.borrow_mut().get_mut(number).and_then(Option::take);
-        drop(guest);
+    /// Lets the guest with this ticket go, if it is still there.
+    pub fn forget_guest(&self, js: Js<'_>, ticket: usize) {
+        let (number, ticket) = (ticket & u32::MAX as usize, ticket >> u32::BITS);
+        let there = match self.guests.borrow().slots.get(number) {
+            Some(Some((holds, _))) => *holds as usize == ticket,
+            _ => false,
+        };
+        if there {
+            self.drop_guest(js, number);
+        }
+    }
+
+    fn drop_guest(&self, js: Js<'_>, number: usize) {
+        let mut guests = self.guests.borrow_mut();
+        let dropped = guests.slots.get_mut(number).and_then(Option::take);
+        if dropped.is_some() {
+            guests.live -= 1;
+            guests.free.push(u32::try_from(number).unwrap_or(u32::MAX));
+            let _ = js.adjust_external_memory(-WEIGHT);
+        }
+        drop(guests);
+        drop(dropped);
     }
 }
 
