@@ -163,10 +163,16 @@ fn syscalls_md() -> String {
     let mut text = String::from(
         "# The system calls\n\n\
          Made from the list in `src/syscalls/mod.rs` (`UPDATE_DOCS=1 cargo test --test tidy`); do not edit by hand.\n\n\
-         Every function of `wasi_snapshot_preview1` is served; none answers ENOSYS. `wasi_unstable` has the same functions \
-         with the layouts and numbers of snapshot 0. Names of functions and parameters are the standard's. `i32` and `i64` are \
-         the WebAssembly types; every function returns an errno (`i32`), but for `proc_exit`, which does not return.\n\n\
-         | function | parameters | what it does |\n| --- | --- | --- |\n",
+         Every function of `wasi_snapshot_preview1` is served on Linux; none answers ENOSYS. `wasi_unstable` has the same \
+         functions with the layouts and numbers of snapshot 0. Names of functions and parameters are the standard's. `i32` \
+         and `i64` are the WebAssembly types; every function returns an errno (`i32`), but for `proc_exit`, which does not \
+         return.\n\n\
+         Errors that several have are not repeated: EFAULT, an address outside the memory (also of a result: then nothing \
+         was done); EBADF, a descriptor that is not open; ENOTCAPABLE, a right that the descriptor does not have; with a \
+         path, ENOTCAPABLE if it leads outside the directory, ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, EILSEQ for a NUL in it, \
+         and what the operating system says of permissions and space (EACCES, EROFS, EDQUOT, EIO).\n\n\
+         On Windows nothing is served yet: the package does not build there.\n\n\
+         | function | parameters | what it does | errors of its own |\n| --- | --- | --- | --- |\n",
     );
     for row in &SYSCALLS {
         let params: Vec<_> = row
@@ -180,7 +186,15 @@ fn syscalls_md() -> String {
                 format!("{}: {} ({wasm})", param.name.trim_start_matches("r#"), param.type_name)
             })
             .collect();
-        writeln!(text, "| `{}` | {} | {} |", row.name, params.join(", "), row.doc).unwrap();
+        writeln!(
+            text,
+            "| `{}` | {} | {} | {} |",
+            row.name,
+            params.join(", "),
+            row.doc,
+            row.errors
+        )
+        .unwrap();
     }
     text
 }

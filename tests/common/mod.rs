@@ -81,6 +81,13 @@ pub fn guest(abi: Abi, preopens: &[(&str, &Path)]) -> Ctx {
     ctx
 }
 
+/// A guest whose only descriptor, 0, is this stream.
+pub fn guest_on(stream: impl Into<OwnedFd>) -> Ctx {
+    let ctx = Ctx::new(Abi::Preview1, Strings::default(), Strings::default());
+    ctx.push_stdio(File::from(stream.into()), false).unwrap();
+    ctx
+}
+
 /// A system call by its name.
 pub fn call(ctx: &Ctx, memory: &SharedMemory, name: &str, params: &[u64]) -> Errno {
     let index = SYSCALLS.iter().position(|row| row.name == name).unwrap();
