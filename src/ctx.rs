@@ -5,6 +5,7 @@ use crate::abi::flags::Rights;
 use crate::abi::{Abi, Fd};
 use crate::descriptors::{Descriptor, Descriptors};
 use crate::host::file::{File, open_files_limit};
+use crate::host::wait::{Endless, Patience};
 use std::sync::Arc;
 
 /// How many descriptors a guest may have open, unless half of what the process may is less: the host keeps the rest.
@@ -44,6 +45,7 @@ impl Strings {
 pub struct Ctx {
     abi: Abi,
     lists_dots: bool,
+    patience: Box<dyn Patience>,
     /// The command line.
     pub args: Strings,
     /// The environment, each entry `NAME=value`.
@@ -59,6 +61,7 @@ impl Ctx {
         Self {
             abi,
             lists_dots: true,
+            patience: Box::new(Endless),
             args,
             env,
             descriptors: Descriptors::new(limit),
@@ -69,6 +72,12 @@ impl Ctx {
     #[must_use]
     pub fn listing_dots(self, lists_dots: bool) -> Self {
         Self { lists_dots, ..self }
+    }
+
+    /// Asks whether to go on whenever a call waits.
+    #[must_use]
+    pub fn waiting_with(self, patience: Box<dyn Patience>) -> Self {
+        Self { patience, ..self }
     }
 
     /// Adds a standard stream, which may be the host's own, under the next number: 0, 1, 2.
@@ -89,6 +98,11 @@ impl Ctx {
     /// Whether directories are listed with `.` and `..`.
     pub const fn lists_dots(&self) -> bool {
         self.lists_dots
+    }
+
+    /// Who is asked whether to go on when a call waits.
+    pub fn patience(&self) -> &dyn Patience {
+        &*self.patience
     }
 
     /// The descriptor, if it is open (EBADF) and has these rights (ENOTCAPABLE).

@@ -1,9 +1,11 @@
 //! Waiting: for descriptors, for time.
 
 use super::clock;
-use crate::abi::errno::Result;
+use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Clockid;
 use rustix::event::{PollFd, PollFlags, poll};
+use smallvec::SmallVec;
+use std::fmt::Debug;
 use std::os::fd::BorrowedFd;
 
 /// What is waited for on a descriptor.
@@ -24,10 +26,36 @@ pub struct Ready {
     pub hangup: bool,
 }
 
+/// Whoever may want a waiting call to give up.
+pub trait Patience: Debug + Send + Sync {
+    /// How long to wait, in nanoseconds, before asking again; `None` if there is nothing to ask.
+    fn slice(&self) -> Option<u64>;
+    /// Whether to go on waiting.
+    fn go_on(&self) -> bool;
+}
+
+/// Waits as long as it takes.
+#[derive(Debug)]
+pub struct Endless;
+
+impl Patience for Endless {
+    fn slice(&self) -> Option<u64> {
+        None
+    }
+
+    fn go_on(&self) -> bool {
+        true
+    }
+}
+
 /// Waits until one of `fds` is ready or the monotonic clock shows `deadline` (nanoseconds), whichever is first; never
-/// returns before. Tells the state of each.
-pub fn wait(fds: &[(BorrowedFd<'_>, Interest)], deadline: Option<u64>) -> Result<Vec<Ready>> {
-    let mut polled: Vec<_> = fds
+/// returns before. Tells the state of each. ECANCELED when patience has run out.
+pub fn wait(
+    fds: &[(BorrowedFd<'_>, Interest)],
+    deadline: Option<u64>,
+    patience: &dyn Patience,
+) -> Result<SmallVec<[Ready; 4]>> {
+    let mut polled: SmallVec<[_; 4]> = fds
         .iter()
         .map(|(fd, interest)| {
             let events = match interest {
@@ -39,12 +67,17 @@ pub fn wait(fds: &[(BorrowedFd<'_>, Interest)], deadline: Option<u64>) -> Result
         .collect();
     loop {
         let remaining = deadline.map(|deadline| deadline.saturating_sub(clock::now(Clockid::Monotonic)));
-        let timeout = remaining.map(clock::timespec);
-        match poll(&mut polled, timeout.as_ref()) {
+        let slice = remaining.into_iter().chain(patience.slice()).min();
+        match poll(&mut polled, slice.map(clock::timespec).as_ref()) {
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
-            // The kernel's clock and ours may differ by less than a tick: look again rather than be early.
-            Ok(0) if remaining != Some(0) => {}
+            // Only a slice has passed. Or the kernel's clock and ours differ by less than a tick: look again rather
+            // than be early.
+            Ok(0) if remaining != Some(0) => {
+                if !patience.go_on() {
+                    return Err(Errno::Canceled);
+                }
+            }
             Ok(_) => return Ok(polled.iter().map(|fd| ready_of(fd.revents())).collect()),
         }
     }
@@ -52,12 +85,12 @@ pub fn wait(fds: &[(BorrowedFd<'_>, Interest)], deadline: Option<u64>) -> Result
 
 /// Whether `fd` is ready now.
 pub fn is_ready(fd: BorrowedFd<'_>, interest: Interest) -> Result<bool> {
-    Ok(wait(&[(fd, interest)], Some(0))?.iter().any(|fd| fd.ready))
+    Ok(wait(&[(fd, interest)], Some(0), &Endless)?.iter().any(|fd| fd.ready))
 }
 
-/// Waits until `fd` is ready.
-pub fn wait_for(fd: BorrowedFd<'_>, interest: Interest) -> Result {
-    wait(&[(fd, interest)], None).map(drop)
+/// Waits until `fd` is ready; ECANCELED when patience has run out.
+pub fn wait_for(fd: BorrowedFd<'_>, interest: Interest, patience: &dyn Patience) -> Result {
+    wait(&[(fd, interest)], None, patience).map(drop)
 }
 
 fn ready_of(events: PollFlags) -> Ready {
@@ -81,7 +114,7 @@ mod tests {
     fn a_deadline_is_never_early() {
         for nanoseconds in [0, 1, 50_000, 1_500_000] {
             let deadline = clock::now(Clockid::Monotonic) + nanoseconds;
-            assert_eq!(wait(&[], Some(deadline)), Ok(vec![]));
+            assert_eq!(wait(&[], Some(deadline), &Endless).map(|ready| ready.len()), Ok(0));
             assert!(clock::now(Clockid::Monotonic) >= deadline);
         }
     }
@@ -97,6 +130,7 @@ mod tests {
                 (writer.as_fd(), Interest::Write),
             ],
             None,
+            &Endless,
         )
         .unwrap();
         assert_eq!(
@@ -104,7 +138,25 @@ mod tests {
             [true, false, true]
         );
         drop(writer);
-        let ready = wait(&[(reader.as_fd(), Interest::Read)], None).unwrap();
+        let ready = wait(&[(reader.as_fd(), Interest::Read)], None, &Endless).unwrap();
         assert!(ready[0].hangup);
+    }
+
+    #[test]
+    fn patience_runs_out() {
+        #[derive(Debug)]
+        struct Thrice(std::sync::atomic::AtomicU32);
+        impl Patience for Thrice {
+            fn slice(&self) -> Option<u64> {
+                Some(1)
+            }
+            fn go_on(&self) -> bool {
+                self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 3
+            }
+        }
+        let (reader, _writer) = std::io::pipe().unwrap();
+        let thrice = Thrice(0.into());
+        assert_eq!(wait_for(reader.as_fd(), Interest::Read, &thrice), Err(Errno::Canceled));
+        assert_eq!(thrice.0.into_inner(), 4);
     }
 }

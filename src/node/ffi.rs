@@ -14,6 +14,7 @@
 
 use super::realm::Realm;
 use crate::host::file::File;
+use crate::host::wait::Patience;
 use crate::memory::Memory;
 use napi::sys;
 use std::any::Any;
@@ -447,6 +448,9 @@ pub struct GuestMemory {
     bytes: Cell<(NonNull<u8>, usize)>,
 }
 
+/// Bytes of a page of WebAssembly memory.
+const PAGE_SIZE: usize = 65536;
+
 /// What stands for the number of pages while there is no memory.
 pub const UNBOUND: u32 = u32::MAX;
 
@@ -469,7 +473,7 @@ impl GuestMemory {
     /// The bytes of the memory, which has `pages` pages now, for one syscall.
     pub fn view<'a>(&'a self, js: Js<'_>, realm: &Realm, pages: u32) -> JsResult<Memory<'a>> {
         if pages != self.pages.get() {
-            self.look_up(js, realm)?;
+            self.look_up(js, realm, pages)?;
             self.pages.set(pages);
         }
         let (base, len) = self.bytes.get();
@@ -479,7 +483,7 @@ impl GuestMemory {
         Ok(unsafe { Memory::new(base, len) })
     }
 
-    fn look_up(&self, js: Js<'_>, realm: &Realm) -> JsResult<()> {
+    fn look_up(&self, js: Js<'_>, realm: &Realm, pages: u32) -> JsResult<()> {
         let object = self.object.borrow();
         let memory = match object.as_ref() {
             Some(reference) => js.dereference(reference)?,
@@ -489,7 +493,14 @@ impl GuestMemory {
             return Err(super::errors::not_started(js));
         };
         let buffer = realm.memory_buffer(js, memory)?;
-        self.bytes.set(js.bytes_of(realm.addressable(js, buffer)?)?);
+        let (base, len) = js.bytes_of(realm.addressable(js, buffer)?)?;
+        // A shared memory never moves, and the buffer may not yet know that another thread has made it grow.
+        let len = if js.is_array_buffer(buffer)? {
+            len
+        } else {
+            len.max(pages as usize * PAGE_SIZE)
+        };
+        self.bytes.set((base, len));
         Ok(())
     }
 }
@@ -637,6 +648,48 @@ unsafe extern "C" fn guest_collected(env: sys::napi_env, data: *mut c_void, _: *
             realm.forget_guest(js, data.addr());
         }
     }));
+}
+
+/// A thread that may be told to end while a call waits: a worker.
+#[derive(Debug)]
+pub struct Worker {
+    env: sys::napi_env,
+    nothing: Reference,
+}
+
+// SAFETY: both are only used by `go_on`, and that only by calls of the guest, which are on the environment's thread;
+// they are dropped there too, with the guest.
+unsafe impl Send for Worker {}
+// SAFETY: as above.
+unsafe impl Sync for Worker {}
+
+impl Worker {
+    /// How often a waiting call looks whether the worker shall end, in nanoseconds.
+    const SLICE: u64 = 20_000_000;
+
+    /// `nothing` is a function without effect: a thread that is told to end can't call it.
+    pub fn new(js: Js<'_>, nothing: Value<'_>) -> JsResult<Self> {
+        Ok(Self {
+            env: js.env,
+            nothing: js.keep(js.rescope(nothing))?,
+        })
+    }
+}
+
+impl Patience for Worker {
+    fn slice(&self) -> Option<u64> {
+        Some(Self::SLICE)
+    }
+
+    fn go_on(&self) -> bool {
+        // SAFETY: the guest's call, which waits, is a callback of this environment.
+        let js = unsafe { Js::new(self.env) };
+        let call = || {
+            let nothing = js.dereference(&self.nothing)?.ok_or(Thrown)?;
+            js.call(js.undefined()?, nothing, &[])
+        };
+        call().is_ok()
+    }
 }
 
 /// What a descriptor number of the host stands for: one of the host's own streams as it is, without taking it over;

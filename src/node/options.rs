@@ -1,7 +1,7 @@
 //! The constructor's options: checked in node:wasi's order, with its errors, and made into what a guest owns.
 
 use super::errors::{self, Expected};
-use super::ffi::{Js, JsResult, Type, Value, host_descriptor};
+use super::ffi::{Js, JsResult, Type, Value, Worker, host_descriptor};
 use super::realm::{Kept, Realm};
 use crate::abi::{Abi, Errno};
 use crate::ctx::{Ctx, Strings};
@@ -98,6 +98,12 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
         .try_for_each(|entry| strings.1.push(entry))
         .map_err(too_long)?;
     let ctx = Ctx::new(abi, strings.0, strings.1).listing_dots(edition.lists_dots);
+    let nothing = realm.get(js, Kept::Nothing)?;
+    let ctx = if js.is_undefined(nothing)? {
+        ctx
+    } else {
+        ctx.waiting_with(Box::new(Worker::new(js, nothing)?))
+    };
     for (name, number) in stdio {
         let what = || format!("can't use the descriptor {number} of options.{name}");
         let stream = host_descriptor(number, number <= HOST_STREAMS)

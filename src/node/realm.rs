@@ -1,7 +1,7 @@
 //! What one environment (a thread, or one load of the addon) has once: its call page, the modules of the shim, the
 //! built-in functions it needs as they were when it was loaded, and its guests.
 
-use super::ffi::{GuestMemory, Js, JsResult, PageMemory, Reference, Thrown, Value};
+use super::ffi::{GuestMemory, Js, JsResult, PageMemory, Reference, Thrown, Type, Value};
 use super::shim;
 use crate::ctx::Ctx;
 use std::cell::RefCell;
@@ -66,6 +66,8 @@ pub enum Kept {
     ExitCode,
     /// The symbol `kInstance`.
     InstanceSymbol,
+    /// `Function.prototype`, which does nothing when called; or undefined in a thread that nobody can end.
+    Nothing,
     /// What the function at `kSetMemory` takes for the order to close everything. Nobody else has it.
     Dispose,
 }
@@ -140,6 +142,14 @@ impl Realm {
             (Kept::Started, js.symbol("kStarted")?),
             (Kept::ExitCode, js.symbol("kExitCode")?),
             (Kept::InstanceSymbol, js.symbol("kInstance")?),
+            (
+                Kept::Nothing,
+                if is_main_thread(js)? {
+                    js.undefined()?
+                } else {
+                    path(&["Function", "prototype"])?
+                },
+            ),
             (Kept::Dispose, js.symbol("dispose")?),
         ];
         let store = realm.store(js)?;
@@ -251,6 +261,17 @@ impl Realm {
         drop(guests);
         drop(dropped);
     }
+}
+
+/// Whether this is the process's main thread; `false` where it can't be found out.
+fn is_main_thread(js: Js<'_>) -> JsResult<bool> {
+    let process = js.get_named(js.global()?, "process")?;
+    let get_builtin = js.get_named(process, "getBuiltinModule")?;
+    if js.type_of(get_builtin)? != Type::Function {
+        return Ok(false);
+    }
+    let threads = js.call(process, get_builtin, &[js.string("worker_threads")?])?;
+    js.truthy(js.get_named(threads, "isMainThread")?)
 }
 
 fn memory_buffer_getter(js: Js<'_>) -> JsResult<Value<'_>> {

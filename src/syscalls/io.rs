@@ -21,7 +21,7 @@ pub(super) fn fd_read(
     nread: Ptr<u32>,
 ) -> Result {
     let descriptor = ctx.fd(fd, Rights::FD_READ)?;
-    read(&descriptor, memory, iovs, iovs_len, Position::Current, nread)
+    read(ctx, &descriptor, memory, iovs, iovs_len, Position::Current, nread)
 }
 
 pub(super) fn fd_pread(
@@ -34,7 +34,7 @@ pub(super) fn fd_pread(
     nread: Ptr<u32>,
 ) -> Result {
     let descriptor = ctx.fd(fd, Rights::FD_READ | Rights::FD_SEEK)?;
-    read(&descriptor, memory, iovs, iovs_len, Position::At(offset), nread)
+    read(ctx, &descriptor, memory, iovs, iovs_len, Position::At(offset), nread)
 }
 
 pub(super) fn fd_write(
@@ -46,7 +46,7 @@ pub(super) fn fd_write(
     nwritten: Ptr<u32>,
 ) -> Result {
     let descriptor = ctx.fd(fd, Rights::FD_WRITE)?;
-    write(&descriptor, memory, iovs, iovs_len, Position::Current, nwritten)
+    write(ctx, &descriptor, memory, iovs, iovs_len, Position::Current, nwritten)
 }
 
 pub(super) fn fd_pwrite(
@@ -59,10 +59,11 @@ pub(super) fn fd_pwrite(
     nwritten: Ptr<u32>,
 ) -> Result {
     let descriptor = ctx.fd(fd, Rights::FD_WRITE | Rights::FD_SEEK)?;
-    write(&descriptor, memory, iovs, iovs_len, Position::At(offset), nwritten)
+    write(ctx, &descriptor, memory, iovs, iovs_len, Position::At(offset), nwritten)
 }
 
 fn read(
+    ctx: &Ctx,
     descriptor: &Descriptor,
     memory: &Memory<'_>,
     iovs: Ptr<Iovec>,
@@ -73,13 +74,14 @@ fn read(
     let iovecs = memory.iovecs(iovs, iovs_len)?;
     // Looked at first: what has been read can't be put back.
     memory.check(nread, 1)?;
-    let count = patiently(descriptor, Interest::Read, || {
+    let count = patiently(ctx, descriptor, Interest::Read, || {
         iovecs.read_from(descriptor.file.as_fd(), position)
     })?;
     memory.write(nread, &count)
 }
 
 fn write(
+    ctx: &Ctx,
     descriptor: &Descriptor,
     memory: &Memory<'_>,
     iovs: Ptr<Iovec>,
@@ -89,15 +91,24 @@ fn write(
 ) -> Result {
     let iovecs = memory.iovecs(iovs, iovs_len)?;
     memory.check(nwritten, 1)?;
-    let count = patiently(descriptor, Interest::Write, || {
+    let count = patiently(ctx, descriptor, Interest::Write, || {
         iovecs.write_to(descriptor.file.as_fd(), position)
     })?;
     memory.write(nwritten, &count)
 }
 
+/// Whether reading or writing may have to wait for somebody else.
+fn may_wait(descriptor: &Descriptor) -> Result<bool> {
+    Ok(!matches!(
+        descriptor.file.filetype()?,
+        Filetype::RegularFile | Filetype::Directory | Filetype::BlockDevice
+    ))
+}
+
 /// Makes a call that may find nothing to do yet, until it has done something. The guest waits unless it asked for
 /// NONBLOCK, whatever the host has set on a stream that both share.
 pub(super) fn patiently<T>(
+    ctx: &Ctx,
     descriptor: &Descriptor,
     interest: Interest,
     mut call: impl FnMut() -> Result<io::Result<T>>,
@@ -107,11 +118,17 @@ pub(super) fn patiently<T>(
     if nonblock && !is_ready(file, interest)? {
         return Err(Errno::Again);
     }
+    if !nonblock && ctx.patience().slice().is_some() && may_wait(descriptor)? {
+        // The kernel would wait without asking anybody.
+        wait_for(file, interest, ctx.patience())?;
+    }
     loop {
         match call()? {
             Ok(done) => return Ok(done),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !nonblock => wait_for(file, interest)?,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !nonblock => {
+                wait_for(file, interest, ctx.patience())?
+            }
             Err(error) => return Err(error.into()),
         }
     }

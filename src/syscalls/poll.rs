@@ -59,7 +59,7 @@ pub(super) fn poll_oneoff(
         })
         .collect();
     loop {
-        let ready = wait(&polled, next_deadline(&subscriptions))?;
+        let ready = wait(&polled, next_deadline(&subscriptions), ctx.patience())?;
         let mut count = 0;
         for event in subscriptions
             .iter()

@@ -25,7 +25,7 @@ pub(super) fn sock_accept(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, flags: Fdflags
     }
     let descriptor = socket(ctx, fd, Rights::SOCK_ACCEPT)?;
     memory.check(result, 1)?;
-    let connection = patiently(&descriptor, Interest::Read, || Ok(descriptor.file.accept()))?;
+    let connection = patiently(ctx, &descriptor, Interest::Read, || Ok(descriptor.file.accept()))?;
     let accepted = Descriptor::new(connection, Rights::FILE, Rights::empty(), flags);
     memory.write(result, &ctx.descriptors.insert(accepted)?.0)
 }
@@ -51,7 +51,9 @@ pub(super) fn sock_recv(
     let peek = ri_flags.contains(Riflags::RECV_PEEK);
     let whole = ri_flags.contains(Riflags::RECV_WAITALL);
     let file = descriptor.file.as_fd();
-    let (count, cut) = patiently(&descriptor, Interest::Read, || iovecs.receive_from(file, peek, whole))?;
+    let (count, cut) = patiently(ctx, &descriptor, Interest::Read, || {
+        iovecs.receive_from(file, peek, whole)
+    })?;
     memory.write(ro_datalen, &count)?;
     let flags = if cut {
         Roflags::RECV_DATA_TRUNCATED
@@ -73,7 +75,9 @@ pub(super) fn sock_send(
     let descriptor = socket(ctx, fd, Rights::FD_WRITE)?;
     let iovecs = memory.iovecs(si_data, si_data_len)?;
     memory.check(so_datalen, 1)?;
-    let count = patiently(&descriptor, Interest::Write, || iovecs.send_to(descriptor.file.as_fd()))?;
+    let count = patiently(ctx, &descriptor, Interest::Write, || {
+        iovecs.send_to(descriptor.file.as_fd())
+    })?;
     memory.write(so_datalen, &count)
 }
 
