@@ -5,8 +5,9 @@ use crate::abi::flags::Rights;
 use crate::abi::{Abi, Fd};
 use crate::descriptors::{Descriptor, Descriptors};
 use crate::host::file::{File, open_files_limit};
+use crate::host::random::Random;
 use crate::host::wait::{Endless, Patience};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many descriptors a guest may have open, unless half of what the process may is less: the host keeps the rest.
 const OPEN_FILES: usize = 16 * 1024;
@@ -46,6 +47,7 @@ pub struct Ctx {
     abi: Abi,
     lists_dots: bool,
     patience: Box<dyn Patience>,
+    random: Mutex<Random>,
     /// The command line.
     pub args: Strings,
     /// The environment, each entry `NAME=value`.
@@ -62,6 +64,7 @@ impl Ctx {
             abi,
             lists_dots: true,
             patience: Box::new(Endless),
+            random: Mutex::default(),
             args,
             env,
             descriptors: Descriptors::new(limit),
@@ -98,6 +101,11 @@ impl Ctx {
     /// Whether directories are listed with `.` and `..`.
     pub const fn lists_dots(&self) -> bool {
         self.lists_dots
+    }
+
+    /// The guest's generator of random bytes.
+    pub fn random(&self) -> MutexGuard<'_, Random> {
+        self.random.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Who is asked whether to go on when a call waits.

@@ -6,7 +6,7 @@ use crate::abi::flags::{Fdflags, Rights};
 use crate::host::file::File;
 use crate::host::readdir::Listing;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// What a descriptor number stands for.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Descriptor {
     rights: AtomicU64,
     inheriting: AtomicU64,
     flags: AtomicU16,
-    listing: Mutex<Listing>,
+    listing: Mutex<Option<Box<Listing>>>,
 }
 
 impl Descriptor {
@@ -105,9 +105,10 @@ impl Descriptor {
         self.flags.store(flags.bits(), Relaxed);
     }
 
-    /// How far the directory has been listed.
-    pub fn listing(&self) -> MutexGuard<'_, Listing> {
-        self.listing.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Uses what is known of how far the directory has been listed.
+    pub fn with_listing<T>(&self, use_listing: impl FnOnce(&mut Listing) -> T) -> T {
+        let mut listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        use_listing(listing.get_or_insert_default())
     }
 }
 

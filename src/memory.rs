@@ -135,12 +135,21 @@ impl<'a> Memory<'a> {
     }
 
     /// Lets `fill` write the bytes of one stretch, a bounded piece at a time.
-    pub fn fill(&self, ptr: Ptr<u8>, len: u32, mut fill: impl FnMut(&mut [u8]) -> Result) -> Result {
+    pub fn fill(&self, ptr: Ptr<u8>, len: u32, fill: impl FnMut(&mut [u8]) -> Result) -> Result {
+        // Most stretches are a seed or a key: a large piece would cost more to clear than they to fill.
+        if len <= 64 {
+            self.fill_by::<64>(ptr, len, fill)
+        } else {
+            self.fill_by::<4096>(ptr, len, fill)
+        }
+    }
+
+    fn fill_by<const PIECE: usize>(&self, ptr: Ptr<u8>, len: u32, mut fill: impl FnMut(&mut [u8]) -> Result) -> Result {
         self.check(ptr, len)?;
-        let mut piece = [0; 4096];
+        let mut piece = [0; PIECE];
         let mut done = 0;
         while done < len {
-            let now = (len - done).min(4096);
+            let now = (len - done).min(u32::try_from(PIECE).unwrap_or(u32::MAX));
             let piece = piece.split_at_mut(now as usize).0;
             fill(piece)?;
             self.copy_in(Ptr::new(ptr.offset + done), piece)?;

@@ -3,6 +3,7 @@
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Clockid;
 use rustix::time::{ClockId, Timespec};
+use std::sync::OnceLock;
 
 const NANOS_PER_SEC: u64 = 1_000_000_000;
 
@@ -38,12 +39,19 @@ pub fn now(clock: Clockid) -> u64 {
     nanoseconds(time.tv_sec, time.tv_nsec)
 }
 
-/// The clock's resolution in nanoseconds. A clock that can't be read is EINVAL.
+/// The clock's resolution in nanoseconds; it does not change, so it is asked for once. A clock that can't be read is
+/// EINVAL.
 pub fn resolution(clock: Clockid) -> Result<u64> {
-    let time = rustix::time::clock_getres(os_clock(clock));
-    match nanoseconds(time.tv_sec, time.tv_nsec) {
-        0 => Err(Errno::Inval),
-        resolution => Ok(resolution),
+    static KNOWN: [OnceLock<u64>; 4] = [const { OnceLock::new() }; 4];
+    let known = KNOWN.get(clock.number() as usize).ok_or(Errno::Inval)?;
+    let resolution = *known.get_or_init(|| {
+        let time = rustix::time::clock_getres(os_clock(clock));
+        nanoseconds(time.tv_sec, time.tv_nsec)
+    });
+    if resolution == 0 {
+        Err(Errno::Inval)
+    } else {
+        Ok(resolution)
     }
 }
 

@@ -55,6 +55,9 @@ pub fn wait(
     deadline: Option<u64>,
     patience: &dyn Patience,
 ) -> Result<SmallVec<[Ready; 4]>> {
+    if fds.is_empty() && deadline.is_some_and(|deadline| clock::now(Clockid::Monotonic) >= deadline) {
+        return Ok(SmallVec::new());
+    }
     let mut polled: SmallVec<[_; 4]> = fds
         .iter()
         .map(|(fd, interest)| {

@@ -505,26 +505,49 @@ impl GuestMemory {
     }
 }
 
-/// The fixed stretch of a WebAssembly memory through which syscalls enter: see [`page`](super::page).
+/// The memory of the [call page](super::page).
 #[derive(Debug)]
 pub struct PageMemory {
-    bytes: (NonNull<u8>, usize),
+    base: NonNull<u8>,
 }
 
 impl PageMemory {
-    /// The bytes of `buffer`, of a memory that never grows and that the caller keeps alive.
-    pub fn new(js: Js<'_>, buffer: Value<'_>) -> JsResult<Self> {
-        let buffer = js.value(buffer.raw);
-        js.bytes_of(buffer).map(|bytes| Self { bytes })
+    /// The bytes of `buffer`, of a memory that never grows and that the caller keeps alive; it must hold `size` bytes.
+    pub fn new(js: Js<'_>, buffer: Value<'_>, size: usize) -> JsResult<Self> {
+        let (base, len) = js.bytes_of(js.rescope(buffer))?;
+        assert!(
+            len >= size && base.addr().get().is_multiple_of(8),
+            "a WebAssembly page is long and aligned"
+        );
+        Ok(Self { base })
     }
 
-    /// The bytes.
-    pub fn view(&self) -> Memory<'_> {
-        let (base, len) = self.bytes;
-        // SAFETY: the memory was made with one page at most, so it neither grows nor moves; the realm keeps it alive.
-        unsafe { Memory::new(base, len) }
+    /// The number at a place of the page.
+    ///
+    /// Read as wide as it was written, and volatile, so that the compiler does not join it with its neighbours: the
+    /// processor hands a number on from a store to a load that is as wide, but makes a wider load wait for the cache.
+    pub fn get<T: PageNumber, const AT: usize>(&self) -> T {
+        const { assert!(AT + size_of::<T>() <= super::page::SIZE && AT.is_multiple_of(size_of::<T>())) };
+        // SAFETY: inside the page and aligned, as was just checked; any bytes are a number.
+        unsafe { self.base.as_ptr().add(AT).cast::<T>().read_volatile() }
+    }
+
+    /// Puts a number at a place of the page.
+    pub fn put<T: PageNumber, const AT: usize>(&self, number: T) {
+        const { assert!(AT + size_of::<T>() <= super::page::SIZE && AT.is_multiple_of(size_of::<T>())) };
+        // SAFETY: as in `get`; no reference to the page exists.
+        unsafe { self.base.as_ptr().add(AT).cast::<T>().write_volatile(number) }
     }
 }
+
+/// A number in the page. WebAssembly is little-endian, and so is every processor that Node runs on today.
+pub trait PageNumber: Copy {}
+impl PageNumber for u32 {}
+impl PageNumber for u64 {}
+const _: () = assert!(
+    cfg!(target_endian = "little"),
+    "numbers in the call page would have to be swapped"
+);
 
 /// Does something in a callback that napi-rs serves.
 pub fn within<T>(env: &napi::Env, run: impl FnOnce(Js<'_>) -> JsResult<T>) -> napi::Result<T> {
@@ -648,6 +671,19 @@ unsafe extern "C" fn guest_collected(env: sys::napi_env, data: *mut c_void, _: *
             realm.forget_guest(js, data.addr());
         }
     }));
+}
+
+/// Has every guest's random bytes seeded anew in the child of a fork.
+pub fn reseed_after_fork() {
+    extern "C" fn in_child() {
+        crate::host::random::forked();
+    }
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    // SAFETY: the handler is one atomic store, which is allowed after a fork, and the addon is never unloaded. If there
+    // is no memory to note the handler, nobody forks either.
+    ONCE.call_once(|| unsafe {
+        libc::pthread_atfork(None, None, Some(in_child));
+    });
 }
 
 /// A thread that may be told to end while a call waits: a worker.

@@ -28,6 +28,7 @@ use napi_derive::napi;
 /// Runs once for each environment that loads the addon.
 #[napi(module_exports)]
 pub fn init(mut exports: Object<'_>, env: Env) -> napi::Result<()> {
+    ffi::reseed_after_fork();
     ffi::within(&env, realm::Realm::init)?;
     class::export(&env, &mut exports)
 }

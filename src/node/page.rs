@@ -8,20 +8,21 @@
 
 use super::ffi::PageMemory;
 use crate::abi::param::MAX_PARAMS;
-use crate::abi::{Args, Errno, Ptr};
+use crate::abi::{Args, Errno};
 
-/// Where the number of the guest stands.
-pub const GUEST: u32 = 0;
-/// Where the number of the syscall stands, its place in the list.
-pub const SYSCALL: u32 = 4;
-/// Where the guest memory's size stands, in pages.
-pub const PAGES: u32 = 8;
-/// Where the answer stands.
-pub const ERRNO: u32 = 12;
-/// Where the parameters stand, eight bytes each.
-pub const ARGS: u32 = 16;
+/// Where the number of the guest stands, 32 bits.
+pub const GUEST: usize = 0;
+/// Where the number of the syscall stands, its place in the list, 32 bits.
+pub const SYSCALL: usize = 4;
+/// Where the guest memory's size stands, in pages, 32 bits.
+pub const PAGES: usize = 8;
+/// Where the answer stands, 32 bits.
+pub const ERRNO: usize = 12;
+/// Where the parameters stand, 64 bits each, an `i32` zero-extended.
+pub const ARGS: usize = 16;
 
-const SIZE: usize = ARGS as usize + 8 * MAX_PARAMS;
+/// How much of the page is used.
+pub const SIZE: usize = ARGS + 8 * MAX_PARAMS;
 
 /// A call as it stands in the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,29 +40,26 @@ pub struct PageCall {
 impl PageCall {
     /// Reads the whole call at once: a callback into JavaScript may make another, which writes the page anew.
     pub fn read(page: &PageMemory) -> Self {
-        let mut bytes = [0; SIZE];
-        // The page is a whole WebAssembly page, so it is never too short.
-        let _ = page.view().copy_out(Ptr::new(0), &mut bytes);
-        let (head, args) = bytes.split_at(ARGS as usize);
-        let word = |at: u32| {
-            head.get(at as usize..)
-                .and_then(<[u8]>::first_chunk)
-                .map_or(0, |word| u32::from_le_bytes(*word))
-        };
-        let mut call = Self {
-            guest: word(GUEST),
-            syscall: word(SYSCALL),
-            pages: word(PAGES),
-            args: Args::default(),
-        };
-        for (arg, bytes) in call.args.iter_mut().zip(args.as_chunks().0) {
-            *arg = u64::from_le_bytes(*bytes);
+        Self {
+            guest: page.get::<u32, GUEST>(),
+            syscall: page.get::<u32, SYSCALL>(),
+            pages: page.get::<u32, PAGES>(),
+            args: [
+                page.get::<u64, { ARGS }>(),
+                page.get::<u64, { ARGS + 8 }>(),
+                page.get::<u64, { ARGS + 16 }>(),
+                page.get::<u64, { ARGS + 24 }>(),
+                page.get::<u64, { ARGS + 32 }>(),
+                page.get::<u64, { ARGS + 40 }>(),
+                page.get::<u64, { ARGS + 48 }>(),
+                page.get::<u64, { ARGS + 56 }>(),
+                page.get::<u64, { ARGS + 64 }>(),
+            ],
         }
-        call
     }
 }
 
 /// Leaves the answer.
 pub fn answer(page: &PageMemory, errno: Errno) {
-    let _ = page.view().write(Ptr::new(ERRNO), &u32::from(errno.number()));
+    page.put::<u32, ERRNO>(u32::from(errno.number()));
 }

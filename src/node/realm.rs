@@ -2,6 +2,7 @@
 //! built-in functions it needs as they were when it was loaded, and its guests.
 
 use super::ffi::{GuestMemory, Js, JsResult, PageMemory, Reference, Thrown, Type, Value};
+use super::page;
 use super::shim;
 use crate::ctx::Ctx;
 use std::cell::RefCell;
@@ -111,14 +112,14 @@ impl Realm {
         for limit in ["initial", "maximum"] {
             js.set_named(page_type, limit, js.number(1.0)?)?;
         }
-        let page = js.construct(js.get_named(wasm, "Memory")?, &[page_type])?;
-        let page_buffer = js.get_named(page, "buffer")?;
+        let page_memory = js.construct(js.get_named(wasm, "Memory")?, &[page_type])?;
+        let page_buffer = js.get_named(page_memory, "buffer")?;
         let module = js.get_named(wasm, "Module")?;
         let compile = |bytes: &[u8]| js.construct(module, &[js.array_buffer(bytes)?]);
 
         // The function for syscalls needs the realm's address, so the realm comes first and what it keeps after.
         let realm = js.set_realm(Box::new(Self {
-            page: PageMemory::new(js, page_buffer)?,
+            page: PageMemory::new(js, page_buffer, page::SIZE)?,
             kept: js.keep(js.object()?)?,
             guests: RefCell::default(),
         }))?;
@@ -135,7 +136,7 @@ impl Realm {
             (Kept::Shim, compile(&shim::shim())?),
             (Kept::Gauge, compile(&shim::gauge(false))?),
             (Kept::GaugeShared, compile(&shim::gauge(true))?),
-            (Kept::Page, page),
+            (Kept::Page, page_memory),
             (Kept::Syscall, js.syscall_function(realm)?),
             (Kept::BindingName, js.symbol("kBindingName")?),
             (Kept::SetMemory, js.symbol("kSetMemory")?),

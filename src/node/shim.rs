@@ -83,11 +83,11 @@ impl Bytes {
     }
 
     /// A memory instruction whose offset is fixed.
-    fn memory_op(self, opcode: u8, align: u8, offset: u32) -> Self {
-        self.raw(&[opcode, align]).leb(offset)
+    fn memory_op(self, opcode: u8, align: u8, offset: usize) -> Self {
+        self.raw(&[opcode, align]).leb(len(offset))
     }
 
-    fn i32_store(self, offset: u32) -> Self {
+    fn i32_store(self, offset: usize) -> Self {
         self.memory_op(0x36, 2, offset)
     }
 }
@@ -147,15 +147,11 @@ fn syscall_body(index: u32, row: &Syscall) -> Bytes {
         .raw(&[0])
         .i32_store(page::PAGES);
     for (local, param) in (0..).zip(row.params) {
-        let (opcode, align) = match param.wasm {
-            ValType::I32 => (0x36, 2),
-            ValType::I64 => (0x37, 3),
-        };
-        code = code
-            .i32_const(0)
-            .raw(&[0x20])
-            .leb(local)
-            .memory_op(opcode, align, page::ARGS + 8 * local);
+        code = code.i32_const(0).raw(&[0x20]).leb(local);
+        if param.wasm == ValType::I32 {
+            code = code.raw(&[0xad]); // i64.extend_i32_u
+        }
+        code = code.memory_op(0x37, 3, page::ARGS + 8 * local as usize); // i64.store
     }
     code = code.raw(&[0x10, 0]); // call $syscall
     body(if row.returns {

@@ -3,11 +3,11 @@
 use crate::abi::Ptr;
 use crate::abi::errno::Result;
 use crate::ctx::Ctx;
-use crate::host::random;
 use crate::memory::Memory;
 
-pub(super) fn random_get(_: &Ctx, memory: &Memory<'_>, buf: Ptr<u8>, buf_len: u32) -> Result {
-    memory.fill(buf, buf_len, random::fill)
+pub(super) fn random_get(ctx: &Ctx, memory: &Memory<'_>, buf: Ptr<u8>, buf_len: u32) -> Result {
+    let mut random = ctx.random();
+    memory.fill(buf, buf_len, |piece| random.fill(piece))
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use crate::abi::flags::Rights;
 use crate::abi::records::{Dirent, Record};
 use crate::abi::{Fd, Ptr};
 use crate::ctx::Ctx;
+use crate::host::file::File;
+use crate::host::readdir::Listing;
 use crate::memory::Memory;
 
 pub(super) fn fd_readdir(
@@ -19,10 +21,23 @@ pub(super) fn fd_readdir(
     let descriptor = ctx.fd(fd, Rights::FD_READDIR)?;
     memory.check(buf, buf_len)?;
     memory.check(bufused, 1)?;
-    let mut listing = descriptor.listing();
-    listing.seek(&descriptor.file, cookie)?;
+    let used = descriptor.with_listing(|listing| list(ctx, memory, &descriptor.file, listing, buf, buf_len, cookie))?;
+    memory.write(bufused, &used)
+}
+
+/// Writes entries from `cookie` on, as far as the buffer goes; how many bytes.
+fn list(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    dir: &File,
+    listing: &mut Listing,
+    buf: Ptr<u8>,
+    buf_len: u32,
+    cookie: u64,
+) -> Result<u32> {
+    listing.seek(dir, cookie)?;
     let mut used = 0;
-    while let Some(entry) = listing.peek(&descriptor.file)? {
+    while let Some(entry) = listing.peek(dir)? {
         if !ctx.lists_dots() && matches!(entry.name, b"." | b"..") {
             listing.advance();
             continue;
@@ -43,7 +58,7 @@ pub(super) fn fd_readdir(
         }
         listing.advance();
     }
-    memory.write(bufused, &used)
+    Ok(used)
 }
 
 /// Copies as much of `bytes` as the buffer has room for behind `used`; how much that was.
@@ -54,8 +69,6 @@ fn copy_as_fits(memory: &Memory<'_>, buf: Ptr<u8>, buf_len: u32, used: u32, byte
     // Not more than `room`, which came from 32 bits.
     Ok(u32::try_from(fits.len()).unwrap_or(u32::MAX))
 }
-
-const _: () = assert!(<Dirent as Record>::SIZE == 24);
 
 #[cfg(test)]
 mod tests {
