@@ -8,8 +8,8 @@ use super::ffi::{self, Call, GuestMemory, Js, JsResult, Method, Type, Value, met
 use super::options::{self, COMPAT, Edition, LEGACY, STANDARD, validate_object};
 use super::realm::{Guest, Kept, Realm};
 use super::shim::NAMESPACE;
+use napi::Env;
 use napi::bindgen_prelude::{Function, JsObjectValue, Object, Unknown};
-use napi::{Env, Property, PropertyAttributes};
 use std::marker::PhantomData;
 
 /// The class's name.
@@ -23,33 +23,86 @@ pub fn export(env: &Env, exports: &mut Object<'_>) -> napi::Result<()> {
         (LEGACY, method::<Construct<Legacy>>),
     ];
     for (edition, construct) in constructors {
-        let class = define(env, construct)?;
-        ffi::within(env, |js| define_dispose(js, js.adopt(&class)))?;
+        // Without methods: those of a class defined by Node-API can't be called on a Proxy of an object, or on one that
+        // inherits from it.
+        let class: Function<'_, (), Unknown<'_>> = env.define_class(NAME, construct, &[])?;
+        ffi::within(env, |js| define_methods(js, js.adopt(&class)))?;
         exports.set_named_property(edition.export, class)?;
     }
     Ok(())
 }
 
-/// A class whose objects `construct` makes.
-fn define(env: &Env, construct: napi::Callback) -> napi::Result<Function<'_, (), Unknown<'_>>> {
-    // As the methods of a JavaScript class are.
-    let attributes = PropertyAttributes::Writable | PropertyAttributes::Configurable;
-    let property = |name: &str, callback| -> napi::Result<Property> {
-        Ok(Property::new()
-            .with_utf8_name(name)?
-            .with_method(callback)
-            .with_property_attributes(attributes))
-    };
-    env.define_class(
-        NAME,
-        construct,
-        &[
-            property(FinalizeBindings::NAME, method::<FinalizeBindings>)?,
-            property(Start::NAME, method::<Start>)?,
-            property(Initialize::NAME, method::<Initialize>)?,
-            property(GetImportObject::NAME, method::<GetImportObject>)?,
-        ],
-    )
+/// `this`, unless there is none. A function of the engine's interface is called on the global object then; a method of
+/// a class fails when it first reads a property.
+fn receiver<'s>(call: &Call<'s>, first_read: &str) -> JsResult<Value<'s>> {
+    let js = call.js;
+    if js.strict_equals(call.this, js.global()?)? {
+        Err(errors::no_properties(js, first_read))
+    } else {
+        Ok(call.this)
+    }
+}
+
+/// Calls what stands at a property of the object.
+fn call_property<'s>(
+    js: Js<'s>,
+    wasi: Value<'s>,
+    key: Value<'s>,
+    name: &str,
+    argument: Value<'s>,
+) -> JsResult<Value<'s>> {
+    let function = js.get(wasi, key)?;
+    match js.type_of(function)? {
+        Type::Function => js.call(wasi, function, &[argument]),
+        _ => Err(errors::not_a_function(js, &format!("this{name}"))),
+    }
+}
+
+/// `wasi[key] = value`, which fails on an object that is frozen.
+fn assign<'s>(js: Js<'s>, wasi: Value<'s>, key: Value<'s>, value: Value<'s>) -> JsResult<()> {
+    let done = js.call(
+        js.undefined()?,
+        js.realm()?.get(js, Kept::ReflectSet)?,
+        &[wasi, key, value],
+    )?;
+    if js.boolean_of(done)? {
+        Ok(())
+    } else {
+        Err(errors::read_only(js, key))
+    }
+}
+
+/// Gives a class its methods, with the attributes of methods of a JavaScript class.
+fn define_methods<'s>(js: Js<'s>, class: Value<'s>) -> JsResult<()> {
+    let prototype = js.get_named(class, "prototype")?;
+    let fixed = js.object()?;
+    js.set_named(fixed, "writable", js.boolean(false)?)?;
+    let define = js.realm()?.get(js, Kept::DefineProperty)?;
+    js.call(js.undefined()?, define, &[class, js.string("prototype")?, fixed])?;
+    define_method::<FinalizeBindings>(js, prototype, js.string(FinalizeBindings::NAME)?)?;
+    define_method::<Start>(js, prototype, js.string(Start::NAME)?)?;
+    define_method::<Initialize>(js, prototype, js.string(Initialize::NAME)?)?;
+    define_method::<GetImportObject>(js, prototype, js.string(GetImportObject::NAME)?)?;
+    let dispose = js.get_named(js.get_named(js.global()?, "Symbol")?, "dispose")?;
+    if js.type_of(dispose)? == Type::Symbol {
+        define_method::<Dispose>(js, prototype, dispose)?;
+    }
+    Ok(())
+}
+
+fn define_method<'s, M: Method>(js: Js<'s>, prototype: Value<'s>, key: Value<'s>) -> JsResult<()> {
+    let define = js.realm()?.get(js, Kept::DefineProperty)?;
+    let function = js.function::<M>(0)?;
+    let length = js.object()?;
+    js.set_named(length, "value", js.number(f64::from(M::LENGTH))?)?;
+    js.call(js.undefined()?, define, &[function, js.string("length")?, length])?;
+    let descriptor = js.object()?;
+    js.set_named(descriptor, "value", function)?;
+    for attribute in ["writable", "configurable"] {
+        js.set_named(descriptor, attribute, js.boolean(true)?)?;
+    }
+    js.call(js.undefined()?, define, &[prototype, key, descriptor])?;
+    Ok(())
 }
 
 /// Names an edition where a type is wanted.
@@ -158,7 +211,8 @@ fn instantiate<'s>(js: Js<'s>, realm: &Realm, module: Kept, imports: Value<'s>) 
 struct SetMemory;
 
 impl Method for SetMemory {
-    const NAME: &'static str = "_setMemory";
+    // As node:wasi's: a bound function of its binding.
+    const NAME: &'static str = "bound _setMemory";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let (js, [memory, _]) = (call.js, call.args);
@@ -203,27 +257,9 @@ impl Method for Dispose {
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let (js, wasi) = (call.js, call.this);
         let realm = js.realm()?;
-        let set_memory = js.get(wasi, realm.get(js, Kept::SetMemory)?)?;
-        js.call(wasi, set_memory, &[realm.get(js, Kept::Dispose)?])
+        let set_memory = realm.get(js, Kept::SetMemory)?;
+        call_property(js, wasi, set_memory, "[kSetMemory]", realm.get(js, Kept::Dispose)?)
     }
-}
-
-/// Gives a class the method under the symbol, which napi-rs has no property for.
-fn define_dispose<'s>(js: Js<'s>, class: Value<'s>) -> JsResult<()> {
-    let global = js.global()?;
-    let symbol = js.get_named(js.get_named(global, "Symbol")?, "dispose")?;
-    if js.type_of(symbol)? != Type::Symbol {
-        return Ok(());
-    }
-    let descriptor = js.object()?;
-    js.set_named(descriptor, "value", js.function::<Dispose>(0)?)?;
-    for attribute in ["writable", "configurable"] {
-        js.set_named(descriptor, attribute, js.boolean(true)?)?;
-    }
-    let object = js.get_named(global, "Object")?;
-    let define = js.get_named(object, "defineProperty")?;
-    js.call(object, define, &[js.get_named(class, "prototype")?, symbol, descriptor])?;
-    Ok(())
 }
 
 /// `wasi.finalizeBindings(instance, { memory })`.
@@ -231,9 +267,10 @@ struct FinalizeBindings;
 
 impl Method for FinalizeBindings {
     const NAME: &'static str = "finalizeBindings";
+    const LENGTH: u32 = 1;
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, wasi, [instance, options]) = (call.js, call.this, call.args);
+        let (js, [instance, options]) = (call.js, call.args);
         let given = if js.is_undefined(options)? {
             options
         } else {
@@ -245,15 +282,16 @@ impl Method for FinalizeBindings {
             given
         };
         let realm = js.realm()?;
+        let wasi = receiver(call, "Symbol(kStarted)")?;
         let started = realm.get(js, Kept::Started)?;
         if js.truthy(js.get(wasi, started)?)? {
             return Err(errors::already_started(js));
         }
         validate_object(js, instance, "instance")?;
         validate_object(js, js.get_named(instance, "exports")?, "instance.exports")?;
-        js.call(wasi, js.get(wasi, realm.get(js, Kept::SetMemory)?)?, &[memory])?;
-        js.set(wasi, realm.get(js, Kept::InstanceSymbol)?, instance)?;
-        js.set(wasi, started, js.boolean(true)?)?;
+        call_property(js, wasi, realm.get(js, Kept::SetMemory)?, "[kSetMemory]", memory)?;
+        assign(js, wasi, realm.get(js, Kept::InstanceSymbol)?, instance)?;
+        assign(js, wasi, started, js.boolean(true)?)?;
         js.undefined()
     }
 }
@@ -274,8 +312,15 @@ fn exported_memory<'s>(js: Js<'s>, instance: Value<'s>) -> JsResult<Value<'s>> {
 
 /// Binds, and reads `_start` and `_initialize` of the instance's exports.
 fn bind_and_read<'s>(call: &Call<'s>) -> JsResult<(Value<'s>, Value<'s>)> {
-    let (js, wasi, [instance, _]) = (call.js, call.this, call.args);
-    js.call(wasi, js.get_named(wasi, FinalizeBindings::NAME)?, &[instance])?;
+    let (js, [instance, _]) = (call.js, call.args);
+    let wasi = receiver(call, FinalizeBindings::NAME)?;
+    call_property(
+        js,
+        wasi,
+        js.string(FinalizeBindings::NAME)?,
+        ".finalizeBindings",
+        instance,
+    )?;
     let bound = js.get(wasi, js.realm()?.get(js, Kept::InstanceSymbol)?)?;
     let exports = js.get_named(bound, "exports")?;
     Ok((js.get_named(exports, "_start")?, js.get_named(exports, "_initialize")?))
@@ -303,6 +348,7 @@ struct Start;
 
 impl Method for Start {
     const NAME: &'static str = "start";
+    const LENGTH: u32 = 1;
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let js = call.js;
@@ -325,6 +371,7 @@ struct Initialize;
 
 impl Method for Initialize {
     const NAME: &'static str = "initialize";
+    const LENGTH: u32 = 1;
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let js = call.js;
@@ -345,7 +392,7 @@ impl Method for GetImportObject {
     const NAME: &'static str = "getImportObject";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, wasi) = (call.js, call.this);
+        let (js, wasi) = (call.js, receiver(call, "Symbol(kBindingName)")?);
         let imports = js.object()?;
         let name = js.get(wasi, js.realm()?.get(js, Kept::BindingName)?)?;
         js.set(imports, name, js.get_named(wasi, "wasiImport")?)?;

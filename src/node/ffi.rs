@@ -155,6 +155,21 @@ impl<'s> Js<'s> {
             .map(|raw| self.value(raw))
     }
 
+    /// A string of UTF-16 units, as JavaScript has them: they need not be a text.
+    pub fn string_of_units(self, units: &[u16]) -> JsResult<Value<'s>> {
+        napi!(self, napi_create_string_utf16(units.as_ptr(), signed(units.len())) -> sys::napi_value)
+            .map(|raw| self.value(raw))
+    }
+
+    /// The UTF-16 units of a string.
+    pub fn units_of(self, string: Value<'s>) -> JsResult<Vec<u16>> {
+        let len = napi!(self, napi_get_value_string_utf16(string.raw, ptr::null_mut(), 0) -> usize)?;
+        let mut units = vec![0_u16; len + 1];
+        let copied = napi!(self, napi_get_value_string_utf16(string.raw, units.as_mut_ptr(), units.len()) -> usize)?;
+        units.truncate(copied);
+        Ok(units)
+    }
+
     pub fn symbol(self, description: &str) -> JsResult<Value<'s>> {
         let description = self.string(description)?;
         napi!(self, napi_create_symbol(description.raw) -> sys::napi_value).map(|raw| self.value(raw))
@@ -209,10 +224,6 @@ impl<'s> Js<'s> {
         Ok(self.type_of(value)? == Type::Undefined)
     }
 
-    pub fn is_array(self, value: Value<'s>) -> JsResult<bool> {
-        napi!(self, napi_is_array(value.raw) -> bool)
-    }
-
     pub fn is_array_buffer(self, value: Value<'s>) -> JsResult<bool> {
         napi!(self, napi_is_arraybuffer(value.raw) -> bool)
     }
@@ -251,6 +262,11 @@ impl<'s> Js<'s> {
         self.set(object, self.string(name)?, value)
     }
 
+    pub fn delete_named(self, object: Value<'s>, name: &str) -> JsResult<bool> {
+        let name = self.string(name)?;
+        napi!(self, napi_delete_property(object.raw, name.raw) -> bool)
+    }
+
     pub fn call(self, this: Value<'s>, function: Value<'s>, args: &[Value<'s>]) -> JsResult<Value<'s>> {
         // A `Value` is its handle and nothing else, so a slice of the one is a slice of the other.
         const { assert!(size_of::<Value<'_>>() == size_of::<sys::napi_value>()) };
@@ -264,9 +280,13 @@ impl<'s> Js<'s> {
     }
 
     /// What `${value}` is.
+    pub fn to_string(self, value: Value<'s>) -> JsResult<Value<'s>> {
+        napi!(self, napi_coerce_to_string(value.raw) -> sys::napi_value).map(|raw| self.value(raw))
+    }
+
+    /// What `${value}` is, as text.
     pub fn coerce_to_string(self, value: Value<'s>) -> JsResult<String> {
-        let raw = napi!(self, napi_coerce_to_string(value.raw) -> sys::napi_value)?;
-        self.string_of(self.value(raw))
+        self.string_of(self.to_string(value)?)
     }
 
     /// The text of a string; a lone surrogate becomes U+FFFD.
@@ -300,13 +320,16 @@ impl<'s> Js<'s> {
         Thrown
     }
 
-    /// An error object of the environment's own realm.
-    pub fn error(self, kind: ErrorKind, code: &str, message: &str) -> JsResult<Value<'s>> {
-        let (code, message) = (self.string(code)?.raw, self.string(message)?.raw);
+    /// An error object of the environment's own realm, with a code if there is one.
+    pub fn error(self, kind: ErrorKind, code: Option<&str>, message: Value<'s>) -> JsResult<Value<'s>> {
+        let code = match code {
+            Some(code) => self.string(code)?.raw,
+            None => ptr::null_mut(),
+        };
         match kind {
-            ErrorKind::Error => napi!(self, napi_create_error(code, message) -> sys::napi_value),
-            ErrorKind::TypeError => napi!(self, napi_create_type_error(code, message) -> sys::napi_value),
-            ErrorKind::RangeError => napi!(self, napi_create_range_error(code, message) -> sys::napi_value),
+            ErrorKind::Error => napi!(self, napi_create_error(code, message.raw) -> sys::napi_value),
+            ErrorKind::TypeError => napi!(self, napi_create_type_error(code, message.raw) -> sys::napi_value),
+            ErrorKind::RangeError => napi!(self, napi_create_range_error(code, message.raw) -> sys::napi_value),
         }
         .map(|raw| self.value(raw))
     }
@@ -561,6 +584,8 @@ pub fn within<T>(env: &napi::Env, run: impl FnOnce(Js<'_>) -> JsResult<T>) -> na
 pub trait Method: 'static {
     /// Its name.
     const NAME: &'static str;
+    /// Its `length`: how many parameters come before one that may be left out.
+    const LENGTH: u32 = 0;
     /// What it does.
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>>;
 }
@@ -690,6 +715,7 @@ pub fn reseed_after_fork() {
 #[derive(Debug)]
 pub struct Worker {
     env: sys::napi_env,
+    /// An empty object: once Node has forbidden JavaScript, not even that can be read from.
     nothing: Reference,
 }
 
@@ -703,11 +729,11 @@ impl Worker {
     /// How often a waiting call looks whether the worker shall end, in nanoseconds.
     const SLICE: u64 = 20_000_000;
 
-    /// `nothing` is a function without effect: a thread that is told to end can't call it.
-    pub fn new(js: Js<'_>, nothing: Value<'_>) -> JsResult<Self> {
+    /// The thread that calls.
+    pub fn new(js: Js<'_>) -> JsResult<Self> {
         Ok(Self {
             env: js.env,
-            nothing: js.keep(js.rescope(nothing))?,
+            nothing: js.keep(js.object()?)?,
         })
     }
 }
@@ -720,11 +746,19 @@ impl Patience for Worker {
     fn go_on(&self) -> bool {
         // SAFETY: the guest's call, which waits, is a callback of this environment.
         let js = unsafe { Js::new(self.env) };
-        let call = || {
+        // Reading from an object runs no JavaScript. A function would meet V8's order to stop, and Node-API would catch
+        // it: the guest would then go on for ever.
+        let look = || {
             let nothing = js.dereference(&self.nothing)?.ok_or(Thrown)?;
-            js.call(js.undefined()?, nothing, &[])
+            js.get_index(nothing, 0)
         };
-        call().is_ok()
+        if look().is_ok() {
+            return true;
+        }
+        // Node forbids JavaScript first and tells V8 to stop right after. The guest must not come back in between: it
+        // would go on for a moment, with an error that nobody should see.
+        std::thread::sleep(std::time::Duration::from_nanos(Self::SLICE));
+        false
     }
 }
 

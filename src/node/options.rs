@@ -72,16 +72,20 @@ pub fn read_version<'s>(js: Js<'s>, options: Value<'s>, edition: &Edition) -> Js
     }
     // Node reads it again for its `switch`, and a third time for the message.
     let version = js.get_named(options, "version")?;
-    match js.string_of(version)?.as_str() {
-        "unstable" => Ok(Abi::Unstable),
-        "preview1" => Ok(Abi::Preview1),
-        other => Err(errors::invalid_arg_value(
-            js,
-            "options.version",
-            other,
-            "unsupported WASI version",
-        )),
+    let is = |name| js.strict_equals(version, js.string(name)?);
+    if is("unstable")? {
+        return Ok(Abi::Unstable);
     }
+    if is("preview1")? {
+        return Ok(Abi::Preview1);
+    }
+    let version = js.get_named(options, "version")?;
+    Err(errors::invalid_arg_value(
+        js,
+        "options.version",
+        version,
+        "unsupported WASI version",
+    ))
 }
 
 /// Reads the rest.
@@ -98,11 +102,11 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
         .try_for_each(|entry| strings.1.push(entry))
         .map_err(too_long)?;
     let ctx = Ctx::new(abi, strings.0, strings.1).listing_dots(edition.lists_dots);
-    let nothing = realm.get(js, Kept::Nothing)?;
-    let ctx = if js.is_undefined(nothing)? {
+    let is_main = js.boolean_of(realm.get(js, Kept::IsMainThread)?)?;
+    let ctx = if is_main {
         ctx
     } else {
-        ctx.waiting_with(Box::new(Worker::new(js, nothing)?))
+        ctx.waiting_with(Box::new(Worker::new(js)?))
     };
     for (name, number) in stdio {
         let what = || format!("can't use the descriptor {number} of options.{name}");
@@ -138,9 +142,11 @@ fn read_args<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>) -> JsResult<Vec<
         return Ok(Vec::new());
     }
     let args = js.get_named(options, "args")?;
-    if !js.is_array(args)? {
+    if !realm.is_array(js, args)? {
         return Err(errors::invalid_arg_type(js, "options.args", Expected::Array, args));
     }
+    // Node compares it with the least length it asks for, which is 0.
+    js.get_named(args, "length")?;
     let args = js.get_named(options, "args")?;
     let strings = js.call(args, realm.get(js, Kept::ArrayMap)?, &[realm.get(js, Kept::String)?])?;
     (0..js.array_length(strings)?)
@@ -242,13 +248,13 @@ fn read_return_on_exit<'s>(js: Js<'s>, options: Value<'s>, edition: &Edition) ->
             value,
         ));
     }
-    js.boolean_of(js.get_named(options, "returnOnExit")?)
+    js.truthy(js.get_named(options, "returnOnExit")?)
 }
 
 /// ERR_INVALID_ARG_TYPE unless it is an object, and neither an array nor a function.
 pub fn validate_object(js: Js<'_>, value: Value<'_>, name: &str) -> JsResult<()> {
     let value = js.rescope(value);
-    if js.type_of(value)? == Type::Object && !js.is_array(value)? {
+    if js.type_of(value)? == Type::Object && !js.realm()?.is_array(js, value)? {
         Ok(())
     } else {
         Err(errors::invalid_arg_type(js, name, Expected::Type("object"), value))

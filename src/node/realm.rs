@@ -1,6 +1,7 @@
 //! What one environment (a thread, or one load of the addon) has once: its call page, the modules of the shim, the
 //! built-in functions it needs as they were when it was loaded, and its guests.
 
+use super::errors::NodeErrorToString;
 use super::ffi::{GuestMemory, Js, JsResult, PageMemory, Reference, Thrown, Type, Value};
 use super::page;
 use super::shim;
@@ -41,12 +42,22 @@ pub enum Kept {
     Uint8Array,
     /// `String`.
     String,
+    /// `Array.isArray`: Node-API's own does not look into a Proxy.
+    IsArray,
     /// `Array.prototype.map`.
     ArrayMap,
     /// `Object.entries`.
     ObjectEntries,
     /// `Object.assign`.
     ObjectAssign,
+    /// `Object.defineProperty`.
+    DefineProperty,
+    /// `Reflect.set`.
+    ReflectSet,
+    /// `JSON.stringify`.
+    JsonStringify,
+    /// `toString` of errors as Node's own.
+    NodeErrorToString,
     /// The shim's module.
     Shim,
     /// The gauge's module, for a memory of one thread.
@@ -67,8 +78,8 @@ pub enum Kept {
     ExitCode,
     /// The symbol `kInstance`.
     InstanceSymbol,
-    /// `Function.prototype`, which does nothing when called; or undefined in a thread that nobody can end.
-    Nothing,
+    /// Whether this is the main thread, which nobody ends while a call waits.
+    IsMainThread,
     /// What the function at `kSetMemory` takes for the order to close everything. Nobody else has it.
     Dispose,
 }
@@ -130,9 +141,14 @@ impl Realm {
             (Kept::MemoryBuffer, memory_buffer_getter(js)?),
             (Kept::Uint8Array, path(&["Uint8Array"])?),
             (Kept::String, path(&["String"])?),
+            (Kept::IsArray, path(&["Array", "isArray"])?),
             (Kept::ArrayMap, path(&["Array", "prototype", "map"])?),
             (Kept::ObjectEntries, path(&["Object", "entries"])?),
             (Kept::ObjectAssign, path(&["Object", "assign"])?),
+            (Kept::DefineProperty, path(&["Object", "defineProperty"])?),
+            (Kept::ReflectSet, path(&["Reflect", "set"])?),
+            (Kept::JsonStringify, path(&["JSON", "stringify"])?),
+            (Kept::NodeErrorToString, js.function::<NodeErrorToString>(0)?),
             (Kept::Shim, compile(&shim::shim())?),
             (Kept::Gauge, compile(&shim::gauge(false))?),
             (Kept::GaugeShared, compile(&shim::gauge(true))?),
@@ -143,14 +159,7 @@ impl Realm {
             (Kept::Started, js.symbol("kStarted")?),
             (Kept::ExitCode, js.symbol("kExitCode")?),
             (Kept::InstanceSymbol, js.symbol("kInstance")?),
-            (
-                Kept::Nothing,
-                if is_main_thread(js)? {
-                    js.undefined()?
-                } else {
-                    path(&["Function", "prototype"])?
-                },
-            ),
+            (Kept::IsMainThread, js.boolean(is_main_thread(js)?)?),
             (Kept::Dispose, js.symbol("dispose")?),
         ];
         let store = realm.store(js)?;
@@ -168,6 +177,11 @@ impl Realm {
     /// A value it keeps.
     pub fn get<'s>(&self, js: Js<'s>, kept: Kept) -> JsResult<Value<'s>> {
         js.get_index(self.store(js)?, kept as u32)
+    }
+
+    /// What `Array.isArray` says.
+    pub fn is_array<'s>(&self, js: Js<'s>, value: Value<'s>) -> JsResult<bool> {
+        js.boolean_of(js.call(js.undefined()?, self.get(js, Kept::IsArray)?, &[value])?)
     }
 
     /// The bytes of a WebAssembly memory: an ArrayBuffer, or a SharedArrayBuffer. Throws for what is no memory.
@@ -264,15 +278,22 @@ impl Realm {
     }
 }
 
-/// Whether this is the process's main thread; `false` where it can't be found out.
-fn is_main_thread(js: Js<'_>) -> JsResult<bool> {
+/// A module of Node, where Node gives it without `require`.
+pub fn builtin_module<'s>(js: Js<'s>, name: &str) -> JsResult<Option<Value<'s>>> {
     let process = js.get_named(js.global()?, "process")?;
     let get_builtin = js.get_named(process, "getBuiltinModule")?;
     if js.type_of(get_builtin)? != Type::Function {
-        return Ok(false);
+        return Ok(None);
     }
-    let threads = js.call(process, get_builtin, &[js.string("worker_threads")?])?;
-    js.truthy(js.get_named(threads, "isMainThread")?)
+    js.call(process, get_builtin, &[js.string(name)?]).map(Some)
+}
+
+/// Whether this is the process's main thread; `false` where it can't be found out.
+fn is_main_thread(js: Js<'_>) -> JsResult<bool> {
+    match builtin_module(js, "worker_threads")? {
+        Some(threads) => js.truthy(js.get_named(threads, "isMainThread")?),
+        None => Ok(false),
+    }
 }
 
 fn memory_buffer_getter(js: Js<'_>) -> JsResult<Value<'_>> {
