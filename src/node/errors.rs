@@ -168,6 +168,17 @@ pub fn not_initialized(js: Js<'_>, errno: Errno, what: &str) -> Thrown {
     })
 }
 
+/// `ERR_ACCESS_DENIED`: the process may not use WASI.
+pub fn access_denied(js: Js<'_>) -> Thrown {
+    let message = "Access to this API has been restricted. Use --allow-wasi to manage permissions.";
+    thrown(|| {
+        let error = js.error(ErrorKind::Error, Some("ERR_ACCESS_DENIED"), js.string(message)?)?;
+        js.set_named(error, "permission", js.string("WASI")?)?;
+        js.set_named(error, "resource", js.string("")?)?;
+        Ok(js.throw(error))
+    })
+}
+
 /// What an option must be.
 #[derive(Clone, Copy, Debug)]
 pub enum Expected {

@@ -711,6 +711,18 @@ pub fn reseed_after_fork() {
     });
 }
 
+/// Has a write beyond the process's limit of file sizes fail with EFBIG: by default the signal that goes with it ends the
+/// process, and a guest's write must not do that.
+pub fn ignore_file_size_signal() {
+    // SAFETY: the disposition is only replaced where it is the default one.
+    unsafe {
+        let mut present: libc::sigaction = std::mem::zeroed();
+        if libc::sigaction(libc::SIGXFSZ, ptr::null(), &raw mut present) == 0 && present.sa_sigaction == libc::SIG_DFL {
+            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        }
+    }
+}
+
 /// A thread that may be told to end while a call waits: a worker.
 #[derive(Debug)]
 pub struct Worker {

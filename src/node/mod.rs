@@ -29,6 +29,7 @@ use napi_derive::napi;
 #[napi(module_exports)]
 pub fn init(mut exports: Object<'_>, env: Env) -> napi::Result<()> {
     ffi::reseed_after_fork();
+    ffi::ignore_file_size_signal();
     ffi::within(&env, realm::Realm::init)?;
     class::export(&env, &mut exports)
 }

@@ -94,6 +94,7 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
     let env = read_env(js, realm, options)?;
     let preopens = read_preopens(js, realm, options)?;
     let stdio = read_stdio(js, options)?;
+    require_permission(js)?;
 
     let too_long = |_| errors::not_initialized(js, Errno::TooBig, "options.args and options.env take more than 4 GiB");
     let mut strings = (Strings::default(), Strings::default());
@@ -126,6 +127,22 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
         ctx,
         return_on_exit: read_return_on_exit(js, options, edition)?,
     })
+}
+
+/// Node's permission model: a process that was started with it needs `--allow-wasi`, here as with node:wasi. (Neither
+/// asks for permissions of the file system: which directories a guest may use, the embedder says.)
+fn require_permission(js: Js<'_>) -> JsResult<()> {
+    let process = js.get_named(js.global()?, "process")?;
+    let permission = js.get_named(process, "permission")?;
+    if js.is_undefined(permission)? {
+        return Ok(());
+    }
+    let has = js.call(permission, js.get_named(permission, "has")?, &[js.string("wasi")?])?;
+    if js.truthy(has)? {
+        Ok(())
+    } else {
+        Err(errors::access_denied(js))
+    }
 }
 
 /// An option's value, if it is given.
