@@ -39,10 +39,7 @@ impl Descriptor {
 
     /// A directory the guest is started with, under the guest's name for it.
     pub fn preopen(file: File, name: &str) -> Self {
-        Self {
-            preopen: Some(name.into()),
-            ..Self::new(file, Rights::DIRECTORY, Rights::all(), Fdflags::empty())
-        }
+        Self { preopen: Some(name.into()), ..Self::new(file, Rights::DIRECTORY, Rights::all(), Fdflags::empty()) }
     }
 
     /// One of the guest's standard streams. If it is the host's own too, it is never a socket to the guest: shutting it
@@ -50,10 +47,7 @@ impl Descriptor {
     pub fn stdio(file: File, host_s_own: bool) -> Result<Self> {
         // That a stream which the host shares does not wait is the host's business; the guest asks for itself.
         let flags = file.flags()?.difference(Fdflags::NONBLOCK);
-        Ok(Self {
-            socket: !host_s_own,
-            ..Self::new(file, Rights::FILE, Rights::empty(), flags)
-        })
+        Ok(Self { socket: !host_s_own, ..Self::new(file, Rights::FILE, Rights::empty(), flags) })
     }
 
     /// ENOTSOCK if it must not be used as a socket; whether it is one, the operating system says.
@@ -78,11 +72,7 @@ impl Descriptor {
 
     /// ENOTCAPABLE unless it has all of `needed`.
     pub fn require(&self, needed: Rights) -> Result {
-        if self.rights().contains(needed) {
-            Ok(())
-        } else {
-            Err(Errno::Notcapable)
-        }
+        if self.rights().contains(needed) { Ok(()) } else { Err(Errno::Notcapable) }
     }
 
     /// Drops rights; ENOTCAPABLE if any would be added.
@@ -137,10 +127,7 @@ impl Table {
 impl Descriptors {
     /// An empty table that takes at most `limit` descriptors.
     pub fn new(limit: usize) -> Self {
-        Self {
-            table: RwLock::default(),
-            limit,
-        }
+        Self { table: RwLock::default(), limit }
     }
 
     /// The descriptor of this number, or EBADF.
@@ -263,16 +250,10 @@ mod tests {
     #[test]
     fn rights_are_dropped_and_never_come_back() {
         let descriptor = descriptor();
-        assert_eq!(
-            descriptor.narrow(Rights::all(), Rights::empty()),
-            Err(Errno::Notcapable)
-        );
+        assert_eq!(descriptor.narrow(Rights::all(), Rights::empty()), Err(Errno::Notcapable));
         descriptor.narrow(Rights::FD_READ, Rights::empty()).unwrap();
         assert_eq!(descriptor.require(Rights::FD_WRITE), Err(Errno::Notcapable));
-        assert_eq!(
-            descriptor.narrow(Rights::FD_WRITE, Rights::empty()),
-            Err(Errno::Notcapable)
-        );
+        assert_eq!(descriptor.narrow(Rights::FD_WRITE, Rights::empty()), Err(Errno::Notcapable));
         assert_eq!(descriptor.require(Rights::FD_READ), Ok(()));
     }
 }

@@ -4,10 +4,7 @@
 //! The memory may be shared with other threads, which write to it at any time. So no Rust reference to it is ever
 //! made: bytes are copied in or out, each read once, or the kernel is handed the addresses.
 
-#![allow(
-    unsafe_code,
-    reason = "this module is one of the two addresses of unsafe: see ARCHITECTURE.md"
-)]
+#![allow(unsafe_code, reason = "this module is one of the two addresses of unsafe: see ARCHITECTURE.md")]
 
 use crate::abi::Ptr;
 use crate::abi::errno::{Errno, Result};
@@ -41,11 +38,7 @@ impl<'a> Memory<'a> {
     /// # Safety
     /// For all of `'a` the bytes must stay readable and writable, and no Rust reference to them may exist.
     pub const unsafe fn new(base: NonNull<u8>, len: usize) -> Self {
-        Self {
-            base,
-            len: len as u64,
-            call: PhantomData,
-        }
+        Self { base, len: len as u64, call: PhantomData }
     }
 
     /// Bytes in the memory.
@@ -70,8 +63,7 @@ impl<'a> Memory<'a> {
 
     /// EFAULT unless `count` values of `T` lie inside at `ptr`.
     pub fn check<T: Record>(&self, ptr: Ptr<T>, count: u32) -> Result {
-        self.range(u64::from(ptr.offset), u64::from(count) * T::SIZE as u64)
-            .map(drop)
+        self.range(u64::from(ptr.offset), u64::from(count) * T::SIZE as u64).map(drop)
     }
 
     /// Copies bytes out of the memory.
@@ -127,21 +119,13 @@ impl<'a> Memory<'a> {
     /// An array of iovecs, not yet looked at; EFAULT unless the array itself is inside.
     pub fn iovecs(&self, ptr: Ptr<Iovec>, len: u32) -> Result<Iovecs<'a>> {
         self.check(ptr, len)?;
-        Ok(Iovecs {
-            memory: *self,
-            array: ptr,
-            len,
-        })
+        Ok(Iovecs { memory: *self, array: ptr, len })
     }
 
     /// Lets `fill` write the bytes of one stretch, a bounded piece at a time.
     pub fn fill(&self, ptr: Ptr<u8>, len: u32, fill: impl FnMut(&mut [u8]) -> Result) -> Result {
         // Most stretches are a seed or a key: a large piece would cost more to clear than they to fill.
-        if len <= 64 {
-            self.fill_by::<64>(ptr, len, fill)
-        } else {
-            self.fill_by::<4096>(ptr, len, fill)
-        }
+        if len <= 64 { self.fill_by::<64>(ptr, len, fill) } else { self.fill_by::<4096>(ptr, len, fill) }
     }
 
     fn fill_by<const PIECE: usize>(&self, ptr: Ptr<u8>, len: u32, mut fill: impl FnMut(&mut [u8]) -> Result) -> Result {
@@ -229,9 +213,7 @@ impl Iovecs<'_> {
         let (mut batch, _) = self.batch(0)?;
         let message = message_header(&mut batch);
         // SAFETY: as in `receive_from`; the kernel only reads.
-        Ok(count_of(unsafe {
-            libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL)
-        }))
+        Ok(count_of(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) }))
     }
 
     /// Calls `kernel` with batches of at most IOV_MAX iovecs until one is cut short, or all are served.
@@ -274,10 +256,7 @@ impl Iovecs<'_> {
             let iovec = self.memory.read(self.memory.element(self.array, index)?)?;
             let len = u64::from(iovec.buf_len);
             let base = self.memory.range(u64::from(iovec.buf), len)?;
-            batch.push(libc::iovec {
-                iov_base: base.cast(),
-                iov_len: iovec.buf_len as usize,
-            });
+            batch.push(libc::iovec { iov_base: base.cast(), iov_len: iovec.buf_len as usize });
             wanted += len;
         }
         Ok((batch, wanted))
@@ -300,11 +279,7 @@ fn c_int(len: usize) -> libc::c_int {
 
 /// What a read or write call returned: bytes, or the error in errno.
 fn count_of(returned: isize) -> io::Result<u32> {
-    if returned < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(u32::try_from(returned).unwrap_or(u32::MAX))
-    }
+    if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(u32::try_from(returned).unwrap_or(u32::MAX)) }
 }
 
 /// A memory for tests: every byte starts as [`guest::MASK`], so that a stray write is seen.
@@ -324,9 +299,7 @@ pub mod guest {
     impl TestMemory {
         /// A masked memory of `len` bytes.
         pub fn new(len: usize) -> Self {
-            Self {
-                bytes: (0..len).map(|_| UnsafeCell::new(MASK)).collect(),
-            }
+            Self { bytes: (0..len).map(|_| UnsafeCell::new(MASK)).collect() }
         }
 
         /// The view a syscall gets.
@@ -354,15 +327,7 @@ pub mod guest {
         pub fn put_iovecs(&self, offset: u32, iovecs: &[(u32, u32)]) -> (Ptr<Iovec>, u32) {
             for (index, (buf, buf_len)) in iovecs.iter().enumerate() {
                 let at = offset + u32::try_from(index * Iovec::SIZE).unwrap();
-                self.view()
-                    .write(
-                        Ptr::new(at),
-                        &Iovec {
-                            buf: *buf,
-                            buf_len: *buf_len,
-                        },
-                    )
-                    .unwrap();
+                self.view().write(Ptr::new(at), &Iovec { buf: *buf, buf_len: *buf_len }).unwrap();
             }
             (Ptr::new(offset), u32::try_from(iovecs.len()).unwrap())
         }
@@ -371,9 +336,7 @@ pub mod guest {
         pub fn assert_masked_but(&self, written: &[(u32, u32)]) {
             for (at, byte) in self.get(0, self.bytes.len()).into_iter().enumerate() {
                 let at = u32::try_from(at).unwrap();
-                let allowed = written
-                    .iter()
-                    .any(|(offset, len)| (*offset..offset + len).contains(&at));
+                let allowed = written.iter().any(|(offset, len)| (*offset..offset + len).contains(&at));
                 assert!(allowed || byte == MASK, "a stray write at {at}: {byte:#x}");
             }
         }
@@ -416,10 +379,7 @@ mod tests {
         assert_eq!(memory.view().path(Ptr::new(0), 3).unwrap().as_slice(), b"a/b");
         memory.put(1, b"\0");
         assert_eq!(memory.view().path(Ptr::new(0), 3).unwrap_err(), Errno::Ilseq);
-        assert_eq!(
-            memory.view().path(Ptr::new(8), PATH_MAX + 1).unwrap_err(),
-            Errno::Nametoolong
-        );
+        assert_eq!(memory.view().path(Ptr::new(8), PATH_MAX + 1).unwrap_err(), Errno::Nametoolong);
         assert_eq!(memory.view().path(Ptr::new(8), u32::MAX).unwrap_err(), Errno::Fault);
     }
 
@@ -434,20 +394,14 @@ mod tests {
 
         let mut file = tempfile::tempfile().unwrap();
         let iovecs = memory.view().iovecs(array, len).unwrap();
-        assert_eq!(
-            iovecs.write_to(file.as_fd(), Position::Current).unwrap().unwrap(),
-            count
-        );
+        assert_eq!(iovecs.write_to(file.as_fd(), Position::Current).unwrap().unwrap(), count);
         let mut found = Vec::new();
         file.rewind().unwrap();
         file.read_to_end(&mut found).unwrap();
         assert_eq!(found, data);
 
         memory.put(40_000, &vec![0; count as usize]);
-        assert_eq!(
-            iovecs.read_from(file.as_fd(), Position::At(1)).unwrap().unwrap(),
-            count - 1
-        );
+        assert_eq!(iovecs.read_from(file.as_fd(), Position::At(1)).unwrap().unwrap(), count - 1);
         assert_eq!(memory.get(40_000, count as usize - 1), data[1..]);
     }
 
@@ -458,10 +412,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"0123456789abcdef").unwrap();
         let iovecs = memory.view().iovecs(array, len).unwrap();
-        assert_eq!(
-            iovecs.read_from(file.as_fd(), Position::At(0)).unwrap_err(),
-            Errno::Fault
-        );
+        assert_eq!(iovecs.read_from(file.as_fd(), Position::At(0)).unwrap_err(), Errno::Fault);
         memory.assert_masked_but(&[(0, 16)]);
         assert_eq!(memory.view().iovecs(Ptr::new(8), u32::MAX).unwrap_err(), Errno::Fault);
     }
@@ -477,12 +428,7 @@ mod tests {
         });
         assert_eq!(counted, Ok(()));
         assert_eq!(
-            (
-                memory.get(1, 1),
-                memory.get(4096, 1),
-                memory.get(4097, 1),
-                memory.get(9000, 1)
-            ),
+            (memory.get(1, 1), memory.get(4096, 1), memory.get(4097, 1), memory.get(9000, 1)),
             (vec![0], vec![0], vec![1], vec![2])
         );
         memory.assert_masked_but(&[(1, 9_000)]);

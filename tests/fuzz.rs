@@ -4,13 +4,7 @@
 //! `FUZZ_SEQUENCES=100000 cargo test --release --test fuzz -- --nocapture` runs longer; `FUZZ_SEED` starts elsewhere.
 
 #![cfg(unix)]
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods
-)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
 mod common;
 
@@ -64,16 +58,12 @@ fn plant(root: &Path) {
 
 /// What lies beside the guest's directories.
 fn outside(root: &Path) -> Vec<BTreeMap<String, String>> {
-    let top = fs::read_dir(root)
-        .unwrap()
-        .map(|entry| (entry.unwrap().file_name().into_string().unwrap(), String::new()));
+    let top =
+        fs::read_dir(root).unwrap().map(|entry| (entry.unwrap().file_name().into_string().unwrap(), String::new()));
     vec![
         snapshot(&root.join("outside")),
         top.collect(),
-        BTreeMap::from([(
-            "secret".to_owned(),
-            String::from_utf8(fs::read(root.join("secret")).unwrap()).unwrap(),
-        )]),
+        BTreeMap::from([("secret".to_owned(), String::from_utf8(fs::read(root.join("secret")).unwrap()).unwrap())]),
     ]
 }
 
@@ -144,9 +134,7 @@ impl Generator {
         } else {
             return at;
         };
-        let _ = memory
-            .view()
-            .copy_in(Ptr::new(u32::try_from(at).unwrap_or(u32::MAX)), &bytes);
+        let _ = memory.view().copy_in(Ptr::new(u32::try_from(at).unwrap_or(u32::MAX)), &bytes);
         at
     }
 
@@ -197,14 +185,8 @@ impl Generator {
 
     /// A wait must end: its first subscription is to a descriptor that can't be open.
     fn bound_wait(&mut self, memory: &SharedMemory, args: &Args) {
-        let first = SubscriptionFd {
-            userdata: 1,
-            tag: 1,
-            file_descriptor: u32::MAX,
-        };
-        let _ = memory
-            .view()
-            .copy_in(Ptr::new(u32::try_from(args[0]).unwrap()), &first.encode());
+        let first = SubscriptionFd { userdata: 1, tag: 1, file_descriptor: u32::MAX };
+        let _ = memory.view().copy_in(Ptr::new(u32::try_from(args[0]).unwrap()), &first.encode());
     }
 }
 
@@ -247,107 +229,67 @@ fn sequence(seed: u64, root: &Path, waits: bool, ctx: &Ctx, memory: &SharedMemor
 }
 
 fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name)
-        .ok()
-        .and_then(|value| value.parse().ok())
-        .unwrap_or(default)
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
+/// Runs sequences, each in a tree of its own, and looks at the outside after each. With `scribbles` another thread
+/// writes to the guest's memory meanwhile.
+fn run(default_count: u64, scribbles: bool) -> Counts {
+    limit_file_size();
+    let (first, count) = (setting("FUZZ_SEED", 1), setting("FUZZ_SEQUENCES", default_count));
+    let mut counts = Counts::default();
+    for seed in first..first + count {
+        let root = tempfile::tempdir().unwrap();
+        plant(root.path());
+        let before = outside(root.path());
+        let abi = if seed.is_multiple_of(4) { Abi::Unstable } else { Abi::Preview1 };
+        let boxes = [root.path().join("box"), root.path().join("box2")];
+        let ctx = guest(abi, &[("/box", &boxes[0]), ("other", &boxes[1])]);
+        let memory = SharedMemory::new(if seed.is_multiple_of(10) && !scribbles { 0 } else { PAGE });
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            if scribbles {
+                scope.spawn(|| scribble(seed, &memory, &done));
+            }
+            // A scribbled subscription might wait for ever.
+            sequence(seed, root.path(), !scribbles, &ctx, &memory, &mut counts);
+            done.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(outside(root.path()), before, "seed {seed}: something outside has changed");
+    }
+    report(&counts);
+    counts
+}
+
+fn scribble(seed: u64, memory: &SharedMemory, done: &AtomicBool) {
+    let mut numbers = Numbers(!seed);
+    while !done.load(Ordering::Relaxed) {
+        memory.put(u32::try_from(8 * numbers.below(512)).unwrap(), &numbers.next().to_le_bytes());
+    }
 }
 
 #[test]
 fn no_sequence_of_calls_leads_outside() {
-    limit_file_size();
-    let (first, count) = (setting("FUZZ_SEED", 1), setting("FUZZ_SEQUENCES", 300));
-    let mut counts = Counts {
-        sequences: 0,
-        calls: 0,
-        succeeded: 0,
-        errnos: BTreeMap::new(),
-    };
-    for seed in first..first + count {
-        let root = tempfile::tempdir().unwrap();
-        plant(root.path());
-        let before = outside(root.path());
-        let abi = if seed % 4 == 0 { Abi::Unstable } else { Abi::Preview1 };
-        let boxes = [root.path().join("box"), root.path().join("box2")];
-        let ctx = guest(abi, &[("/box", &boxes[0]), ("other", &boxes[1])]);
-        let memory = SharedMemory::new(if seed % 10 == 0 { 0 } else { PAGE });
-        sequence(seed, root.path(), true, &ctx, &memory, &mut counts);
-        assert_eq!(
-            outside(root.path()),
-            before,
-            "seed {seed}: something outside has changed"
-        );
-    }
-    report(&counts);
-    assert!(
-        counts.succeeded > counts.calls / 10,
-        "hardly a call succeeded: the generator is no good"
-    );
+    let counts = run(300, false);
+    assert!(counts.succeeded > counts.calls / 10, "hardly a call succeeded: the generator is no good");
 }
 
-/// The same while another thread scribbles over the guest's memory, as a thread of the guest can.
+/// As a thread of the guest can.
 #[test]
 fn nor_when_another_thread_changes_the_memory_meanwhile() {
-    limit_file_size();
-    let (first, count) = (setting("FUZZ_SEED", 1), setting("FUZZ_SEQUENCES", 100));
-    let mut counts = Counts {
-        sequences: 0,
-        calls: 0,
-        succeeded: 0,
-        errnos: BTreeMap::new(),
-    };
-    for seed in first..first + count {
-        let root = tempfile::tempdir().unwrap();
-        plant(root.path());
-        let before = outside(root.path());
-        let boxed = root.path().join("box");
-        let ctx = guest(Abi::Preview1, &[("/box", &boxed)]);
-        let (memory, done) = (SharedMemory::new(PAGE), AtomicBool::new(false));
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let mut numbers = Numbers(!seed);
-                while !done.load(Ordering::Relaxed) {
-                    // Not what a wait waits for, which would never end.
-                    let at = u32::try_from(8 * numbers.below(512) + 4).unwrap();
-                    memory.put(at, &numbers.next().to_le_bytes()[..3]);
-                }
-            });
-            sequence(seed, root.path(), false, &ctx, &memory, &mut counts);
-            done.store(true, Ordering::Relaxed);
-        });
-        assert_eq!(
-            outside(root.path()),
-            before,
-            "seed {seed}: something outside has changed"
-        );
-    }
-    report(&counts);
+    let counts = run(100, true);
+    assert!(counts.succeeded > 0, "no call succeeded: the generator is no good");
 }
 
 fn report(counts: &Counts) {
-    let Counts {
-        sequences,
-        calls,
-        succeeded,
-        errnos,
-    } = counts;
+    let Counts { sequences, calls, succeeded, errnos } = counts;
     println!("{sequences} sequences, {calls} calls, {succeeded} succeeded, errnos {errnos:?}");
 }
 
 /// No file of this process grows beyond the limit: a call that would make it is EFBIG, and no signal.
-#[allow(
-    unsafe_code,
-    reason = "signal dispositions are the process's, and no safe crate sets this one"
-)]
+#[allow(unsafe_code, reason = "signal dispositions are the process's, and no safe crate sets this one")]
 fn limit_file_size() {
-    setrlimit(
-        Resource::Fsize,
-        Rlimit {
-            current: Some(FILE_SIZE),
-            maximum: None,
-        },
-    )
-    .unwrap();
+    setrlimit(Resource::Fsize, Rlimit { current: Some(FILE_SIZE), maximum: None }).unwrap();
     // SAFETY: SIG_IGN is a valid disposition of SIGXFSZ.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }

@@ -1,13 +1,7 @@
 //! Much of everything: entries, open files, offsets.
 
 #![cfg(unix)]
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods
-)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
 mod common;
 
@@ -24,12 +18,7 @@ const DIR: u64 = 3;
 
 fn open(ctx: &Ctx, memory: &SharedMemory, name: &str, oflags: u64) -> Result<u32, Errno> {
     memory.put(0, name.as_bytes());
-    match call(
-        ctx,
-        memory,
-        "path_open",
-        &[DIR, 0, 0, name.len() as u64, oflags, ALL, ALL, 0, 1000],
-    ) {
+    match call(ctx, memory, "path_open", &[DIR, 0, 0, name.len() as u64, oflags, ALL, ALL, 0, 1000]) {
         Errno::Success => Ok(memory.u32(1000)),
         errno => Err(errno),
     }
@@ -45,10 +34,7 @@ fn a_hundred_thousand_entries_go_through_a_buffer_of_128_bytes() {
     let (ctx, memory) = (guest(Abi::Preview1, &[("/", root.path())]), SharedMemory::new(PAGE));
     let (mut names, mut cookie, mut calls) = (HashSet::new(), 0, 0);
     loop {
-        assert_eq!(
-            call(&ctx, &memory, "fd_readdir", &[DIR, 1024, 128, cookie, 16]),
-            Errno::Success
-        );
+        assert_eq!(call(&ctx, &memory, "fd_readdir", &[DIR, 1024, 128, cookie, 16]), Errno::Success);
         calls += 1;
         let used = memory.u32(16);
         let mut at = 0;
@@ -57,10 +43,7 @@ fn a_hundred_thousand_entries_go_through_a_buffer_of_128_bytes() {
             if used - at - 24 < head.d_namlen {
                 break;
             }
-            assert!(
-                names.insert(memory.get(1024 + at + 24, head.d_namlen as usize)),
-                "an entry came twice"
-            );
+            assert!(names.insert(memory.get(1024 + at + 24, head.d_namlen as usize)), "an entry came twice");
             cookie = head.d_next;
             at += 24 + head.d_namlen;
         }
@@ -84,10 +67,7 @@ fn a_guest_that_opens_without_end_gets_emfile_and_the_host_goes_on() {
         }
     };
     assert_eq!(full, Errno::Mfile);
-    assert!(
-        fs::File::open(root.path().join("file")).is_ok(),
-        "the host has no descriptor left"
-    );
+    assert!(fs::File::open(root.path().join("file")).is_ok(), "the host has no descriptor left");
     assert_eq!(call(&ctx, &memory, "fd_close", &[u64::from(last)]), Errno::Success);
     assert_eq!(open(&ctx, &memory, "file", 0), Ok(last));
 }
@@ -123,36 +103,14 @@ fn offsets_have_64_bits_and_end_where_the_operating_system_s_do() {
     let fd = u64::from(open(&ctx, &memory, "file", 1).unwrap());
     memory.put(100, &[200_u32.to_le_bytes(), 1_u32.to_le_bytes()].concat());
     for offset in [5_u64 << 30, 1 << 40] {
-        assert_eq!(
-            call(&ctx, &memory, "fd_pwrite", &[fd, 100, 1, offset, 64]),
-            Errno::Success,
-            "{offset}"
-        );
+        assert_eq!(call(&ctx, &memory, "fd_pwrite", &[fd, 100, 1, offset, 64]), Errno::Success, "{offset}");
         assert_eq!(fs::metadata(root.path().join("file")).unwrap().len(), offset + 1);
     }
     let greatest = i64::MAX.cast_unsigned();
-    assert!(matches!(
-        call(&ctx, &memory, "fd_pwrite", &[fd, 100, 1, greatest, 64]),
-        Errno::Inval | Errno::Fbig
-    ));
-    assert_eq!(
-        call(&ctx, &memory, "fd_pwrite", &[fd, 100, 1, greatest + 1, 64]),
-        Errno::Inval
-    );
-    assert_eq!(
-        call(&ctx, &memory, "fd_pread", &[fd, 100, 1, u64::MAX, 64]),
-        Errno::Inval
-    );
-    assert_eq!(
-        call(&ctx, &memory, "fd_filestat_set_size", &[fd, greatest]),
-        Errno::Fbig
-    );
-    assert_eq!(
-        call(&ctx, &memory, "fd_filestat_set_size", &[fd, greatest + 1]),
-        Errno::Inval
-    );
-    assert_eq!(
-        call(&ctx, &memory, "fd_allocate", &[fd, greatest, greatest]),
-        Errno::Fbig
-    );
+    assert!(matches!(call(&ctx, &memory, "fd_pwrite", &[fd, 100, 1, greatest, 64]), Errno::Inval | Errno::Fbig));
+    assert_eq!(call(&ctx, &memory, "fd_pwrite", &[fd, 100, 1, greatest + 1, 64]), Errno::Inval);
+    assert_eq!(call(&ctx, &memory, "fd_pread", &[fd, 100, 1, u64::MAX, 64]), Errno::Inval);
+    assert_eq!(call(&ctx, &memory, "fd_filestat_set_size", &[fd, greatest]), Errno::Fbig);
+    assert_eq!(call(&ctx, &memory, "fd_filestat_set_size", &[fd, greatest + 1]), Errno::Inval);
+    assert_eq!(call(&ctx, &memory, "fd_allocate", &[fd, greatest, greatest]), Errno::Fbig);
 }

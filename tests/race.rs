@@ -1,13 +1,7 @@
 //! A directory that another thread swaps for a link to the outside, over and over, while a guest works through it.
 
 #![cfg(target_os = "linux")]
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods
-)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
 mod common;
 
@@ -39,12 +33,7 @@ fn path(memory: &SharedMemory, path: &str) -> [u64; 2] {
 
 fn open(ctx: &Ctx, memory: &SharedMemory, name: &str, oflags: u64) -> Result<u64, Errno> {
     let [at, len] = path(memory, name);
-    match call(
-        ctx,
-        memory,
-        "path_open",
-        &[DIR, 1, at, len, oflags, ALL, ALL, 0, u64::from(RESULT)],
-    ) {
+    match call(ctx, memory, "path_open", &[DIR, 1, at, len, oflags, ALL, ALL, 0, u64::from(RESULT)]) {
         Errno::Success => Ok(u64::from(memory.u32(RESULT))),
         errno => Err(errno),
     }
@@ -54,12 +43,7 @@ fn read_secret(ctx: &Ctx, memory: &SharedMemory) -> Errno {
     match open(ctx, memory, "swap/secret", 0) {
         Ok(fd) => {
             memory.put(RESULT + 8, &[DATA.to_le_bytes(), 16_u32.to_le_bytes()].concat());
-            call(
-                ctx,
-                memory,
-                "fd_read",
-                &[fd, u64::from(RESULT) + 8, 1, u64::from(RESULT)],
-            );
+            call(ctx, memory, "fd_read", &[fd, u64::from(RESULT) + 8, 1, u64::from(RESULT)]);
             assert_ne!(memory.get(DATA, 7), b"outside", "the guest has read a file outside");
             call(ctx, memory, "fd_close", &[fd])
         }
@@ -164,9 +148,5 @@ fn a_swapped_directory_never_leads_outside() {
     });
     let attempts = ROUNDS * ATTEMPTS.len() as u64;
     println!("{attempts} attempts, {} swaps", swaps.load(Ordering::Relaxed));
-    assert_eq!(
-        snapshot(&root.path().join("outside")),
-        before,
-        "something outside has changed"
-    );
+    assert_eq!(snapshot(&root.path().join("outside")), before, "something outside has changed");
 }

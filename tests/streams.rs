@@ -1,13 +1,7 @@
 //! Descriptors that make a guest wait: pipes, terminals, sockets.
 
 #![cfg(unix)]
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods
-)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
 mod common;
 
@@ -76,10 +70,7 @@ fn a_signal_does_not_end_a_read() {
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = note as *const () as usize;
-        assert_eq!(
-            libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()),
-            0
-        );
+        assert_eq!(libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()), 0);
     }
     let (reader, mut writer) = std::io::pipe().unwrap();
     let (send_thread, thread) = std::sync::mpsc::channel();
@@ -107,28 +98,13 @@ fn terminal() -> (OwnedFd, OwnedFd) {
     grantpt(&user).unwrap();
     unlockpt(&user).unwrap();
     let name = ptsname(&user, Vec::new()).unwrap();
-    let program = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(name.to_str().unwrap())
-        .unwrap();
+    let program = fs::OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
     (program.into(), user)
 }
 
 fn poll_read(ctx: &Ctx, memory: &SharedMemory) -> (Event, u32) {
-    memory.put(
-        256,
-        &SubscriptionFd {
-            userdata: 9,
-            tag: 1,
-            file_descriptor: 0,
-        }
-        .encode(),
-    );
-    assert_eq!(
-        call(ctx, memory, "poll_oneoff", &[256, 512, 1, u64::from(COUNT)]),
-        Errno::Success
-    );
+    memory.put(256, &SubscriptionFd { userdata: 9, tag: 1, file_descriptor: 0 }.encode());
+    assert_eq!(call(ctx, memory, "poll_oneoff", &[256, 512, 1, u64::from(COUNT)]), Errno::Success);
     (memory.view().read(Ptr::new(512)).unwrap(), memory.u32(COUNT))
 }
 
@@ -176,16 +152,8 @@ fn waitall_waits_until_the_buffers_are_full() {
         theirs.write_all(b"def").unwrap();
         theirs
     });
-    let received = call(
-        &ctx,
-        &memory,
-        "sock_recv",
-        &[0, u64::from(IOVEC), 1, 2, u64::from(COUNT), 72],
-    );
-    assert_eq!(
-        (received, memory.u32(COUNT), memory.get(DATA, 6)),
-        (Errno::Success, 6, b"abcdef".to_vec())
-    );
+    let received = call(&ctx, &memory, "sock_recv", &[0, u64::from(IOVEC), 1, 2, u64::from(COUNT), 72]);
+    assert_eq!((received, memory.u32(COUNT), memory.get(DATA, 6)), (Errno::Success, 6, b"abcdef".to_vec()));
     let theirs = writing.join().unwrap();
     assert!(theirs.as_fd().try_clone_to_owned().is_ok());
 }
@@ -196,14 +164,6 @@ fn a_message_that_is_too_long_is_cut_and_said_so() {
     let (ctx, memory) = (guest_on(ours), SharedMemory::new(PAGE));
     theirs.send(b"abcdef").unwrap();
     memory.put(IOVEC, &[DATA.to_le_bytes(), 4_u32.to_le_bytes()].concat());
-    let received = call(
-        &ctx,
-        &memory,
-        "sock_recv",
-        &[0, u64::from(IOVEC), 1, 0, u64::from(COUNT), 72],
-    );
-    assert_eq!(
-        (received, memory.u32(COUNT), memory.get(72, 2)),
-        (Errno::Success, 4, vec![1, 0])
-    );
+    let received = call(&ctx, &memory, "sock_recv", &[0, u64::from(IOVEC), 1, 0, u64::from(COUNT), 72]);
+    assert_eq!((received, memory.u32(COUNT), memory.get(72, 2)), (Errno::Success, 4, vec![1, 0]));
 }

@@ -1,12 +1,6 @@
 //! What holds for the source as a whole: see ARCHITECTURE.md.
 
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods
-)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -15,15 +9,8 @@ use wasi_rs::abi::ValType;
 use wasi_rs::syscalls::SYSCALLS;
 
 /// The floor of each module. A module knows those on lower floors, and on its own only itself.
-const FLOORS: &[(&str, u8)] = &[
-    ("abi", 0),
-    ("memory", 1),
-    ("host", 1),
-    ("descriptors", 2),
-    ("ctx", 3),
-    ("syscalls", 4),
-    ("node", 5),
-];
+const FLOORS: &[(&str, u8)] =
+    &[("abi", 0), ("memory", 1), ("host", 1), ("descriptors", 2), ("ctx", 3), ("syscalls", 4), ("node", 5)];
 
 /// The only files that may hold unsafe code.
 const UNSAFE: &[&str] = &["memory.rs", "node/ffi.rs"];
@@ -32,10 +19,7 @@ const UNSAFE: &[&str] = &["memory.rs", "node/ffi.rs"];
 const MAX_LINES: usize = 500;
 
 /// Files that may be longer, and why.
-const LONGER: &[(&str, &str)] = &[(
-    "node/ffi.rs",
-    "one of the two addresses of unsafe: it is not split over more",
-)];
+const LONGER: &[(&str, &str)] = &[("node/ffi.rs", "one of the two addresses of unsafe: it is not split over more")];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -64,10 +48,7 @@ fn sources() -> BTreeMap<String, String> {
 /// The text before the tests, without comments.
 fn code(text: &str) -> String {
     let code = text.split("#[cfg(test)]").next().unwrap();
-    code.lines()
-        .map(|line| line.split("//").next().unwrap())
-        .collect::<Vec<_>>()
-        .join("\n")
+    code.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
 }
 
 fn module(path: &str) -> &str {
@@ -75,11 +56,7 @@ fn module(path: &str) -> &str {
 }
 
 fn floor(module: &str) -> u8 {
-    FLOORS
-        .iter()
-        .find(|(name, _)| *name == module)
-        .unwrap_or_else(|| panic!("{module} has no floor"))
-        .1
+    FLOORS.iter().find(|(name, _)| *name == module).unwrap_or_else(|| panic!("{module} has no floor")).1
 }
 
 #[test]
@@ -102,14 +79,8 @@ fn modules_know_only_lower_floors() {
 fn unsafe_has_two_addresses_and_every_block_a_reason() {
     for (path, text) in sources() {
         let code = code(&text).replace("unsafe_code", "");
-        let found = code
-            .split(|c: char| !c.is_alphanumeric() && c != '_')
-            .any(|word| word == "unsafe");
-        assert_eq!(
-            found,
-            UNSAFE.contains(&path.as_str()),
-            "{path}: unsafe code has two addresses, {UNSAFE:?}"
-        );
+        let found = code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe");
+        assert_eq!(found, UNSAFE.contains(&path.as_str()), "{path}: unsafe code has two addresses, {UNSAFE:?}");
     }
 }
 
@@ -118,10 +89,7 @@ fn files_are_short() {
     for (path, text) in sources() {
         let lines = text.split("#[cfg(test)]").next().unwrap().lines().count();
         let exempt = LONGER.iter().any(|(longer, _)| *longer == path);
-        assert!(
-            lines <= MAX_LINES || exempt,
-            "{path} has {lines} lines before its tests"
-        );
+        assert!(lines <= MAX_LINES || exempt, "{path} has {lines} lines before its tests");
     }
 }
 
@@ -137,11 +105,7 @@ fn every_syscall_has_one_home_and_a_test_there() {
         let home = format!("syscalls/{}.rs", row.home);
         assert_eq!(homes, [&home], "{}", row.name);
         let tests = sources[&home].split_once("#[cfg(test)]").unwrap().1;
-        assert!(
-            tests.contains(&format!("\"{}\"", row.name)),
-            "{} has no test in {home}",
-            row.name
-        );
+        assert!(tests.contains(&format!("\"{}\"", row.name)), "{} has no test in {home}", row.name);
     }
 }
 
@@ -153,10 +117,7 @@ fn the_documentation_lists_the_syscalls_as_they_are() {
         std::fs::write(&path, &written).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        found == written,
-        "docs/syscalls.md is out of date: UPDATE_DOCS=1 cargo test --test tidy writes it"
-    );
+    assert!(found == written, "docs/syscalls.md is out of date: UPDATE_DOCS=1 cargo test --test tidy writes it");
 }
 
 fn syscalls_md() -> String {
@@ -186,15 +147,7 @@ fn syscalls_md() -> String {
                 format!("{}: {} ({wasm})", param.name.trim_start_matches("r#"), param.type_name)
             })
             .collect();
-        writeln!(
-            text,
-            "| `{}` | {} | {} | {} |",
-            row.name,
-            params.join(", "),
-            row.doc,
-            row.errors
-        )
-        .unwrap();
+        writeln!(text, "| `{}` | {} | {} | {} |", row.name, params.join(", "), row.doc, row.errors).unwrap();
     }
     text
 }

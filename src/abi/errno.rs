@@ -132,11 +132,7 @@ mod tests {
     #[test]
     fn names_are_posix_names_and_unique() {
         let mut names: Vec<_> = Errno::ALL.iter().map(|errno| errno.name()).collect();
-        assert!(
-            names
-                .iter()
-                .all(|name| name.starts_with('E') && name.to_ascii_uppercase() == *name)
-        );
+        assert!(names.iter().all(|name| name.starts_with('E') && name.to_ascii_uppercase() == *name));
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), Errno::ALL.len());

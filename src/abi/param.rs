@@ -35,10 +35,7 @@ pub trait Param: Sized {
 
 /// The low half of a raw parameter: what an `i32` holds.
 const fn low(raw: u64) -> u32 {
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "an i32 parameter was zero-extended, or its high half is noise"
-    )]
+    #[allow(clippy::cast_possible_truncation, reason = "an i32 parameter was zero-extended, or its high half is noise")]
     let low = raw as u32;
     low
 }
@@ -63,10 +60,7 @@ pub struct Ptr<T> {
 impl<T> Ptr<T> {
     /// The pointer to this offset.
     pub const fn new(offset: u32) -> Self {
-        Self {
-            offset,
-            pointee: PhantomData,
-        }
+        Self { offset, pointee: PhantomData }
     }
 }
 
@@ -194,14 +188,8 @@ mod tests {
     #[test]
     fn whence_has_another_order_in_snapshot_0() {
         let all = |abi| [0, 1, 2, 3].map(|raw| Whence::lift(raw, abi));
-        assert_eq!(
-            all(Abi::Preview1),
-            [Ok(Whence::Set), Ok(Whence::Cur), Ok(Whence::End), Err(Errno::Inval)]
-        );
-        assert_eq!(
-            all(Abi::Unstable),
-            [Ok(Whence::Cur), Ok(Whence::End), Ok(Whence::Set), Err(Errno::Inval)]
-        );
+        assert_eq!(all(Abi::Preview1), [Ok(Whence::Set), Ok(Whence::Cur), Ok(Whence::End), Err(Errno::Inval)]);
+        assert_eq!(all(Abi::Unstable), [Ok(Whence::Cur), Ok(Whence::End), Ok(Whence::Set), Err(Errno::Inval)]);
     }
 
     #[test]

@@ -252,13 +252,7 @@ mod tests {
 
     #[test]
     fn a_record_reads_what_it_wrote_and_leaves_padding_0() {
-        let event = Event {
-            userdata: u64::MAX,
-            error: 0x0102,
-            r#type: 2,
-            nbytes: 7,
-            flags: 1,
-        };
+        let event = Event { userdata: u64::MAX, error: 0x0102, r#type: 2, nbytes: 7, flags: 1 };
         let bytes = event.encode();
         assert_eq!(Event::decode(&bytes), event);
         assert_eq!(&bytes[8..12], &[2, 1, 2, 0]);
@@ -267,16 +261,7 @@ mod tests {
 
     #[test]
     fn snapshot_0_counts_at_most_32_bits_of_links() {
-        let stat = Filestat {
-            dev: 1,
-            ino: 2,
-            filetype: 4,
-            nlink: 1 << 40,
-            size: 3,
-            atim: 4,
-            mtim: 5,
-            ctim: 6,
-        };
+        let stat = Filestat { dev: 1, ino: 2, filetype: 4, nlink: 1 << 40, size: 3, atim: 4, mtim: 5, ctim: 6 };
         assert_eq!(FilestatUnstable::from(stat).nlink, u32::MAX);
         assert_eq!(FilestatUnstable::from(stat).encode()[20..24], [0xff; 4]);
     }

@@ -48,11 +48,7 @@ pub fn resolution(clock: Clockid) -> Result<u64> {
         let time = rustix::time::clock_getres(os_clock(clock));
         nanoseconds(time.tv_sec, time.tv_nsec)
     });
-    if resolution == 0 {
-        Err(Errno::Inval)
-    } else {
-        Ok(resolution)
-    }
+    if resolution == 0 { Err(Errno::Inval) } else { Ok(resolution) }
 }
 
 #[cfg(test)]
@@ -64,22 +60,14 @@ mod tests {
         assert_eq!(nanoseconds(-1, 999_999_999), 0);
         assert_eq!(nanoseconds(i64::MAX, 0), u64::MAX);
         assert_eq!(nanoseconds(1, 5), 1_000_000_005);
-        assert_eq!(
-            (timespec(u64::MAX).tv_sec, timespec(u64::MAX).tv_nsec),
-            (18_446_744_073, 709_551_615)
-        );
+        assert_eq!((timespec(u64::MAX).tv_sec, timespec(u64::MAX).tv_nsec), (18_446_744_073, 709_551_615));
     }
 
     #[test]
     fn the_monotonic_clock_does_not_go_back_and_every_clock_has_a_resolution() {
         let first = now(Clockid::Monotonic);
         assert!(now(Clockid::Monotonic) >= first);
-        for clock in [
-            Clockid::Realtime,
-            Clockid::Monotonic,
-            Clockid::ProcessCputimeId,
-            Clockid::ThreadCputimeId,
-        ] {
+        for clock in [Clockid::Realtime, Clockid::Monotonic, Clockid::ProcessCputimeId, Clockid::ThreadCputimeId] {
             assert!(resolution(clock).unwrap() > 0);
         }
     }

@@ -76,11 +76,7 @@ impl File {
             .read(read)
             .write(write)
             .mode(0o666)
-            .follow(if follow {
-                FollowSymlinks::Yes
-            } else {
-                FollowSymlinks::No
-            })
+            .follow(if follow { FollowSymlinks::Yes } else { FollowSymlinks::No })
             .custom_flags(flags.bits().cast_signed());
         Ok(self.handle.open_with(os_path(path), &options)?.into())
     }
@@ -112,11 +108,9 @@ impl File {
             return Ok(rustix::fs::futimens(&file, &times)?);
         }
         match self.entry(path)? {
-            Entry::Name {
-                parent,
-                name,
-                slash: false,
-            } => Ok(rustix::fs::utimensat(parent, name, &times, AtFlags::SYMLINK_NOFOLLOW)?),
+            Entry::Name { parent, name, slash: false } => {
+                Ok(rustix::fs::utimensat(parent, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+            }
             // A slash or dots at the end mean a directory, whatever the link.
             _ => self.set_times_at(path, true, atim, mtim),
         }
@@ -141,38 +135,22 @@ impl File {
     /// Removes a name that is not a directory's.
     pub fn unlink_at(&self, path: &[u8]) -> Result {
         match self.entry(path)? {
-            Entry::Name {
-                parent,
-                name,
-                slash: false,
-            } => match rustix::fs::unlinkat(&parent, name, AtFlags::empty()) {
+            Entry::Name { parent, name, slash: false } => match rustix::fs::unlinkat(&parent, name, AtFlags::empty()) {
                 // Some systems answer EPERM for a directory.
                 Err(rustix::io::Errno::PERM) if parent.is_dir(name) => Err(Errno::Isdir),
                 result => Ok(result?),
             },
-            Entry::Name {
-                parent,
-                name,
-                slash: true,
-            } => Err(if parent.is_dir_or_absent(name)? {
-                Errno::Isdir
-            } else {
-                Errno::Notdir
-            }),
+            Entry::Name { parent, name, slash: true } => {
+                Err(if parent.is_dir_or_absent(name)? { Errno::Isdir } else { Errno::Notdir })
+            }
             Entry::Dots => Err(Errno::Isdir),
         }
     }
 
     /// Renames `path` to `new_path` beneath `new_dir`.
     pub fn rename_at(&self, path: &[u8], new_dir: &File, new_path: &[u8]) -> Result {
-        let (
-            Entry::Name { parent, name, slash },
-            Entry::Name {
-                parent: new_parent,
-                name: new_name,
-                slash: new_slash,
-            },
-        ) = (self.entry(path)?, new_dir.entry(new_path)?)
+        let (Entry::Name { parent, name, slash }, Entry::Name { parent: new_parent, name: new_name, slash: new_slash }) =
+            (self.entry(path)?, new_dir.entry(new_path)?)
         else {
             return Err(Errno::Busy);
         };
@@ -201,13 +179,7 @@ impl File {
             return Err(Errno::Notdir);
         }
         let (new_parent, new_name) = new_dir.new_name(new_path)?;
-        Ok(rustix::fs::linkat(
-            parent,
-            name,
-            new_parent,
-            new_name,
-            AtFlags::empty(),
-        )?)
+        Ok(rustix::fs::linkat(parent, name, new_parent, new_name, AtFlags::empty())?)
     }
 
     /// Makes `new_path` a link to `target`, which is stored as it is. An absolute target is ENOTCAPABLE.
@@ -222,11 +194,7 @@ impl File {
     /// Gives the target of the link `path` to `use_target`.
     pub fn readlink_at<T>(&self, path: &[u8], use_target: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
         match self.entry(path)? {
-            Entry::Name {
-                parent,
-                name,
-                slash: false,
-            } => {
+            Entry::Name { parent, name, slash: false } => {
                 // One more than the longest target there can be.
                 let mut buffer = [MaybeUninit::uninit(); libc::PATH_MAX as usize];
                 let (target, _) = rustix::fs::readlinkat_raw(parent, name, &mut buffer)?;
@@ -262,11 +230,7 @@ impl File {
         let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
         let (path, slashes) = path.split_at(end);
         if path.is_empty() {
-            return Err(if slashes.is_empty() {
-                Errno::Noent
-            } else {
-                Errno::Notcapable
-            });
+            return Err(if slashes.is_empty() { Errno::Noent } else { Errno::Notcapable });
         }
         let (directory, name) = match path.iter().rposition(|byte| *byte == b'/') {
             Some(slash) => (path.split_at(slash + 1).0, path.split_at(slash + 1).1),
@@ -282,26 +246,14 @@ impl File {
         } else {
             Parent::Opened(self.open_beneath(directory, true, false, true, PATH_ONLY | OFlags::DIRECTORY)?)
         };
-        Ok(Entry::Name {
-            parent,
-            name,
-            slash: !slashes.is_empty(),
-        })
+        Ok(Entry::Name { parent, name, slash: !slashes.is_empty() })
     }
 
     /// The place of a name that shall be made, for what is not a directory.
     fn new_name<'path, 'dir>(&'dir self, path: &'path [u8]) -> Result<(Parent<'dir>, &'path [u8])> {
         match self.entry(path)? {
-            Entry::Name {
-                parent,
-                name,
-                slash: false,
-            } => Ok((parent, name)),
-            Entry::Name {
-                parent,
-                name,
-                slash: true,
-            } => {
+            Entry::Name { parent, name, slash: false } => Ok((parent, name)),
+            Entry::Name { parent, name, slash: true } => {
                 let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
                 let is_dir = filestat_of(&stat).filetype == Filetype::Directory.number();
                 Err(if is_dir { Errno::Exist } else { Errno::Notdir })
@@ -314,11 +266,7 @@ impl File {
 /// What a path names.
 enum Entry<'path, 'dir> {
     /// One name in an open directory; never `.` or `..`, and without a slash.
-    Name {
-        parent: Parent<'dir>,
-        name: &'path [u8],
-        slash: bool,
-    },
+    Name { parent: Parent<'dir>, name: &'path [u8], slash: bool },
     /// A directory that the path reaches by `.` or `..` at its end; it is inside.
     Dots,
 }
@@ -365,13 +313,8 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
-    const READ: OpenHow = OpenHow {
-        follow: true,
-        oflags: Oflags::empty(),
-        fdflags: Fdflags::empty(),
-        read: true,
-        write: false,
-    };
+    const READ: OpenHow =
+        OpenHow { follow: true, oflags: Oflags::empty(), fdflags: Fdflags::empty(), read: true, write: false };
 
     /// A host tree: `outside/secret`, and `box/` with a file, a directory and links of every kind.
     fn tree() -> (tempfile::TempDir, File) {
@@ -411,38 +354,21 @@ mod tests {
             let name = String::from_utf8_lossy(path);
             assert_eq!(dir.open_at(path, &READ).unwrap_err(), Errno::Notcapable, "open {name}");
             assert_eq!(dir.stat_at(path, true).unwrap_err(), Errno::Notcapable, "stat {name}");
-            assert!(
-                dir.set_times_at(path, true, SetTime::Now, SetTime::Now).is_err(),
-                "times {name}"
-            );
+            assert!(dir.set_times_at(path, true, SetTime::Now, SetTime::Now).is_err(), "times {name}");
             let below = [path, b"/made"].concat();
             let name = String::from_utf8_lossy(&below);
             assert_eq!(dir.create_dir_at(&below), Err(Errno::Notcapable), "mkdir {name}");
             assert_eq!(dir.symlink_at(b"x", &below), Err(Errno::Notcapable), "symlink {name}");
-            assert_eq!(
-                dir.rename_at(b"file", &dir, &below),
-                Err(Errno::Notcapable),
-                "rename to {name}"
-            );
-            assert_eq!(
-                dir.link_at(b"file", false, &dir, &below),
-                Err(Errno::Notcapable),
-                "link to {name}"
-            );
+            assert_eq!(dir.rename_at(b"file", &dir, &below), Err(Errno::Notcapable), "rename to {name}");
+            assert_eq!(dir.link_at(b"file", false, &dir, &below), Err(Errno::Notcapable), "link to {name}");
         }
         for path in ["../outside/secret", "out/secret", "absolute/secret"] {
             assert_eq!(dir.unlink_at(path.as_bytes()), Err(Errno::Notcapable));
             assert_eq!(dir.rename_at(path.as_bytes(), &dir, b"stolen"), Err(Errno::Notcapable));
-            assert_eq!(
-                dir.link_at(path.as_bytes(), true, &dir, b"stolen"),
-                Err(Errno::Notcapable)
-            );
+            assert_eq!(dir.link_at(path.as_bytes(), true, &dir, b"stolen"), Err(Errno::Notcapable));
         }
         assert_eq!(fs::read_dir(root.path().join("outside")).unwrap().count(), 1);
-        assert_eq!(
-            fs::read_to_string(root.path().join("outside/secret")).unwrap(),
-            "secret"
-        );
+        assert_eq!(fs::read_to_string(root.path().join("outside/secret")).unwrap(), "secret");
     }
 
     #[test]
@@ -451,11 +377,7 @@ mod tests {
         dir.symlink_at(b".", b"s").unwrap();
         dir.symlink_at(b"s/..", b"up").unwrap();
         assert_eq!(dir.open_at(b"up/outside/secret", &READ).unwrap_err(), Errno::Notcapable);
-        let create = OpenHow {
-            oflags: Oflags::CREAT,
-            write: true,
-            ..READ
-        };
+        let create = OpenHow { oflags: Oflags::CREAT, write: true, ..READ };
         assert_eq!(dir.open_at(b"up/made", &create).unwrap_err(), Errno::Notcapable);
         assert_eq!(dir.symlink_at(b"/etc", b"abs"), Err(Errno::Notcapable));
     }
@@ -466,22 +388,13 @@ mod tests {
         let nofollow = OpenHow { follow: false, ..READ };
         assert_eq!(dir.open_at(b"link", &nofollow).unwrap_err(), Errno::Loop);
         assert_eq!(dir.open_at(b"dangling", &nofollow).unwrap_err(), Errno::Loop);
-        let nofollow_dir = OpenHow {
-            oflags: Oflags::DIRECTORY,
-            ..nofollow
-        };
+        let nofollow_dir = OpenHow { oflags: Oflags::DIRECTORY, ..nofollow };
         assert_eq!(dir.open_at(b"dirlink", &nofollow_dir).unwrap_err(), Errno::Notdir);
         assert!(dir.open_at(b"link", &READ).is_ok());
         assert_eq!(dir.open_at(b"loop", &READ).unwrap_err(), Errno::Loop);
-        assert_eq!(
-            dir.stat_at(b"link", false).unwrap().filetype,
-            Filetype::SymbolicLink.number()
-        );
+        assert_eq!(dir.stat_at(b"link", false).unwrap().filetype, Filetype::SymbolicLink.number());
         assert_eq!(dir.stat_at(b"link", true).unwrap().size, 4);
-        assert_eq!(
-            dir.stat_at(b"dir/../link", false).unwrap().filetype,
-            Filetype::SymbolicLink.number()
-        );
+        assert_eq!(dir.stat_at(b"dir/../link", false).unwrap().filetype, Filetype::SymbolicLink.number());
     }
 
     #[test]
@@ -523,10 +436,7 @@ mod tests {
         dir.link_at(b"link", true, &dir, b"hard").unwrap();
         assert_eq!(dir.stat_at(b"hard", false).unwrap().nlink, 2);
         dir.link_at(b"link", false, &dir, b"other").unwrap();
-        assert_eq!(
-            dir.stat_at(b"other", false).unwrap().filetype,
-            Filetype::SymbolicLink.number()
-        );
+        assert_eq!(dir.stat_at(b"other", false).unwrap().filetype, Filetype::SymbolicLink.number());
         assert_eq!(dir.link_at(b"loop", true, &dir, b"x"), Err(Errno::Loop));
         assert_eq!(dir.link_at(b"file", false, &dir, b"link"), Err(Errno::Exist));
         assert!(root.path().join("box/hard").exists());
@@ -536,8 +446,7 @@ mod tests {
     fn times_of_a_link_are_its_own() {
         let (_root, dir) = tree();
         let file_before = dir.stat_at(b"file", false).unwrap();
-        dir.set_times_at(b"link", false, SetTime::To(5), SetTime::To(6))
-            .unwrap();
+        dir.set_times_at(b"link", false, SetTime::To(5), SetTime::To(6)).unwrap();
         assert_eq!(dir.stat_at(b"link", false).unwrap().mtim, 6);
         assert_eq!(dir.stat_at(b"file", false).unwrap().mtim, file_before.mtim);
         dir.set_times_at(b"link", true, SetTime::Keep, SetTime::To(7)).unwrap();
@@ -551,11 +460,7 @@ mod tests {
         let path = root.path().join("box/fifo");
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RWXU, 0).unwrap();
         assert_eq!(dir.open_at(b"fifo", &READ).unwrap().filetype(), Ok(Filetype::Unknown));
-        let write = OpenHow {
-            read: false,
-            write: true,
-            ..READ
-        };
+        let write = OpenHow { read: false, write: true, ..READ };
         assert_eq!(dir.open_at(b"fifo", &write).unwrap_err(), Errno::Nxio);
     }
 }

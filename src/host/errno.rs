@@ -142,10 +142,7 @@ mod tests {
 
     #[test]
     fn a_path_that_leads_outside_is_enotcapable_but_the_os_s_own_refusal_is_eacces() {
-        assert_eq!(
-            Errno::from(io::Error::new(io::ErrorKind::PermissionDenied, "outside")),
-            Errno::Notcapable
-        );
+        assert_eq!(Errno::from(io::Error::new(io::ErrorKind::PermissionDenied, "outside")), Errno::Notcapable);
         assert_eq!(Errno::from(io::Error::from_raw_os_error(libc::EACCES)), Errno::Acces);
     }
 }

@@ -17,10 +17,7 @@ pub use rustix::fs::SeekFrom;
 
 /// How many files the process may have open.
 pub fn open_files_limit() -> usize {
-    getrlimit(Resource::Nofile)
-        .current
-        .and_then(|limit| usize::try_from(limit).ok())
-        .unwrap_or(usize::MAX)
+    getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
 /// An open file, directory, pipe or device.
@@ -81,19 +78,13 @@ impl AsFd for File {
 
 impl File {
     fn new(file: std::fs::File, filetype: OnceLock<Filetype>) -> Self {
-        Self {
-            handle: Handle::Owned(Dir::from_std_file(file)),
-            filetype,
-        }
+        Self { handle: Handle::Owned(Dir::from_std_file(file)), filetype }
     }
 
     /// What the host keeps open, and what stays open when this is dropped.
     pub fn borrowed(stream: ManuallyDrop<OwnedFd>) -> Self {
         let file = std::fs::File::from(ManuallyDrop::into_inner(stream));
-        Self {
-            handle: Handle::Borrowed(ManuallyDrop::new(Dir::from_std_file(file))),
-            filetype: OnceLock::new(),
-        }
+        Self { handle: Handle::Borrowed(ManuallyDrop::new(Dir::from_std_file(file))), filetype: OnceLock::new() }
     }
 
     /// What is known to be a directory.
@@ -208,20 +199,11 @@ fn retry<T>(call: impl FnMut() -> rustix::io::Result<T>) -> Result<T> {
 /// The times as the operating system takes them.
 pub(super) fn timestamps(atim: SetTime, mtim: SetTime) -> Timestamps {
     let time = |set| match set {
-        SetTime::Keep => Timespec {
-            tv_sec: 0,
-            tv_nsec: rustix::fs::UTIME_OMIT,
-        },
-        SetTime::Now => Timespec {
-            tv_sec: 0,
-            tv_nsec: rustix::fs::UTIME_NOW,
-        },
+        SetTime::Keep => Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT },
+        SetTime::Now => Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW },
         SetTime::To(nanoseconds) => timespec(nanoseconds),
     };
-    Timestamps {
-        last_access: time(atim),
-        last_modification: time(mtim),
-    }
+    Timestamps { last_access: time(atim), last_modification: time(mtim) }
 }
 
 /// The standard's name for a type of file; it has none for a pipe.
@@ -245,11 +227,7 @@ fn socket_type(fd: BorrowedFd<'_>) -> Filetype {
 }
 
 /// The standard's record of what the operating system told.
-#[allow(
-    clippy::useless_conversion,
-    clippy::unnecessary_cast,
-    reason = "the widths differ between platforms"
-)]
+#[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "the widths differ between platforms")]
 pub(super) fn filestat_of(stat: &Stat) -> Filestat {
     let time = |seconds, nanos: u64| nanoseconds(seconds, i64::try_from(nanos).unwrap_or(0));
     Filestat {
@@ -272,8 +250,7 @@ mod tests {
     #[test]
     fn setting_one_time_leaves_the_other_and_keeps_nanoseconds() {
         let file = File::from(OwnedFd::from(tempfile::tempfile().unwrap()));
-        file.set_times(SetTime::To(1_000_000_001), SetTime::To(2_000_000_002))
-            .unwrap();
+        file.set_times(SetTime::To(1_000_000_001), SetTime::To(2_000_000_002)).unwrap();
         file.set_times(SetTime::Keep, SetTime::To(3_000_000_003)).unwrap();
         let stat = file.stat().unwrap();
         assert_eq!((stat.atim, stat.mtim), (1_000_000_001, 3_000_000_003));
@@ -297,10 +274,7 @@ mod tests {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let number = std::os::fd::AsRawFd::as_raw_fd(&writer);
         drop(File::borrowed(ManuallyDrop::new(OwnedFd::from(writer))));
-        let mut again = std::fs::File::options()
-            .write(true)
-            .open(format!("/dev/fd/{number}"))
-            .unwrap();
+        let mut again = std::fs::File::options().write(true).open(format!("/dev/fd/{number}")).unwrap();
         again.write_all(b"x").unwrap();
         let mut found = [0];
         std::io::Read::read_exact(&mut reader, &mut found).unwrap();

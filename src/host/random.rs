@@ -51,11 +51,7 @@ impl Random {
                 let mut seed = [0; 32];
                 from_os(&mut seed)?;
                 let generator = ChaCha20Rng::from_seed(seed);
-                self.seeded.insert(Seeded {
-                    generator,
-                    bytes_left: BYTES_PER_SEED.max(bytes.len()),
-                    forks,
-                })
+                self.seeded.insert(Seeded { generator, bytes_left: BYTES_PER_SEED.max(bytes.len()), forks })
             }
         };
         seeded.generator.fill_bytes(bytes);
@@ -89,12 +85,7 @@ mod tests {
     #[test]
     fn two_guests_and_two_calls_get_different_bytes() {
         let (mut one, mut other) = (Random::default(), Random::default());
-        let all = [
-            bytes(&mut one, 32),
-            bytes(&mut one, 32),
-            bytes(&mut other, 32),
-            bytes(&mut other, 32),
-        ];
+        let all = [bytes(&mut one, 32), bytes(&mut one, 32), bytes(&mut other, 32), bytes(&mut other, 32)];
         for (index, left) in all.iter().enumerate() {
             assert!(all.iter().skip(index + 1).all(|right| left != right));
         }
@@ -115,13 +106,8 @@ mod tests {
         assert_eq!(random.seeded.as_ref().unwrap().bytes_left, BYTES_PER_SEED - 9);
         // A process and its forked child go on from the same state.
         let forks = FORKS.load(Ordering::Relaxed);
-        let state = || Random {
-            seeded: Some(Seeded {
-                generator: ChaCha20Rng::from_seed([7; 32]),
-                bytes_left: 1000,
-                forks,
-            }),
-        };
+        let state =
+            || Random { seeded: Some(Seeded { generator: ChaCha20Rng::from_seed([7; 32]), bytes_left: 1000, forks }) };
         let (mut random, mut child) = (state(), state());
         assert_eq!(bytes(&mut random, 16), bytes(&mut child, 16));
         forked();

@@ -83,13 +83,7 @@ impl Listing {
 
     /// Takes in what one more kernel call gives.
     fn refill(&mut self, dir: &File) -> Result {
-        let Self {
-            entries,
-            names,
-            at,
-            buffer,
-            ..
-        } = self;
+        let Self { entries, names, at, buffer, .. } = self;
         entries.clear();
         names.clear();
         *at = 0;
@@ -105,12 +99,7 @@ impl Listing {
             };
             let start = names.len();
             names.extend_from_slice(name);
-            entries.push(Row {
-                next: entry.next_entry_cookie(),
-                ino: entry.ino(),
-                filetype,
-                name: start..names.len(),
-            });
+            entries.push(Row { next: entry.next_entry_cookie(), ino: entry.ino(), filetype, name: start..names.len() });
             if raw.is_buffer_empty() {
                 break;
             }
@@ -154,13 +143,7 @@ mod tests {
         listing.seek(&dir, 0).unwrap();
         let all = rest(&mut listing, &dir);
         assert_eq!(all.len(), 2002);
-        assert_eq!(
-            all.iter()
-                .map(|(name, _)| name)
-                .collect::<std::collections::BTreeSet<_>>()
-                .len(),
-            2002
-        );
+        assert_eq!(all.iter().map(|(name, _)| name).collect::<std::collections::BTreeSet<_>>().len(), 2002);
         for index in [0, 1, 700, 1999, 2001] {
             listing.seek(&dir, all[index].1).unwrap();
             assert_eq!(rest(&mut listing, &dir), all[index + 1..], "after entry {index}");

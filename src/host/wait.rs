@@ -97,10 +97,7 @@ pub fn wait_for(fd: BorrowedFd<'_>, interest: Interest, patience: &dyn Patience)
 }
 
 fn ready_of(events: PollFlags) -> Ready {
-    Ready {
-        ready: !events.is_empty(),
-        hangup: events.contains(PollFlags::HUP),
-    }
+    Ready { ready: !events.is_empty(), hangup: events.contains(PollFlags::HUP) }
 }
 
 /// Lets other threads run.
@@ -127,19 +124,12 @@ mod tests {
         let (reader, writer) = std::io::pipe().unwrap();
         let file = tempfile::tempfile().unwrap();
         let ready = wait(
-            &[
-                (file.as_fd(), Interest::Read),
-                (reader.as_fd(), Interest::Read),
-                (writer.as_fd(), Interest::Write),
-            ],
+            &[(file.as_fd(), Interest::Read), (reader.as_fd(), Interest::Read), (writer.as_fd(), Interest::Write)],
             None,
             &Endless,
         )
         .unwrap();
-        assert_eq!(
-            ready.iter().map(|one| one.ready).collect::<Vec<_>>(),
-            [true, false, true]
-        );
+        assert_eq!(ready.iter().map(|one| one.ready).collect::<Vec<_>>(), [true, false, true]);
         drop(writer);
         let ready = wait(&[(reader.as_fd(), Interest::Read)], None, &Endless).unwrap();
         assert!(ready[0].hangup);

@@ -38,9 +38,7 @@ pub fn enter(js: Js<'_>, realm: &Realm) -> JsResult<()> {
 #[allow(clippy::panic, reason = "what it is for")]
 fn panic_if_asked(call: &PageCall) {
     const SIGNAL: u64 = 0x7061_6e69;
-    let is_raise = SYSCALLS
-        .get(call.syscall as usize)
-        .is_some_and(|row| row.name == "proc_raise");
+    let is_raise = SYSCALLS.get(call.syscall as usize).is_some_and(|row| row.name == "proc_raise");
     if is_raise && call.args.first() == Some(&SIGNAL) {
         panic!("as the test asked");
     }

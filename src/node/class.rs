@@ -36,11 +36,7 @@ pub fn export(env: &Env, exports: &mut Object<'_>) -> napi::Result<()> {
 /// a class fails when it first reads a property.
 fn receiver<'s>(call: &Call<'s>, first_read: &str) -> JsResult<Value<'s>> {
     let js = call.js;
-    if js.strict_equals(call.this, js.global()?)? {
-        Err(errors::no_properties(js, first_read))
-    } else {
-        Ok(call.this)
-    }
+    if js.strict_equals(call.this, js.global()?)? { Err(errors::no_properties(js, first_read)) } else { Ok(call.this) }
 }
 
 /// Calls what stands at a property of the object.
@@ -60,16 +56,8 @@ fn call_property<'s>(
 
 /// `wasi[key] = value`, which fails on an object that is frozen.
 fn assign<'s>(js: Js<'s>, wasi: Value<'s>, key: Value<'s>, value: Value<'s>) -> JsResult<()> {
-    let done = js.call(
-        js.undefined()?,
-        js.realm()?.get(js, Kept::ReflectSet)?,
-        &[wasi, key, value],
-    )?;
-    if js.boolean_of(done)? {
-        Ok(())
-    } else {
-        Err(errors::read_only(js, key))
-    }
+    let done = js.call(js.undefined()?, js.realm()?.get(js, Kept::ReflectSet)?, &[wasi, key, value])?;
+    if js.boolean_of(done)? { Ok(()) } else { Err(errors::read_only(js, key)) }
 }
 
 /// Gives a class its methods, with the attributes of methods of a JavaScript class.
@@ -136,11 +124,7 @@ impl<E: EditionOf> Method for Construct<E> {
         if !call.is_construct {
             return Err(errors::not_constructed(js));
         }
-        let options = if js.is_undefined(options)? {
-            js.object()?
-        } else {
-            options
-        };
+        let options = if js.is_undefined(options)? { js.object()? } else { options };
         validate_object(js, options, "options")?;
         let realm = js.realm()?;
         let abi = options::read_version(js, options, &E::EDITION)?;
@@ -180,11 +164,7 @@ fn make_guest<'s>(
     js.set_named(imports, "syscall", realm.get(js, Kept::Syscall)?)?;
     let exports = instantiate(js, realm, Kept::Shim, imports)?;
     // The instance's exports are frozen; packages replace functions of `wasiImport`.
-    let functions = js.call(
-        js.undefined()?,
-        realm.get(js, Kept::ObjectAssign)?,
-        &[js.object()?, exports],
-    )?;
+    let functions = js.call(js.undefined()?, realm.get(js, Kept::ObjectAssign)?, &[js.object()?, exports])?;
 
     let guest = Guest {
         ctx: options.ctx,
@@ -230,11 +210,7 @@ impl Method for SetMemory {
                 return Err(errors::not_a_memory(js));
             }
         };
-        let gauge = if js.is_array_buffer(buffer)? {
-            Kept::Gauge
-        } else {
-            Kept::GaugeShared
-        };
+        let gauge = if js.is_array_buffer(buffer)? { Kept::Gauge } else { Kept::GaugeShared };
         let imports = js.object()?;
         js.set_named(imports, "memory", memory)?;
         let size = js.get_named(instantiate(js, realm, gauge, imports)?, "size")?;
@@ -271,16 +247,8 @@ impl Method for FinalizeBindings {
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let (js, [instance, options]) = (call.js, call.args);
-        let given = if js.is_undefined(options)? {
-            options
-        } else {
-            js.get_named(options, "memory")?
-        };
-        let memory = if js.is_undefined(given)? {
-            exported_memory(js, instance)?
-        } else {
-            given
-        };
+        let given = if js.is_undefined(options)? { options } else { js.get_named(options, "memory")? };
+        let memory = if js.is_undefined(given)? { exported_memory(js, instance)? } else { given };
         let realm = js.realm()?;
         let wasi = receiver(call, "Symbol(kStarted)")?;
         let started = realm.get(js, Kept::Started)?;
@@ -303,24 +271,14 @@ fn exported_memory<'s>(js: Js<'s>, instance: Value<'s>) -> JsResult<Value<'s>> {
         return js.undefined();
     }
     let exports = js.get_named(instance, "exports")?;
-    if is_nothing(exports)? {
-        js.undefined()
-    } else {
-        js.get_named(exports, "memory")
-    }
+    if is_nothing(exports)? { js.undefined() } else { js.get_named(exports, "memory") }
 }
 
 /// Binds, and reads `_start` and `_initialize` of the instance's exports.
 fn bind_and_read<'s>(call: &Call<'s>) -> JsResult<(Value<'s>, Value<'s>)> {
     let (js, [instance, _]) = (call.js, call.args);
     let wasi = receiver(call, FinalizeBindings::NAME)?;
-    call_property(
-        js,
-        wasi,
-        js.string(FinalizeBindings::NAME)?,
-        ".finalizeBindings",
-        instance,
-    )?;
+    call_property(js, wasi, js.string(FinalizeBindings::NAME)?, ".finalizeBindings", instance)?;
     let bound = js.get(wasi, js.realm()?.get(js, Kept::InstanceSymbol)?)?;
     let exports = js.get_named(bound, "exports")?;
     Ok((js.get_named(exports, "_start")?, js.get_named(exports, "_initialize")?))
@@ -336,11 +294,7 @@ fn validate_function(js: Js<'_>, value: Value<'_>, name: &str) -> JsResult<()> {
 
 fn validate_undefined(js: Js<'_>, value: Value<'_>, name: &str) -> JsResult<()> {
     let value = js.rescope(value);
-    if js.is_undefined(value)? {
-        Ok(())
-    } else {
-        Err(errors::invalid_arg_type(js, name, Expected::Undefined, value))
-    }
+    if js.is_undefined(value)? { Ok(()) } else { Err(errors::invalid_arg_type(js, name, Expected::Undefined, value)) }
 }
 
 /// `wasi.start(instance)`.

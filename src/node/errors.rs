@@ -88,11 +88,7 @@ impl Method for NodeErrorToString {
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let (js, error) = (call.js, call.this);
         let part = |name| js.units_of(js.to_string(js.get_named(error, name)?)?);
-        let text = Message::default()
-            .units(&part("name")?)
-            .text(" [")
-            .units(&part("code")?)
-            .text("]: ");
+        let text = Message::default().units(&part("name")?).text(" [").units(&part("code")?).text("]: ");
         js.string_of_units(&text.units(&part("message")?).0)
     }
 }
@@ -120,22 +116,12 @@ pub fn not_a_function(js: Js<'_>, what: &str) -> Thrown {
 
 /// `ERR_WASI_NOT_STARTED`: a syscall before `start()`, `initialize()` or `finalizeBindings()`.
 pub fn not_started(js: Js<'_>) -> Thrown {
-    throw(
-        js,
-        ErrorKind::Error,
-        "ERR_WASI_NOT_STARTED",
-        "wasi.start() has not been called",
-    )
+    throw(js, ErrorKind::Error, "ERR_WASI_NOT_STARTED", "wasi.start() has not been called")
 }
 
 /// `ERR_WASI_ALREADY_STARTED`: a second `start()`, `initialize()` or `finalizeBindings()`.
 pub fn already_started(js: Js<'_>) -> Thrown {
-    throw_as_node(
-        js,
-        ErrorKind::Error,
-        "ERR_WASI_ALREADY_STARTED",
-        "WASI instance has already started",
-    )
+    throw_as_node(js, ErrorKind::Error, "ERR_WASI_ALREADY_STARTED", "WASI instance has already started")
 }
 
 /// The memory is something else.
@@ -210,12 +196,7 @@ pub fn invalid_arg_value(js: Js<'_>, name: &str, value: Value<'_>, reason: &str)
     thrown(|| {
         let shown = cut(&inspect(js, js.rescope(value), None)?, 128, 128);
         let message = Message::from(format!("The property '{name}' {reason}. Received ")).units(&shown.0);
-        Ok(throw_as_node(
-            js,
-            ErrorKind::TypeError,
-            "ERR_INVALID_ARG_VALUE",
-            message,
-        ))
+        Ok(throw_as_node(js, ErrorKind::TypeError, "ERR_INVALID_ARG_VALUE", message))
     })
 }
 
@@ -242,12 +223,7 @@ fn shown_number(js: Js<'_>, value: Value<'_>, number: f64) -> JsResult<String> {
 /// Digits in groups of three: `8_589_934_592`.
 fn separated(digits: &str) -> String {
     let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
-    let groups: Vec<_> = digits
-        .as_bytes()
-        .rchunks(3)
-        .rev()
-        .map(String::from_utf8_lossy)
-        .collect();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     format!("{sign}{}", groups.join("_"))
 }
 
@@ -332,14 +308,8 @@ mod tests {
     #[test]
     fn long_strings_are_cut_as_javascript_counts() {
         assert_eq!(cut_text(&"a".repeat(28), MAX_SHOWN, 25), "a".repeat(28));
-        assert_eq!(
-            cut_text(&"a".repeat(29), MAX_SHOWN, 25),
-            format!("{}...", "a".repeat(25))
-        );
-        assert_eq!(
-            cut_text(&"🐎".repeat(15), MAX_SHOWN, 24),
-            format!("{}...", "🐎".repeat(12))
-        );
+        assert_eq!(cut_text(&"a".repeat(29), MAX_SHOWN, 25), format!("{}...", "a".repeat(25)));
+        assert_eq!(cut_text(&"🐎".repeat(15), MAX_SHOWN, 24), format!("{}...", "🐎".repeat(12)));
     }
 
     #[test]

@@ -7,10 +7,7 @@
 //! A [`Js`] is the right to talk to the engine during one callback; a [`Value`] lives as long. A call into the engine
 //! that fails leaves a JavaScript exception pending and answers [`Thrown`], which travels up with `?`.
 
-#![allow(
-    unsafe_code,
-    reason = "this module is one of the two addresses of unsafe: see ARCHITECTURE.md"
-)]
+#![allow(unsafe_code, reason = "this module is one of the two addresses of unsafe: see ARCHITECTURE.md")]
 
 use super::realm::Realm;
 use crate::host::file::File;
@@ -97,17 +94,11 @@ impl<'s> Js<'s> {
     /// # Safety
     /// `env` must be the environment of a callback that is running, and `'s` no longer than it.
     pub(super) unsafe fn new(env: sys::napi_env) -> Self {
-        Self {
-            env,
-            callback: PhantomData,
-        }
+        Self { env, callback: PhantomData }
     }
 
     fn value(self, raw: sys::napi_value) -> Value<'s> {
-        Value {
-            raw,
-            callback: PhantomData,
-        }
+        Value { raw, callback: PhantomData }
     }
 
     /// Makes sure that a failed call has left an exception.
@@ -371,14 +362,7 @@ impl<'s> Js<'s> {
         let data = ptr::without_provenance_mut(ticket);
         // SAFETY: as in `napi!`; the data is a number, not a pointer.
         self.check(unsafe {
-            sys::napi_add_finalizer(
-                self.env,
-                object.raw,
-                data,
-                Some(guest_collected),
-                ptr::null_mut(),
-                ptr::null_mut(),
-            )
+            sys::napi_add_finalizer(self.env, object.raw, data, Some(guest_collected), ptr::null_mut(), ptr::null_mut())
         })
     }
 
@@ -480,11 +464,7 @@ pub const UNBOUND: u32 = u32::MAX;
 impl GuestMemory {
     /// No memory yet.
     pub const fn unbound() -> Self {
-        Self {
-            object: RefCell::new(None),
-            pages: Cell::new(UNBOUND),
-            bytes: Cell::new((NonNull::dangling(), 0)),
-        }
+        Self { object: RefCell::new(None), pages: Cell::new(UNBOUND), bytes: Cell::new((NonNull::dangling(), 0)) }
     }
 
     /// Takes the memory that `object` refers to from now on.
@@ -518,11 +498,7 @@ impl GuestMemory {
         let buffer = realm.memory_buffer(js, memory)?;
         let (base, len) = js.bytes_of(realm.addressable(js, buffer)?)?;
         // A shared memory never moves, and the buffer may not yet know that another thread has made it grow.
-        let len = if js.is_array_buffer(buffer)? {
-            len
-        } else {
-            len.max(pages as usize * PAGE_SIZE)
-        };
+        let len = if js.is_array_buffer(buffer)? { len } else { len.max(pages as usize * PAGE_SIZE) };
         self.bytes.set((base, len));
         Ok(())
     }
@@ -538,10 +514,7 @@ impl PageMemory {
     /// The bytes of `buffer`, of a memory that never grows and that the caller keeps alive; it must hold `size` bytes.
     pub fn new(js: Js<'_>, buffer: Value<'_>, size: usize) -> JsResult<Self> {
         let (base, len) = js.bytes_of(js.rescope(buffer))?;
-        assert!(
-            len >= size && base.addr().get().is_multiple_of(8),
-            "a WebAssembly page is long and aligned"
-        );
+        assert!(len >= size && base.addr().get().is_multiple_of(8), "a WebAssembly page is long and aligned");
         Ok(Self { base })
     }
 
@@ -567,10 +540,7 @@ impl PageMemory {
 pub trait PageNumber: Copy {}
 impl PageNumber for u32 {}
 impl PageNumber for u64 {}
-const _: () = assert!(
-    cfg!(target_endian = "little"),
-    "numbers in the call page would have to be swapped"
-);
+const _: () = assert!(cfg!(target_endian = "little"), "numbers in the call page would have to be swapped");
 
 /// Does something in a callback that napi-rs serves.
 pub fn within<T>(env: &napi::Env, run: impl FnOnce(Js<'_>) -> JsResult<T>) -> napi::Result<T> {
@@ -616,14 +586,7 @@ pub unsafe extern "C" fn method<M: Method>(env: sys::napi_env, info: sys::napi_c
         let (mut args, mut this, mut data) = ([ptr::null_mut(); 2], ptr::null_mut(), ptr::null_mut());
         // SAFETY: `args` has room for `count` values; the other results are locals.
         js.check(unsafe {
-            sys::napi_get_cb_info(
-                env,
-                info,
-                &raw mut count,
-                args.as_mut_ptr(),
-                &raw mut this,
-                &raw mut data,
-            )
+            sys::napi_get_cb_info(env, info, &raw mut count, args.as_mut_ptr(), &raw mut this, &raw mut data)
         })?;
         let mut target = ptr::null_mut();
         // SAFETY: `info` is this call's.
@@ -647,14 +610,7 @@ unsafe extern "C" fn syscall(env: sys::napi_env, info: sys::napi_callback_info) 
     let mut data = ptr::null_mut();
     // SAFETY: only the data is asked for.
     unsafe {
-        sys::napi_get_cb_info(
-            env,
-            info,
-            ptr::null_mut(),
-            ptr::null_mut(),
-            ptr::null_mut(),
-            &raw mut data,
-        );
+        sys::napi_get_cb_info(env, info, ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), &raw mut data);
     }
     // SAFETY: `syscall_function` put the environment's realm there.
     if let Some(realm) = unsafe { data.cast::<Realm>().as_ref() } {
@@ -675,10 +631,7 @@ fn guarded<T>(js: Js<'_>, run: impl FnOnce() -> JsResult<T>) -> Option<T> {
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("no message").to_owned()
 }
 
@@ -743,10 +696,7 @@ impl Worker {
 
     /// The thread that calls.
     pub fn new(js: Js<'_>) -> JsResult<Self> {
-        Ok(Self {
-            env: js.env,
-            nothing: js.keep(js.object()?)?,
-        })
+        Ok(Self { env: js.env, nothing: js.keep(js.object()?)? })
     }
 }
 
@@ -778,11 +728,7 @@ impl Patience for Worker {
 /// anything else under a number of our own, so that it does not change its meaning when the host closes it. An error
 /// unless it is open.
 pub fn host_descriptor(number: i32, host_s_own: bool) -> std::io::Result<File> {
-    let command = if host_s_own {
-        libc::F_GETFD
-    } else {
-        libc::F_DUPFD_CLOEXEC
-    };
+    let command = if host_s_own { libc::F_GETFD } else { libc::F_DUPFD_CLOEXEC };
     // SAFETY: the call only looks the number up; EBADF if nothing has it. The last argument is the least number that a
     // duplicate may get.
     let result = unsafe { libc::fcntl(number, command, 3) };

@@ -24,27 +24,14 @@ pub struct Edition {
 }
 
 /// The class of `wasi-rs`.
-pub const STANDARD: Edition = Edition {
-    export: "WASI",
-    version: None,
-    return_on_exit: true,
-    lists_dots: true,
-};
+pub const STANDARD: Edition = Edition { export: "WASI", version: None, return_on_exit: true, lists_dots: true };
 
 /// The class of `wasi-rs/compat`: what Node's own tests pin.
-pub const COMPAT: Edition = Edition {
-    export: "CompatWASI",
-    lists_dots: false,
-    ..STANDARD
-};
+pub const COMPAT: Edition = Edition { export: "CompatWASI", lists_dots: false, ..STANDARD };
 
 /// The class of `wasi-rs/legacy`: the older edition of Node's documentation.
-pub const LEGACY: Edition = Edition {
-    export: "LegacyWASI",
-    version: Some(Abi::Preview1),
-    return_on_exit: false,
-    ..STANDARD
-};
+pub const LEGACY: Edition =
+    Edition { export: "LegacyWASI", version: Some(Abi::Preview1), return_on_exit: false, ..STANDARD };
 
 /// The options that are not the guest's.
 pub struct Options {
@@ -63,12 +50,7 @@ pub fn read_version<'s>(js: Js<'s>, options: Value<'s>, edition: &Edition) -> Js
         return Ok(default);
     }
     if js.type_of(version)? != Type::String {
-        return Err(errors::invalid_arg_type(
-            js,
-            "options.version",
-            Expected::Type("string"),
-            version,
-        ));
+        return Err(errors::invalid_arg_type(js, "options.version", Expected::Type("string"), version));
     }
     // Node reads it again for its `switch`, and a third time for the message.
     let version = js.get_named(options, "version")?;
@@ -80,12 +62,7 @@ pub fn read_version<'s>(js: Js<'s>, options: Value<'s>, edition: &Edition) -> Js
         return Ok(Abi::Preview1);
     }
     let version = js.get_named(options, "version")?;
-    Err(errors::invalid_arg_value(
-        js,
-        "options.version",
-        version,
-        "unsupported WASI version",
-    ))
+    Err(errors::invalid_arg_value(js, "options.version", version, "unsupported WASI version"))
 }
 
 /// Reads the rest.
@@ -99,34 +76,23 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
     let too_long = |_| errors::not_initialized(js, Errno::TooBig, "options.args and options.env take more than 4 GiB");
     let mut strings = (Strings::default(), Strings::default());
     args.iter().try_for_each(|arg| strings.0.push(arg)).map_err(too_long)?;
-    env.iter()
-        .try_for_each(|entry| strings.1.push(entry))
-        .map_err(too_long)?;
+    env.iter().try_for_each(|entry| strings.1.push(entry)).map_err(too_long)?;
     let ctx = Ctx::new(abi, strings.0, strings.1).listing_dots(edition.lists_dots);
     let is_main = js.boolean_of(realm.get(js, Kept::IsMainThread)?)?;
-    let ctx = if is_main {
-        ctx
-    } else {
-        ctx.waiting_with(Box::new(Worker::new(js)?))
-    };
+    let ctx = if is_main { ctx } else { ctx.waiting_with(Box::new(Worker::new(js)?)) };
     for (name, number) in stdio {
         let what = || format!("can't use the descriptor {number} of options.{name}");
         let stream = host_descriptor(number, number <= HOST_STREAMS)
             .map_err(|error| errors::not_initialized(js, error.into(), &what()))?;
-        ctx.push_stdio(stream, number <= HOST_STREAMS)
-            .map_err(|errno| errors::not_initialized(js, errno, &what()))?;
+        ctx.push_stdio(stream, number <= HOST_STREAMS).map_err(|errno| errors::not_initialized(js, errno, &what()))?;
     }
     for (name, path) in preopens {
         let what = || format!("can't open '{path}' for the preopen '{name}'");
         let dir =
             open_preopen_unsandboxed(&path).map_err(|error| errors::not_initialized(js, error.into(), &what()))?;
-        ctx.push_preopen(&name, dir)
-            .map_err(|errno| errors::not_initialized(js, errno, &what()))?;
+        ctx.push_preopen(&name, dir).map_err(|errno| errors::not_initialized(js, errno, &what()))?;
     }
-    Ok(Options {
-        ctx,
-        return_on_exit: read_return_on_exit(js, options, edition)?,
-    })
+    Ok(Options { ctx, return_on_exit: read_return_on_exit(js, options, edition)? })
 }
 
 /// Node's permission model: a process that was started with it needs `--allow-wasi`, here as with node:wasi. (Neither
@@ -138,11 +104,7 @@ fn require_permission(js: Js<'_>) -> JsResult<()> {
         return Ok(());
     }
     let has = js.call(permission, js.get_named(permission, "has")?, &[js.string("wasi")?])?;
-    if js.truthy(has)? {
-        Ok(())
-    } else {
-        Err(errors::access_denied(js))
-    }
+    if js.truthy(has)? { Ok(()) } else { Err(errors::access_denied(js)) }
 }
 
 /// An option's value, if it is given.
@@ -166,9 +128,7 @@ fn read_args<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>) -> JsResult<Vec<
     js.get_named(args, "length")?;
     let args = js.get_named(options, "args")?;
     let strings = js.call(args, realm.get(js, Kept::ArrayMap)?, &[realm.get(js, Kept::String)?])?;
-    (0..js.array_length(strings)?)
-        .map(|index| js.coerce_to_string(js.get_index(strings, index)?))
-        .collect()
+    (0..js.array_length(strings)?).map(|index| js.coerce_to_string(js.get_index(strings, index)?)).collect()
 }
 
 /// The own enumerable properties of an option that is an object.
@@ -197,11 +157,7 @@ fn read_env<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>) -> JsResult<Vec<S
     let mut env = Vec::new();
     for (name, value) in read_entries(js, realm, options, "env")? {
         if !js.is_undefined(value)? {
-            env.push(format!(
-                "{}={}",
-                js.coerce_to_string(name)?,
-                js.coerce_to_string(value)?
-            ));
+            env.push(format!("{}={}", js.coerce_to_string(name)?, js.coerce_to_string(value)?));
         }
     }
     Ok(env)
@@ -244,10 +200,7 @@ fn validate_descriptor(js: Js<'_>, value: Value<'_>, name: &str) -> JsResult<i32
     if !(0.0..=f64::from(i32::MAX)).contains(&number) {
         return Err(errors::out_of_range(js, name, ">= 0 && <= 2147483647", value, number));
     }
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "it is an integer of that range, as was just checked"
-    )]
+    #[allow(clippy::cast_possible_truncation, reason = "it is an integer of that range, as was just checked")]
     let descriptor = number as i32;
     Ok(descriptor)
 }
@@ -258,12 +211,7 @@ fn read_return_on_exit<'s>(js: Js<'s>, options: Value<'s>, edition: &Edition) ->
     }
     let value = js.get_named(options, "returnOnExit")?;
     if js.type_of(value)? != Type::Boolean {
-        return Err(errors::invalid_arg_type(
-            js,
-            "options.returnOnExit",
-            Expected::Type("boolean"),
-            value,
-        ));
+        return Err(errors::invalid_arg_type(js, "options.returnOnExit", Expected::Type("boolean"), value));
     }
     js.truthy(js.get_named(options, "returnOnExit")?)
 }

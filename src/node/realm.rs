@@ -191,11 +191,7 @@ impl Realm {
 
     /// A view of a buffer whose address Node-API tells: it does not tell a SharedArrayBuffer's.
     pub fn addressable<'s>(&self, js: Js<'s>, buffer: Value<'s>) -> JsResult<Value<'s>> {
-        if js.is_array_buffer(buffer)? {
-            Ok(buffer)
-        } else {
-            js.construct(self.get(js, Kept::Uint8Array)?, &[buffer])
-        }
+        if js.is_array_buffer(buffer)? { Ok(buffer) } else { js.construct(self.get(js, Kept::Uint8Array)?, &[buffer]) }
     }
 
     /// The number the next guest gets. Finds out first which guests are dead, now and then: Node reports what has been
@@ -246,11 +242,7 @@ impl Realm {
     /// The guest of this number.
     pub fn guest(&self, number: usize) -> Option<Rc<Guest>> {
         let guests = self.guests.borrow();
-        guests
-            .slots
-            .get(number)
-            .and_then(|slot| slot.as_ref())
-            .map(|(_, guest)| Rc::clone(guest))
+        guests.slots.get(number).and_then(|slot| slot.as_ref()).map(|(_, guest)| Rc::clone(guest))
     }
 
     /// Lets the guest with this ticket go, if it is still there.

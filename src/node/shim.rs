@@ -177,53 +177,29 @@ pub fn shim() -> Vec<u8> {
     let unbound = count + 1;
     let no_size = body(Bytes::default().raw(&[0x41, 0x7f])); // i32.const -1
     const { assert!(UNBOUND == u32::MAX) };
-    let to_table = Bytes::default()
-        .raw(&[0])
-        .i32_const(0)
-        .raw(&[0x0b])
-        .vec([Bytes::default().leb(unbound)]);
+    let to_table = Bytes::default().raw(&[0]).i32_const(0).raw(&[0x0b]).vec([Bytes::default().leb(unbound)]);
     module()
-        .section(
-            1,
-            Bytes::default().vec(types.into_iter().chain(SYSCALLS.iter().map(syscall_type))),
-        )
+        .section(1, Bytes::default().vec(types.into_iter().chain(SYSCALLS.iter().map(syscall_type))))
         .section(2, Bytes::default().vec(imports))
         .section(
             3,
-            Bytes::default().vec(
-                (0..count)
-                    .map(|row| row + TYPES)
-                    .chain([TYPE_SIZE])
-                    .map(|ty| Bytes::default().leb(ty)),
-            ),
+            Bytes::default()
+                .vec((0..count).map(|row| row + TYPES).chain([TYPE_SIZE]).map(|ty| Bytes::default().leb(ty))),
         )
-        .section(
-            7,
-            Bytes::default().vec(rows().map(|(index, row)| export(row.name, index + 1))),
-        )
+        .section(7, Bytes::default().vec(rows().map(|(index, row)| export(row.name, index + 1))))
         .section(9, Bytes::default().vec([to_table]))
-        .section(
-            10,
-            Bytes::default().vec(rows().map(|(index, row)| syscall_body(index, row)).chain([no_size])),
-        )
+        .section(10, Bytes::default().vec(rows().map(|(index, row)| syscall_body(index, row)).chain([no_size])))
         .0
 }
 
 /// The gauge, for a memory that is shared between threads or not: its import type says which.
 pub fn gauge(shared: bool) -> Vec<u8> {
     // At least no page; a shared memory must name a most, and any is at most 65536.
-    let limits = if shared {
-        Bytes::default().raw(&[3, 0]).leb(65536)
-    } else {
-        Bytes::default().raw(&[0, 0])
-    };
+    let limits = if shared { Bytes::default().raw(&[3, 0]).leb(65536) } else { Bytes::default().raw(&[0, 0]) };
     let memory_size = Bytes::default().raw(&[0x3f, 0]);
     module()
         .section(1, Bytes::default().vec([function_type(&[], &[I32])]))
-        .section(
-            2,
-            Bytes::default().vec([import("memory", EXTERNAL_MEMORY).raw(&limits.0)]),
-        )
+        .section(2, Bytes::default().vec([import("memory", EXTERNAL_MEMORY).raw(&limits.0)]))
         .section(3, Bytes::default().vec([Bytes::default().leb(0)]))
         .section(7, Bytes::default().vec([export("size", 0)]))
         .section(10, Bytes::default().vec([body(memory_size)]))

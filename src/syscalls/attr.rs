@@ -53,10 +53,7 @@ pub(super) fn times(atim: u64, mtim: u64, flags: Fstflags) -> Result<(SetTime, S
         (false, true) => Ok(SetTime::Now),
         (false, false) => Ok(SetTime::Keep),
     };
-    Ok((
-        time(Fstflags::ATIM, Fstflags::ATIM_NOW, atim)?,
-        time(Fstflags::MTIM, Fstflags::MTIM_NOW, mtim)?,
-    ))
+    Ok((time(Fstflags::ATIM, Fstflags::ATIM_NOW, atim)?, time(Fstflags::MTIM, Fstflags::MTIM_NOW, mtim)?))
 }
 
 #[cfg(test)]
@@ -72,10 +69,7 @@ mod tests {
         let fd = guest.open("file", 0, ALL, 0).unwrap();
         assert_eq!(guest.call("fd_filestat_get", &[fd, 0]), Errno::Success);
         let stat: Filestat = guest.record(0);
-        assert_eq!(
-            (stat.filetype, stat.size, stat.nlink),
-            (Filetype::RegularFile.number(), 5, 1)
-        );
+        assert_eq!((stat.filetype, stat.size, stat.nlink), (Filetype::RegularFile.number(), 5, 1));
         guest.memory.assert_masked_but(&[(0, 64), (59_996, 4_100)]);
         assert_eq!(guest.call("fd_filestat_get", &[DIR, 0]), Errno::Success);
         assert_eq!(guest.record::<Filestat>(0).filetype, Filetype::Directory.number());
@@ -107,22 +101,13 @@ mod tests {
         let fd = guest.open("file", 1, ALL, 0).unwrap();
         let flags = |flags: Fstflags| u64::from(flags.bits());
         let both = flags(Fstflags::ATIM | Fstflags::MTIM);
-        assert_eq!(
-            guest.call("fd_filestat_set_times", &[fd, 1_111_111_111, 2_222_222_222, both]),
-            Errno::Success
-        );
-        assert_eq!(
-            guest.call("fd_filestat_set_times", &[fd, 9, 3_333_333_333, flags(Fstflags::MTIM)]),
-            Errno::Success
-        );
+        assert_eq!(guest.call("fd_filestat_set_times", &[fd, 1_111_111_111, 2_222_222_222, both]), Errno::Success);
+        assert_eq!(guest.call("fd_filestat_set_times", &[fd, 9, 3_333_333_333, flags(Fstflags::MTIM)]), Errno::Success);
         guest.call("fd_filestat_get", &[fd, 0]);
         let stat: Filestat = guest.record(0);
         assert_eq!((stat.atim, stat.mtim), (1_111_111_111, 3_333_333_333));
         for bad in [Fstflags::MTIM | Fstflags::MTIM_NOW, Fstflags::ATIM | Fstflags::ATIM_NOW] {
-            assert_eq!(
-                guest.call("fd_filestat_set_times", &[fd, 0, 0, flags(bad)]),
-                Errno::Inval
-            );
+            assert_eq!(guest.call("fd_filestat_set_times", &[fd, 0, 0, flags(bad)]), Errno::Inval);
         }
         assert_eq!(guest.call("fd_filestat_set_times", &[fd, 0, 0, 1 << 4]), Errno::Inval);
     }

@@ -40,11 +40,7 @@ mod tests {
         let guest = Guest::new();
         for name in ["clock_res_get", "clock_time_get"] {
             let with = |id, ptr| {
-                if name == "clock_res_get" {
-                    vec![id, ptr]
-                } else {
-                    vec![id, 1, ptr]
-                }
+                if name == "clock_res_get" { vec![id, ptr] } else { vec![id, 1, ptr] }
             };
             assert_eq!(guest.call(name, &with(4, 8)), Errno::Inval);
             assert_eq!(guest.call(name, &with(0, guest.end() - 7)), Errno::Fault);

@@ -21,12 +21,8 @@ pub(super) fn fd_renumber(ctx: &Ctx, _: &Memory<'_>, fd: Fd, to: Fd) -> Result {
 pub(super) fn fd_fdstat_get(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, stat: Ptr<Fdstat>) -> Result {
     let descriptor = ctx.fd(fd, Rights::empty())?;
     let filetype = descriptor.file.filetype()?;
-    let mut rights = descriptor.rights()
-        & if filetype == Filetype::Directory {
-            Rights::DIRECTORY
-        } else {
-            Rights::FILE
-        };
+    let mut rights =
+        descriptor.rights() & if filetype == Filetype::Directory { Rights::DIRECTORY } else { Rights::FILE };
     if filetype == Filetype::CharacterDevice && descriptor.file.is_terminal() {
         // wasi-libc's isatty takes for a terminal what is a character device that can't seek.
         rights.remove(Rights::FD_SEEK | Rights::FD_TELL);
@@ -60,8 +56,7 @@ pub(super) fn fd_fdstat_set_rights(
     fs_rights_base: Rights,
     fs_rights_inheriting: Rights,
 ) -> Result {
-    ctx.fd(fd, Rights::empty())?
-        .narrow(fs_rights_base, fs_rights_inheriting)
+    ctx.fd(fd, Rights::empty())?.narrow(fs_rights_base, fs_rights_inheriting)
 }
 
 pub(super) fn fd_prestat_get(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, buf: Ptr<Prestat>) -> Result {
@@ -114,10 +109,7 @@ mod tests {
         let fd = guest.open("file", 1, Rights::FD_READ.bits(), 1).unwrap();
         assert_eq!(guest.call("fd_fdstat_get", &[fd, 8]), Errno::Success);
         let stat: Fdstat = guest.record(8);
-        assert_eq!(
-            (stat.filetype, stat.flags),
-            (Filetype::RegularFile.number(), Fdflags::APPEND.bits())
-        );
+        assert_eq!((stat.filetype, stat.flags), (Filetype::RegularFile.number(), Fdflags::APPEND.bits()));
         let rights = Rights::from_bits(stat.rights_base).unwrap();
         assert!(rights.contains(Rights::FD_READ | Rights::FD_SEEK) && !rights.contains(Rights::FD_WRITE));
         assert_eq!(guest.call("fd_fdstat_get", &[DIR, 8]), Errno::Success);
@@ -137,10 +129,7 @@ mod tests {
         assert_eq!(guest.call("fd_seek", &[fd, 0, 0, 16]), Errno::Success);
         assert_eq!(guest.call("fd_write", &[fd, iovs, len, 8]), Errno::Success);
         assert_eq!(std::fs::read(guest.host("file")).unwrap(), b"abcabc");
-        assert_eq!(
-            guest.call("fd_fdstat_set_flags", &[fd, u64::from(Fdflags::SYNC.bits())]),
-            Errno::Notsup
-        );
+        assert_eq!(guest.call("fd_fdstat_set_flags", &[fd, u64::from(Fdflags::SYNC.bits())]), Errno::Notsup);
         assert_eq!(guest.call("fd_fdstat_set_flags", &[fd, 1 << 5]), Errno::Inval);
     }
 
@@ -150,10 +139,7 @@ mod tests {
         let fd = guest.open("file", 1, ALL, 0).unwrap();
         let few = Rights::FD_READ.bits();
         assert_eq!(guest.call("fd_fdstat_set_rights", &[fd, few, 0]), Errno::Success);
-        assert_eq!(
-            guest.call("fd_fdstat_set_rights", &[fd, few | Rights::FD_WRITE.bits(), 0]),
-            Errno::Notcapable
-        );
+        assert_eq!(guest.call("fd_fdstat_set_rights", &[fd, few | Rights::FD_WRITE.bits(), 0]), Errno::Notcapable);
         assert_eq!(guest.call("fd_seek", &[fd, 0, 0, 16]), Errno::Notcapable);
         assert_eq!(guest.call("fd_fdstat_set_rights", &[99, 0, 0]), Errno::Badf);
     }
@@ -167,10 +153,7 @@ mod tests {
         assert_eq!(guest.bytes(32, 4), b"/dir");
         guest.memory.assert_masked_but(&[(8, 8), (32, 4)]);
         assert_eq!(guest.call("fd_prestat_dir_name", &[DIR, 32, 3]), Errno::Nametoolong);
-        assert_eq!(
-            guest.call("fd_prestat_dir_name", &[DIR, guest.end() - 3, 4]),
-            Errno::Fault
-        );
+        assert_eq!(guest.call("fd_prestat_dir_name", &[DIR, guest.end() - 3, 4]), Errno::Fault);
         for fd in [0, 4] {
             assert_eq!(guest.call("fd_prestat_get", &[fd, 8]), Errno::Badf);
             assert_eq!(guest.call("fd_prestat_dir_name", &[fd, 32, 4]), Errno::Badf);

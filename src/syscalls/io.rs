@@ -21,7 +21,7 @@ pub(super) fn fd_read(
     nread: Ptr<u32>,
 ) -> Result {
     let descriptor = ctx.fd(fd, Rights::FD_READ)?;
-    read(ctx, &descriptor, memory, iovs, iovs_len, Position::Current, nread)
+    transfer(ctx, memory, &descriptor, Interest::Read, (iovs, iovs_len), Position::Current, nread)
 }
 
 pub(super) fn fd_pread(
@@ -34,7 +34,7 @@ pub(super) fn fd_pread(
     nread: Ptr<u32>,
 ) -> Result {
     let descriptor = ctx.fd(fd, Rights::FD_READ | Rights::FD_SEEK)?;
-    read(ctx, &descriptor, memory, iovs, iovs_len, Position::At(offset), nread)
+    transfer(ctx, memory, &descriptor, Interest::Read, (iovs, iovs_len), Position::At(offset), nread)
 }
 
 pub(super) fn fd_write(
@@ -46,7 +46,7 @@ pub(super) fn fd_write(
     nwritten: Ptr<u32>,
 ) -> Result {
     let descriptor = ctx.fd(fd, Rights::FD_WRITE)?;
-    write(ctx, &descriptor, memory, iovs, iovs_len, Position::Current, nwritten)
+    transfer(ctx, memory, &descriptor, Interest::Write, (iovs, iovs_len), Position::Current, nwritten)
 }
 
 pub(super) fn fd_pwrite(
@@ -59,50 +59,33 @@ pub(super) fn fd_pwrite(
     nwritten: Ptr<u32>,
 ) -> Result {
     let descriptor = ctx.fd(fd, Rights::FD_WRITE | Rights::FD_SEEK)?;
-    write(ctx, &descriptor, memory, iovs, iovs_len, Position::At(offset), nwritten)
+    transfer(ctx, memory, &descriptor, Interest::Write, (iovs, iovs_len), Position::At(offset), nwritten)
 }
 
-fn read(
+/// Moves bytes between the guest's buffers and the descriptor, and tells how many.
+fn transfer(
     ctx: &Ctx,
-    descriptor: &Descriptor,
     memory: &Memory<'_>,
-    iovs: Ptr<Iovec>,
-    iovs_len: u32,
+    descriptor: &Descriptor,
+    interest: Interest,
+    (iovs, iovs_len): (Ptr<Iovec>, u32),
     position: Position,
-    nread: Ptr<u32>,
+    count: Ptr<u32>,
 ) -> Result {
     let iovecs = memory.iovecs(iovs, iovs_len)?;
-    // Looked at first: what has been read can't be put back.
-    memory.check(nread, 1)?;
-    let count = patiently(ctx, descriptor, Interest::Read, || {
-        iovecs.read_from(descriptor.file.as_fd(), position)
+    // Looked at first: what has been moved can't be put back.
+    memory.check(count, 1)?;
+    let file = descriptor.file.as_fd();
+    let moved = patiently(ctx, descriptor, interest, || match interest {
+        Interest::Read => iovecs.read_from(file, position),
+        Interest::Write => iovecs.write_to(file, position),
     })?;
-    memory.write(nread, &count)
-}
-
-fn write(
-    ctx: &Ctx,
-    descriptor: &Descriptor,
-    memory: &Memory<'_>,
-    iovs: Ptr<Iovec>,
-    iovs_len: u32,
-    position: Position,
-    nwritten: Ptr<u32>,
-) -> Result {
-    let iovecs = memory.iovecs(iovs, iovs_len)?;
-    memory.check(nwritten, 1)?;
-    let count = patiently(ctx, descriptor, Interest::Write, || {
-        iovecs.write_to(descriptor.file.as_fd(), position)
-    })?;
-    memory.write(nwritten, &count)
+    memory.write(count, &moved)
 }
 
 /// Whether reading or writing may have to wait for somebody else.
 fn may_wait(descriptor: &Descriptor) -> Result<bool> {
-    Ok(!matches!(
-        descriptor.file.filetype()?,
-        Filetype::RegularFile | Filetype::Directory | Filetype::BlockDevice
-    ))
+    Ok(!matches!(descriptor.file.filetype()?, Filetype::RegularFile | Filetype::Directory | Filetype::BlockDevice))
 }
 
 /// Makes a call that may find nothing to do yet, until it has done something. The guest waits unless it asked for
@@ -162,11 +145,7 @@ pub(super) fn fd_tell(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, offset: Ptr<u64>) 
 
 /// EISDIR for a directory, where the operating system would move what `fd_readdir` goes by.
 fn refuse_directory(descriptor: &Descriptor) -> Result {
-    if descriptor.file.filetype()? == Filetype::Directory {
-        Err(Errno::Isdir)
-    } else {
-        Ok(())
-    }
+    if descriptor.file.filetype()? == Filetype::Directory { Err(Errno::Isdir) } else { Ok(()) }
 }
 
 pub(super) fn fd_sync(ctx: &Ctx, _: &Memory<'_>, fd: Fd) -> Result {
@@ -251,10 +230,7 @@ mod tests {
         assert_eq!(guest.call("fd_write", &[fd, iovs, len, 40]), Errno::Success);
         assert_eq!(guest.call("fd_seek", &[fd, 0, 1, 48]), Errno::Success);
         assert_eq!(guest.u64(48), far + 1);
-        assert_eq!(
-            guest.call("fd_seek", &[fd, (-1_i64).cast_unsigned(), 2, 48]),
-            Errno::Success
-        );
+        assert_eq!(guest.call("fd_seek", &[fd, (-1_i64).cast_unsigned(), 2, 48]), Errno::Success);
         assert_eq!(guest.u64(48), far);
     }
 
@@ -284,10 +260,7 @@ mod tests {
         guest.memory.put(100, b"abcd");
         let [iovs, len] = guest.iovec(0, 100, 4);
         assert_eq!(guest.call("fd_write", &[fd, iovs, len, guest.end() - 3]), Errno::Fault);
-        assert_eq!(
-            guest.call("fd_write", &[fd, iovs, u64::from(u32::MAX), 40]),
-            Errno::Fault
-        );
+        assert_eq!(guest.call("fd_write", &[fd, iovs, u64::from(u32::MAX), 40]), Errno::Fault);
         assert_eq!(fs::metadata(guest.host("file")).unwrap().len(), 0);
     }
 
@@ -303,15 +276,10 @@ mod tests {
 
     #[test]
     fn a_closed_pipe_is_epipe() {
-        let Guest {
-            ctx, memory, stdout, ..
-        } = Guest::new();
+        let Guest { ctx, memory, stdout, .. } = Guest::new();
         drop(stdout);
         let (iovs, len) = memory.put_iovecs(0, &[(100, 4)]);
-        assert_eq!(
-            fd_write(&ctx, &memory.view(), Fd(1), iovs, len, Ptr::new(40)),
-            Err(Errno::Pipe)
-        );
+        assert_eq!(fd_write(&ctx, &memory.view(), Fd(1), iovs, len, Ptr::new(40)), Err(Errno::Pipe));
     }
 
     #[test]
@@ -319,10 +287,7 @@ mod tests {
         let guest = Guest::new();
         let (reader, _writer) = std::io::pipe().unwrap();
         guest.ctx.descriptors.remove(Fd(0)).unwrap();
-        guest
-            .ctx
-            .push_stdio(std::os::fd::OwnedFd::from(reader).into(), false)
-            .unwrap();
+        guest.ctx.push_stdio(std::os::fd::OwnedFd::from(reader).into(), false).unwrap();
         let nonblock = u64::from(Fdflags::NONBLOCK.bits());
         assert_eq!(guest.call("fd_fdstat_set_flags", &[0, nonblock]), Errno::Success);
         let [iovs, len] = guest.iovec(0, 100, 4);

@@ -1,10 +1,7 @@
 //! Floor 3: the system calls. This file is the list of them, in the standard's order, and what reads it for everybody;
 //! the bodies are in the modules, each syscall in one.
 
-#![allow(
-    clippy::too_many_arguments,
-    reason = "one parameter of the standard, one parameter here"
-)]
+#![allow(clippy::too_many_arguments, reason = "one parameter of the standard, one parameter here")]
 
 mod args;
 mod attr;
@@ -301,10 +298,6 @@ mod tests {
     fn the_list_has_the_standard_s_46_functions() {
         assert_eq!(COUNT, 46);
         assert_eq!(SYSCALLS.iter().map(|row| row.params.len()).max(), Some(MAX_PARAMS));
-        assert!(
-            SYSCALLS
-                .iter()
-                .all(|row| row.doc.ends_with('.') && row.returns == (row.name != "proc_exit"))
-        );
+        assert!(SYSCALLS.iter().all(|row| row.doc.ends_with('.') && row.returns == (row.name != "proc_exit")));
     }
 }

@@ -33,11 +33,7 @@ impl Place {
 fn place(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, needed: Rights, path: Ptr<u8>, path_len: u32) -> Result<Place> {
     let dir = ctx.fd(fd, needed)?;
     let path = memory.path(path, path_len)?;
-    let start = if path.first() == Some(&b'/') {
-        beneath_preopen(dir.preopen_name(), &path)?
-    } else {
-        0
-    };
+    let start = if path.first() == Some(&b'/') { beneath_preopen(dir.preopen_name(), &path)? } else { 0 };
     Ok(Place { dir, path, start })
 }
 
@@ -45,9 +41,7 @@ fn place(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, needed: Rights, path: Ptr<u8>, 
 fn beneath_preopen(name: Option<&str>, path: &[u8]) -> Result<usize> {
     let name = name.filter(|name| name.starts_with('/')).ok_or(Errno::Notcapable)?;
     let name = name.trim_end_matches('/').as_bytes();
-    let rest = path
-        .strip_prefix(name)
-        .filter(|rest| rest.is_empty() || rest.starts_with(b"/"));
+    let rest = path.strip_prefix(name).filter(|rest| rest.is_empty() || rest.starts_with(b"/"));
     let rest = rest.ok_or(Errno::Notcapable)?;
     let slashes = rest.iter().take_while(|byte| **byte == b'/').count();
     Ok(name.len() + slashes)
@@ -68,17 +62,11 @@ pub(super) fn path_filestat_get(
     buf: Ptr<Filestat>,
 ) -> Result {
     let place = place(ctx, memory, fd, Rights::PATH_FILESTAT_GET, path, path_len)?;
-    let stat = place
-        .dir
-        .file
-        .stat_at(place.path(), flags.contains(Lookupflags::SYMLINK_FOLLOW))?;
+    let stat = place.dir.file.stat_at(place.path(), flags.contains(Lookupflags::SYMLINK_FOLLOW))?;
     write_filestat(ctx, memory, buf, stat)
 }
 
-#[allow(
-    clippy::too_many_arguments,
-    reason = "one parameter of the standard, one parameter here"
-)]
+#[allow(clippy::too_many_arguments, reason = "one parameter of the standard, one parameter here")]
 pub(super) fn path_filestat_set_times(
     ctx: &Ctx,
     memory: &Memory<'_>,
@@ -92,16 +80,10 @@ pub(super) fn path_filestat_set_times(
 ) -> Result {
     let (atim, mtim) = times(atim, mtim, fst_flags)?;
     let place = place(ctx, memory, fd, Rights::PATH_FILESTAT_SET_TIMES, path, path_len)?;
-    place
-        .dir
-        .file
-        .set_times_at(place.path(), flags.contains(Lookupflags::SYMLINK_FOLLOW), atim, mtim)
+    place.dir.file.set_times_at(place.path(), flags.contains(Lookupflags::SYMLINK_FOLLOW), atim, mtim)
 }
 
-#[allow(
-    clippy::too_many_arguments,
-    reason = "one parameter of the standard, one parameter here"
-)]
+#[allow(clippy::too_many_arguments, reason = "one parameter of the standard, one parameter here")]
 pub(super) fn path_link(
     ctx: &Ctx,
     memory: &Memory<'_>,
@@ -119,10 +101,7 @@ pub(super) fn path_link(
     old.dir.file.link_at(old.path(), follow, &new.dir.file, new.path())
 }
 
-#[allow(
-    clippy::too_many_arguments,
-    reason = "one parameter of the standard, one parameter here"
-)]
+#[allow(clippy::too_many_arguments, reason = "one parameter of the standard, one parameter here")]
 pub(super) fn path_open(
     ctx: &Ctx,
     memory: &Memory<'_>,
@@ -161,9 +140,7 @@ pub(super) fn path_open(
         write: moving.contains(Rights::FD_WRITE),
     };
     let file = place.dir.file.open_at(place.path(), &how)?;
-    let opened = ctx
-        .descriptors
-        .insert(Descriptor::new(file, rights, inheriting, fdflags))?;
+    let opened = ctx.descriptors.insert(Descriptor::new(file, rights, inheriting, fdflags))?;
     memory.write(opened_fd, &opened.0)
 }
 
@@ -179,9 +156,7 @@ pub(super) fn path_readlink(
 ) -> Result {
     let place = place(ctx, memory, fd, Rights::PATH_READLINK, path, path_len)?;
     place.dir.file.readlink_at(place.path(), |target| {
-        let fits = target
-            .split_at_checked(buf_len as usize)
-            .map_or(target, |(fits, _)| fits);
+        let fits = target.split_at_checked(buf_len as usize).map_or(target, |(fits, _)| fits);
         memory.copy_in(buf, fits)?;
         memory.write(bufused, &u32::try_from(fits.len()).unwrap_or(buf_len))
     })
@@ -271,10 +246,7 @@ mod tests {
     fn path_open_that_can_t_report_the_descriptor_opens_nothing() {
         let guest = Guest::new();
         let [path, len] = guest.path(0, "file");
-        assert_eq!(
-            guest.call("path_open", &[DIR, 1, path, len, 1, ALL, ALL, 0, guest.end() - 3]),
-            Errno::Fault
-        );
+        assert_eq!(guest.call("path_open", &[DIR, 1, path, len, 1, ALL, ALL, 0, guest.end() - 3]), Errno::Fault);
         assert!(!guest.host("file").exists());
         assert_eq!(guest.open("file", 1, ALL, 0), Ok(4));
     }
@@ -289,10 +261,7 @@ mod tests {
         assert_eq!(open(sub, ALL), Errno::Success);
         let base = Rights::DIRECTORY.bits();
         let inheriting = (Rights::all() - Rights::FD_WRITE).bits();
-        assert_eq!(
-            guest.call("fd_fdstat_set_rights", &[sub, base, inheriting]),
-            Errno::Success
-        );
+        assert_eq!(guest.call("fd_fdstat_set_rights", &[sub, base, inheriting]), Errno::Success);
         assert_eq!(open(sub, ALL), Errno::Notcapable);
         assert_eq!(open(sub, Rights::FD_READ.bits()), Errno::Success);
         let none = guest.call("fd_fdstat_set_rights", &[sub, 0, 0]);
@@ -322,21 +291,12 @@ mod tests {
         let set = |flags| guest.call("path_filestat_set_times", &[DIR, 1, path, len, 0, 1_234_567_891, flags]);
         assert_eq!(set(mtim), Errno::Success);
         assert_eq!(set(mtim | u64::from(Fstflags::MTIM_NOW.bits())), Errno::Inval);
-        assert_eq!(
-            guest.call("path_filestat_get", &[DIR, 1, path, len, 64]),
-            Errno::Success
-        );
+        assert_eq!(guest.call("path_filestat_get", &[DIR, 1, path, len, 64]), Errno::Success);
         let stat: Filestat = guest.record(64);
-        assert_eq!(
-            (stat.size, stat.mtim, stat.filetype),
-            (3, 1_234_567_891, Filetype::RegularFile.number())
-        );
+        assert_eq!((stat.size, stat.mtim, stat.filetype), (3, 1_234_567_891, Filetype::RegularFile.number()));
         assert_eq!(guest.call("path_filestat_get", &[DIR, 2, path, len, 64]), Errno::Inval);
         let [path, len] = guest.path(0, "/dir");
-        assert_eq!(
-            guest.call("path_filestat_get", &[DIR, 0, path, len, 64]),
-            Errno::Success
-        );
+        assert_eq!(guest.call("path_filestat_get", &[DIR, 0, path, len, 64]), Errno::Success);
         assert_eq!(guest.record::<Filestat>(64).filetype, Filetype::Directory.number());
     }
 
@@ -346,19 +306,10 @@ mod tests {
         fs::write(guest.host("file"), "123").unwrap();
         let [a, a_len] = guest.path(0, "file");
         let [b, b_len] = guest.path(16, "other");
-        assert_eq!(
-            guest.call("path_link", &[DIR, 0, a, a_len, DIR, b, b_len]),
-            Errno::Success
-        );
-        assert_eq!(
-            guest.call("path_link", &[DIR, 0, a, a_len, DIR, b, b_len]),
-            Errno::Exist
-        );
+        assert_eq!(guest.call("path_link", &[DIR, 0, a, a_len, DIR, b, b_len]), Errno::Success);
+        assert_eq!(guest.call("path_link", &[DIR, 0, a, a_len, DIR, b, b_len]), Errno::Exist);
         assert_eq!(guest.call("path_unlink_file", &[DIR, a, a_len]), Errno::Success);
-        assert_eq!(
-            guest.call("path_rename", &[DIR, b, b_len, DIR, a, a_len]),
-            Errno::Success
-        );
+        assert_eq!(guest.call("path_rename", &[DIR, b, b_len, DIR, a, a_len]), Errno::Success);
         assert_eq!(fs::read(guest.host("file")).unwrap(), b"123");
         assert_eq!(guest.call("path_unlink_file", &[DIR, b, b_len]), Errno::Noent);
     }
@@ -368,29 +319,17 @@ mod tests {
         let guest = Guest::new();
         let [target, target_len] = guest.path(0, "some/target");
         let [path, len] = guest.path(32, "link");
-        assert_eq!(
-            guest.call("path_symlink", &[target, target_len, DIR, path, len]),
-            Errno::Success
-        );
+        assert_eq!(guest.call("path_symlink", &[target, target_len, DIR, path, len]), Errno::Success);
         for (room, used) in [(100, 11), (11, 11), (4, 4), (0, 0)] {
-            assert_eq!(
-                guest.call("path_readlink", &[DIR, path, len, 64, room, 200]),
-                Errno::Success
-            );
+            assert_eq!(guest.call("path_readlink", &[DIR, path, len, 64, room, 200]), Errno::Success);
             assert_eq!(guest.u32(200), used);
         }
         assert_eq!(guest.bytes(64, 11), b"some/target");
         let [target, target_len] = guest.path(0, "/etc");
-        assert_eq!(
-            guest.call("path_symlink", &[target, target_len, DIR, path, len]),
-            Errno::Notcapable
-        );
+        assert_eq!(guest.call("path_symlink", &[target, target_len, DIR, path, len]), Errno::Notcapable);
         fs::write(guest.host("file"), "").unwrap();
         let [path, len] = guest.path(32, "file");
-        assert_eq!(
-            guest.call("path_readlink", &[DIR, path, len, 64, 100, 200]),
-            Errno::Inval
-        );
+        assert_eq!(guest.call("path_readlink", &[DIR, path, len, 64, 100, 200]), Errno::Inval);
     }
 
     #[test]

@@ -24,11 +24,7 @@ enum What {
     /// That a clock shows this time.
     Clock { id: Clockid, at: u64 },
     /// That the descriptor is ready; it is number `polled` among those handed to the operating system.
-    Fd {
-        descriptor: Arc<Descriptor>,
-        interest: Interest,
-        polled: usize,
-    },
+    Fd { descriptor: Arc<Descriptor>, interest: Interest, polled: usize },
     /// Nothing: the subscription is at fault, which is an event itself.
     Nothing(Errno),
 }
@@ -52,19 +48,14 @@ pub(super) fn poll_oneoff(
     let polled: SmallVec<[_; 4]> = subscriptions
         .iter()
         .filter_map(|subscription| match &subscription.what {
-            What::Fd {
-                descriptor, interest, ..
-            } => Some((descriptor.file.as_fd(), *interest)),
+            What::Fd { descriptor, interest, .. } => Some((descriptor.file.as_fd(), *interest)),
             _ => None,
         })
         .collect();
     loop {
         let ready = wait(&polled, next_deadline(&subscriptions), ctx.patience())?;
         let mut count = 0;
-        for event in subscriptions
-            .iter()
-            .filter_map(|subscription| event_of(subscription, &ready))
-        {
+        for event in subscriptions.iter().filter_map(|subscription| event_of(subscription, &ready)) {
             memory.write(memory.element(out, count)?, &event)?;
             count += 1;
         }
@@ -97,11 +88,7 @@ fn read_subscriptions(
             Eventtype::FdRead => fd_of(ctx, head, Interest::Read, &mut polled),
             Eventtype::FdWrite => fd_of(ctx, head, Interest::Write, &mut polled),
         };
-        subscriptions.push(Subscription {
-            userdata: head.userdata,
-            r#type,
-            what,
-        });
+        subscriptions.push(Subscription { userdata: head.userdata, r#type, what });
     }
     Ok(subscriptions)
 }
@@ -110,23 +97,8 @@ fn read_clock(abi: Abi, memory: &Memory<'_>, at: u32) -> Result<SubscriptionCloc
     if abi == Abi::Preview1 {
         return memory.read(Ptr::new(at));
     }
-    let SubscriptionClockUnstable {
-        userdata,
-        tag,
-        id,
-        timeout,
-        precision,
-        flags,
-        ..
-    } = memory.read(Ptr::new(at))?;
-    Ok(SubscriptionClock {
-        userdata,
-        tag,
-        id,
-        timeout,
-        precision,
-        flags,
-    })
+    let SubscriptionClockUnstable { userdata, tag, id, timeout, precision, flags, .. } = memory.read(Ptr::new(at))?;
+    Ok(SubscriptionClock { userdata, tag, id, timeout, precision, flags })
 }
 
 /// The point in time a subscription means. A clock that can't be waited for is an event with EINVAL.
@@ -137,16 +109,10 @@ fn clock_of(subscription: &SubscriptionClock) -> Result<What> {
         _ => return Ok(What::Nothing(Errno::Inval)),
     };
     Ok(if flags.contains(Subclockflags::ABSTIME) {
-        What::Clock {
-            id,
-            at: subscription.timeout,
-        }
+        What::Clock { id, at: subscription.timeout }
     } else {
         // A distance is not affected by the clock being set, so it counts on the one that is never set.
-        What::Clock {
-            id: Clockid::Monotonic,
-            at: clock::now(Clockid::Monotonic).saturating_add(subscription.timeout),
-        }
+        What::Clock { id: Clockid::Monotonic, at: clock::now(Clockid::Monotonic).saturating_add(subscription.timeout) }
     })
 }
 
@@ -154,11 +120,7 @@ fn fd_of(ctx: &Ctx, subscription: SubscriptionFd, interest: Interest, polled: &m
     match ctx.fd(Fd(subscription.file_descriptor), Rights::POLL_FD_READWRITE) {
         Ok(descriptor) => {
             *polled += 1;
-            What::Fd {
-                descriptor,
-                interest,
-                polled: *polled - 1,
-            }
+            What::Fd { descriptor, interest, polled: *polled - 1 }
         }
         Err(errno) => What::Nothing(errno),
     }
@@ -167,10 +129,7 @@ fn fd_of(ctx: &Ctx, subscription: SubscriptionFd, interest: Interest, polled: &m
 /// When the first clock is due, on the monotonic clock.
 fn next_deadline(subscriptions: &[Subscription]) -> Option<u64> {
     let due = |subscription: &Subscription| match subscription.what {
-        What::Clock {
-            id: Clockid::Monotonic,
-            at,
-        } => Some(at),
+        What::Clock { id: Clockid::Monotonic, at } => Some(at),
         What::Clock { id, at } => {
             Some(clock::now(Clockid::Monotonic).saturating_add(at.saturating_sub(clock::now(id))))
         }
@@ -195,11 +154,7 @@ fn event_of(subscription: &Subscription, ready: &[Ready]) -> Option<Event> {
             event.error = errno.number();
             Some(event)
         }
-        What::Fd {
-            descriptor,
-            interest,
-            polled,
-        } => {
+        What::Fd { descriptor, interest, polled } => {
             let state = ready.get(*polled).filter(|state| state.ready)?;
             event.nbytes = match interest {
                 Interest::Read => descriptor.file.available(),
@@ -220,27 +175,12 @@ mod tests {
     use super::*;
 
     fn clock_subscription(guest: &Guest, at: u32, id: u32, timeout: u64, flags: u16) {
-        let subscription = SubscriptionClock {
-            userdata: 77,
-            tag: 0,
-            id,
-            timeout,
-            precision: 0,
-            flags,
-        };
+        let subscription = SubscriptionClock { userdata: 77, tag: 0, id, timeout, precision: 0, flags };
         guest.memory.put(at, &subscription.encode());
     }
 
     fn fd_subscription(guest: &Guest, at: u32, userdata: u64, tag: u8, fd: u32) {
-        guest.memory.put(
-            at,
-            &SubscriptionFd {
-                userdata,
-                tag,
-                file_descriptor: fd,
-            }
-            .encode(),
-        );
+        guest.memory.put(at, &SubscriptionFd { userdata, tag, file_descriptor: fd }.encode());
     }
 
     #[test]
@@ -249,17 +189,10 @@ mod tests {
         for (id, flags) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
             let clock = Clockid::from_number(id).unwrap();
             let before = clock::now(Clockid::Monotonic);
-            let timeout = if flags == 1 {
-                clock::now(clock) + 2_000_000
-            } else {
-                2_000_000
-            };
+            let timeout = if flags == 1 { clock::now(clock) + 2_000_000 } else { 2_000_000 };
             clock_subscription(&guest, 0, id, timeout, flags);
             assert_eq!(guest.call("poll_oneoff", &[0, 512, 1, 600]), Errno::Success);
-            assert!(
-                clock::now(Clockid::Monotonic) - before >= 1_900_000,
-                "clock {id}, flags {flags}"
-            );
+            assert!(clock::now(Clockid::Monotonic) - before >= 1_900_000, "clock {id}, flags {flags}");
             assert_eq!(guest.u32(600), 1);
             let event: Event = guest.record(512);
             assert_eq!((event.userdata, event.error, event.r#type), (77, 0, 0));
@@ -272,10 +205,7 @@ mod tests {
         std::fs::write(guest.host("file"), "12345").unwrap();
         let file = u32::try_from(guest.open("file", 0, ALL, 0).unwrap()).unwrap();
         let (reader, writer) = std::io::pipe().unwrap();
-        let quiet = guest
-            .ctx
-            .push_stdio(std::os::fd::OwnedFd::from(reader).into(), false)
-            .unwrap();
+        let quiet = guest.ctx.push_stdio(std::os::fd::OwnedFd::from(reader).into(), false).unwrap();
         fd_subscription(&guest, 0, 1, 1, 0);
         fd_subscription(&guest, 48, 2, 2, 1);
         fd_subscription(&guest, 96, 3, 1, file);
@@ -285,11 +215,7 @@ mod tests {
         assert_eq!(guest.u32(900), 3);
         let events = [512, 544, 576].map(|at| guest.record::<Event>(at));
         assert_eq!(events.map(|event| event.userdata), [1, 2, 3]);
-        assert_eq!(
-            events[0].flags,
-            Eventrwflags::FD_READWRITE_HANGUP.bits(),
-            "stdin has ended"
-        );
+        assert_eq!(events[0].flags, Eventrwflags::FD_READWRITE_HANGUP.bits(), "stdin has ended");
         assert_eq!((events[2].nbytes, events[2].flags), (5, 0));
         drop(writer);
     }
@@ -304,10 +230,7 @@ mod tests {
         assert_eq!(guest.record::<Event>(512).error, Errno::Badf.number());
         assert_eq!(guest.record::<Event>(544).error, Errno::Inval.number());
         assert_eq!(guest.call("poll_oneoff", &[0, 512, 0, 900]), Errno::Inval);
-        assert_eq!(
-            guest.call("poll_oneoff", &[0, 512, u64::from(u32::MAX), 900]),
-            Errno::Fault
-        );
+        assert_eq!(guest.call("poll_oneoff", &[0, 512, u64::from(u32::MAX), 900]), Errno::Fault);
         assert_eq!(guest.call("poll_oneoff", &[0, guest.end() - 31, 1, 900]), Errno::Fault);
         fd_subscription(&guest, 0, 9, 3, 1);
         assert_eq!(guest.call("poll_oneoff", &[0, 512, 1, 900]), Errno::Inval);
@@ -326,15 +249,7 @@ mod tests {
             flags: 0,
         };
         guest.memory.put(0, &due.encode());
-        guest.memory.put(
-            56,
-            &SubscriptionClockUnstable {
-                userdata: 6,
-                timeout: u64::MAX,
-                ..due
-            }
-            .encode(),
-        );
+        guest.memory.put(56, &SubscriptionClockUnstable { userdata: 6, timeout: u64::MAX, ..due }.encode());
         assert_eq!(guest.call("poll_oneoff", &[0, 512, 2, 900]), Errno::Success);
         assert_eq!((guest.u32(900), guest.record::<Event>(512).userdata), (1, 5));
     }

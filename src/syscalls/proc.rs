@@ -28,10 +28,7 @@ mod tests {
 
     #[test]
     fn proc_exit_ends_the_guest_with_its_code() {
-        assert_eq!(
-            Guest::new().flow("proc_exit", &[u64::from(u32::MAX)]),
-            Flow::Exit(u32::MAX)
-        );
+        assert_eq!(Guest::new().flow("proc_exit", &[u64::from(u32::MAX)]), Flow::Exit(u32::MAX));
     }
 
     #[test]

@@ -20,11 +20,7 @@ mod tests {
         let guest = Guest::new();
         assert_eq!(guest.call("random_get", &[64, 1024]), Errno::Success);
         let bytes = guest.bytes(64, 1024);
-        assert!(
-            bytes
-                .chunks(32)
-                .all(|chunk| chunk.iter().any(|byte| *byte != crate::memory::guest::MASK))
-        );
+        assert!(bytes.chunks(32).all(|chunk| chunk.iter().any(|byte| *byte != crate::memory::guest::MASK)));
         guest.memory.assert_masked_but(&[(64, 1024)]);
         assert_eq!(guest.call("random_get", &[64, 0]), Errno::Success);
         assert_eq!(guest.call("random_get", &[64, u64::from(u32::MAX)]), Errno::Fault);

@@ -44,12 +44,7 @@ fn list(
         }
         // A name is at most 255 bytes on every file system there is.
         let d_namlen = u32::try_from(entry.name.len()).unwrap_or(u32::MAX);
-        let head = Dirent {
-            d_next: entry.next,
-            d_ino: entry.ino,
-            d_namlen,
-            d_type: entry.filetype.number(),
-        };
+        let head = Dirent { d_next: entry.next, d_ino: entry.ino, d_namlen, d_type: entry.filetype.number() };
         used += copy_as_fits(memory, buf, buf_len, used, &head.encode())?;
         used += copy_as_fits(memory, buf, buf_len, used, entry.name)?;
         if used == buf_len {
@@ -82,10 +77,7 @@ mod tests {
         let mut found = Vec::new();
         let mut cookie = 0;
         loop {
-            assert_eq!(
-                guest.call("fd_readdir", &[fd, 1024, u64::from(size), cookie, 16]),
-                Errno::Success
-            );
+            assert_eq!(guest.call("fd_readdir", &[fd, 1024, u64::from(size), cookie, 16]), Errno::Success);
             let used = guest.u32(16);
             let mut at = 0;
             while used - at >= 24 {
@@ -137,10 +129,7 @@ mod tests {
         let mut guest = Guest::new();
         guest.ctx = guest.ctx.listing_dots(false);
         std::fs::write(guest.host("file"), "").unwrap();
-        assert_eq!(
-            list(&guest, DIR, 4096),
-            [("file".into(), Filetype::RegularFile.number())]
-        );
+        assert_eq!(list(&guest, DIR, 4096), [("file".into(), Filetype::RegularFile.number())]);
     }
 
     #[test]
@@ -150,9 +139,6 @@ mod tests {
         assert_eq!(guest.call("fd_readdir", &[fd, 1024, 100, 0, 16]), Errno::Notdir);
         assert_eq!(guest.call("fd_readdir", &[99, 1024, 100, 0, 16]), Errno::Badf);
         assert_eq!(guest.call("fd_readdir", &[DIR, guest.end(), 1, 0, 16]), Errno::Fault);
-        assert_eq!(
-            guest.call("fd_readdir", &[DIR, 1024, 100, 0, guest.end()]),
-            Errno::Fault
-        );
+        assert_eq!(guest.call("fd_readdir", &[DIR, 1024, 100, 0, guest.end()]), Errno::Fault);
     }
 }

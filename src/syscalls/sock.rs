@@ -30,10 +30,7 @@ pub(super) fn sock_accept(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, flags: Fdflags
     memory.write(result, &ctx.descriptors.insert(accepted)?.0)
 }
 
-#[allow(
-    clippy::too_many_arguments,
-    reason = "one parameter of the standard, one parameter here"
-)]
+#[allow(clippy::too_many_arguments, reason = "one parameter of the standard, one parameter here")]
 pub(super) fn sock_recv(
     ctx: &Ctx,
     memory: &Memory<'_>,
@@ -51,15 +48,9 @@ pub(super) fn sock_recv(
     let peek = ri_flags.contains(Riflags::RECV_PEEK);
     let whole = ri_flags.contains(Riflags::RECV_WAITALL);
     let file = descriptor.file.as_fd();
-    let (count, cut) = patiently(ctx, &descriptor, Interest::Read, || {
-        iovecs.receive_from(file, peek, whole)
-    })?;
+    let (count, cut) = patiently(ctx, &descriptor, Interest::Read, || iovecs.receive_from(file, peek, whole))?;
     memory.write(ro_datalen, &count)?;
-    let flags = if cut {
-        Roflags::RECV_DATA_TRUNCATED
-    } else {
-        Roflags::empty()
-    };
+    let flags = if cut { Roflags::RECV_DATA_TRUNCATED } else { Roflags::empty() };
     memory.write(ro_flags, &flags.bits())
 }
 
@@ -75,9 +66,7 @@ pub(super) fn sock_send(
     let descriptor = socket(ctx, fd, Rights::FD_WRITE)?;
     let iovecs = memory.iovecs(si_data, si_data_len)?;
     memory.check(so_datalen, 1)?;
-    let count = patiently(ctx, &descriptor, Interest::Write, || {
-        iovecs.send_to(descriptor.file.as_fd())
-    })?;
+    let count = patiently(ctx, &descriptor, Interest::Write, || iovecs.send_to(descriptor.file.as_fd()))?;
     memory.write(so_datalen, &count)
 }
 
@@ -171,15 +160,9 @@ mod tests {
         assert_eq!(guest.call("sock_accept", &[fd, nonblock, 40]), Errno::Success);
         let connection = u64::from(guest.u32(40));
         let [data, len] = guest.iovec(0, 100, 3);
-        assert_eq!(
-            guest.call("sock_recv", &[connection, data, len, 0, 48, 52]),
-            Errno::Again
-        );
+        assert_eq!(guest.call("sock_recv", &[connection, data, len, 0, 48, 52]), Errno::Again);
         client.write_all(b"abc").unwrap();
-        assert_eq!(
-            guest.call("sock_recv", &[connection, data, len, 0, 48, 52]),
-            Errno::Success
-        );
+        assert_eq!(guest.call("sock_recv", &[connection, data, len, 0, 48, 52]), Errno::Success);
         assert_eq!(guest.call("sock_accept", &[fd, 1, 40]), Errno::Inval);
         let file = guest.open("file", 1, ALL, 0).unwrap();
         assert_eq!(guest.call("sock_accept", &[file, 0, 40]), Errno::Notsock);

@@ -49,12 +49,7 @@ impl Guest {
         }
         let dir = open_preopen_unsandboxed(root.path().to_str().unwrap()).unwrap();
         ctx.push_preopen("/dir", dir).unwrap();
-        Self {
-            ctx,
-            memory: TestMemory::new(64 * 1024),
-            stdout,
-            root,
-        }
+        Self { ctx, memory: TestMemory::new(64 * 1024), stdout, root }
     }
 
     /// Where the directory is on the host.
@@ -69,11 +64,7 @@ impl Guest {
 
     pub fn flow(&self, name: &str, params: &[u64]) -> Flow {
         let index = SYSCALLS.iter().position(|row| row.name == name).expect(name);
-        assert_eq!(
-            params.len(),
-            SYSCALLS[index].params.len(),
-            "{name} takes another number of parameters"
-        );
+        assert_eq!(params.len(), SYSCALLS[index].params.len(), "{name} takes another number of parameters");
         let mut args = Args::default();
         args[..params.len()].copy_from_slice(params);
         ENTRIES[index](&self.ctx, &self.memory.view(), &args)

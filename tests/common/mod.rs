@@ -1,10 +1,6 @@
 //! A guest driven from outside the crate: raw parameters in, what a guest would see out.
 
-#![allow(
-    dead_code,
-    unsafe_code,
-    reason = "each test uses its part; a guest's memory is raw bytes"
-)]
+#![allow(dead_code, unsafe_code, reason = "each test uses its part; a guest's memory is raw bytes")]
 
 use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
@@ -32,9 +28,7 @@ unsafe impl Sync for SharedMemory {}
 
 impl SharedMemory {
     pub fn new(len: usize) -> Self {
-        Self {
-            bytes: (0..len).map(|_| UnsafeCell::new(0)).collect(),
-        }
+        Self { bytes: (0..len).map(|_| UnsafeCell::new(0)).collect() }
     }
 
     pub fn view(&self) -> Memory<'_> {
@@ -75,8 +69,7 @@ pub fn guest(abi: Abi, preopens: &[(&str, &Path)]) -> Ctx {
         ctx.push_stdio(File::from(stream), false).unwrap();
     }
     for (name, path) in preopens {
-        ctx.push_preopen(name, open_preopen_unsandboxed(path.to_str().unwrap()).unwrap())
-            .unwrap();
+        ctx.push_preopen(name, open_preopen_unsandboxed(path.to_str().unwrap()).unwrap()).unwrap();
     }
     ctx
 }
@@ -114,11 +107,7 @@ pub fn snapshot(root: &Path) -> BTreeMap<String, String> {
                 folders.push(path);
                 continue;
             }
-            let content = if stat.is_file() {
-                fs::read(&path).unwrap()
-            } else {
-                Vec::new()
-            };
+            let content = if stat.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
             let what = format!("{:?} {:?} {content:?}", stat.file_type(), stat.modified().unwrap());
             entries.insert(path.display().to_string(), what);
         }
