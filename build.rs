@@ -2,7 +2,5 @@
 fn main() {
     napi_build::setup();
     // An addon that is unmapped while a worker thread still unwinds through it takes the process down: stay loaded.
-    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux" || os == "freebsd") {
-        println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
-    }
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
 }

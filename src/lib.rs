@@ -12,6 +12,9 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "the tests build host trees"))]
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("wasi-rs runs on Linux only so far: src/host has no twin for this platform yet");
+
 pub mod abi;
 pub mod ctx;
 pub mod descriptors;

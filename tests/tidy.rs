@@ -132,7 +132,7 @@ fn syscalls_md() -> String {
          was done); EBADF, a descriptor that is not open; ENOTCAPABLE, a right that the descriptor does not have; with a \
          path, ENOTCAPABLE if it leads outside the directory, ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, EILSEQ for a NUL in it, \
          and what the operating system says of permissions and space (EACCES, EROFS, EDQUOT, EIO).\n\n\
-         On Windows nothing is served yet: the package does not build there.\n\n\
+         On Windows and macOS nothing is served yet: the package does not build there.\n\n\
          | function | parameters | what it does | errors of its own |\n| --- | --- | --- | --- |\n",
     );
     for row in &SYSCALLS {

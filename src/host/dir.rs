@@ -20,11 +20,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// A handle that only names a file; where the platform has none, one that reads it.
-#[cfg(target_os = "linux")]
+/// A handle that only names a file.
 const PATH_ONLY: OFlags = OFlags::PATH;
-#[cfg(not(target_os = "linux"))]
-const PATH_ONLY: OFlags = OFlags::NONBLOCK;
 
 /// How many links a path may lead through, as on Linux.
 const MAX_LINKS: u32 = 40;
@@ -102,10 +99,7 @@ impl File {
         let times = timestamps(atim, mtim);
         if follow {
             let file = self.open_named(path, true)?;
-            #[cfg(target_os = "linux")]
             return Ok(rustix::fs::utimensat(&file, "", &times, AtFlags::EMPTY_PATH)?);
-            #[cfg(not(target_os = "linux"))]
-            return Ok(rustix::fs::futimens(&file, &times)?);
         }
         match self.entry(path)? {
             Entry::Name { parent, name, slash: false } => {
