@@ -59,9 +59,14 @@ impl File {
         flags.set(OFlags::TRUNC, how.oflags.contains(Oflags::TRUNC));
         flags.set(OFlags::DIRECTORY, how.oflags.contains(Oflags::DIRECTORY));
         flags.set(OFlags::APPEND, how.fdflags.contains(Fdflags::APPEND));
-        flags.set(OFlags::DSYNC, how.fdflags.contains(Fdflags::DSYNC));
-        // Linux ignores O_RSYNC; what it asks for is what O_SYNC gives.
-        flags.set(OFlags::SYNC, how.fdflags.intersects(Fdflags::SYNC | Fdflags::RSYNC));
+        // The bits of O_SYNC include those of O_DSYNC, so none of them is taken away. Linux ignores O_RSYNC; what it asks
+        // for is what O_SYNC gives.
+        if how.fdflags.contains(Fdflags::DSYNC) {
+            flags |= OFlags::DSYNC;
+        }
+        if how.fdflags.intersects(Fdflags::SYNC | Fdflags::RSYNC) {
+            flags |= OFlags::SYNC;
+        }
         // Opening a pipe that nobody writes to must not hold the host up; reads that find nothing wait in `wait`.
         flags |= OFlags::NONBLOCK;
         self.open_beneath(path, how.read || !how.write, how.write, how.follow, flags)

@@ -100,6 +100,11 @@ fn ready_of(events: PollFlags) -> Ready {
     Ready { ready: !events.is_empty(), hangup: events.contains(PollFlags::HUP) }
 }
 
+/// Whether this is the thread the process began with: in Node the main thread, which nobody ends while a call waits.
+pub fn is_main_thread() -> bool {
+    rustix::thread::gettid() == rustix::process::getpid()
+}
+
 /// Lets other threads run.
 pub fn sched_yield() {
     rustix::thread::sched_yield();

@@ -7,7 +7,7 @@ use super::errors::{self, Expected};
 use super::ffi::{self, Call, GuestMemory, Js, JsResult, Method, Type, Value, method};
 use super::options::{self, COMPAT, Edition, LEGACY, STANDARD, validate_object};
 use super::realm::{Guest, Kept, Realm};
-use super::shim::NAMESPACE;
+use super::shim::{self, NAMESPACE};
 use napi::Env;
 use napi::bindgen_prelude::{Function, JsObjectValue, Object, Unknown};
 use std::marker::PhantomData;
@@ -162,7 +162,8 @@ fn make_guest<'s>(
     js.set_named(imports, "page", realm.get(js, Kept::Page)?)?;
     js.set_named(imports, "size", table)?;
     js.set_named(imports, "syscall", realm.get(js, Kept::Syscall)?)?;
-    let exports = instantiate(js, realm, Kept::Shim, imports)?;
+    let module = realm.module(js, Kept::Shim, shim::shim)?;
+    let exports = instantiate(js, realm, module, imports)?;
     // The instance's exports are frozen; packages replace functions of `wasiImport`.
     let functions = js.call(js.undefined()?, realm.get(js, Kept::ObjectAssign)?, &[js.object()?, exports])?;
 
@@ -180,10 +181,10 @@ fn make_guest<'s>(
 }
 
 /// The exports of a new instance of one of our modules.
-fn instantiate<'s>(js: Js<'s>, realm: &Realm, module: Kept, imports: Value<'s>) -> JsResult<Value<'s>> {
+fn instantiate<'s>(js: Js<'s>, realm: &Realm, module: Value<'s>, imports: Value<'s>) -> JsResult<Value<'s>> {
     let namespaces = js.object()?;
     js.set_named(namespaces, NAMESPACE, imports)?;
-    let instance = js.construct(realm.get(js, Kept::Instance)?, &[realm.get(js, module)?, namespaces])?;
+    let instance = js.construct(realm.get(js, Kept::Instance)?, &[module, namespaces])?;
     js.get_named(instance, "exports")
 }
 
@@ -210,7 +211,9 @@ impl Method for SetMemory {
                 return Err(errors::not_a_memory(js));
             }
         };
-        let gauge = if js.is_array_buffer(buffer)? { Kept::Gauge } else { Kept::GaugeShared };
+        let shared = !js.is_array_buffer(buffer)?;
+        let kept = if shared { Kept::GaugeShared } else { Kept::Gauge };
+        let gauge = realm.module(js, kept, || shim::gauge(shared))?;
         let imports = js.object()?;
         js.set_named(imports, "memory", memory)?;
         let size = js.get_named(instantiate(js, realm, gauge, imports)?, "size")?;

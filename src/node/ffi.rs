@@ -596,7 +596,8 @@ pub unsafe extern "C" fn method<M: Method>(env: sys::napi_env, info: sys::napi_c
             this: js.value(this),
             args: args.map(|raw| js.value(raw)),
             data: data.addr(),
-            is_construct: !target.is_null(),
+            // Deno hands out undefined.
+            is_construct: !target.is_null() && !js.is_undefined(js.value(target))?,
         };
         M::call(&call).map(|value| value.raw)
     })

@@ -6,6 +6,7 @@ use super::realm::{Kept, Realm};
 use crate::abi::{Abi, Errno};
 use crate::ctx::{Ctx, Strings};
 use crate::host::dir::open_preopen_unsandboxed;
+use crate::host::wait::is_main_thread;
 
 /// The greatest number of the host's own standard streams.
 const HOST_STREAMS: i32 = 2;
@@ -78,8 +79,7 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
     args.iter().try_for_each(|arg| strings.0.push(arg)).map_err(too_long)?;
     env.iter().try_for_each(|entry| strings.1.push(entry)).map_err(too_long)?;
     let ctx = Ctx::new(abi, strings.0, strings.1).listing_dots(edition.lists_dots);
-    let is_main = js.boolean_of(realm.get(js, Kept::IsMainThread)?)?;
-    let ctx = if is_main { ctx } else { ctx.waiting_with(Box::new(Worker::new(js)?)) };
+    let ctx = if is_main_thread() { ctx } else { ctx.waiting_with(Box::new(Worker::new(js)?)) };
     for (name, number) in stdio {
         let what = || format!("can't use the descriptor {number} of options.{name}");
         let stream = host_descriptor(number, number <= HOST_STREAMS)

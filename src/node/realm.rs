@@ -4,7 +4,6 @@
 use super::errors::NodeErrorToString;
 use super::ffi::{GuestMemory, Js, JsResult, PageMemory, Reference, Thrown, Type, Value};
 use super::page;
-use super::shim;
 use crate::ctx::Ctx;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -58,6 +57,8 @@ pub enum Kept {
     JsonStringify,
     /// `toString` of errors as Node's own.
     NodeErrorToString,
+    /// `WebAssembly.Module`.
+    Module,
     /// The shim's module.
     Shim,
     /// The gauge's module, for a memory of one thread.
@@ -78,8 +79,6 @@ pub enum Kept {
     ExitCode,
     /// The symbol `kInstance`.
     InstanceSymbol,
-    /// Whether this is the main thread, which nobody ends while a call waits.
-    IsMainThread,
     /// What the function at `kSetMemory` takes for the order to close everything. Nobody else has it.
     Dispose,
 }
@@ -125,8 +124,6 @@ impl Realm {
         }
         let page_memory = js.construct(js.get_named(wasm, "Memory")?, &[page_type])?;
         let page_buffer = js.get_named(page_memory, "buffer")?;
-        let module = js.get_named(wasm, "Module")?;
-        let compile = |bytes: &[u8]| js.construct(module, &[js.array_buffer(bytes)?]);
 
         // The function for syscalls needs the realm's address, so the realm comes first and what it keeps after.
         let realm = js.set_realm(Box::new(Self {
@@ -149,9 +146,11 @@ impl Realm {
             (Kept::ReflectSet, path(&["Reflect", "set"])?),
             (Kept::JsonStringify, path(&["JSON", "stringify"])?),
             (Kept::NodeErrorToString, js.function::<NodeErrorToString>(0)?),
-            (Kept::Shim, compile(&shim::shim())?),
-            (Kept::Gauge, compile(&shim::gauge(false))?),
-            (Kept::GaugeShared, compile(&shim::gauge(true))?),
+            (Kept::Module, js.get_named(wasm, "Module")?),
+            // Compiled when they are first needed: loading the addon should cost next to nothing.
+            (Kept::Shim, js.undefined()?),
+            (Kept::Gauge, js.undefined()?),
+            (Kept::GaugeShared, js.undefined()?),
             (Kept::Page, page_memory),
             (Kept::Syscall, js.syscall_function(realm)?),
             (Kept::BindingName, js.symbol("kBindingName")?),
@@ -159,7 +158,6 @@ impl Realm {
             (Kept::Started, js.symbol("kStarted")?),
             (Kept::ExitCode, js.symbol("kExitCode")?),
             (Kept::InstanceSymbol, js.symbol("kInstance")?),
-            (Kept::IsMainThread, js.boolean(is_main_thread(js)?)?),
             (Kept::Dispose, js.symbol("dispose")?),
         ];
         let store = realm.store(js)?;
@@ -177,6 +175,17 @@ impl Realm {
     /// A value it keeps.
     pub fn get<'s>(&self, js: Js<'s>, kept: Kept) -> JsResult<Value<'s>> {
         js.get_index(self.store(js)?, kept as u32)
+    }
+
+    /// One of our modules; `bytes` makes it the first time.
+    pub fn module<'s>(&self, js: Js<'s>, kept: Kept, bytes: impl FnOnce() -> Vec<u8>) -> JsResult<Value<'s>> {
+        let known = self.get(js, kept)?;
+        if !js.is_undefined(known)? {
+            return Ok(known);
+        }
+        let module = js.construct(self.get(js, Kept::Module)?, &[js.array_buffer(&bytes())?])?;
+        js.set_index(self.store(js)?, kept as u32, module)?;
+        Ok(module)
     }
 
     /// What `Array.isArray` says.
@@ -278,14 +287,6 @@ pub fn builtin_module<'s>(js: Js<'s>, name: &str) -> JsResult<Option<Value<'s>>>
         return Ok(None);
     }
     js.call(process, get_builtin, &[js.string(name)?]).map(Some)
-}
-
-/// Whether this is the process's main thread; `false` where it can't be found out.
-fn is_main_thread(js: Js<'_>) -> JsResult<bool> {
-    match builtin_module(js, "worker_threads")? {
-        Some(threads) => js.truthy(js.get_named(threads, "isMainThread")?),
-        None => Ok(false),
-    }
 }
 
 fn memory_buffer_getter(js: Js<'_>) -> JsResult<Value<'_>> {

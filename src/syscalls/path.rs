@@ -243,6 +243,23 @@ mod tests {
     }
 
     #[test]
+    fn path_open_passes_the_flags_on_to_the_operating_system() {
+        use rustix::fs::{OFlags, fcntl_getfl};
+        let guest = Guest::new();
+        for (flags, os) in [
+            (Fdflags::APPEND, OFlags::APPEND),
+            (Fdflags::DSYNC, OFlags::DSYNC),
+            (Fdflags::SYNC, OFlags::SYNC),
+            (Fdflags::RSYNC, OFlags::SYNC),
+        ] {
+            let fd = guest.open("file", 1, ALL, u64::from(flags.bits())).unwrap();
+            let descriptor = guest.ctx.descriptors.get(Fd(u32::try_from(fd).unwrap())).unwrap();
+            assert!(fcntl_getfl(&descriptor.file).unwrap().contains(os), "{flags:?}");
+            assert_eq!(descriptor.flags(), flags);
+        }
+    }
+
+    #[test]
     fn path_open_that_can_t_report_the_descriptor_opens_nothing() {
         let guest = Guest::new();
         let [path, len] = guest.path(0, "file");
