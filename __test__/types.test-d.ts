@@ -1,6 +1,9 @@
 // Checked by tsc, never run: what index.d.ts lets through and what it refuses.
 
 import { WASI, type WASIOptions } from '../index.js';
+import { WASI as CompatWASI, type WASIOptions as CompatOptions } from '../compat.js';
+import { WASI as LegacyWASI, type WASIOptions as LegacyOptions } from '../legacy.js';
+import '../register.js';
 import { WASI as NodeWASI } from 'node:wasi';
 
 // A script written for node:wasi goes on compiling, whichever of the two classes it was given.
@@ -45,3 +48,23 @@ new WASI({ version: 'preview1', preopen: {} });
 wasi.start();
 // @ts-expect-error assigned once
 wasi.wasiImport = {};
+
+const compat: WASI = new CompatWASI(options satisfies CompatOptions);
+// @ts-expect-error the version is mandatory
+new CompatWASI({});
+
+// A script of the older edition needs no option.
+const legacy: WASI[] = [
+  new LegacyWASI(),
+  new LegacyWASI({}),
+  new LegacyWASI(options satisfies LegacyOptions),
+  new LegacyWASI({ version: undefined, args: process.argv, env: process.env }),
+];
+legacy[0].start({}) satisfies number;
+class Sub extends LegacyWASI {}
+new Sub().wasiImport.proc_exit(0);
+// @ts-expect-error no such version
+new LegacyWASI({ version: 'preview2' });
+// @ts-expect-error a boolean
+new LegacyWASI({ returnOnExit: 1 });
+void compat;

@@ -23,13 +23,23 @@ if (!isUpToDate()) run(process.execPath, ['scripts/build.js']);
 
 run('cargo', ['test', '--', ...filters]);
 
-const tests = fs
-  .readdirSync(path.join(root, '__test__'))
-  .filter((name) => name.endsWith('.test.mjs'));
+const folders = ['__test__'];
+// Those of the ecosystem download packages: not for a filter, which most likely is about something else.
+const ecosystem = path.join('__test__', 'ecosystem');
+if (filters.length === 0 || fs.existsSync(path.join(root, ecosystem, 'node_modules'))) {
+  run(process.execPath, [path.join(ecosystem, 'install.js')]);
+  folders.push(ecosystem);
+}
+const tests = folders.flatMap((folder) =>
+  fs
+    .readdirSync(path.join(root, folder))
+    .filter((name) => name.endsWith('.test.mjs'))
+    .map((name) => path.join(folder, name)),
+);
 run(process.execPath, [
   '--test',
   // tap always ends in the counts; spec, for people, lists the failures after them.
   `--test-reporter=${process.stdout.isTTY ? 'spec' : 'tap'}`,
   ...filters.map((filter) => `--test-name-pattern=${filter}`),
-  ...tests.map((name) => path.join('__test__', name)),
+  ...tests,
 ]);

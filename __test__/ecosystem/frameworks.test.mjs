@@ -1,0 +1,66 @@
+// The test frameworks people use, each with wasi-rs in its usual ways: by name, in node:wasi's place by configuration, and
+// in node:wasi's place by wasi-rs/register.
+
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { test } from 'node:test';
+import { node } from './node.mjs';
+
+const require = createRequire(import.meta.url);
+
+/** The script behind a framework's command. @param {string} name */
+function command(name) {
+  const folder = path.join(import.meta.dirname, 'node_modules', name);
+  const { bin } = require(path.join(folder, 'package.json'));
+  return path.join(folder, bin[name] ?? bin);
+}
+
+const registered = { NODE_OPTIONS: '--import wasi-rs/register' };
+
+for (const { name, folder, args, env, says } of [
+  {
+    name: 'jest, all files in one process: wasi-rs by name and by moduleNameMapper',
+    folder: 'jest',
+    args: [command('jest'), '--runInBand', '--selectProjects', 'plain', 'mapped'],
+    says: /^Tests: +30 passed, 30 total$/m,
+  },
+  {
+    name: 'jest, with wasi-rs/register',
+    folder: 'jest',
+    args: [command('jest')],
+    env: registered,
+    says: /^Tests: +40 passed, 40 total$/m,
+  },
+  {
+    name: 'mocha, with wasi-rs/register',
+    folder: 'mocha',
+    args: [command('mocha'), '--require', 'wasi-rs/register', '*.spec.*'],
+    says: /^ +20 passing/m,
+  },
+  {
+    name: 'vitest in processes, threads and vm contexts, with wasi-rs/register',
+    folder: 'vitest',
+    args: [command('vitest'), 'run'],
+    env: registered,
+    says: /^ +Tests +48 passed \(48\)$/m,
+  },
+  {
+    name: 'ava, with wasi-rs/register',
+    folder: 'ava',
+    args: [command('ava')],
+    says: /^ +21 tests passed$/m,
+  },
+  {
+    name: 'node:test, with wasi-rs/register',
+    folder: 'node-test',
+    args: ['--test', '--test-reporter=tap', 'commonjs.cjs', 'esm.mjs'],
+    env: registered,
+    says: /^# pass 20$/m,
+  },
+]) {
+  test(name, async () => {
+    const { output } = await node(args, { cwd: path.join(import.meta.dirname, folder), env });
+    assert.match(output, says);
+  });
+}

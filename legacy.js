@@ -1,0 +1,5 @@
+'use strict';
+
+// The class as the documentation's older edition has it: no version needed, and by default proc_exit ends the process.
+
+exports.WASI = require('./binding.js').LegacyWASI;
