@@ -25,8 +25,12 @@ function triple() {
 }
 
 function isMusl() {
-  const { header } = /** @type {any} */ (process.report.getReport());
-  return header.glibcVersionRuntime === undefined;
+  try {
+    const { header } = /** @type {any} */ (process.report.getReport());
+    return header.glibcVersionRuntime === undefined;
+  } catch {
+    return false; // Deno asks for permissions first
+  }
 }
 
 /**
