@@ -20,8 +20,10 @@ pub struct Strings {
 }
 
 impl Strings {
-    /// Adds one; EOVERFLOW when all together are more than an address can tell.
+    /// Adds one, up to a NUL in it: that is where it ends for the guest. EOVERFLOW when all together are more than an
+    /// address can tell.
     pub fn push(&mut self, string: &str) -> Result {
+        let string = string.split('\0').next().unwrap_or_default();
         let start = u32::try_from(self.bytes.len()).map_err(|_| Errno::Overflow)?;
         u32::try_from(self.bytes.len() + string.len() + 1).map_err(|_| Errno::Overflow)?;
         self.starts.push(start);
@@ -88,8 +90,9 @@ impl Ctx {
         self.descriptors.insert(Descriptor::stdio(file, host_s_own)?)
     }
 
-    /// Adds a directory, which the guest knows as `name`, under the next number: 3 and up.
+    /// Adds a directory, which the guest knows as `name` (up to a NUL in it), under the next number: 3 and up.
     pub fn push_preopen(&self, name: &str, dir: File) -> Result<Fd> {
+        let name = name.split('\0').next().unwrap_or_default();
         self.descriptors.insert(Descriptor::preopen(dir, name))
     }
 
@@ -128,7 +131,7 @@ mod tests {
     #[test]
     fn strings_end_in_nul_one_behind_the_other() {
         let mut strings = Strings::default();
-        for string in ["a", "", "žluť 🐎"] {
+        for string in ["a", "\0cut", "žluť 🐎\0cut"] {
             strings.push(string).unwrap();
         }
         assert_eq!(strings.bytes(), "a\0\0žluť 🐎\0".as_bytes());

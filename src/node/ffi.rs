@@ -725,23 +725,16 @@ impl Patience for Worker {
     }
 }
 
-/// What a descriptor number of the host stands for: one of the host's own streams as it is, without taking it over;
-/// anything else under a number of our own, so that it does not change its meaning when the host closes it. An error
-/// unless it is open.
-pub fn host_descriptor(number: i32, host_s_own: bool) -> std::io::Result<File> {
-    let command = if host_s_own { libc::F_GETFD } else { libc::F_DUPFD_CLOEXEC };
-    // SAFETY: the call only looks the number up; EBADF if nothing has it. The last argument is the least number that a
-    // duplicate may get.
-    let result = unsafe { libc::fcntl(number, command, 3) };
-    if result < 0 {
+/// What a descriptor number of the host stands for, without taking it over; an error unless it is open.
+///
+/// As with node:wasi the guest uses the host's descriptor itself: when the host closes a pipe, whoever reads from it sees
+/// its end. So the host must keep it open for as long as the guest may use it.
+pub fn host_descriptor(number: i32) -> std::io::Result<File> {
+    // SAFETY: the call only looks the number up; EBADF if nothing has it.
+    if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
         return Err(std::io::Error::last_os_error());
     }
-    Ok(if host_s_own {
-        // SAFETY: it is open, and since this "owner" is never dropped it is not closed here. That the host keeps its
-        // standard streams open, or puts others in their place, is its own business, as with every user of them.
-        File::borrowed(ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(number) }))
-    } else {
-        // SAFETY: it was just made, and nothing else knows it.
-        unsafe { OwnedFd::from_raw_fd(result) }.into()
-    })
+    // SAFETY: it is open, and since this "owner" is never dropped it is not closed here. If the host closes it after all,
+    // the guest's calls get EBADF, or what the host has opened under that number since.
+    Ok(File::borrowed(ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(number) })))
 }

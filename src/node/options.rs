@@ -82,8 +82,7 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
     let ctx = if is_main_thread() { ctx } else { ctx.waiting_with(Box::new(Worker::new(js)?)) };
     for (name, number) in stdio {
         let what = || format!("can't use the descriptor {number} of options.{name}");
-        let stream = host_descriptor(number, number <= HOST_STREAMS)
-            .map_err(|error| errors::not_initialized(js, error.into(), &what()))?;
+        let stream = host_descriptor(number).map_err(|error| errors::not_initialized(js, error.into(), &what()))?;
         ctx.push_stdio(stream, number <= HOST_STREAMS).map_err(|errno| errors::not_initialized(js, errno, &what()))?;
     }
     for (name, path) in preopens {

@@ -156,7 +156,7 @@ macro_rules! syscalls {
             /// EISDIR; EBUSY.
             path::path_unlink_file(fd: Fd, path: Ptr<u8>, path_len: u32) -> Errno;
             /// Waits for one or more of several things.
-            /// EINVAL: no subscription, or an unknown type or flag. Of a subscription, in its event: EBADF, ENOTCAPABLE, EINVAL (a clock that can't be waited for).
+            /// EINVAL: no subscription or more than 65536, or an unknown type or flag. Of a subscription, in its event: EBADF, ENOTCAPABLE, EINVAL (a clock that can't be waited for).
             poll::poll_oneoff(
                 r#in: Ptr<SubscriptionClock>, out: Ptr<Event>, nsubscriptions: u32, nevents: Ptr<u32>) -> Errno;
             /// Ends the guest.

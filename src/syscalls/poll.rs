@@ -13,6 +13,9 @@ use smallvec::SmallVec;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
+/// How many subscriptions one call takes: more than a guest may have descriptors, and little for the host to note.
+const MAX_SUBSCRIPTIONS: u32 = 1 << 16;
+
 /// One thing that is waited for.
 struct Subscription {
     userdata: u64,
@@ -39,7 +42,7 @@ pub(super) fn poll_oneoff(
     nsubscriptions: u32,
     nevents: Ptr<u32>,
 ) -> Result {
-    if nsubscriptions == 0 {
+    if nsubscriptions == 0 || nsubscriptions > MAX_SUBSCRIPTIONS {
         return Err(Errno::Inval);
     }
     memory.check(out, nsubscriptions)?;
@@ -230,7 +233,8 @@ mod tests {
         assert_eq!(guest.record::<Event>(512).error, Errno::Badf.number());
         assert_eq!(guest.record::<Event>(544).error, Errno::Inval.number());
         assert_eq!(guest.call("poll_oneoff", &[0, 512, 0, 900]), Errno::Inval);
-        assert_eq!(guest.call("poll_oneoff", &[0, 512, u64::from(u32::MAX), 900]), Errno::Fault);
+        assert_eq!(guest.call("poll_oneoff", &[0, 512, u64::from(u32::MAX), 900]), Errno::Inval);
+        assert_eq!(guest.call("poll_oneoff", &[0, 512, u64::from(MAX_SUBSCRIPTIONS), 900]), Errno::Fault);
         assert_eq!(guest.call("poll_oneoff", &[0, guest.end() - 31, 1, 900]), Errno::Fault);
         fd_subscription(&guest, 0, 9, 3, 1);
         assert_eq!(guest.call("poll_oneoff", &[0, 512, 1, 900]), Errno::Inval);
