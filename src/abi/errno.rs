@@ -61,7 +61,7 @@ errnos! {
     30 Isconn "EISCONN" "socket is connected";
     31 Isdir "EISDIR" "is a directory";
     32 Loop "ELOOP" "too many levels of symbolic links";
-    33 Mfile "EMFILE" "file descriptor value too large";
+    33 Mfile "EMFILE" "too many open files";
     34 Mlink "EMLINK" "too many links";
     35 Msgsize "EMSGSIZE" "message too large";
     36 Multihop "EMULTIHOP" "multihop attempted";

@@ -7,7 +7,7 @@ use super::errors::{self, Expected};
 use super::ffi::{self, Call, GuestMemory, Js, JsResult, Method, Type, Value, method};
 use super::options::{self, COMPAT, Edition, LEGACY, STANDARD, validate_object};
 use super::realm::{Guest, Kept, Realm};
-use super::shim::{self, NAMESPACE};
+use super::shim::{self, MemoryKind, NAMESPACE};
 use napi::Env;
 use napi::bindgen_prelude::{Function, JsObjectValue, Object, Unknown};
 use std::marker::PhantomData;
@@ -188,6 +188,19 @@ fn instantiate<'s>(js: Js<'s>, realm: &Realm, module: Value<'s>, imports: Value<
     js.get_named(instance, "exports")
 }
 
+/// A function that tells the memory's size in pages; an exception if the memory is of another kind.
+fn gauge<'s>(js: Js<'s>, realm: &Realm, kind: MemoryKind, memory: Value<'s>) -> JsResult<Value<'s>> {
+    let kept = match kind {
+        MemoryKind::Plain => Kept::Gauge,
+        MemoryKind::Shared => Kept::GaugeShared,
+        MemoryKind::Wide => Kept::GaugeWide,
+    };
+    let module = realm.module(js, kept, || shim::gauge(kind))?;
+    let imports = js.object()?;
+    js.set_named(imports, "memory", memory)?;
+    js.get_named(instantiate(js, realm, module, imports)?, "size")
+}
+
 /// `wasi[kSetMemory](memory)`: binds the guest to a memory, the first time or again.
 struct SetMemory;
 
@@ -211,12 +224,18 @@ impl Method for SetMemory {
                 return Err(errors::not_a_memory(js));
             }
         };
-        let shared = !js.is_array_buffer(buffer)?;
-        let kept = if shared { Kept::GaugeShared } else { Kept::Gauge };
-        let gauge = realm.module(js, kept, || shim::gauge(shared))?;
-        let imports = js.object()?;
-        js.set_named(imports, "memory", memory)?;
-        let size = js.get_named(instantiate(js, realm, gauge, imports)?, "size")?;
+        let size = if js.is_array_buffer(buffer)? {
+            gauge(js, realm, MemoryKind::Plain, memory).or_else(|thrown| {
+                // Which kind it is, only an import tells. If it is neither, the first answer is the one to show.
+                let exception = js.take_exception(thrown)?;
+                gauge(js, realm, MemoryKind::Wide, memory).or_else(|thrown| {
+                    js.take_exception(thrown)?;
+                    Err(js.throw(exception))
+                })
+            })?
+        } else {
+            gauge(js, realm, MemoryKind::Shared, memory)?
+        };
         if let Some(guest) = realm.guest(call.data) {
             if let Some(table) = js.dereference(&guest.table)? {
                 js.call(table, realm.get(js, Kept::TableSet)?, &[js.number(0.0)?, size])?;

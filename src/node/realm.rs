@@ -65,6 +65,8 @@ pub enum Kept {
     Gauge,
     /// The gauge's module, for a shared memory.
     GaugeShared,
+    /// The gauge's module, for a memory with 64-bit addresses.
+    GaugeWide,
     /// The memory of the call page.
     Page,
     /// The function through which syscalls enter.
@@ -151,6 +153,7 @@ impl Realm {
             (Kept::Shim, js.undefined()?),
             (Kept::Gauge, js.undefined()?),
             (Kept::GaugeShared, js.undefined()?),
+            (Kept::GaugeWide, js.undefined()?),
             (Kept::Page, page_memory),
             (Kept::Syscall, js.syscall_function(realm)?),
             (Kept::BindingName, js.symbol("kBindingName")?),

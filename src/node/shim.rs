@@ -192,17 +192,33 @@ pub fn shim() -> Vec<u8> {
         .0
 }
 
-/// The gauge, for a memory that is shared between threads or not: its import type says which.
-pub fn gauge(shared: bool) -> Vec<u8> {
+/// A kind of WebAssembly memory: its import type says which it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryKind {
+    /// Of one thread, with 32-bit addresses.
+    Plain,
+    /// Shared between threads.
+    Shared,
+    /// Of one thread, with 64-bit addresses. The system calls take those below 4 GiB.
+    Wide,
+}
+
+/// The gauge for a kind of memory.
+pub fn gauge(kind: MemoryKind) -> Vec<u8> {
     // At least no page; a shared memory must name a most, and any is at most 65536.
-    let limits = if shared { Bytes::default().raw(&[3, 0]).leb(65536) } else { Bytes::default().raw(&[0, 0]) };
+    let limits = match kind {
+        MemoryKind::Plain => Bytes::default().raw(&[0, 0]),
+        MemoryKind::Shared => Bytes::default().raw(&[3, 0]).leb(65536),
+        MemoryKind::Wide => Bytes::default().raw(&[4, 0]),
+    };
     let memory_size = Bytes::default().raw(&[0x3f, 0]);
+    let size = if kind == MemoryKind::Wide { memory_size.raw(&[0xa7]) } else { memory_size }; // i32.wrap_i64
     module()
         .section(1, Bytes::default().vec([function_type(&[], &[I32])]))
         .section(2, Bytes::default().vec([import("memory", EXTERNAL_MEMORY).raw(&limits.0)]))
         .section(3, Bytes::default().vec([Bytes::default().leb(0)]))
         .section(7, Bytes::default().vec([export("size", 0)]))
-        .section(10, Bytes::default().vec([body(memory_size)]))
+        .section(10, Bytes::default().vec([body(size)]))
         .0
 }
 

@@ -44,7 +44,9 @@ fn list(
         }
         // A name is at most 255 bytes on every file system there is.
         let d_namlen = u32::try_from(entry.name.len()).unwrap_or(u32::MAX);
-        let head = Dirent { d_next: entry.next, d_ino: entry.ino, d_namlen, d_type: entry.filetype.number() };
+        // What is above a directory is no business of who has only the directory, not even its number.
+        let d_ino = if entry.name == b".." { dir.stat()?.ino } else { entry.ino };
+        let head = Dirent { d_next: entry.next, d_ino, d_namlen, d_type: entry.filetype.number() };
         used += copy_as_fits(memory, buf, buf_len, used, &head.encode())?;
         used += copy_as_fits(memory, buf, buf_len, used, entry.name)?;
         if used == buf_len {
@@ -122,6 +124,16 @@ mod tests {
             assert_eq!(u64::from(guest.u32(16)), size);
         }
         guest.memory.assert_masked_but(&[(1024, 25), (16, 4)]);
+    }
+
+    #[test]
+    fn the_number_of_the_directory_above_is_not_told() {
+        let guest = Guest::new();
+        assert_eq!(guest.call("fd_readdir", &[DIR, 1024, 4096, 0, 16]), Errno::Success);
+        let heads =
+            [guest.record::<Dirent>(1024), guest.record::<Dirent>(1024 + 24 + guest.record::<Dirent>(1024).d_namlen)];
+        assert_eq!(heads[0].d_ino, heads[1].d_ino);
+        assert_eq!(heads.map(|head| head.d_namlen).iter().sum::<u32>(), 3, "these are the dots");
     }
 
     #[test]

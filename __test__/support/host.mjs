@@ -1,0 +1,87 @@
+// The host's side of tests: folders, processes, threads.
+
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { Worker } from 'node:worker_threads';
+
+const url = (name) => JSON.stringify(new URL(name, import.meta.url));
+
+/**
+ * A folder that is gone after the test, or the suite. Its path leads through no link.
+ *
+ * @param {{ after(fn: () => void): void }} t a test's context, or `{ after }` of node:test
+ */
+export function temporaryFolder(t) {
+  const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-test-')));
+  t.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** After so many milliseconds a child that should have ended long ago is killed. */
+export const HANGS = 120_000;
+
+/** What scripts of children and workers find declared. */
+const prelude = `
+  const { WASI } = await import(${url('../../index.js')});
+  const { wat } = await import(${url('./wat.mjs')});
+  const { Guest } = await import(${url('./guest.mjs')});
+`;
+
+/**
+ * Runs a Node of its own.
+ *
+ * @param {string[]} args
+ * @param {object} [options]
+ * @param {string} [options.cwd]
+ * @param {string} [options.input] what is on stdin
+ * @returns {Promise<{ code: number, signal: string, stdout: string, stderr: string }>}
+ */
+export async function runNode(args, { cwd, input = '' } = {}) {
+  const child = spawn(process.execPath, args, { cwd, timeout: HANGS });
+  child.stdin.on('error', () => {}); // it need not read
+  child.stdin.end(input);
+  const collect = async (stream) => Buffer.concat(await stream.toArray()).toString();
+  const exit = new Promise((resolve) =>
+    child.on('close', (code, signal) => resolve({ code, signal })),
+  );
+  const [stdout, stderr] = await Promise.all([collect(child.stdout), collect(child.stderr)]);
+  return { ...(await exit), stdout, stderr };
+}
+
+/**
+ * Runs a script, an async function's body that knows WASI, wat and Guest, in a Node of its own.
+ *
+ * @param {string} script
+ * @param {object} [options] of runNode, and
+ * @param {string[]} [options.flags] of Node
+ */
+export function runInChild(script, { flags = [], ...options } = {}) {
+  return runNode([...flags, '--input-type=module', '-e', `${prelude}\n${script}`], options);
+}
+
+/**
+ * Runs such a script in a thread. The answer is there when the thread has ended.
+ *
+ * @param {string} script
+ * @param {object} [options] of Worker
+ * @returns {Promise<{ code: number, messages: unknown[] }>}
+ */
+export function runInWorker(script, { workerData, ...options } = {}) {
+  return new Promise((resolve, reject) => {
+    const worker = startWorker(script, workerData, options);
+    const messages = [];
+    worker.on('message', (message) => messages.push(message));
+    worker.on('error', reject);
+    worker.on('exit', (code) => resolve({ code, messages }));
+  });
+}
+
+/** Starts such a script in a thread; it knows parentPort and workerData as well. */
+export function startWorker(script, workerData, options) {
+  const source = `
+    const { parentPort, workerData } = require('node:worker_threads');
+    (async () => { ${prelude}\n${script} })();`;
+  return new Worker(source, { ...options, eval: true, workerData });
+}
