@@ -1,3 +1,7 @@
+/// <reference lib="esnext.disposable" />
+
+// After Node's documentation of node:wasi (https://nodejs.org/api/wasi.html); errors carry Node's codes and words.
+
 /** A function of `wasiImport`: takes WebAssembly's numbers and returns an errno. */
 export type WASIFunction = (...args: any[]) => any;
 
@@ -16,6 +20,8 @@ export interface WASIOptions {
   env?: Readonly<Record<string, string | undefined>> | undefined;
   /**
    * The directories the program may use: each key is a path as the program sees it, each value the real path of that directory.
+   * No path, link or `..` leads the program out of them. One that can't be opened is an error whose `code` is `UVWASI_` and
+   * the errno's name, such as `UVWASI_ENOENT`.
    * @default {}
    */
   preopens?: Readonly<Record<string, string>> | undefined;
@@ -25,7 +31,7 @@ export interface WASIOptions {
    */
   returnOnExit?: boolean | undefined;
   /**
-   * The file descriptor that is the program's standard input.
+   * The file descriptor that is the program's standard input. It is used as it is: keep it open while the program may use it.
    * @default 0
    */
   stdin?: number | undefined;
@@ -51,9 +57,17 @@ export interface FinalizeBindingsOptions {
 
 /** The WASI system calls, and what it takes to run a program with them. Each object is an environment of its own. */
 export class WASI {
+  /**
+   * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE: an option is not what it must be
+   * @throws UVWASI_EBADF, UVWASI_ENOENT, ...: a descriptor or a preopen can't be used
+   * @throws ERR_ACCESS_DENIED: under Node's permission model without `--allow-wasi`
+   */
   constructor(options: WASIOptions);
 
-  /** The system calls, to be passed as the module's import `wasi_snapshot_preview1` (or `wasi_unstable`). */
+  /**
+   * The system calls, to be passed as the module's import `wasi_snapshot_preview1` (or `wasi_unstable`). Called before the
+   * memory is bound they throw ERR_WASI_NOT_STARTED.
+   */
   readonly wasiImport: Record<string, WASIFunction>;
 
   /** `wasiImport` under the name the chosen version imports it by. */
@@ -61,16 +75,22 @@ export class WASI {
 
   /**
    * Runs `instance` as a command: calls its `_start()` export and returns the exit code.
-   * Throws if there is no `_start()`, if there is an `_initialize()`, if no memory is exported as `memory`, or on a second call.
+   * What the program throws passes through as it is. The exit code is a signed 32-bit integer.
+   * @throws ERR_INVALID_ARG_TYPE: there is no `_start()`, there is an `_initialize()`, or no memory is exported as `memory`
+   * @throws ERR_WASI_ALREADY_STARTED: a second call
    */
   start(instance: object): number;
 
   /**
    * Sets `instance` up as a reactor: calls its `_initialize()` export, if it has one.
-   * Throws if there is a `_start()`, if no memory is exported as `memory`, or on a second call.
+   * @throws ERR_INVALID_ARG_TYPE: there is a `_start()`, or no memory is exported as `memory`
+   * @throws ERR_WASI_ALREADY_STARTED: a second call
    */
   initialize(instance: object): void;
 
   /** Binds the system calls to `instance` without calling it: the part `start()` and `initialize()` share. */
   finalizeBindings(instance: object, options?: FinalizeBindingsOptions): void;
+
+  /** Closes all that the program has open, at once; otherwise that happens when the object is collected. */
+  [Symbol.dispose](): void;
 }
