@@ -1,9 +1,11 @@
 //! Floor 2: what one guest owns: its arguments, environment and descriptors.
 
 use crate::abi::errno::{Errno, Result};
+use crate::abi::flags::Clockid;
 use crate::abi::flags::Rights;
 use crate::abi::{Abi, Fd};
 use crate::descriptors::{Descriptor, Descriptors};
+use crate::host::clock;
 use crate::host::file::{File, open_files_limit};
 use crate::host::random::Random;
 use crate::host::wait::{Endless, Patience};
@@ -94,6 +96,23 @@ impl Ctx {
     pub fn push_preopen(&self, name: &str, dir: File) -> Result<Fd> {
         let name = name.split('\0').next().unwrap_or_default();
         self.descriptors.insert(Descriptor::preopen(dir, name))
+    }
+
+    /// Numbers that never change for this guest: how many arguments there are and how many bytes they take, the same of
+    /// the environment, and the resolution of each clock in nanoseconds.
+    pub fn constants(&self) -> [u32; 8] {
+        let size = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        let resolution = |clock| u32::try_from(clock::resolution(clock).unwrap_or(0)).unwrap_or(u32::MAX);
+        [
+            size(self.args.starts().len()),
+            size(self.args.bytes().len()),
+            size(self.env.starts().len()),
+            size(self.env.bytes().len()),
+            resolution(Clockid::Realtime),
+            resolution(Clockid::Monotonic),
+            resolution(Clockid::ProcessCputimeId),
+            resolution(Clockid::ThreadCputimeId),
+        ]
     }
 
     /// The edition the guest was compiled for.

@@ -5,9 +5,11 @@
 
 use super::errors::{self, Expected};
 use super::ffi::{self, Call, GuestMemory, Js, JsResult, Method, Type, Value, method};
+use super::gauge::{self, ANSWERED, MemoryKind, NUMBERS, SIZE, SLOTS};
 use super::options::{self, COMPAT, Edition, LEGACY, STANDARD, validate_object};
 use super::realm::{Guest, Kept, Realm};
-use super::shim::{self, MemoryKind, NAMESPACE};
+use super::shim;
+use super::wasm::NAMESPACE;
 use napi::Env;
 use napi::bindgen_prelude::{Function, JsObjectValue, Object, Unknown};
 use std::marker::PhantomData;
@@ -149,8 +151,9 @@ fn make_guest<'s>(
 ) -> JsResult<(Value<'s>, Value<'s>)> {
     let table_type = js.object()?;
     js.set_named(table_type, "element", js.string("anyfunc")?)?;
+    let slots = u32::try_from(SLOTS).unwrap_or(u32::MAX);
     for limit in ["initial", "maximum"] {
-        js.set_named(table_type, limit, js.number(1.0)?)?;
+        js.set_named(table_type, limit, js.number(f64::from(slots))?)?;
     }
     let table = js.construct(realm.get(js, Kept::Table)?, &[table_type])?;
     let number = realm.next_guest(js)?;
@@ -160,7 +163,7 @@ fn make_guest<'s>(
     js.set_named(imports, "guest", js.number(f64::from(number))?)?;
     js.set_named(imports, "owner", set_memory)?;
     js.set_named(imports, "page", realm.get(js, Kept::Page)?)?;
-    js.set_named(imports, "size", table)?;
+    js.set_named(imports, "table", table)?;
     js.set_named(imports, "syscall", realm.get(js, Kept::Syscall)?)?;
     let module = realm.module(js, Kept::Shim, shim::shim)?;
     let exports = instantiate(js, realm, module, imports)?;
@@ -188,17 +191,35 @@ fn instantiate<'s>(js: Js<'s>, realm: &Realm, module: Value<'s>, imports: Value<
     js.get_named(instance, "exports")
 }
 
-/// A function that tells the memory's size in pages; an exception if the memory is of another kind.
-fn gauge<'s>(js: Js<'s>, realm: &Realm, kind: MemoryKind, memory: Value<'s>) -> JsResult<Value<'s>> {
+/// The exports of a gauge for the memory; an exception if the memory is of another kind.
+fn make_gauge<'s>(
+    js: Js<'s>,
+    realm: &Realm,
+    guest: &Guest,
+    kind: MemoryKind,
+    memory: Value<'s>,
+) -> JsResult<Value<'s>> {
     let kept = match kind {
         MemoryKind::Plain => Kept::Gauge,
         MemoryKind::Shared => Kept::GaugeShared,
         MemoryKind::Wide => Kept::GaugeWide,
     };
-    let module = realm.module(js, kept, || shim::gauge(kind))?;
+    let module = realm.module(js, kept, || gauge::gauge(kind))?;
     let imports = js.object()?;
     js.set_named(imports, "memory", memory)?;
-    js.get_named(instantiate(js, realm, module, imports)?, "size")
+    for (name, number) in NUMBERS.into_iter().zip(guest.ctx.constants()) {
+        js.set_named(imports, name, js.number(f64::from(number))?)?;
+    }
+    instantiate(js, realm, module, imports)
+}
+
+/// Puts the gauge's functions into the shim's table.
+fn fill_table<'s>(js: Js<'s>, realm: &Realm, table: Value<'s>, gauge: Value<'s>) -> JsResult<()> {
+    let set = realm.get(js, Kept::TableSet)?;
+    for (slot, name) in (0_u32..).zip([SIZE].iter().chain(ANSWERED)) {
+        js.call(table, set, &[js.number(f64::from(slot))?, js.get_named(gauge, name)?])?;
+    }
+    Ok(())
 }
 
 /// `wasi[kSetMemory](memory)`: binds the guest to a memory, the first time or again.
@@ -224,24 +245,26 @@ impl Method for SetMemory {
                 return Err(errors::not_a_memory(js));
             }
         };
-        let size = if js.is_array_buffer(buffer)? {
-            gauge(js, realm, MemoryKind::Plain, memory).or_else(|thrown| {
+        let Some(guest) = realm.guest(call.data) else {
+            return js.undefined();
+        };
+        let make = |kind| make_gauge(js, realm, &guest, kind, memory);
+        let gauge = if js.is_array_buffer(buffer)? {
+            make(MemoryKind::Plain).or_else(|thrown| {
                 // Which kind it is, only an import tells. If it is neither, the first answer is the one to show.
                 let exception = js.take_exception(thrown)?;
-                gauge(js, realm, MemoryKind::Wide, memory).or_else(|thrown| {
+                make(MemoryKind::Wide).or_else(|thrown| {
                     js.take_exception(thrown)?;
                     Err(js.throw(exception))
                 })
             })?
         } else {
-            gauge(js, realm, MemoryKind::Shared, memory)?
+            make(MemoryKind::Shared)?
         };
-        if let Some(guest) = realm.guest(call.data) {
-            if let Some(table) = js.dereference(&guest.table)? {
-                js.call(table, realm.get(js, Kept::TableSet)?, &[js.number(0.0)?, size])?;
-            }
-            guest.memory.bind(js.watch(memory)?);
+        if let Some(table) = js.dereference(&guest.table)? {
+            fill_table(js, realm, table, gauge)?;
         }
+        guest.memory.bind(js.watch(memory)?);
         js.undefined()
     }
 }

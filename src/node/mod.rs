@@ -7,7 +7,7 @@
 //! | [`errors`] | errors in Node's words |
 //! | [`realm`] | what one environment has once, and its guests |
 //! | [`call`] | what happens when a guest calls |
-//! | [`page`], [`shim`] | how a call gets from WebAssembly to Rust |
+//! | [`page`], [`shim`], [`gauge`] | how a call gets from WebAssembly to Rust, written with [`wasm`] |
 //! | [`ffi`] | raw Node-API, made safe |
 
 #![allow(missing_docs, reason = "the documentation of this floor's public face is index.d.ts")]
@@ -16,10 +16,12 @@ pub mod call;
 pub mod class;
 pub mod errors;
 pub mod ffi;
+pub mod gauge;
 pub mod options;
 pub mod page;
 pub mod realm;
 pub mod shim;
+pub mod wasm;
 
 use napi::Env;
 use napi::bindgen_prelude::Object;

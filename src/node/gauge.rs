@@ -1,0 +1,146 @@
+//! The gauge: the WebAssembly module that imports a guest's memory. It tells the memory's size, which the shim notes with
+//! each call, and answers the few syscalls whose answer never changes, without leaving WebAssembly.
+//!
+//! Binding a memory puts the gauge's functions into the shim's table.
+
+use super::wasm::{Bytes, GLOBAL, I32, MEMORY, body, export, function_type, import, module};
+use crate::abi::Errno;
+
+/// The syscalls it answers; all take a number or an address, and an address.
+pub const ANSWERED: &[&str] = &["args_sizes_get", "environ_sizes_get", "clock_res_get"];
+
+/// How many functions it puts into the table: the size, and the answers.
+pub const SLOTS: usize = 1 + ANSWERED.len();
+
+/// The name of the function that tells the size in pages.
+pub const SIZE: &str = "size";
+
+/// The numbers it answers with, in the order in which it imports them: how many arguments and variables there are, how
+/// many bytes they take, and the resolution of each clock in nanoseconds.
+pub const NUMBERS: [&str; 8] =
+    ["argc", "argv_buf_size", "environc", "environ_buf_size", "realtime", "monotonic", "process", "thread"];
+
+/// A kind of WebAssembly memory: its import type says which it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryKind {
+    /// Of one thread, with 32-bit addresses.
+    Plain,
+    /// Shared between threads.
+    Shared,
+    /// Of one thread, with 64-bit addresses. The system calls take those below 4 GiB.
+    Wide,
+}
+
+impl MemoryKind {
+    /// `memory.size` as an `i64`.
+    fn wide_size(self) -> Bytes {
+        let size = Bytes::default().raw(&[0x3f, 0]);
+        if self == Self::Wide { size } else { size.raw(&[0xad]) } // i64.extend_i32_u
+    }
+
+    /// `memory.size` as an `i32`.
+    fn size(self) -> Bytes {
+        let size = Bytes::default().raw(&[0x3f, 0]);
+        if self == Self::Wide { size.raw(&[0xa7]) } else { size } // i32.wrap_i64
+    }
+
+    /// The address in a local, as the memory's instructions want it.
+    fn address(self, local: u32) -> Bytes {
+        let address = Bytes::default().local_get(local);
+        if self == Self::Wide { address.raw(&[0xad]) } else { address } // i64.extend_i32_u
+    }
+}
+
+/// The type of [`SIZE`], and that of the answers.
+const TYPE_SIZE: u32 = 0;
+const TYPE_ANSWER: u32 = 1;
+
+/// The gauge for a kind of memory.
+pub fn gauge(kind: MemoryKind) -> Vec<u8> {
+    // At least no page; a shared memory must name a most, and any is at most 65536.
+    let limits = match kind {
+        MemoryKind::Plain => Bytes::default().raw(&[0, 0]),
+        MemoryKind::Shared => Bytes::default().raw(&[3, 0]).leb(65536),
+        MemoryKind::Wide => Bytes::default().raw(&[4, 0]),
+    };
+    let memory = [import("memory", MEMORY).raw(&limits.0)];
+    let numbers = NUMBERS.map(|name| import(name, GLOBAL).raw(&[I32, 0]));
+    let bodies = [kind.size(), sizes(kind, 0, 1), sizes(kind, 2, 3), resolution(kind, 4)].map(body);
+    const { assert!(ANSWERED.len() == 3, "one body for each") };
+    let types = [TYPE_SIZE].into_iter().chain(ANSWERED.iter().map(|_| TYPE_ANSWER));
+    let names = (0_u32..).zip([SIZE].iter().chain(ANSWERED));
+    module()
+        .section(1, Bytes::default().vec([function_type(&[], &[I32]), function_type(&[I32, I32], &[I32])]))
+        .section(2, Bytes::default().vec(memory.into_iter().chain(numbers)))
+        .section(3, Bytes::default().vec(types.map(|ty| Bytes::default().leb(ty))))
+        .section(7, Bytes::default().vec(names.map(|(index, name)| export(name, index))))
+        .section(10, Bytes::default().vec(bodies))
+        .0
+}
+
+/// Returns EFAULT unless `bytes` bytes at the address in `local` are inside.
+fn check(kind: MemoryKind, local: u32, bytes: u8) -> Bytes {
+    Bytes::default()
+        .local_get(local)
+        .raw(&[0xad, 0x42, bytes, 0x7c]) // i64.extend_i32_u, i64.const, i64.add
+        .raw(&kind.wide_size().0)
+        .raw(&[0x42, 16, 0x86]) // i64.const, i64.shl: pages to bytes
+        .raw(&[0x56, 0x04, 0x40]) // i64.gt_u, if
+        .i32_const(Errno::Fault.number().into())
+        .raw(&[0x0f, 0x0b]) // return, end
+}
+
+fn success() -> Bytes {
+    Bytes::default().i32_const(Errno::Success.number().into())
+}
+
+/// Stores two of the numbers at the two addresses.
+fn sizes(kind: MemoryKind, count: u32, bytes: u32) -> Bytes {
+    check(kind, 0, 4)
+        .raw(&check(kind, 1, 4).0)
+        .raw(&kind.address(0).0)
+        .global_get(count)
+        .i32_store(0)
+        .raw(&kind.address(1).0)
+        .global_get(bytes)
+        .i32_store(0)
+        .raw(&success().0)
+}
+
+/// Stores the resolution of the clock with the number in the first parameter at the address in the second; EINVAL for a
+/// clock there is not.
+fn resolution(kind: MemoryKind, first: u32) -> Bytes {
+    let choose = |left: Bytes, right: Bytes, condition: &[u8]| {
+        left.raw(&right.0).local_get(0).raw(condition).raw(&[0x1b]) // select
+    };
+    let clock = |index| Bytes::default().global_get(first + index);
+    let low = choose(clock(0), clock(1), &[0x45]); // i32.eqz
+    let high = choose(clock(2), clock(3), &[0x41, 2, 0x46]); // i32.const 2, i32.eq
+    let chosen = choose(low, high, &[0x41, 2, 0x49]); // i32.const 2, i32.lt_u
+    Bytes::default()
+        .local_get(0)
+        .raw(&[0x41, 3, 0x4b, 0x04, 0x40]) // i32.const 3, i32.gt_u, if
+        .i32_const(Errno::Inval.number().into())
+        .raw(&[0x0f, 0x0b]) // return, end
+        .raw(&check(kind, 1, 8).0)
+        .raw(&kind.address(1).0)
+        .raw(&chosen.0)
+        .raw(&[0xad]) // i64.extend_i32_u
+        .memory_op(0x37, 3, 0) // i64.store
+        .raw(&success().0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::ValType;
+    use crate::syscalls::SYSCALLS;
+
+    #[test]
+    fn what_it_answers_takes_two_numbers() {
+        for name in ANSWERED {
+            let row = SYSCALLS.iter().find(|row| row.name == *name).unwrap();
+            assert!(row.params.len() == 2 && row.params.iter().all(|param| param.wasm == ValType::I32), "{name}");
+        }
+    }
+}
