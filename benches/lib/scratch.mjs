@@ -1,0 +1,42 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+const MEMORY = '/dev/shm';
+const TMPFS_MAGIC = 0x01021994;
+
+const parent = isTmpfs(MEMORY) ? MEMORY : os.tmpdir();
+
+/** What the files of the benchmark are kept on: in memory where possible, to leave the disk out of it. */
+export const fileSystem = isTmpfs(parent) ? 'tmpfs' : 'disk';
+
+/**
+ * A folder for `use`, gone afterwards.
+ *
+ * @template T
+ * @param {(folder: string) => AsyncGenerator<T>} use
+ * @returns {AsyncGenerator<T>}
+ */
+export async function* withScratch(use) {
+  const folder = fs.mkdtempSync(path.join(parent, 'wasi-rs-bench-'));
+  try {
+    yield* use(folder);
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Bytes that may be filled without harm. */
+export function room() {
+  const { bavail, bsize } = fs.statfsSync(parent);
+  const free = bavail * bsize;
+  return fileSystem === 'tmpfs' ? Math.min(free, os.freemem()) : free;
+}
+
+function isTmpfs(folder) {
+  try {
+    return fs.statfsSync(folder).type === TMPFS_MAGIC;
+  } catch {
+    return false;
+  }
+}
