@@ -21,24 +21,24 @@ const json = vm.eval(
 const wasi = new WASI({
   version: 'preview1',
   args: ['ruby.wasm', '-EUTF-8', '-e_=0'],
-  preopens: { '/work': folder },
+  preopens: { '/box': folder },
   returnOnExit: true,
 });
 const { vm: withFiles } = await RubyVM.instantiateModule({ module, wasip1: wasi });
 withFiles.eval(`
   require 'fileutils'
-  FileUtils.mkdir_p('/work/a/b')
-  File.write('/work/a/b/one', "1\\n2\\n3\\n")
-  File.rename('/work/a/b/one', '/work/a/two')
-  File.open('/work/a/two', 'a') { |f| f.puts File.foreach('/work/a/two').sum(&:to_i) }`);
-const listed = withFiles.eval(`Dir.children('/work/a').sort.join(' ')`);
+  FileUtils.mkdir_p('/box/a/b')
+  File.write('/box/a/b/one', "1\\n2\\n3\\n")
+  File.rename('/box/a/b/one', '/box/a/two')
+  File.open('/box/a/two', 'a') { |f| f.puts File.foreach('/box/a/two').sum(&:to_i) }`);
+const listed = withFiles.eval(`Dir.children('/box/a').sort.join(' ')`);
 const result = {
   json: JSON.parse(json.toString()),
   listed: listed.toString(),
   file: fs.readFileSync(path.join(folder, 'a', 'two'), 'utf8'),
   escape: withFiles
     .eval(
-      `begin; File.read('/work/../../etc/passwd'); rescue SystemCallError => e; e.class.name; end`,
+      `begin; File.read('/box/../../etc/passwd'); rescue SystemCallError => e; e.class.name; end`,
     )
     .toString(),
 };
