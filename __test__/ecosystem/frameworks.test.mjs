@@ -2,19 +2,9 @@
 // in node:wasi's place by wasi-rs/register.
 
 import assert from 'node:assert/strict';
-import { createRequire } from 'node:module';
 import path from 'node:path';
 import { test } from 'node:test';
-import { node } from './node.mjs';
-
-const require = createRequire(import.meta.url);
-
-/** The script behind a framework's command. @param {string} name */
-function command(name) {
-  const folder = path.join(import.meta.dirname, 'node_modules', name);
-  const { bin } = require(path.join(folder, 'package.json'));
-  return path.join(folder, bin[name] ?? bin);
-}
+import { command, node } from './node.mjs';
 
 const registered = { NODE_OPTIONS: '--import wasi-rs/register' };
 
