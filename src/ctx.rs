@@ -1,8 +1,7 @@
 //! Floor 2: what one guest owns: its arguments, environment and descriptors.
 
 use crate::abi::errno::{Errno, Result};
-use crate::abi::flags::Clockid;
-use crate::abi::flags::Rights;
+use crate::abi::flags::{Clockid, Rights};
 use crate::abi::{Abi, Fd};
 use crate::descriptors::{Descriptor, Descriptors};
 use crate::host::clock;

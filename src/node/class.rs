@@ -67,8 +67,7 @@ fn define_methods<'s>(js: Js<'s>, class: Value<'s>) -> JsResult<()> {
     let prototype = js.get_named(class, "prototype")?;
     let fixed = js.object()?;
     js.set_named(fixed, "writable", js.boolean(false)?)?;
-    let define = js.realm()?.get(js, Kept::DefineProperty)?;
-    js.call(js.undefined()?, define, &[class, js.string("prototype")?, fixed])?;
+    js.realm()?.define_property(js, class, js.string("prototype")?, fixed)?;
     define_method::<FinalizeBindings>(js, prototype, js.string(FinalizeBindings::NAME)?)?;
     define_method::<Start>(js, prototype, js.string(Start::NAME)?)?;
     define_method::<Initialize>(js, prototype, js.string(Initialize::NAME)?)?;
@@ -81,18 +80,12 @@ fn define_methods<'s>(js: Js<'s>, class: Value<'s>) -> JsResult<()> {
 }
 
 fn define_method<'s, M: Method>(js: Js<'s>, prototype: Value<'s>, key: Value<'s>) -> JsResult<()> {
-    let define = js.realm()?.get(js, Kept::DefineProperty)?;
+    let realm = js.realm()?;
     let function = js.function::<M>(0)?;
     let length = js.object()?;
     js.set_named(length, "value", js.number(f64::from(M::LENGTH))?)?;
-    js.call(js.undefined()?, define, &[function, js.string("length")?, length])?;
-    let descriptor = js.object()?;
-    js.set_named(descriptor, "value", function)?;
-    for attribute in ["writable", "configurable"] {
-        js.set_named(descriptor, attribute, js.boolean(true)?)?;
-    }
-    js.call(js.undefined()?, define, &[prototype, key, descriptor])?;
-    Ok(())
+    realm.define_property(js, function, js.string("length")?, length)?;
+    realm.define_hidden(js, prototype, key, function)
 }
 
 /// Names an edition where a type is wanted.

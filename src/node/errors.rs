@@ -54,7 +54,7 @@ fn throw_as_node(js: Js<'_>, kind: ErrorKind, code: &str, message: impl Into<Mes
         let realm = js.realm()?;
         // The stack begins with the error's name as it is when the stack is first read.
         let name = js.coerce_to_string(js.get_named(error, "name")?)?;
-        define(js, error, "name", js.string(&format!("{name} [{code}]"))?)?;
+        realm.define_hidden(js, error, js.string("name")?, js.string(&format!("{name} [{code}]"))?)?;
         let constructor = js.get_named(js.global()?, "Error")?;
         let capture = js.get_named(constructor, "captureStackTrace")?;
         if js.type_of(capture)? == Type::Function {
@@ -62,21 +62,14 @@ fn throw_as_node(js: Js<'_>, kind: ErrorKind, code: &str, message: impl Into<Mes
         }
         js.get_named(error, "stack")?;
         js.delete_named(error, "name")?;
-        define(js, error, "toString", realm.get(js, Kept::NodeErrorToString)?)?;
+        realm.define_hidden(js, error, js.string("toString")?, realm.get(js, Kept::NodeErrorToString)?)?;
         Ok(js.throw(error))
     })
 }
 
-/// Defines a property as methods have it: not enumerable.
-fn define<'s>(js: Js<'s>, object: Value<'s>, name: &str, value: Value<'s>) -> JsResult<()> {
-    let descriptor = js.object()?;
-    js.set_named(descriptor, "value", value)?;
-    for attribute in ["writable", "configurable"] {
-        js.set_named(descriptor, attribute, js.boolean(true)?)?;
-    }
-    let define = js.realm()?.get(js, Kept::DefineProperty)?;
-    js.call(js.undefined()?, define, &[object, js.string(name)?, descriptor])?;
-    Ok(())
+/// Throws a TypeError as the engine makes them: without a code.
+fn throw_type_error(js: Js<'_>, message: &str) -> Thrown {
+    thrown(|| Ok(js.throw(js.error(ErrorKind::TypeError, None, js.string(message)?)?)))
 }
 
 /// `toString` of such an error.
@@ -96,22 +89,21 @@ impl Method for NodeErrorToString {
 /// What the engine says when a property of nothing is read.
 pub fn no_properties(js: Js<'_>, property: &str) -> Thrown {
     let message = format!("Cannot read properties of undefined (reading '{property}')");
-    thrown(|| Ok(js.throw(js.error(ErrorKind::TypeError, None, js.string(&message)?)?)))
+    throw_type_error(js, &message)
 }
 
 /// What the engine says when a property can't be assigned.
 pub fn read_only<'s>(js: Js<'s>, key: Value<'s>) -> Thrown {
     thrown(|| {
         let key = js.string_of(js.call(js.undefined()?, js.realm()?.get(js, Kept::String)?, &[key])?)?;
-        let message = format!("Cannot assign to read only property '{key}' of object '#<WASI>'");
-        Ok(js.throw(js.error(ErrorKind::TypeError, None, js.string(&message)?)?))
+        Ok(throw_type_error(js, &format!("Cannot assign to read only property '{key}' of object '#<WASI>'")))
     })
 }
 
 /// What the engine says when something else is called.
 pub fn not_a_function(js: Js<'_>, what: &str) -> Thrown {
     let message = format!("{what} is not a function");
-    thrown(|| Ok(js.throw(js.error(ErrorKind::TypeError, None, js.string(&message)?)?)))
+    throw_type_error(js, &message)
 }
 
 /// `ERR_WASI_NOT_STARTED`: a syscall before `start()`, `initialize()` or `finalizeBindings()`.
@@ -133,7 +125,7 @@ pub fn not_a_memory(js: Js<'_>) -> Thrown {
 /// A class without `new`: the engine's own error, which has no code.
 pub fn not_constructed(js: Js<'_>) -> Thrown {
     let message = "Class constructor WASI cannot be invoked without 'new'";
-    thrown(|| Ok(js.throw(js.error(ErrorKind::TypeError, None, js.string(message)?)?)))
+    throw_type_error(js, message)
 }
 
 /// A Rust panic, which is a mistake of this package.

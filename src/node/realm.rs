@@ -164,8 +164,7 @@ impl Realm {
             (Kept::Dispose, js.symbol("dispose")?),
         ];
         let store = realm.store(js)?;
-        for (index, (name, value)) in kept.into_iter().enumerate() {
-            debug_assert_eq!(index, name as usize);
+        for (name, value) in kept {
             js.set_index(store, name as u32, value)?;
         }
         Ok(())
@@ -194,6 +193,29 @@ impl Realm {
     /// What `Array.isArray` says.
     pub fn is_array<'s>(&self, js: Js<'s>, value: Value<'s>) -> JsResult<bool> {
         js.boolean_of(js.call(js.undefined()?, self.get(js, Kept::IsArray)?, &[value])?)
+    }
+
+    /// Defines a property with the attributes of a class's methods: writable and configurable, but not enumerable.
+    pub fn define_hidden<'s>(&self, js: Js<'s>, object: Value<'s>, key: Value<'s>, value: Value<'s>) -> JsResult<()> {
+        let descriptor = js.object()?;
+        js.set_named(descriptor, "value", value)?;
+        for attribute in ["writable", "configurable"] {
+            js.set_named(descriptor, attribute, js.boolean(true)?)?;
+        }
+        self.define_property(js, object, key, descriptor)
+    }
+
+    /// `Object.defineProperty`.
+    pub fn define_property<'s>(
+        &self,
+        js: Js<'s>,
+        object: Value<'s>,
+        key: Value<'s>,
+        descriptor: Value<'s>,
+    ) -> JsResult<()> {
+        let define = self.get(js, Kept::DefineProperty)?;
+        js.call(js.undefined()?, define, &[object, key, descriptor])?;
+        Ok(())
     }
 
     /// The bytes of a WebAssembly memory: an ArrayBuffer, or a SharedArrayBuffer. Throws for what is no memory.
