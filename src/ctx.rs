@@ -7,7 +7,9 @@ use crate::descriptors::{Descriptor, Descriptors};
 use crate::host::clock;
 use crate::host::file::{File, open_files_limit};
 use crate::host::random::Random;
-use crate::host::wait::{Endless, Patience};
+use crate::host::stream::Stream;
+use crate::host::wait::{Endless, Interest, Patience};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many descriptors a guest may have open, unless half of what the process may is less: the host keeps the rest.
@@ -44,6 +46,35 @@ impl Strings {
     }
 }
 
+/// How many bytes a guest has moved through descriptors. Threads that count at the same moment may lose some: a count
+/// must not cost more than what it counts.
+#[derive(Debug, Default)]
+pub struct Usage {
+    read: AtomicU64,
+    written: AtomicU64,
+}
+
+impl Usage {
+    /// Counts what one call has moved.
+    pub fn count(&self, interest: Interest, bytes: u32) {
+        let counter = match interest {
+            Interest::Read => &self.read,
+            Interest::Write => &self.written,
+        };
+        counter.store(counter.load(Relaxed).wrapping_add(bytes.into()), Relaxed);
+    }
+
+    /// Bytes read so far.
+    pub fn read(&self) -> u64 {
+        self.read.load(Relaxed)
+    }
+
+    /// Bytes written so far.
+    pub fn written(&self) -> u64 {
+        self.written.load(Relaxed)
+    }
+}
+
 /// What one guest owns. Syscalls share it, also from several threads.
 #[derive(Debug)]
 pub struct Ctx {
@@ -57,6 +88,8 @@ pub struct Ctx {
     pub env: Strings,
     /// Open descriptors.
     pub descriptors: Descriptors,
+    /// What it has used.
+    pub usage: Usage,
 }
 
 impl Ctx {
@@ -71,6 +104,7 @@ impl Ctx {
             args,
             env,
             descriptors: Descriptors::new(limit),
+            usage: Usage::default(),
         }
     }
 
@@ -86,9 +120,21 @@ impl Ctx {
         Self { patience, ..self }
     }
 
+    /// Lets it have at most `limit` descriptors open, if that is less than it may have anyway. To be called before any is.
+    #[must_use]
+    pub fn limiting_open_files(self, limit: usize) -> Self {
+        let limit = limit.min(self.descriptors.limit());
+        Self { descriptors: Descriptors::new(limit), ..self }
+    }
+
     /// Adds a standard stream, which may be the host's own, under the next number: 0, 1, 2.
     pub fn push_stdio(&self, file: File, host_s_own: bool) -> Result<Fd> {
         self.descriptors.insert(Descriptor::stdio(file, host_s_own)?)
+    }
+
+    /// Adds a standard stream in memory under the next number.
+    pub fn push_stream(&self, stream: Stream) -> Result<Fd> {
+        self.descriptors.insert(Descriptor::stream(stream))
     }
 
     /// Adds a directory, which the guest knows as `name` (up to a NUL in it), under the next number: 3 and up.
@@ -154,5 +200,12 @@ mod tests {
         }
         assert_eq!(strings.bytes(), "a\0\0žluť 🐎\0".as_bytes());
         assert_eq!(strings.starts(), [0, 2, 3]);
+    }
+
+    #[test]
+    fn open_files_can_be_limited_but_not_beyond_what_the_host_spares() {
+        let ctx = || Ctx::new(Abi::Preview1, Strings::default(), Strings::default());
+        assert_eq!(ctx().limiting_open_files(7).descriptors.limit(), 7);
+        assert_eq!(ctx().limiting_open_files(usize::MAX).descriptors.limit(), ctx().descriptors.limit());
     }
 }

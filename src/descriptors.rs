@@ -4,15 +4,17 @@ use crate::abi::Fd;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Fdflags, Rights};
 use crate::host::file::File;
+use crate::host::object::Object;
 use crate::host::readdir::Listing;
+use crate::host::stream::Stream;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// What a descriptor number stands for.
 #[derive(Debug)]
 pub struct Descriptor {
-    /// The open file.
-    pub file: File,
+    /// What it is open on.
+    pub object: Object,
     /// The guest's name of a directory it was started with.
     preopen: Option<Box<str>>,
     /// Whether the socket calls are served, if it is a socket.
@@ -25,9 +27,9 @@ pub struct Descriptor {
 
 impl Descriptor {
     /// A descriptor with these rights, whose children get at most `inheriting`.
-    pub fn new(file: File, rights: Rights, inheriting: Rights, flags: Fdflags) -> Self {
+    pub fn new(object: impl Into<Object>, rights: Rights, inheriting: Rights, flags: Fdflags) -> Self {
         Self {
-            file,
+            object: object.into(),
             preopen: None,
             socket: true,
             rights: AtomicU64::new(rights.bits()),
@@ -48,6 +50,11 @@ impl Descriptor {
         // That a stream which the host shares does not wait is the host's business; the guest asks for itself.
         let flags = file.flags()?.difference(Fdflags::NONBLOCK);
         Ok(Self { socket: !host_s_own, ..Self::new(file, Rights::FILE, Rights::empty(), flags) })
+    }
+
+    /// A standard stream in memory.
+    pub fn stream(stream: Stream) -> Self {
+        Self { socket: false, ..Self::new(stream, Rights::FILE, Rights::empty(), Fdflags::empty()) }
     }
 
     /// ENOTSOCK if it must not be used as a socket; whether it is one, the operating system says.
@@ -128,6 +135,11 @@ impl Descriptors {
     /// An empty table that takes at most `limit` descriptors.
     pub fn new(limit: usize) -> Self {
         Self { table: RwLock::default(), limit }
+    }
+
+    /// How many descriptors it takes at most.
+    pub const fn limit(&self) -> usize {
+        self.limit
     }
 
     /// The descriptor of this number, or EBADF.

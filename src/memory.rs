@@ -216,6 +216,56 @@ impl Iovecs<'_> {
         Ok(count_of(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) }))
     }
 
+    /// How many bytes they span; EFAULT for one outside the memory.
+    pub fn bytes(&self) -> Result<u64> {
+        (0..self.len).map(|index| self.stretch(index).map(|(_, len)| len as u64)).sum()
+    }
+
+    /// Copies the guest's buffers behind `to`, at most `most` bytes; how many bytes went.
+    pub fn gather(&self, most: usize, to: &mut Vec<u8>) -> Result<u32> {
+        self.copy(most, |base, len| {
+            to.reserve(len);
+            // SAFETY: `copy` gives a stretch inside the memory; `reserve` made room for as much behind what is there, and
+            // `set_len` counts what was just written.
+            unsafe {
+                to.as_mut_ptr().add(to.len()).copy_from_nonoverlapping(base, len);
+                to.set_len(to.len() + len);
+            }
+        })
+    }
+
+    /// Copies `from` into the guest's buffers as far as both go; how many bytes came.
+    pub fn scatter(&self, from: &[u8]) -> Result<u32> {
+        let mut rest = from;
+        self.copy(from.len(), |base, len| {
+            let (piece, behind) = rest.split_at(len);
+            rest = behind;
+            // SAFETY: `copy` gives a stretch inside the memory; `piece` is as long, and Rust's own.
+            unsafe { base.copy_from_nonoverlapping(piece.as_ptr(), len) };
+        })
+    }
+
+    /// Hands each buffer to `copy_one`, together at most `most` bytes; how many bytes that were.
+    fn copy(&self, most: usize, mut copy_one: impl FnMut(*mut u8, usize)) -> Result<u32> {
+        let mut copied = 0;
+        for index in 0..self.len {
+            let (base, len) = self.stretch(index)?;
+            let len = len.min(most - copied);
+            copy_one(base, len);
+            copied += len;
+            if copied == most {
+                break;
+            }
+        }
+        u32::try_from(copied).map_err(|_| Errno::Overflow)
+    }
+
+    /// The bytes that an iovec stands for; EFAULT if they are outside the memory.
+    fn stretch(&self, index: u32) -> Result<(*mut u8, usize)> {
+        let iovec = self.memory.read(self.memory.element(self.array, index)?)?;
+        Ok((self.memory.range(u64::from(iovec.buf), u64::from(iovec.buf_len))?, iovec.buf_len as usize))
+    }
+
     /// Calls `kernel` with batches of at most IOV_MAX iovecs until one is cut short, or all are served.
     fn transfer(
         &self,
@@ -253,11 +303,9 @@ impl Iovecs<'_> {
         let mut batch = Batch::new();
         let mut wanted = 0;
         for index in (first..self.len).take(IOV_MAX) {
-            let iovec = self.memory.read(self.memory.element(self.array, index)?)?;
-            let len = u64::from(iovec.buf_len);
-            let base = self.memory.range(u64::from(iovec.buf), len)?;
-            batch.push(libc::iovec { iov_base: base.cast(), iov_len: iovec.buf_len as usize });
-            wanted += len;
+            let (base, len) = self.stretch(index)?;
+            batch.push(libc::iovec { iov_base: base.cast(), iov_len: len });
+            wanted += len as u64;
         }
         Ok((batch, wanted))
     }

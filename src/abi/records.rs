@@ -60,7 +60,7 @@ macro_rules! records {
         $($(#[$field_doc:meta])* $offset:literal $field:ident: $type:ident,)*
     })*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
 
         impl Record for $name {

@@ -5,6 +5,7 @@ use crate::abi::flags::{Fdflags, Filetype, Rights};
 use crate::abi::records::{Fdstat, Prestat};
 use crate::abi::{Fd, Ptr};
 use crate::ctx::Ctx;
+use crate::host::object::Object;
 use crate::memory::Memory;
 
 /// Flags that a file keeps from its opening to its closing.
@@ -20,10 +21,10 @@ pub(super) fn fd_renumber(ctx: &Ctx, _: &Memory<'_>, fd: Fd, to: Fd) -> Result {
 
 pub(super) fn fd_fdstat_get(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, stat: Ptr<Fdstat>) -> Result {
     let descriptor = ctx.fd(fd, Rights::empty())?;
-    let filetype = descriptor.file.filetype()?;
+    let filetype = descriptor.object.filetype()?;
     let mut rights =
         descriptor.rights() & if filetype == Filetype::Directory { Rights::DIRECTORY } else { Rights::FILE };
-    if filetype == Filetype::CharacterDevice && descriptor.file.is_terminal() {
+    if filetype == Filetype::CharacterDevice && descriptor.object.is_terminal() {
         // wasi-libc's isatty takes for a terminal what is a character device that can't seek.
         rights.remove(Rights::FD_SEEK | Rights::FD_TELL);
     }
@@ -42,8 +43,10 @@ pub(super) fn fd_fdstat_set_flags(ctx: &Ctx, _: &Memory<'_>, fd: Fd, flags: Fdfl
     if changed.intersects(FIXED) {
         return Err(Errno::Notsup);
     }
-    if changed.contains(Fdflags::APPEND) {
-        descriptor.file.set_append(flags.contains(Fdflags::APPEND))?;
+    if changed.contains(Fdflags::APPEND)
+        && let Object::File(file) = &descriptor.object
+    {
+        file.set_append(flags.contains(Fdflags::APPEND))?;
     }
     descriptor.set_flags(flags);
     Ok(())

@@ -6,7 +6,9 @@ use crate::abi::records::Iovec;
 use crate::abi::{Fd, Ptr};
 use crate::ctx::Ctx;
 use crate::descriptors::Descriptor;
-use crate::host::file::SeekFrom;
+use crate::host::file::{File, SeekFrom};
+use crate::host::object::Object;
+use crate::host::stream::Stream;
 use crate::host::wait::{Interest, is_ready, wait_for};
 use crate::memory::{Memory, Position};
 use std::io;
@@ -75,42 +77,53 @@ fn transfer(
     let iovecs = memory.iovecs(iovs, iovs_len)?;
     // Looked at first: what has been moved can't be put back.
     memory.check(count, 1)?;
-    let file = descriptor.file.as_fd();
-    let moved = patiently(ctx, descriptor, interest, || match interest {
-        Interest::Read => iovecs.read_from(file, position),
-        Interest::Write => iovecs.write_to(file, position),
-    })?;
+    let moved = match &descriptor.object {
+        Object::File(file) => patiently(ctx, file, descriptor.flags(), interest, || match interest {
+            Interest::Read => iovecs.read_from(file.as_fd(), position),
+            Interest::Write => iovecs.write_to(file.as_fd(), position),
+        })?,
+        Object::Stream(_) if position != Position::Current => return Err(Errno::Spipe),
+        Object::Stream(stream) => match (stream, interest) {
+            (Stream::Input(input), Interest::Read) => input.read(iovecs.bytes()?, |bytes| iovecs.scatter(bytes))?,
+            (Stream::Output(output), Interest::Write) => {
+                output.write(iovecs.bytes()?, |most, bytes| iovecs.gather(most, bytes))?
+            }
+            // The other end of a pipe.
+            _ => return Err(Errno::Badf),
+        },
+    };
+    ctx.usage.count(interest, moved);
     memory.write(count, &moved)
 }
 
 /// Whether reading or writing may have to wait for somebody else.
-fn may_wait(descriptor: &Descriptor) -> Result<bool> {
-    Ok(!matches!(descriptor.file.filetype()?, Filetype::RegularFile | Filetype::Directory | Filetype::BlockDevice))
+fn may_wait(file: &File) -> Result<bool> {
+    Ok(!matches!(file.filetype()?, Filetype::RegularFile | Filetype::Directory | Filetype::BlockDevice))
 }
 
-/// Makes a call that may find nothing to do yet, until it has done something. The guest waits unless it asked for
+/// Makes a call on `file` that may find nothing to do yet, until it has done something. The guest waits unless it asked for
 /// NONBLOCK, whatever the host has set on a stream that both share.
 pub(super) fn patiently<T>(
     ctx: &Ctx,
-    descriptor: &Descriptor,
+    file: &File,
+    flags: Fdflags,
     interest: Interest,
     mut call: impl FnMut() -> Result<io::Result<T>>,
 ) -> Result<T> {
-    let file = descriptor.file.as_fd();
-    let nonblock = descriptor.flags().contains(Fdflags::NONBLOCK);
-    if nonblock && !is_ready(file, interest)? {
+    let nonblock = flags.contains(Fdflags::NONBLOCK);
+    if nonblock && !is_ready(file.as_fd(), interest)? {
         return Err(Errno::Again);
     }
-    if !nonblock && ctx.patience().slice().is_some() && may_wait(descriptor)? {
+    if !nonblock && ctx.patience().slice().is_some() && may_wait(file)? {
         // The kernel would wait without asking anybody.
-        wait_for(file, interest, ctx.patience())?;
+        wait_for(file.as_fd(), interest, ctx.patience())?;
     }
     loop {
         match call()? {
             Ok(done) => return Ok(done),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && !nonblock => {
-                wait_for(file, interest, ctx.patience())?
+                wait_for(file.as_fd(), interest, ctx.patience())?
             }
             Err(error) => return Err(error.into()),
         }
@@ -134,34 +147,36 @@ pub(super) fn fd_seek(
         Whence::Cur => SeekFrom::Current(offset),
         Whence::End => SeekFrom::End(offset),
     };
-    memory.write(newoffset, &descriptor.file.seek(to)?)
+    memory.write(newoffset, &descriptor.object.file_or(Errno::Spipe)?.seek(to)?)
 }
 
 pub(super) fn fd_tell(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, offset: Ptr<u64>) -> Result {
     let descriptor = ctx.fd(fd, Rights::FD_TELL)?;
     refuse_directory(&descriptor)?;
-    memory.write(offset, &descriptor.file.tell()?)
+    memory.write(offset, &descriptor.object.file_or(Errno::Spipe)?.tell()?)
 }
 
 /// EISDIR for a directory, where the operating system would move what `fd_readdir` goes by.
 fn refuse_directory(descriptor: &Descriptor) -> Result {
-    if descriptor.file.filetype()? == Filetype::Directory { Err(Errno::Isdir) } else { Ok(()) }
+    if descriptor.object.filetype()? == Filetype::Directory { Err(Errno::Isdir) } else { Ok(()) }
 }
 
 pub(super) fn fd_sync(ctx: &Ctx, _: &Memory<'_>, fd: Fd) -> Result {
-    ctx.fd(fd, Rights::FD_SYNC)?.file.sync()
+    ctx.fd(fd, Rights::FD_SYNC)?.object.file_or(Errno::Inval)?.sync()
 }
 
 pub(super) fn fd_datasync(ctx: &Ctx, _: &Memory<'_>, fd: Fd) -> Result {
-    ctx.fd(fd, Rights::FD_DATASYNC)?.file.datasync()
+    ctx.fd(fd, Rights::FD_DATASYNC)?.object.file_or(Errno::Inval)?.datasync()
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::testing::{ALL, DIR, Guest};
     use super::*;
+    use crate::host::stream::{Input, Output};
     use std::fs;
     use std::io::Read;
+    use std::sync::Arc;
 
     #[test]
     fn fd_write_and_fd_read_serve_every_iovec() {
@@ -173,6 +188,7 @@ mod tests {
         assert_eq!(guest.call("fd_write", &[fd, 0, 3, 40]), Errno::Success);
         assert_eq!(guest.u32(40), 11);
         assert_eq!(fs::read(guest.host("file")).unwrap(), b"hello world");
+        assert_eq!((guest.ctx.usage.read(), guest.ctx.usage.written()), (0, 11));
         assert_eq!(guest.call("fd_seek", &[fd, 0, 0, 48]), Errno::Success);
         guest.memory.put_iovecs(0, &[(400, 4), (500, 100)]);
         assert_eq!(guest.call("fd_read", &[fd, 0, 2, 40]), Errno::Success);
@@ -292,6 +308,90 @@ mod tests {
         assert_eq!(guest.call("fd_fdstat_set_flags", &[0, nonblock]), Errno::Success);
         let [iovs, len] = guest.iovec(0, 100, 4);
         assert_eq!(guest.call("fd_read", &[0, iovs, len, 40]), Errno::Again);
+    }
+
+    /// A guest with an input and an output in memory, and their numbers.
+    fn streams(input: Input, limit: usize) -> (Guest, [u64; 2], Arc<Input>, Arc<Output>) {
+        let guest = Guest::new();
+        let (input, output) = (Arc::new(input), Arc::new(Output::new(limit)));
+        let fds = [Stream::Input(input.clone()), Stream::Output(output.clone())]
+            .map(|stream| u64::from(guest.ctx.push_stream(stream).unwrap().0));
+        (guest, fds, input, output)
+    }
+
+    #[test]
+    fn a_stream_in_memory_is_read_and_written_iovec_by_iovec() {
+        let (guest, [stdin, stdout], _, output) = streams(Input::new(b"hello world".to_vec()), 100);
+        guest.memory.put_iovecs(0, &[(400, 4), (450, 0), (500, 3)]);
+        assert_eq!(guest.call("fd_read", &[stdin, 0, 3, 40]), Errno::Success);
+        assert_eq!((guest.u32(40), guest.bytes(400, 4), guest.bytes(500, 3)), (7, b"hell".to_vec(), b"o w".to_vec()));
+        assert_eq!(guest.call("fd_write", &[stdout, 0, 3, 40]), Errno::Success);
+        assert_eq!((guest.u32(40), output.take()), (7, b"hello w".to_vec()));
+        assert_eq!(guest.call("fd_read", &[stdin, 0, 3, 40]), Errno::Success);
+        assert_eq!((guest.u32(40), guest.bytes(400, 4)), (4, b"orld".to_vec()));
+        assert_eq!(guest.call("fd_read", &[stdin, 0, 3, 40]), Errno::Success);
+        assert_eq!(guest.u32(40), 0, "the end");
+        guest.memory.put_iovecs(0, &[(400, 4), (u32::MAX, 4)]);
+        for (name, fd) in [("fd_read", stdin), ("fd_write", stdout)] {
+            assert_eq!(guest.call(name, &[fd, 0, 2, 40]), Errno::Fault, "{name}");
+        }
+        assert_eq!(output.take(), b"");
+    }
+
+    #[test]
+    fn a_full_output_takes_what_fits_and_then_says_so() {
+        let (guest, [_, stdout], _, output) = streams(Input::on_demand(), 5);
+        let [iovs, len] = guest.iovec(0, 100, 3);
+        guest.memory.put(100, b"abc");
+        for (answer, count) in [(Errno::Success, 3), (Errno::Success, 2), (Errno::Nospc, 2)] {
+            assert_eq!(guest.call("fd_write", &[stdout, iovs, len, 40]), answer);
+            assert_eq!(guest.u32(40), count);
+        }
+        assert!(output.is_exceeded());
+        assert_eq!(output.take(), b"abcab");
+    }
+
+    #[test]
+    fn a_dry_input_is_eagain_until_it_is_supplied() {
+        let (guest, [stdin, _], input, _) = streams(Input::on_demand(), 0);
+        let [iovs, len] = guest.iovec(0, 100, 3);
+        assert_eq!(guest.call("fd_read", &[stdin, iovs, len, 40]), Errno::Again);
+        assert_eq!(input.take_wanted(), Some(3));
+        input.supply(Some(b"abcd".to_vec()));
+        assert_eq!(guest.call("fd_read", &[stdin, iovs, len, 40]), Errno::Success);
+        assert_eq!((guest.u32(40), guest.bytes(100, 3)), (3, b"abc".to_vec()));
+    }
+
+    #[test]
+    fn a_stream_in_memory_does_what_a_pipe_does() {
+        let (guest, fds, ..) = streams(Input::new(Vec::new()), 9);
+        let [iovs, len] = guest.iovec(0, 100, 3);
+        let [path, path_len] = guest.path(200, "x");
+        for fd in fds {
+            for (name, params, errno) in [
+                ("fd_seek", vec![fd, 0, 0, 40], Errno::Spipe),
+                ("fd_tell", vec![fd, 40], Errno::Spipe),
+                ("fd_pread", vec![fd, iovs, len, 0, 40], Errno::Spipe),
+                ("fd_pwrite", vec![fd, iovs, len, 0, 40], Errno::Spipe),
+                ("fd_advise", vec![fd, 0, 0, 0], Errno::Spipe),
+                ("fd_allocate", vec![fd, 0, 1], Errno::Spipe),
+                ("fd_sync", vec![fd], Errno::Inval),
+                ("fd_datasync", vec![fd], Errno::Inval),
+                ("fd_filestat_set_size", vec![fd, 0], Errno::Inval),
+                ("fd_filestat_get", vec![fd, 512], Errno::Success),
+                ("fd_fdstat_get", vec![fd, 512], Errno::Success),
+                ("fd_fdstat_set_flags", vec![fd, u64::from(Fdflags::APPEND.bits())], Errno::Success),
+                ("fd_readdir", vec![fd, 512, 100, 0, 40], Errno::Notcapable),
+                ("path_unlink_file", vec![fd, path, path_len], Errno::Notcapable),
+                ("sock_shutdown", vec![fd, 1], Errno::Notsock),
+            ] {
+                assert_eq!(guest.call(name, &params), errno, "{name}");
+            }
+        }
+        assert_eq!(guest.call("fd_write", &[fds[0], iovs, len, 40]), Errno::Badf);
+        assert_eq!(guest.call("fd_read", &[fds[1], iovs, len, 40]), Errno::Badf);
+        assert_eq!(guest.call("fd_renumber", &[fds[1], 1]), Errno::Success);
+        assert_eq!(guest.call("fd_write", &[1, iovs, len, 40]), Errno::Success);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::abi::{Fd, Ptr};
 use crate::ctx::Ctx;
 use crate::descriptors::Descriptor;
 use crate::host::dir::OpenHow;
+use crate::host::file::File;
 use crate::memory::{Memory, PathBytes};
 use std::sync::Arc;
 
@@ -20,6 +21,10 @@ struct Place {
 }
 
 impl Place {
+    fn dir(&self) -> Result<&File> {
+        self.dir.object.dir()
+    }
+
     fn path(&self) -> &[u8] {
         match self.path.split_at_checked(self.start) {
             Some((_, path)) if path.is_empty() && self.start > 0 => b".",
@@ -49,7 +54,7 @@ fn beneath_preopen(name: Option<&str>, path: &[u8]) -> Result<usize> {
 
 pub(super) fn path_create_directory(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, path: Ptr<u8>, path_len: u32) -> Result {
     let place = place(ctx, memory, fd, Rights::PATH_CREATE_DIRECTORY, path, path_len)?;
-    place.dir.file.create_dir_at(place.path())
+    place.dir()?.create_dir_at(place.path())
 }
 
 pub(super) fn path_filestat_get(
@@ -62,7 +67,7 @@ pub(super) fn path_filestat_get(
     buf: Ptr<Filestat>,
 ) -> Result {
     let place = place(ctx, memory, fd, Rights::PATH_FILESTAT_GET, path, path_len)?;
-    let stat = place.dir.file.stat_at(place.path(), flags.contains(Lookupflags::SYMLINK_FOLLOW))?;
+    let stat = place.dir()?.stat_at(place.path(), flags.contains(Lookupflags::SYMLINK_FOLLOW))?;
     write_filestat(ctx, memory, buf, stat)
 }
 
@@ -80,7 +85,7 @@ pub(super) fn path_filestat_set_times(
 ) -> Result {
     let (atim, mtim) = times(atim, mtim, fst_flags)?;
     let place = place(ctx, memory, fd, Rights::PATH_FILESTAT_SET_TIMES, path, path_len)?;
-    place.dir.file.set_times_at(place.path(), flags.contains(Lookupflags::SYMLINK_FOLLOW), atim, mtim)
+    place.dir()?.set_times_at(place.path(), flags.contains(Lookupflags::SYMLINK_FOLLOW), atim, mtim)
 }
 
 #[allow(clippy::too_many_arguments, reason = "one parameter of the standard, one parameter here")]
@@ -98,7 +103,7 @@ pub(super) fn path_link(
     let old = place(ctx, memory, old_fd, Rights::PATH_LINK_SOURCE, old_path, old_path_len)?;
     let new = place(ctx, memory, new_fd, Rights::PATH_LINK_TARGET, new_path, new_path_len)?;
     let follow = old_flags.contains(Lookupflags::SYMLINK_FOLLOW);
-    old.dir.file.link_at(old.path(), follow, &new.dir.file, new.path())
+    old.dir()?.link_at(old.path(), follow, new.dir()?, new.path())
 }
 
 #[allow(clippy::too_many_arguments, reason = "one parameter of the standard, one parameter here")]
@@ -139,7 +144,7 @@ pub(super) fn path_open(
         read: moving.contains(Rights::FD_READ),
         write: moving.contains(Rights::FD_WRITE),
     };
-    let file = place.dir.file.open_at(place.path(), &how)?;
+    let file = place.dir()?.open_at(place.path(), &how)?;
     let opened = ctx.descriptors.insert(Descriptor::new(file, rights, inheriting, fdflags))?;
     memory.write(opened_fd, &opened.0)
 }
@@ -155,7 +160,7 @@ pub(super) fn path_readlink(
     bufused: Ptr<u32>,
 ) -> Result {
     let place = place(ctx, memory, fd, Rights::PATH_READLINK, path, path_len)?;
-    place.dir.file.readlink_at(place.path(), |target| {
+    place.dir()?.readlink_at(place.path(), |target| {
         let fits = target.split_at_checked(buf_len as usize).map_or(target, |(fits, _)| fits);
         memory.copy_in(buf, fits)?;
         memory.write(bufused, &u32::try_from(fits.len()).unwrap_or(buf_len))
@@ -164,7 +169,7 @@ pub(super) fn path_readlink(
 
 pub(super) fn path_remove_directory(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, path: Ptr<u8>, path_len: u32) -> Result {
     let place = place(ctx, memory, fd, Rights::PATH_REMOVE_DIRECTORY, path, path_len)?;
-    place.dir.file.remove_dir_at(place.path())
+    place.dir()?.remove_dir_at(place.path())
 }
 
 pub(super) fn path_rename(
@@ -179,7 +184,7 @@ pub(super) fn path_rename(
 ) -> Result {
     let old = place(ctx, memory, fd, Rights::PATH_RENAME_SOURCE, old_path, old_path_len)?;
     let new = place(ctx, memory, new_fd, Rights::PATH_RENAME_TARGET, new_path, new_path_len)?;
-    old.dir.file.rename_at(old.path(), &new.dir.file, new.path())
+    old.dir()?.rename_at(old.path(), new.dir()?, new.path())
 }
 
 pub(super) fn path_symlink(
@@ -193,12 +198,12 @@ pub(super) fn path_symlink(
 ) -> Result {
     let target = memory.path(old_path, old_path_len)?;
     let place = place(ctx, memory, fd, Rights::PATH_SYMLINK, new_path, new_path_len)?;
-    place.dir.file.symlink_at(&target, place.path())
+    place.dir()?.symlink_at(&target, place.path())
 }
 
 pub(super) fn path_unlink_file(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, path: Ptr<u8>, path_len: u32) -> Result {
     let place = place(ctx, memory, fd, Rights::PATH_UNLINK_FILE, path, path_len)?;
-    place.dir.file.unlink_at(place.path())
+    place.dir()?.unlink_at(place.path())
 }
 
 #[cfg(test)]
@@ -254,7 +259,7 @@ mod tests {
         ] {
             let fd = guest.open("file", 1, ALL, u64::from(flags.bits())).unwrap();
             let descriptor = guest.ctx.descriptors.get(Fd(u32::try_from(fd).unwrap())).unwrap();
-            assert!(fcntl_getfl(&descriptor.file).unwrap().contains(os), "{flags:?}");
+            assert!(fcntl_getfl(descriptor.object.dir().unwrap()).unwrap().contains(os), "{flags:?}");
             assert_eq!(descriptor.flags(), flags);
         }
     }

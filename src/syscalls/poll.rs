@@ -7,6 +7,8 @@ use crate::abi::{Abi, Fd, Ptr};
 use crate::ctx::Ctx;
 use crate::descriptors::Descriptor;
 use crate::host::clock;
+use crate::host::object::Object;
+use crate::host::stream::Stream;
 use crate::host::wait::{Interest, Ready, wait};
 use crate::memory::Memory;
 use smallvec::SmallVec;
@@ -15,6 +17,9 @@ use std::sync::Arc;
 
 /// How many subscriptions one call takes: more than a guest may have descriptors, and little for the host to note.
 const MAX_SUBSCRIPTIONS: u32 = 1 << 16;
+
+/// How many bytes can be written is not known; one can.
+const ROOM: u64 = 1;
 
 /// One thing that is waited for.
 struct Subscription {
@@ -26,7 +31,7 @@ struct Subscription {
 enum What {
     /// That a clock shows this time.
     Clock { id: Clockid, at: u64 },
-    /// That the descriptor is ready; it is number `polled` among those handed to the operating system.
+    /// That the descriptor is ready; if it is open in the operating system, it is number `polled` among those handed to it.
     Fd { descriptor: Arc<Descriptor>, interest: Interest, polled: usize },
     /// Nothing: the subscription is at fault, which is an event itself.
     Nothing(Errno),
@@ -51,7 +56,10 @@ pub(super) fn poll_oneoff(
     let polled: SmallVec<[_; 4]> = subscriptions
         .iter()
         .filter_map(|subscription| match &subscription.what {
-            What::Fd { descriptor, interest, .. } => Some((descriptor.file.as_fd(), *interest)),
+            What::Fd { descriptor, interest, .. } => match &descriptor.object {
+                Object::File(file) => Some((file.as_fd(), *interest)),
+                Object::Stream(_) => None,
+            },
             _ => None,
         })
         .collect();
@@ -122,8 +130,9 @@ fn clock_of(subscription: &SubscriptionClock) -> Result<What> {
 fn fd_of(ctx: &Ctx, subscription: SubscriptionFd, interest: Interest, polled: &mut usize) -> What {
     match ctx.fd(Fd(subscription.file_descriptor), Rights::POLL_FD_READWRITE) {
         Ok(descriptor) => {
-            *polled += 1;
-            What::Fd { descriptor, interest, polled: *polled - 1 }
+            let number = *polled;
+            *polled += usize::from(matches!(descriptor.object, Object::File(_)));
+            What::Fd { descriptor, interest, polled: number }
         }
         Err(errno) => What::Nothing(errno),
     }
@@ -131,13 +140,14 @@ fn fd_of(ctx: &Ctx, subscription: SubscriptionFd, interest: Interest, polled: &m
 
 /// When the first clock is due, on the monotonic clock.
 fn next_deadline(subscriptions: &[Subscription]) -> Option<u64> {
-    let due = |subscription: &Subscription| match subscription.what {
-        What::Clock { id: Clockid::Monotonic, at } => Some(at),
+    let due = |subscription: &Subscription| match &subscription.what {
+        What::Clock { id: Clockid::Monotonic, at } => Some(*at),
         What::Clock { id, at } => {
-            Some(clock::now(Clockid::Monotonic).saturating_add(at.saturating_sub(clock::now(id))))
+            Some(clock::now(Clockid::Monotonic).saturating_add(at.saturating_sub(clock::now(*id))))
         }
         What::Nothing(_) => Some(0),
-        What::Fd { .. } => None,
+        // A stream in memory never waits.
+        What::Fd { descriptor, .. } => matches!(descriptor.object, Object::Stream(_)).then_some(0),
     };
     subscriptions.iter().filter_map(due).min()
 }
@@ -158,15 +168,16 @@ fn event_of(subscription: &Subscription, ready: &[Ready]) -> Option<Event> {
             Some(event)
         }
         What::Fd { descriptor, interest, polled } => {
-            let state = ready.get(*polled).filter(|state| state.ready)?;
-            event.nbytes = match interest {
-                Interest::Read => descriptor.file.available(),
-                // How many can be written is not known; one can.
-                Interest::Write => 1,
+            let (nbytes, hangup) = match &descriptor.object {
+                Object::File(file) => {
+                    let state = ready.get(*polled).filter(|state| state.ready)?;
+                    (if *interest == Interest::Read { file.available() } else { ROOM }, state.hangup)
+                }
+                Object::Stream(Stream::Input(input)) => input.available(),
+                Object::Stream(Stream::Output(_)) => (ROOM, false),
             };
-            if state.hangup {
-                event.flags = Eventrwflags::FD_READWRITE_HANGUP.bits();
-            }
+            event.nbytes = nbytes;
+            event.flags = if hangup { Eventrwflags::FD_READWRITE_HANGUP.bits() } else { 0 };
             Some(event)
         }
     }
@@ -176,6 +187,7 @@ fn event_of(subscription: &Subscription, ready: &[Ready]) -> Option<Event> {
 mod tests {
     use super::super::testing::{ALL, Guest};
     use super::*;
+    use crate::host::stream::{Input, Output};
 
     fn clock_subscription(guest: &Guest, at: u32, id: u32, timeout: u64, flags: u16) {
         let subscription = SubscriptionClock { userdata: 77, tag: 0, id, timeout, precision: 0, flags };
@@ -221,6 +233,30 @@ mod tests {
         assert_eq!(events[0].flags, Eventrwflags::FD_READWRITE_HANGUP.bits(), "stdin has ended");
         assert_eq!((events[2].nbytes, events[2].flags), (5, 0));
         drop(writer);
+    }
+
+    #[test]
+    fn streams_in_memory_are_always_ready() {
+        let guest = Guest::new();
+        let push = |stream| guest.ctx.push_stream(stream).unwrap().0;
+        let bytes = push(Stream::Input(Arc::new(Input::new(b"abc".to_vec()))));
+        let ended = push(Stream::Input(Arc::new(Input::new(Vec::new()))));
+        let asked = push(Stream::Input(Arc::new(Input::on_demand())));
+        let output = push(Stream::Output(Arc::new(Output::new(9))));
+        for (index, fd) in [bytes, ended, asked, output].into_iter().enumerate() {
+            let index = u32::try_from(index).unwrap();
+            fd_subscription(&guest, 48 * index, u64::from(fd), if fd == output { 2 } else { 1 }, fd);
+        }
+        clock_subscription(&guest, 192, 1, 60_000_000_000, 0);
+        assert_eq!(guest.call("poll_oneoff", &[0, 512, 5, 900]), Errno::Success);
+        assert_eq!(guest.u32(900), 4);
+        let hangup = Eventrwflags::FD_READWRITE_HANGUP.bits();
+        for (at, (fd, nbytes, flags)) in
+            [(512, (bytes, 3, hangup)), (544, (ended, 0, hangup)), (576, (asked, 1, 0)), (608, (output, 1, 0))]
+        {
+            let event: Event = guest.record(at);
+            assert_eq!((event.userdata, event.nbytes, event.flags), (u64::from(fd), nbytes, flags));
+        }
     }
 
     #[test]

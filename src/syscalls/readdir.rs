@@ -21,7 +21,8 @@ pub(super) fn fd_readdir(
     let descriptor = ctx.fd(fd, Rights::FD_READDIR)?;
     memory.check(buf, buf_len)?;
     memory.check(bufused, 1)?;
-    let used = descriptor.with_listing(|listing| list(ctx, memory, &descriptor.file, listing, buf, buf_len, cookie))?;
+    let dir = descriptor.object.dir()?;
+    let used = descriptor.with_listing(|listing| list(ctx, memory, dir, listing, buf, buf_len, cookie))?;
     memory.write(bufused, &used)
 }
 

@@ -7,25 +7,40 @@ use crate::abi::records::Iovec;
 use crate::abi::{Fd, Ptr};
 use crate::ctx::Ctx;
 use crate::descriptors::Descriptor;
+use crate::host::file::File;
 use crate::host::wait::Interest;
 use crate::memory::Memory;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-/// The descriptor, if it is open (EBADF), has these rights (ENOTCAPABLE) and may be used as a socket (ENOTSOCK).
-fn socket(ctx: &Ctx, fd: Fd, needed: Rights) -> Result<Arc<Descriptor>> {
-    let descriptor = ctx.fd(fd, needed)?;
-    descriptor.require_socket()?;
-    Ok(descriptor)
+/// A descriptor that may be used as a socket.
+struct Socket(Arc<Descriptor>);
+
+impl Socket {
+    /// The descriptor, if it is open (EBADF), has these rights (ENOTCAPABLE) and may be used as a socket (ENOTSOCK).
+    fn of(ctx: &Ctx, fd: Fd, needed: Rights) -> Result<Self> {
+        let descriptor = ctx.fd(fd, needed)?;
+        descriptor.require_socket()?;
+        Ok(Self(descriptor))
+    }
+
+    fn file(&self) -> Result<&File> {
+        self.0.object.file_or(Errno::Notsock)
+    }
+
+    fn flags(&self) -> Fdflags {
+        self.0.flags()
+    }
 }
 
 pub(super) fn sock_accept(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, flags: Fdflags, result: Ptr<u32>) -> Result {
     if !Fdflags::NONBLOCK.contains(flags) {
         return Err(Errno::Inval);
     }
-    let descriptor = socket(ctx, fd, Rights::SOCK_ACCEPT)?;
+    let socket = Socket::of(ctx, fd, Rights::SOCK_ACCEPT)?;
     memory.check(result, 1)?;
-    let connection = patiently(ctx, &descriptor, Interest::Read, || Ok(descriptor.file.accept()))?;
+    let file = socket.file()?;
+    let connection = patiently(ctx, file, socket.flags(), Interest::Read, || Ok(file.accept()))?;
     let accepted = Descriptor::new(connection, Rights::FILE, Rights::empty(), flags);
     memory.write(result, &ctx.descriptors.insert(accepted)?.0)
 }
@@ -41,14 +56,16 @@ pub(super) fn sock_recv(
     ro_datalen: Ptr<u32>,
     ro_flags: Ptr<u16>,
 ) -> Result {
-    let descriptor = socket(ctx, fd, Rights::FD_READ)?;
+    let socket = Socket::of(ctx, fd, Rights::FD_READ)?;
     let iovecs = memory.iovecs(ri_data, ri_data_len)?;
     memory.check(ro_datalen, 1)?;
     memory.check(ro_flags, 1)?;
     let peek = ri_flags.contains(Riflags::RECV_PEEK);
     let whole = ri_flags.contains(Riflags::RECV_WAITALL);
-    let file = descriptor.file.as_fd();
-    let (count, cut) = patiently(ctx, &descriptor, Interest::Read, || iovecs.receive_from(file, peek, whole))?;
+    let file = socket.file()?;
+    let receive = || iovecs.receive_from(file.as_fd(), peek, whole);
+    let (count, cut) = patiently(ctx, file, socket.flags(), Interest::Read, receive)?;
+    ctx.usage.count(Interest::Read, count);
     memory.write(ro_datalen, &count)?;
     let flags = if cut { Roflags::RECV_DATA_TRUNCATED } else { Roflags::empty() };
     memory.write(ro_flags, &flags.bits())
@@ -63,15 +80,17 @@ pub(super) fn sock_send(
     _si_flags: Siflags,
     so_datalen: Ptr<u32>,
 ) -> Result {
-    let descriptor = socket(ctx, fd, Rights::FD_WRITE)?;
+    let socket = Socket::of(ctx, fd, Rights::FD_WRITE)?;
     let iovecs = memory.iovecs(si_data, si_data_len)?;
     memory.check(so_datalen, 1)?;
-    let count = patiently(ctx, &descriptor, Interest::Write, || iovecs.send_to(descriptor.file.as_fd()))?;
+    let file = socket.file()?;
+    let count = patiently(ctx, file, socket.flags(), Interest::Write, || iovecs.send_to(file.as_fd()))?;
+    ctx.usage.count(Interest::Write, count);
     memory.write(so_datalen, &count)
 }
 
 pub(super) fn sock_shutdown(ctx: &Ctx, _: &Memory<'_>, fd: Fd, how: Sdflags) -> Result {
-    socket(ctx, fd, Rights::SOCK_SHUTDOWN)?.file.shutdown(how)
+    Socket::of(ctx, fd, Rights::SOCK_SHUTDOWN)?.file()?.shutdown(how)
 }
 
 #[cfg(test)]

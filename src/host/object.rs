@@ -1,0 +1,64 @@
+//! What a descriptor can stand for.
+
+use super::file::File;
+use super::stream::Stream;
+use crate::abi::errno::{Errno, Result};
+use crate::abi::flags::Filetype;
+use crate::abi::records::Filestat;
+
+/// An object behind a descriptor: which kind is decided once per call.
+#[derive(Debug)]
+pub enum Object {
+    /// The operating system has it open.
+    File(File),
+    /// A standard stream in memory. It can do what a pipe can.
+    Stream(Stream),
+}
+
+impl From<File> for Object {
+    fn from(file: File) -> Self {
+        Self::File(file)
+    }
+}
+
+impl From<Stream> for Object {
+    fn from(stream: Stream) -> Self {
+        Self::Stream(stream)
+    }
+}
+
+impl Object {
+    /// The open file; `errno`, which is what a pipe says to the call, if it is none.
+    pub fn file_or(&self, errno: Errno) -> Result<&File> {
+        match self {
+            Self::File(file) => Ok(file),
+            Self::Stream(_) => Err(errno),
+        }
+    }
+
+    /// The open directory; ENOTDIR if it can't be one. (That a file is none, the operating system says.)
+    pub fn dir(&self) -> Result<&File> {
+        self.file_or(Errno::Notdir)
+    }
+
+    /// What it is. The standard has no name for a pipe.
+    pub fn filetype(&self) -> Result<Filetype> {
+        match self {
+            Self::File(file) => file.filetype(),
+            Self::Stream(_) => Ok(Filetype::Unknown),
+        }
+    }
+
+    /// Whether it is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::File(file) if file.is_terminal())
+    }
+
+    /// Its attributes.
+    pub fn stat(&self) -> Result<Filestat> {
+        match self {
+            Self::File(file) => file.stat(),
+            Self::Stream(_) => Ok(Filestat { filetype: Filetype::Unknown.number(), nlink: 1, ..Filestat::default() }),
+        }
+    }
+}
