@@ -1,1 +1,13 @@
-export * from './index.js';
+import type * as standard from './index.js';
+
+export type {
+  DescriptorOptions as WASIOptions,
+  FinalizeBindingsOptions,
+  WASIFunction,
+} from './index.js';
+
+/** The class as node:wasi's own: its standard streams are descriptors. */
+export interface WASI extends Omit<standard.WASI, 'stdout' | 'stderr'> {}
+export class WASI {
+  constructor(options: standard.DescriptorOptions);
+}

@@ -11,7 +11,7 @@ const drop: typeof NodeWASI = WASI;
 const back: NodeWASI = new WASI({ version: 'preview1' });
 void [drop, back];
 
-const options: WASIOptions = {
+const options = {
   version: 'unstable',
   args: ['app', '--flag'],
   env: process.env,
@@ -20,7 +20,7 @@ const options: WASIOptions = {
   stdin: 0,
   stdout: 1,
   stderr: 2,
-};
+} satisfies WASIOptions;
 const wasi = new WASI(options);
 
 export async function use(module: WebAssembly.Module) {
@@ -33,6 +33,21 @@ export async function use(module: WebAssembly.Module) {
   wasi.finalizeBindings(instance);
   wasi.wasiImport.proc_exit = (code: number) => code;
 }
+
+new WASI({
+  version: 'preview1',
+  stdin: Buffer.from('input'),
+  stdout: 'pipe',
+  stderr: process.stderr,
+  limits: { stdout: 1024, openFiles: 20 },
+}).stdout satisfies Buffer | undefined;
+new WASI({ version: 'preview1', stdin: 'text', stdout: (chunk) => chunk.length, stderr: 'ignore' });
+new WASI({ version: 'preview1', stdin: (most) => (most > 5 ? new Uint8Array(most) : null) });
+// @ts-expect-error no such word
+new WASI({ version: 'preview1', stdout: 'pipes' });
+// @ts-expect-error descriptors only
+new CompatWASI({ version: 'preview1', stdout: 'pipe' });
+new LegacyWASI({ stdout: 'pipe' });
 
 // @ts-expect-error the version is mandatory
 new WASI({});

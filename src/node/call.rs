@@ -4,6 +4,7 @@ use super::errors;
 use super::ffi::{Js, JsResult, Thrown};
 use super::page::{PageCall, answer};
 use super::realm::{Guest, Kept, Realm};
+use crate::abi::Errno;
 #[cfg(debug_assertions)]
 use crate::syscalls::SYSCALLS;
 use crate::syscalls::{ENTRIES, Flow};
@@ -17,14 +18,21 @@ pub fn enter(js: Js<'_>, realm: &Realm) -> JsResult<()> {
     if call.pages == super::ffi::UNBOUND {
         return Err(errors::not_started(js));
     }
-    let memory = guest.memory.view(js, realm, call.pages)?;
     // The shim only knows numbers from the list.
     let Some(entry) = ENTRIES.get(call.syscall as usize) else {
         return Err(errors::not_started(js));
     };
     #[cfg(debug_assertions)]
     panic_if_asked(&call);
-    match entry(&guest.ctx, &memory, &call.args) {
+    let mut flow = entry(&guest.ctx, &guest.memory.view(js, realm, call.pages)?, &call.args);
+    if guest.stdio.is_connected() {
+        if flow == Flow::Answer(Errno::Again) && guest.stdio.supply(js, realm, &guest)? {
+            guest.memory.forget();
+            flow = entry(&guest.ctx, &guest.memory.view(js, realm, call.pages)?, &call.args);
+        }
+        guest.stdio.deliver(js, realm, &guest)?;
+    }
+    match flow {
         Flow::Answer(errno) => {
             answer(&realm.page, errno);
             Ok(())

@@ -6,9 +6,10 @@
 use super::errors::{self, Expected};
 use super::ffi::{self, Call, GuestMemory, Js, JsResult, Method, Type, Value, method};
 use super::gauge::{self, ANSWERED, MemoryKind, NUMBERS, SIZE, SLOTS};
-use super::options::{self, COMPAT, Edition, LEGACY, STANDARD, validate_object};
+use super::options::{self, COMPAT, Edition, LEGACY, Options, STANDARD, validate_object};
 use super::realm::{Guest, Kept, Realm};
 use super::shim;
+use super::stdio::{self, Choice};
 use super::wasm::NAMESPACE;
 use napi::Env;
 use napi::bindgen_prelude::{Function, JsObjectValue, Object, Unknown};
@@ -125,6 +126,7 @@ impl<E: EditionOf> Method for Construct<E> {
         let abi = options::read_version(js, options, &E::EDITION)?;
         js.set(wasi, realm.get(js, Kept::BindingName)?, js.string(abi.module())?)?;
         let options = options::read(js, realm, options, abi, &E::EDITION)?;
+        define_captures(js, realm, wasi, &options.choices)?;
         let (set_memory, functions) = make_guest(js, realm, wasi, options)?;
         js.set(wasi, realm.get(js, Kept::SetMemory)?, set_memory)?;
         js.set_named(wasi, "wasiImport", functions)?;
@@ -140,7 +142,7 @@ fn make_guest<'s>(
     js: Js<'s>,
     realm: &Realm,
     wasi: Value<'s>,
-    options: options::Options,
+    options: Options<'s>,
 ) -> JsResult<(Value<'s>, Value<'s>)> {
     let table_type = js.object()?;
     js.set_named(table_type, "element", js.string("anyfunc")?)?;
@@ -151,6 +153,7 @@ fn make_guest<'s>(
     let table = js.construct(realm.get(js, Kept::Table)?, &[table_type])?;
     let number = realm.next_guest(js)?;
     let set_memory = js.function::<SetMemory>(number as usize)?;
+    hold_handlers(js, realm, set_memory, &options.choices)?;
 
     let imports = js.object()?;
     js.set_named(imports, "guest", js.number(f64::from(number))?)?;
@@ -170,6 +173,7 @@ fn make_guest<'s>(
         table: js.watch(table)?,
         owner: js.watch(set_memory)?,
         return_on_exit: options.return_on_exit,
+        stdio: options.stdio,
     };
     let ticket = realm.insert_guest(js, number, guest)?;
     js.forget_guest_with(set_memory, ticket)?;
@@ -225,11 +229,12 @@ impl Method for SetMemory {
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let (js, [memory, _]) = (call.js, call.args);
         let realm = js.realm()?;
-        if js.strict_equals(memory, realm.get(js, Kept::Dispose)?)? {
-            if let Some(guest) = realm.guest(call.data) {
-                guest.ctx.descriptors.clear();
+        if js.type_of(memory)? == Type::Symbol {
+            for order in [Kept::Dispose, Kept::Stdout, Kept::Stderr] {
+                if js.strict_equals(memory, realm.get(js, order)?)? {
+                    return obey(js, realm, call.data, order);
+                }
             }
-            return js.undefined();
         }
         let buffer = match realm.memory_buffer(js, memory) {
             Ok(buffer) => buffer,
@@ -262,6 +267,77 @@ impl Method for SetMemory {
     }
 }
 
+/// Does what an order says, other than binding a memory.
+fn obey<'s>(js: Js<'s>, realm: &Realm, number: usize, order: Kept) -> JsResult<Value<'s>> {
+    let Some(guest) = realm.guest(number) else {
+        return js.undefined();
+    };
+    match order {
+        Kept::Stdout => guest.stdio.captured(js, 1),
+        Kept::Stderr => guest.stdio.captured(js, 2),
+        _ => {
+            guest.ctx.descriptors.clear();
+            js.undefined()
+        }
+    }
+}
+
+/// Gives the object the properties that tell what was captured.
+fn define_captures<'s>(js: Js<'s>, realm: &Realm, wasi: Value<'s>, choices: &[Choice<'_>; 3]) -> JsResult<()> {
+    for (name, choice) in stdio::NAMES.into_iter().zip(choices) {
+        if matches!(choice, Choice::Capture) {
+            let getter = if name == "stdout" { js.function::<Stdout>(0)? } else { js.function::<Stderr>(0)? };
+            let descriptor = js.object()?;
+            js.set_named(descriptor, "get", getter)?;
+            js.set_named(descriptor, "configurable", js.boolean(true)?)?;
+            realm.define_property(js, wasi, js.string(name)?, descriptor)?;
+        }
+    }
+    Ok(())
+}
+
+/// Has the function that owns the guest hold the embedder's: like everything else of the guest's they live as long as it.
+fn hold_handlers<'s>(js: Js<'s>, realm: &Realm, owner: Value<'s>, choices: &[Choice<'s>; 3]) -> JsResult<()> {
+    if !choices.iter().any(|choice| matches!(choice, Choice::Handler(_))) {
+        return Ok(());
+    }
+    let handlers = js.object()?;
+    for (number, choice) in (0..).zip(choices) {
+        if let Choice::Handler(handler) = choice {
+            js.set_index(handlers, number, *handler)?;
+        }
+    }
+    realm.define_hidden(js, owner, realm.get(js, Kept::Handlers)?, handlers)
+}
+
+/// Asks or orders something by way of the function at `kSetMemory`, which knows the guest.
+fn order<'s>(call: &Call<'s>, order: Kept) -> JsResult<Value<'s>> {
+    let (js, realm) = (call.js, call.js.realm()?);
+    call_property(js, call.this, realm.get(js, Kept::SetMemory)?, "[kSetMemory]", realm.get(js, order)?)
+}
+
+/// `wasi.stdout`: what has been captured of it.
+struct Stdout;
+
+impl Method for Stdout {
+    const NAME: &'static str = "get stdout";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        order(call, Kept::Stdout)
+    }
+}
+
+/// `wasi.stderr`: what has been captured of it.
+struct Stderr;
+
+impl Method for Stderr {
+    const NAME: &'static str = "get stderr";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        order(call, Kept::Stderr)
+    }
+}
+
 /// `wasi[Symbol.dispose]()`: closes all that the guest has open; its calls find no descriptor any more.
 struct Dispose;
 
@@ -269,10 +345,7 @@ impl Method for Dispose {
     const NAME: &'static str = "[Symbol.dispose]";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, wasi) = (call.js, call.this);
-        let realm = js.realm()?;
-        let set_memory = realm.get(js, Kept::SetMemory)?;
-        call_property(js, wasi, set_memory, "[kSetMemory]", realm.get(js, Kept::Dispose)?)
+        order(call, Kept::Dispose)
     }
 }
 

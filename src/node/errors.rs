@@ -157,6 +157,25 @@ pub fn access_denied(js: Js<'_>) -> Thrown {
     })
 }
 
+/// `ERR_WASI_STDIO_MAXBUFFER`: a guest wrote more than is captured.
+pub fn too_much_output(js: Js<'_>, stream: &str, limit: usize) -> Thrown {
+    let message = format!(
+        "The guest wrote more than {limit} bytes to {stream}. To capture more, raise options.limits.stdout; to take any \
+         amount, pass a function or a stream as options.{stream}"
+    );
+    throw_as_node(js, ErrorKind::RangeError, "ERR_WASI_STDIO_MAXBUFFER", message)
+}
+
+/// `ERR_INVALID_RETURN_VALUE`: a function of the embedder's returned something else.
+pub fn invalid_return_value(js: Js<'_>, name: &str, expected: &str, value: Value<'_>) -> Thrown {
+    thrown(|| {
+        let message =
+            Message::from(format!("Expected {expected} to be returned from the \"{name}\" function but got "));
+        let message = message.units(&received(js, js.rescope(value))?.0).text(".");
+        Ok(throw_as_node(js, ErrorKind::TypeError, "ERR_INVALID_RETURN_VALUE", message))
+    })
+}
+
 /// What an option must be.
 #[derive(Clone, Copy, Debug)]
 pub enum Expected {
@@ -166,6 +185,8 @@ pub enum Expected {
     Array,
     /// Nothing at all.
     Undefined,
+    /// Of several types, as the message names them.
+    OneOf(&'static str),
 }
 
 /// `ERR_INVALID_ARG_TYPE`.
@@ -174,6 +195,7 @@ pub fn invalid_arg_type(js: Js<'_>, name: &str, expected: Expected, value: Value
         Expected::Type(name) => format!("of type {name}"),
         Expected::Array => "an instance of Array".to_owned(),
         Expected::Undefined => "undefined".to_owned(),
+        Expected::OneOf(types) => types.to_owned(),
     };
     let kind = if name.contains('.') { "property" } else { "argument" };
     thrown(|| {

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`class`] | the class and its methods |
 //! | [`options`] | the constructor's options |
+//! | [`stdio`] | standard streams that JavaScript supplies and takes |
 //! | [`errors`] | errors in Node's words |
 //! | [`realm`] | what one environment has once, and its guests |
 //! | [`call`] | what happens when a guest calls |
@@ -21,6 +22,7 @@ pub mod options;
 pub mod page;
 pub mod realm;
 pub mod shim;
+pub mod stdio;
 pub mod wasm;
 
 use napi::Env;

@@ -3,13 +3,20 @@
 use super::errors::{self, Expected};
 use super::ffi::{Js, JsResult, Type, Value, Worker, host_descriptor};
 use super::realm::{Kept, Realm};
-use crate::abi::{Abi, Errno};
+use super::stdio::{self, Choice, Stdio};
+use crate::abi::{Abi, Errno, Fd};
 use crate::ctx::{Ctx, Strings};
 use crate::host::dir::open_preopen_unsandboxed;
 use crate::host::wait::is_main_thread;
 
 /// The greatest number of the host's own standard streams.
 const HOST_STREAMS: i32 = 2;
+
+/// How many bytes are captured of an output, unless the options say.
+const CAPTURED: usize = 64 << 20;
+
+/// `Number.MAX_SAFE_INTEGER`.
+const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
 
 /// An edition of the class: what it does where its documentation, or Node's tests, want something of their own.
 #[derive(Clone, Copy, Debug)]
@@ -22,24 +29,31 @@ pub struct Edition {
     pub return_on_exit: bool,
     /// Whether `fd_readdir` lists `.` and `..`, as the standard wants it.
     pub lists_dots: bool,
+    /// Whether a standard stream may be something else than a descriptor, which node:wasi refuses.
+    pub streams: bool,
 }
 
 /// The class of `wasi-rs`.
-pub const STANDARD: Edition = Edition { export: "WASI", version: None, return_on_exit: true, lists_dots: true };
+pub const STANDARD: Edition =
+    Edition { export: "WASI", version: None, return_on_exit: true, lists_dots: true, streams: true };
 
 /// The class of `wasi-rs/compat`: what Node's own tests pin.
-pub const COMPAT: Edition = Edition { export: "CompatWASI", lists_dots: false, ..STANDARD };
+pub const COMPAT: Edition = Edition { export: "CompatWASI", lists_dots: false, streams: false, ..STANDARD };
 
 /// The class of `wasi-rs/legacy`: the older edition of Node's documentation.
 pub const LEGACY: Edition =
     Edition { export: "LegacyWASI", version: Some(Abi::Preview1), return_on_exit: false, ..STANDARD };
 
-/// The options that are not the guest's.
-pub struct Options {
+/// What the options come to.
+pub struct Options<'s> {
     /// What the guest owns.
     pub ctx: Ctx,
     /// Whether `proc_exit` ends `start()`, or the process.
     pub return_on_exit: bool,
+    /// Its standard streams, as far as they are not descriptors.
+    pub stdio: Stdio,
+    /// What was chosen for each of them.
+    pub choices: [Choice<'s>; 3],
 }
 
 /// The edition that `options.version` names; everything else reads the options after that.
@@ -67,11 +81,12 @@ pub fn read_version<'s>(js: Js<'s>, options: Value<'s>, edition: &Edition) -> Js
 }
 
 /// Reads the rest.
-pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition: &Edition) -> JsResult<Options> {
+pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition: &Edition) -> JsResult<Options<'s>> {
     let args = read_args(js, realm, options)?;
     let env = read_env(js, realm, options)?;
     let preopens = read_preopens(js, realm, options)?;
-    let stdio = read_stdio(js, options)?;
+    let mut choices = read_stdio(js, options, edition)?;
+    let limits = if edition.streams { read_limits(js, options)? } else { Limits::default() };
     require_permission(js)?;
 
     let too_long = |_| errors::not_initialized(js, Errno::TooBig, "options.args and options.env take more than 4 GiB");
@@ -80,10 +95,21 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
     env.iter().try_for_each(|entry| strings.1.push(entry)).map_err(too_long)?;
     let ctx = Ctx::new(abi, strings.0, strings.1).listing_dots(edition.lists_dots);
     let ctx = if is_main_thread() { ctx } else { ctx.waiting_with(Box::new(Worker::new(js)?)) };
-    for (name, number) in stdio {
-        let what = || format!("can't use the descriptor {number} of options.{name}");
-        let stream = host_descriptor(number).map_err(|error| errors::not_initialized(js, error.into(), &what()))?;
-        ctx.push_stdio(stream, number <= HOST_STREAMS).map_err(|errno| errors::not_initialized(js, errno, &what()))?;
+    let ctx = ctx.limiting_open_files(limits.open_files);
+    let mut stdio = Stdio::default();
+    for ((number, choice), name) in choices.iter_mut().enumerate().zip(stdio::NAMES) {
+        let pushed = match (stdio.connect(number, choice, limits.stdout), &*choice) {
+            (Some(stream), _) => ctx.push_stream(stream),
+            (None, Choice::Descriptor(descriptor)) => push_descriptor(&ctx, *descriptor),
+            (None, _) => Err(Errno::Badf),
+        };
+        pushed.map_err(|errno| {
+            let what = match choice {
+                Choice::Descriptor(descriptor) => format!("can't use the descriptor {descriptor} of options.{name}"),
+                _ => format!("can't use options.{name}"),
+            };
+            errors::not_initialized(js, errno, &what)
+        })?;
     }
     for (name, path) in preopens {
         let what = || format!("can't open '{path}' for the preopen '{name}'");
@@ -91,7 +117,12 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
             open_preopen_unsandboxed(&path).map_err(|error| errors::not_initialized(js, error.into(), &what()))?;
         ctx.push_preopen(&name, dir).map_err(|errno| errors::not_initialized(js, errno, &what()))?;
     }
-    Ok(Options { ctx, return_on_exit: read_return_on_exit(js, options, edition)? })
+    Ok(Options { ctx, return_on_exit: read_return_on_exit(js, options, edition)?, stdio, choices })
+}
+
+/// Gives the guest a descriptor of the host as its next standard stream.
+fn push_descriptor(ctx: &Ctx, number: i32) -> Result<Fd, Errno> {
+    ctx.push_stdio(host_descriptor(number)?, number <= HOST_STREAMS)
 }
 
 /// Node's permission model: a process that was started with it needs `--allow-wasi`, here as with node:wasi. (Neither
@@ -172,22 +203,52 @@ fn read_preopens<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>) -> JsResult<
         .collect()
 }
 
-/// The host's descriptors of the standard streams.
-fn read_stdio<'s>(js: Js<'s>, options: Value<'s>) -> JsResult<[(&'static str, i32); 3]> {
-    let mut stdio = [("stdin", 0), ("stdout", 1), ("stderr", 2)];
-    let mut values = [None; 3];
-    for (value, (name, _)) in values.iter_mut().zip(stdio) {
-        *value = given(js, options, name)?;
-    }
-    for (value, (name, number)) in values.into_iter().zip(&mut stdio) {
-        if let Some(value) = value {
-            *number = validate_descriptor(js, value, &format!("options.{name}"))?;
-        }
-    }
-    Ok(stdio)
+/// What each of the standard streams shall be.
+fn read_stdio<'s>(js: Js<'s>, options: Value<'s>, edition: &Edition) -> JsResult<[Choice<'s>; 3]> {
+    // All are read before any is looked at, as Node does.
+    let [stdin, stdout, stderr] = stdio::NAMES.map(|name| given(js, options, name));
+    let (stdin, stdout, stderr) = (stdin?, stdout?, stderr?);
+    let choose = |number, value| stdio::choose(js, number, value, edition.streams);
+    Ok([choose(0, stdin)?, choose(1, stdout)?, choose(2, stderr)?])
 }
 
-fn validate_descriptor(js: Js<'_>, value: Value<'_>, name: &str) -> JsResult<i32> {
+/// How much a guest may have.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// Bytes that are captured of each output.
+    stdout: usize,
+    /// Descriptors.
+    open_files: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { stdout: CAPTURED, open_files: usize::MAX }
+    }
+}
+
+fn read_limits<'s>(js: Js<'s>, options: Value<'s>) -> JsResult<Limits> {
+    let mut limits = Limits::default();
+    if let Some(given_limits) = given(js, options, "limits")? {
+        validate_object(js, given_limits, "options.limits")?;
+        for (name, limit) in [("stdout", &mut limits.stdout), ("openFiles", &mut limits.open_files)] {
+            if let Some(value) = given(js, given_limits, name)? {
+                let number = whole_number(js, value, &format!("options.limits.{name}"), MAX_SAFE_INTEGER)?;
+                *limit = usize::try_from(number).unwrap_or(usize::MAX);
+            }
+        }
+    }
+    Ok(limits)
+}
+
+/// A descriptor's number, as Node takes it.
+pub fn descriptor_number(js: Js<'_>, value: Value<'_>, name: &str) -> JsResult<i32> {
+    let number = whole_number(js, value, name, f64::from(i32::MAX))?;
+    Ok(i32::try_from(number).unwrap_or(i32::MAX))
+}
+
+/// A whole number from 0 to `most`.
+fn whole_number(js: Js<'_>, value: Value<'_>, name: &str, most: f64) -> JsResult<u64> {
     let value = js.rescope(value);
     if js.type_of(value)? != Type::Number {
         return Err(errors::invalid_arg_type(js, name, Expected::Type("number"), value));
@@ -196,12 +257,12 @@ fn validate_descriptor(js: Js<'_>, value: Value<'_>, name: &str) -> JsResult<i32
     if !number.is_finite() || number.trunc() != number {
         return Err(errors::out_of_range(js, name, "an integer", value, number));
     }
-    if !(0.0..=f64::from(i32::MAX)).contains(&number) {
-        return Err(errors::out_of_range(js, name, ">= 0 && <= 2147483647", value, number));
+    if !(0.0..=most).contains(&number) {
+        return Err(errors::out_of_range(js, name, &format!(">= 0 && <= {most}"), value, number));
     }
-    #[allow(clippy::cast_possible_truncation, reason = "it is an integer of that range, as was just checked")]
-    let descriptor = number as i32;
-    Ok(descriptor)
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is an integer of that range")]
+    let number = number as u64;
+    Ok(number)
 }
 
 fn read_return_on_exit<'s>(js: Js<'s>, options: Value<'s>, edition: &Edition) -> JsResult<bool> {

@@ -4,6 +4,7 @@
 use super::errors::NodeErrorToString;
 use super::ffi::{GuestMemory, Js, JsResult, PageMemory, Reference, Thrown, Type, Value};
 use super::page;
+use super::stdio::Stdio;
 use crate::ctx::Ctx;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -24,6 +25,8 @@ pub struct Guest {
     pub owner: Reference,
     /// Whether `proc_exit` ends `start()`, or the process.
     pub return_on_exit: bool,
+    /// What JavaScript supplies of its standard streams, and takes.
+    pub stdio: Stdio,
 }
 
 /// A JavaScript value that a realm keeps.
@@ -83,6 +86,12 @@ pub enum Kept {
     InstanceSymbol,
     /// What the function at `kSetMemory` takes for the order to close everything. Nobody else has it.
     Dispose,
+    /// What it takes for the question what has been written to stdout.
+    Stdout,
+    /// And to stderr.
+    Stderr,
+    /// Where that function holds those of the embedder for the standard streams.
+    Handlers,
 }
 
 /// What one environment has once.
@@ -162,6 +171,9 @@ impl Realm {
             (Kept::ExitCode, js.symbol("kExitCode")?),
             (Kept::InstanceSymbol, js.symbol("kInstance")?),
             (Kept::Dispose, js.symbol("dispose")?),
+            (Kept::Stdout, js.symbol("stdout")?),
+            (Kept::Stderr, js.symbol("stderr")?),
+            (Kept::Handlers, js.symbol("handlers")?),
         ];
         let store = realm.store(js)?;
         for (name, value) in kept {

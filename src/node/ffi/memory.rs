@@ -31,8 +31,13 @@ impl GuestMemory {
 
     /// Takes the memory that `object` refers to from now on.
     pub fn bind(&self, object: Reference) {
-        self.pages.set(UNBOUND);
+        self.forget();
         *self.object.borrow_mut() = Some(object);
+    }
+
+    /// Has the memory looked up again: JavaScript has run since, and may have made it grow.
+    pub fn forget(&self) {
+        self.pages.set(UNBOUND);
     }
 
     /// The bytes of the memory, which has `pages` pages now, for one syscall.

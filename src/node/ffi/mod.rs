@@ -181,6 +181,31 @@ impl<'s> Js<'s> {
         Ok(self.value(raw))
     }
 
+    /// A new Buffer with these bytes.
+    pub fn buffer(self, bytes: &[u8]) -> JsResult<Value<'s>> {
+        napi!(self, napi_create_buffer_copy(bytes.len(), bytes.as_ptr().cast(), ptr::null_mut()) -> sys::napi_value)
+            .map(|raw| self.value(raw))
+    }
+
+    /// The bytes of a Uint8Array, copied; nothing if it is something else.
+    pub fn uint8_array(self, value: Value<'s>) -> JsResult<Option<Vec<u8>>> {
+        if !napi!(self, napi_is_typedarray(value.raw) -> bool)? {
+            return Ok(None);
+        }
+        let (kind, base, len) = self.typed_array(value)?;
+        if kind != sys::TypedarrayType::uint8_array {
+            return Ok(None);
+        }
+        let mut bytes = Vec::with_capacity(len);
+        // SAFETY: the engine gave these bytes, and nothing runs that could take them away; the array may be shared with
+        // other threads, so no reference to it is made. `set_len` counts what was just written.
+        unsafe {
+            base.as_ptr().copy_to_nonoverlapping(bytes.as_mut_ptr(), len);
+            bytes.set_len(len);
+        }
+        Ok(Some(bytes))
+    }
+
     /// A function backed by a [`Method`], which finds `data` (see [`Call::data`]).
     pub fn function<M: Method>(self, data: usize) -> JsResult<Value<'s>> {
         let data = ptr::without_provenance_mut(data);
@@ -394,28 +419,38 @@ impl<'s> Js<'s> {
 
     /// The bytes of an ArrayBuffer or a Uint8Array: where they are and how many.
     fn bytes_of(self, buffer: Value<'s>) -> JsResult<(NonNull<u8>, usize)> {
+        if !self.is_array_buffer(buffer)? {
+            let (_, data, len) = self.typed_array(buffer)?;
+            return Ok((data, len));
+        }
         let mut data = ptr::null_mut();
-        let len = if self.is_array_buffer(buffer)? {
-            napi!(self, napi_get_arraybuffer_info(buffer.raw, &raw mut data) -> usize)?
-        } else {
-            let (mut kind, mut len, mut offset, mut of) = (0, 0, 0, ptr::null_mut());
-            // SAFETY: as in `napi!`, with several results.
-            self.check(unsafe {
-                sys::napi_get_typedarray_info(
-                    self.env,
-                    buffer.raw,
-                    &raw mut kind,
-                    &raw mut len,
-                    &raw mut data,
-                    &raw mut of,
-                    &raw mut offset,
-                )
-            })?;
-            len
-        };
-        // A memory of no pages may have no address.
-        Ok(NonNull::new(data.cast()).map_or((NonNull::dangling(), 0), |data| (data, len)))
+        let len = napi!(self, napi_get_arraybuffer_info(buffer.raw, &raw mut data) -> usize)?;
+        Ok(addressed(data, len))
     }
+
+    /// The type of a typed array's elements, where they are and how many.
+    fn typed_array(self, array: Value<'s>) -> JsResult<(i32, NonNull<u8>, usize)> {
+        let (mut kind, mut len, mut data, mut offset, mut of) = (0, 0, ptr::null_mut(), 0, ptr::null_mut());
+        // SAFETY: as in `napi!`, with several results.
+        self.check(unsafe {
+            sys::napi_get_typedarray_info(
+                self.env,
+                array.raw,
+                &raw mut kind,
+                &raw mut len,
+                &raw mut data,
+                &raw mut of,
+                &raw mut offset,
+            )
+        })?;
+        let (data, len) = addressed(data, len);
+        Ok((kind, data, len))
+    }
+}
+
+/// Bytes as the engine names them: those of a memory of no pages, or of a detached buffer, may have no address.
+fn addressed(data: *mut std::ffi::c_void, len: usize) -> (NonNull<u8>, usize) {
+    NonNull::new(data.cast()).map_or((NonNull::dangling(), 0), |data| (data, len))
 }
 
 /// A string's length as Node-API wants it.
