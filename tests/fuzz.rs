@@ -14,16 +14,20 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use wasi_rs::abi::records::{Record, SubscriptionFd};
 use wasi_rs::abi::{Abi, Args, Errno, Fd, Ptr, ValType};
 use wasi_rs::ctx::Ctx;
+use wasi_rs::host::stream::{Input, Output, Stream};
 use wasi_rs::syscalls::{ENTRIES, Flow, SYSCALLS, Syscall};
 
 /// Calls in a sequence.
 const CALLS: usize = 200;
 /// No file becomes longer: the tests must not fill the disk.
 const FILE_SIZE: u64 = 1 << 20;
+/// How much an output in memory may hold.
+const CAPTURED: usize = 2000;
 /// What stands in the files outside; no guest may ever see it.
 const SECRET: &[u8] = b"the secret of the outside, 0123456789";
 
@@ -245,6 +249,14 @@ fn run(default_count: u64, scribbles: bool) -> Counts {
         let abi = if seed.is_multiple_of(4) { Abi::Unstable } else { Abi::Preview1 };
         let boxes = [root.path().join("box"), root.path().join("box2")];
         let ctx = guest(abi, &[("/box", &boxes[0]), ("other", &boxes[1])]);
+        let output = Arc::new(Output::new(CAPTURED));
+        for stream in [
+            Stream::Input(Arc::new(Input::new(vec![b'i'; 1000]))),
+            Stream::Input(Arc::new(Input::on_demand())),
+            Stream::Output(Arc::clone(&output)),
+        ] {
+            ctx.push_stream(stream).unwrap();
+        }
         let memory = SharedMemory::new(if seed.is_multiple_of(10) && !scribbles { 0 } else { PAGE });
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -256,6 +268,7 @@ fn run(default_count: u64, scribbles: bool) -> Counts {
             done.store(true, Ordering::Relaxed);
         });
         assert_eq!(outside(root.path()), before, "seed {seed}: something outside has changed");
+        assert!(output.take().len() <= CAPTURED, "seed {seed}: more is held than may be");
     }
     report(&counts);
     counts
