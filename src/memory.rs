@@ -172,10 +172,10 @@ impl Iovecs<'_> {
             // there. `fd` is borrowed, so it is open.
             unsafe {
                 match (iovecs, offset) {
-                    ([one], None) => libc::read(fd, one.iov_base, one.iov_len),
-                    ([one], Some(offset)) => libc::pread(fd, one.iov_base, one.iov_len, offset),
-                    (many, None) => libc::readv(fd, many.as_ptr(), count),
-                    (many, Some(offset)) => libc::preadv(fd, many.as_ptr(), count, offset),
+                    ([one], None) => transfer::read(fd, one.iov_base, one.iov_len),
+                    ([one], Some(offset)) => transfer::pread(fd, one.iov_base, one.iov_len, offset),
+                    (many, None) => transfer::readv(fd, many.as_ptr(), count),
+                    (many, Some(offset)) => transfer::preadv(fd, many.as_ptr(), count, offset),
                 }
             }
         })
@@ -188,10 +188,10 @@ impl Iovecs<'_> {
             // SAFETY: as in `read_from`; the kernel reads there.
             unsafe {
                 match (iovecs, offset) {
-                    ([one], None) => libc::write(fd, one.iov_base, one.iov_len),
-                    ([one], Some(offset)) => libc::pwrite(fd, one.iov_base, one.iov_len, offset),
-                    (many, None) => libc::writev(fd, many.as_ptr(), count),
-                    (many, Some(offset)) => libc::pwritev(fd, many.as_ptr(), count, offset),
+                    ([one], None) => transfer::write(fd, one.iov_base, one.iov_len),
+                    ([one], Some(offset)) => transfer::pwrite(fd, one.iov_base, one.iov_len, offset),
+                    (many, None) => transfer::writev(fd, many.as_ptr(), count),
+                    (many, Some(offset)) => transfer::pwritev(fd, many.as_ptr(), count, offset),
                 }
             }
         })
@@ -201,7 +201,8 @@ impl Iovecs<'_> {
     /// With `peek` the data stays in the queue; with `whole` the call waits until the buffers are full.
     pub fn receive_from(&self, fd: BorrowedFd<'_>, peek: bool, whole: bool) -> Result<io::Result<(u32, bool)>> {
         let flags = if peek { libc::MSG_PEEK } else { 0 } | if whole { libc::MSG_WAITALL } else { 0 };
-        let (mut batch, _) = self.batch(0)?;
+        let mut batch = Batch::new();
+        self.batch(0, &mut batch)?;
         let mut message = message_header(&mut batch);
         // SAFETY: `message` points at iovecs that lie in the memory (`batch` checked) and has no name or control part.
         let got = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) };
@@ -210,7 +211,8 @@ impl Iovecs<'_> {
 
     /// Sends to a socket; how many bytes went. A closed peer is EPIPE and no signal.
     pub fn send_to(&self, fd: BorrowedFd<'_>) -> Result<io::Result<u32>> {
-        let (mut batch, _) = self.batch(0)?;
+        let mut batch = Batch::new();
+        self.batch(0, &mut batch)?;
         let message = message_header(&mut batch);
         // SAFETY: as in `receive_from`; the kernel only reads.
         Ok(count_of(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) }))
@@ -274,8 +276,9 @@ impl Iovecs<'_> {
     ) -> Result<io::Result<u32>> {
         let mut first = 0;
         let mut total = 0_u32;
+        let mut batch = Batch::new();
         loop {
-            let (batch, wanted) = self.batch(first)?;
+            let wanted = self.batch(first, &mut batch)?;
             let offset = match position {
                 Position::Current => None,
                 Position::At(start) => match start.checked_add(u64::from(total)).map(libc::off_t::try_from) {
@@ -297,19 +300,53 @@ impl Iovecs<'_> {
         }
     }
 
-    /// The iovecs from number `first` on, at most IOV_MAX, and how many bytes they span; EFAULT for one outside the
-    /// memory.
-    fn batch(&self, first: u32) -> Result<(Batch, u64)> {
-        let mut batch = Batch::new();
+    /// Puts the iovecs from number `first` on into `batch`, at most IOV_MAX; how many bytes they span. EFAULT for one
+    /// outside the memory.
+    fn batch(&self, first: u32, batch: &mut Batch) -> Result<u64> {
         let mut wanted = 0;
+        batch.clear();
         for index in (first..self.len).take(IOV_MAX) {
             let (base, len) = self.stretch(index)?;
             batch.push(libc::iovec { iov_base: base.cast(), iov_len: len });
             wanted += len as u64;
         }
-        Ok((batch, wanted))
+        Ok(wanted)
     }
 }
+
+/// The calls that move bytes, as Linux has them. The C library's are cancellation points, which costs two atomic exchanges
+/// around each call in a process with several threads, and no thread of Node is ever cancelled.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod transfer {
+    use libc::{c_int, c_long, iovec, off_t, size_t, ssize_t};
+    use std::ffi::c_void;
+
+    macro_rules! calls {
+        ($($name:ident = $number:ident($($arg:ident: $type:ty),*);)*) => {$(
+            /// # Safety
+            /// As the C library's function of that name.
+            pub unsafe fn $name($($arg: $type),*) -> ssize_t {
+                // SAFETY: the kernel takes the C function's arguments, and looks at no more.
+                let returned: c_long = unsafe { libc::syscall(libc::$number, $($arg),*) };
+                ssize_t::try_from(returned).unwrap_or(-1) // both have 64 bits
+            }
+        )*};
+    }
+
+    calls! {
+        read = SYS_read(fd: c_int, base: *mut c_void, len: size_t);
+        write = SYS_write(fd: c_int, base: *const c_void, len: size_t);
+        readv = SYS_readv(fd: c_int, iovecs: *const iovec, count: c_int);
+        writev = SYS_writev(fd: c_int, iovecs: *const iovec, count: c_int);
+        pread = SYS_pread64(fd: c_int, base: *mut c_void, len: size_t, offset: off_t);
+        pwrite = SYS_pwrite64(fd: c_int, base: *const c_void, len: size_t, offset: off_t);
+        preadv = SYS_preadv(fd: c_int, iovecs: *const iovec, count: c_int, offset: off_t);
+        pwritev = SYS_pwritev(fd: c_int, iovecs: *const iovec, count: c_int, offset: off_t);
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+use libc as transfer;
 
 /// A message of these buffers and nothing else.
 fn message_header(batch: &mut Batch) -> libc::msghdr {
