@@ -1,10 +1,12 @@
 //! What happens when a guest calls.
 
+use super::bind;
 use super::errors;
 use super::ffi::{Js, JsResult, Thrown};
-use super::page::{PageCall, answer};
+use super::page::{After, PageCall, answer, forget_changed, remember};
 use super::realm::{Guest, Kept, Realm};
 use crate::abi::Errno;
+use crate::memory::Memory;
 #[cfg(debug_assertions)]
 use crate::syscalls::SYSCALLS;
 use crate::syscalls::{ENTRIES, Flow};
@@ -19,12 +21,16 @@ pub fn enter(js: Js<'_>, realm: &Realm) -> JsResult<()> {
         return Err(errors::not_started(js));
     }
     // The shim only knows numbers from the list.
-    let Some(entry) = ENTRIES.get(call.syscall as usize) else {
+    let Some(entry) = ENTRIES.get(call.place()) else {
         return Err(errors::not_started(js));
     };
     #[cfg(debug_assertions)]
     panic_if_asked(&call);
-    let mut flow = entry(&guest.ctx, &guest.memory.view(js, realm, call.pages)?, &call.args);
+    let memory = guest.memory.view(js, realm, call.pages)?;
+    let mut flow = entry(&guest.ctx, &memory, &call.args);
+    if let (Some(after), Flow::Answer(errno)) = (call.after(), flow) {
+        look_after(js, realm, &guest, (&call, after), &memory, errno)?;
+    }
     if guest.stdio.is_connected() {
         if flow == Flow::Answer(Errno::Again) && guest.stdio.supply(js, realm, &guest)? {
             guest.memory.forget();
@@ -41,12 +47,33 @@ pub fn enter(js: Js<'_>, realm: &Realm) -> JsResult<()> {
     }
 }
 
+/// Does what is left to do after an answer, so that the next may be given without leaving WebAssembly.
+fn look_after(
+    js: Js<'_>,
+    realm: &Realm,
+    guest: &Guest,
+    (call, after): (&PageCall, After),
+    memory: &Memory<'_>,
+    errno: Errno,
+) -> JsResult<()> {
+    match after {
+        After::Remember(record) if errno == Errno::Success => {
+            // Where it can't be read back it is not remembered, and asked for again.
+            let _ = remember(&realm.page, record, call, memory);
+        }
+        After::Remember(_) => {}
+        After::Forget => forget_changed(&realm.page, call),
+        After::Count => bind::count(js, realm, guest)?,
+    }
+    Ok(())
+}
+
 /// In a debug build `proc_raise` of this "signal" panics, so that a test can see a panic become an exception.
 #[cfg(debug_assertions)]
 #[allow(clippy::panic, reason = "what it is for")]
 fn panic_if_asked(call: &PageCall) {
     const SIGNAL: u64 = 0x7061_6e69;
-    let is_raise = SYSCALLS.get(call.syscall as usize).is_some_and(|row| row.name == "proc_raise");
+    let is_raise = SYSCALLS.get(call.place()).is_some_and(|row| row.name == "proc_raise");
     if is_raise && call.args.first() == Some(&SIGNAL) {
         panic!("as the test asked");
     }

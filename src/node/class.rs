@@ -3,16 +3,18 @@
 //! Its methods find their state by property, as node:wasi's do, so that they work on a Proxy of the object, on an
 //! object that inherits from it, and for packages that look for the symbols by description.
 
+use super::bind::{self, instantiate};
 use super::errors::{self, Expected};
 use super::ffi::{self, Call, GuestMemory, Js, JsResult, Method, Type, Value, method};
-use super::gauge::{self, ANSWERED, MemoryKind, NUMBERS, SIZE, SLOTS};
 use super::options::{self, COMPAT, Edition, LEGACY, Options, STANDARD, validate_object};
+use super::page::forget_guest;
 use super::realm::{Guest, Kept, Realm};
-use super::shim;
+use super::shim::{self, slot};
 use super::stdio::{self, Choice};
-use super::wasm::NAMESPACE;
+use super::wasm::len;
 use napi::Env;
 use napi::bindgen_prelude::{Function, JsObjectValue, Object, Unknown};
+use std::cell::Cell;
 use std::marker::PhantomData;
 
 /// The class's name.
@@ -146,7 +148,7 @@ fn make_guest<'s>(
 ) -> JsResult<(Value<'s>, Value<'s>)> {
     let table_type = js.object()?;
     js.set_named(table_type, "element", js.string("anyfunc")?)?;
-    let slots = u32::try_from(SLOTS).unwrap_or(u32::MAX);
+    let slots = len(slot::COUNT);
     for limit in ["initial", "maximum"] {
         js.set_named(table_type, limit, js.number(f64::from(slots))?)?;
     }
@@ -172,51 +174,13 @@ fn make_guest<'s>(
         wasi: js.watch(wasi)?,
         table: js.watch(table)?,
         owner: js.watch(set_memory)?,
+        asked: Cell::new(0),
         return_on_exit: options.return_on_exit,
         stdio: options.stdio,
     };
     let ticket = realm.insert_guest(js, number, guest)?;
     js.forget_guest_with(set_memory, ticket)?;
     Ok((set_memory, functions))
-}
-
-/// The exports of a new instance of one of our modules.
-fn instantiate<'s>(js: Js<'s>, realm: &Realm, module: Value<'s>, imports: Value<'s>) -> JsResult<Value<'s>> {
-    let namespaces = js.object()?;
-    js.set_named(namespaces, NAMESPACE, imports)?;
-    let instance = js.construct(realm.get(js, Kept::Instance)?, &[module, namespaces])?;
-    js.get_named(instance, "exports")
-}
-
-/// The exports of a gauge for the memory; an exception if the memory is of another kind.
-fn make_gauge<'s>(
-    js: Js<'s>,
-    realm: &Realm,
-    guest: &Guest,
-    kind: MemoryKind,
-    memory: Value<'s>,
-) -> JsResult<Value<'s>> {
-    let kept = match kind {
-        MemoryKind::Plain => Kept::Gauge,
-        MemoryKind::Shared => Kept::GaugeShared,
-        MemoryKind::Wide => Kept::GaugeWide,
-    };
-    let module = realm.module(js, kept, || gauge::gauge(kind))?;
-    let imports = js.object()?;
-    js.set_named(imports, "memory", memory)?;
-    for (name, number) in NUMBERS.into_iter().zip(guest.ctx.constants()) {
-        js.set_named(imports, name, js.number(f64::from(number))?)?;
-    }
-    instantiate(js, realm, module, imports)
-}
-
-/// Puts the gauge's functions into the shim's table.
-fn fill_table<'s>(js: Js<'s>, realm: &Realm, table: Value<'s>, gauge: Value<'s>) -> JsResult<()> {
-    let set = realm.get(js, Kept::TableSet)?;
-    for (slot, name) in (0_u32..).zip([SIZE].iter().chain(ANSWERED)) {
-        js.call(table, set, &[js.number(f64::from(slot))?, js.get_named(gauge, name)?])?;
-    }
-    Ok(())
 }
 
 /// `wasi[kSetMemory](memory)`: binds the guest to a memory, the first time or again.
@@ -243,26 +207,9 @@ impl Method for SetMemory {
                 return Err(errors::not_a_memory(js));
             }
         };
-        let Some(guest) = realm.guest(call.data) else {
-            return js.undefined();
-        };
-        let make = |kind| make_gauge(js, realm, &guest, kind, memory);
-        let gauge = if js.is_array_buffer(buffer)? {
-            make(MemoryKind::Plain).or_else(|thrown| {
-                // Which kind it is, only an import tells. If it is neither, the first answer is the one to show.
-                let exception = js.take_exception(thrown)?;
-                make(MemoryKind::Wide).or_else(|thrown| {
-                    js.take_exception(thrown)?;
-                    Err(js.throw(exception))
-                })
-            })?
-        } else {
-            make(MemoryKind::Shared)?
-        };
-        if let Some(table) = js.dereference(&guest.table)? {
-            fill_table(js, realm, table, gauge)?;
+        if let Some(guest) = realm.guest(call.data) {
+            bind::bind(js, realm, &guest, memory, js.is_array_buffer(buffer)?)?;
         }
-        guest.memory.bind(js.watch(memory)?);
         js.undefined()
     }
 }
@@ -277,6 +224,7 @@ fn obey<'s>(js: Js<'s>, realm: &Realm, number: usize, order: Kept) -> JsResult<V
         Kept::Stderr => guest.stdio.captured(js, 2),
         _ => {
             guest.ctx.descriptors.clear();
+            forget_guest(&realm.page, number);
             js.undefined()
         }
     }

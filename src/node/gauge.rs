@@ -1,19 +1,26 @@
 //! The gauge: the WebAssembly module that imports a guest's memory. It tells the memory's size, which the shim notes with
-//! each call, and answers the few syscalls whose answer never changes, without leaving WebAssembly.
+//! each call, answers the few syscalls whose answer never changes, and writes the records that the page remembers, all
+//! without leaving WebAssembly.
 //!
 //! Binding a memory puts the gauge's functions into the shim's table.
 
-use super::wasm::{Bytes, GLOBAL, I32, MEMORY, body, export, function_type, import, module};
+use super::page::RECALLED;
+use super::shim::{put_type, slot};
+use super::wasm::{Bytes, GLOBAL, I32, MEMORY, body, export, function_type, import, len, module};
 use crate::abi::Errno;
 
 /// The syscalls it answers; all take a number or an address, and an address.
 pub const ANSWERED: &[&str] = &["args_sizes_get", "environ_sizes_get", "clock_res_get"];
 
-/// How many functions it puts into the table: the size, and the answers.
-pub const SLOTS: usize = 1 + ANSWERED.len();
-
 /// The name of the function that tells the size in pages.
-pub const SIZE: &str = "size";
+const SIZE: &str = "size";
+
+/// Its exports in the order of the slots they belong in: from [`slot::SIZE`] on, and from [`slot::PUTS`] on the functions
+/// that write records, under the name of the syscall.
+pub fn exports() -> impl Iterator<Item = (usize, &'static str)> {
+    let answers = [SIZE].into_iter().chain(ANSWERED.iter().copied());
+    (slot::SIZE..).zip(answers).chain((slot::PUTS..).zip(RECALLED.iter().map(|recalled| recalled.name)))
+}
 
 /// The numbers it answers with, in the order in which it imports them: how many arguments and variables there are, how
 /// many bytes they take, and the resolution of each clock in nanoseconds.
@@ -35,7 +42,7 @@ impl MemoryKind {
     /// `memory.size` as an `i64`.
     fn wide_size(self) -> Bytes {
         let size = Bytes::default().raw(&[0x3f, 0]);
-        if self == Self::Wide { size } else { size.raw(&[0xad]) } // i64.extend_i32_u
+        if self == Self::Wide { size } else { size.extend() }
     }
 
     /// `memory.size` as an `i32`.
@@ -44,54 +51,69 @@ impl MemoryKind {
         if self == Self::Wide { size.raw(&[0xa7]) } else { size } // i32.wrap_i64
     }
 
+    /// How the memory is imported: with at least no page; a shared one must name a most, and any is at most 65536.
+    pub fn import(self) -> Bytes {
+        import("memory", MEMORY).raw(match self {
+            Self::Plain => &[0, 0],
+            Self::Shared => &[3, 0, 0x80, 0x80, 0x04],
+            Self::Wide => &[4, 0],
+        })
+    }
+
     /// The address in a local, as the memory's instructions want it.
-    fn address(self, local: u32) -> Bytes {
+    pub fn address(self, local: u32) -> Bytes {
         let address = Bytes::default().local_get(local);
-        if self == Self::Wide { address.raw(&[0xad]) } else { address } // i64.extend_i32_u
+        if self == Self::Wide { address.extend() } else { address }
     }
 }
 
-/// The type of [`SIZE`], and that of the answers.
+/// The type of [`SIZE`], that of the answers, and the first of the functions that write records.
 const TYPE_SIZE: u32 = 0;
 const TYPE_ANSWER: u32 = 1;
+const TYPE_PUT: u32 = 2;
 
 /// The gauge for a kind of memory.
 pub fn gauge(kind: MemoryKind) -> Vec<u8> {
-    // At least no page; a shared memory must name a most, and any is at most 65536.
-    let limits = match kind {
-        MemoryKind::Plain => Bytes::default().raw(&[0, 0]),
-        MemoryKind::Shared => Bytes::default().raw(&[3, 0]).leb(65536),
-        MemoryKind::Wide => Bytes::default().raw(&[4, 0]),
-    };
-    let memory = [import("memory", MEMORY).raw(&limits.0)];
     let numbers = NUMBERS.map(|name| import(name, GLOBAL).raw(&[I32, 0]));
-    let bodies = [kind.size(), sizes(kind, 0, 1), sizes(kind, 2, 3), resolution(kind, 4)].map(body);
+    let answers = [kind.size(), sizes(kind, 0, 1), sizes(kind, 2, 3), resolution(kind, 4)];
     const { assert!(ANSWERED.len() == 3, "one body for each") };
-    let types = [TYPE_SIZE].into_iter().chain(ANSWERED.iter().map(|_| TYPE_ANSWER));
-    let names = (0_u32..).zip([SIZE].iter().chain(ANSWERED));
+    let bodies = answers.into_iter().chain(RECALLED.iter().map(|recalled| put(kind, recalled.words)));
+    let types = [function_type(&[], &[I32]), function_type(&[I32, I32], &[I32])];
+    let types = types.into_iter().chain(RECALLED.iter().map(put_type));
+    let puts = (0..).zip(RECALLED).map(|(record, _)| TYPE_PUT + record);
+    let type_of_each = [TYPE_SIZE].into_iter().chain(ANSWERED.iter().map(|_| TYPE_ANSWER)).chain(puts);
+    let names = (0_u32..).zip(exports());
     module()
-        .section(1, Bytes::default().vec([function_type(&[], &[I32]), function_type(&[I32, I32], &[I32])]))
-        .section(2, Bytes::default().vec(memory.into_iter().chain(numbers)))
-        .section(3, Bytes::default().vec(types.map(|ty| Bytes::default().leb(ty))))
-        .section(7, Bytes::default().vec(names.map(|(index, name)| export(name, index))))
-        .section(10, Bytes::default().vec(bodies))
+        .section(1, Bytes::default().vec(types))
+        .section(2, Bytes::default().vec([kind.import()].into_iter().chain(numbers)))
+        .section(3, Bytes::default().vec(type_of_each.map(|ty| Bytes::default().leb(ty))))
+        .section(7, Bytes::default().vec(names.map(|(index, (_, name))| export(name, index))))
+        .section(10, Bytes::default().vec(bodies.map(body)))
         .0
 }
 
 /// Returns EFAULT unless `bytes` bytes at the address in `local` are inside.
-fn check(kind: MemoryKind, local: u32, bytes: u8) -> Bytes {
+pub fn check(kind: MemoryKind, local: u32, bytes: usize) -> Bytes {
     Bytes::default()
         .local_get(local)
-        .raw(&[0xad, 0x42, bytes, 0x7c]) // i64.extend_i32_u, i64.const, i64.add
+        .extend()
+        .i64_const(bytes as u64)
+        .raw(&[0x7c]) // i64.add
         .raw(&kind.wide_size().0)
-        .raw(&[0x42, 16, 0x86]) // i64.const, i64.shl: pages to bytes
-        .raw(&[0x56, 0x04, 0x40]) // i64.gt_u, if
-        .i32_const(Errno::Fault.number().into())
-        .raw(&[0x0f, 0x0b]) // return, end
+        .raw(&[0x42, 16, 0x86, 0x56]) // i64.const, i64.shl: pages to bytes; i64.gt_u
+        .when(Bytes::default().i32_const(Errno::Fault.number().into()).leave())
 }
 
-fn success() -> Bytes {
+pub fn success() -> Bytes {
     Bytes::default().i32_const(Errno::Success.number().into())
+}
+
+/// Stores the words at the address.
+fn put(kind: MemoryKind, words: usize) -> Bytes {
+    let stores = (0..words).fold(check(kind, 0, 8 * words), |code, word| {
+        code.raw(&kind.address(0).0).local_get(len(1 + word)).memory_op(0x37, 0, 8 * word) // i64.store, unaligned
+    });
+    stores.raw(&success().0)
 }
 
 /// Stores two of the numbers at the two addresses.
@@ -119,14 +141,13 @@ fn resolution(kind: MemoryKind, first: u32) -> Bytes {
     let chosen = choose(low, high, &[0x41, 2, 0x49]); // i32.const 2, i32.lt_u
     Bytes::default()
         .local_get(0)
-        .raw(&[0x41, 3, 0x4b, 0x04, 0x40]) // i32.const 3, i32.gt_u, if
-        .i32_const(Errno::Inval.number().into())
-        .raw(&[0x0f, 0x0b]) // return, end
+        .raw(&[0x41, 3, 0x4b]) // i32.const 3, i32.gt_u
+        .when(Bytes::default().i32_const(Errno::Inval.number().into()).leave())
         .raw(&check(kind, 1, 8).0)
         .raw(&kind.address(1).0)
         .raw(&chosen.0)
-        .raw(&[0xad]) // i64.extend_i32_u
-        .memory_op(0x37, 3, 0) // i64.store
+        .extend()
+        .i64_store(0)
         .raw(&success().0)
 }
 

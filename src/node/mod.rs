@@ -8,11 +8,14 @@
 //! | [`errors`] | errors in Node's words |
 //! | [`realm`] | what one environment has once, and its guests |
 //! | [`call`] | what happens when a guest calls |
-//! | [`page`], [`shim`], [`gauge`] | how a call gets from WebAssembly to Rust, written with [`wasm`] |
+//! | [`page`], [`shim`], [`gauge`], [`answers`] | how a call gets from WebAssembly to Rust, or is answered before, written with [`wasm`] |
+//! | [`bind`] | how these get a memory |
 //! | [`ffi`] | raw Node-API, made safe |
 
 #![allow(missing_docs, reason = "the documentation of this floor's public face is index.d.ts")]
 
+pub mod answers;
+pub mod bind;
 pub mod call;
 pub mod class;
 pub mod errors;

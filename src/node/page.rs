@@ -7,8 +7,11 @@
 //! A thread has one page for all its guests: every WebAssembly memory reserves gigabytes of addresses.
 
 use super::ffi::PageMemory;
+use crate::abi::errno::{Errno, Result};
 use crate::abi::param::MAX_PARAMS;
-use crate::abi::{Args, Errno};
+use crate::abi::records::{Fdstat, Prestat, Record};
+use crate::abi::{Abi, Args, Param, Ptr};
+use crate::memory::Memory;
 
 /// Where the number of the guest stands, 32 bits.
 pub const GUEST: usize = 0;
@@ -21,16 +24,81 @@ pub const ERRNO: usize = 12;
 /// Where the parameters stand, 64 bits each, an `i32` zero-extended.
 pub const ARGS: usize = 16;
 
+/// Where the records stand that the shim gives out again by itself: each a key, then words.
+pub const RECORDS: usize = ARGS + 8 * MAX_PARAMS;
+
+/// How many words a record has at most.
+const RECORD_WORDS: usize = 3;
+
 /// How much of the page is used.
-pub const SIZE: usize = ARGS + 8 * MAX_PARAMS;
+pub const SIZE: usize = RECORDS + RECALLED.len() * 8 * (1 + RECORD_WORDS);
+
+/// A syscall whose last answer the page remembers: of a descriptor, a record of so many words.
+#[derive(Clone, Copy, Debug)]
+pub struct Recalled {
+    /// Its name.
+    pub name: &'static str,
+    /// The record's size in words of 64 bits.
+    pub words: usize,
+}
+
+/// The syscalls whose last answer is remembered, until something changes the descriptor.
+pub const RECALLED: [Recalled; 2] = [
+    Recalled { name: "fd_prestat_get", words: Prestat::SIZE / 8 },
+    Recalled { name: "fd_fdstat_get", words: Fdstat::SIZE / 8 },
+];
+
+impl Recalled {
+    /// Where the key of the record of this number stands: whose descriptor it is of, `guest << 32 | fd`.
+    pub const fn key(record: usize) -> usize {
+        RECORDS + record * 8 * (1 + RECORD_WORDS)
+    }
+
+    /// Where a word of the record of this number stands.
+    pub const fn word(record: usize, word: usize) -> usize {
+        Self::key(record) + 8 * (1 + word)
+    }
+}
+
+/// The key of no descriptor: there are not as many guests.
+const NOBODY: u64 = u64::MAX;
+
+/// The key of a guest's descriptor.
+fn key_of(guest: u32, fd: u64) -> u64 {
+    u64::from(guest) << 32 | fd & u64::from(u32::MAX)
+}
+
+/// What is left to do once a syscall has been answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// To remember the answer as the record of this number.
+    Remember(usize),
+    /// To forget what is remembered of the descriptors in the first two parameters.
+    Forget,
+    /// To count how often it is called.
+    Count,
+}
+
+/// The bits of [`SYSCALL`] that hold its place in the list; those above say what is left to do after it.
+const PLACE_BITS: u32 = 8;
+
+/// What the shim puts at [`SYSCALL`].
+pub fn number(place: u32, after: Option<After>) -> u32 {
+    let after = match after {
+        None => 0,
+        Some(After::Forget) => 1,
+        Some(After::Count) => 2,
+        Some(After::Remember(record)) => 3 + u32::try_from(record).unwrap_or(0),
+    };
+    place | after << PLACE_BITS
+}
 
 /// A call as it stands in the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageCall {
     /// The guest's number.
     pub guest: u32,
-    /// The syscall's place in the list.
-    pub syscall: u32,
+    number: u32,
     /// The guest memory's size in pages, [`UNBOUND`](super::ffi::UNBOUND) if it has none yet.
     pub pages: u32,
     /// The parameters; those the syscall does not have are left from other calls.
@@ -42,7 +110,7 @@ impl PageCall {
     pub fn read(page: &PageMemory) -> Self {
         Self {
             guest: page.get::<u32, GUEST>(),
-            syscall: page.get::<u32, SYSCALL>(),
+            number: page.get::<u32, SYSCALL>(),
             pages: page.get::<u32, PAGES>(),
             args: [
                 page.get::<u64, { ARGS }>(),
@@ -57,9 +125,61 @@ impl PageCall {
             ],
         }
     }
+
+    /// The syscall's place in the list.
+    pub const fn place(&self) -> usize {
+        (self.number & ((1 << PLACE_BITS) - 1)) as usize
+    }
+
+    /// What is left to do once it has been answered.
+    pub const fn after(&self) -> Option<After> {
+        match self.number >> PLACE_BITS {
+            0 => None,
+            1 => Some(After::Forget),
+            2 => Some(After::Count),
+            record => Some(After::Remember(record as usize - 3)),
+        }
+    }
 }
 
 /// Leaves the answer.
 pub fn answer(page: &PageMemory, errno: Errno) {
     page.put::<u32, ERRNO>(u32::from(errno.number()));
+}
+
+/// Remembers the record that the call has just put where its second parameter points to.
+pub fn remember(page: &PageMemory, record: usize, call: &PageCall, memory: &Memory<'_>) -> Result {
+    let [fd, at, ..] = call.args;
+    let at = Ptr::lift(at, Abi::Preview1)?;
+    page.put_at(Recalled::key(record), NOBODY);
+    for (index, word) in (0..).zip(0..RECALLED.get(record).map_or(0, |recalled| recalled.words)) {
+        page.put_at(Recalled::word(record, word), memory.read::<u64>(memory.element(at, index)?)?);
+    }
+    page.put_at(Recalled::key(record), key_of(call.guest, fd));
+    Ok(())
+}
+
+/// Forgets what is remembered of descriptors for which `is_meant` says so, by key.
+fn forget(page: &PageMemory, is_meant: impl Fn(u64) -> bool) {
+    for key in (0..RECALLED.len()).map(Recalled::key) {
+        if is_meant(page.get_at(key)) {
+            page.put_at(key, NOBODY);
+        }
+    }
+}
+
+/// Forgets everything.
+pub fn forget_all(page: &PageMemory) {
+    forget(page, |_| true);
+}
+
+/// Forgets what is remembered of the descriptors that the call has changed.
+pub fn forget_changed(page: &PageMemory, call: &PageCall) {
+    let [one, other, ..] = call.args.map(|fd| key_of(call.guest, fd));
+    forget(page, |key| key == one || key == other);
+}
+
+/// Forgets what is remembered of a guest.
+pub fn forget_guest(page: &PageMemory, guest: usize) {
+    forget(page, |key| key >> 32 == guest as u64);
 }

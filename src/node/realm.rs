@@ -6,7 +6,7 @@ use super::ffi::{GuestMemory, Js, JsResult, PageMemory, Reference, Thrown, Type,
 use super::page;
 use super::stdio::Stdio;
 use crate::ctx::Ctx;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// A guest and what JavaScript has of it. The references keep nothing alive: the class's object holds the functions,
@@ -23,6 +23,8 @@ pub struct Guest {
     pub table: Reference,
     /// The function at `kSetMemory`, which the shim's instance owns: when it is gone, nothing can call any more.
     pub owner: Reference,
+    /// How often it has asked for what never changes, since it was bound.
+    pub asked: Cell<u32>,
     /// Whether `proc_exit` ends `start()`, or the process.
     pub return_on_exit: bool,
     /// What JavaScript supplies of its standard streams, and takes.
@@ -38,6 +40,8 @@ pub enum Kept {
     Table,
     /// `WebAssembly.Table.prototype.set`.
     TableSet,
+    /// `WebAssembly.Table.prototype.get`.
+    TableGet,
     /// The getter of `WebAssembly.Memory.prototype.buffer`, which throws for what is no memory, of whatever realm.
     MemoryBuffer,
     /// `Uint8Array`.
@@ -146,6 +150,7 @@ impl Realm {
             (Kept::Instance, js.get_named(wasm, "Instance")?),
             (Kept::Table, js.get_named(wasm, "Table")?),
             (Kept::TableSet, path(&["WebAssembly", "Table", "prototype", "set"])?),
+            (Kept::TableGet, path(&["WebAssembly", "Table", "prototype", "get"])?),
             (Kept::MemoryBuffer, memory_buffer_getter(js)?),
             (Kept::Uint8Array, path(&["Uint8Array"])?),
             (Kept::String, path(&["String"])?),
@@ -175,6 +180,7 @@ impl Realm {
             (Kept::Stderr, js.symbol("stderr")?),
             (Kept::Handlers, js.symbol("handlers")?),
         ];
+        page::forget_all(&realm.page);
         let store = realm.store(js)?;
         for (name, value) in kept {
             js.set_index(store, name as u32, value)?;
@@ -312,6 +318,7 @@ impl Realm {
             let _ = js.adjust_external_memory(-WEIGHT);
         }
         drop(guests);
+        page::forget_guest(&self.page, number);
         drop(dropped);
     }
 }

@@ -1,8 +1,9 @@
 //! The shim: the WebAssembly module whose exports are the functions of `wasiImport`, made from the list of syscalls.
 
+use super::answers::LEARNED;
 use super::ffi::UNBOUND;
-use super::gauge::{ANSWERED, SLOTS};
-use super::page;
+use super::gauge::ANSWERED;
+use super::page::{self, After, RECALLED, Recalled};
 use super::wasm::{
     Bytes, EXTERNREF, FUNCREF, FUNCTION, GLOBAL, I32, I64, MEMORY, TABLE, body, export, function_type, import, len,
     module,
@@ -10,12 +11,38 @@ use super::wasm::{
 use crate::abi::ValType;
 use crate::syscalls::{SYSCALLS, Syscall};
 
+/// The places in the shim's table, where the functions stand that are not always the same. The first of each kind; more
+/// follow in the order of their list.
+pub mod slot {
+    use super::{ANSWERED, LEARNED, RECALLED};
+
+    /// Tells the memory's size.
+    pub const SIZE: usize = 0;
+    /// [`ANSWERED`]: the way to Rust, then the gauge's.
+    pub const ANSWERS: usize = SIZE + 1;
+    /// [`LEARNED`]: the way to Rust, then what has been made for the guest.
+    pub const LEARNS: usize = ANSWERS + ANSWERED.len();
+    /// [`LEARNED`] once more: the way to Rust, to go back to.
+    pub const UNLEARNS: usize = LEARNS + LEARNED.len();
+    /// [`RECALLED`]: writes the record to the memory. Nothing stands there before there is a gauge.
+    pub const PUTS: usize = UNLEARNS + LEARNED.len();
+    /// How many there are.
+    pub const COUNT: usize = PUTS + RECALLED.len();
+}
+
 /// The type of the function that takes all syscalls.
 const TYPE_SYSCALL: u32 = 0;
 /// The type of the function that tells the memory's size.
 const TYPE_SIZE: u32 = 1;
+/// The first type of those that write records.
+const TYPE_PUT: u32 = 2;
 /// How many types come before those of the syscalls.
-const TYPES: u32 = 2;
+const TYPES: usize = TYPE_PUT as usize + RECALLED.len();
+
+/// The type of the function that writes a record: its address, and its words.
+pub fn put_type(record: &Recalled) -> Bytes {
+    function_type(&[&[I32], [I64].repeat(record.words).as_slice()].concat(), &[I32])
+}
 
 fn syscall_type(row: &Syscall) -> Bytes {
     let params: Vec<_> = row
@@ -29,50 +56,91 @@ fn syscall_type(row: &Syscall) -> Bytes {
     function_type(&params, if row.returns { &[I32] } else { &[] })
 }
 
+/// What is left to do after a syscall.
+fn after(row: &Syscall) -> Option<After> {
+    // What changes a descriptor, and has its number in the first parameter or the first two.
+    const CHANGES: [&str; 4] = ["fd_close", "fd_renumber", "fd_fdstat_set_flags", "fd_fdstat_set_rights"];
+    match record_of(row) {
+        Some((record, _)) => Some(After::Remember(record)),
+        None if CHANGES.contains(&row.name) => Some(After::Forget),
+        None if LEARNED.contains(&row.name) => Some(After::Count),
+        None => None,
+    }
+}
+
+fn record_of(row: &Syscall) -> Option<(usize, &'static Recalled)> {
+    RECALLED.iter().enumerate().find(|(_, recalled)| recalled.name == row.name)
+}
+
 /// Notes guest, syscall, the memory's size and all parameters in the page; calls; answers what stands there then.
-fn syscall_body(index: u32, row: &Syscall) -> Bytes {
+fn way_to_rust(index: usize, row: &Syscall) -> Bytes {
     let mut code = Bytes::default()
         .i32_const(0)
         .global_get(0) // guest
         .i32_store(page::GUEST)
         .i32_const(0)
-        .i32_const(index)
+        .i32_const(page::number(len(index), after(row)))
         .i32_store(page::SYSCALL)
         .i32_const(0)
-        .i32_const(0)
+        .i32_const(len(slot::SIZE))
         .call_indirect(TYPE_SIZE)
         .i32_store(page::PAGES);
     for (local, param) in (0..).zip(row.params) {
         code = code.i32_const(0).local_get(local);
         if param.wasm == ValType::I32 {
-            code = code.raw(&[0xad]); // i64.extend_i32_u
+            code = code.extend();
         }
-        code = code.memory_op(0x37, 3, page::ARGS + 8 * local as usize); // i64.store
+        code = code.i64_store(page::ARGS + 8 * local as usize);
     }
     code = code.raw(&[0x10, 0]); // call $syscall
-    body(if row.returns {
+    if row.returns {
         code.i32_const(0).memory_op(0x28, 2, page::ERRNO)
     } else {
         code.raw(&[0x00]) // unreachable: the call has thrown
-    })
+    }
 }
 
-/// Hands the parameters on to what stands in the table at `slot`.
-fn answered_body(index: u32, slot: u32, row: &Syscall) -> Bytes {
+/// Hands the parameters on to what stands in the table.
+fn by_table(index: usize, slot: usize, row: &Syscall) -> Bytes {
     let code = (0..).zip(row.params).fold(Bytes::default(), |code, (local, _)| code.local_get(local));
-    body(code.i32_const(slot).call_indirect(index + TYPES))
+    code.i32_const(len(slot)).call_indirect(len(TYPES + index))
 }
 
-/// The shim. Until a gauge takes their place, what stands in its table is its own: a function that answers [`UNBOUND`]
-/// for the size, and the way to Rust for each syscall that the gauge answers.
+/// Writes the record that the page remembers, if it is of this descriptor.
+fn by_memory(record: usize, recalled: &Recalled) -> Bytes {
+    let put = (0..recalled.words)
+        .fold(Bytes::default().local_get(1), |code, word| code.i32_const(0).i64_load(Recalled::word(record, word)));
+    let slot = slot::PUTS + record;
+    Bytes::default()
+        .i32_const(0)
+        .i64_load(Recalled::key(record))
+        .global_get(0) // guest
+        .extend()
+        .i64_const(32)
+        .raw(&[0x86]) // i64.shl
+        .local_get(0) // fd
+        .extend()
+        .raw(&[0x84, 0x51]) // i64.or, i64.eq
+        .when(put.i32_const(len(slot)).call_indirect(TYPE_PUT + len(record)).leave())
+}
+
+/// The body of an export.
+fn exported(index: usize, row: &Syscall) -> Bytes {
+    let slot_of = |first, names: &[&str]| names.iter().position(|name| *name == row.name).map(|at| first + at);
+    let slot = slot_of(slot::ANSWERS, ANSWERED).or_else(|| slot_of(slot::LEARNS, LEARNED));
+    match (slot, record_of(row)) {
+        (Some(slot), _) => by_table(index, slot, row),
+        (None, Some((record, recalled))) => by_memory(record, recalled).raw(&way_to_rust(index, row).0),
+        (None, None) => way_to_rust(index, row),
+    }
+}
+
+/// The shim. In its table stand at first its own functions: one that answers [`UNBOUND`] for the size, and ways to Rust.
 pub fn shim() -> Vec<u8> {
-    let count = len(SYSCALLS.len());
-    let rows = || (0..).zip(&SYSCALLS);
-    // The syscalls that have a slot in the table, each with its place in the list.
-    let answered: Vec<_> = ANSWERED.iter().filter_map(|name| rows().find(|(_, row)| row.name == *name)).collect();
-    let slot_of = |row: &Syscall| (1..).zip(ANSWERED).find(|(_, name)| **name == row.name).map(|(slot, _)| slot);
-    let slots = len(SLOTS);
-    let types = [function_type(&[], &[]), function_type(&[], &[I32])];
+    let rows = || SYSCALLS.iter().enumerate();
+    let ways: Vec<_> =
+        [ANSWERED, LEARNED].concat().iter().filter_map(|name| rows().find(|(_, row)| row.name == *name)).collect();
+    let slots = len(slot::COUNT);
     let imports = [
         import("syscall", FUNCTION).leb(TYPE_SYSCALL),
         import("guest", GLOBAL).raw(&[I32, 0]),
@@ -81,30 +149,26 @@ pub fn shim() -> Vec<u8> {
         import("page", MEMORY).raw(&[1, 1, 1]),
         import("table", TABLE).raw(&[FUNCREF, 1]).leb(slots).leb(slots),
     ];
-    let exported = rows().map(|(index, row)| match slot_of(row) {
-        Some(slot) => answered_body(index, slot, row),
-        None => syscall_body(index, row),
-    });
-    let unbound = body(Bytes::default().raw(&[0x41, 0x7f])); // i32.const -1
+    let types = [function_type(&[], &[]), function_type(&[], &[I32])].into_iter();
+    let types = types.chain(RECALLED.iter().map(put_type)).chain(SYSCALLS.iter().map(syscall_type));
+    // The functions: what is exported, the size, the ways.
+    let rows_type = |index| Bytes::default().leb(len(TYPES + index));
+    let unbound = [Bytes::default().leb(TYPE_SIZE)];
+    let function_types = rows().map(|(index, _)| rows_type(index)).chain(unbound);
+    let function_types = function_types.chain(ways.iter().map(|(index, _)| rows_type(*index)));
     const { assert!(UNBOUND == u32::MAX) };
-    let in_table = [unbound].into_iter().chain(answered.iter().map(|(index, row)| syscall_body(*index, row)));
-    let types_in_table = [TYPE_SIZE].into_iter().chain(answered.iter().map(|(index, _)| index + TYPES));
-    let to_table = Bytes::default()
-        .raw(&[0])
-        .i32_const(0)
-        .raw(&[0x0b])
-        .vec((0..slots).map(|slot| Bytes::default().leb(1 + count + slot)));
+    let bodies = rows().map(|(index, row)| exported(index, row)).chain([Bytes::default().i32_const(UNBOUND)]);
+    let bodies = bodies.chain(ways.iter().map(|(index, row)| way_to_rust(*index, row)));
+    let first = len(1 + SYSCALLS.len());
+    let learned = (1 + ANSWERED.len()..).take(LEARNED.len());
+    let in_table = (0..=ways.len()).chain(learned).map(|function| Bytes::default().leb(first + len(function)));
     module()
-        .section(1, Bytes::default().vec(types.into_iter().chain(SYSCALLS.iter().map(syscall_type))))
+        .section(1, Bytes::default().vec(types))
         .section(2, Bytes::default().vec(imports))
-        .section(
-            3,
-            Bytes::default()
-                .vec((0..count).map(|row| row + TYPES).chain(types_in_table).map(|ty| Bytes::default().leb(ty))),
-        )
-        .section(7, Bytes::default().vec(rows().map(|(index, row)| export(row.name, index + 1))))
-        .section(9, Bytes::default().vec([to_table]))
-        .section(10, Bytes::default().vec(exported.chain(in_table)))
+        .section(3, Bytes::default().vec(function_types))
+        .section(7, Bytes::default().vec(rows().map(|(index, row)| export(row.name, len(index + 1)))))
+        .section(9, Bytes::default().vec([Bytes::default().raw(&[0]).i32_const(0).raw(&[0x0b]).vec(in_table)]))
+        .section(10, Bytes::default().vec(bodies.map(body)))
         .0
 }
 

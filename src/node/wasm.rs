@@ -1,5 +1,5 @@
-//! Writing WebAssembly modules, byte by byte (WebAssembly core specification, chapter 5): as much of it as the shim and
-//! the gauge need.
+//! Writing WebAssembly modules, byte by byte (WebAssembly core specification, chapter 5): as much of it as our
+//! modules need.
 
 /// `i32`.
 pub const I32: u8 = 0x7f;
@@ -45,19 +45,28 @@ impl Bytes {
         }
     }
 
-    /// `i32.const` of a number below 2^31.
+    /// A signed LEB128 number.
+    fn signed_leb(mut self, mut value: i64) -> Self {
+        loop {
+            let low = value.to_le_bytes()[0] & 0x7f;
+            value >>= 7;
+            // The topmost bit of the last byte is the sign.
+            if matches!((value, low & 0x40), (0, 0) | (-1, 0x40)) {
+                self.0.push(low);
+                return self;
+            }
+            self.0.push(low | 0x80);
+        }
+    }
+
+    /// `i32.const`.
     pub fn i32_const(self, value: u32) -> Self {
-        let this = self.raw(&[0x41]);
-        // A signed LEB128: the topmost bit of the last byte is the sign, so 64 and up need one byte more.
-        if value < 64 {
-            return this.leb(value);
-        }
-        let mut bytes = Bytes::default().leb(value).0;
-        if let Some(last) = bytes.last_mut().filter(|last| **last & 0x40 != 0) {
-            *last |= 0x80;
-            bytes.push(0);
-        }
-        this.raw(&bytes)
+        self.raw(&[0x41]).signed_leb(value.cast_signed().into())
+    }
+
+    /// `i64.const`.
+    pub fn i64_const(self, value: u64) -> Self {
+        self.raw(&[0x42]).signed_leb(value.cast_signed())
     }
 
     pub fn name(self, name: &str) -> Self {
@@ -101,6 +110,29 @@ impl Bytes {
     pub fn i32_store(self, offset: usize) -> Self {
         self.memory_op(0x36, 2, offset)
     }
+
+    pub fn i64_load(self, offset: usize) -> Self {
+        self.memory_op(0x29, 3, offset)
+    }
+
+    pub fn i64_store(self, offset: usize) -> Self {
+        self.memory_op(0x37, 3, offset)
+    }
+
+    /// Makes an `i64` of an `i32` without a sign.
+    pub fn extend(self) -> Self {
+        self.raw(&[0xad])
+    }
+
+    /// `if`: runs `code`, which leaves nothing behind, unless the `i32` on the stack is 0.
+    pub fn when(self, code: Bytes) -> Self {
+        self.raw(&[0x04, 0x40]).raw(&code.0).raw(&[0x0b])
+    }
+
+    /// `return`.
+    pub fn leave(self) -> Self {
+        self.raw(&[0x0f])
+    }
 }
 
 pub fn len(len: usize) -> u32 {
@@ -141,5 +173,7 @@ mod tests {
         assert_eq!(Bytes::default().i32_const(45).0, [0x41, 45]);
         assert_eq!(Bytes::default().i32_const(64).0, [0x41, 0xc0, 0x00]);
         assert_eq!(Bytes::default().i32_const(128).0, [0x41, 0x80, 0x01]);
+        assert_eq!(Bytes::default().i32_const(u32::MAX).0, [0x41, 0x7f]);
+        assert_eq!(Bytes::default().i64_const(1 << 63).0[1..], [[0x80; 9].as_slice(), &[0x7f]].concat());
     }
 }

@@ -1,6 +1,7 @@
 //! WebAssembly memories: the guest's, and the page that calls go through.
 
 use super::super::errors;
+use super::super::gauge::MemoryKind;
 use super::super::page;
 use super::super::realm::Realm;
 use super::{Js, JsResult, Reference, Value};
@@ -12,7 +13,7 @@ use std::ptr::NonNull;
 /// a memory may move it, and nothing else does.
 #[derive(Debug)]
 pub struct GuestMemory {
-    object: RefCell<Option<Reference>>,
+    object: RefCell<Option<(Reference, MemoryKind)>>,
     pages: Cell<u32>,
     bytes: Cell<(NonNull<u8>, usize)>,
 }
@@ -30,9 +31,17 @@ impl GuestMemory {
     }
 
     /// Takes the memory that `object` refers to from now on.
-    pub fn bind(&self, object: Reference) {
+    pub fn bind(&self, object: Reference, kind: MemoryKind) {
         self.forget();
-        *self.object.borrow_mut() = Some(object);
+        *self.object.borrow_mut() = Some((object, kind));
+    }
+
+    /// The memory and its kind, if there is one.
+    pub fn object<'s>(&self, js: Js<'s>) -> JsResult<Option<(Value<'s>, MemoryKind)>> {
+        match self.object.borrow().as_ref() {
+            Some((reference, kind)) => Ok(js.dereference(reference)?.map(|memory| (memory, *kind))),
+            None => Ok(None),
+        }
     }
 
     /// Has the memory looked up again: JavaScript has run since, and may have made it grow.
@@ -54,12 +63,7 @@ impl GuestMemory {
     }
 
     fn look_up(&self, js: Js<'_>, realm: &Realm, pages: u32) -> JsResult<()> {
-        let object = self.object.borrow();
-        let memory = match object.as_ref() {
-            Some(reference) => js.dereference(reference)?,
-            None => None,
-        };
-        let Some(memory) = memory else {
+        let Some((memory, _)) = self.object(js)? else {
             return Err(errors::not_started(js));
         };
         let buffer = realm.memory_buffer(js, memory)?;
@@ -93,6 +97,20 @@ impl PageMemory {
         const { assert!(AT + size_of::<T>() <= page::SIZE && AT.is_multiple_of(size_of::<T>())) };
         // SAFETY: inside the page and aligned, as was just checked; any bytes are a number.
         unsafe { self.base.as_ptr().add(AT).cast::<T>().read_volatile() }
+    }
+
+    /// The number at a place of the page that is known when it is asked for.
+    pub fn get_at(&self, at: usize) -> u64 {
+        assert!(at + size_of::<u64>() <= page::SIZE && at.is_multiple_of(size_of::<u64>()), "inside the page");
+        // SAFETY: as in `get`.
+        unsafe { self.base.as_ptr().add(at).cast::<u64>().read_volatile() }
+    }
+
+    /// Puts a number at such a place.
+    pub fn put_at(&self, at: usize, number: u64) {
+        assert!(at + size_of::<u64>() <= page::SIZE && at.is_multiple_of(size_of::<u64>()), "inside the page");
+        // SAFETY: as in `put`.
+        unsafe { self.base.as_ptr().add(at).cast::<u64>().write_volatile(number) }
     }
 
     /// Puts a number at a place of the page.

@@ -1,0 +1,109 @@
+//! Binding a guest to a memory: what imports that memory takes its places in the shim's table.
+
+use super::answers::{LEARN_AFTER, LEARNED, answers};
+use super::ffi::{Js, JsResult, Value};
+use super::gauge::{self, MemoryKind, NUMBERS};
+use super::realm::{Guest, Kept, Realm};
+use super::shim::slot;
+use super::wasm::{NAMESPACE, len};
+
+/// The exports of a new instance of one of our modules.
+pub fn instantiate<'s>(js: Js<'s>, realm: &Realm, module: Value<'s>, imports: Value<'s>) -> JsResult<Value<'s>> {
+    let namespaces = js.object()?;
+    js.set_named(namespaces, NAMESPACE, imports)?;
+    let instance = js.construct(realm.get(js, Kept::Instance)?, &[module, namespaces])?;
+    js.get_named(instance, "exports")
+}
+
+/// Binds the guest to a memory, the first time or again; an exception if there is no such memory.
+pub fn bind<'s>(js: Js<'s>, realm: &Realm, guest: &Guest, memory: Value<'s>, is_array_buffer: bool) -> JsResult<()> {
+    let make = |kind| Ok((kind, make_gauge(js, realm, guest, kind, memory)?));
+    let (kind, gauge) = if is_array_buffer {
+        make(MemoryKind::Plain).or_else(|thrown| {
+            // Which kind it is, only an import tells. If it is neither, the first answer is the one to show.
+            let exception = js.take_exception(thrown)?;
+            make(MemoryKind::Wide).or_else(|thrown| {
+                js.take_exception(thrown)?;
+                Err(js.throw(exception))
+            })
+        })?
+    } else {
+        make(MemoryKind::Shared)?
+    };
+    let Some(table) = js.dereference(&guest.table)? else {
+        return Ok(());
+    };
+    for (slot, name) in gauge::exports() {
+        set(js, realm, table, slot, js.get_named(gauge, name)?)?;
+    }
+    if guest.asked.replace(0) >= LEARN_AFTER {
+        // What was learned writes to the memory that was bound before.
+        for (index, _) in LEARNED.iter().enumerate() {
+            set(js, realm, table, slot::LEARNS + index, get(js, realm, table, slot::UNLEARNS + index)?)?;
+        }
+    }
+    guest.memory.bind(js.watch(memory)?, kind);
+    Ok(())
+}
+
+/// Counts a call that the guest could answer itself. At the one that makes it worth while, a module is made for the
+/// guest. That is a favour: where it fails, calls go on as they did.
+pub fn count(js: Js<'_>, realm: &Realm, guest: &Guest) -> JsResult<()> {
+    let asked = guest.asked.get().saturating_add(1);
+    guest.asked.set(asked);
+    if asked != LEARN_AFTER {
+        return Ok(());
+    }
+    learn(js, realm, guest).or_else(|thrown| js.take_exception(thrown).map(drop))
+}
+
+fn learn(js: Js<'_>, realm: &Realm, guest: &Guest) -> JsResult<()> {
+    let (Some((memory, kind)), Some(table)) = (guest.memory.object(js)?, js.dereference(&guest.table)?) else {
+        return Ok(());
+    };
+    let Some(bytes) = answers(kind, &guest.ctx) else {
+        return Ok(());
+    };
+    let module = js.construct(realm.get(js, Kept::Module)?, &[js.array_buffer(&bytes)?])?;
+    let imports = js.object()?;
+    js.set_named(imports, "memory", memory)?;
+    let exports = instantiate(js, realm, module, imports)?;
+    for (index, name) in LEARNED.iter().enumerate() {
+        set(js, realm, table, slot::LEARNS + index, js.get_named(exports, name)?)?;
+    }
+    Ok(())
+}
+
+/// The exports of a gauge for the memory; an exception if the memory is of another kind.
+fn make_gauge<'s>(
+    js: Js<'s>,
+    realm: &Realm,
+    guest: &Guest,
+    kind: MemoryKind,
+    memory: Value<'s>,
+) -> JsResult<Value<'s>> {
+    let kept = match kind {
+        MemoryKind::Plain => Kept::Gauge,
+        MemoryKind::Shared => Kept::GaugeShared,
+        MemoryKind::Wide => Kept::GaugeWide,
+    };
+    let module = realm.module(js, kept, || gauge::gauge(kind))?;
+    let imports = js.object()?;
+    js.set_named(imports, "memory", memory)?;
+    for (name, number) in NUMBERS.into_iter().zip(guest.ctx.constants()) {
+        js.set_named(imports, name, js.number(f64::from(number))?)?;
+    }
+    instantiate(js, realm, module, imports)
+}
+
+fn place(js: Js<'_>, slot: usize) -> JsResult<Value<'_>> {
+    js.number(f64::from(len(slot)))
+}
+
+fn set<'s>(js: Js<'s>, realm: &Realm, table: Value<'s>, slot: usize, function: Value<'s>) -> JsResult<()> {
+    js.call(table, realm.get(js, Kept::TableSet)?, &[place(js, slot)?, function]).map(drop)
+}
+
+fn get<'s>(js: Js<'s>, realm: &Realm, table: Value<'s>, slot: usize) -> JsResult<Value<'s>> {
+    js.call(table, realm.get(js, Kept::TableGet)?, &[place(js, slot)?])
+}
