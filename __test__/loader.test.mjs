@@ -75,6 +75,17 @@ test(
   },
 );
 
+const isCommon = triple() === triples()[0] && process.arch !== 'arm';
+test(
+  'the addon of a common platform is found without the file that knows all platforms',
+  { skip: !isCommon && 'a platform that is looked for the long way' },
+  () => {
+    const folder = packageWith({ [addon]: realAddon });
+    fs.rmSync(path.join(folder, 'platform.js'));
+    assert.equal(typeof require(folder).WASI, 'function');
+  },
+);
+
 test('a missing addon: the error names every place looked at', () => {
   const folder = packageWith({});
   const error = loadError(folder);

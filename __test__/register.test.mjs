@@ -240,7 +240,7 @@ describe('registering', { concurrency: 4 }, () => {
         different,
         names: true,
         keys: ['WASI'],
-        loaded: ['register.js', 'compat.js', 'binding.js', 'platform.js'],
+        loaded: ['register.js', 'compat.js', 'binding.js'],
       });
     });
   }
