@@ -6,9 +6,9 @@ use crate::abi::flags::{Fdflags, Rights};
 use crate::host::file::File;
 use crate::host::object::Object;
 use crate::host::readdir::Listing;
-use crate::host::stream::Stream;
+use crate::host::stream::{Input, Stream};
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 /// What a descriptor number stands for.
 #[derive(Debug)]
@@ -114,7 +114,12 @@ impl Descriptor {
 pub struct Descriptors {
     table: RwLock<Table>,
     limit: usize,
+    /// What a closed descriptor stands for while it waits to be used again.
+    nothing: OnceLock<Stream>,
 }
+
+/// How many closed descriptors are kept, so that opening a file allocates nothing.
+const SPARE: usize = 16;
 
 #[derive(Debug, Default)]
 struct Table {
@@ -122,6 +127,8 @@ struct Table {
     /// No slot below this one is free.
     lowest: usize,
     open: usize,
+    /// Closed descriptors that nobody uses.
+    spare: Vec<Arc<Descriptor>>,
 }
 
 impl Table {
@@ -129,12 +136,24 @@ impl Table {
         let slot = usize::try_from(fd.0).ok().and_then(|index| self.slots.get_mut(index));
         slot.filter(|slot| slot.is_some()).ok_or(Errno::Badf)
     }
+
+    /// The descriptor, in the place of a spare one if there is any.
+    fn share(&mut self, descriptor: Descriptor) -> Arc<Descriptor> {
+        let Some(mut spare) = self.spare.pop() else {
+            return Arc::new(descriptor);
+        };
+        match Arc::get_mut(&mut spare) {
+            Some(place) => *place = descriptor,
+            None => return Arc::new(descriptor), // never: nobody else has it
+        }
+        spare
+    }
 }
 
 impl Descriptors {
     /// An empty table that takes at most `limit` descriptors.
     pub fn new(limit: usize) -> Self {
-        Self { table: RwLock::default(), limit }
+        Self { table: RwLock::default(), limit, nothing: OnceLock::new() }
     }
 
     /// How many descriptors it takes at most.
@@ -162,9 +181,10 @@ impl Descriptors {
             let free = table.slots.iter().skip(table.lowest).position(Option::is_none);
             let index = free.map_or(table.slots.len(), |position| table.lowest + position);
             let fd = u32::try_from(index).map_err(|_| Errno::Mfile)?;
+            let shared = Some(table.share(descriptor));
             match table.slots.get_mut(index) {
-                Some(slot) => *slot = Some(Arc::new(descriptor)),
-                None => table.slots.push(Some(Arc::new(descriptor))),
+                Some(slot) => *slot = shared,
+                None => table.slots.push(shared),
             }
             table.lowest = index + 1;
             table.open += 1;
@@ -173,18 +193,19 @@ impl Descriptors {
     }
 
     /// Takes the descriptor out; it is closed when the last call that uses it ends.
-    pub fn remove(&self, fd: Fd) -> Result<Arc<Descriptor>> {
-        self.write(|table| {
-            let removed = table.slot(fd)?.take().ok_or(Errno::Badf)?;
+    pub fn remove(&self, fd: Fd) -> Result {
+        let removed = self.write(|table| -> Result<Option<Arc<Descriptor>>> {
+            let removed = table.slot(fd)?.take();
             table.lowest = table.lowest.min(fd.0 as usize);
             table.open -= 1;
             Ok(removed)
-        })
+        })?;
+        self.close(removed);
+        Ok(())
     }
 
     /// Moves `from` to the number `to`, closing what `to` was; EBADF unless both are open.
     pub fn renumber(&self, from: Fd, to: Fd) -> Result {
-        // What `to` was is dropped, and so closed, after the lock is released.
         let replaced = self.write(|table| -> Result<Option<Arc<Descriptor>>> {
             table.slot(to)?;
             let moved = table.slot(from)?.clone();
@@ -196,8 +217,25 @@ impl Descriptors {
             table.open -= 1;
             Ok(std::mem::replace(table.slot(to)?, moved))
         })?;
-        drop(replaced);
+        self.close(replaced);
         Ok(())
+    }
+
+    /// Closes a descriptor that has been taken out, unless a call still uses it: then it is closed when that ends. Not
+    /// under the lock: closing may take long.
+    fn close(&self, descriptor: Option<Arc<Descriptor>>) {
+        let Some(mut descriptor) = descriptor else {
+            return;
+        };
+        if let Some(unused) = Arc::get_mut(&mut descriptor) {
+            let nothing = self.nothing.get_or_init(|| Stream::Input(Arc::new(Input::new(Vec::new()))));
+            *unused = Descriptor::stream(nothing.clone());
+            self.write(|table| {
+                if table.spare.len() < SPARE {
+                    table.spare.push(descriptor);
+                }
+            });
+        }
     }
 
     /// Closes everything.

@@ -12,7 +12,7 @@ use crate::memory::Memory;
 const FIXED: Fdflags = Fdflags::DSYNC.union(Fdflags::RSYNC).union(Fdflags::SYNC);
 
 pub(super) fn fd_close(ctx: &Ctx, _: &Memory<'_>, fd: Fd) -> Result {
-    ctx.descriptors.remove(fd).map(drop)
+    ctx.descriptors.remove(fd)
 }
 
 pub(super) fn fd_renumber(ctx: &Ctx, _: &Memory<'_>, fd: Fd, to: Fd) -> Result {
