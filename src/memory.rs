@@ -21,7 +21,8 @@ pub const PATH_MAX: u32 = 4096;
 /// How many iovecs one kernel call takes (Linux's and macOS's `IOV_MAX`).
 const IOV_MAX: usize = 1024;
 
-/// A path copied out of the memory: on the stack while it is of ordinary length.
+/// Room for a path copied out of the memory: on the stack while it is of ordinary length. It is filled where it is, for
+/// to move it would cost as much as to look for a file.
 pub type PathBytes = SmallVec<[u8; 256]>;
 
 /// The memory of a guest, for the time of one call.
@@ -100,20 +101,21 @@ impl<'a> Memory<'a> {
         u32::try_from(offset).map(Ptr::new).map_err(|_| Errno::Fault)
     }
 
-    /// Copies a path out. A NUL in it is EILSEQ: the operating system would cut the path there.
-    pub fn path(&self, ptr: Ptr<u8>, len: u32) -> Result<PathBytes> {
+    /// Copies a path out to `bytes`. A NUL in it is EILSEQ: the operating system would cut the path there.
+    pub fn path<'p>(&self, ptr: Ptr<u8>, len: u32, bytes: &'p mut PathBytes) -> Result<&'p [u8]> {
         let from = self.range(u64::from(ptr.offset), u64::from(len))?;
         if len > PATH_MAX {
             return Err(Errno::Nametoolong);
         }
         let len = len as usize;
-        let mut path = PathBytes::with_capacity(len);
-        // SAFETY: `range` checked the source, `with_capacity` made room, and `set_len` counts what was just written.
+        bytes.clear();
+        bytes.reserve(len);
+        // SAFETY: `range` checked the source, `reserve` made room, and `set_len` counts what was just written.
         unsafe {
-            from.copy_to_nonoverlapping(path.as_mut_ptr(), len);
-            path.set_len(len);
+            from.copy_to_nonoverlapping(bytes.as_mut_ptr(), len);
+            bytes.set_len(len);
         }
-        if path.contains(&0) { Err(Errno::Ilseq) } else { Ok(path) }
+        if bytes.contains(&0) { Err(Errno::Ilseq) } else { Ok(bytes) }
     }
 
     /// An array of iovecs, not yet looked at; EFAULT unless the array itself is inside.
@@ -461,11 +463,13 @@ mod tests {
     fn a_path_may_not_hold_nul_nor_be_longer_than_the_host_takes() {
         let memory = TestMemory::new(2 * PATH_MAX as usize);
         memory.put(0, b"a/b");
-        assert_eq!(memory.view().path(Ptr::new(0), 3).unwrap().as_slice(), b"a/b");
+        let mut bytes = PathBytes::new();
+        let mut path = |at, len| memory.view().path(Ptr::new(at), len, &mut bytes).map(<[u8]>::to_vec);
+        assert_eq!(path(0, 3).unwrap(), b"a/b");
         memory.put(1, b"\0");
-        assert_eq!(memory.view().path(Ptr::new(0), 3).unwrap_err(), Errno::Ilseq);
-        assert_eq!(memory.view().path(Ptr::new(8), PATH_MAX + 1).unwrap_err(), Errno::Nametoolong);
-        assert_eq!(memory.view().path(Ptr::new(8), u32::MAX).unwrap_err(), Errno::Fault);
+        assert_eq!(path(0, 3).unwrap_err(), Errno::Ilseq);
+        assert_eq!(path(8, PATH_MAX + 1).unwrap_err(), Errno::Nametoolong);
+        assert_eq!(path(8, u32::MAX).unwrap_err(), Errno::Fault);
     }
 
     #[test]

@@ -13,33 +13,35 @@ use crate::memory::{Memory, PathBytes};
 use std::sync::Arc;
 
 /// A guest's path and the directory it starts at.
-struct Place {
-    dir: Arc<Descriptor>,
-    path: PathBytes,
-    /// Where the path proper starts: behind the guest's own name of the directory.
-    start: usize,
+struct Place<'p> {
+    descriptor: Arc<Descriptor>,
+    path: &'p [u8],
 }
 
-impl Place {
+impl Place<'_> {
     fn dir(&self) -> Result<&File> {
-        self.dir.object.dir()
-    }
-
-    fn path(&self) -> &[u8] {
-        match self.path.split_at_checked(self.start) {
-            Some((_, path)) if path.is_empty() && self.start > 0 => b".",
-            Some((_, path)) => path,
-            None => &self.path,
-        }
+        self.descriptor.object.dir()
     }
 }
 
-/// The directory `fd`, which must have the rights `needed`, and the path in the guest's memory.
-fn place(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, needed: Rights, path: Ptr<u8>, path_len: u32) -> Result<Place> {
-    let dir = ctx.fd(fd, needed)?;
-    let path = memory.path(path, path_len)?;
-    let start = if path.first() == Some(&b'/') { beneath_preopen(dir.preopen_name(), &path)? } else { 0 };
-    Ok(Place { dir, path, start })
+/// The directory `fd`, which must have the rights `needed`, and the path in the guest's memory, copied out to `bytes`.
+fn place<'p>(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    (fd, needed): (Fd, Rights),
+    (path, path_len): (Ptr<u8>, u32),
+    bytes: &'p mut PathBytes,
+) -> Result<Place<'p>> {
+    let descriptor = ctx.fd(fd, needed)?;
+    let mut path = memory.path(path, path_len, bytes)?;
+    if path.first() == Some(&b'/') {
+        // The path proper starts behind the guest's own name of the directory.
+        path = match path.split_at_checked(beneath_preopen(descriptor.preopen_name(), path)?) {
+            Some((_, beneath)) if !beneath.is_empty() => beneath,
+            _ => b".",
+        };
+    }
+    Ok(Place { descriptor, path })
 }
 
 /// How much of an absolute path is the guest's own name of the directory; ENOTCAPABLE if it starts otherwise.
@@ -53,8 +55,9 @@ fn beneath_preopen(name: Option<&str>, path: &[u8]) -> Result<usize> {
 }
 
 pub(super) fn path_create_directory(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, path: Ptr<u8>, path_len: u32) -> Result {
-    let place = place(ctx, memory, fd, Rights::PATH_CREATE_DIRECTORY, path, path_len)?;
-    place.dir()?.create_dir_at(place.path())
+    let mut bytes = PathBytes::new();
+    let place = place(ctx, memory, (fd, Rights::PATH_CREATE_DIRECTORY), (path, path_len), &mut bytes)?;
+    place.dir()?.create_dir_at(place.path)
 }
 
 pub(super) fn path_filestat_get(
@@ -66,8 +69,9 @@ pub(super) fn path_filestat_get(
     path_len: u32,
     buf: Ptr<Filestat>,
 ) -> Result {
-    let place = place(ctx, memory, fd, Rights::PATH_FILESTAT_GET, path, path_len)?;
-    let stat = place.dir()?.stat_at(place.path(), flags.contains(Lookupflags::SYMLINK_FOLLOW))?;
+    let mut bytes = PathBytes::new();
+    let place = place(ctx, memory, (fd, Rights::PATH_FILESTAT_GET), (path, path_len), &mut bytes)?;
+    let stat = place.dir()?.stat_at(place.path, flags.contains(Lookupflags::SYMLINK_FOLLOW))?;
     write_filestat(ctx, memory, buf, stat)
 }
 
@@ -84,8 +88,9 @@ pub(super) fn path_filestat_set_times(
     fst_flags: Fstflags,
 ) -> Result {
     let (atim, mtim) = times(atim, mtim, fst_flags)?;
-    let place = place(ctx, memory, fd, Rights::PATH_FILESTAT_SET_TIMES, path, path_len)?;
-    place.dir()?.set_times_at(place.path(), flags.contains(Lookupflags::SYMLINK_FOLLOW), atim, mtim)
+    let mut bytes = PathBytes::new();
+    let place = place(ctx, memory, (fd, Rights::PATH_FILESTAT_SET_TIMES), (path, path_len), &mut bytes)?;
+    place.dir()?.set_times_at(place.path, flags.contains(Lookupflags::SYMLINK_FOLLOW), atim, mtim)
 }
 
 #[allow(clippy::too_many_arguments, reason = "one parameter of the standard, one parameter here")]
@@ -100,10 +105,11 @@ pub(super) fn path_link(
     new_path: Ptr<u8>,
     new_path_len: u32,
 ) -> Result {
-    let old = place(ctx, memory, old_fd, Rights::PATH_LINK_SOURCE, old_path, old_path_len)?;
-    let new = place(ctx, memory, new_fd, Rights::PATH_LINK_TARGET, new_path, new_path_len)?;
+    let (mut old_bytes, mut new_bytes) = (PathBytes::new(), PathBytes::new());
+    let old = place(ctx, memory, (old_fd, Rights::PATH_LINK_SOURCE), (old_path, old_path_len), &mut old_bytes)?;
+    let new = place(ctx, memory, (new_fd, Rights::PATH_LINK_TARGET), (new_path, new_path_len), &mut new_bytes)?;
     let follow = old_flags.contains(Lookupflags::SYMLINK_FOLLOW);
-    old.dir()?.link_at(old.path(), follow, new.dir()?, new.path())
+    old.dir()?.link_at(old.path, follow, new.dir()?, new.path)
 }
 
 #[allow(clippy::too_many_arguments, reason = "one parameter of the standard, one parameter here")]
@@ -123,12 +129,13 @@ pub(super) fn path_open(
     let mut needed = Rights::PATH_OPEN;
     needed.set(Rights::PATH_CREATE_FILE, oflags.contains(Oflags::CREAT));
     needed.set(Rights::PATH_FILESTAT_SET_SIZE, oflags.contains(Oflags::TRUNC));
-    let place = place(ctx, memory, fd, needed, path, path_len)?;
+    let mut bytes = PathBytes::new();
+    let place = place(ctx, memory, (fd, needed), (path, path_len), &mut bytes)?;
     memory.check(opened_fd, 1)?;
 
     // Reading and writing are what was asked for; everything else comes from the directory, so that a program which
     // asks for little is not crippled, and none gets more than the directory may hand on.
-    let inheriting = place.dir.inheriting();
+    let inheriting = place.descriptor.inheriting();
     let moving = fs_rights_base & (Rights::FD_READ | Rights::FD_WRITE);
     if !inheriting.contains(moving) {
         return Err(Errno::Notcapable);
@@ -144,7 +151,7 @@ pub(super) fn path_open(
         read: moving.contains(Rights::FD_READ),
         write: moving.contains(Rights::FD_WRITE),
     };
-    let file = place.dir()?.open_at(place.path(), &how)?;
+    let file = place.dir()?.open_at(place.path, &how)?;
     let opened = ctx.descriptors.insert(Descriptor::new(file, rights, inheriting, fdflags))?;
     memory.write(opened_fd, &opened.0)
 }
@@ -159,8 +166,9 @@ pub(super) fn path_readlink(
     buf_len: u32,
     bufused: Ptr<u32>,
 ) -> Result {
-    let place = place(ctx, memory, fd, Rights::PATH_READLINK, path, path_len)?;
-    place.dir()?.readlink_at(place.path(), |target| {
+    let mut bytes = PathBytes::new();
+    let place = place(ctx, memory, (fd, Rights::PATH_READLINK), (path, path_len), &mut bytes)?;
+    place.dir()?.readlink_at(place.path, |target| {
         let fits = target.split_at_checked(buf_len as usize).map_or(target, |(fits, _)| fits);
         memory.copy_in(buf, fits)?;
         memory.write(bufused, &u32::try_from(fits.len()).unwrap_or(buf_len))
@@ -168,8 +176,9 @@ pub(super) fn path_readlink(
 }
 
 pub(super) fn path_remove_directory(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, path: Ptr<u8>, path_len: u32) -> Result {
-    let place = place(ctx, memory, fd, Rights::PATH_REMOVE_DIRECTORY, path, path_len)?;
-    place.dir()?.remove_dir_at(place.path())
+    let mut bytes = PathBytes::new();
+    let place = place(ctx, memory, (fd, Rights::PATH_REMOVE_DIRECTORY), (path, path_len), &mut bytes)?;
+    place.dir()?.remove_dir_at(place.path)
 }
 
 pub(super) fn path_rename(
@@ -182,9 +191,10 @@ pub(super) fn path_rename(
     new_path: Ptr<u8>,
     new_path_len: u32,
 ) -> Result {
-    let old = place(ctx, memory, fd, Rights::PATH_RENAME_SOURCE, old_path, old_path_len)?;
-    let new = place(ctx, memory, new_fd, Rights::PATH_RENAME_TARGET, new_path, new_path_len)?;
-    old.dir()?.rename_at(old.path(), new.dir()?, new.path())
+    let (mut old_bytes, mut new_bytes) = (PathBytes::new(), PathBytes::new());
+    let old = place(ctx, memory, (fd, Rights::PATH_RENAME_SOURCE), (old_path, old_path_len), &mut old_bytes)?;
+    let new = place(ctx, memory, (new_fd, Rights::PATH_RENAME_TARGET), (new_path, new_path_len), &mut new_bytes)?;
+    old.dir()?.rename_at(old.path, new.dir()?, new.path)
 }
 
 pub(super) fn path_symlink(
@@ -196,14 +206,17 @@ pub(super) fn path_symlink(
     new_path: Ptr<u8>,
     new_path_len: u32,
 ) -> Result {
-    let target = memory.path(old_path, old_path_len)?;
-    let place = place(ctx, memory, fd, Rights::PATH_SYMLINK, new_path, new_path_len)?;
-    place.dir()?.symlink_at(&target, place.path())
+    let mut target_bytes = PathBytes::new();
+    let target = memory.path(old_path, old_path_len, &mut target_bytes)?;
+    let mut bytes = PathBytes::new();
+    let place = place(ctx, memory, (fd, Rights::PATH_SYMLINK), (new_path, new_path_len), &mut bytes)?;
+    place.dir()?.symlink_at(target, place.path)
 }
 
 pub(super) fn path_unlink_file(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, path: Ptr<u8>, path_len: u32) -> Result {
-    let place = place(ctx, memory, fd, Rights::PATH_UNLINK_FILE, path, path_len)?;
-    place.dir()?.unlink_at(place.path())
+    let mut bytes = PathBytes::new();
+    let place = place(ctx, memory, (fd, Rights::PATH_UNLINK_FILE), (path, path_len), &mut bytes)?;
+    place.dir()?.unlink_at(place.path)
 }
 
 #[cfg(test)]
