@@ -187,7 +187,10 @@ fn read_env<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>) -> JsResult<Vec<S
     let mut env = Vec::new();
     for (name, value) in read_entries(js, realm, options, "env")? {
         if !js.is_undefined(value)? {
-            env.push(format!("{}={}", js.coerce_to_string(name)?, js.coerce_to_string(value)?));
+            let mut entry = js.string_of(name)?;
+            entry.push('=');
+            entry.push_str(&js.coerce_to_string(value)?);
+            env.push(entry);
         }
     }
     Ok(env)
