@@ -11,16 +11,19 @@ import { QUICK, THOROUGH } from './lib/compare.mjs';
 import { quantity, times } from './report/format.mjs';
 import { describe, machine } from './report/machine.mjs';
 import { markdown } from './report/markdown.mjs';
+import { withTable } from './report/readme.mjs';
 import { meanRatio, slowerRows } from './report/summary.mjs';
 import { svg } from './report/svg.mjs';
 
+const README = fileURLToPath(new URL('../README.md', import.meta.url));
 const PARTS = ['syscalls', 'programs', 'startup', 'scaling'];
 
 const HELP = `npm run bench [-- options]: what system calls and programs cost, wasi-rs against node:wasi
 
   --quick          few and short rounds: a first look
   --only NAME      only the part NAME (${PARTS.join(', ')}), or the rows with NAME in theirs
-  --json FILE      where the figures go; without --quick and --only: docs/benchmark.json
+  --json FILE      where the figures go; without --quick and --only: docs/benchmark.json,
+                   and a table into README.md
   --markdown FILE  the tables: docs/benchmark.md
   --svg FILE       the plot: docs/benchmark.svg
   --no-build       measure the addon that is there`;
@@ -77,14 +80,17 @@ function printRow({ name, ours, theirs, unit, ratio, note = '' }) {
 
 function write(results) {
   const whole = !options.quick && options.only === undefined;
+  const json = `${JSON.stringify(results, rounded, 2)}\n`;
   const file = (kind, extension) =>
     options[kind] ?? (whole ? documentation(`benchmark.${extension}`) : undefined);
   const plot = file('svg', 'svg');
   const page = file('markdown', 'md');
   const link = plot && page ? path.relative(path.dirname(page), plot) : 'benchmark.svg';
-  save(file('json', 'json'), `${JSON.stringify(results, rounded, 2)}\n`);
+  save(file('json', 'json'), json);
   save(page, markdown(results, link));
   save(plot, svg(results));
+  // From the figures as they are kept, so that a test can tell whether they are the same.
+  if (whole) save(README, withTable(fs.readFileSync(README, 'utf8'), JSON.parse(json)));
 }
 
 function save(file, content) {

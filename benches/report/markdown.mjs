@@ -19,7 +19,8 @@ ${parts.map(section).join('\n\n')}
 `;
 }
 
-function summary(parts) {
+/** How fast each part is as a whole. */
+export function summary(parts) {
   const lines = parts.map(({ title, rows, geometricMean }) => {
     const compared = rows.filter(({ ratio }) => ratio !== undefined);
     const slower = slowerRows(rows).length;
@@ -29,13 +30,18 @@ function summary(parts) {
 }
 
 function section({ title, about, rows }) {
+  return `## ${title}\n\n${about}\n\n${table(rows)}`;
+}
+
+/** The rows with the columns that any of them has. */
+export function table(rows) {
   const columns = COLUMNS.filter(({ has }) => rows.some(has));
   const lines = [
     ['', ...columns.map(({ head }) => head)],
     ['---', ...columns.map(({ align = '--:' }) => align)],
     ...rows.map((row) => [row.name, ...columns.map(({ cell }) => cell(row))]),
   ];
-  return `## ${title}\n\n${about}\n\n${lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}`;
+  return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
 const COLUMNS = [
