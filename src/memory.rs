@@ -1,10 +1,10 @@
-//! Floor 1: the guest's memory, and the only code that touches it (one of the two addresses of `unsafe`).
+//! Floor 1: the guest's memory, and the only code that touches it (one of the three addresses of `unsafe`).
 //!
 //! Every access is checked against the length first, in 64 bits, so no sum can wrap; what lies outside is EFAULT.
 //! The memory may be shared with other threads, which write to it at any time. So no Rust reference to it is ever
 //! made: bytes are copied in or out, each read once, or the kernel is handed the addresses.
 
-#![allow(unsafe_code, reason = "this module is one of the two addresses of unsafe: see ARCHITECTURE.md")]
+#![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
 use crate::abi::Ptr;
 use crate::abi::errno::{Errno, Result};

@@ -9,11 +9,19 @@ use wasi_rs::abi::ValType;
 use wasi_rs::syscalls::SYSCALLS;
 
 /// The floor of each module. A module knows those on lower floors, and on its own only itself.
-const FLOORS: &[(&str, u8)] =
-    &[("abi", 0), ("memory", 1), ("host", 1), ("descriptors", 2), ("ctx", 3), ("syscalls", 4), ("node", 5)];
+const FLOORS: &[(&str, u8)] = &[
+    ("abi", 0),
+    ("memory", 1),
+    ("host", 1),
+    ("descriptors", 2),
+    ("ctx", 3),
+    ("syscalls", 4),
+    ("engine", 5),
+    ("node", 6),
+];
 
 /// The only places that may hold unsafe code: a file, a folder.
-const UNSAFE: &[&str] = &["memory.rs", "node/ffi/"];
+const UNSAFE: &[&str] = &["memory.rs", "node/ffi/", "engine/raw.rs"];
 
 /// Lines a file may have before its tests.
 const MAX_LINES: usize = 500;
@@ -73,12 +81,12 @@ fn modules_know_only_lower_floors() {
 }
 
 #[test]
-fn unsafe_has_two_addresses_and_every_block_a_reason() {
+fn unsafe_has_three_addresses_and_every_block_a_reason() {
     for (path, text) in sources() {
         let code = code(&text).replace("unsafe_code", "");
         let found = code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe");
         let allowed = UNSAFE.iter().any(|address| path.starts_with(address));
-        assert!(!found || allowed, "{path}: unsafe code has two addresses, {UNSAFE:?}");
+        assert!(!found || allowed, "{path}: unsafe code has three addresses, {UNSAFE:?}");
     }
 }
 

@@ -35,6 +35,14 @@ pub trait Patience: Debug + Send + Sync {
     fn slice(&self) -> Option<u64>;
     /// Whether to go on waiting.
     fn go_on(&self) -> bool;
+    /// What becomes readable at the moment when patience runs out, if there is such a thing.
+    fn alarm(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+    /// The thread is about to sleep.
+    fn rest(&self) {}
+    /// The thread no longer sleeps.
+    fn resume(&self) {}
 }
 
 /// Waits as long as it takes.
@@ -77,10 +85,12 @@ pub fn wait(
             PollFd::from_borrowed_fd(*fd, events)
         })
         .collect();
+    let alarm = patience.alarm();
+    polled.extend(alarm.iter().map(|alarm| PollFd::from_borrowed_fd(*alarm, PollFlags::IN)));
     loop {
         let remaining = deadline.map(|deadline| deadline.saturating_sub(clock::now(Clockid::Monotonic)));
         let slice = remaining.into_iter().chain(patience.slice()).min();
-        match poll(&mut polled, slice.map(clock::timespec).as_ref()) {
+        match poll_resting(&mut polled, slice, patience) {
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
             // Only a slice has passed. Or the kernel's clock and ours differ by less than a tick: look again rather
@@ -90,9 +100,30 @@ pub fn wait(
                     return Err(Errno::Canceled);
                 }
             }
-            Ok(_) => return Ok(polled.iter().map(|fd| ready_of(fd.revents())).collect()),
+            Ok(_) if polled.iter().skip(fds.len()).any(|alarm| !alarm.revents().is_empty()) => {
+                return Err(Errno::Canceled);
+            }
+            Ok(_) => return Ok(polled.iter().take(fds.len()).map(|fd| ready_of(fd.revents())).collect()),
         }
     }
+}
+
+/// Polls for at most so many nanoseconds. Who wants to know when the thread sleeps is not told where it need not.
+fn poll_resting(
+    polled: &mut [PollFd<'_>],
+    nanoseconds: Option<u64>,
+    patience: &dyn Patience,
+) -> rustix::io::Result<usize> {
+    if patience.alarm().is_some() && nanoseconds != Some(0) {
+        match poll(polled, Some(&clock::timespec(0)))? {
+            0 => patience.rest(),
+            ready => return Ok(ready),
+        }
+        let ready = poll(polled, nanoseconds.map(clock::timespec).as_ref());
+        patience.resume();
+        return ready;
+    }
+    poll(polled, nanoseconds.map(clock::timespec).as_ref())
 }
 
 /// Whether `fd` is ready now.

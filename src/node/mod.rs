@@ -1,4 +1,4 @@
-//! Floor 4: the JavaScript class. Options become a guest's context; the list of syscalls becomes `wasiImport`.
+//! Floor 5: the JavaScript class. Options become a guest's context; the list of syscalls becomes `wasiImport`.
 //!
 //! | module | what |
 //! | --- | --- |

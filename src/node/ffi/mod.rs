@@ -1,4 +1,4 @@
-//! Raw Node-API, made safe: the second of the two addresses of `unsafe`.
+//! Raw Node-API, made safe: the second of the three addresses of `unsafe`.
 //!
 //! napi-rs registers the module and defines the class. What goes through here is what its wrappers can't do exactly:
 //! exceptions that must pass through untouched (also primitive ones), methods that find their state by property, one
@@ -7,7 +7,7 @@
 //! A [`Js`] is the right to talk to the engine during one callback; a [`Value`] lives as long. A call into the engine
 //! that fails leaves a JavaScript exception pending and answers [`Thrown`], which travels up with `?`.
 
-#![allow(unsafe_code, reason = "this module is one of the two addresses of unsafe: see ARCHITECTURE.md")]
+#![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
 mod callback;
 mod memory;

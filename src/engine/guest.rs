@@ -1,0 +1,167 @@
+//! One run inside wasmtime: what its calls come down to, and what it may have.
+
+use super::raw;
+use super::watch::Watch;
+use crate::abi::{Args, Errno};
+use crate::ctx::Ctx;
+use crate::syscalls::{ENTRIES, Flow};
+use std::fmt;
+use std::sync::Arc;
+use wasmtime::{Caller, Error, Extern, Memory, ResourceLimiter, Result, SharedMemory};
+
+/// What the store of a run holds.
+pub struct Guest {
+    /// What the guest owns.
+    pub ctx: Arc<Ctx>,
+    /// Who ends it early.
+    pub watch: Arc<Watch>,
+    /// What of its memory and tables it may have.
+    pub room: Room,
+    /// Looks whether it has written more than is captured.
+    pub is_overflowing: Box<dyn Fn() -> bool + Send>,
+    memory: Option<Linear>,
+    written: u64,
+}
+
+/// A memory of WebAssembly.
+#[derive(Clone)]
+pub enum Linear {
+    /// Of one store.
+    Own(Memory),
+    /// Of threads.
+    Shared(SharedMemory),
+}
+
+/// Why a run ended that did not end by itself. Such an error passes through wasmtime and comes out of `_start`.
+#[derive(Debug)]
+pub enum Stop {
+    /// `proc_exit`.
+    Exit(u32),
+    /// It was ended early.
+    Ended,
+    /// It wrote more than is captured.
+    Overflow,
+    /// It made a call and has no memory.
+    NoMemory,
+}
+
+impl std::error::Error for Stop {}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exit(code) => write!(f, "the program exited with code {code}"),
+            Self::Ended => write!(f, "the program was ended"),
+            Self::Overflow => write!(f, "the program wrote more than may be captured"),
+            Self::NoMemory => write!(f, "the program exports no memory named 'memory'"),
+        }
+    }
+}
+
+impl Guest {
+    /// A guest that has not begun.
+    pub fn new(ctx: Arc<Ctx>, watch: Arc<Watch>, room: Room, is_overflowing: Box<dyn Fn() -> bool + Send>) -> Self {
+        Self { ctx, watch, room, is_overflowing, memory: None, written: 0 }
+    }
+
+    /// Whether it may go on after a call.
+    fn check(&mut self) -> Result<()> {
+        if !self.watch.leave_call() {
+            return Err(Stop::Ended.into());
+        }
+        let written = self.ctx.usage.written();
+        if written != self.written {
+            self.written = written;
+            if (self.is_overflowing)() {
+                return Err(Stop::Overflow.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A call of the guest: row number `index` of the list.
+pub fn serve(mut caller: Caller<'_, Guest>, index: usize, args: &Args) -> Result<Option<Errno>> {
+    if caller.data().memory.is_none() {
+        let memory = match caller.get_export("memory") {
+            Some(Extern::Memory(memory)) => Linear::Own(memory),
+            Some(Extern::SharedMemory(memory)) => Linear::Shared(memory),
+            _ => return Err(Stop::NoMemory.into()),
+        };
+        caller.data_mut().memory = Some(memory);
+    }
+    let guest = caller.data();
+    let (Some(memory), Some(entry)) = (&guest.memory, ENTRIES.get(index)) else {
+        return Err(Stop::NoMemory.into());
+    };
+    if !guest.watch.enter_call() {
+        return Err(Stop::Ended.into());
+    }
+    let flow = entry(&guest.ctx, &raw::view(memory, &caller), args);
+    caller.data_mut().check()?;
+    match flow {
+        Flow::Answer(errno) => Ok(Some(errno)),
+        Flow::Exit(code) => Err(Error::new(Stop::Exit(code))),
+    }
+}
+
+/// How much memory and how many table elements a guest may have, and has.
+#[derive(Debug)]
+pub struct Room {
+    watch: Arc<Watch>,
+    memory: Amount,
+    table: Amount,
+}
+
+#[derive(Debug)]
+struct Amount {
+    most: u64,
+    now: u64,
+    /// What it was before the last change, which may fail yet.
+    before: u64,
+}
+
+impl Amount {
+    fn new(most: Option<u64>) -> Self {
+        Self { most: most.unwrap_or(u64::MAX), now: 0, before: 0 }
+    }
+
+    /// Whether one of several may change from `current` to `desired`.
+    fn change(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> bool {
+        let wanted = self.now.saturating_add((desired.saturating_sub(current)) as u64);
+        if wanted > self.most || maximum.is_some_and(|maximum| desired > maximum) {
+            return false;
+        }
+        self.before = std::mem::replace(&mut self.now, wanted);
+        true
+    }
+}
+
+impl Room {
+    /// So many bytes of memory, so many elements in tables.
+    pub fn new(watch: Arc<Watch>, memory: Option<u64>, table_elements: Option<u64>) -> Self {
+        Self { watch, memory: Amount::new(memory), table: Amount::new(table_elements) }
+    }
+}
+
+impl ResourceLimiter for Room {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        let may = self.memory.change(current, desired, maximum);
+        self.watch.note_memory(self.memory.now);
+        Ok(may)
+    }
+
+    fn memory_grow_failed(&mut self, _: Error) -> Result<()> {
+        self.memory.now = self.memory.before;
+        Ok(())
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        Ok(self.table.change(current, desired, maximum))
+    }
+
+    fn table_grow_failed(&mut self, _: Error) -> Result<()> {
+        self.table.now = self.table.before;
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! What a run is asked for, and the guest's context made from it.
+
+use super::mode::{Mode, STACK};
+use super::watch::{UntilEnded, Watch};
+use crate::abi::{Abi, Errno};
+use crate::ctx::{Ctx, Strings};
+use crate::host::dir::open_preopen_unsandboxed;
+use crate::host::file::File;
+use crate::host::stream::{Input, Output, Stream};
+use std::sync::Arc;
+
+/// What a run is asked for. Directories are opened when it begins: those in the queue hold no more than their streams.
+#[derive(Debug)]
+pub struct Plan {
+    /// The command line.
+    pub args: Vec<String>,
+    /// The environment, each `NAME=value`.
+    pub env: Vec<String>,
+    /// The guest's name and the host's path of each directory.
+    pub preopens: Vec<(String, String)>,
+    /// Standard input, output, error.
+    pub stdio: [Stdio; 3],
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// A standard stream.
+#[derive(Debug)]
+pub enum Stdio {
+    /// A file of the host, which may be one of the host's own standard streams.
+    File(File, bool),
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// Kept for the outcome.
+    Capture,
+}
+
+/// What a run may use.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// Elements of tables.
+    pub table_elements: Option<u64>,
+    /// Bytes of stack.
+    pub stack: Option<usize>,
+    /// Instructions, more or less.
+    pub fuel: Option<u64>,
+    /// Open files.
+    pub open_files: Option<usize>,
+    /// Bytes of each captured stream.
+    pub stdout: Option<usize>,
+}
+
+impl Limits {
+    /// What the machine code must be made for.
+    pub fn mode(&self) -> Mode {
+        Mode { fuel: self.fuel.is_some(), stack: self.stack.unwrap_or(STACK) }
+    }
+}
+
+/// What is captured of standard output and error.
+#[derive(Clone, Debug, Default)]
+pub struct Captures(pub [Option<Arc<Output>>; 2]);
+
+impl Captures {
+    /// Whether the guest has written more than is captured.
+    pub fn are_overflowing(&self) -> bool {
+        self.0.iter().flatten().any(|output| output.is_exceeded())
+    }
+
+    /// Takes what has been captured.
+    pub fn take(&self) -> [Option<Vec<u8>>; 2] {
+        self.0.each_ref().map(|output| output.as_ref().map(|output| output.take()))
+    }
+}
+
+/// What can't be opened.
+#[derive(Debug)]
+pub struct Unopened {
+    /// The error.
+    pub errno: Errno,
+    /// Of what.
+    pub what: String,
+}
+
+impl Plan {
+    /// Makes what the guest owns.
+    pub fn open(self, abi: Abi, watch: &Arc<Watch>) -> Result<(Ctx, Captures), Unopened> {
+        let too_long = |errno| Unopened { errno, what: "options.args and options.env take more than 4 GiB".to_owned() };
+        let strings = |list: &[String]| {
+            let mut strings = Strings::default();
+            list.iter().try_for_each(|string| strings.push(string)).map(|()| strings)
+        };
+        let (args, env) = (strings(&self.args).map_err(too_long)?, strings(&self.env).map_err(too_long)?);
+        let ctx = Ctx::new(abi, args, env).waiting_with(Box::new(UntilEnded(Arc::clone(watch))));
+        let ctx = match self.limits.open_files {
+            Some(limit) => ctx.limiting_open_files(limit),
+            None => ctx,
+        };
+        let mut captures = Captures::default();
+        let outputs = [None].into_iter().chain(captures.0.iter_mut().map(Some));
+        for ((stdio, output), name) in self.stdio.into_iter().zip(outputs).zip(["stdin", "stdout", "stderr"]) {
+            let limit = self.limits.stdout.unwrap_or(usize::MAX);
+            push_stdio(&ctx, stdio, output, limit)
+                .map_err(|errno| Unopened { errno, what: format!("can't use options.{name}") })?;
+        }
+        for (name, path) in self.preopens {
+            let what = || format!("can't open '{path}' for the preopen '{name}'");
+            let dir =
+                open_preopen_unsandboxed(&path).map_err(|error| Unopened { errno: error.into(), what: what() })?;
+            ctx.push_preopen(&name, dir).map_err(|errno| Unopened { errno, what: what() })?;
+        }
+        Ok((ctx, captures))
+    }
+}
+
+fn push_stdio(
+    ctx: &Ctx,
+    stdio: Stdio,
+    captured: Option<&mut Option<Arc<Output>>>,
+    limit: usize,
+) -> crate::abi::errno::Result {
+    match (stdio, captured) {
+        (Stdio::File(file, host_s_own), _) => ctx.push_stdio(file, host_s_own)?,
+        (Stdio::Bytes(bytes), _) => ctx.push_stream(Stream::Input(Arc::new(Input::new(bytes))))?,
+        (Stdio::Capture, None) => return Err(Errno::Inval),
+        (Stdio::Capture, Some(captured)) => {
+            let output = captured.insert(Arc::new(Output::new(limit)));
+            ctx.push_stream(Stream::Output(Arc::clone(output)))?
+        }
+    };
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! A program: its bytes, the machine code made from them, and what it imports.
+
+#![allow(clippy::disallowed_methods, reason = "the embedder's own files, not the guest's")]
+
+use super::cache::{Cache, Digest, Key};
+use super::guest::{Guest, Linear};
+use super::mode::Mode;
+use super::{cache, raw};
+use crate::abi::Abi;
+use crate::syscalls::SYSCALLS;
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use wasmtime::{Engine, ExternType, ImportType, InstancePre, Linker, MemoryType, Module, SharedMemory, Store};
+
+/// The modules of imports that are served, and the edition each is.
+const NAMESPACES: [(&str, Abi); 2] = [("wasi_snapshot_preview1", Abi::Preview1), ("wasi_unstable", Abi::Unstable)];
+
+/// Bytes of a page of memory.
+const PAGE: u64 = 65536;
+
+/// A program.
+pub struct Program {
+    source: Source,
+    cache: Option<Cache>,
+    digest: OnceLock<Digest>,
+    ready: Mutex<HashMap<Mode, Arc<Prepared>>>,
+}
+
+/// Where a program's bytes are.
+pub enum Source {
+    /// In memory.
+    Bytes(Vec<u8>),
+    /// In a file, which is read when it is needed.
+    File(PathBuf),
+    /// There are none: it is machine code already, of the default mode.
+    Code(Vec<u8>),
+}
+
+/// What is wrong with a program.
+#[derive(Debug)]
+pub enum Unusable {
+    /// Its file can't be read.
+    Unreadable(PathBuf, std::io::Error),
+    /// It is none, or can't be run here; in words.
+    Wrong(String),
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, error) => write!(f, "{error}: '{}'", path.display()),
+            Self::Wrong(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<wasmtime::Error> for Unusable {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::Wrong(format!("{error:#}"))
+    }
+}
+
+/// A program that is ready to run in one mode.
+pub struct Prepared {
+    /// Its machine code.
+    pub module: Module,
+    /// The edition of WASI it is for.
+    pub abi: Abi,
+    linked: Linked,
+}
+
+/// Its imports.
+enum Linked {
+    /// All are calls.
+    Whole(InstancePre<Guest>),
+    /// Beside the calls there are memories, of which each run has its own.
+    WithMemories(Linker<Guest>, Vec<(String, String, MemoryType)>),
+}
+
+impl Program {
+    /// A program that nothing is known of yet.
+    pub fn new(source: Source, cache: Option<Cache>) -> Self {
+        Self { source, cache, digest: OnceLock::new(), ready: Mutex::default() }
+    }
+
+    /// The program, ready to run in this mode: as it was made before, from the cache, or compiled now.
+    pub fn prepare(&self, mode: Mode) -> Result<Arc<Prepared>, Unusable> {
+        // Held while it compiles: whoever wants the same waits for it.
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(prepared) = ready.get(&mode) {
+            return Ok(Arc::clone(prepared));
+        }
+        let prepared = Arc::new(Prepared::new(self.module(mode)?)?);
+        ready.insert(mode, Arc::clone(&prepared));
+        Ok(prepared)
+    }
+
+    /// Whether [`Self::prepare`] finds machine code.
+    pub fn is_compiled(&self, mode: Mode) -> Result<bool, Unusable> {
+        if matches!(self.source, Source::Code(_))
+            || self.ready.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&mode)
+        {
+            return Ok(true);
+        }
+        let Some(cache) = &self.cache else {
+            return Ok(false);
+        };
+        Ok(cache.has(&Key::new(&mode.engine()?, self.digest()?)))
+    }
+
+    /// The machine code of the default mode, to be kept by the caller.
+    pub fn serialize(&self) -> Result<Vec<u8>, Unusable> {
+        Ok(self.prepare(Mode::default())?.module.serialize()?)
+    }
+
+    /// What its bytes are, in short; told without reading them into memory as a whole.
+    fn digest(&self) -> Result<&Digest, Unusable> {
+        if let Some(digest) = self.digest.get() {
+            return Ok(digest);
+        }
+        let digest = match &self.source {
+            Source::Bytes(bytes) | Source::Code(bytes) => cache::digest(&bytes[..]),
+            Source::File(path) => std::fs::File::open(path).and_then(cache::digest),
+        };
+        {
+            let digest = digest.map_err(|error| self.unreadable(error))?;
+            Ok(self.digest.get_or_init(|| digest))
+        }
+    }
+
+    fn unreadable(&self, error: std::io::Error) -> Unusable {
+        let path = if let Source::File(path) = &self.source { path.as_path() } else { Path::new("") };
+        Unusable::Unreadable(path.to_owned(), error)
+    }
+
+    fn module(&self, mode: Mode) -> Result<Module, Unusable> {
+        let engine = mode.engine()?;
+        if let Source::Code(code) = &self.source {
+            return Ok(raw::deserialize_bytes(&engine, code)?);
+        }
+        let Some(cache) = &self.cache else {
+            return compile(&engine, &self.bytes()?);
+        };
+        if let Some(module) = cache.load(&engine, &Key::new(&engine, self.digest()?)) {
+            return Ok(module);
+        }
+        let bytes = self.bytes()?;
+        let module = compile(&engine, &bytes)?;
+        // Of the bytes that were compiled: the file may have changed since it was looked at.
+        if let (Ok(digest), Ok(code)) = (cache::digest(&bytes[..]), module.serialize()) {
+            cache.store(&Key::new(&engine, &digest), &code);
+        }
+        Ok(module)
+    }
+
+    fn bytes(&self) -> Result<std::borrow::Cow<'_, [u8]>, Unusable> {
+        match &self.source {
+            Source::Bytes(bytes) | Source::Code(bytes) => Ok(bytes.into()),
+            Source::File(path) => Ok(std::fs::read(path).map_err(|error| self.unreadable(error))?.into()),
+        }
+    }
+}
+
+fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, Unusable> {
+    match bytes {
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => {
+            Module::from_binary(engine, bytes).map_err(|error| Unusable::Wrong(format!("can't be compiled: {error:#}")))
+        }
+        [0, b'a', b's', b'm', _, _, 1, 0, ..] => Err(Unusable::Wrong(
+            "is a WebAssembly component; only core modules run here. Build it for wasm32-wasip1".to_owned(),
+        )),
+        _ => Err(Unusable::Wrong("is not a WebAssembly module: it does not begin with '\\0asm'".to_owned())),
+    }
+}
+
+impl Prepared {
+    fn new(module: Module) -> Result<Self, Unusable> {
+        let mut linker = Linker::new(module.engine());
+        let mut memories = Vec::new();
+        let mut abi = Abi::Preview1;
+        let mut unknown = Vec::new();
+        for import in module.imports() {
+            if let ExternType::Memory(memory) = import.ty() {
+                memories.push((import.module().to_owned(), import.name().to_owned(), memory));
+                continue;
+            }
+            match syscall(&import) {
+                Some((edition, index, row)) => {
+                    abi = edition;
+                    raw::define(&mut linker, import.module(), index, row)?;
+                }
+                None => unknown.push(format!("'{}' from '{}'", import.name(), import.module())),
+            }
+        }
+        if !unknown.is_empty() {
+            return Err(Unusable::Wrong(format!("imports what WASI preview 1 does not have: {}", unknown.join(", "))));
+        }
+        if module.get_export("_start").is_none_or(|export| export.func().is_none()) {
+            return Err(Unusable::Wrong("is not a command: it exports no function '_start'".to_owned()));
+        }
+        let linked = if memories.is_empty() {
+            Linked::Whole(linker.instantiate_pre(&module)?)
+        } else {
+            Linked::WithMemories(linker, memories)
+        };
+        Ok(Self { module, abi, linked })
+    }
+
+    /// An instance in this store, whose imported memories have at most `most` bytes each.
+    pub fn instantiate(&self, store: &mut Store<Guest>, most: Option<u64>) -> wasmtime::Result<wasmtime::Instance> {
+        let (linker, memories) = match &self.linked {
+            Linked::Whole(instance) => return instance.instantiate(store),
+            Linked::WithMemories(linker, memories) => (linker, memories),
+        };
+        let mut linker = linker.clone();
+        for (module, name, ty) in memories {
+            match memory(store, ty, most)? {
+                Linear::Own(memory) => linker.define(&*store, module, name, memory)?,
+                Linear::Shared(memory) => linker.define(&*store, module, name, memory)?,
+            };
+        }
+        linker.instantiate(store, &self.module)
+    }
+}
+
+/// A memory to import. wasmtime does not ask before a shared one grows, so its maximum is what it may have.
+fn memory(store: &mut Store<Guest>, ty: &MemoryType, most: Option<u64>) -> wasmtime::Result<Linear> {
+    if !ty.is_shared() {
+        return Ok(Linear::Own(wasmtime::Memory::new(store, ty.clone())?));
+    }
+    let (least, declared) = (ty.minimum(), ty.maximum().unwrap_or_else(|| ty.minimum()));
+    let pages = most.map_or(declared, |most| declared.min(most / PAGE));
+    if pages < least {
+        return Err(wasmtime::Error::msg(format!("a shared memory of {least} pages is more than limits.memory")));
+    }
+    let ty = MemoryType::shared(u32::try_from(least)?, u32::try_from(pages)?);
+    store.data().watch.note_memory(least * PAGE);
+    Ok(Linear::Shared(SharedMemory::new(store.engine(), ty)?))
+}
+
+/// The row of the list that an import is, and of which edition.
+fn syscall(import: &ImportType<'_>) -> Option<(Abi, usize, &'static crate::syscalls::Syscall)> {
+    import.ty().func()?;
+    let (_, abi) = NAMESPACES.into_iter().find(|(namespace, _)| *namespace == import.module())?;
+    let (index, row) = SYSCALLS.iter().enumerate().find(|(_, row)| row.name == import.name())?;
+    Some((abi, index, row))
+}

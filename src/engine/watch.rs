@@ -1,0 +1,123 @@
+//! How a run is ended early, wherever it is: in a loop, in one long instruction, or in a call that waits.
+//!
+//! A run notices by itself when it makes a call or comes around a loop: then it stops. In a call that waits, an alarm that
+//! is polled along wakes it. In an instruction that takes long (`memory.fill` over gigabytes, `memory.atomic.wait32`)
+//! nothing reaches it; but there it can't do anything either that anybody would see, so it is declared dead, and its
+//! thread buries it when the instruction is over.
+
+use super::pool::POOL;
+use crate::host::wait::Patience;
+use std::io::{PipeReader, PipeWriter, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+
+/// What a run shares with those who may end it.
+#[derive(Debug, Default)]
+pub struct Watch {
+    ended: AtomicBool,
+    in_call: AtomicBool,
+    alarm: OnceLock<Option<Alarm>>,
+    calls: AtomicU64,
+    memory: AtomicU64,
+}
+
+/// A pipe that is readable once the run shall end. Made when a call first waits: most guests never do.
+#[derive(Debug)]
+struct Alarm {
+    reader: PipeReader,
+    writer: PipeWriter,
+}
+
+impl Alarm {
+    fn new() -> Option<Self> {
+        std::io::pipe().ok().map(|(reader, writer)| Self { reader, writer })
+    }
+
+    fn ring(&self) {
+        // It holds one byte at most: whoever hears it does not read it.
+        let _ = (&self.writer).write(&[1]);
+    }
+}
+
+impl Watch {
+    /// Asks the run to end. Whether it was this call that did.
+    pub fn end(&self) -> bool {
+        let first = !self.ended.swap(true, SeqCst);
+        if first && let Some(Some(alarm)) = self.alarm.get() {
+            alarm.ring();
+        }
+        first
+    }
+
+    /// Whether the run shall end.
+    pub fn is_ended(&self) -> bool {
+        self.ended.load(Relaxed)
+    }
+
+    /// Notes that a call begins; false if the run shall end instead.
+    pub fn enter_call(&self) -> bool {
+        self.in_call.store(true, Relaxed);
+        self.calls.store(self.calls.load(Relaxed).wrapping_add(1), Relaxed);
+        !self.is_ended()
+    }
+
+    /// Notes that a call is over; false if the run shall end now.
+    pub fn leave_call(&self) -> bool {
+        self.in_call.store(false, Relaxed);
+        !self.is_ended()
+    }
+
+    /// Whether a call is being made.
+    pub fn is_in_call(&self) -> bool {
+        self.in_call.load(Relaxed)
+    }
+
+    /// How many calls were made.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Relaxed)
+    }
+
+    /// Notes how many bytes of memory there are now.
+    pub fn note_memory(&self, bytes: u64) {
+        self.memory.fetch_max(bytes, Relaxed);
+    }
+
+    /// The most bytes of memory there were.
+    pub fn memory(&self) -> u64 {
+        self.memory.load(Relaxed)
+    }
+}
+
+/// The patience of a run's calls: it runs out when the run is ended. While a call waits, its thread does not count
+/// among those that the pool runs at a time.
+#[derive(Debug)]
+pub struct UntilEnded(pub Arc<Watch>);
+
+impl Patience for UntilEnded {
+    /// Nearly never: there is the alarm. (Without one, because there are no descriptors left, now and then.)
+    fn slice(&self) -> Option<u64> {
+        Some(if self.alarm().is_some() { u64::from(u32::MAX) * 1_000_000 } else { 20_000_000 })
+    }
+
+    fn go_on(&self) -> bool {
+        !self.0.is_ended()
+    }
+
+    fn alarm(&self) -> Option<BorrowedFd<'_>> {
+        let alarm = self.0.alarm.get_or_init(Alarm::new).as_ref()?;
+        if self.0.ended.load(SeqCst) {
+            // It may have been ended before there was an alarm to ring.
+            alarm.ring();
+        }
+        Some(alarm.reader.as_fd())
+    }
+
+    fn rest(&self) {
+        POOL.rest();
+    }
+
+    fn resume(&self) {
+        POOL.resume();
+    }
+}
