@@ -198,7 +198,7 @@ fn more_output_than_is_captured_ends_the_program_and_the_rest_is_kept() {
 fn what_can_t_be_run_says_why() {
     let unknown =
         unusable(r#"(module (import "env" "f" (func)) (memory (export "memory") 1) (func (export "_start")))"#);
-    assert_eq!(unknown, "imports what WASI preview 1 does not have: 'f' from 'env'");
+    assert_eq!(unknown, "imports what WASI preview 1 does not have: env.f (function); build it for wasm32-wasip1");
     assert_eq!(unusable("(module)"), "is not a command: it exports no function '_start'");
     let component = unusable("(component)");
     assert!(component.starts_with("is a WebAssembly component"), "{component}");
@@ -218,8 +218,13 @@ fn what_can_t_be_run_says_why() {
         End::Unusable(error) => assert!(error.to_string().contains("/nowhere/at/all.wasm"), "{error}"),
         other => panic!("{other:?}"),
     }
-    let no_memory = text("", "(func)", "(drop (call $sched_yield))");
-    assert_eq!(unusable(&no_memory), "the program exports no memory named 'memory'");
+}
+
+#[test]
+fn without_a_memory_a_program_can_exit() {
+    let body = "(call $proc_exit (call $args_sizes_get (i32.const 0) (i32.const 4)))";
+    let end = run(&of_text(&text("", "", body)), plan()).end;
+    assert!(matches!(end, End::Exit(code) if code == u32::from(Errno::Fault.number())), "{end:?}");
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub enum Linear {
     Own(Memory),
     /// Of threads.
     Shared(SharedMemory),
+    /// There is none: such a program can exit, and little else.
+    None,
 }
 
 /// Why a run ended that did not end by itself. Such an error passes through wasmtime and comes out of `_start`.
@@ -41,8 +43,6 @@ pub enum Stop {
     Ended,
     /// It wrote more than is captured.
     Overflow,
-    /// It made a call and has no memory.
-    NoMemory,
 }
 
 impl std::error::Error for Stop {}
@@ -53,7 +53,6 @@ impl fmt::Display for Stop {
             Self::Exit(code) => write!(f, "the program exited with code {code}"),
             Self::Ended => write!(f, "the program was ended"),
             Self::Overflow => write!(f, "the program wrote more than may be captured"),
-            Self::NoMemory => write!(f, "the program exports no memory named 'memory'"),
         }
     }
 }
@@ -86,13 +85,13 @@ pub fn serve(mut caller: Caller<'_, Guest>, index: usize, args: &Args) -> Result
         let memory = match caller.get_export("memory") {
             Some(Extern::Memory(memory)) => Linear::Own(memory),
             Some(Extern::SharedMemory(memory)) => Linear::Shared(memory),
-            _ => return Err(Stop::NoMemory.into()),
+            _ => Linear::None,
         };
         caller.data_mut().memory = Some(memory);
     }
     let guest = caller.data();
     let (Some(memory), Some(entry)) = (&guest.memory, ENTRIES.get(index)) else {
-        return Err(Stop::NoMemory.into());
+        return Ok(Some(Errno::Nosys));
     };
     if !guest.watch.enter_call() {
         return Err(Stop::Ended.into());

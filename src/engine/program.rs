@@ -6,7 +6,7 @@ use super::cache::{Cache, Digest, Key};
 use super::guest::{Guest, Linear};
 use super::mode::Mode;
 use super::{cache, raw};
-use crate::abi::Abi;
+use crate::abi::{Abi, Errno};
 use crate::syscalls::SYSCALLS;
 use std::collections::HashMap;
 use std::fmt;
@@ -16,6 +16,9 @@ use wasmtime::{Engine, ExternType, ImportType, InstancePre, Linker, MemoryType, 
 
 /// The modules of imports that are served, and the edition each is.
 const NAMESPACES: [(&str, Abi); 2] = [("wasi_snapshot_preview1", Abi::Preview1), ("wasi_unstable", Abi::Unstable)];
+
+/// How many unknown imports are named.
+const SHOWN_IMPORTS: usize = 3;
 
 /// Bytes of a page of memory.
 const PAGE: u64 = 65536;
@@ -42,7 +45,9 @@ pub enum Source {
 #[derive(Debug)]
 pub enum Unusable {
     /// Its file can't be read.
-    Unreadable(PathBuf, std::io::Error),
+    Unreadable(PathBuf, Errno),
+    /// It imports what is not there.
+    Import(Vec<String>),
     /// It is none, or can't be run here; in words.
     Wrong(String),
 }
@@ -50,7 +55,15 @@ pub enum Unusable {
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(path, error) => write!(f, "{error}: '{}'", path.display()),
+            Self::Unreadable(path, errno) => write!(f, "can't be read: {}: '{}'", errno.text(), path.display()),
+            Self::Import(unknown) => {
+                let (shown, more) = unknown.split_at(unknown.len().min(SHOWN_IMPORTS));
+                write!(f, "imports what WASI preview 1 does not have: {}", shown.join(", "))?;
+                if !more.is_empty() {
+                    write!(f, " and {} more", more.len())?;
+                }
+                f.write_str("; build it for wasm32-wasip1")
+            }
             Self::Wrong(why) => f.write_str(why),
         }
     }
@@ -132,7 +145,7 @@ impl Program {
 
     fn unreadable(&self, error: std::io::Error) -> Unusable {
         let path = if let Source::File(path) = &self.source { path.as_path() } else { Path::new("") };
-        Unusable::Unreadable(path.to_owned(), error)
+        Unusable::Unreadable(path.to_owned(), error.into())
     }
 
     fn module(&self, mode: Mode) -> Result<Module, Unusable> {
@@ -191,11 +204,11 @@ impl Prepared {
                     abi = edition;
                     raw::define(&mut linker, import.module(), index, row)?;
                 }
-                None => unknown.push(format!("'{}' from '{}'", import.name(), import.module())),
+                None => unknown.push(describe(&import)),
             }
         }
         if !unknown.is_empty() {
-            return Err(Unusable::Wrong(format!("imports what WASI preview 1 does not have: {}", unknown.join(", "))));
+            return Err(Unusable::Import(unknown));
         }
         if module.get_export("_start").is_none_or(|export| export.func().is_none()) {
             return Err(Unusable::Wrong("is not a command: it exports no function '_start'".to_owned()));
@@ -219,6 +232,7 @@ impl Prepared {
             match memory(store, ty, most)? {
                 Linear::Own(memory) => linker.define(&*store, module, name, memory)?,
                 Linear::Shared(memory) => linker.define(&*store, module, name, memory)?,
+                Linear::None => continue,
             };
         }
         linker.instantiate(store, &self.module)
@@ -238,6 +252,17 @@ fn memory(store: &mut Store<Guest>, ty: &MemoryType, most: Option<u64>) -> wasmt
     let ty = MemoryType::shared(u32::try_from(least)?, u32::try_from(pages)?);
     store.data().watch.note_memory(least * PAGE);
     Ok(Linear::Shared(SharedMemory::new(store.engine(), ty)?))
+}
+
+fn describe(import: &ImportType<'_>) -> String {
+    let kind = match import.ty() {
+        ExternType::Func(_) => "function",
+        ExternType::Global(_) => "global",
+        ExternType::Table(_) => "table",
+        ExternType::Memory(_) => "memory",
+        _ => "tag",
+    };
+    format!("{}.{} ({kind})", import.module(), import.name())
 }
 
 /// The row of the list that an import is, and of which edition.

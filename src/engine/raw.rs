@@ -53,13 +53,15 @@ unsafe fn read_slots(slots: &[MaybeUninit<ValRaw>], row: &Syscall) -> Args {
 
 /// The bytes of a guest's memory, for one of its calls.
 pub fn view<'a>(memory: &Linear, store: &'a impl AsContext<Data = Guest>) -> Memory<'a> {
+    let nothing = NonNull::dangling();
     let (base, len) = match memory {
+        Linear::None => (nothing.as_ptr(), 0),
         Linear::Own(memory) => (memory.data_ptr(store), memory.data_size(store)),
         Linear::Shared(memory) => (memory.data().as_ptr().cast_mut().cast(), memory.data().len()),
     };
     // SAFETY: wasmtime gave these bytes. An unshared memory is neither grown nor dropped while its store is borrowed, a
     // shared one never moves or shrinks and the store holds it. Nobody makes a reference to the bytes.
-    unsafe { Memory::new(NonNull::new(base).unwrap_or(NonNull::dangling()), len) }
+    unsafe { Memory::new(NonNull::new(base).unwrap_or(nothing), len) }
 }
 
 /// Takes machine code from a file. The caller vouches that it is what this program wrote: see [`super::cache`].

@@ -220,7 +220,6 @@ fn end_of(error: &wasmtime::Error, early: bool) -> End {
         Some(Stop::Exit(code)) => return End::Exit(*code),
         Some(Stop::Ended) => return End::Ended,
         Some(Stop::Overflow) => return End::Overflow,
-        Some(stop @ Stop::NoMemory) => return End::Unusable(Unusable::Wrong(stop.to_string())),
         None => {}
     }
     match error.downcast_ref::<Trap>() {

@@ -10,6 +10,7 @@
 //! | [`call`] | what happens when a guest calls |
 //! | [`page`], [`shim`], [`gauge`], [`answers`] | how a call gets from WebAssembly to Rust, or is answered before, written with [`wasm`] |
 //! | [`bind`] | how these get a memory |
+//! | [`engine`] | the functions behind `run()`, `spawn()` and `compile()` |
 //! | [`ffi`] | raw Node-API, made safe |
 
 #![allow(missing_docs, reason = "the documentation of this floor's public face is index.d.ts")]
@@ -18,6 +19,8 @@ pub mod answers;
 pub mod bind;
 pub mod call;
 pub mod class;
+#[cfg(feature = "engine")]
+pub mod engine;
 pub mod errors;
 pub mod ffi;
 pub mod gauge;
@@ -38,5 +41,7 @@ pub fn init(mut exports: Object<'_>, env: Env) -> napi::Result<()> {
     ffi::reseed_after_fork();
     ffi::ignore_file_size_signal();
     ffi::within(&env, realm::Realm::init)?;
+    #[cfg(feature = "engine")]
+    engine::export(&env, &mut exports)?;
     class::export(&env, &mut exports)
 }

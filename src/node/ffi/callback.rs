@@ -81,7 +81,7 @@ pub(super) unsafe extern "C" fn syscall(env: sys::napi_env, info: sys::napi_call
 }
 
 /// Runs what the engine called; a panic becomes an exception.
-fn guarded<T>(js: Js<'_>, run: impl FnOnce() -> JsResult<T>) -> Option<T> {
+pub(super) fn guarded<T>(js: Js<'_>, run: impl FnOnce() -> JsResult<T>) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(result) => result.ok(),
         Err(panic) => {

@@ -1,0 +1,86 @@
+'use strict';
+
+// Machine code for the next time, made by another process of low priority: a program that prints its version and ends
+// would never live to see it otherwise.
+//
+// Run as a script: node background.js <folder of the cache> <path of the program, or '-' and its length: it comes on stdin>
+
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+
+/** How old a lock may become before it is thought to be left over. */
+const STALE = 10 * 60 * 1000;
+
+/** The paths that this process has asked for already. @type {Set<unknown>} */
+const asked = new Set();
+
+/** Has a program compiled, unless that is going on. @param {import('./program.js').ProgramCode} code */
+function compile({ source, cache }) {
+  if (cache === undefined || asked.has(source)) return;
+  if (typeof source === 'string') asked.add(source);
+  const what = typeof source === 'string' ? [source] : ['-', String(source.length)];
+  try {
+    const { spawn } = require('node:child_process');
+    const child = spawn(process.execPath, [__filename, cache, ...what], {
+      detached: true,
+      stdio: [what.length > 1 ? 'pipe' : 'ignore', 'ignore', 'ignore'],
+      // Neither flags nor preloads of this program; in Electron, be Node.
+      env: { ELECTRON_RUN_AS_NODE: '1' },
+      windowsHide: true,
+    });
+    child.on('error', () => {});
+    child.stdin?.on('error', () => {}).end(source);
+    child.unref();
+  } catch {
+    // The permission model, say: then there is machine code when somebody calls compile().
+  }
+}
+
+async function main([folder, source, length] = process.argv.slice(2)) {
+  os.setPriority(os.constants.priority.PRIORITY_LOW);
+  const program = source === '-' ? await readInput(Number(length)) : source;
+  if (program === undefined) return;
+  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const unlock = lock(path.join(folder, `${nameOf(program)}.lock`));
+  if (!unlock) return;
+  try {
+    const wasmtime = require('./wasmtime.js');
+    await wasmtime.ask('compile', wasmtime.makeProgram({ source: program, cache: folder }));
+  } finally {
+    unlock();
+  }
+}
+
+/** All of stdin, if nothing of it is missing. @param {number} length @returns {Promise<Buffer | undefined>} */
+async function readInput(length) {
+  const chunks = [];
+  for await (const chunk of process.stdin) chunks.push(chunk);
+  const bytes = Buffer.concat(chunks);
+  return bytes.length === length ? bytes : undefined;
+}
+
+/** @param {string | Buffer} program */
+function nameOf(program) {
+  return require('node:crypto').createHash('sha256').update(program).digest('hex');
+}
+
+/** @param {string} file @returns {(() => void) | undefined} what takes the lock away; nothing if somebody else has it */
+function lock(file) {
+  try {
+    if (Date.now() - fs.statSync(file).mtimeMs > STALE) fs.rmSync(file, { force: true });
+  } catch {
+    // There is none.
+  }
+  try {
+    fs.closeSync(fs.openSync(file, 'wx', 0o600));
+  } catch {
+    return undefined;
+  }
+  return () => fs.rmSync(file, { force: true });
+}
+
+module.exports = { compile };
+
+// What can't be compiled, V8 has told the user of.
+if (require.main === module) main().catch(() => (process.exitCode = 1));

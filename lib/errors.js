@@ -1,0 +1,84 @@
+'use strict';
+
+// Errors with Node's codes, in Node's words.
+
+const { inspect } = require('node:util');
+
+/**
+ * @template {Error} E
+ * @param {new (message: string, options?: ErrorOptions) => E} Base
+ * @param {string} code
+ * @param {string} message
+ * @param {ErrorOptions} [options]
+ * @returns {E & { code: string }}
+ */
+function errorOf(Base, code, message, options) {
+  return Object.assign(new Base(message, options), { code });
+}
+
+/** @param {string} name @param {string} expected such as `of type number` @param {unknown} value */
+function invalidArgType(name, expected, value) {
+  const kind = name.includes('.') ? 'property' : 'argument';
+  const message = `The "${name}" ${kind} must be ${expected}. Received ${received(value)}`;
+  return errorOf(TypeError, 'ERR_INVALID_ARG_TYPE', message);
+}
+
+/** @param {string} name @param {unknown} value @param {string} reason such as `is invalid` */
+function invalidArgValue(name, value, reason) {
+  const kind = name.includes('.') ? 'property' : 'argument';
+  const shown = cut(inspect(value), 128, 128);
+  const message = `The ${kind} '${name}' ${reason}. Received ${shown}`;
+  return errorOf(TypeError, 'ERR_INVALID_ARG_VALUE', message);
+}
+
+/** @param {string} name @param {string} range such as `an integer` @param {number} value */
+function outOfRange(name, range, value) {
+  const isBig = Number.isInteger(value) && Math.abs(value) > 2 ** 32;
+  const shown = isBig ? String(value).replace(/\B(?=(\d{3})+$)/g, '_') : inspect(value);
+  const message = `The value of "${name}" is out of range. It must be ${range}. Received ${shown}`;
+  return errorOf(RangeError, 'ERR_OUT_OF_RANGE', message);
+}
+
+/** @param {unknown} value @returns {string} the end of a message: what came instead */
+function received(value) {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === 'function') return `function ${value.name}`;
+  if (typeof value === 'object') {
+    const name = value.constructor?.name;
+    return name ? `an instance of ${name}` : inspect(value, { depth: -1 });
+  }
+  const shown = typeof value === 'string' ? inspect(cut(value, 28, 25)) : inspect(value);
+  return `type ${typeof value} (${shown})`;
+}
+
+/** @param {string} text @param {number} most @param {number} keep */
+function cut(text, most, keep) {
+  return text.length > most ? `${text.slice(0, keep)}...` : text;
+}
+
+/** What an AbortSignal ends a program with. */
+class AbortError extends Error {
+  code = 'ABORT_ERR';
+
+  /** @param {unknown} cause the signal's reason */
+  constructor(cause) {
+    super('The operation was aborted', { cause });
+    this.name = 'AbortError';
+  }
+}
+
+/** Under Node's permission model the process may not use WASI. */
+function accessDenied() {
+  const message = 'Access to this API has been restricted. Use --allow-wasi to manage permissions.';
+  const error = errorOf(Error, 'ERR_ACCESS_DENIED', message);
+  return Object.assign(error, { permission: 'WASI', resource: '' });
+}
+
+module.exports = {
+  AbortError,
+  accessDenied,
+  errorOf,
+  invalidArgType,
+  invalidArgValue,
+  outOfRange,
+};

@@ -1,0 +1,159 @@
+'use strict';
+
+// One run: the engine is chosen, and what ends it early is armed and disarmed.
+
+const { AbortError, errorOf } = require('./errors.js');
+const { Streams } = require('./stdio.js');
+
+/**
+ * @typedef {object} Outcome
+ * @property {number} exitCode
+ * @property {Buffer | null} stdout
+ * @property {Buffer | null} stderr
+ * @property {import('./wasmtime.js').Usage} usage
+ */
+
+/** A run, from when it is asked for until all it has written has been delivered. */
+class Execution {
+  /** What it is ended with. @type {{ error: unknown } | undefined} */
+  #killed;
+  /** Ends it in the engine. @type {((error: unknown) => void) | undefined} */
+  #kill;
+  /** Rejects when it is ended before the engine has it. @type {Promise<never>} */
+  #interrupted;
+  /** @type {(error: unknown) => void} */
+  #interrupt;
+
+  /**
+   * @param {import('./program.js').ProgramCode} code
+   * @param {import('./options.js').Options} options
+   * @param {boolean} captures whether `'pipe'` is captured
+   * @param {() => void} [onStart] is called when the engine has it
+   */
+  constructor(code, options, captures, onStart) {
+    const { promise, reject } = withReject();
+    this.#interrupted = promise;
+    this.#interrupt = reject;
+    this.#interrupted.catch(() => {});
+    this.streams = new Streams(options.stdio, captures, (error) => this.kill(error));
+    /** @type {Promise<Outcome>} */
+    this.result = this.#run(code, options, onStart);
+    this.result.catch(() => {}); // who wants to know, asks
+  }
+
+  /** Ends the run with this error. @param {unknown} error @returns {boolean} whether it had not been ended already */
+  kill(error) {
+    if (this.#killed) return false;
+    this.#killed = { error };
+    this.#interrupt(error);
+    this.#kill?.(error);
+    return true;
+  }
+
+  /** @param {import('./program.js').ProgramCode} code @param {import('./options.js').Options} options @param {() => void} [onStart] */
+  async #run(code, options, onStart) {
+    const disarm = this.#arm(options);
+    try {
+      return await this.#finished(this.#execute(code, options, onStart));
+    } finally {
+      disarm();
+    }
+  }
+
+  /** @param {import('./program.js').ProgramCode} code @param {import('./options.js').Options} options @param {() => void} [onStart] */
+  async #execute(code, options, onStart) {
+    const chosen = await Promise.race([choose(code, options), this.#interrupted]);
+    if (this.#killed) throw this.#killed.error;
+    const { args, env, preopens, limits } = options;
+    const plan = { args, env, preopens, limits, stdio: this.streams.plan };
+    const { result, kill } = chosen.engine.start(chosen.program, plan);
+    this.#kill = kill;
+    onStart?.();
+    return result;
+  }
+
+  /**
+   * Waits until the program has ended and its output has been delivered.
+   *
+   * @param {Promise<import('./wasmtime.js').Result>} ends
+   * @returns {Promise<Outcome>}
+   */
+  async #finished(ends) {
+    /** @type {any} */
+    let carrier;
+    try {
+      const { exitCode, stdout = null, stderr = null, usage } = await ends;
+      carrier = { exitCode, stdout, stderr, usage };
+    } catch (error) {
+      await this.streams.finish().catch(() => {});
+      throw unified(error);
+    }
+    try {
+      await this.streams.finish();
+    } catch (error) {
+      const { stdout, stderr, usage } = carrier;
+      if (error instanceof Object) Object.assign(error, { stdout, stderr, usage });
+      throw error;
+    }
+    return carrier;
+  }
+
+  /** Has timeout and signal end the run. @param {import('./options.js').Options} options @returns {() => void} */
+  #arm({ timeout, signal }) {
+    const abort = () => this.kill(new AbortError(/** @type {AbortSignal} */ (signal).reason));
+    if (signal?.aborted) abort();
+    signal?.addEventListener('abort', abort, { once: true });
+    const expire = () => this.kill(timedOut(timeout));
+    const timer = timeout > 0 ? setTimeout(expire, timeout) : undefined;
+    return () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    };
+  }
+}
+
+/** A promise, and what rejects it. (Node 20 has no Promise.withResolvers.) */
+function withReject() {
+  /** @type {(error: unknown) => void} */
+  let reject = () => {};
+  /** @type {Promise<never>} */
+  const promise = new Promise((_, with_) => (reject = with_));
+  return { promise, reject };
+}
+
+/** @param {number} timeout */
+function timedOut(timeout) {
+  return errorOf(Error, 'ERR_WASI_TIMEOUT', `the program was still running after ${timeout} ms`);
+}
+
+/** What both engines throw for a program that can't be run. @param {unknown} error */
+function unified(error) {
+  const isInvalid =
+    error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError;
+  if (!isInvalid) return error;
+  const { message } = /** @type {Error} */ (error);
+  const wrong = `the program can't be compiled: ${message}`;
+  return errorOf(Error, 'ERR_WASI_PROGRAM', wrong, { cause: error });
+}
+
+/**
+ * The engine that begins soonest: wasmtime where there is machine code, or nearly none to make; otherwise V8, and machine
+ * code is made on the side, for the next time.
+ *
+ * @param {import('./program.js').ProgramCode} code
+ * @param {import('./options.js').Options} options
+ * @returns {Promise<{ engine: { start: Function }, program: unknown }>}
+ */
+async function choose(code, { engine, limits }) {
+  const isWasmtime =
+    engine === 'wasmtime' ||
+    (engine === 'auto' && (limits.fuel !== undefined || (await code.isReady(limits))));
+  if (isWasmtime) {
+    return { engine: require('./wasmtime.js'), program: { native: await code.native() } };
+  }
+  const chosen = { engine: require('./v8/engine.js'), program: await code.v8() };
+  if (engine === 'auto') require('./background.js').compile(code);
+  return chosen;
+}
+
+module.exports = { Execution };

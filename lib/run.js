@@ -1,0 +1,101 @@
+'use strict';
+
+// run(), spawn() and compile(): programs off the event loop.
+
+const { GuestProcess } = require('./child.js');
+const { invalidArgType } = require('./errors.js');
+const { Execution } = require('./execute.js');
+const { readOptions, requireObject, requirePermission } = require('./options.js');
+const { Code, bytesOf, codeOf } = require('./program.js');
+
+/** @typedef {import('./program.js').ProgramCode} ProgramCode */
+
+/** What is behind each program. @type {WeakMap<object, ProgramCode>} */
+const codes = new WeakMap();
+
+/** A compiled program, to be run any number of times. */
+class Program {
+  /** @param {ProgramCode} code */
+  constructor(code) {
+    codes.set(this, code);
+  }
+
+  /** @param {any} [options] */
+  run(options) {
+    return run(this, options);
+  }
+
+  /** @param {any} [options] */
+  spawn(options) {
+    return spawn(this, options);
+  }
+
+  /** Its machine code, for `deserialize()`. @returns {Promise<Buffer>} */
+  async serialize() {
+    return resolve(this).serialize();
+  }
+}
+
+/** @param {any} source @param {any} [options] @returns {ProgramCode} */
+function resolve(source, options) {
+  return codes.get(source) ?? codeOf(source, readCache(options?.cache));
+}
+
+/** @param {any} cache */
+function readCache(cache) {
+  if (cache === undefined || typeof cache === 'boolean' || typeof cache === 'string') return cache;
+  throw invalidArgType('options.cache', 'one of type boolean or string', cache);
+}
+
+/**
+ * Runs a program off the event loop.
+ *
+ * @param {any} source
+ * @param {any} [options]
+ * @returns {Promise<import('./execute.js').Outcome>}
+ */
+async function run(source, options) {
+  const checked = readOptions(options, ['ignore', 'pipe', 'pipe']);
+  return new Execution(resolve(source, options), checked, true).result;
+}
+
+/**
+ * Starts a program that runs beside this one.
+ *
+ * @param {any} source
+ * @param {any} [options]
+ */
+function spawn(source, options) {
+  const checked = readOptions(options, ['pipe', 'pipe', 'pipe']);
+  return new GuestProcess(resolve(source, options), checked);
+}
+
+/**
+ * Compiles a program, or finds its machine code in the cache.
+ *
+ * @param {any} source
+ * @param {any} [options]
+ * @returns {Promise<Program>}
+ */
+async function compile(source, options) {
+  if (options !== undefined) requireObject(options, 'options');
+  requirePermission();
+  const code = resolve(source, options);
+  await code.compile();
+  return new Program(code);
+}
+
+/**
+ * A program from what `serialize()` gave. Machine code is trusted: it must come from nowhere else.
+ *
+ * @param {any} bytes
+ * @returns {Promise<Program>}
+ */
+async function deserialize(bytes) {
+  requirePermission();
+  const code = new Code(bytesOf(bytes, 'bytes', 'an instance of'), false, true);
+  await code.compile();
+  return new Program(code);
+}
+
+module.exports = { compile, deserialize, run, spawn };

@@ -1,0 +1,121 @@
+'use strict';
+
+// The engine wasmtime: programs run on threads of the addon.
+
+const addon = require('../binding.js').engine;
+const { errorOf } = require('./errors.js');
+
+/**
+ * @typedef {import('./v8/engine.js').Plan} Plan
+ * @typedef {import('./v8/engine.js').Usage & { fuel?: number }} Usage
+ * @typedef {{ exitCode: number, stdout?: Buffer, stderr?: Buffer, usage: Usage }} Result
+ *
+ * @typedef {object} Answer
+ * @property {'exit' | 'ended' | 'fuel' | 'overflow' | 'trap' | 'unusable' | 'unopened' | 'failed'} [end]
+ * @property {string} message
+ * @property {string} [code]
+ * @property {number} exitCode
+ * @property {Buffer} [stdout]
+ * @property {Buffer} [stderr]
+ * @property {Usage} usage
+ * @property {any} [value]
+ */
+
+/** Who waits for an answer of the addon. @type {Map<number, (answer: Answer) => void>} */
+const waiting = new Map();
+let lastId = 0;
+/** @type {unknown} */
+let desk;
+
+/** @param {(id: number) => void} ask @returns {{ id: number, answer: Promise<Answer> }} */
+function request(ask) {
+  desk ??= addon.listen((/** @type {number} */ id, /** @type {Answer} */ answer) => {
+    const resolve = waiting.get(id);
+    waiting.delete(id);
+    resolve?.(answer);
+  });
+  const id = (lastId = (lastId + 1) % 2 ** 32);
+  ask(id);
+  return { id, answer: new Promise((resolve) => waiting.set(id, resolve)) };
+}
+
+/**
+ * A program as the addon knows it. Nothing is read or compiled yet.
+ *
+ * @param {{ source: string | Uint8Array, isCode?: boolean, cache?: string }} options
+ * @returns {unknown}
+ */
+const makeProgram = (options) => addon.program(options);
+
+/**
+ * Asks the addon about a program.
+ *
+ * @param {'compile' | 'isCompiled' | 'serialize'} question
+ * @param {unknown} program
+ * @param {import('./v8/engine.js').Limits} [limits]
+ * @returns {Promise<any>}
+ */
+async function ask(question, program, { fuel, stack } = {}) {
+  const { answer } = request((id) => addon.ask(desk, { id, program, question, fuel, stack }));
+  const { end, message, code, value } = await answer;
+  if (end) throw unusable(/** @type {string} */ (code), message);
+  return value;
+}
+
+/** @param {string} code @param {string} message what the program does or is */
+function unusable(code, message) {
+  return errorOf(Error, code, code === 'ERR_WASI_RS' ? message : `the program ${message}`);
+}
+
+/**
+ * Runs a program as soon as there is a place for it.
+ *
+ * @param {{ native: unknown }} program
+ * @param {Plan} plan
+ * @returns {{ result: Promise<Result>, kill(error: unknown): void }}
+ */
+function start({ native }, plan) {
+  /** @type {{ error: unknown } | undefined} */
+  let killed;
+  const { id, answer } = request((id) => addon.start(desk, { id, program: native, ...plan }));
+  return {
+    result: answer.then((outcome) => settle(outcome, killed, plan)),
+    kill(error) {
+      killed ??= { error };
+      addon.end(desk, id);
+    },
+  };
+}
+
+/** @param {Answer} outcome @param {{ error: unknown } | undefined} killed @param {Plan} plan @returns {Result} */
+function settle({ end, message, code, exitCode, stdout, stderr, usage }, killed, plan) {
+  const output = { ...(stdout && { stdout }), ...(stderr && { stderr }), usage };
+  if (end === 'exit') return { exitCode, ...output };
+  const error = end === 'ended' ? killed?.error : errorAt(end, message, code, plan);
+  if (error instanceof Object && Object.isExtensible(error)) Object.assign(error, output);
+  throw error;
+}
+
+/** @param {Answer['end']} end @param {string} message @param {string | undefined} code @param {Plan} plan */
+function errorAt(end, message, code = '', { limits }) {
+  switch (end) {
+    case 'fuel':
+      return errorOf(Error, 'ERR_WASI_FUEL', `the program used up its fuel, ${limits.fuel} units`);
+    case 'overflow':
+      return errorOf(
+        RangeError,
+        'ERR_WASI_STDIO_MAXBUFFER',
+        `the program wrote more than the ${limits.stdout} bytes of options.limits.stdout`,
+      );
+    case 'trap':
+      return errorOf(Error, 'ERR_WASI_TRAP', message);
+    case 'unusable':
+      return unusable(code, message);
+    case 'unopened':
+      return errorOf(Error, `UVWASI_${code}`, `UVWASI_${code}, uvwasi_init: ${message}`);
+    default:
+      return errorOf(Error, 'ERR_WASI_RS', message);
+  }
+}
+
+module.exports = { ask, makePipe: () => addon.pipe(), makeProgram, start };

@@ -1,0 +1,421 @@
+//! The functions behind `run()`, `spawn()` and `compile()`. They are for `lib/` only, which checks what users pass: here a
+//! value that is not what it must be is an exception without a code.
+//!
+//! What takes long answers by a letter: the function that `listen` was given is called with the request's number and what
+//! came of it.
+
+use super::ffi::{self, Call, ErrorKind, Js, JsResult, Letter, Mailbox, Method, Type, Value, own_descriptor};
+use crate::engine::cache::Cache;
+use crate::engine::mode::Mode;
+use crate::engine::plan::{Limits, Plan, Stdio};
+use crate::engine::pool::POOL;
+use crate::engine::program::{Program, Source, Unusable};
+use crate::engine::run::{End, Outcome, Run};
+use napi::Env;
+use napi::bindgen_prelude::{JsObjectValue, Object};
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// The greatest number of the host's own standard streams.
+const HOST_STREAMS: f64 = 2.0;
+
+/// Defines the functions, as properties of one object.
+pub fn export(env: &Env, exports: &mut Object<'_>) -> napi::Result<()> {
+    let object = Object::new(env)?;
+    ffi::within(env, |js| {
+        let object = js.adopt(&object);
+        js.set_named(object, Listen::NAME, js.function::<Listen>(0)?)?;
+        js.set_named(object, MakeProgram::NAME, js.function::<MakeProgram>(0)?)?;
+        js.set_named(object, Ask::NAME, js.function::<Ask>(0)?)?;
+        js.set_named(object, Start::NAME, js.function::<Start>(0)?)?;
+        js.set_named(object, EndRun::NAME, js.function::<EndRun>(0)?)?;
+        js.set_named(object, MakePipe::NAME, js.function::<MakePipe>(0)?)
+    })?;
+    exports.set_named_property("engine", object)
+}
+
+/// An environment's requests.
+#[derive(Default)]
+struct Desk {
+    mailbox: OnceLock<Arc<Mailbox>>,
+    /// Letters that are expected.
+    expected: AtomicUsize,
+    runs: Mutex<HashMap<u32, Arc<Run>>>,
+}
+
+impl Desk {
+    fn runs(&self) -> MutexGuard<'_, HashMap<u32, Arc<Run>>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that there will be a letter.
+    fn expect(&self, js: Js<'_>) {
+        if self.expected.fetch_add(1, Relaxed) == 0
+            && let Some(mailbox) = self.mailbox.get()
+        {
+            mailbox.expect(js, true);
+        }
+    }
+
+    /// Answers request `id` with what `answer` makes, on the environment's thread.
+    fn answer(self: Arc<Self>, id: u32, answer: impl for<'s> FnOnce(Js<'s>) -> JsResult<Value<'s>> + Send + 'static) {
+        let Some(mailbox) = self.mailbox.get().map(Arc::clone) else {
+            return;
+        };
+        let letter: Letter = Box::new(move |js, function| {
+            self.runs().remove(&id);
+            if self.expected.fetch_sub(1, Relaxed) == 1
+                && let Some(mailbox) = self.mailbox.get()
+            {
+                mailbox.expect(js, false);
+            }
+            let function = js.rescope(function);
+            js.call(js.undefined()?, function, &[js.number(id.into())?, answer(js)?]).map(drop)
+        });
+        mailbox.post(letter);
+    }
+}
+
+/// `listen(deliver)`: a desk whose answers `deliver(id, answer)` gets.
+struct Listen;
+
+impl Method for Listen {
+    const NAME: &'static str = "listen";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let js = call.js;
+        let desk = Arc::new(Desk::default());
+        let at_end = Arc::clone(&desk);
+        let end_all = move || {
+            let runs = std::mem::take(&mut *at_end.runs());
+            runs.into_values().for_each(|run| run.end());
+        };
+        let mailbox = js.mailbox(js.rescope(call.args[0]), Box::new(end_all))?;
+        let _ = desk.mailbox.set(mailbox);
+        js.hold(desk)
+    }
+}
+
+/// `program({ source, isCode?, cache?, cacheSize? })`: a program from a path or from bytes. Nothing is read or checked yet.
+struct MakeProgram;
+
+impl Method for MakeProgram {
+    const NAME: &'static str = "program";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let js = call.js;
+        let options = Reader { js, object: call.args[0] };
+        let source = options.get("source")?;
+        let source = match js.uint8_array(source)? {
+            Some(code) if js.truthy(options.get("isCode")?)? => Source::Code(code),
+            Some(bytes) => Source::Bytes(bytes),
+            None => Source::File(js.string_of(source)?.into()),
+        };
+        let cache = match options.given("cache")? {
+            Some(folder) => {
+                let size = options.number("cacheSize")?.map_or(crate::engine::cache::SIZE, whole);
+                Some(Cache::new(js.string_of(folder)?.into(), size))
+            }
+            None => None,
+        };
+        js.hold(Arc::new(Program::new(source, cache)))
+    }
+}
+
+/// `ask(desk, { id, program, question, fuel?, stack? })`: has the program compiled, looked for in the cache, or
+/// serialized; the answer is `{ value }` or `{ end, message }`.
+struct Ask;
+
+impl Method for Ask {
+    const NAME: &'static str = "ask";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, desk) = (call.js, held::<Desk>(call.js, call.args[0])?);
+        let request = Reader { js, object: call.args[1] };
+        let program = held::<Program>(js, request.get("program")?)?;
+        let (id, mode) = (request.id()?, request.limits()?.mode());
+        let question = js.string_of(request.get("question")?)?;
+        desk.expect(js);
+        let answer = Arc::clone(&desk);
+        let submitted = POOL.submit(Box::new(move || {
+            let found = catch_unwind(AssertUnwindSafe(|| look_into(&program, &question, mode)));
+            let found = found.unwrap_or_else(|_| Err(Unusable::Wrong("made wasi-rs panic".to_owned())));
+            answer.answer(id, move |js| match found {
+                Ok(found) => found.into_js(js),
+                Err(unusable) => unusable_to_js(js, &unusable),
+            });
+        }));
+        if let Err(error) = submitted {
+            let wrong = Unusable::Wrong(format!("can't be compiled: {error}"));
+            desk.answer(id, move |js| unusable_to_js(js, &wrong));
+        }
+        js.undefined()
+    }
+}
+
+/// The answer to a question about a program.
+enum Found {
+    Nothing,
+    Truth(bool),
+    Bytes(Vec<u8>),
+}
+
+impl Found {
+    fn into_js(self, js: Js<'_>) -> JsResult<Value<'_>> {
+        let answer = js.object()?;
+        let value = match self {
+            Self::Nothing => js.undefined()?,
+            Self::Truth(truth) => js.boolean(truth)?,
+            Self::Bytes(bytes) => js.buffer(&bytes)?,
+        };
+        js.set_named(answer, "value", value)?;
+        Ok(answer)
+    }
+}
+
+fn look_into(program: &Program, question: &str, mode: Mode) -> Result<Found, Unusable> {
+    match question {
+        "compile" => program.prepare(mode).map(|_| Found::Nothing),
+        "isCompiled" => program.is_compiled(mode).map(Found::Truth),
+        "serialize" => program.serialize().map(Found::Bytes),
+        other => Err(Unusable::Wrong(format!("was asked for '{other}'"))),
+    }
+}
+
+/// `start(desk, { id, program, args, env, preopens, stdio, limits })`: runs the program; the answer is its outcome.
+struct Start;
+
+impl Method for Start {
+    const NAME: &'static str = "start";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, desk) = (call.js, held::<Desk>(call.js, call.args[0])?);
+        let request = Reader { js, object: call.args[1] };
+        let program = held::<Program>(js, request.get("program")?)?;
+        let id = request.id()?;
+        let stdio = request.get("stdio")?;
+        let plan = Plan {
+            args: request.strings("args")?,
+            env: request.strings("env")?,
+            preopens: request.pairs("preopens")?,
+            stdio: [read_stdio(js, stdio, 0)?, read_stdio(js, stdio, 1)?, read_stdio(js, stdio, 2)?],
+            limits: Reader { js, object: request.get("limits")? }.limits()?,
+        };
+        desk.expect(js);
+        let answer = Arc::clone(&desk);
+        let finish = move |outcome: Outcome| answer.answer(id, move |js| outcome_to_js(js, &outcome));
+        let run = Run::start(program, plan, Box::new(finish));
+        // It may be over already; but its letter is opened on this thread, and so after this.
+        desk.runs().insert(id, run);
+        js.undefined()
+    }
+}
+
+/// `end(desk, id)`: ends a run early.
+struct EndRun;
+
+impl Method for EndRun {
+    const NAME: &'static str = "end";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, desk) = (call.js, held::<Desk>(call.js, call.args[0])?);
+        let id = number_as_id(js.number_of(call.args[1])?);
+        let run = desk.runs().get(&id).map(Arc::clone);
+        if let Some(run) = run {
+            run.end();
+        }
+        js.undefined()
+    }
+}
+
+/// `pipe()`: the two ends of a new pipe, reading and writing, as numbers.
+struct MakePipe;
+
+impl Method for MakePipe {
+    const NAME: &'static str = "pipe";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let js = call.js;
+        let ends = ffi::pipe().map_err(|error| {
+            let message = js.string(&format!("can't make a pipe: {error}"));
+            match message.and_then(|message| js.error(ErrorKind::Error, Some("EMFILE"), message)) {
+                Ok(error) => js.throw(error),
+                Err(thrown) => thrown,
+            }
+        })?;
+        let result = js.object()?;
+        js.set_named(result, "reader", js.number(ends[0].into())?)?;
+        js.set_named(result, "writer", js.number(ends[1].into())?)?;
+        Ok(result)
+    }
+}
+
+/// An object that is read.
+struct Reader<'s> {
+    js: Js<'s>,
+    object: Value<'s>,
+}
+
+impl<'s> Reader<'s> {
+    fn get(&self, name: &str) -> JsResult<Value<'s>> {
+        self.js.get_named(self.object, name)
+    }
+
+    fn given(&self, name: &str) -> JsResult<Option<Value<'s>>> {
+        let value = self.get(name)?;
+        Ok(if self.js.is_undefined(value)? { None } else { Some(value) })
+    }
+
+    fn number(&self, name: &str) -> JsResult<Option<f64>> {
+        self.given(name)?.map(|value| self.js.number_of(value)).transpose()
+    }
+
+    fn id(&self) -> JsResult<u32> {
+        Ok(number_as_id(self.js.number_of(self.get("id")?)?))
+    }
+
+    fn list<T>(&self, name: &str, read: impl Fn(Value<'s>) -> JsResult<T>) -> JsResult<Vec<T>> {
+        let list = self.get(name)?;
+        (0..self.js.array_length(list)?).map(|index| read(self.js.get_index(list, index)?)).collect()
+    }
+
+    fn strings(&self, name: &str) -> JsResult<Vec<String>> {
+        self.list(name, |string| self.js.string_of(string))
+    }
+
+    fn pairs(&self, name: &str) -> JsResult<Vec<(String, String)>> {
+        let text = |pair, index| self.js.string_of(self.js.get_index(pair, index)?);
+        self.list(name, |pair| Ok((text(pair, 0)?, text(pair, 1)?)))
+    }
+
+    fn limits(&self) -> JsResult<Limits> {
+        let size = |name| Ok(self.number(name)?.map(|number| usize::try_from(whole(number)).unwrap_or(usize::MAX)));
+        Ok(Limits {
+            memory: self.number("memory")?.map(whole),
+            table_elements: self.number("tableElements")?.map(whole),
+            stack: size("stack")?,
+            fuel: self.number("fuel")?.map(whole),
+            open_files: size("openFiles")?,
+            stdout: size("stdout")?,
+        })
+    }
+}
+
+/// A number that `lib/` has made sure is whole and not negative.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "out of range it becomes the nearest there is"
+)]
+fn whole(number: f64) -> u64 {
+    number as u64
+}
+
+fn number_as_id(number: f64) -> u32 {
+    u32::try_from(whole(number)).unwrap_or(u32::MAX)
+}
+
+/// What an object of ours holds.
+fn held<'s, T: 'static>(js: Js<'s>, object: Value<'s>) -> JsResult<Arc<T>> {
+    if js.type_of(object)? == Type::Object
+        && let Some(held) = js.held::<Arc<T>>(object)?
+    {
+        return Ok(held);
+    }
+    Err(js.throw(js.error(ErrorKind::TypeError, None, js.string("not an object of wasi-rs")?)?))
+}
+
+/// A descriptor's number, bytes, or `'capture'`.
+fn read_stdio<'s>(js: Js<'s>, stdio: Value<'s>, index: u32) -> JsResult<Stdio> {
+    let value = js.get_index(stdio, index)?;
+    match js.type_of(value)? {
+        Type::Number => {
+            let number = js.number_of(value)?;
+            let fd = i32::try_from(whole(number)).unwrap_or(-1);
+            let name = super::stdio::NAMES.get(index as usize).copied().unwrap_or_default();
+            let file = own_descriptor(fd).map_err(|error| {
+                let what = format!("can't use the descriptor {fd} of options.{name}");
+                super::errors::not_initialized(js, error.into(), &what)
+            })?;
+            Ok(Stdio::File(file, number <= HOST_STREAMS))
+        }
+        Type::String => Ok(Stdio::Capture),
+        _ => Ok(Stdio::Bytes(js.uint8_array(value)?.unwrap_or_default())),
+    }
+}
+
+fn unusable_to_js<'s>(js: Js<'s>, unusable: &Unusable) -> JsResult<Value<'s>> {
+    let answer = js.object()?;
+    describe(js, answer, "unusable", &unusable.to_string())?;
+    let code = match unusable {
+        Unusable::Unreadable(_, errno) => errno.name(),
+        Unusable::Import(_) => "ERR_WASI_IMPORT",
+        Unusable::Wrong(_) => "ERR_WASI_PROGRAM",
+    };
+    js.set_named(answer, "code", js.string(code)?)?;
+    Ok(answer)
+}
+
+fn describe<'s>(js: Js<'s>, answer: Value<'s>, end: &str, message: &str) -> JsResult<()> {
+    js.set_named(answer, "end", js.string(end)?)?;
+    js.set_named(answer, "message", js.string(message)?)
+}
+
+fn outcome_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
+    let answer = match &outcome.end {
+        End::Unusable(unusable) => unusable_to_js(js, unusable)?,
+        _ => js.object()?,
+    };
+    match &outcome.end {
+        End::Exit(code) => {
+            describe(js, answer, "exit", "")?;
+            // As WebAssembly hands an i32 to JavaScript, and the class does.
+            js.set_named(answer, "exitCode", js.number(code.cast_signed().into())?)?;
+        }
+        End::Ended => describe(js, answer, "ended", "")?,
+        End::Fuel => describe(js, answer, "fuel", "")?,
+        End::Overflow => describe(js, answer, "overflow", "")?,
+        End::Trap(text) => describe(js, answer, "trap", text)?,
+        End::Unusable(_) => {}
+        End::Unopened(unopened) => {
+            describe(js, answer, "unopened", &format!("{}: {}", unopened.what, unopened.errno.text()))?;
+            js.set_named(answer, "code", js.string(unopened.errno.name())?)?;
+        }
+        End::Failed(why) => describe(js, answer, "failed", why)?,
+    }
+    for (name, captured) in ["stdout", "stderr"].into_iter().zip(&outcome.captured) {
+        if let Some(bytes) = captured {
+            js.set_named(answer, name, js.buffer(bytes)?)?;
+        }
+    }
+    js.set_named(answer, "usage", usage_to_js(js, outcome)?)?;
+    Ok(answer)
+}
+
+fn usage_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
+    let used = &outcome.usage;
+    let usage = js.object()?;
+    let milliseconds = |nanoseconds| float(nanoseconds) / 1e6;
+    let numbers = [
+        ("wall", Some(milliseconds(used.wall))),
+        ("cpu", Some(milliseconds(used.cpu))),
+        ("memory", Some(float(used.memory))),
+        ("fuel", used.fuel.map(float)),
+        ("calls", Some(float(used.calls))),
+        ("read", Some(float(used.read))),
+        ("written", Some(float(used.written))),
+    ];
+    for (name, number) in numbers {
+        if let Some(number) = number {
+            js.set_named(usage, name, js.number(number)?)?;
+        }
+    }
+    Ok(usage)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "JavaScript's numbers are these")]
+fn float(number: u64) -> f64 {
+    number as f64
+}
