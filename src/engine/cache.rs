@@ -8,6 +8,7 @@
 
 use super::raw;
 use sha2::{Digest as _, Sha256};
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Seek, Write};
@@ -25,6 +26,15 @@ pub const SIZE: u64 = 1 << 30;
 
 /// The end of a file's name.
 const EXTENSION: &str = "cwasm";
+
+/// The end of the name of a file that holds what another file's bytes are, in short.
+const DIGEST_EXTENSION: &str = "digest";
+
+/// How long ago a file must have changed for its times to tell it from what it becomes next.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// How long it is noted what a file's bytes are.
+const NOTED: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// How old the mark of its last use may become, before it is set anew: most uses write nothing.
 const FRESH: Duration = Duration::from_secs(3600);
@@ -60,8 +70,7 @@ impl Key {
         let mut sha = ShaHasher(Sha256::new());
         sha.write(digest);
         engine.precompile_compatibility_hash().hash(&mut sha);
-        let name = sha.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        Self(format!("{name}.{EXTENSION}"))
+        Self(format!("{}.{EXTENSION}", hex(&sha.0.finalize())))
     }
 }
 
@@ -78,7 +87,7 @@ impl Hasher for ShaHasher {
     }
 }
 
-/// What stands behind the machine code in its file.
+/// What stands behind the content of a file.
 struct Trailer {
     len: u64,
     checksum: u32,
@@ -88,8 +97,8 @@ impl Trailer {
     const MAGIC: [u8; 8] = *b"wasi-rs\x01";
     const SIZE: usize = 20;
 
-    fn of(code: &[u8]) -> Self {
-        Self { len: code.len() as u64, checksum: crc32fast::hash(code) }
+    fn of(content: &[u8]) -> Self {
+        Self { len: content.len() as u64, checksum: crc32fast::hash(content) }
     }
 
     fn encode(&self) -> [u8; Self::SIZE] {
@@ -98,6 +107,38 @@ impl Trailer {
         bytes.iter_mut().zip(fields).for_each(|(byte, field)| *byte = field);
         bytes
     }
+}
+
+/// What a file is without a look at its content: any change of it changes one of these. (The time of the last change
+/// can't be set, and is told by a clock that ticks every few milliseconds: so what has changed just now is looked at.)
+struct Identity {
+    name: String,
+    is_settled: bool,
+}
+
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        let changed = Duration::new(
+            u64::try_from(metadata.ctime()).unwrap_or(0),
+            u32::try_from(metadata.ctime_nsec()).unwrap_or(0),
+        );
+        let fields = [
+            metadata.dev().into(),
+            metadata.ino().into(),
+            metadata.len().into(),
+            i128::from(metadata.mtime()),
+            i128::from(metadata.mtime_nsec()),
+            i128::from(metadata.ctime()),
+            i128::from(metadata.ctime_nsec()),
+        ];
+        let sha = fields.iter().fold(Sha256::new(), |sha, field| sha.chain_update(field.to_le_bytes()));
+        let age = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().saturating_sub(changed);
+        Self { name: format!("{}.{DIGEST_EXTENSION}", hex(&sha.finalize())), is_settled: age > SETTLED }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A folder of machine code.
@@ -111,6 +152,33 @@ impl Cache {
     /// The folder at this path, which is made when there is something to keep.
     pub fn new(folder: PathBuf, size: u64) -> Self {
         Self { folder, size }
+    }
+
+    /// What a file's bytes are, in short: as it was noted when they were last looked at, if nothing has changed since.
+    pub fn digest(&self, path: &Path) -> io::Result<Digest> {
+        let file = File::open(path)?;
+        let identity = Identity::of(&file.metadata()?);
+        if let Some(noted) = self.read_digest(&identity) {
+            return Ok(noted);
+        }
+        let found = digest(&file)?;
+        let unchanged = Identity::of(&file.metadata()?).name == identity.name;
+        if unchanged && identity.is_settled {
+            self.keep(&identity.name, &found);
+        }
+        Ok(found)
+    }
+
+    fn read_digest(&self, identity: &Identity) -> Option<Digest> {
+        if !self.is_trusted() {
+            return None;
+        }
+        let mut file = open_own(&self.folder.join(&identity.name)).ok()?;
+        let mut noted = Digest::default();
+        (is_whole(&mut file).ok()? && file.metadata().ok()?.len() == (noted.len() + Trailer::SIZE) as u64)
+            .then_some(())?;
+        file.read_exact(&mut noted).ok()?;
+        Some(noted)
     }
 
     /// Whether there is something under this name. That it can be used is not said.
@@ -138,23 +206,28 @@ impl Cache {
 
     /// Keeps machine code under this name. That it can't is no error: it is made anew the next time.
     pub fn store(&self, key: &Key, code: &[u8]) {
-        let _ = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
-        if self.is_trusted() && self.write(key, code).is_ok() {
+        if self.keep(&key.0, code) {
             let _ = self.make_room(key);
         }
     }
 
-    fn write(&self, key: &Key, code: &[u8]) -> io::Result<()> {
+    /// Whether it could be kept.
+    fn keep(&self, name: &str, content: &[u8]) -> bool {
+        let _ = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
+        self.is_trusted() && self.write(name, content).is_ok()
+    }
+
+    fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        let unique = format!("{}.{}.{}.tmp", key.0, std::process::id(), COUNT.fetch_add(1, Relaxed));
+        let unique = format!("{name}.{}.{}.tmp", std::process::id(), COUNT.fetch_add(1, Relaxed));
         let temporary = self.folder.join(unique);
         let written =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).and_then(|mut file| {
-                file.write_all(code)?;
-                file.write_all(&Trailer::of(code).encode())
+                file.write_all(content)?;
+                file.write_all(&Trailer::of(content).encode())
             });
         // Others see it whole or not at all.
-        let kept = written.and_then(|()| fs::rename(&temporary, self.folder.join(&key.0)));
+        let kept = written.and_then(|()| fs::rename(&temporary, self.folder.join(name)));
         if kept.is_err() {
             let _ = fs::remove_file(&temporary);
         }
@@ -171,12 +244,12 @@ impl Cache {
                 Err(_) => continue,
             };
             let used = metadata.modified()?;
-            if path.extension().is_some_and(|extension| extension == "tmp") {
-                if used.elapsed().is_ok_and(|age| age > ABANDONED) {
-                    let _ = fs::remove_file(&path);
-                }
-            } else if path.extension().is_some_and(|extension| extension == EXTENSION) {
-                files.push((used, metadata.len(), path));
+            let is_older = |than| used.elapsed().is_ok_and(|age| age > than);
+            match path.extension().and_then(OsStr::to_str) {
+                Some(EXTENSION) => files.push((used, metadata.len(), path)),
+                Some("tmp") if is_older(ABANDONED) => drop(fs::remove_file(&path)),
+                Some(DIGEST_EXTENSION) if is_older(NOTED) => drop(fs::remove_file(&path)),
+                _ => {}
             }
         }
         let mut total: u64 = files.iter().map(|(_, len, _)| len).sum();
@@ -205,7 +278,7 @@ fn is_private(metadata: &Metadata) -> bool {
 /// Opens a file of the user's own that nobody else can change.
 fn open_own(path: &Path) -> io::Result<File> {
     let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
-    let file = File::options().read(true).write(true).custom_flags(no_follow).open(path)?;
+    let file = File::options().read(true).custom_flags(no_follow).open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_file() && is_private(&metadata) { Ok(file) } else { Err(io::ErrorKind::PermissionDenied.into()) }
 }
@@ -221,4 +294,158 @@ fn is_whole(file: &mut File) -> io::Result<bool> {
     file.read_to_end(&mut found)?;
     file.rewind()?;
     Ok(found == Trailer { len, checksum: crc.finalize() }.encode())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::mode::Mode;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    const WASM: &str = r#"(module (func (export "_start")))"#;
+
+    struct Kept {
+        _root: tempfile::TempDir,
+        cache: Cache,
+        engine: Engine,
+        key: Key,
+        code: Vec<u8>,
+    }
+
+    /// A cache that holds one program.
+    fn kept() -> Kept {
+        let root = tempfile::tempdir().unwrap();
+        let cache = Cache::new(root.path().join("a/b"), SIZE);
+        let engine = Mode::default().engine().unwrap();
+        let code = Module::new(&engine, wat::parse_str(WASM).unwrap()).unwrap().serialize().unwrap();
+        let key = Key::new(&engine, &digest(WASM.as_bytes()).unwrap());
+        cache.store(&key, &code);
+        Kept { _root: root, cache, engine, key, code }
+    }
+
+    impl Kept {
+        fn path(&self) -> PathBuf {
+            self.cache.folder.join(&self.key.0)
+        }
+
+        fn loads(&self) -> bool {
+            self.cache.load(&self.engine, &self.key).is_some()
+        }
+
+        fn names(&self) -> Vec<String> {
+            let entries = fs::read_dir(&self.cache.folder).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        }
+    }
+
+    #[test]
+    fn what_was_kept_is_found() {
+        let kept = kept();
+        assert!(kept.cache.has(&kept.key) && kept.loads());
+        assert_eq!(kept.names(), std::slice::from_ref(&kept.key.0));
+        let fuel = Mode { fuel: true, ..Mode::default() }.engine().unwrap();
+        assert!(!kept.cache.has(&Key::new(&fuel, &digest(WASM.as_bytes()).unwrap())), "another mode has other code");
+        assert!(!kept.cache.has(&Key::new(&kept.engine, &digest(&b"other"[..]).unwrap())));
+    }
+
+    #[test]
+    fn what_is_not_as_it_was_written_is_not_used() {
+        let kept = kept();
+        let whole = fs::read(kept.path()).unwrap();
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 1;
+        let foreign = [&b"\x7fELF"[..], &whole[4..whole.len() - Trailer::SIZE]].concat();
+        let longer = [&whole[..], &[0]].concat();
+        for bad in [&whole[..whole.len() - 1], &whole[..100], &whole[..10], &[], &flipped, &foreign, &longer] {
+            fs::write(kept.path(), bad).unwrap();
+            assert!(!kept.loads(), "{} bytes of {}", bad.len(), whole.len());
+        }
+        // Whole, but no machine code: wasmtime refuses it.
+        kept.cache.store(&kept.key, b"not machine code");
+        assert!(!kept.loads());
+        kept.cache.store(&kept.key, &kept.code);
+        assert!(kept.loads());
+    }
+
+    #[test]
+    fn what_others_could_change_is_not_used() {
+        let kept = kept();
+        let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        for open in [0o755, 0o770, 0o701] {
+            mode(&kept.cache.folder, open);
+            assert!(!kept.loads() && !kept.cache.has(&kept.key), "{open:o}");
+        }
+        mode(&kept.cache.folder, 0o700);
+        mode(&kept.path(), 0o620);
+        assert!(!kept.loads());
+        mode(&kept.path(), 0o600);
+        assert!(kept.loads());
+        let elsewhere = kept.cache.folder.join("elsewhere");
+        fs::rename(kept.path(), &elsewhere).unwrap();
+        symlink(&elsewhere, kept.path()).unwrap();
+        assert!(!kept.loads());
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_makes_room() {
+        let kept = kept();
+        let size = fs::metadata(kept.path()).unwrap().len();
+        let cache = Cache::new(kept.cache.folder.clone(), 2 * size);
+        let keys = ["a", "b", "c"].map(|name| Key::new(&kept.engine, &digest(name.as_bytes()).unwrap()));
+        let ago = |hours: u64| SystemTime::now() - Duration::from_secs(3600 * hours);
+        let age = |name: &str, hours| {
+            File::options().write(true).open(kept.cache.folder.join(name)).unwrap().set_modified(ago(hours)).unwrap();
+        };
+        for name in ["given-up.tmp", "being-written.tmp", "old.digest", "new.digest"] {
+            fs::write(kept.cache.folder.join(name), "").unwrap();
+        }
+        age("given-up.tmp", 2);
+        age("old.digest", 24 * 91);
+        age(&kept.key.0, 5);
+        cache.store(&keys[0], &kept.code);
+        age(&keys[0].0, 4);
+        // The first is used again, and is no longer the oldest.
+        assert!(kept.loads());
+        cache.store(&keys[1], &kept.code);
+        let mut left = vec![kept.key.0.clone(), keys[1].0.clone(), "being-written.tmp".into(), "new.digest".into()];
+        left.sort();
+        assert_eq!(kept.names(), left);
+        // What was just written stays, however little there may be.
+        Cache::new(kept.cache.folder.clone(), 0).store(&keys[2], &kept.code);
+        assert!(kept.names().contains(&keys[2].0) && !kept.names().contains(&kept.key.0));
+    }
+
+    #[test]
+    fn a_file_is_looked_at_again_when_it_may_have_changed() {
+        let kept = kept();
+        let path = kept.cache.folder.join("program.wasm");
+        fs::write(&path, "one").unwrap();
+        assert_eq!(kept.cache.digest(&path).unwrap(), digest(&b"one"[..]).unwrap());
+        assert!(kept.names().iter().all(|name| !name.ends_with(DIGEST_EXTENSION)), "it has changed just now");
+        // A file that has been there for long: of the system's own.
+        let old = Path::new("/bin/sh");
+        let found = kept.cache.digest(old).unwrap();
+        let noted = kept.names().into_iter().find(|name| name.ends_with(DIGEST_EXTENSION)).unwrap();
+        assert_eq!(found, digest(File::open(old).unwrap()).unwrap());
+        kept.cache.keep(&noted, &[7; 32]);
+        assert_eq!(kept.cache.digest(old).unwrap(), [7; 32], "as it was noted");
+        kept.cache.keep(&noted, &[7; 31]);
+        assert_eq!(kept.cache.digest(old).unwrap(), found);
+    }
+
+    #[test]
+    fn many_may_write_at_once() {
+        let kept = kept();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..20).for_each(|_| kept.cache.store(&kept.key, &kept.code)));
+            }
+            for _ in 0..100 {
+                assert!(kept.loads());
+            }
+        });
+        assert_eq!(kept.names(), std::slice::from_ref(&kept.key.0));
+    }
 }

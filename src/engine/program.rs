@@ -135,7 +135,10 @@ impl Program {
         }
         let digest = match &self.source {
             Source::Bytes(bytes) | Source::Code(bytes) => cache::digest(&bytes[..]),
-            Source::File(path) => std::fs::File::open(path).and_then(cache::digest),
+            Source::File(path) => match &self.cache {
+                Some(cache) => cache.digest(path),
+                None => std::fs::File::open(path).and_then(cache::digest),
+            },
         };
         {
             let digest = digest.map_err(|error| self.unreadable(error))?;
@@ -191,6 +194,8 @@ fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, Unusable> {
 impl Prepared {
     fn new(module: Module) -> Result<Self, Unusable> {
         let mut linker = Linker::new(module.engine());
+        // A program may import one call several times.
+        linker.allow_shadowing(true);
         let mut memories = Vec::new();
         let mut abi = Abi::Preview1;
         let mut unknown = Vec::new();
