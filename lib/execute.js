@@ -85,7 +85,7 @@ class Execution {
       const { exitCode, stdout = null, stderr = null, usage } = await ends;
       carrier = { exitCode, stdout, stderr, usage };
     } catch (error) {
-      await this.streams.finish().catch(() => {});
+      await this.streams.finish(true).catch(() => {});
       throw unified(error);
     }
     try {

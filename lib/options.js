@@ -53,7 +53,7 @@ function readOptions(options, stdio) {
     env: readEnv(options.env),
     preopens: readPreopens(options.preopens),
     stdio: /** @type {[unknown, unknown, unknown]} */ (
-      STREAMS.map((name, index) => readStream(options[name] ?? stdio[index], name))
+      STREAMS.map((name, index) => readStream(options[name], name, stdio[index]))
     ),
     limits: readLimits(options.limits),
     timeout: readWhole(options.timeout, 'options.timeout', 0, 2 ** 31 - 1) ?? 0,
@@ -71,7 +71,7 @@ function requirePermission() {
 /** @param {unknown} value @param {string} name */
 function requireObject(value, name) {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
-    throw invalidArgType(name, name === 'options' ? 'of type object' : 'of type object', value);
+    throw invalidArgType(name, 'of type object', value);
   }
 }
 
@@ -140,8 +140,10 @@ function readSignal(signal) {
  *
  * @param {any} value
  * @param {'stdin' | 'stdout' | 'stderr'} name
+ * @param {string} [otherwise] what it is by default
  */
-function readStream(value, name) {
+function readStream(value, name, otherwise) {
+  if (value === undefined) return otherwise;
   const option = `options.${name}`;
   const isInput = name === 'stdin';
   if (typeof value === 'number') return readWhole(value, option, 0, 2 ** 31 - 1);

@@ -30,6 +30,9 @@ class Streams {
   #stops = [];
   /** @type {{ error: unknown } | undefined} */
   #failure;
+  /** Resolves when nobody is waited for any more. @type {Promise<void>} */
+  #hurried;
+  #hurry = () => {};
 
   /**
    * @param {[unknown, unknown, unknown]} stdio
@@ -38,6 +41,7 @@ class Streams {
    */
   constructor([stdin, stdout, stderr], captures, fail) {
     this.captures = captures;
+    this.#hurried = new Promise((resolve) => (this.#hurry = resolve));
     this.fail = (/** @type {unknown} */ error) => {
       this.#failure ??= { error };
       fail(error);
@@ -135,8 +139,8 @@ class Streams {
     if (isStream) output.on?.('error', fail);
     try {
       for await (const chunk of socket) {
-        if (!isStream) await output(chunk);
-        else if (output.write(chunk) === false) await room(output);
+        const taken = isStream ? output.write(chunk) !== false || room(output) : output(chunk);
+        await Promise.race([taken, this.#hurried]);
       }
     } catch (error) {
       if (!this.#failure) fail(error);
@@ -149,8 +153,13 @@ class Streams {
     for (const descriptor of this.#given.splice(0)) fs.closeSync(descriptor);
   }
 
-  /** The program has ended. Resolves when all it has written has been delivered; what failed on the way is thrown. */
-  async finish() {
+  /**
+   * The program has ended. Resolves when all it has written has been delivered; what failed on the way is thrown.
+   *
+   * @param {boolean} [hurry] whether to deliver it without waiting for those that have no room: they may never have
+   */
+  async finish(hurry = false) {
+    if (hurry) this.#hurry();
     this.#closeGiven();
     for (const stop of this.#stops) stop();
     await Promise.all(this.#work);

@@ -11,7 +11,7 @@ use crate::syscalls::SYSCALLS;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use wasmtime::{Engine, ExternType, ImportType, InstancePre, Linker, MemoryType, Module, SharedMemory, Store};
 
 /// The modules of imports that are served, and the edition each is.
@@ -28,7 +28,9 @@ pub struct Program {
     source: Source,
     cache: Option<Cache>,
     digest: OnceLock<Digest>,
-    ready: Mutex<HashMap<Mode, Arc<Prepared>>>,
+    ready: Mutex<HashMap<Mode, Weak<Prepared>>>,
+    /// What stays ready, also while it does not run.
+    kept: Mutex<Vec<Arc<Prepared>>>,
 }
 
 /// Where a program's bytes are.
@@ -95,28 +97,35 @@ enum Linked {
 impl Program {
     /// A program that nothing is known of yet.
     pub fn new(source: Source, cache: Option<Cache>) -> Self {
-        Self { source, cache, digest: OnceLock::new(), ready: Mutex::default() }
+        Self { source, cache, digest: OnceLock::new(), ready: Mutex::default(), kept: Mutex::default() }
     }
 
-    /// The program, ready to run in this mode: as it was made before, from the cache, or compiled now.
+    /// Makes it ready, for as long as the program is there.
+    pub fn compile(&self, mode: Mode) -> Result<(), Unusable> {
+        let prepared = self.prepare(mode)?;
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(prepared);
+        Ok(())
+    }
+
+    /// The program, ready to run in this mode: as others use it now, from the cache, or compiled.
     pub fn prepare(&self, mode: Mode) -> Result<Arc<Prepared>, Unusable> {
         // Held while it compiles: whoever wants the same waits for it.
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(prepared) = ready.get(&mode) {
-            return Ok(Arc::clone(prepared));
+        if let Some(prepared) = ready.get(&mode).and_then(Weak::upgrade) {
+            return Ok(prepared);
         }
         let prepared = Arc::new(Prepared::new(self.module(mode)?)?);
-        ready.insert(mode, Arc::clone(&prepared));
+        ready.insert(mode, Arc::downgrade(&prepared));
         Ok(prepared)
     }
 
     /// Whether [`Self::prepare`] finds machine code.
     pub fn is_compiled(&self, mode: Mode) -> Result<bool, Unusable> {
-        if matches!(self.source, Source::Code(_))
-            || self.ready.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&mode)
-        {
+        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(self.source, Source::Code(_)) || ready.get(&mode).is_some_and(|ready| ready.strong_count() > 0) {
             return Ok(true);
         }
+        drop(ready);
         let Some(cache) = &self.cache else {
             return Ok(false);
         };

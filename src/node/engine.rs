@@ -177,7 +177,7 @@ impl Found {
 
 fn look_into(program: &Program, question: &str, mode: Mode) -> Result<Found, Unusable> {
     match question {
-        "compile" => program.prepare(mode).map(|_| Found::Nothing),
+        "compile" => program.compile(mode).map(|()| Found::Nothing),
         "isCompiled" => program.is_compiled(mode).map(Found::Truth),
         "serialize" => program.serialize().map(Found::Bytes),
         other => Err(Unusable::Wrong(format!("was asked for '{other}'"))),
