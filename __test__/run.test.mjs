@@ -194,8 +194,12 @@ for (const engine of ['wasmtime', 'v8']) {
       'calls without end': [after('.', '(loop $l (drop (call $sched_yield)) (br $l))')],
     };
 
+    // The V8 of Node 24 does not look for an order to stop in such a loop.
+    const isDeaf = engine === 'v8' && process.versions.v8.startsWith('13.6');
+
     for (const [name, [wasm, options]] of Object.entries(ENDLESS)) {
-      test(`${name} is ended by a signal, and all is closed`, async () => {
+      const skip = isDeaf && name.startsWith('memory.fill');
+      test(`${name} is ended by a signal, and all is closed`, { skip }, async () => {
         const before = openDescriptors();
         const controller = new AbortController();
         const reason = new Error('enough');
