@@ -1,0 +1,294 @@
+// wasmtime inside of Node: what both share, and what must not hurt the other.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn as spawnProcess } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import { after as afterAll, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { WASI, compile, deserialize, run as runAnywhere } from '../index.js';
+import { makeRun } from './support/engine.mjs';
+import {
+  READ,
+  SLEEP,
+  SPIN,
+  after,
+  cat,
+  creates,
+  program,
+  reflect,
+  writes,
+} from './support/programs.mjs';
+import { assemble } from './support/wat.mjs';
+
+const run = makeRun('wasmtime');
+const index = fileURLToPath(new URL('../index.js', import.meta.url));
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-engine-'));
+afterAll(() => fs.rmSync(folder, { recursive: true }));
+
+/** The same program in the class, in this thread. */
+function inClass(wasm, { stdin = '', args, env, preopens }) {
+  const options = { version: 'preview1', stdin, args, env, preopens };
+  const wasi = new WASI({ ...options, stdout: 'pipe', stderr: 'pipe' });
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(wasm), wasi.getImportObject());
+  return { exitCode: wasi.start(instance), stdout: wasi.stdout, stderr: wasi.stderr };
+}
+
+test('a program does the same in the class and in wasmtime', async () => {
+  const { items, body } = writes('to both\n');
+  const programs = {
+    'copies its input': [cat(), { stdin: 'žluť 🐎\n'.repeat(1000) }],
+    'writes to stderr': [cat(2), { stdin: 'error' }],
+    'shows its arguments': [reflect(), { args: ['a', '', 'č'], env: { A: '1', B: '' } }],
+    'makes a file': [creates(), { preopens: { '/': folder } }],
+    'has no directory': [creates(), {}],
+    writes: [program(body, { items }), {}],
+  };
+  for (const [name, [wasm, options]] of Object.entries(programs)) {
+    const files = [];
+    const outcomes = [];
+    for (const go of [inClass, run]) {
+      fs.rmSync(path.join(folder, 'made'), { force: true });
+      const { exitCode, stdout, stderr } = await go(wasm, options);
+      outcomes.push({ exitCode, stdout: String(stdout), stderr: String(stderr) });
+      const made = path.join(folder, 'made');
+      files.push(fs.existsSync(made) && fs.readFileSync(made, 'utf8'));
+    }
+    assert.deepEqual(outcomes[0], outcomes[1], name);
+    assert.equal(files[0], files[1], name);
+  }
+});
+
+test('fuel', async () => {
+  const spin = program(SPIN);
+  await assert.rejects(run(spin, { limits: { fuel: 5000 } }), (error) => {
+    assert.equal(error.code, 'ERR_WASI_FUEL');
+    assert.match(error.message, /5000/);
+    assert.equal(error.usage.fuel, 5000);
+    return true;
+  });
+  const hello = program(writes('x').body, writes('x'));
+  const first = (await run(hello, { limits: { fuel: 1e6 } })).usage.fuel;
+  const second = (await run(hello, { limits: { fuel: 1e9 } })).usage.fuel;
+  assert.ok(first > 0 && first === second, 'the same each time');
+  // Only wasmtime counts, so that is what it runs in.
+  const auto = runAnywhere(spin, { limits: { fuel: 5000 }, cache: false });
+  await assert.rejects(auto, { code: 'ERR_WASI_FUEL' });
+});
+
+test('the stack is limited', async () => {
+  const deep = program('(call $deep (i32.const 1000))', {
+    items: `(func $deep (param i32) (if (local.get 0) (then
+      (call $deep (i32.sub (local.get 0) (i32.const 1))))))`,
+  });
+  assert.equal((await run(deep)).exitCode, 0);
+  await assert.rejects(run(deep, { limits: { stack: 8192 } }), { code: 'ERR_WASI_TRAP' });
+});
+
+test('a compiled program runs, also from its machine code', async () => {
+  const compiled = await compile(cat(), { cache: false });
+  const again = await deserialize(await compiled.serialize());
+  for (const one of [compiled, again]) {
+    assert.equal(String((await one.run({ stdin: 'here' })).stdout), 'here');
+    const child = one.spawn();
+    child.stdin.end('there');
+    assert.equal(String(await child.stdout.toArray()), 'there');
+  }
+  const limited = compiled.run({ stdin: 'x', limits: { fuel: 1 } });
+  await assert.rejects(limited, { code: 'ERR_WASI_FUEL' });
+  const code = await compiled.serialize();
+  await assert.rejects(deserialize(code.subarray(0, 100)), { code: 'ERR_WASI_PROGRAM' });
+  await assert.rejects(deserialize(cat()), { code: 'ERR_WASI_PROGRAM' });
+  await assert.rejects(deserialize('x'), { code: 'ERR_INVALID_ARG_TYPE' });
+  await assert.rejects(compile(Buffer.from('x'), { cache: false }), { code: 'ERR_WASI_PROGRAM' });
+  await assert.rejects(compile(cat(), { cache: 5 }), { code: 'ERR_INVALID_ARG_TYPE' });
+});
+
+// Both V8 and wasmtime handle SIGSEGV, and each must leave the other its own.
+const OUTSIDE = assemble(`(module (memory 1) (func (export "read") (param i32) (result i32)
+  (i32.load (local.get 0))))`);
+
+/** Has V8 trap, a few times. */
+function trapInV8() {
+  const { read } = new WebAssembly.Instance(new WebAssembly.Module(OUTSIDE)).exports;
+  for (let i = 0; i < 10; i++) assert.throws(() => read(-4), WebAssembly.RuntimeError);
+  assert.equal(read(0), 0);
+}
+
+test('V8’s traps and wasmtime’s are each their own', async () => {
+  trapInV8();
+  const trap = program('(drop (i32.load (i32.const -4)))');
+  for (let i = 0; i < 5; i++) {
+    const trapping = [run(trap), run(trap)];
+    trapInV8();
+    for (const one of trapping) await assert.rejects(one, { message: /out of bounds/ });
+    trapInV8();
+  }
+});
+
+test('... in workers too, whoever comes first', async () => {
+  for (const first of ['v8', 'wasmtime']) {
+    const worker = new Worker(
+      `const { workerData: { index, outside, trap, first } } = require('node:worker_threads');
+      const { run } = require(index);
+      const { read } = new WebAssembly.Instance(new WebAssembly.Module(outside)).exports;
+      const inV8 = () => { try { read(-4); } catch (error) { return error.message; } };
+      const inWasmtime = () => run(trap, { engine: 'wasmtime', cache: false }).catch(({ message }) => message);
+      (async () => {
+        const messages = [];
+        if (first === 'v8') messages.push(inV8());
+        for (let i = 0; i < 3; i++) messages.push(await inWasmtime(), inV8());
+        require('node:worker_threads').parentPort.postMessage(messages);
+      })();`,
+      {
+        eval: true,
+        workerData: {
+          index,
+          outside: OUTSIDE,
+          trap: program('(drop (i32.load (i32.const -4)))'),
+          first,
+        },
+      },
+    );
+    const [messages] = await once(worker, 'message');
+    await once(worker, 'exit');
+    assert.equal(messages.length, first === 'v8' ? 7 : 6);
+    assert.ok(
+      messages.every((message) => /out of bounds/.test(message)),
+      messages.join(),
+    );
+    trapInV8();
+  }
+});
+
+/** A script that starts one guest of each kind and then does something. */
+const busy = (then) => `
+  const { run } = require(${JSON.stringify(index)});
+  const guests = ${JSON.stringify(
+    [after('.', SPIN), after('.', SLEEP), after('.', READ)].map((wasm) =>
+      Buffer.from(wasm).toString('base64'),
+    ),
+  )};
+  const { PassThrough } = require('node:stream');
+  let begun = 0;
+  for (const guest of guests) {
+    const stdout = () => { if (++begun === guests.length) then(); };
+    run(Buffer.from(guest, 'base64'), { engine: 'wasmtime', cache: false, stdin: new PassThrough(), stdout })
+      .catch(() => {});
+  }
+  function then() { ${then} }`;
+
+test('the process ends while guests run', async () => {
+  const ends = {
+    'process.exit(7)': 7,
+    'process.reallyExit(8)': 8,
+    'setImmediate(() => { throw 1 })': 1,
+    'process.kill(process.pid, "SIGTERM")': 'SIGTERM',
+  };
+  for (const [then, expected] of Object.entries(ends)) {
+    for (let i = 0; i < 3; i++) {
+      const child = spawnProcess(process.execPath, ['-e', busy(then)], { stdio: 'ignore' });
+      const [code, signal] = await once(child, 'exit');
+      assert.equal(code ?? signal, expected, then);
+    }
+  }
+});
+
+test('a worker ends while its guests run', async () => {
+  for (const then of [
+    '',
+    'process.exit(5)',
+    'setImmediate(() => { throw new Error("on purpose") })',
+  ]) {
+    for (let i = 0; i < 3; i++) {
+      const script = busy(`require('node:worker_threads').parentPort.postMessage(0); ${then}`);
+      const worker = new Worker(script, { eval: true });
+      const ended = new Promise((resolve) => worker.on('exit', resolve));
+      worker.on('error', (error) => assert.match(error.message, /on purpose/));
+      if (then === '') {
+        await once(worker, 'message');
+        await worker.terminate();
+      }
+      await ended;
+    }
+  }
+  assert.equal(String((await run(cat(), { stdin: 'still here' })).stdout), 'still here');
+});
+
+test('the addon is loaded once more, as jest does, while guests run', async () => {
+  const require = createRequire(import.meta.url);
+  const forget = () => {
+    const ours = (file) => file.startsWith(path.dirname(index)) && !file.includes('node_modules');
+    Object.keys(require.cache)
+      .filter(ours)
+      .forEach((file) => delete require.cache[file]);
+  };
+  const running = [];
+  const controller = new AbortController();
+  for (let i = 0; i < 4; i++) {
+    forget();
+    const fresh = require(index);
+    assert.notEqual(fresh.run, runAnywhere);
+    const options = { engine: 'wasmtime', cache: false, signal: controller.signal };
+    running.push(fresh.run(program(SPIN), options));
+    const { stdout } = await fresh.run(cat(), { ...options, stdin: String(i) });
+    assert.equal(String(stdout), String(i));
+  }
+  controller.abort();
+  for (const { reason } of await Promise.allSettled(running))
+    assert.equal(reason.code, 'ABORT_ERR');
+});
+
+test('a process with nothing left to do ends', () => {
+  const script = `
+    const { run, compile } = require(${JSON.stringify(index)});
+    const wasm = Buffer.from(${JSON.stringify(Buffer.from(cat()).toString('base64'))}, 'base64');
+    run(wasm, { engine: 'wasmtime', cache: false, stdin: 'a' }).then(async ({ stdout }) => {
+      const program = await compile(wasm, { cache: false });
+      process.stdout.write(stdout + (await program.run({ stdin: 'b' })).stdout);
+    });`;
+  assert.equal(execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' }), 'ab');
+});
+
+test('under the permission model it takes --allow-wasi, and Node reads the program', () => {
+  const file = path.join(folder, 'cat.wasm');
+  fs.writeFileSync(file, cat());
+  const script = `
+    require(${JSON.stringify(index)})
+      .run(${JSON.stringify(file)}, { stdin: 'in', engine: 'wasmtime' })
+      .then(({ stdout }) => console.log(String(stdout)), ({ code }) => console.log(code));`;
+  const flag = process.allowedNodeEnvironmentFlags.has('--permission')
+    ? '--permission'
+    : '--experimental-permission';
+  const root = path.dirname(index);
+  const go = (...flags) => {
+    const args = [
+      '--no-warnings',
+      flag,
+      `--allow-fs-read=${root}`,
+      '--allow-addons',
+      ...flags,
+      '-e',
+      script,
+    ];
+    return execFileSync(process.execPath, args, { encoding: 'utf8' }).trim();
+  };
+  assert.equal(go(), 'ERR_ACCESS_DENIED');
+  assert.equal(go('--allow-wasi'), 'ERR_ACCESS_DENIED', 'the file may not be read');
+  assert.equal(go('--allow-wasi', `--allow-fs-read=${folder}`), 'in');
+});
+
+test('a guest’s descriptors are its own: closing the host’s does not hurt', async () => {
+  const file = path.join(folder, 'own');
+  const fd = fs.openSync(file, 'w');
+  const pieces = [Buffer.from('before '), Buffer.from('after'), null];
+  const stdin = () => {
+    if (pieces.length === 2) fs.closeSync(fd);
+    return pieces.shift();
+  };
+  await run(cat(), { stdin, stdout: fd });
+  assert.equal(fs.readFileSync(file, 'utf8'), 'before after');
+});
