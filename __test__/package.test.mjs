@@ -138,10 +138,11 @@ describe('the npm package', { skip: process.platform === 'win32' && 'uses sh' },
   };
 
   test('holds what a consumer needs and nothing else', () => {
-    const rust = fs
-      .readdirSync(path.join(root, 'src'), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => path.relative(root, path.join(entry.parentPath ?? entry.path, entry.name)));
+    const filesOf = (/** @type {string} */ folder) =>
+      fs
+        .readdirSync(path.join(root, folder), { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => path.relative(root, path.join(entry.parentPath ?? entry.path, entry.name)));
     const expected = [
       'Cargo.lock',
       'Cargo.toml',
@@ -162,7 +163,8 @@ describe('the npm package', { skip: process.platform === 'win32' && 'uses sh' },
       'scripts/build.js',
       'scripts/install.js',
       addon,
-      ...rust,
+      ...filesOf('src'),
+      ...filesOf('lib'),
     ];
     assert.deepEqual(files.toSorted(), expected.toSorted());
   });

@@ -1,0 +1,451 @@
+// The engine "V8 in a worker": what it promises to run() and spawn().
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { start } from '../lib/v8/engine.js';
+import { runInChild, temporaryFolder } from './support/host.mjs';
+import { assemble } from './support/wat.mjs';
+
+const HANGS = { timeout: 60_000 };
+
+/** A program: what it imports of WASI, and the rest of its module. */
+function program(imports, rest, { memory = '1', abi = 'preview1' } = {}) {
+  const namespace = abi === 'preview1' ? 'wasi_snapshot_preview1' : 'wasi_unstable';
+  const types = {
+    fd_read: '(param i32 i32 i32 i32) (result i32)',
+    fd_write: '(param i32 i32 i32 i32) (result i32)',
+    fd_close: '(param i32) (result i32)',
+    poll_oneoff: '(param i32 i32 i32 i32) (result i32)',
+    proc_exit: '(param i32)',
+    args_sizes_get: '(param i32 i32) (result i32)',
+    args_get: '(param i32 i32) (result i32)',
+    environ_sizes_get: '(param i32 i32) (result i32)',
+    environ_get: '(param i32 i32) (result i32)',
+    path_open: '(param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)',
+  };
+  const lines = imports.map(
+    (name) => `(import "${namespace}" "${name}" (func $${name} ${types[name]}))`,
+  );
+  const bytes = assemble(
+    `(module ${lines.join('\n')} (memory (export "memory") ${memory}) ${rest})`,
+  );
+  return { bytes, abi };
+}
+
+/** How a guest is run here unless a test says otherwise: nothing to read, everything captured. */
+const plan = (over = {}) => ({
+  args: [],
+  env: [],
+  preopens: [],
+  stdio: [new Uint8Array(), 'capture', 'capture'],
+  limits: {},
+  ...over,
+});
+
+const run = (what, over) => start(what, plan(over)).result;
+
+/** The iovec at 0: `length` bytes from `address` on. */
+const iovec = (address, length) =>
+  `(i32.store (i32.const 0) (i32.const ${address})) (i32.store (i32.const 4) (i32.const ${length}))`;
+const write = (fd) =>
+  `(drop (call $fd_write (i32.const ${fd}) (i32.const 0) (i32.const 1) (i32.const 8)))`;
+const read = (fd) =>
+  `(drop (call $fd_read (i32.const ${fd}) (i32.const 0) (i32.const 1) (i32.const 8)))`;
+
+const SPIN = program([], '(func (export "_start") (loop br 0))');
+/** Writes `hello` to both, then goes round in a loop. */
+const HELLO_SPIN = program(
+  ['fd_write'],
+  `(data (i32.const 64) "hello") (func (export "_start") ${iovec(64, 5)} ${write(1)} ${write(2)} (loop br 0))`,
+);
+const EXIT_7 = program(['proc_exit'], '(func (export "_start") (call $proc_exit (i32.const 7)))');
+/** Copies stdin to stdout and stderr. */
+const ECHO = program(
+  ['fd_read', 'fd_write'],
+  `(func (export "_start") (loop
+    ${iovec(64, 60000)} ${read(0)}
+    (i32.store (i32.const 4) (i32.load (i32.const 8)))
+    (if (i32.load (i32.const 4)) (then ${write(1)} ${write(2)} (br 1)))))`,
+);
+
+/** Starts a guest, whose stdout is captured, and waits until it has written something to stderr. */
+async function started(t, what, stdin = new Uint8Array()) {
+  const file = path.join(temporaryFolder(t), 'stderr');
+  const fd = fs.openSync(file, 'w+');
+  const watcher = fs.watch(file);
+  t.after(() => watcher.close());
+  const running = start(what, plan({ stdio: [stdin, 'capture', fd] }));
+  running.result.catch(() => {}).finally(() => fs.closeSync(fd));
+  while (fs.fstatSync(fd).size === 0) await once(watcher, 'change');
+  return running;
+}
+
+test('a guest runs: input, both outputs, exit code', async () => {
+  const input = Buffer.from('some bytes, '.repeat(30_000));
+  const echoed = await run(ECHO, { stdio: [input, 'capture', 'capture'] });
+  assert.equal(echoed.exitCode, 0);
+  assert.deepEqual(echoed.stdout, input);
+  assert.deepEqual(echoed.stderr, input);
+  const exited = await run(EXIT_7, { stdio: [0, 1, 'capture'] });
+  assert.equal(exited.exitCode, 7);
+  assert.equal('stdout' in exited, false, 'what is not captured is not there');
+  assert.deepEqual(exited.stderr, Buffer.alloc(0));
+});
+
+test('arguments, environment and preopens arrive', async (t) => {
+  const folder = temporaryFolder(t);
+  fs.writeFileSync(path.join(folder, 'file'), 'found');
+  const showing = program(
+    [
+      'args_sizes_get',
+      'args_get',
+      'environ_sizes_get',
+      'environ_get',
+      'path_open',
+      'fd_read',
+      'fd_write',
+    ],
+    `(data (i32.const 32) "file")
+     (func $show (param $from i32) (param $length i32)
+       (i32.store (i32.const 0) (local.get $from)) (i32.store (i32.const 4) (local.get $length)) ${write(1)})
+     (func (export "_start")
+       (drop (call $args_sizes_get (i32.const 16) (i32.const 20)))
+       (drop (call $args_get (i32.const 100) (i32.const 200)))
+       (call $show (i32.const 200) (i32.load (i32.const 20)))
+       (drop (call $environ_sizes_get (i32.const 16) (i32.const 20)))
+       (drop (call $environ_get (i32.const 100) (i32.const 200)))
+       (call $show (i32.const 200) (i32.load (i32.const 20)))
+       (drop (call $path_open (i32.const 3) (i32.const 0) (i32.const 32) (i32.const 4) (i32.const 0)
+         (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 24)))
+       ${iovec(200, 100)}
+       (drop (call $fd_read (i32.load (i32.const 24)) (i32.const 0) (i32.const 1) (i32.const 28)))
+       (call $show (i32.const 200) (i32.load (i32.const 28))))`,
+  );
+  const { stdout } = await run(showing, {
+    args: ['app', 'ž', ''],
+    env: ['A=b=c', 'EMPTY='],
+    preopens: [['/', folder]],
+  });
+  assert.equal(stdout.toString(), 'app\0ž\0\0A=b=c\0EMPTY=\0found');
+});
+
+test("a preopen that is not there is the class's own error", async () => {
+  await assert.rejects(run(EXIT_7, { preopens: [['/', '/nowhere/at/all']] }), (error) => {
+    assert.equal(error.code, 'UVWASI_ENOENT');
+    assert.match(error.message, /\/nowhere\/at\/all/);
+    return true;
+  });
+});
+
+test('wasi_unstable is served', async () => {
+  const old = program(['proc_exit'], '(func (export "_start") (call $proc_exit (i32.const 3)))', {
+    abi: 'unstable',
+  });
+  assert.equal((await run(old)).exitCode, 3);
+});
+
+test('a program without a memory runs', async () => {
+  const text =
+    '(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32))) (func (export "_start") (call 0 (i32.const 9))))';
+  assert.equal((await run({ bytes: assemble(text), abi: 'preview1' })).exitCode, 9);
+});
+
+test('imports that are no syscalls are named', async () => {
+  const text = '(module (import "env" "foo" (func)) (func (export "_start")))';
+  await assert.rejects(run({ bytes: assemble(text), abi: 'preview1' }), {
+    code: 'ERR_WASI_IMPORT',
+    message: /env\.foo \(function\)/,
+  });
+});
+
+test('a syscall imported with a type of its own is an error, not a crash', async () => {
+  const text = `(module (import "wasi_snapshot_preview1" "fd_close" (func (param i64)))
+    (memory (export "memory") 1) (func (export "_start")))`;
+  await assert.rejects(run({ bytes: assemble(text), abi: 'preview1' }), WebAssembly.LinkError);
+});
+
+test('a syscall imported twice is one syscall', async () => {
+  const text = `(module
+    (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
+    (memory (export "memory") 1) (func (export "_start") (call 1 (i32.const 4))))`;
+  assert.equal((await run({ bytes: assemble(text), abi: 'preview1' })).exitCode, 4);
+});
+
+test('bytes that are no module reject', async () => {
+  await assert.rejects(
+    run({ bytes: Buffer.from('nothing'), abi: 'preview1' }),
+    WebAssembly.CompileError,
+  );
+});
+
+test('a trap tells the functions it happened in', async () => {
+  // What wabt would write as the name section.
+  const names = [0, 5, ...[4, ...Buffer.from('name')]];
+  const section = [1, 15, 2, 0, 4, ...Buffer.from('boom'), 1, 6, ...Buffer.from('_start')];
+  const bytes = Buffer.concat([
+    assemble(`(module (memory (export "memory") 1)
+      (func unreachable) (func (export "_start") (call 0)))`),
+    Buffer.from([names[0], names.length - 2 + section.length, ...names.slice(2), ...section]),
+  ]);
+  await assert.rejects(run({ bytes, abi: 'preview1' }), (error) => {
+    assert.equal(error.code, 'ERR_WASI_TRAP');
+    assert.match(error.message, /^wasm trap: unreachable\n\s+at boom .*\n\s+at _start /);
+    assert.deepEqual(error.stdout, Buffer.alloc(0));
+    assert.equal(error.usage.calls, 0);
+    return true;
+  });
+});
+
+test('recursion without end is a trap, and the next guest runs', async () => {
+  const endless = program([], '(func $f (call $f)) (func (export "_start") (call $f))');
+  for (const stack of [undefined, 64 * 1024, 16 * 1024 * 1024]) {
+    await assert.rejects(run(endless, { limits: { stack } }), {
+      code: 'ERR_WASI_TRAP',
+      message: /^wasm trap: Maximum call stack size exceeded\n\s+at /,
+    });
+  }
+  assert.equal((await run(EXIT_7)).exitCode, 7);
+});
+
+test('limits.stack: more of it goes deeper', async () => {
+  const deep = program(
+    ['proc_exit'],
+    `(func $f (param i32) (if (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1))))))
+     (func (export "_start") (call $f (i32.const 300000)) (call $proc_exit (i32.const 5)))`,
+  );
+  await assert.rejects(run(deep, { limits: { stack: 256 * 1024 } }), { code: 'ERR_WASI_TRAP' });
+  assert.equal((await run(deep, { limits: { stack: 128 * 1024 * 1024 } })).exitCode, 5);
+});
+
+/** Exits with how many pages it got, one by one. */
+const GROW = program(
+  ['proc_exit'],
+  `(func (export "_start") (loop
+    (br_if 0 (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
+    (call $proc_exit (memory.size)))`,
+);
+
+test('limits.memory makes memory.grow fail', async () => {
+  for (const pages of [1, 2, 100]) {
+    assert.equal((await run(GROW, { limits: { memory: pages * 65536 + 1 } })).exitCode, pages);
+  }
+  const { usage } = await run(GROW, { limits: { memory: 50 * 65536 } });
+  assert.equal(usage.memory, 50 * 65536);
+  await assert.rejects(run(GROW, { limits: { memory: 65535 } }), {
+    code: 'ERR_WASI_LIMIT',
+    message: /needs 65536 bytes of memory .* limit of 65535/,
+  });
+});
+
+test('limits.tableElements makes table.grow fail', async () => {
+  const grow = program(
+    ['proc_exit'],
+    `(table 1 funcref) (func (export "_start") (loop
+      (br_if 0 (i32.ne (table.grow 0 (ref.null func) (i32.const 1)) (i32.const -1))))
+      (call $proc_exit (table.size 0)))`,
+  );
+  assert.equal((await run(grow, { limits: { tableElements: 77 } })).exitCode, 77);
+  await assert.rejects(run(grow, { limits: { tableElements: 0 } }), { code: 'ERR_WASI_LIMIT' });
+});
+
+test('limits.openFiles', async () => {
+  const limits = { openFiles: 3 };
+  assert.equal((await run(EXIT_7, { limits })).exitCode, 7);
+  await assert.rejects(run(EXIT_7, { limits, preopens: [['/', '/']] }), { code: 'UVWASI_EMFILE' });
+});
+
+test('limits.fuel is refused, with what to do', () => {
+  assert.throws(() => run(EXIT_7, { limits: { fuel: 1000 } }), {
+    code: 'ERR_INVALID_ARG_VALUE',
+    message: /'wasmtime'/,
+  });
+});
+
+test('more output than limits.stdout is an error that keeps what came before', async () => {
+  const input = Buffer.alloc(100_000, 'x');
+  const limits = { stdout: 70_000 };
+  await assert.rejects(run(ECHO, { stdio: [input, 'capture', 'capture'], limits }), (error) => {
+    assert.ok(error instanceof RangeError);
+    assert.equal(error.code, 'ERR_WASI_STDIO_MAXBUFFER');
+    assert.match(error.message, /more than 70000 bytes to stdout/);
+    assert.equal(error.stdout.length, 70_000);
+    assert.equal(error.stderr.length, 60_000);
+    return true;
+  });
+  const { stdout } = await run(ECHO, {
+    stdio: [input, 'capture', 'capture'],
+    limits: { stdout: 100_000 },
+  });
+  assert.equal(stdout.length, 100_000);
+});
+
+test('much output, a byte at a time', async () => {
+  const bytewise = program(
+    ['fd_write'],
+    `(func (export "_start") (local $i i32) ${iovec(64, 1)} (loop
+      (i32.store8 (i32.const 64) (local.get $i)) ${write(1)}
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br_if 0 (i32.lt_u (local.get $i) (i32.const 300000)))))`,
+  );
+  const { stdout, usage } = await run(bytewise);
+  assert.equal(stdout.length, 300_000);
+  assert.ok(stdout.every((byte, index) => byte === (index & 255)));
+  assert.equal(usage.calls, 300_000);
+  assert.equal(usage.written, 300_000);
+});
+
+test('usage', async () => {
+  const { usage } = await run(ECHO, { stdio: [Buffer.alloc(150_000), 'capture', 'capture'] });
+  const { wall, cpu, ...counted } = usage;
+  // Three full reads, one that finds the end; after each that found something two writes.
+  assert.deepEqual(counted, { memory: 65536, calls: 4 + 2 * 3, read: 150_000, written: 300_000 });
+  assert.ok(wall > 0 && cpu > 0);
+});
+
+test('kill() ends a busy loop: that very error, with what was captured', HANGS, async (t) => {
+  const error = new Error('enough');
+  const running = await started(t, HELLO_SPIN);
+  running.kill(error);
+  running.kill(new Error('too late'));
+  const reason = await running.result.then(assert.fail, (thrown) => thrown);
+  assert.equal(reason, error);
+  assert.equal(reason.stdout.toString(), 'hello');
+  assert.equal(reason.usage.written, 10);
+  assert.ok(reason.usage.cpu > 0);
+});
+
+test('kill() ends a guest that fills its memory over and over', HANGS, async (t) => {
+  const filling = program(
+    ['fd_write'],
+    `(func (export "_start") ${iovec(64, 1)} ${write(2)} (loop
+      (memory.fill (i32.const 0) (i32.const 1) (i32.const 1048576)) (br 0)))`,
+    { memory: '16' },
+  );
+  const running = await started(t, filling);
+  running.kill(new Error('enough'));
+  await assert.rejects(running.result, /enough/);
+});
+
+test(
+  'the result of a killed guest does not wait for a thread that is slow to end',
+  HANGS,
+  async (t) => {
+    // V8 looks for orders between fills of 256 MiB; this one goes on for a while, but not for long.
+    const filling = program(
+      ['fd_write'],
+      `(func (export "_start") (local $i i32) ${iovec(64, 1)} ${write(2)} (loop
+      (memory.fill (i32.const 0) (i32.const 1) (i32.const 268435456))
+      (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 10)))))`,
+      { memory: '4096' },
+    );
+    const running = await started(t, filling);
+    running.kill(new Error('enough'));
+    await assert.rejects(running.result, /enough/);
+    assert.equal((await run(EXIT_7)).exitCode, 7);
+  },
+);
+
+test('kill() ends a guest that waits for a clock', HANGS, async (t) => {
+  const waiting = program(
+    ['fd_write', 'poll_oneoff'],
+    `(func (export "_start") ${iovec(64, 1)} ${write(2)}
+       (i32.store (i32.const 144) (i32.const 1))
+       (i64.store (i32.const 152) (i64.const 3600000000000))
+       (drop (call $poll_oneoff (i32.const 128) (i32.const 256) (i32.const 1) (i32.const 8))))`,
+  );
+  const running = await started(t, waiting);
+  running.kill('a reason that is no object');
+  assert.equal(
+    await running.result.then(assert.fail, (thrown) => thrown),
+    'a reason that is no object',
+  );
+});
+
+test('kill() ends a guest that reads a silent pipe', HANGS, async (t) => {
+  const silent = spawn(process.execPath, ['-e', 'process.stdin.resume()'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  t.after(() => silent.kill());
+  const reading = program(
+    ['fd_read', 'fd_write'],
+    `(func (export "_start") ${iovec(64, 1)} ${write(2)} ${read(0)})`,
+  );
+  const running = await started(t, reading, silent.stdout._handle.fd);
+  running.kill(new Error('enough'));
+  await assert.rejects(running.result, /enough/);
+});
+
+test('kill() after the end changes nothing', async () => {
+  const running = start(EXIT_7, plan());
+  await running.result;
+  running.kill(new Error('too late'));
+  assert.equal((await running.result).exitCode, 7);
+  assert.equal((await run(EXIT_7)).exitCode, 7);
+});
+
+test(
+  'a hundred guests at once take a bounded number of threads; those that wait can be killed',
+  HANGS,
+  async () => {
+    let alive = 0;
+    let most = 0;
+    const count = (worker) => {
+      most = Math.max(most, ++alive);
+      worker.once('exit', () => alive--);
+    };
+    process.on('worker', count);
+    const running = Array.from({ length: 100 }, () => start(SPIN, plan()));
+    const error = new Error('enough');
+    // The last ones first: they are still waiting.
+    for (const { kill } of running.toReversed()) kill(error);
+    const reasons = await Promise.allSettled(running.map(({ result }) => result));
+    assert.ok(reasons.every(({ reason }) => reason === error));
+    const finished = await Promise.all(Array.from({ length: 100 }, () => run(EXIT_7)));
+    assert.ok(finished.every(({ exitCode }) => exitCode === 7));
+    process.off('worker', count);
+    assert.ok(most > 0 && most <= Math.max(4, os.availableParallelism()), `${most} threads`);
+  },
+);
+
+test('guests one after the other share a thread', async () => {
+  await run(EXIT_7);
+  let threads = 0;
+  const count = () => threads++;
+  process.on('worker', count);
+  for (let i = 0; i < 20; i++) await run(EXIT_7);
+  process.off('worker', count);
+  assert.equal(threads, 0);
+});
+
+test('a running guest keeps the process alive, one that has ended does not', HANGS, async () => {
+  const script = (bytes) => `
+    const { start } = await import(${JSON.stringify(new URL('../lib/v8/engine.js', import.meta.url))});
+    const bytes = Buffer.from('${Buffer.from(bytes).toString('hex')}', 'hex');
+    const plan = { args: [], env: [], preopens: [], stdio: [0, 1, 2], limits: {} };
+    const { result } = start({ bytes, abi: 'preview1' }, plan);
+    result.then(({ exitCode }) => console.log('exit code', exitCode));`;
+  const { code, stdout, stderr } = await runInChild(script(EXIT_7.bytes));
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'exit code 7\n', stderr: '' });
+  const ended = await runInChild(`${script(SPIN.bytes)}\nsetTimeout(() => process.exit(3), 300);`);
+  assert.deepEqual(ended, { code: 3, signal: null, stdout: '', stderr: '' });
+});
+
+test('preloads and flags of the process are not for its guests', HANGS, async (t) => {
+  const folder = temporaryFolder(t);
+  const preload = path.join(folder, 'preload.cjs');
+  fs.writeFileSync(preload, "console.log('loaded')");
+  const { stdout } = await runInChild(
+    `const { start } = await import(${JSON.stringify(new URL('../lib/v8/engine.js', import.meta.url))});
+    const { assemble } = await import(${JSON.stringify(new URL('./support/wat.mjs', import.meta.url))});
+    const program = { bytes: assemble('(module (func (export "_start")))'), abi: 'preview1' };
+    const plan = { args: [], env: [], preopens: [], stdio: [0, 1, 2], limits: {} };
+    await start(program, plan).result;`,
+    { flags: ['-r', preload] },
+  );
+  assert.equal(stdout, 'loaded\n');
+});

@@ -1,0 +1,379 @@
+'use strict';
+
+// The engine "V8 in a worker": a guest runs in a worker thread, so that the event loop stays free and that the guest can
+// be ended, in whatever it is busy with, by ending the thread.
+
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { Worker } = require('node:worker_threads');
+const { describeMissing, missingImports } = require('./imports.js');
+const { limitModule } = require('./limit.js');
+const { SLOT, meterModule } = require('./meter.js');
+const { readModule } = require('./module.js');
+const { collect } = require('./sink.js');
+
+/**
+ * @typedef {object} Program
+ * @property {Uint8Array} bytes
+ * @property {'preview1' | 'unstable'} abi
+ *
+ * @typedef {object} Limits
+ * @property {number} [memory] bytes of each memory
+ * @property {number} [tableElements] elements of each table
+ * @property {number} [stack] bytes
+ * @property {number} [fuel] which V8 has none of
+ * @property {number} [openFiles]
+ * @property {number} [stdout] bytes of each captured stream
+ *
+ * @typedef {object} Plan
+ * @property {string[]} args
+ * @property {string[]} env `NAME=value`
+ * @property {[guest: string, host: string][]} preopens
+ * @property {[stdin: number | Uint8Array, stdout: number | 'capture', stderr: number | 'capture']} stdio
+ * @property {Limits} limits
+ *
+ * @typedef {object} Usage
+ * @property {number} wall milliseconds
+ * @property {number} cpu milliseconds, of the guest's thread
+ * @property {number} memory bytes at most; of a guest that was killed, when it last read or wrote
+ * @property {number} calls
+ * @property {number} read bytes
+ * @property {number} written bytes
+ *
+ * @typedef {{ exitCode: number, stdout?: Buffer, stderr?: Buffer, usage: Usage }} Result
+ *
+ * @typedef {object} Job what a worker gets
+ * @property {WebAssembly.Module} module
+ * @property {WebAssembly.Module} meter
+ * @property {any} options of the class, but that a stream may be `'capture'`
+ * @property {number} capacity bytes of each captured stream
+ */
+
+const MEBIBYTE = 1024 * 1024;
+
+/** How many guests run at once. */
+const MAX_THREADS = Math.max(4, os.availableParallelism());
+
+/** Above this, what a guest leaves behind is given back with its thread rather than left to the garbage collector. */
+const MAX_LEFT_BEHIND = 64 * MEBIBYTE;
+
+/**
+ * How long a killed guest's result waits for the end of its thread, in milliseconds. V8 hears the order to stop within a
+ * few, but in a loop of its baseline code only every some thousand rounds: where each fills a large memory, much later.
+ */
+const GRACE = 50;
+
+/** V8's own frames, and Node's, need this much of a worker's stack beside what the guest may use. */
+const STACK_OF_NODE = MEBIBYTE / 4;
+
+/** How many bytes of a stream are captured unless the limits say; as in the class. */
+const CAPACITY = 64 * MEBIBYTE;
+
+/** Threads without a guest, those used last at the end. @type {Thread[]} */
+const idle = [];
+/** Guests without a thread, in the order they came. @type {Run[]} */
+const waiting = [];
+let threads = 0;
+
+/**
+ * Runs a program, at once or when a thread is free.
+ *
+ * @param {Program} program
+ * @param {Plan} plan
+ * @returns {{ result: Promise<Result>, kill(error: unknown): void }} `kill` ends the guest, and `result` with that error
+ */
+function start(program, plan) {
+  refuseFuel(plan.limits);
+  const run = new Run(program, plan);
+  waiting.push(run);
+  schedule();
+  return { result: run.result, kill: (error) => run.kill(error) };
+}
+
+/** @param {Limits} limits */
+function refuseFuel({ fuel }) {
+  if (fuel === undefined) return;
+  const message = `The "limits.fuel" option needs the engine 'wasmtime': V8 does not count`;
+  throw Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_VALUE' });
+}
+
+/** Gives the guests that wait a thread, as long as there are any. */
+function schedule() {
+  while (waiting.length > 0) {
+    const thread = takeThread(waiting[0].stack);
+    if (!thread) return;
+    thread.begin(/** @type {Run} */ (waiting.shift()));
+  }
+}
+
+/** @param {number | undefined} stack @returns {Thread | undefined} */
+function takeThread(stack) {
+  const fitting = idle.findLastIndex((thread) => thread.stack === stack);
+  if (fitting >= 0) return idle.splice(fitting, 1)[0];
+  if (threads < MAX_THREADS) return new Thread(stack);
+  idle.shift()?.end(); // which makes room for one with the right stack
+  return undefined;
+}
+
+/** A guest, from when it is asked for until it has ended. */
+class Run {
+  /** @type {{ stdout: SharedArrayBuffer[], stderr: SharedArrayBuffer[] }} */
+  chunks = { stdout: [], stderr: [] };
+  /** The thread it runs on. @type {Thread | undefined} */
+  thread;
+  /** Why it was killed. @type {{ error: unknown } | undefined} */
+  killed;
+
+  /** @param {Program} program @param {Plan} plan */
+  constructor(program, plan) {
+    this.program = program;
+    this.plan = plan;
+    this.stack = plan.limits.stack;
+    /** @type {Promise<Result>} */
+    this.result = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
+
+  /** @param {unknown} error */
+  kill(error) {
+    if (this.killed) return;
+    this.killed = { error };
+    if (this.thread) this.thread.end();
+    else {
+      const place = waiting.indexOf(this);
+      if (place < 0) return; // it has ended
+      waiting.splice(place, 1);
+      this.fail(error, NO_USAGE);
+    }
+  }
+
+  /** What is captured of its streams. */
+  output() {
+    const [, stdout, stderr] = this.plan.stdio;
+    return {
+      ...(stdout === 'capture' && { stdout: collect(this.chunks.stdout) }),
+      ...(stderr === 'capture' && { stderr: collect(this.chunks.stderr) }),
+    };
+  }
+
+  /** @param {number} exitCode @param {Usage} usage */
+  succeed(exitCode, usage) {
+    this.resolve?.({ exitCode, ...this.output(), usage });
+  }
+
+  /** @param {unknown} error @param {Usage} usage */
+  fail(error, usage) {
+    if (error instanceof Object && Object.isExtensible(error)) {
+      Object.assign(error, this.output(), { usage });
+    }
+    this.reject?.(error);
+  }
+}
+
+/** @type {Usage} */
+const NO_USAGE = Object.freeze({ wall: 0, cpu: 0, memory: 0, calls: 0, read: 0, written: 0 });
+
+/** A worker, for one guest after the other. */
+class Thread {
+  /** @type {Run | undefined} */
+  #run;
+  /** What ended the worker. @type {Error | undefined} */
+  #error;
+  /** What its guest had used when it was ended. @type {Usage | undefined} */
+  #usage;
+  #ended = false;
+  /** @type {NodeJS.Timeout | undefined} */
+  #grace;
+
+  /** @param {number | undefined} stack bytes of it for the guest */
+  constructor(stack) {
+    threads++;
+    this.stack = stack;
+    this.shared = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+    this.numbers = new Float64Array(this.shared.buffer);
+    this.worker = new Worker(path.join(__dirname, 'worker.js'), {
+      workerData: { shared: this.shared },
+      // Neither the preloads nor the flags of the program that runs the guest, which are not for this thread.
+      env: {},
+      execArgv: [],
+      resourceLimits:
+        stack === undefined ? {} : { stackSizeMb: (stack + STACK_OF_NODE) / MEBIBYTE },
+    });
+    this.worker.on('message', (message) => this.#hear(message));
+    this.worker.on('error', (error) => (this.#error = /** @type {Error} */ (error)));
+    this.worker.on('exit', () => this.#exited());
+  }
+
+  /** @param {Run} run */
+  async begin(run) {
+    this.#run = run;
+    run.thread = this;
+    this.worker.ref();
+    this.numbers.fill(0, 0, SLOT.thread);
+    try {
+      const prepared = await prepare(run.program, run.plan.limits);
+      if (!this.#ended) this.worker.postMessage({ ...prepared, ...jobOf(run) });
+    } catch (error) {
+      if (!this.#ended) this.#release().fail(error, NO_USAGE);
+    }
+  }
+
+  /** Ends the guest, and the thread with it. */
+  end() {
+    if (this.#ended) return;
+    this.#ended = true;
+    if (this.#run) {
+      this.#usage = readUsage(this.numbers);
+      this.#grace = setTimeout(() => this.#report(), GRACE);
+    }
+    this.worker.terminate();
+  }
+
+  /** @param {any} message */
+  #hear({ stream, chunk, failure, exitCode }) {
+    const run = this.#run;
+    if (chunk) run?.chunks[/** @type {'stdout' | 'stderr'} */ (stream)].push(chunk);
+    else if (run && !this.#ended) {
+      const usage = readUsage(this.numbers);
+      this.#release();
+      if (failure) run.fail(revive(failure), usage);
+      else run.succeed(exitCode, usage);
+    }
+  }
+
+  /** The guest is done with: on to the next, if the thread is fit for it. @returns {Run} */
+  #release() {
+    const run = /** @type {Run} */ (this.#run);
+    this.#run = undefined;
+    run.thread = undefined;
+    this.worker.unref();
+    if (this.numbers[SLOT.memory] > MAX_LEFT_BEHIND) this.end();
+    else idle.push(this);
+    schedule();
+    return run;
+  }
+
+  #exited() {
+    threads--;
+    const place = idle.indexOf(this);
+    if (place >= 0) idle.splice(place, 1);
+    clearTimeout(this.#grace);
+    this.#report();
+    schedule();
+  }
+
+  /** The worker has ended, or is about to: its guest gets to know why. */
+  #report() {
+    const run = this.#run;
+    if (!run) return;
+    this.#run = undefined;
+    run.thread = undefined;
+    const usage = this.#usage ?? readUsage(this.numbers);
+    if (run.killed) return run.fail(run.killed.error, usage);
+    const error = /** @type {NodeJS.ErrnoException} */ (
+      this.#error ?? new Error('the worker has ended')
+    );
+    const isOut = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
+    const message = "wasm trap: out of V8's memory";
+    run.fail(isOut ? Object.assign(new Error(message), { code: 'ERR_WASI_TRAP' }) : error, usage);
+  }
+}
+
+/** What a worker needs to know of a run, beside the modules. @param {Run} run */
+function jobOf({ program, plan }) {
+  const [stdin, stdout, stderr] = plan.stdio;
+  const options = {
+    version: program.abi,
+    args: plan.args,
+    env: Object.fromEntries(plan.env.map(splitVariable)),
+    preopens: Object.fromEntries(plan.preopens),
+    stdin,
+    stdout,
+    stderr,
+    limits: { openFiles: plan.limits.openFiles },
+  };
+  return { options, capacity: plan.limits.stdout ?? CAPACITY };
+}
+
+/** @param {string} entry @returns {[string, string]} */
+function splitVariable(entry) {
+  const equals = entry.indexOf('=');
+  return [entry.slice(0, equals), entry.slice(equals + 1)];
+}
+
+/** @typedef {{ module: WebAssembly.Module, meter: WebAssembly.Module }} Prepared */
+
+/** What has been compiled of each program, for each set of limits. @type {WeakMap<Program, Map<string, Promise<Prepared>>>} */
+const compiled = new WeakMap();
+
+/** @param {Program} program @param {Limits} limits @returns {Promise<Prepared>} */
+function prepare(program, limits) {
+  const variants = compiled.get(program) ?? new Map();
+  compiled.set(program, variants);
+  const key = `${limits.memory} ${limits.tableElements}`;
+  const prepared = variants.get(key) ?? compile(program, limits);
+  variants.set(key, prepared);
+  return prepared;
+}
+
+/** @param {Program} program @param {Limits} limits @returns {Promise<Prepared>} */
+async function compile({ bytes, abi }, limits) {
+  const { imports } = readModule(bytes);
+  const missing = missingImports(imports, abi);
+  if (missing.length > 0) {
+    throw Object.assign(new Error(describeMissing(missing)), { code: 'ERR_WASI_IMPORT' });
+  }
+  const [module, meter] = await Promise.all([
+    WebAssembly.compile(/** @type {BufferSource} */ (limitModule(bytes, limits))),
+    WebAssembly.compile(/** @type {BufferSource} */ (meterModule(imports))),
+  ]);
+  return { module, meter };
+}
+
+/** @param {Float64Array} numbers @returns {Usage} of the guest whose numbers they are, until now */
+function readUsage(numbers) {
+  const nanoseconds = new BigUint64Array(numbers.buffer);
+  const { wallStart, wallEnd, cpuStart, cpuEnd } = SLOT;
+  if (nanoseconds[wallStart] === 0n) return NO_USAGE; // it has not begun
+  const milliseconds = (/** @type {number} */ from, /** @type {bigint} */ to) =>
+    Number(to - nanoseconds[from]) / 1e6;
+  const wall = milliseconds(wallStart, nanoseconds[wallEnd] || process.hrtime.bigint());
+  const cpu = nanoseconds[cpuEnd] || cpuTime(numbers[SLOT.thread]);
+  return {
+    wall,
+    cpu: cpu === undefined ? wall : milliseconds(cpuStart, cpu),
+    memory: numbers[SLOT.memory],
+    calls: numbers[SLOT.calls],
+    read: numbers[SLOT.read],
+    written: numbers[SLOT.written],
+  };
+}
+
+/**
+ * What a thread has used up to now, in nanoseconds.
+ *
+ * @param {number} thread its number in Linux
+ * @returns {bigint | undefined} on other systems nobody tells of a thread that does not ask itself
+ */
+function cpuTime(thread) {
+  try {
+    return BigInt(fs.readFileSync(`/proc/self/task/${thread}/schedstat`, 'latin1').split(' ')[0]);
+  } catch {
+    return undefined;
+  }
+}
+
+/** An error from a worker. @param {{ name: string, message: string, stack?: string, code?: string }} failure @returns {Error} */
+function revive({ name, message, stack, code }) {
+  const { CompileError, LinkError } = WebAssembly;
+  const types = /** @type {Record<string, new (message: string) => Error>} */ ({
+    ...{ TypeError, RangeError, CompileError, LinkError },
+  });
+  const error = new (types[name] ?? Error)(message);
+  return Object.assign(error, code !== undefined && { code }, stack !== undefined && { stack });
+}
+
+module.exports = { start };

@@ -1,0 +1,51 @@
+'use strict';
+
+const { WASI } = require('../../index.js');
+
+/** What each version of WASI is imported as. */
+const NAMESPACES = Object.freeze({ preview1: 'wasi_snapshot_preview1', unstable: 'wasi_unstable' });
+
+/** @type {ReadonlySet<string> | undefined} */
+let syscalls;
+
+/** The names of the syscalls, the same in both versions. */
+function syscallNames() {
+  syscalls ??= new Set(Object.keys(new WASI({ version: 'preview1' }).wasiImport));
+  return syscalls;
+}
+
+/**
+ * The version of WASI a program is for: the one it imports from.
+ *
+ * @param {readonly { module: string }[]} imports
+ * @returns {'preview1' | 'unstable'}
+ */
+function versionOf(imports) {
+  const imported = (/** @type {string} */ namespace) =>
+    imports.some(({ module }) => module === namespace);
+  return imported(NAMESPACES.unstable) && !imported(NAMESPACES.preview1) ? 'unstable' : 'preview1';
+}
+
+/**
+ * The imports of a program that nothing here answers to.
+ *
+ * @template {{ module: string, name: string, kind: string }} I
+ * @param {readonly I[]} imports
+ * @param {'preview1' | 'unstable'} version
+ * @returns {I[]}
+ */
+function missingImports(imports, version) {
+  return imports.filter(({ module, name, kind }) => {
+    return module !== NAMESPACES[version] || kind !== 'function' || !syscallNames().has(name);
+  });
+}
+
+/** @param {readonly { module: string, name: string, kind: string }[]} missing @returns {string} what is wrong, in a line */
+function describeMissing(missing) {
+  const shown = missing.slice(0, 3).map(({ module, name, kind }) => `${module}.${name} (${kind})`);
+  const more = missing.length > shown.length ? ` and ${missing.length - shown.length} more` : '';
+  const list = `${shown.join(', ')}${more}`;
+  return `the program imports what WASI preview 1 does not have: ${list}; build it for wasm32-wasip1`;
+}
+
+module.exports = { NAMESPACES, describeMissing, missingImports, versionOf };

@@ -1,0 +1,75 @@
+'use strict';
+
+const { PAGE, sections, unsigned } = require('./binary.js');
+const { HAS_MAX, readModule } = require('./module.js');
+
+/**
+ * V8 limits no memory and no table but by what the module itself declares as their maximum; so that is lowered.
+ *
+ * @param {Uint8Array} bytes a core module
+ * @param {{ memory?: number | undefined, tableElements?: number | undefined }} limits bytes of each memory, elements of
+ * each table
+ * @returns {Uint8Array} the module itself if it asks for no more than that
+ * @throws {Error} with code ERR_WASI_LIMIT if it can't start with so little
+ */
+function limitModule(bytes, { memory = Infinity, tableElements = Infinity }) {
+  if (memory === Infinity && tableElements === Infinity) return bytes;
+  const { imports, tables, memories } = readModule(bytes);
+  /** @param {string} kind */
+  const imported = (kind) => imports.flatMap((one) => (one.kind === kind && one.limits) || []);
+  const lowered = [
+    ...lower([...imported('memory'), ...memories], Math.floor(memory / PAGE), (min) => {
+      const needs = `needs ${min * PAGE} bytes of memory to start (${min} pages)`;
+      return `the program ${needs}, more than the limit of ${memory}`;
+    }),
+    ...lower([...imported('table'), ...tables], tableElements, (min) => {
+      return `the program needs a table of ${min} elements to start, more than the limit of ${tableElements}`;
+    }),
+  ];
+  return lowered.length === 0 ? bytes : replaceLimits(bytes, lowered);
+}
+
+/**
+ * @param {import('./module.js').Limits[]} all
+ * @param {number} limit
+ * @param {(min: number) => string} describe what is wrong if one begins above the limit
+ * @returns {import('./module.js').Limits[]} those whose maximum has to change
+ */
+function lower(all, limit, describe) {
+  const tooLarge = all.find(({ min }) => min > limit);
+  if (tooLarge) throw Object.assign(new Error(describe(tooLarge.min)), { code: 'ERR_WASI_LIMIT' });
+  return all
+    .filter(({ max = Infinity }) => max > limit)
+    .map((limits) => ({ ...limits, flags: limits.flags | HAS_MAX, max: limit }));
+}
+
+/**
+ * @param {Uint8Array} bytes
+ * @param {import('./module.js').Limits[]} replacements
+ * @returns {Uint8Array}
+ */
+function replaceLimits(bytes, replacements) {
+  const parts = [bytes.subarray(0, 8)];
+  for (const { id, from, start, end } of sections(bytes)) {
+    const inside = replacements
+      .filter((limits) => limits.start >= start && limits.end <= end)
+      .sort((a, b) => a.start - b.start);
+    if (inside.length === 0) {
+      parts.push(bytes.subarray(from, end));
+      continue;
+    }
+    const content = [];
+    let at = start;
+    for (const { flags, min, max, ...place } of inside) {
+      content.push(bytes.subarray(at, place.start));
+      content.push(Uint8Array.of(flags, ...unsigned(min), ...unsigned(max ?? min)));
+      at = place.end;
+    }
+    content.push(bytes.subarray(at, end));
+    const length = content.reduce((sum, part) => sum + part.length, 0);
+    parts.push(Uint8Array.of(id, ...unsigned(length)), ...content);
+  }
+  return Buffer.concat(parts);
+}
+
+module.exports = { limitModule };

@@ -1,0 +1,115 @@
+'use strict';
+
+// The thread of the guests: runs one after the other, each as a message says, and tells what became of it.
+
+const fs = require('node:fs');
+const path = require('node:path');
+const { parentPort, workerData } = require('node:worker_threads');
+const { WASI } = require('../../index.js');
+const { SLOT } = require('./meter.js');
+const { Sink } = require('./sink.js');
+const { NO_MEMORY, exportsOf, trapMessage } = require('./guest.js');
+
+/**
+ * @typedef {import('./engine.js').Job} Job
+ */
+
+/** @type {WebAssembly.Memory} */
+const shared = workerData.shared;
+const numbers = new Float64Array(shared.buffer);
+const nanoseconds = new BigUint64Array(shared.buffer);
+const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
+
+// The thread's own clock, which Node has no function for, is a syscall away.
+const clock = new WASI({ version: 'preview1' });
+clock.initialize({ exports: { memory: shared } });
+const CPU_OF_THREAD = 3;
+
+/** @param {number} cpuSlot @param {number} wallSlot */
+function note(cpuSlot, wallSlot) {
+  clock.wasiImport.clock_time_get(CPU_OF_THREAD, 0n, cpuSlot * nanoseconds.BYTES_PER_ELEMENT);
+  nanoseconds[wallSlot] = process.hrtime.bigint();
+}
+
+numbers[SLOT.thread] = threadNumber();
+
+port.on('message', (/** @type {Job} */ job) => {
+  let outcome;
+  note(SLOT.cpuStart, SLOT.wallStart);
+  try {
+    outcome = { exitCode: run(job) };
+  } catch (error) {
+    outcome = { failure: describe(error) };
+  }
+  note(SLOT.cpuEnd, SLOT.wallEnd);
+  port.postMessage(outcome);
+});
+
+/** The thread's number in Linux, for others to look up its times. */
+function threadNumber() {
+  try {
+    return Number(path.basename(fs.readlinkSync('/proc/thread-self')));
+  } catch {
+    return 0; // another system
+  }
+}
+
+/** @param {Job} job @returns {number} the exit code */
+function run({ module, meter, options, capacity }) {
+  const wasi = new WASI({ ...options, ...stdio(options, capacity) });
+  try {
+    const exports = instantiate(module, meter, wasi);
+    try {
+      return wasi.start({ exports });
+    } finally {
+      numbers[SLOT.memory] = exports.memory.buffer.byteLength;
+    }
+  } finally {
+    wasi[Symbol.dispose]();
+  }
+}
+
+/**
+ * The exports of a new instance, whose calls are metered.
+ *
+ * @param {WebAssembly.Module} module
+ * @param {WebAssembly.Module} meter
+ * @param {import('../../index.js').WASI} wasi
+ * @returns {import('./guest.js').Exports}
+ */
+function instantiate(module, meter, wasi) {
+  const [[namespace, syscalls]] = Object.entries(wasi.getImportObject());
+  const guest = { memory: NO_MEMORY };
+  const transfer = (/** @type {number} */ slot, /** @type {number} */ address) => {
+    const { buffer } = guest.memory;
+    numbers[SLOT.memory] = buffer.byteLength;
+    numbers[slot] += new DataView(buffer).getUint32(address >>> 0, true);
+  };
+  const metered = new WebAssembly.Instance(meter, { m: { m: shared, t: transfer }, s: syscalls });
+  const imports = { [namespace]: { ...syscalls, ...metered.exports } };
+  const exports = exportsOf(new WebAssembly.Instance(module, imports));
+  guest.memory = exports.memory;
+  numbers[SLOT.memory] = guest.memory.buffer.byteLength;
+  return exports;
+}
+
+/** The streams that are captured, as options of the class. @param {Job['options']} options @param {number} capacity */
+function stdio(options, capacity) {
+  /** @type {Record<string, (bytes: Uint8Array) => void>} */
+  const captured = {};
+  for (const stream of /** @type {const} */ (['stdout', 'stderr'])) {
+    if (options[stream] !== 'capture') continue;
+    const sink = new Sink(stream, capacity, (chunk) => port.postMessage({ stream, chunk }));
+    captured[stream] = (bytes) => sink.write(bytes);
+  }
+  return captured;
+}
+
+/** An exception, in a form that reaches another thread whole. @param {unknown} thrown */
+function describe(thrown) {
+  const trap = trapMessage(thrown);
+  if (trap !== undefined) return { name: 'Error', message: trap, code: 'ERR_WASI_TRAP' };
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  const { name, message, stack } = error;
+  return { name, message, stack, code: /** @type {NodeJS.ErrnoException} */ (error).code };
+}
