@@ -7,7 +7,8 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
-const { describeMissing, missingImports } = require('./imports.js');
+const { unusable } = require('./errors.js');
+const { describeMissing, importedMemories, missingImports } = require('./imports.js');
 const { limitModule } = require('./limit.js');
 const { SLOT, meterModule } = require('./meter.js');
 const { readModule } = require('./module.js');
@@ -43,11 +44,13 @@ const { collect } = require('./sink.js');
  *
  * @typedef {{ exitCode: number, stdout?: Buffer, stderr?: Buffer, usage: Usage }} Result
  *
- * @typedef {object} Job what a worker gets
+ * @typedef {object} Prepared
  * @property {WebAssembly.Module} module
  * @property {WebAssembly.Module} meter
- * @property {any} options of the class, but that a stream may be `'capture'`
- * @property {number} capacity bytes of each captured stream
+ * @property {import('./guest.js').ImportedMemory[]} memories
+ *
+ * @typedef {Prepared & { options: any, capacity: number }} Job what a worker gets: options of the class, but that a
+ * stream may be `'capture'`, and how many bytes of each such stream
  */
 
 const MEBIBYTE = 1024 * 1024;
@@ -277,7 +280,7 @@ class Thread {
       this.#error ?? new Error('the worker has ended')
     );
     const isOut = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
-    const message = "wasm trap: out of V8's memory";
+    const message = "out of V8's memory";
     run.fail(isOut ? Object.assign(new Error(message), { code: 'ERR_WASI_TRAP' }) : error, usage);
   }
 }
@@ -304,8 +307,6 @@ function splitVariable(entry) {
   return [entry.slice(0, equals), entry.slice(equals + 1)];
 }
 
-/** @typedef {{ module: WebAssembly.Module, meter: WebAssembly.Module }} Prepared */
-
 /** What has been compiled of each program, for each set of limits. @type {WeakMap<Program, Map<string, Promise<Prepared>>>} */
 const compiled = new WeakMap();
 
@@ -321,16 +322,18 @@ function prepare(program, limits) {
 
 /** @param {Program} program @param {Limits} limits @returns {Promise<Prepared>} */
 async function compile({ bytes, abi }, limits) {
-  const { imports } = readModule(bytes);
+  const limited = limitModule(bytes, limits);
+  const { imports, exports } = readModule(limited);
   const missing = missingImports(imports, abi);
-  if (missing.length > 0) {
-    throw Object.assign(new Error(describeMissing(missing)), { code: 'ERR_WASI_IMPORT' });
+  if (missing.length > 0) throw unusable(describeMissing(missing), 'ERR_WASI_IMPORT');
+  if (!exports.some(({ name, kind }) => name === '_start' && kind === 'function')) {
+    throw unusable("is not a command: it exports no function '_start'");
   }
   const [module, meter] = await Promise.all([
-    WebAssembly.compile(/** @type {BufferSource} */ (limitModule(bytes, limits))),
+    WebAssembly.compile(/** @type {BufferSource} */ (limited)),
     WebAssembly.compile(/** @type {BufferSource} */ (meterModule(imports))),
   ]);
-  return { module, meter };
+  return { module, meter, memories: importedMemories(imports) };
 }
 
 /** @param {Float64Array} numbers @returns {Usage} of the guest whose numbers they are, until now */

@@ -1,6 +1,7 @@
 'use strict';
 
 const { WASI } = require('../../index.js');
+const { IS_SHARED } = require('./module.js');
 
 /** What each version of WASI is imported as. */
 const NAMESPACES = Object.freeze({ preview1: 'wasi_snapshot_preview1', unstable: 'wasi_unstable' });
@@ -36,16 +37,32 @@ function versionOf(imports) {
  */
 function missingImports(imports, version) {
   return imports.filter(({ module, name, kind }) => {
+    if (kind === 'memory') return false; // of threads: it is made for the program
     return module !== NAMESPACES[version] || kind !== 'function' || !syscallNames().has(name);
   });
 }
 
-/** @param {readonly { module: string, name: string, kind: string }[]} missing @returns {string} what is wrong, in a line */
+/** @param {readonly { module: string, name: string, kind: string }[]} missing @returns {string} what the program does wrong, in a line */
 function describeMissing(missing) {
   const shown = missing.slice(0, 3).map(({ module, name, kind }) => `${module}.${name} (${kind})`);
   const more = missing.length > shown.length ? ` and ${missing.length - shown.length} more` : '';
   const list = `${shown.join(', ')}${more}`;
-  return `the program imports what WASI preview 1 does not have: ${list}; build it for wasm32-wasip1`;
+  return `imports what WASI preview 1 does not have: ${list}; build it for wasm32-wasip1`;
 }
 
-module.exports = { NAMESPACES, describeMissing, missingImports, versionOf };
+/**
+ * The memories a program imports, as they have to be made.
+ *
+ * @param {readonly import('./module.js').Import[]} imports
+ * @returns {import('./guest.js').ImportedMemory[]}
+ */
+function importedMemories(imports) {
+  return imports.flatMap(({ module, name, limits, kind }) => {
+    if (kind !== 'memory' || !limits) return [];
+    const { flags, min: initial, max: maximum } = limits;
+    const shared = (flags & IS_SHARED) !== 0;
+    return [{ module, name, type: { initial, ...(maximum !== undefined && { maximum }), shared } }];
+  });
+}
+
+module.exports = { NAMESPACES, describeMissing, importedMemories, missingImports, versionOf };

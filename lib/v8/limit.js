@@ -1,6 +1,7 @@
 'use strict';
 
 const { PAGE, sections, unsigned } = require('./binary.js');
+const { unusable } = require('./errors.js');
 const { HAS_MAX, readModule } = require('./module.js');
 
 /**
@@ -10,7 +11,7 @@ const { HAS_MAX, readModule } = require('./module.js');
  * @param {{ memory?: number | undefined, tableElements?: number | undefined }} limits bytes of each memory, elements of
  * each table
  * @returns {Uint8Array} the module itself if it asks for no more than that
- * @throws {Error} with code ERR_WASI_LIMIT if it can't start with so little
+ * @throws {Error} with code ERR_WASI_PROGRAM if it can't start with so little
  */
 function limitModule(bytes, { memory = Infinity, tableElements = Infinity }) {
   if (memory === Infinity && tableElements === Infinity) return bytes;
@@ -19,11 +20,10 @@ function limitModule(bytes, { memory = Infinity, tableElements = Infinity }) {
   const imported = (kind) => imports.flatMap((one) => (one.kind === kind && one.limits) || []);
   const lowered = [
     ...lower([...imported('memory'), ...memories], Math.floor(memory / PAGE), (min) => {
-      const needs = `needs ${min * PAGE} bytes of memory to start (${min} pages)`;
-      return `the program ${needs}, more than the limit of ${memory}`;
+      return `${min * PAGE} bytes of memory, more than the ${memory} of limits.memory`;
     }),
     ...lower([...imported('table'), ...tables], tableElements, (min) => {
-      return `the program needs a table of ${min} elements to start, more than the limit of ${tableElements}`;
+      return `a table of ${min} elements, more than the ${tableElements} of limits.tableElements`;
     }),
   ];
   return lowered.length === 0 ? bytes : replaceLimits(bytes, lowered);
@@ -32,12 +32,12 @@ function limitModule(bytes, { memory = Infinity, tableElements = Infinity }) {
 /**
  * @param {import('./module.js').Limits[]} all
  * @param {number} limit
- * @param {(min: number) => string} describe what is wrong if one begins above the limit
+ * @param {(min: number) => string} describe what one needs that begins above the limit
  * @returns {import('./module.js').Limits[]} those whose maximum has to change
  */
 function lower(all, limit, describe) {
   const tooLarge = all.find(({ min }) => min > limit);
-  if (tooLarge) throw Object.assign(new Error(describe(tooLarge.min)), { code: 'ERR_WASI_LIMIT' });
+  if (tooLarge) throw unusable(`can't be started: it needs ${describe(tooLarge.min)}`);
   return all
     .filter(({ max = Infinity }) => max > limit)
     .map((limits) => ({ ...limits, flags: limits.flags | HAS_MAX, max: limit }));

@@ -8,7 +8,7 @@ const { parentPort, workerData } = require('node:worker_threads');
 const { WASI } = require('../../index.js');
 const { SLOT } = require('./meter.js');
 const { Sink } = require('./sink.js');
-const { NO_MEMORY, exportsOf, trapMessage } = require('./guest.js');
+const { NO_MEMORY, exportsOf, importsOf, trapMessage } = require('./guest.js');
 
 /**
  * @typedef {import('./engine.js').Job} Job
@@ -55,10 +55,10 @@ function threadNumber() {
 }
 
 /** @param {Job} job @returns {number} the exit code */
-function run({ module, meter, options, capacity }) {
+function run({ module, meter, memories, options, capacity }) {
   const wasi = new WASI({ ...options, ...stdio(options, capacity) });
   try {
-    const exports = instantiate(module, meter, wasi);
+    const exports = instantiate({ module, meter, memories }, wasi);
     try {
       return wasi.start({ exports });
     } finally {
@@ -72,21 +72,28 @@ function run({ module, meter, options, capacity }) {
 /**
  * The exports of a new instance, whose calls are metered.
  *
- * @param {WebAssembly.Module} module
- * @param {WebAssembly.Module} meter
+ * @param {import('./engine.js').Prepared} prepared
  * @param {import('../../index.js').WASI} wasi
  * @returns {import('./guest.js').Exports}
  */
-function instantiate(module, meter, wasi) {
+function instantiate({ module, meter, memories }, wasi) {
   const [[namespace, syscalls]] = Object.entries(wasi.getImportObject());
   const guest = { memory: NO_MEMORY };
+  let view = new DataView(NO_MEMORY.buffer);
   const transfer = (/** @type {number} */ slot, /** @type {number} */ address) => {
     const { buffer } = guest.memory;
-    numbers[SLOT.memory] = buffer.byteLength;
-    numbers[slot] += new DataView(buffer).getUint32(address >>> 0, true);
+    if (view.buffer !== buffer) {
+      view = new DataView(buffer); // the memory has grown
+      numbers[SLOT.memory] = buffer.byteLength;
+    }
+    numbers[slot] += view.getUint32(address >>> 0, true);
   };
   const metered = new WebAssembly.Instance(meter, { m: { m: shared, t: transfer }, s: syscalls });
-  const imports = { [namespace]: { ...syscalls, ...metered.exports } };
+  const imports = importsOf(
+    namespace,
+    { ...syscalls, .../** @type {any} */ (metered.exports) },
+    memories,
+  );
   const exports = exportsOf(new WebAssembly.Instance(module, imports));
   guest.memory = exports.memory;
   numbers[SLOT.memory] = guest.memory.buffer.byteLength;
