@@ -280,7 +280,7 @@ class Thread {
       this.#error ?? new Error('the worker has ended')
     );
     const isOut = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
-    const message = "out of V8's memory";
+    const message = "wasm trap: out of V8's memory";
     run.fail(isOut ? Object.assign(new Error(message), { code: 'ERR_WASI_TRAP' }) : error, usage);
   }
 }
@@ -342,7 +342,7 @@ function readUsage(numbers) {
   const { wallStart, wallEnd, cpuStart, cpuEnd } = SLOT;
   if (nanoseconds[wallStart] === 0n) return NO_USAGE; // it has not begun
   const milliseconds = (/** @type {number} */ from, /** @type {bigint} */ to) =>
-    Number(to - nanoseconds[from]) / 1e6;
+    Math.max(0, Number(to - nanoseconds[from]) / 1e6);
   const wall = milliseconds(wallStart, nanoseconds[wallEnd] || process.hrtime.bigint());
   const cpu = nanoseconds[cpuEnd] || cpuTime(numbers[SLOT.thread]);
   return {
@@ -356,7 +356,7 @@ function readUsage(numbers) {
 }
 
 /**
- * What a thread has used up to now, in nanoseconds.
+ * What a thread has used up to now, in nanoseconds; Linux brings the number up to date every some milliseconds.
  *
  * @param {number} thread its number in Linux
  * @returns {bigint | undefined} on other systems nobody tells of a thread that does not ask itself

@@ -51,12 +51,12 @@ function exportsOf({ exports }) {
  * @returns {string | undefined} of what is no trap, nothing
  */
 function trapMessage(error) {
-  if (isException(error)) return 'an exception that the program does not catch';
+  if (isException(error)) return 'wasm trap: an exception that the program does not catch';
   if (!(error instanceof WebAssembly.RuntimeError) && !isStackOverflow(error)) return undefined;
   const { message, stack = '' } = error;
   const frames = stack.split('\n').filter((line) => line.includes('wasm://'));
   const functions = frames.map((line) => line.replace(/wasm:\/\/[^:]*:/, ''));
-  return [message, ...functions].join('\n');
+  return [`wasm trap: ${message}`, ...functions].join('\n');
 }
 
 /** @param {unknown} error */
