@@ -165,6 +165,7 @@ describe('the npm package', { skip: process.platform === 'win32' && 'uses sh' },
       addon,
       ...filesOf('src'),
       ...filesOf('lib'),
+      ...filesOf('cli'),
     ];
     assert.deepEqual(files.toSorted(), expected.toSorted());
   });
@@ -191,6 +192,12 @@ describe('the npm package', { skip: process.platform === 'win32' && 'uses sh' },
     const { project, status, output } = install(machine(), tarball, '--ignore-scripts');
     assert.equal(status, 0, output);
     await assertHelloWorld(project);
+  });
+
+  test('brings the command wasi-rs', () => {
+    const { project } = install(machine(), tarball);
+    const bin = path.join(project, 'node_modules', '.bin', 'wasi-rs');
+    assert.match(node(machine(), project, bin, '--version').stdout, /^wasi-rs \d/);
   });
 
   test('without a binary and without Rust the install fails and says what is missing', () => {

@@ -7,8 +7,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
-const { unusable } = require('./errors.js');
-const { describeMissing, importedMemories, missingImports } = require('./imports.js');
+const { checkProgram } = require('./imports.js');
 const { limitModule } = require('./limit.js');
 const { SLOT, meterModule } = require('./meter.js');
 const { readModule } = require('./module.js');
@@ -97,7 +96,7 @@ function start(program, plan) {
 /** @param {Limits} limits */
 function refuseFuel({ fuel }) {
   if (fuel === undefined) return;
-  const message = `The "limits.fuel" option needs the engine 'wasmtime': V8 does not count`;
+  const message = `"options.limits.fuel" needs the engine 'wasmtime': V8 does not count`;
   throw Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_VALUE' });
 }
 
@@ -323,17 +322,13 @@ function prepare(program, limits) {
 /** @param {Program} program @param {Limits} limits @returns {Promise<Prepared>} */
 async function compile({ bytes, abi }, limits) {
   const limited = limitModule(bytes, limits);
-  const { imports, exports } = readModule(limited);
-  const missing = missingImports(imports, abi);
-  if (missing.length > 0) throw unusable(describeMissing(missing), 'ERR_WASI_IMPORT');
-  if (!exports.some(({ name, kind }) => name === '_start' && kind === 'function')) {
-    throw unusable("is not a command: it exports no function '_start'");
-  }
+  const described = readModule(limited);
+  const { memories } = checkProgram(described, abi);
   const [module, meter] = await Promise.all([
     WebAssembly.compile(/** @type {BufferSource} */ (limited)),
-    WebAssembly.compile(/** @type {BufferSource} */ (meterModule(imports))),
+    WebAssembly.compile(/** @type {BufferSource} */ (meterModule(described.imports))),
   ]);
-  return { module, meter, memories: importedMemories(imports) };
+  return { module, meter, memories };
 }
 
 /** @param {Float64Array} numbers @returns {Usage} of the guest whose numbers they are, until now */

@@ -1,6 +1,7 @@
 'use strict';
 
 const { WASI } = require('../../index.js');
+const { unusable } = require('./errors.js');
 const { IS_SHARED } = require('./module.js');
 
 /** What each version of WASI is imported as. */
@@ -51,6 +52,22 @@ function describeMissing(missing) {
 }
 
 /**
+ * What is to be known of a program before it is run.
+ *
+ * @param {import('./module.js').Module} module
+ * @param {'preview1' | 'unstable'} [version] that its options name
+ * @throws {Error} with code ERR_WASI_IMPORT or ERR_WASI_PROGRAM if it can't be
+ */
+function checkProgram({ imports, exports }, version = versionOf(imports)) {
+  const missing = missingImports(imports, version);
+  if (missing.length > 0) throw unusable(describeMissing(missing), 'ERR_WASI_IMPORT');
+  if (!exports.some(({ name, kind }) => name === '_start' && kind === 'function')) {
+    throw unusable("is not a command: it exports no function '_start'");
+  }
+  return { version, memories: importedMemories(imports) };
+}
+
+/**
  * The memories a program imports, as they have to be made.
  *
  * @param {readonly import('./module.js').Import[]} imports
@@ -65,4 +82,4 @@ function importedMemories(imports) {
   });
 }
 
-module.exports = { NAMESPACES, describeMissing, importedMemories, missingImports, versionOf };
+module.exports = { NAMESPACES, checkProgram, missingImports, versionOf };

@@ -1,0 +1,63 @@
+'use strict';
+
+const fs = require('node:fs');
+const path = require('node:path');
+const { cacheFolder } = require('../lib/cache.js');
+const { CliError, reason } = require('./errors.js');
+const { sizeText } = require('./values.js');
+
+/** What the names of the cache's own files look like: a folder of somebody's choice may hold others. */
+const OURS = /^[0-9a-f]{64}\./;
+const IS_CODE = /\.cwasm$/;
+
+/**
+ * wasi-rs cache
+ *
+ * @param {import('./parse.js').Invocation} invocation
+ */
+function cache({ flags }) {
+  const folder = cacheFolder(undefined);
+  if (folder === undefined) return say('The cache is off.');
+  const files = filesOf(folder);
+  const programs = files.filter(({ file }) => IS_CODE.test(file)).length;
+  const size = sizeText(files.reduce((sum, { bytes }) => sum + bytes, 0));
+  const content = `${programs} ${programs === 1 ? 'program' : 'programs'}, ${size}`;
+  if (!flags.clear) return say(`${folder}\n${content}`);
+  for (const { file } of files) remove(file);
+  return say(`Removed from ${folder}: ${content}`);
+}
+
+/** @param {string} folder */
+function filesOf(folder) {
+  const names = list(folder).filter((name) => OURS.test(name));
+  return names.map((name) => {
+    const file = path.join(folder, name);
+    return { file, bytes: fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0 };
+  });
+}
+
+/** @param {string} folder @returns {string[]} */
+function list(folder) {
+  try {
+    return fs.readdirSync(folder);
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') return [];
+    throw new CliError(`the cache ${folder}: ${reason(error)}`);
+  }
+}
+
+/** @param {string} file */
+function remove(file) {
+  try {
+    fs.rmSync(file, { force: true });
+  } catch (error) {
+    throw new CliError(`can't remove ${file}: ${reason(error)}`);
+  }
+}
+
+/** @param {string} text */
+function say(text) {
+  process.stdout.write(`${text}\n`);
+}
+
+module.exports = { cache };

@@ -1,0 +1,26 @@
+'use strict';
+
+const { compile: compileProgram } = require('../lib/run.js');
+const { cacheFolder } = require('../lib/cache.js');
+const { CliError, inNameOf } = require('./errors.js');
+const { sourceOf } = require('./program.js');
+
+/**
+ * wasi-rs compile
+ *
+ * @param {import('./parse.js').Invocation} invocation
+ */
+async function compile({ program }) {
+  if (cacheFolder(undefined) === undefined) {
+    throw new CliError('there is no cache to keep machine code in: set WASI_RS_CACHE to a folder');
+  }
+  try {
+    await compileProgram(sourceOf(program));
+  } catch (error) {
+    const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
+    if (code === undefined || error instanceof CliError) throw error;
+    throw new CliError(inNameOf(program, message));
+  }
+}
+
+module.exports = { compile };

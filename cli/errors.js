@@ -1,0 +1,75 @@
+'use strict';
+
+const EXIT = Object.freeze({ NOT_STARTED: 2, TIMEOUT: 124, TRAP: 134 });
+
+/** What is to be said in a line, and the process's exit code then. */
+class CliError extends Error {
+  /** @param {string} message @param {number} [exitCode] */
+  constructor(message, exitCode = EXIT.NOT_STARTED) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+/** What the operating system's errors are to a reader. @type {Readonly<Record<string, string>>} */
+const REASONS = {
+  ENOENT: 'there is no such file or directory',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EISDIR: 'it is a directory',
+  ENOTDIR: 'it is not a directory',
+  ELOOP: 'there are too many symbolic links',
+  EMFILE: 'too many files are open',
+};
+
+/** @param {unknown} error @returns {string} why, after the name of what it is about */
+function reason(error) {
+  const { code = '', message } = /** @type {NodeJS.ErrnoException} */ (error);
+  return REASONS[code.replace('UVWASI_', '')] ?? message;
+}
+
+/**
+ * What an engine says of "the program", said of its file.
+ *
+ * @param {string} program
+ * @param {string} message
+ */
+function inNameOf(program, message) {
+  const said = /^the program ([^]*)/.exec(message)?.[1];
+  return said === undefined ? `${program}: ${message}` : `${program} ${said}`;
+}
+
+/**
+ * Any error, as the user gets to see it. One that nobody foresaw is shown whole.
+ *
+ * @param {any} error
+ * @returns {{ message: string, exitCode: number }}
+ */
+function explain(error) {
+  if (error instanceof CliError) return { message: error.message, exitCode: error.exitCode };
+  const bug = 'this should not happen; please report it';
+  return { message: `${error?.stack ?? error}\n${bug}`, exitCode: 70 };
+}
+
+/** Of the candidates the one that was most likely meant. @param {string} word @param {readonly string[]} candidates */
+function closest(word, candidates) {
+  const [best] = candidates
+    .map((candidate) => ({ candidate, distance: distance(word, candidate) }))
+    .sort((a, b) => a.distance - b.distance);
+  return best && best.distance <= Math.max(1, word.length / 3) ? best.candidate : undefined;
+}
+
+/** How many letters have to be put in, taken out or replaced. @param {string} from @param {string} to */
+function distance(from, to) {
+  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
+  for (const [i, letter] of [...from].entries()) {
+    const next = [i + 1];
+    for (const [j, other] of [...to].entries()) {
+      next.push(Math.min(row[j] + (letter === other ? 0 : 1), row[j + 1] + 1, next[j] + 1));
+    }
+    row = next;
+  }
+  return row[to.length];
+}
+
+module.exports = { CliError, EXIT, closest, explain, inNameOf, reason };

@@ -1,0 +1,46 @@
+#!/usr/bin/env node
+'use strict';
+
+// npx wasi-rs
+
+const { explain } = require('./errors.js');
+const { help } = require('./help.js');
+const { parse } = require('./parse.js');
+
+/** What does the work of each command. @type {Record<string, (invocation: import('./parse.js').Invocation) => unknown>} */
+const ACTIONS = {
+  run: (invocation) => require('./run.js').run(invocation),
+  inspect: (invocation) => require('./inspect.js').inspect(invocation),
+  compile: (invocation) => require('./compile.js').compile(invocation),
+  cache: (invocation) => require('./cache.js').cache(invocation),
+};
+
+/** @param {readonly string[]} argv @returns {Promise<unknown>} the exit code, if it is not 0 */
+async function main(argv) {
+  const invocation = parse(argv);
+  const { command, flags } = invocation;
+  if (flags.help) return print(help(command));
+  if (flags.version) return print(`wasi-rs ${require('../package.json').version}\n`);
+  return ACTIONS[command](invocation);
+}
+
+/** @param {string} text */
+function print(text) {
+  process.stdout.write(text);
+}
+
+// Whoever reads may have had enough: `wasi-rs inspect app.wasm | head`.
+process.stdout.on('error', (/** @type {NodeJS.ErrnoException} */ error) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
+main(process.argv.slice(2)).then(
+  (exitCode) => {
+    process.exitCode = Number(exitCode ?? 0);
+  },
+  (error) => {
+    const { message, exitCode } = explain(error);
+    process.stderr.write(`wasi-rs: ${message}\n`);
+    process.exitCode = exitCode;
+  },
+);

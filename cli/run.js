@@ -1,0 +1,140 @@
+'use strict';
+
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { WASI } = require('../index.js');
+const { CliError, EXIT, inNameOf, reason } = require('./errors.js');
+const { FLAGS } = require('./flags.js');
+const { readProgram, sourceOf } = require('./program.js');
+
+/** The signals that end the program. @type {readonly NodeJS.Signals[]} */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
+/** @typedef {Record<string, any>} Flags */
+/** @typedef {{ args: string[], env: Record<string, string>, preopens: Record<string, string> }} Setting */
+
+/**
+ * wasi-rs run
+ *
+ * @param {import('./parse.js').Invocation} invocation
+ * @returns {Promise<number>} the exit code
+ */
+async function run({ flags, program, args }) {
+  for (const [, host] of flags.dir) checkDirectory(host);
+  const setting = {
+    args: [path.basename(program), ...args], // as wasmtime names a program to itself
+    env: Object.fromEntries(flags.env),
+    preopens: Object.fromEntries(flags.dir),
+  };
+  const limits = limitsOf(flags);
+  const isLimited = flags.timeout !== undefined || Object.keys(limits).length > 0;
+  try {
+    if (flags.engine === 'v8' && !isLimited) return runHere(readProgram(program), setting);
+    return await runBeside(sourceOf(program), { ...setting, limits }, flags);
+  } catch (error) {
+    throw explainFailure(program, error);
+  }
+}
+
+/** @param {string} host */
+function checkDirectory(host) {
+  try {
+    fs.closeSync(fs.openSync(host, fs.constants.O_RDONLY | (fs.constants.O_DIRECTORY ?? 0)));
+  } catch (error) {
+    throw new CliError(`--dir ${host}: ${reason(error)}`);
+  }
+}
+
+/** @param {Flags} flags @returns {Record<string, number>} */
+function limitsOf(flags) {
+  const given = FLAGS.filter(({ name, limit }) => limit && flags[name] !== undefined);
+  return Object.fromEntries(given.map(({ name, limit }) => [limit, flags[name]]));
+}
+
+/** In V8 on this thread, which starts soonest; only a signal's own way ends it. @param {Buffer} bytes @param {Setting} setting */
+function runHere(bytes, setting) {
+  const { exportsOf, importsOf } = require('../lib/v8/guest.js');
+  const { checkProgram } = require('../lib/v8/imports.js');
+  const { readModule } = require('../lib/v8/module.js');
+  const { version, memories } = checkProgram(readModule(bytes));
+  const wasi = new WASI({ version, ...setting });
+  const [[namespace, syscalls]] = Object.entries(wasi.getImportObject());
+  const module = new WebAssembly.Module(/** @type {BufferSource} */ (bytes));
+  const instance = new WebAssembly.Instance(module, importsOf(namespace, syscalls, memories));
+  return wasi.start({ exports: exportsOf(instance) });
+}
+
+/**
+ * Beside this thread, which so hears signals.
+ *
+ * @param {string | Buffer} source
+ * @param {Setting & { limits: Record<string, number> }} setting
+ * @param {Flags} flags
+ * @returns {Promise<number>}
+ */
+async function runBeside(source, setting, { timeout, engine, ...flags }) {
+  const controller = new AbortController();
+  const abort = (/** @type {NodeJS.Signals} */ signal) => controller.abort(signal);
+  for (const signal of SIGNALS) process.once(signal, abort);
+  try {
+    const { signal } = controller;
+    const stdio = { stdin: 'inherit', stdout: 'inherit', stderr: 'inherit' };
+    const cache = flags['no-cache'] ? false : undefined;
+    return (
+      await require('../lib/run.js').run(source, {
+        ...setting,
+        ...stdio,
+        cache,
+        timeout,
+        engine,
+        signal,
+      })
+    ).exitCode;
+  } catch (error) {
+    if (!controller.signal.aborted) throw error;
+    for (const signal of SIGNALS) process.removeListener(signal, abort);
+    return raise(controller.signal.reason);
+  }
+}
+
+/**
+ * Ends the process as the signal would have, so that who started it sees that; a shell shows it as 128 and its number.
+ *
+ * @param {NodeJS.Signals} signal
+ * @returns {number} the exit code where that does not end the process: the first process of a container
+ */
+function raise(signal) {
+  if (process.platform !== 'win32') process.kill(process.pid, signal);
+  return 128 + os.constants.signals[signal];
+}
+
+/** The process's exit code for what ends a program, by the error's code. @type {Readonly<Record<string, number>>} */
+const EXIT_OF = {
+  ERR_WASI_TIMEOUT: EXIT.TIMEOUT,
+  ERR_WASI_TRAP: EXIT.TRAP,
+  ERR_WASI_FUEL: EXIT.TRAP,
+};
+
+/** @param {string} program @param {any} error @returns {unknown} */
+function explainFailure(program, error) {
+  const { trapMessage } = require('../lib/v8/guest.js');
+  const trap = trapMessage(error);
+  if (trap !== undefined) return new CliError(`${program}: ${trap}`, EXIT.TRAP);
+  const isInvalid =
+    error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError;
+  if (isInvalid) return new CliError(`${program} can't be compiled: ${error.message}`);
+  if (error?.code === undefined) return error;
+  const message = error.message.replace(/"options\.limits\.(\w+)"/, flagOf);
+  const isAboutFlag = message !== error.message;
+  const told = isAboutFlag ? message : inNameOf(program, message);
+  return new CliError(told, EXIT_OF[error.code]);
+}
+
+/** @param {string} match @param {string} wanted a limit @returns {string} the flag that sets it */
+function flagOf(match, wanted) {
+  const flag = FLAGS.find(({ limit }) => limit === wanted);
+  return flag ? `--${flag.name}` : match;
+}
+
+module.exports = { run };

@@ -1,0 +1,80 @@
+'use strict';
+
+// What the values of flags are made into. Each function throws what is wrong with a value, to be said of its flag.
+
+/** In milliseconds. @type {Readonly<Record<string, number>>} */
+const DURATIONS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** In bytes. @type {Readonly<Record<string, number>>} */
+const SIZES = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
+
+/** Node's timers count in 32 bits. */
+const LONGEST = 2 ** 31 - 1;
+
+const ENGINES = ['auto', 'wasmtime', 'v8'];
+
+/** What each kind of value is read by. */
+const VALUES = { directory, variable, duration, size, count, engine };
+
+/** @param {string} text @returns {number} milliseconds */
+function duration(text) {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text) ?? [];
+  if (!unit) throw new Error('a duration is a number and a unit, such as 500ms, 5s or 2m');
+  const milliseconds = Math.ceil(Number(number) * DURATIONS[unit]);
+  if (milliseconds <= 0) throw new Error('a duration is more than 0');
+  if (milliseconds > LONGEST) throw new Error('a duration is 24 days at most');
+  return milliseconds;
+}
+
+/** @param {string} text @returns {number} bytes */
+function size(text) {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)([KMG]?)(?:i?B)?$/i.exec(text) ?? [];
+  if (number === undefined) throw new Error('a size is bytes, or such as 64K, 256M or 1G');
+  const bytes = Math.floor(Number(number) * SIZES[unit.toUpperCase()]);
+  if (!Number.isSafeInteger(bytes)) throw new Error('a size is less than 8388608G');
+  return bytes;
+}
+
+/** @param {string} text @returns {number} */
+function count(text) {
+  const number = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(number)) {
+    throw new Error('it is a whole number, such as 1000000');
+  }
+  return number;
+}
+
+/** @param {string} text @returns {[guest: string, host: string]} */
+function directory(text) {
+  if (text.endsWith(':ro')) throw new Error('a directory can not be given for reading only');
+  const [host, guest = host, ...rest] = text.split('::');
+  if (host === '' || guest === '' || rest.length > 0) {
+    throw new Error('it is HOST, or HOST::GUEST, such as data::/data');
+  }
+  return [guest, host];
+}
+
+/** @param {string} text @returns {[name: string, value: string]} */
+function variable(text) {
+  const equals = text.indexOf('=');
+  const name = equals < 0 ? text : text.slice(0, equals);
+  if (name === '') throw new Error('it is NAME=VALUE, or the NAME of a variable that is set here');
+  const value = equals < 0 ? process.env[name] : text.slice(equals + 1);
+  if (value === undefined)
+    throw new Error(`${name} is not set here; give it a value: ${name}=VALUE`);
+  return [name, value];
+}
+
+/** @param {string} text @returns {string} */
+function engine(text) {
+  if (!ENGINES.includes(text)) throw new Error(`it is one of ${ENGINES.join(', ')}`);
+  return text;
+}
+
+/** @param {number} bytes @returns {string} for people */
+function sizeText(bytes) {
+  const [factor, unit] = bytes >= 2 ** 20 ? [2 ** 20, 'MiB'] : [2 ** 10, 'KiB'];
+  return `${Number((bytes / factor).toFixed(1))} ${unit}`;
+}
+
+module.exports = { VALUES, sizeText };

@@ -1,0 +1,47 @@
+"""wasi-rs for the test runner of https://github.com/WebAssembly/wasi-testsuite:
+
+    python3 test-runner/wasi_test_runner.py -t tests/*/testsuite/wasm32-wasip1 -r .../conformance/wasi-rs.py
+
+The environment variable WASI_RS is the command line to run instead of the one in this folder's package, for instance
+"npx wasi-rs"; flags may follow, such as "--engine v8".
+"""
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Dict, List, Optional, Tuple
+
+MAIN = Path(__file__).resolve().parent.parent / "cli" / "main.js"
+COMMAND = shlex.split(os.getenv("WASI_RS", ""), posix=os.name != "nt") or ["node", str(MAIN)]
+
+
+def get_name() -> str:
+    return "wasi-rs"
+
+
+def get_version() -> str:
+    result = subprocess.run(COMMAND + ["--version"], encoding="UTF-8", capture_output=True, check=True)
+    return result.stdout.split()[1]
+
+
+def get_wasi_versions() -> List[str]:
+    return ["wasm32-wasip1"]
+
+
+def get_wasi_worlds() -> List[str]:
+    return ["wasi:cli/command"]
+
+
+def compute_argv(
+    test_path: str,
+    args_env_root: Tuple[List[str], Dict[str, str], Optional[str]],
+    proposals: List[str],
+    wasi_world: str,
+    wasi_version: str,
+) -> List[str]:
+    args, env, root = args_env_root
+    flags = [f"--env={name}={value}" for name, value in env.items()]
+    if root:
+        flags.append(f"--dir={root}::/")
+    return COMMAND + flags + [test_path, "--"] + args
