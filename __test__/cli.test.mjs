@@ -103,6 +103,7 @@ fs.writeFileSync(path.join(folder, 'text'), 'just a text');
 fs.writeFileSync(path.join(folder, 'empty'), '');
 fs.writeFileSync(path.join(folder, 'elf'), '\x7fELF and so on', 'latin1');
 fs.writeFileSync(path.join(folder, 'cut.wasm'), assemble(PROGRAMS.hello).slice(0, 100));
+fs.writeFileSync(path.join(folder, 'broken.wat'), '(module\n  func)');
 fs.mkdirSync(path.join(folder, 'data'));
 
 describe('wasi-rs run', () => {
@@ -113,6 +114,22 @@ describe('wasi-rs run', () => {
       const hello = await run('hello.wasm');
       assert.deepEqual(hello, { code: 0, signal: null, stdout: 'hello\n', stderr: '' });
       assert.equal((await run('exit.wasm')).code, 7);
+    });
+
+    test(`${engine}: WebAssembly's text, by its name or by how it begins`, async () => {
+      fs.writeFileSync(path.join(folder, 'hello.wat'), PROGRAMS.hello);
+      assert.equal((await run('hello.wat')).stdout, 'hello\n');
+      fs.writeFileSync(path.join(folder, 'commented'), `(; one ;)\n;; two\n${PROGRAMS.exit}`);
+      assert.equal((await run('commented')).code, 7);
+    });
+
+    test(`${engine}: a program from a pipe`, async () => {
+      const script = `cat exit.wasm | "$0" "$1" --engine ${engine} /dev/stdin; echo $?`;
+      const child = spawn('/bin/sh', ['-c', script, process.execPath, main], {
+        cwd: folder,
+        timeout: HANGS,
+      });
+      assert.equal(Buffer.concat(await child.stdout.toArray()).toString(), '7\n');
     });
 
     test(`${engine}: a trap is 134, with V8's or wasmtime's words and where`, async () => {
@@ -257,6 +274,7 @@ describe('what can not be run is said in a line, with what to do', () => {
         await told('alien.wasm'),
         /^alien\.wasm imports .*: env\.foo \(function\); build it for /,
       );
+      assert.match(await told('broken.wat'), /^broken\.wat: line 2, column 3: expected/);
       assert.match(await told('misfit.wasm'), /^misfit\.wasm .* type/);
       assert.match(
         await told('library.wasm'),

@@ -11,6 +11,7 @@
 //! | [`page`], [`shim`], [`gauge`], [`answers`] | how a call gets from WebAssembly to Rust, or is answered before, written with [`wasm`] |
 //! | [`bind`] | how these get a memory |
 //! | [`engine`] | the functions behind `run()`, `spawn()` and `compile()` |
+//! | [`wat`] | WebAssembly's text, for the command line |
 //! | [`ffi`] | raw Node-API, made safe |
 
 #![allow(missing_docs, reason = "the documentation of this floor's public face is index.d.ts")]
@@ -30,6 +31,8 @@ pub mod realm;
 pub mod shim;
 pub mod stdio;
 pub mod wasm;
+#[cfg(feature = "text")]
+pub mod wat;
 
 use napi::Env;
 use napi::bindgen_prelude::Object;
@@ -43,5 +46,7 @@ pub fn init(mut exports: Object<'_>, env: Env) -> napi::Result<()> {
     ffi::within(&env, realm::Realm::init)?;
     #[cfg(feature = "engine")]
     engine::export(&env, &mut exports)?;
+    #[cfg(feature = "text")]
+    wat::export(&env, &mut exports)?;
     class::export(&env, &mut exports)
 }
