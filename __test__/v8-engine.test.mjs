@@ -11,6 +11,8 @@ import { runInChild, temporaryFolder } from './support/host.mjs';
 import { assemble } from './support/wat.mjs';
 
 const HANGS = { timeout: 60_000 };
+const NO_PERMISSIONS =
+  !process.allowedNodeEnvironmentFlags.has('--permission') && 'this Node has no --permission';
 
 /** A program: what it imports of WASI, and the rest of its module. */
 function program(imports, rest, { memory = '1', abi = 'preview1' } = {}) {
@@ -461,6 +463,32 @@ test('a running guest keeps the process alive, one that has ended does not', HAN
   const ended = await runInChild(`${script(SPIN.bytes)}\nsetTimeout(() => process.exit(3), 300);`);
   assert.deepEqual(ended, { code: 3, signal: null, stdout: '', stderr: '' });
 });
+
+test(
+  'without permission for workers every run rejects',
+  { skip: NO_PERMISSIONS, ...HANGS },
+  async () => {
+    const engine = JSON.stringify(new URL('../lib/v8/engine.js', import.meta.url));
+    const { stdout } = await runInChild(
+      `const { start } = await import(${engine});
+    const bytes = Buffer.from('${Buffer.from(EXIT_7.bytes).toString('hex')}', 'hex');
+    const plan = { args: [], env: [], preopens: [], stdio: [0, 1, 2], limits: {} };
+    const runs = Array.from({ length: 20 }, () => start({ bytes, abi: 'preview1' }, plan).result);
+    const reasons = (await Promise.allSettled(runs)).map(({ reason }) => reason?.code);
+    console.log([...new Set(reasons)].join());`,
+      {
+        flags: [
+          '--permission',
+          '--allow-addons',
+          '--allow-wasi',
+          '--allow-fs-read=*',
+          '--no-warnings',
+        ],
+      },
+    );
+    assert.equal(stdout, 'ERR_ACCESS_DENIED\n');
+  },
+);
 
 test('preloads and flags of the process are not for its guests', HANGS, async (t) => {
   const folder = temporaryFolder(t);

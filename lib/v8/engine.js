@@ -103,7 +103,13 @@ function refuseFuel({ fuel }) {
 /** Gives the guests that wait a thread, as long as there are any. */
 function schedule() {
   while (waiting.length > 0) {
-    const thread = takeThread(waiting[0].stack);
+    let thread;
+    try {
+      thread = takeThread(waiting[0].stack);
+    } catch (error) {
+      waiting.shift()?.fail(error, NO_USAGE); // the permission model allows no workers
+      continue;
+    }
     if (!thread) return;
     thread.begin(/** @type {Run} */ (waiting.shift()));
   }
@@ -192,7 +198,6 @@ class Thread {
 
   /** @param {number | undefined} stack bytes of it for the guest */
   constructor(stack) {
-    threads++;
     this.stack = stack;
     this.shared = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
     this.numbers = new Float64Array(this.shared.buffer);
@@ -204,6 +209,7 @@ class Thread {
       resourceLimits:
         stack === undefined ? {} : { stackSizeMb: (stack + STACK_OF_NODE) / MEBIBYTE },
     });
+    threads++;
     this.worker.on('message', (message) => this.#hear(message));
     this.worker.on('error', (error) => (this.#error = /** @type {Error} */ (error)));
     this.worker.on('exit', () => this.#exited());
