@@ -232,7 +232,7 @@ test('a trap tells the functions it happened in', async () => {
 
 test('recursion without end is a trap, and the next guest runs', async () => {
   const endless = program([], '(func $f (call $f)) (func (export "_start") (call $f))');
-  for (const stack of [undefined, 64 * 1024, 16 * 1024 * 1024]) {
+  for (const stack of [undefined, 4096, 64 * 1024, 16 * 1024 * 1024]) {
     await assert.rejects(run(endless, { limits: { stack } }), {
       code: 'ERR_WASI_TRAP',
       message: /^wasm trap: Maximum call stack size exceeded\n\s+at /,
@@ -449,6 +449,21 @@ test('guests one after the other share a thread', async () => {
   for (let i = 0; i < 20; i++) await run(EXIT_7);
   process.off('worker', count);
   assert.equal(threads, 0);
+});
+
+test('a thread that is not needed for long ends', HANGS, async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const workers = [];
+  const note = (worker) => workers.push(worker);
+  process.on('worker', note);
+  const stack = 2 * 1024 * 1024; // that no other test has asked for
+  for (let i = 0; i < 3; i++) await run(EXIT_7, { limits: { stack } });
+  process.off('worker', note);
+  assert.equal(workers.length, 1);
+  const exit = once(workers[0], 'exit');
+  t.mock.timers.tick(10_000);
+  await exit;
+  assert.equal((await run(EXIT_7, { limits: { stack } })).exitCode, 7);
 });
 
 test('a running guest keeps the process alive, one that has ended does not', HANGS, async () => {

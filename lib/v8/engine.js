@@ -57,6 +57,9 @@ const MEBIBYTE = 1024 * 1024;
 /** How many guests run at once. */
 const MAX_THREADS = Math.max(4, os.availableParallelism());
 
+/** How long a thread waits for its next guest, in milliseconds. */
+const PATIENCE = 10_000;
+
 /** Above this, what a guest leaves behind is given back with its thread rather than left to the garbage collector. */
 const MAX_LEFT_BEHIND = 64 * MEBIBYTE;
 
@@ -195,6 +198,8 @@ class Thread {
   #ended = false;
   /** @type {NodeJS.Timeout | undefined} */
   #grace;
+  /** @type {NodeJS.Timeout | undefined} */
+  #rest;
 
   /** @param {number | undefined} stack bytes of it for the guest */
   constructor(stack) {
@@ -217,6 +222,7 @@ class Thread {
 
   /** @param {Run} run */
   async begin(run) {
+    clearTimeout(this.#rest);
     this.#run = run;
     run.thread = this;
     this.worker.ref();
@@ -233,6 +239,9 @@ class Thread {
   end() {
     if (this.#ended) return;
     this.#ended = true;
+    clearTimeout(this.#rest);
+    const place = idle.indexOf(this);
+    if (place >= 0) idle.splice(place, 1);
     if (this.#run) {
       this.#usage = readUsage(this.numbers);
       this.#grace = setTimeout(() => this.#report(), GRACE);
@@ -259,15 +268,20 @@ class Thread {
     run.thread = undefined;
     this.worker.unref();
     if (this.numbers[SLOT.memory] > MAX_LEFT_BEHIND) this.end();
-    else idle.push(this);
+    else this.#await();
     schedule();
     return run;
   }
 
+  /** Waits for the next guest, but not for ever. */
+  #await() {
+    idle.push(this);
+    this.#rest = setTimeout(() => this.end(), PATIENCE).unref();
+  }
+
   #exited() {
     threads--;
-    const place = idle.indexOf(this);
-    if (place >= 0) idle.splice(place, 1);
+    this.end(); // where it ended by itself
     clearTimeout(this.#grace);
     this.#report();
     schedule();
