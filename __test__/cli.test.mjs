@@ -172,6 +172,20 @@ describe('wasi-rs run', () => {
       assert.deepEqual(await once(child, 'exit'), [0b101010, null]);
     });
 
+    test(`${engine}: stdout stays as it is: blocking`, async () => {
+      for (const flags of [[], ['--timeout=1h']]) {
+        const child = spawn(process.execPath, [main, '--engine', engine, ...flags, 'spin.wasm'], {
+          cwd: folder,
+          timeout: HANGS,
+        });
+        await once(child.stdout, 'data');
+        const info = fs.readFileSync(`/proc/${child.pid}/fdinfo/1`, 'latin1');
+        child.kill();
+        const open = parseInt(/^flags:\s*(\d+)/m.exec(info)[1], 8);
+        assert.equal(open & fs.constants.O_NONBLOCK, 0);
+      }
+    });
+
     test(`${engine}: --timeout is 124`, async () => {
       const { code, stdout, stderr } = await run('--timeout', '200ms', 'spin.wasm');
       assert.equal(code, 124);

@@ -4,6 +4,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { cacheFolder } = require('../lib/cache.js');
 const { CliError, reason } = require('./errors.js');
+const { write } = require('./output.js');
 const { sizeText } = require('./values.js');
 
 /** What the names of the cache's own files look like: a folder of somebody's choice may hold others. */
@@ -17,14 +18,14 @@ const IS_CODE = /\.cwasm$/;
  */
 function cache({ flags }) {
   const folder = cacheFolder(undefined);
-  if (folder === undefined) return say('The cache is off.');
+  if (folder === undefined) return write('The cache is off.\n');
   const files = filesOf(folder);
   const programs = files.filter(({ file }) => IS_CODE.test(file)).length;
   const size = sizeText(files.reduce((sum, { bytes }) => sum + bytes, 0));
   const content = `${programs} ${programs === 1 ? 'program' : 'programs'}, ${size}`;
-  if (!flags.clear) return say(`${folder}\n${content}`);
+  if (!flags.clear) return write(`${folder}\n${content}\n`);
   for (const { file } of files) remove(file);
-  return say(`Removed from ${folder}: ${content}`);
+  return write(`Removed from ${folder}: ${content}\n`);
 }
 
 /** @param {string} folder */
@@ -53,11 +54,6 @@ function remove(file) {
   } catch (error) {
     throw new CliError(`can't remove ${file}: ${reason(error)}`);
   }
-}
-
-/** @param {string} text */
-function say(text) {
-  process.stdout.write(`${text}\n`);
 }
 
 module.exports = { cache };

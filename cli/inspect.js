@@ -6,6 +6,7 @@ const { NAMESPACES, missingImports, versionOf } = require('../lib/v8/imports.js'
 const { meterModule } = require('../lib/v8/meter.js');
 const { IS_64, IS_SHARED, readModule } = require('../lib/v8/module.js');
 const { CliError } = require('./errors.js');
+const { write } = require('./output.js');
 const { readProgram } = require('./program.js');
 const { sizeText } = require('./values.js');
 
@@ -31,7 +32,7 @@ const TYPES = {
 function inspect({ flags, program }) {
   const bytes = readProgram(program);
   const report = describe(program, bytes);
-  process.stdout.write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : toText(report));
+  write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : toText(report));
   return report.missing.length > 0 ? 1 : 0;
 }
 

@@ -5,6 +5,7 @@
 
 const { explain } = require('./errors.js');
 const { help } = require('./help.js');
+const { write } = require('./output.js');
 const { parse } = require('./parse.js');
 
 /** What does the work of each command. @type {Record<string, (invocation: import('./parse.js').Invocation) => unknown>} */
@@ -19,20 +20,10 @@ const ACTIONS = {
 async function main(argv) {
   const invocation = parse(argv);
   const { command, flags } = invocation;
-  if (flags.help) return print(help(command));
-  if (flags.version) return print(`wasi-rs ${require('../package.json').version}\n`);
+  if (flags.help) return write(help(command));
+  if (flags.version) return write(`wasi-rs ${require('../package.json').version}\n`);
   return ACTIONS[command](invocation);
 }
-
-/** @param {string} text */
-function print(text) {
-  process.stdout.write(text);
-}
-
-// Whoever reads may have had enough: `wasi-rs inspect app.wasm | head`.
-process.stdout.on('error', (/** @type {NodeJS.ErrnoException} */ error) => {
-  if (error.code !== 'EPIPE') throw error;
-});
 
 main(process.argv.slice(2)).then(
   (exitCode) => {

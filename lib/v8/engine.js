@@ -208,6 +208,9 @@ class Thread {
     this.numbers = new Float64Array(this.shared.buffer);
     this.worker = new Worker(path.join(__dirname, 'worker.js'), {
       workerData: { shared: this.shared },
+      // Or Node would look at process.stdout, and so make it non-blocking; nobody writes to these.
+      stdout: true,
+      stderr: true,
       // Neither the preloads nor the flags of the program that runs the guest, which are not for this thread.
       env: {},
       execArgv: [],
