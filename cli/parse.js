@@ -20,6 +20,7 @@ const { VALUES } = require('./values.js');
  * @returns {Invocation}
  */
 function parse(argv) {
+  if (argv[0] === 'help') return parse(helpArguments(argv[1]));
   const named = COMMANDS.some(({ name }) => name === argv[0]);
   const command = named ? argv[0] : 'run';
   const rest = argv.slice(named ? 1 : 0);
@@ -28,6 +29,16 @@ function parse(argv) {
   if (args[0] === '--') args.shift();
   if (!flags.help && !flags.version) checkOperands(command, program, args);
   return { command, flags, program, args };
+}
+
+/** `wasi-rs help command`, as it is written otherwise. @param {string | undefined} command @returns {string[]} */
+function helpArguments(command) {
+  if (command === undefined) return ['--help'];
+  const names = COMMANDS.map(({ name }) => name);
+  if (names.includes(command)) return [command, '--help'];
+  const meant = closest(command, names);
+  const mend = meant ? `did you mean ${meant}?` : `there are ${names.join(', ')}`;
+  throw new CliError(`there is no command ${quote(command)}; ${mend}`);
 }
 
 /** @param {string} command @param {string} program @param {string[]} args */
