@@ -124,6 +124,15 @@ describe('args_get and environ_get, asked for again and again', () => {
     }
   });
 
+  test('are whole at every length, of characters of every length', () => {
+    for (const character of ['a', 'ž', '€', '🐎']) {
+      for (let length = 1; length < 300; length += length < 60 ? 1 : 7) {
+        const text = character.repeat(length);
+        assert.deepEqual(new Guest({ args: [text, `${text}!`] }).args, [text, `${text}!`]);
+      }
+    }
+  });
+
   test('are right for strings that are long, too', () => {
     const long = Array.from({ length: 50 }, (_, index) => `${index}`.repeat(40));
     const guest = new Guest({ args: long });

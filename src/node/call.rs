@@ -12,6 +12,7 @@ use crate::syscalls::SYSCALLS;
 use crate::syscalls::{ENTRIES, Flow};
 
 /// A syscall: read from the page, made, answered in the page.
+#[inline]
 pub fn enter(js: Js<'_>, realm: &Realm) -> JsResult<()> {
     let call = PageCall::read(&realm.page);
     let Some(guest) = realm.guest(call.guest as usize) else {

@@ -79,18 +79,24 @@ pub enum After {
     Count,
 }
 
-/// The bits of [`SYSCALL`] that hold its place in the list; those above say what is left to do after it.
-const PLACE_BITS: u32 = 8;
+/// The bits of [`SYSCALL`] that hold its place in the list, those that say what is left to do after it, and the one that
+/// says whether it has more than [`FEW`] parameters.
+const PLACE: u32 = 0xff;
+const AFTER: u32 = PLACE + 1;
+const MANY: u32 = 1 << 16;
+
+/// Of most syscalls these are all parameters, and reading more would take time.
+const FEW: usize = 4;
 
 /// What the shim puts at [`SYSCALL`].
-pub fn number(place: u32, after: Option<After>) -> u32 {
+pub fn number(place: u32, after: Option<After>, params: usize) -> u32 {
     let after = match after {
         None => 0,
         Some(After::Forget) => 1,
         Some(After::Count) => 2,
         Some(After::Remember(record)) => 3 + u32::try_from(record).unwrap_or(0),
     };
-    place | after << PLACE_BITS
+    place | (after * AFTER) | if params > FEW { MANY } else { 0 }
 }
 
 /// A call as it stands in the page.
@@ -108,32 +114,30 @@ pub struct PageCall {
 impl PageCall {
     /// Reads the whole call at once: a callback into JavaScript may make another, which writes the page anew.
     pub fn read(page: &PageMemory) -> Self {
-        Self {
-            guest: page.get::<u32, GUEST>(),
-            number: page.get::<u32, SYSCALL>(),
-            pages: page.get::<u32, PAGES>(),
-            args: [
-                page.get::<u64, { ARGS }>(),
-                page.get::<u64, { ARGS + 8 }>(),
-                page.get::<u64, { ARGS + 16 }>(),
-                page.get::<u64, { ARGS + 24 }>(),
-                page.get::<u64, { ARGS + 32 }>(),
-                page.get::<u64, { ARGS + 40 }>(),
-                page.get::<u64, { ARGS + 48 }>(),
-                page.get::<u64, { ARGS + 56 }>(),
-                page.get::<u64, { ARGS + 64 }>(),
-            ],
+        let number = page.get::<u32, SYSCALL>();
+        let mut args = Args::default();
+        args[0] = page.get::<u64, { ARGS }>();
+        args[1] = page.get::<u64, { ARGS + 8 }>();
+        args[2] = page.get::<u64, { ARGS + 16 }>();
+        args[3] = page.get::<u64, { ARGS + 24 }>();
+        if number & MANY != 0 {
+            args[4] = page.get::<u64, { ARGS + 32 }>();
+            args[5] = page.get::<u64, { ARGS + 40 }>();
+            args[6] = page.get::<u64, { ARGS + 48 }>();
+            args[7] = page.get::<u64, { ARGS + 56 }>();
+            args[8] = page.get::<u64, { ARGS + 64 }>();
         }
+        Self { guest: page.get::<u32, GUEST>(), number, pages: page.get::<u32, PAGES>(), args }
     }
 
     /// The syscall's place in the list.
     pub const fn place(&self) -> usize {
-        (self.number & ((1 << PLACE_BITS) - 1)) as usize
+        (self.number & PLACE) as usize
     }
 
     /// What is left to do once it has been answered.
     pub const fn after(&self) -> Option<After> {
-        match self.number >> PLACE_BITS {
+        match (self.number & !MANY) / AFTER {
             0 => None,
             1 => Some(After::Forget),
             2 => Some(After::Count),

@@ -79,7 +79,7 @@ fn way_to_rust(index: usize, row: &Syscall) -> Bytes {
         .global_get(0) // guest
         .i32_store(page::GUEST)
         .i32_const(0)
-        .i32_const(page::number(len(index), after(row)))
+        .i32_const(page::number(len(index), after(row), row.params.len()))
         .i32_store(page::SYSCALL)
         .i32_const(0)
         .i32_const(len(slot::SIZE))

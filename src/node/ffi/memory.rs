@@ -50,6 +50,7 @@ impl GuestMemory {
     }
 
     /// The bytes of the memory, which has `pages` pages now, for one syscall.
+    #[inline]
     pub fn view<'a>(&'a self, js: Js<'_>, realm: &Realm, pages: u32) -> JsResult<Memory<'a>> {
         if pages != self.pages.get() {
             self.look_up(js, realm, pages)?;

@@ -311,15 +311,15 @@ impl<'s> Js<'s> {
 
     /// The text of a string; a lone surrogate becomes U+FFFD.
     pub fn string_of(self, string: Value<'s>) -> JsResult<String> {
-        let copy = |room: usize| {
+        let copy = |room| {
             let mut text = vec![0_u8; room];
             let copied = napi!(self, napi_get_value_string_utf8(string.raw, text.as_mut_ptr().cast(), room) -> usize)?;
             text.truncate(copied);
             Ok(text)
         };
         // Asking for the length first would cost as much as copying a string of ordinary length.
-        let mut text = copy(ORDINARY)?;
-        if text.len() + LONGEST_CHARACTER >= ORDINARY {
+        let mut text = copy(256)?;
+        if text.len() > 250 {
             text = copy(1 + napi!(self, napi_get_value_string_utf8(string.raw, ptr::null_mut(), 0) -> usize)?)?;
         }
         Ok(String::from_utf8(text).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
@@ -462,12 +462,6 @@ impl<'s> Js<'s> {
 fn addressed(data: *mut std::ffi::c_void, len: usize) -> (NonNull<u8>, usize) {
     NonNull::new(data.cast()).map_or((NonNull::dangling(), 0), |data| (data, len))
 }
-
-/// How many bytes most strings take at most.
-const ORDINARY: usize = 256;
-
-/// How many bytes of UTF-8 may be missing where a string was cut, and its NUL.
-const LONGEST_CHARACTER: usize = 5;
 
 /// A string's length as Node-API wants it.
 fn signed(len: usize) -> isize {
