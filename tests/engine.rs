@@ -324,6 +324,27 @@ fn those_that_wait_do_not_hold_up_those_that_could_go_on() {
 }
 
 #[test]
+fn as_many_as_there_are_places_run_at_once() {
+    let busy = program(HELLO_DATA, &format!("{HELLO} (loop $l (br $l))"));
+    for _ in 0..20 {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        // The least number of places; other tests need some for a moment too.
+        let runs: Vec<_> = (0..4)
+            .map(|_| {
+                let stdout = Stdio::File(File::from(OwnedFd::from(writer.try_clone().unwrap())), false);
+                start(&busy, Plan { stdio: [Stdio::Bytes(Vec::new()), stdout, Stdio::Capture], ..plan() })
+            })
+            .collect();
+        let mut all = [0; 4 * "hello\nhello\n".len()];
+        std::io::Read::read_exact(&mut reader, &mut all).unwrap();
+        for (run, outcome) in runs {
+            run.end();
+            assert!(matches!(outcome.recv().unwrap().end, End::Ended));
+        }
+    }
+}
+
+#[test]
 fn a_thousand_runs_all_end() {
     let hello = program(HELLO_DATA, HELLO);
     let runs: Vec<_> = (0..1000).map(|_| start(&hello, plan())).collect();

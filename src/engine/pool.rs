@@ -69,10 +69,12 @@ impl Pool {
 
     /// Sees that a thread looks after the queue, if there is a place for one.
     fn staff(&'static self, state: &mut State) -> std::io::Result<()> {
-        if state.queue.is_empty() || state.running >= places() {
+        // Who was woken for one job and is not up yet is still counted as idle, but is not there for the next.
+        let wanted = state.queue.len().min(places().saturating_sub(state.running));
+        if wanted == 0 {
             return Ok(());
         }
-        if state.idle > 0 {
+        if state.idle >= wanted {
             self.wake.notify_one();
             return Ok(());
         }
@@ -82,7 +84,10 @@ impl Pool {
         let stack = super::mode::MAX_STACK + HOST_STACK;
         let thread = thread::Builder::new().name("wasi-rs".to_owned()).stack_size(stack);
         match thread.spawn(|| self.work()) {
-            Ok(_) => state.threads += 1,
+            Ok(_) => {
+                state.threads += 1;
+                state.idle += 1;
+            }
             Err(_) if state.threads > 0 => {}
             Err(error) => return Err(error),
         }
@@ -91,6 +96,7 @@ impl Pool {
 
     fn work(&'static self) {
         let mut state = self.state();
+        state.idle -= 1;
         loop {
             if state.running < places()
                 && let Some(job) = state.queue.pop_front()
