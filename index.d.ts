@@ -1,5 +1,8 @@
 /// <reference lib="esnext.disposable" />
 
+import type { EventEmitter } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
+
 // After Node's documentation of node:wasi (https://nodejs.org/api/wasi.html); errors carry Node's codes and words.
 
 /** A function of `wasiImport`: takes WebAssembly's numbers and returns an errno. */
@@ -155,4 +158,198 @@ export class WASI {
 
   /** Closes all that the program has open, at once; otherwise that happens when the object is collected. */
   [Symbol.dispose](): void;
+}
+
+/** A program: a path, the URL of a file, its bytes, or what `compile()` made of one. */
+export type ProgramSource = string | URL | NodeJS.ArrayBufferView | ArrayBufferLike | Program;
+
+/** Where the input of a program off the event loop comes from: as in the class, or a Readable or another AsyncIterable. */
+export type RunInputOption =
+  | InputOption
+  | AsyncIterable<string | Uint8Array>
+  | ((maxBytes: number) => Uint8Array | null | Promise<Uint8Array | null>);
+
+export interface RunLimits extends WASILimits {
+  /**
+   * How many bytes of memory the program may have, all its memories together. Beyond, `memory.grow` fails, and the program
+   * goes on. One that needs more to begin with does not start (ERR_WASI_PROGRAM).
+   * @default what its module says, 4 GiB at most
+   */
+  memory?: number | undefined;
+  /**
+   * How many elements its tables may have together. Beyond, `table.grow` fails.
+   * @default no limit
+   */
+  tableElements?: number | undefined;
+  /**
+   * How many bytes of stack it may use, from 4096 to 67108864 (64 MiB). Beyond, it traps (ERR_WASI_TRAP).
+   * @default 1048576
+   */
+  stack?: number | undefined;
+  /**
+   * How much it may calculate: about one unit for each instruction, the same in each run. Then it ends with ERR_WASI_FUEL.
+   * Only wasmtime counts; a program that is limited so runs in it.
+   * @default no limit
+   */
+  fuel?: number | undefined;
+}
+
+export interface RunOptions {
+  /** As in the class. @default [] */
+  args?: readonly string[] | undefined;
+  /** As in the class. @default {} */
+  env?: Readonly<Record<string, string | undefined>> | undefined;
+  /** As in the class; the directories are opened when the program begins. @default {} */
+  preopens?: Readonly<Record<string, string>> | undefined;
+  /** Need not be given: the program's imports tell it. */
+  version?: 'unstable' | 'preview1' | undefined;
+  /**
+   * The program's standard input. A descriptor must stay open until the program has begun. A stream is read as fast as the
+   * program reads, and destroyed if the program ends before it; what it throws ends the program.
+   * @default 'ignore' in run(), 'pipe' in spawn(): a stream that this side writes to
+   */
+  stdin?: RunInputOption | undefined;
+  /**
+   * The program's standard output. `'pipe'` is captured in run(), and a stream that this side reads in spawn(). A Writable,
+   * or a function that returns a promise, makes the program wait; what they throw ends it. A Writable is not ended.
+   * @default 'pipe'
+   */
+  stdout?: OutputOption | undefined;
+  /** The program's standard error, likewise. @default 'pipe' */
+  stderr?: OutputOption | undefined;
+  /**
+   * After how many milliseconds the program is ended with ERR_WASI_TIMEOUT, counted from the call: the time in which it is
+   * compiled or waits for a thread is part of it. 0 is never.
+   * @default 0
+   */
+  timeout?: number | undefined;
+  /** Ends the program with an AbortError, whose `cause` is the signal's reason. */
+  signal?: AbortSignal | undefined;
+  /** How much the program may have. */
+  limits?: RunLimits | undefined;
+  /**
+   * What runs it: `'wasmtime'`, from machine code that is kept on disk; `'v8'`, in a worker thread; or `'auto'`, wasmtime if
+   * there is machine code or little to compile, otherwise V8, while another process of low priority makes the machine code
+   * for the next time.
+   * @default 'auto'
+   */
+  engine?: 'auto' | 'wasmtime' | 'v8' | undefined;
+  /**
+   * The folder in which machine code is kept, at most 1 GiB, only for this user. `false` keeps none. Of a program from
+   * `compile()` that call decides.
+   * @default the variable WASI_RS_CACHE (empty: none); or `wasi-rs` in XDG_CACHE_HOME, ~/.cache, ~/Library/Caches, LOCALAPPDATA
+   */
+  cache?: boolean | string | undefined;
+}
+
+/** What a program has used. */
+export interface RunUsage {
+  /** Milliseconds from its beginning to its end. */
+  wall: number;
+  /** Milliseconds of processor time. */
+  cpu: number;
+  /** Bytes of memory, at most. */
+  memory: number;
+  /** Fuel, if it was limited. */
+  fuel?: number;
+  /** How many system calls it made. */
+  calls: number;
+  /** Bytes it read. */
+  read: number;
+  /** Bytes it wrote. */
+  written: number;
+}
+
+/** What came of a program. */
+export interface RunResult {
+  /** A signed 32-bit integer. */
+  exitCode: number;
+  /** What it wrote, if that was captured. */
+  stdout: Buffer | null;
+  stderr: Buffer | null;
+  usage: RunUsage;
+}
+
+/** An error that ended a program, with what had come of it so far. */
+export interface RunError extends Error {
+  /**
+   * - ERR_WASI_TIMEOUT, ABORT_ERR, ERR_WASI_KILLED: it was ended
+   * - ERR_WASI_FUEL, ERR_WASI_STDIO_MAXBUFFER: it met a limit
+   * - ERR_WASI_TRAP: it trapped; the message has the functions that were being called, by name
+   * - ERR_WASI_PROGRAM, ERR_WASI_IMPORT: it is no program, or imports what is not there
+   * - UVWASI_ENOENT, UVWASI_EBADF, ...: a directory or descriptor can't be used; ENOENT, ...: its file can't be read
+   */
+  code: string;
+  stdout?: Buffer | null;
+  stderr?: Buffer | null;
+  usage?: RunUsage;
+}
+
+/**
+ * Runs a program (a command: it exports `_start`) off the event loop, and resolves when it has ended and all its output has
+ * been delivered. At most as many run at a time as there are processors, but 4 at least; the others wait for their turn.
+ * @throws RunError, as a rejection
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_ACCESS_DENIED, as in the class; rejections too
+ */
+export function run(source: ProgramSource, options?: RunOptions): Promise<RunResult>;
+
+/**
+ * Starts a program that runs beside this one: its streams, events and `kill()` are those of Node's ChildProcess.
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_ACCESS_DENIED
+ */
+export function spawn(source: ProgramSource, options?: RunOptions): GuestProcess;
+
+/**
+ * Compiles a program, or finds its machine code in the cache.
+ * @throws ERR_WASI_PROGRAM, ERR_WASI_IMPORT, ENOENT, ..., as a rejection
+ */
+export function compile(
+  source: ProgramSource,
+  options?: Pick<RunOptions, 'cache'>,
+): Promise<Program>;
+
+/**
+ * A program from what `program.serialize()` gave, by the same version of this package on the same kind of processor.
+ * **Machine code is trusted**: bytes from anywhere else can do anything to this process.
+ * @throws ERR_WASI_PROGRAM, as a rejection: another version, another processor, or damaged where that shows
+ */
+export function deserialize(bytes: NodeJS.ArrayBufferView | ArrayBufferLike): Promise<Program>;
+
+/** A compiled program, to be run any number of times. */
+export interface Program {
+  run(options?: RunOptions): Promise<RunResult>;
+  spawn(options?: RunOptions): GuestProcess;
+  /** Its machine code, for `deserialize()`. */
+  serialize(): Promise<Buffer>;
+}
+
+/** A program that runs beside this one. */
+export interface GuestProcess extends EventEmitter {
+  /** Where it is `'pipe'`, a stream to write the program's input to. */
+  readonly stdin: Writable | null;
+  /** Where it is `'pipe'`, a stream of what the program writes. */
+  readonly stdout: Readable | null;
+  readonly stderr: Readable | null;
+  readonly stdio: readonly [Writable | null, Readable | null, Readable | null];
+  /** Set when it has ended by itself. */
+  readonly exitCode: number | null;
+  /** `'SIGTERM'` when `kill()` has ended it. */
+  readonly signalCode: NodeJS.Signals | null;
+  /** Whether `kill()` was called while it ran. */
+  readonly killed: boolean;
+  /** What comes of it. Who reads this property, and does not listen to `'error'`, gets errors as rejections only. */
+  readonly result: Promise<RunResult>;
+  /** Ends it; `result` rejects with `reason` (by default ERR_WASI_KILLED). Whether it was running. */
+  kill(reason?: unknown): boolean;
+  on(event: 'spawn', listener: () => void): this;
+  on(
+    event: 'exit' | 'close',
+    listener: (code: number | null, signal: NodeJS.Signals | null) => void,
+  ): this;
+  on(event: 'error', listener: (error: RunError) => void): this;
+  on(event: string | symbol, listener: (...args: any[]) => void): this;
+  /** Ends it. */
+  [Symbol.dispose](): void;
+  /** Ends it, and waits for its end. */
+  [Symbol.asyncDispose](): Promise<void>;
 }

@@ -1,6 +1,7 @@
 // Checked by tsc, never run: what index.d.ts lets through and what it refuses.
 
-import { WASI, type WASIOptions } from '../index.js';
+import { Readable } from 'node:stream';
+import { WASI, compile, deserialize, run, spawn, type WASIOptions } from '../index.js';
 import { WASI as CompatWASI, type WASIOptions as CompatOptions } from '../compat.js';
 import { WASI as LegacyWASI, type WASIOptions as LegacyOptions } from '../legacy.js';
 import '../register.js';
@@ -83,3 +84,23 @@ new LegacyWASI({ version: 'preview2' });
 // @ts-expect-error a boolean
 new LegacyWASI({ returnOnExit: 1 });
 void compat;
+
+async function programs() {
+  const { exitCode, stdout, usage } = await run('app.wasm', { timeout: 5000, limits: { fuel: 1e6 } });
+  exitCode satisfies number;
+  stdout satisfies Buffer | null;
+  usage.fuel satisfies number | undefined;
+  const program = await compile(new URL('file:///app.wasm'));
+  const child = program.spawn({ stdin: 'pipe', signal: AbortSignal.timeout(5) });
+  child.stdin?.end('text');
+  for await (const chunk of child.stdout ?? []) void chunk;
+  child.on('exit', (code, signal) => void [code satisfies number | null, signal]);
+  (await child.result).stderr satisfies Buffer | null;
+  await (await deserialize(await program.serialize())).run({ stdin: Readable.from(['a']), stdout: process.stdout });
+  spawn(new Uint8Array()).kill() satisfies boolean;
+  // @ts-expect-error no such engine
+  await run('app.wasm', { engine: 'jsc' });
+  // @ts-expect-error not a program
+  await run(5);
+}
+void programs;
