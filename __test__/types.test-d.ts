@@ -86,7 +86,10 @@ new LegacyWASI({ returnOnExit: 1 });
 void compat;
 
 async function programs() {
-  const { exitCode, stdout, usage } = await run('app.wasm', { timeout: 5000, limits: { fuel: 1e6 } });
+  const { exitCode, stdout, usage } = await run('app.wasm', {
+    timeout: 5000,
+    limits: { fuel: 1e6 },
+  });
   exitCode satisfies number;
   stdout satisfies Buffer | null;
   usage.fuel satisfies number | undefined;
@@ -96,7 +99,9 @@ async function programs() {
   for await (const chunk of child.stdout ?? []) void chunk;
   child.on('exit', (code, signal) => void [code satisfies number | null, signal]);
   (await child.result).stderr satisfies Buffer | null;
-  await (await deserialize(await program.serialize())).run({ stdin: Readable.from(['a']), stdout: process.stdout });
+  await (
+    await deserialize(await program.serialize())
+  ).run({ stdin: Readable.from(['a']), stdout: process.stdout });
   spawn(new Uint8Array()).kill() satisfies boolean;
   // @ts-expect-error no such engine
   await run('app.wasm', { engine: 'jsc' });

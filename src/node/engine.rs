@@ -4,7 +4,8 @@
 //! What takes long answers by a letter: the function that `listen` was given is called with the request's number and what
 //! came of it.
 
-use super::ffi::{self, Call, ErrorKind, Js, JsResult, Letter, Mailbox, Method, Type, Value, own_descriptor};
+use super::ffi::threads::{Letter, Mailbox, own_descriptor, pipe};
+use super::ffi::{self, Call, ErrorKind, Js, JsResult, Method, Type, Value};
 use crate::engine::cache::Cache;
 use crate::engine::mode::Mode;
 use crate::engine::plan::{Limits, Plan, Stdio};
@@ -238,7 +239,7 @@ impl Method for MakePipe {
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let js = call.js;
-        let ends = ffi::pipe().map_err(|error| {
+        let ends = pipe().map_err(|error| {
             let message = js.string(&format!("can't make a pipe: {error}"));
             match message.and_then(|message| js.error(ErrorKind::Error, Some("EMFILE"), message)) {
                 Ok(error) => js.throw(error),

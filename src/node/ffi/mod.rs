@@ -13,13 +13,11 @@ mod callback;
 mod memory;
 mod process;
 #[cfg(feature = "engine")]
-mod threads;
+pub mod threads;
 
 pub use callback::{Call, Method, method};
 pub use memory::{GuestMemory, PageMemory, UNBOUND};
 pub use process::{Worker, host_descriptor, ignore_file_size_signal, reseed_after_fork};
-#[cfg(feature = "engine")]
-pub use threads::{Letter, Mailbox, own_descriptor, pipe};
 
 use super::realm::Realm;
 use callback::{guest_collected, realm_ended, syscall};
