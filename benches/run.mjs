@@ -16,7 +16,7 @@ import { meanRatio, slowerRows } from './report/summary.mjs';
 import { svg } from './report/svg.mjs';
 
 const README = fileURLToPath(new URL('../README.md', import.meta.url));
-const PARTS = ['syscalls', 'programs', 'startup', 'scaling'];
+const PARTS = ['syscalls', 'programs', 'startup', 'scaling', 'engine'];
 
 const HELP = `npm run bench [-- options]: what system calls and programs cost, wasi-rs against node:wasi
 
@@ -75,7 +75,7 @@ function printRow({ name, ours, theirs, unit, ratio, note = '' }) {
   const figures = [quantity(ours, unit), quantity(theirs, unit), times(ratio)];
   const columns = figures.map((figure) => figure.padStart(12)).join('');
   const mark = slowerRows([{ ratio }]).length > 0 ? 'slower' : '';
-  console.error(`  ${name.padEnd(58)}${columns}  ${mark}${note}`.trimEnd());
+  console.error(`  ${name.padEnd(58)}${columns}  ${[mark, note].join(' ').trim()}`.trimEnd());
 }
 
 function write(results) {

@@ -4,7 +4,7 @@ const { parseWat } = await wabt();
 
 /** @param {string} text @param {string} name for messages @returns {Uint8Array} */
 export function assemble(text, name) {
-  const module = parseWat(name, text);
+  const module = parseWat(name, text, { bulk_memory: true });
   try {
     return module.toBinary({}).buffer;
   } finally {

@@ -181,6 +181,13 @@ impl Cache {
         Some(noted)
     }
 
+    /// Whether there is any machine code: where there is none, a program need not be looked at.
+    pub fn is_empty(&self) -> bool {
+        let is_code =
+            |entry: io::Result<fs::DirEntry>| entry.is_ok_and(|entry| has_extension(&entry.path(), EXTENSION));
+        !fs::read_dir(&self.folder).is_ok_and(|mut entries| entries.any(is_code))
+    }
+
     /// Whether there is something under this name. That it can be used is not said.
     pub fn has(&self, key: &Key) -> bool {
         self.is_trusted() && self.folder.join(&key.0).exists()
@@ -275,6 +282,10 @@ fn is_private(metadata: &Metadata) -> bool {
     metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o077 == 0
 }
 
+fn has_extension(path: &Path, wanted: &str) -> bool {
+    path.extension().is_some_and(|extension| extension == wanted)
+}
+
 /// Opens a file of the user's own that nobody else can change.
 fn open_own(path: &Path) -> io::Result<File> {
     let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
@@ -343,7 +354,8 @@ mod tests {
     #[test]
     fn what_was_kept_is_found() {
         let kept = kept();
-        assert!(kept.cache.has(&kept.key) && kept.loads());
+        assert!(kept.cache.has(&kept.key) && kept.loads() && !kept.cache.is_empty());
+        assert!(Cache::new(kept.cache.folder.join("none"), SIZE).is_empty());
         assert_eq!(kept.names(), std::slice::from_ref(&kept.key.0));
         let fuel = Mode { fuel: true, ..Mode::default() }.engine().unwrap();
         assert!(!kept.cache.has(&Key::new(&fuel, &digest(WASM.as_bytes()).unwrap())), "another mode has other code");

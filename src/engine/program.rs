@@ -126,7 +126,7 @@ impl Program {
             return Ok(true);
         }
         drop(ready);
-        let Some(cache) = &self.cache else {
+        let Some(cache) = self.cache.as_ref().filter(|cache| !cache.is_empty()) else {
             return Ok(false);
         };
         Ok(cache.has(&Key::new(&mode.engine()?, self.digest()?)))
