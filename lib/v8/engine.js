@@ -7,6 +7,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
+const { errorOf } = require('../errors.js');
 const { checkProgram } = require('./imports.js');
 const { limitModule } = require('./limit.js');
 const { SLOT, meterModule } = require('./meter.js');
@@ -100,7 +101,7 @@ function start(program, plan) {
 function refuseFuel({ fuel }) {
   if (fuel === undefined) return;
   const message = `"options.limits.fuel" needs the engine 'wasmtime': V8 does not count`;
-  throw Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_VALUE' });
+  throw errorOf(TypeError, 'ERR_INVALID_ARG_VALUE', message);
 }
 
 /** Gives the guests that wait a thread, as long as there are any. */
@@ -303,7 +304,7 @@ class Thread {
     );
     const isOut = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
     const message = "wasm trap: out of V8's memory";
-    run.fail(isOut ? Object.assign(new Error(message), { code: 'ERR_WASI_TRAP' }) : error, usage);
+    run.fail(isOut ? errorOf(Error, 'ERR_WASI_TRAP', message) : error, usage);
   }
 }
 

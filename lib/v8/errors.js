@@ -1,5 +1,7 @@
 'use strict';
 
+const { errorOf } = require('../errors.js');
+
 /**
  * A program that this engine can't run.
  *
@@ -7,7 +9,7 @@
  * @param {string} [code]
  */
 function unusable(reason, code = 'ERR_WASI_PROGRAM') {
-  return Object.assign(new Error(`the program ${reason}`), { code });
+  return errorOf(Error, code, `the program ${reason}`);
 }
 
 module.exports = { unusable };

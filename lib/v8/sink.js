@@ -1,5 +1,7 @@
 'use strict';
 
+const { errorOf } = require('../errors.js');
+
 // What a guest writes to a stream that is captured, in memory shared between its thread and the one that wants it: what
 // has been written is there also when the guest's thread is ended in the middle of the next write.
 
@@ -44,7 +46,7 @@ class Sink {
   #tooMuch() {
     const mend = `raise options.limits.stdout; to take any amount, pass a function or a stream as options.${this.name}`;
     const message = `The guest wrote more than ${this.capacity} bytes to ${this.name}. To capture more, ${mend}`;
-    return Object.assign(new RangeError(message), { code: 'ERR_WASI_STDIO_MAXBUFFER' });
+    return errorOf(RangeError, 'ERR_WASI_STDIO_MAXBUFFER', message);
   }
 
   /** Writes as much as fits into the present chunk. @param {Uint8Array} bytes @returns {number} how much */
