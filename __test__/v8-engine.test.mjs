@@ -441,6 +441,27 @@ test(
   },
 );
 
+test(
+  'guests that wait give their places away',
+  { skip: process.platform !== 'linux', ...HANGS },
+  async (t) => {
+    const silent = spawn(process.execPath, ['-e', 'process.stdin.resume()'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    t.after(() => silent.kill());
+    const reading = program(['fd_read'], `(func (export "_start") ${iovec(64, 1)} ${read(0)})`);
+    const { fd } = silent.stdout._handle;
+    const readers = Array.from({ length: 3 * Math.max(4, os.availableParallelism()) }, () =>
+      start(reading, plan({ stdio: [fd, 'capture', 'capture'] })),
+    );
+    assert.equal((await run(EXIT_7)).exitCode, 7);
+    const error = new Error('enough');
+    for (const { kill } of readers) kill(error);
+    const reasons = await Promise.allSettled(readers.map(({ result }) => result));
+    assert.ok(reasons.every(({ reason }) => reason === error));
+  },
+);
+
 test('guests one after the other share a thread', async () => {
   await run(EXIT_7);
   let threads = 0;

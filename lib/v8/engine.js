@@ -58,6 +58,15 @@ const MEBIBYTE = 1024 * 1024;
 /** How many guests run at once. */
 const MAX_THREADS = Math.max(4, os.availableParallelism());
 
+/** How many there may be when some of them wait for input or a clock, and give their places away. */
+const MAX_WAITING_THREADS = 64;
+
+/**
+ * How often it is looked who waits, in milliseconds, while guests have no thread; and up to which share of that time a
+ * thread may have been busy. (One that waits wakes every 20 ms, to see whether it is to end.)
+ */
+const LOOK = { every: 50, busy: 0.1 };
+
 /** How long a thread waits for its next guest, in milliseconds. */
 const PATIENCE = 10_000;
 
@@ -81,6 +90,12 @@ const idle = [];
 /** Guests without a thread, in the order they came. @type {Run[]} */
 const waiting = [];
 let threads = 0;
+/** Those that have a guest. @type {Set<Thread>} */
+const running = new Set();
+/** How many of them only wait. */
+let givenAway = 0;
+/** @type {NodeJS.Timeout | undefined} */
+let looking;
 
 /**
  * Runs a program, at once or when a thread is free.
@@ -114,16 +129,26 @@ function schedule() {
       waiting.shift()?.fail(error, NO_USAGE); // the permission model allows no workers
       continue;
     }
-    if (!thread) return;
+    if (!thread) return lookSoon();
     thread.begin(/** @type {Run} */ (waiting.shift()));
   }
+}
+
+/** A guest that waits for another, which waits for a thread: both would wait for ever. */
+function lookSoon() {
+  looking ??= setTimeout(() => {
+    looking = undefined;
+    givenAway = [...running].filter((thread) => thread.isWaiting()).length;
+    schedule();
+  }, LOOK.every).unref();
 }
 
 /** @param {number | undefined} stack @returns {Thread | undefined} */
 function takeThread(stack) {
   const fitting = idle.findLastIndex((thread) => thread.stack === stack);
   if (fitting >= 0) return idle.splice(fitting, 1)[0];
-  if (threads < MAX_THREADS) return new Thread(stack);
+  const most = Math.min(MAX_THREADS + givenAway, MAX_WAITING_THREADS);
+  if (threads < Math.max(MAX_THREADS, most)) return new Thread(stack);
   idle.shift()?.end(); // which makes room for one with the right stack
   return undefined;
 }
@@ -197,6 +222,8 @@ class Thread {
   /** What its guest had used when it was ended. @type {Usage | undefined} */
   #usage;
   #ended = false;
+  /** When it was looked at last, how many nanoseconds it had been busy; in all its guests. */
+  #busy = 0n;
   /** @type {NodeJS.Timeout | undefined} */
   #grace;
   /** @type {NodeJS.Timeout | undefined} */
@@ -227,6 +254,7 @@ class Thread {
   /** @param {Run} run */
   async begin(run) {
     clearTimeout(this.#rest);
+    running.add(this);
     this.#run = run;
     run.thread = this;
     this.worker.ref();
@@ -268,10 +296,12 @@ class Thread {
   /** The guest is done with: on to the next, if the thread is fit for it. @returns {Run} */
   #release() {
     const run = /** @type {Run} */ (this.#run);
+    running.delete(this);
     this.#run = undefined;
     run.thread = undefined;
     this.worker.unref();
-    if (this.numbers[SLOT.memory] > MAX_LEFT_BEHIND) this.end();
+    const isLarge = this.numbers[SLOT.memory] > MAX_LEFT_BEHIND;
+    if (isLarge || threads > MAX_THREADS) this.end();
     else this.#await();
     schedule();
     return run;
@@ -283,8 +313,18 @@ class Thread {
     this.#rest = setTimeout(() => this.end(), PATIENCE).unref();
   }
 
+  /** Whether it has done next to nothing since it was asked the last time. */
+  isWaiting() {
+    const { cpu = 0n, delay = 0n } = cpuTime(this.numbers[SLOT.thread]) ?? {};
+    const before = this.#busy;
+    this.#busy = cpu + delay; // it would have been busy, had there been a processor for it
+    const hasBegun = readUsage(this.numbers) !== NO_USAGE;
+    return hasBegun && before > 0n && this.#busy - before < LOOK.every * LOOK.busy * 1e6;
+  }
+
   #exited() {
     threads--;
+    running.delete(this);
     this.end(); // where it ended by itself
     clearTimeout(this.#grace);
     this.#report();
@@ -363,7 +403,7 @@ function readUsage(numbers) {
   const milliseconds = (/** @type {number} */ from, /** @type {bigint} */ to) =>
     Math.max(0, Number(to - nanoseconds[from]) / 1e6);
   const wall = milliseconds(wallStart, nanoseconds[wallEnd] || process.hrtime.bigint());
-  const cpu = nanoseconds[cpuEnd] || cpuTime(numbers[SLOT.thread]);
+  const cpu = nanoseconds[cpuEnd] || cpuTime(numbers[SLOT.thread])?.cpu;
   return {
     wall,
     cpu: cpu === undefined ? wall : milliseconds(cpuStart, cpu),
@@ -375,14 +415,17 @@ function readUsage(numbers) {
 }
 
 /**
- * What a thread has used up to now, in nanoseconds; Linux brings the number up to date every some milliseconds.
+ * How long a thread has run up to now, and how long it has waited for a processor, in nanoseconds; Linux brings the numbers
+ * up to date every some milliseconds.
  *
  * @param {number} thread its number in Linux
- * @returns {bigint | undefined} on other systems nobody tells of a thread that does not ask itself
+ * @returns {{ cpu: bigint, delay: bigint } | undefined} on other systems nobody tells of a thread that does not ask itself
  */
 function cpuTime(thread) {
   try {
-    return BigInt(fs.readFileSync(`/proc/self/task/${thread}/schedstat`, 'latin1').split(' ')[0]);
+    const text = fs.readFileSync(`/proc/self/task/${thread}/schedstat`, 'latin1');
+    const [cpu, delay] = text.split(' ').map(BigInt);
+    return { cpu, delay };
   } catch {
     return undefined;
   }
