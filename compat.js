@@ -2,4 +2,4 @@
 
 // The class with the one quirk of node:wasi that programs are known to count on: directories list no `.` and `..`.
 
-exports.WASI = require('./binding.js').CompatWASI;
+exports.WASI = /** @type {any} */ (require('./index.js'))[Symbol.for('wasi-rs addon')].CompatWASI;

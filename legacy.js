@@ -2,4 +2,4 @@
 
 // The class as the documentation's older edition has it: no version needed, and by default proc_exit ends the process.
 
-exports.WASI = require('./binding.js').LegacyWASI;
+exports.WASI = /** @type {any} */ (require('./index.js'))[Symbol.for('wasi-rs addon')].LegacyWASI;

@@ -24,7 +24,7 @@ after(() => fs.rmSync(temporary, { recursive: true }));
  */
 function packageWith(binaries) {
   const folder = fs.mkdtempSync(path.join(temporary, 'package-'));
-  for (const name of ['index.js', 'binding.js', 'platform.js', 'package.json']) {
+  for (const name of ['index.js', 'platform.js', 'package.json']) {
     fs.copyFileSync(path.join(root, name), path.join(folder, name));
   }
   for (const [name, content] of Object.entries(binaries)) {

@@ -240,7 +240,7 @@ describe('registering', { concurrency: 4 }, () => {
         different,
         names: true,
         keys: ['WASI'],
-        loaded: ['register.js', 'compat.js', 'binding.js'],
+        loaded: ['register.js', 'compat.js', 'index.js'],
       });
     });
   }
@@ -309,7 +309,7 @@ describe('registering', { concurrency: 4 }, () => {
   test("where the addon is missing it says so, rather than let Node's class serve", async () => {
     const folder = path.join(project, 'broken');
     fs.mkdirSync(folder);
-    for (const name of ['package.json', 'register.js', 'compat.js', 'binding.js', 'platform.js']) {
+    for (const name of ['package.json', 'register.js', 'compat.js', 'index.js', 'platform.js']) {
       fs.copyFileSync(path.join(root, name), path.join(folder, name));
     }
     const { status, stdout, stderr } = await node(['-r', './broken/register.js', 'commonjs.cjs']);

@@ -93,7 +93,7 @@ function isText(file, head) {
 
 /** @param {string} file @param {Buffer} text @returns {Buffer} */
 function assemble(file, text) {
-  const { watToWasm } = /** @type {any} */ (require('../binding.js'));
+  const { watToWasm } = /** @type {any} */ (require('../index.js'))[Symbol.for('wasi-rs addon')];
   if (!watToWasm) {
     const mend = `assemble it first, for instance: wat2wasm ${file}`;
     throw new CliError(

@@ -2,7 +2,7 @@
 
 // The engine wasmtime: programs run on threads of the addon.
 
-const addon = require('../binding.js').engine;
+const addon = /** @type {any} */ (require('../index.js'))[Symbol.for('wasi-rs addon')].engine;
 const { errorOf } = require('./errors.js');
 
 /**
