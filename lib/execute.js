@@ -68,6 +68,8 @@ class Execution {
     const plan = { args, env, preopens, limits, stdio: this.streams.plan };
     const { result, kill } = chosen.engine.start(chosen.program, plan);
     this.#kill = kill;
+    // Behind what it takes to start this one.
+    if (chosen.isFirst) setImmediate(() => require('./background.js').compile(code));
     onStart?.();
     return result;
   }
@@ -142,7 +144,7 @@ function unified(error) {
  *
  * @param {import('./program.js').ProgramCode} code
  * @param {import('./options.js').Options} options
- * @returns {Promise<{ engine: { start: Function }, program: unknown }>}
+ * @returns {Promise<{ engine: { start: Function }, program: unknown, isFirst?: boolean }>} whether machine code is to be made
  */
 async function choose(code, { engine, limits }) {
   const isWasmtime =
@@ -151,9 +153,11 @@ async function choose(code, { engine, limits }) {
   if (isWasmtime) {
     return { engine: require('./wasmtime.js'), program: { native: await code.native() } };
   }
-  const chosen = { engine: require('./v8/engine.js'), program: await code.v8() };
-  if (engine === 'auto') require('./background.js').compile(code);
-  return chosen;
+  return {
+    engine: require('./v8/engine.js'),
+    program: await code.v8(),
+    isFirst: engine === 'auto',
+  };
 }
 
 module.exports = { Execution };
