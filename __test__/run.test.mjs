@@ -194,8 +194,8 @@ for (const engine of ['wasmtime', 'v8']) {
       'calls without end': [after('.', '(loop $l (drop (call $sched_yield)) (br $l))')],
     };
 
-    // The V8 of Node 24 does not look for an order to stop in such a loop.
-    const isDeaf = engine === 'v8' && process.versions.v8.startsWith('13.6');
+    // From Node 22 on V8 does not always look for an order to stop in such a loop: then its thread never ends.
+    const isDeaf = engine === 'v8' && Number.parseInt(process.versions.v8, 10) >= 12;
 
     for (const [name, [wasm, options]] of Object.entries(ENDLESS)) {
       const skip = isDeaf && name.startsWith('memory.fill');
