@@ -7,7 +7,7 @@ export type {
 } from './index.js';
 
 /** The class as node:wasi's own: its standard streams are descriptors. */
-export interface WASI extends Omit<standard.WASI, 'stdout' | 'stderr'> {}
+export interface WASI extends standard.WASI {}
 export class WASI {
   constructor(options: standard.DescriptorOptions);
 }
