@@ -247,10 +247,10 @@ impl Descriptors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::OwnedFd;
+    use crate::host::file::OwnedHandle;
 
     fn descriptor() -> Descriptor {
-        let file = File::from(OwnedFd::from(tempfile::tempfile().unwrap()));
+        let file = File::from(OwnedHandle::from(tempfile::tempfile().unwrap()));
         Descriptor::new(file, Rights::FILE, Rights::empty(), Fdflags::empty())
     }
 

@@ -13,8 +13,8 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "the tests build host trees"))]
 
-#[cfg(not(target_os = "linux"))]
-compile_error!("wasi-rs runs on Linux only so far: src/host has no twin for this platform yet");
+#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
+compile_error!("wasi-rs runs on Linux, macOS and Windows: src/host has no twin for this platform");
 
 pub mod abi;
 pub mod ctx;

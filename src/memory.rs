@@ -1,4 +1,4 @@
-//! Floor 1: the guest's memory, and the only code that touches it (one of the three addresses of `unsafe`).
+//! Floor 1: the guest's memory, and the only code that touches it (one of the addresses of `unsafe`).
 //!
 //! Every access is checked against the length first, in 64 bits, so no sum can wrap; what lies outside is EFAULT.
 //! The memory may be shared with other threads, which write to it at any time. So no Rust reference to it is ever
@@ -12,8 +12,16 @@ use crate::abi::records::{Iovec, Record};
 use smallvec::SmallVec;
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+use unix as os;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as os;
 
 /// Paths longer than this are ENAMETOOLONG; it bounds what a guest can make the host allocate for one.
 pub const PATH_MAX: u32 = 4096;
@@ -152,6 +160,8 @@ pub enum Position {
     Current,
     /// At this offset; the descriptor's own stays.
     At(u64),
+    /// At the end of the file, wherever that is when the bytes are written.
+    End,
 }
 
 /// The iovecs of one call.
@@ -163,61 +173,36 @@ pub struct Iovecs<'a> {
 }
 
 /// Iovecs as the kernel takes them, all inside the memory.
-type Batch = SmallVec<[libc::iovec; 8]>;
+type Batch = SmallVec<[os::Iovec; 8]>;
 
 impl Iovecs<'_> {
-    /// Reads from `fd` into the guest's buffers, all of them as far as the data goes; how many bytes came.
-    pub fn read_from(&self, fd: BorrowedFd<'_>, position: Position) -> Result<io::Result<u32>> {
-        self.transfer(position, |iovecs, offset| {
-            let (fd, count) = (fd.as_raw_fd(), c_int(iovecs.len()));
-            // SAFETY: `batch` checked that every iovec lies in the memory, which outlives the call; the kernel writes
-            // there. `fd` is borrowed, so it is open.
-            unsafe {
-                match (iovecs, offset) {
-                    ([one], None) => transfer::read(fd, one.iov_base, one.iov_len),
-                    ([one], Some(offset)) => transfer::pread(fd, one.iov_base, one.iov_len, offset),
-                    (many, None) => transfer::readv(fd, many.as_ptr(), count),
-                    (many, Some(offset)) => transfer::preadv(fd, many.as_ptr(), count, offset),
-                }
-            }
-        })
+    /// Reads from `file` into the guest's buffers, all of them as far as the data goes; how many bytes came.
+    pub fn read_from(&self, file: os::Handle<'_>, position: Position) -> Result<io::Result<u32>> {
+        // SAFETY: `transfer` gives iovecs that lie in the memory, which outlives the call.
+        self.transfer(position, |iovecs, position| unsafe { os::read(file, iovecs, position) })
     }
 
-    /// Writes the guest's buffers to `fd`; how many bytes went.
-    pub fn write_to(&self, fd: BorrowedFd<'_>, position: Position) -> Result<io::Result<u32>> {
-        self.transfer(position, |iovecs, offset| {
-            let (fd, count) = (fd.as_raw_fd(), c_int(iovecs.len()));
-            // SAFETY: as in `read_from`; the kernel reads there.
-            unsafe {
-                match (iovecs, offset) {
-                    ([one], None) => transfer::write(fd, one.iov_base, one.iov_len),
-                    ([one], Some(offset)) => transfer::pwrite(fd, one.iov_base, one.iov_len, offset),
-                    (many, None) => transfer::writev(fd, many.as_ptr(), count),
-                    (many, Some(offset)) => transfer::pwritev(fd, many.as_ptr(), count, offset),
-                }
-            }
-        })
+    /// Writes the guest's buffers to `file`; how many bytes went.
+    pub fn write_to(&self, file: os::Handle<'_>, position: Position) -> Result<io::Result<u32>> {
+        // SAFETY: as in `read_from`.
+        self.transfer(position, |iovecs, position| unsafe { os::write(file, iovecs, position) })
     }
 
     /// Receives from a socket; how many bytes came, and whether a message was cut.
     /// With `peek` the data stays in the queue; with `whole` the call waits until the buffers are full.
-    pub fn receive_from(&self, fd: BorrowedFd<'_>, peek: bool, whole: bool) -> Result<io::Result<(u32, bool)>> {
-        let flags = if peek { libc::MSG_PEEK } else { 0 } | if whole { libc::MSG_WAITALL } else { 0 };
+    pub fn receive_from(&self, socket: os::Handle<'_>, peek: bool, whole: bool) -> Result<io::Result<(u32, bool)>> {
         let mut batch = Batch::new();
         self.batch(0, &mut batch)?;
-        let mut message = message_header(&mut batch);
-        // SAFETY: `message` points at iovecs that lie in the memory (`batch` checked) and has no name or control part.
-        let got = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) };
-        Ok(count_of(got).map(|count| (count, message.msg_flags & libc::MSG_TRUNC != 0)))
+        // SAFETY: the iovecs of a batch lie in the memory, which outlives the call.
+        Ok(unsafe { os::receive(socket, &mut batch, peek, whole) })
     }
 
     /// Sends to a socket; how many bytes went. A closed peer is EPIPE and no signal.
-    pub fn send_to(&self, fd: BorrowedFd<'_>) -> Result<io::Result<u32>> {
+    pub fn send_to(&self, socket: os::Handle<'_>) -> Result<io::Result<u32>> {
         let mut batch = Batch::new();
         self.batch(0, &mut batch)?;
-        let message = message_header(&mut batch);
-        // SAFETY: as in `receive_from`; the kernel only reads.
-        Ok(count_of(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) }))
+        // SAFETY: as in `receive_from`.
+        Ok(unsafe { os::send(socket, &mut batch) })
     }
 
     /// How many bytes they span; EFAULT for one outside the memory.
@@ -274,21 +259,22 @@ impl Iovecs<'_> {
     fn transfer(
         &self,
         position: Position,
-        kernel: impl Fn(&[libc::iovec], Option<libc::off_t>) -> isize,
+        kernel: impl Fn(&[os::Iovec], Position) -> io::Result<u32>,
     ) -> Result<io::Result<u32>> {
         let mut first = 0;
         let mut total = 0_u32;
         let mut batch = Batch::new();
         loop {
             let wanted = self.batch(first, &mut batch)?;
-            let offset = match position {
-                Position::Current => None,
-                Position::At(start) => match start.checked_add(u64::from(total)).map(libc::off_t::try_from) {
-                    Some(Ok(offset)) => Some(offset),
+            let position = match position {
+                // An offset is signed in the operating system.
+                Position::At(start) => match start.checked_add(u64::from(total)) {
+                    Some(offset) if i64::try_from(offset).is_ok() => Position::At(offset),
                     _ => return Err(Errno::Inval),
                 },
+                other => other,
             };
-            let moved = match count_of(kernel(&batch, offset)) {
+            let moved = match kernel(&batch, position) {
                 Ok(moved) => moved,
                 // What was moved before the error is reported first; the error comes with the next call.
                 Err(error) => return Ok(if total > 0 { Ok(total) } else { Err(error) }),
@@ -309,64 +295,11 @@ impl Iovecs<'_> {
         batch.clear();
         for index in (first..self.len).take(IOV_MAX) {
             let (base, len) = self.stretch(index)?;
-            batch.push(libc::iovec { iov_base: base.cast(), iov_len: len });
+            batch.push(os::Iovec { iov_base: base.cast(), iov_len: len });
             wanted += len as u64;
         }
         Ok(wanted)
     }
-}
-
-/// The calls that move bytes, as Linux has them. The C library's are cancellation points, which costs two atomic exchanges
-/// around each call in a process with several threads, and no thread of Node is ever cancelled.
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-mod transfer {
-    use libc::{c_int, c_long, iovec, off_t, size_t, ssize_t};
-    use std::ffi::c_void;
-
-    macro_rules! calls {
-        ($($name:ident = $number:ident($($arg:ident: $type:ty),*);)*) => {$(
-            /// # Safety
-            /// As the C library's function of that name.
-            pub unsafe fn $name($($arg: $type),*) -> ssize_t {
-                // SAFETY: the kernel takes the C function's arguments, and looks at no more.
-                let returned: c_long = unsafe { libc::syscall(libc::$number, $($arg),*) };
-                ssize_t::try_from(returned).unwrap_or(-1) // both have 64 bits
-            }
-        )*};
-    }
-
-    calls! {
-        read = SYS_read(fd: c_int, base: *mut c_void, len: size_t);
-        write = SYS_write(fd: c_int, base: *const c_void, len: size_t);
-        readv = SYS_readv(fd: c_int, iovecs: *const iovec, count: c_int);
-        writev = SYS_writev(fd: c_int, iovecs: *const iovec, count: c_int);
-        pread = SYS_pread64(fd: c_int, base: *mut c_void, len: size_t, offset: off_t);
-        pwrite = SYS_pwrite64(fd: c_int, base: *const c_void, len: size_t, offset: off_t);
-        preadv = SYS_preadv(fd: c_int, iovecs: *const iovec, count: c_int, offset: off_t);
-        pwritev = SYS_pwritev(fd: c_int, iovecs: *const iovec, count: c_int, offset: off_t);
-    }
-}
-
-#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
-use libc as transfer;
-
-/// A message of these buffers and nothing else.
-fn message_header(batch: &mut Batch) -> libc::msghdr {
-    // SAFETY: msghdr is a C struct of numbers and pointers, for which all zeros is a valid value.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = batch.as_mut_ptr();
-    message.msg_iovlen = batch.len() as _;
-    message
-}
-
-/// A batch's length as the C calls want it.
-fn c_int(len: usize) -> libc::c_int {
-    libc::c_int::try_from(len).unwrap_or(libc::c_int::MAX)
-}
-
-/// What a read or write call returned: bytes, or the error in errno.
-fn count_of(returned: isize) -> io::Result<u32> {
-    if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(u32::try_from(returned).unwrap_or(u32::MAX)) }
 }
 
 /// A memory for tests: every byte starts as [`guest::MASK`], so that a stray write is seen.
@@ -435,7 +368,6 @@ mod tests {
     use super::guest::TestMemory;
     use super::*;
     use std::io::{Read, Seek, Write};
-    use std::os::fd::AsFd;
 
     #[test]
     fn what_ends_past_the_memory_is_efault_and_nothing_is_written() {
@@ -483,14 +415,14 @@ mod tests {
 
         let mut file = tempfile::tempfile().unwrap();
         let iovecs = memory.view().iovecs(array, len).unwrap();
-        assert_eq!(iovecs.write_to(file.as_fd(), Position::Current).unwrap().unwrap(), count);
+        assert_eq!(iovecs.write_to(os::handle(&file), Position::Current).unwrap().unwrap(), count);
         let mut found = Vec::new();
         file.rewind().unwrap();
         file.read_to_end(&mut found).unwrap();
         assert_eq!(found, data);
 
         memory.put(40_000, &vec![0; count as usize]);
-        assert_eq!(iovecs.read_from(file.as_fd(), Position::At(1)).unwrap().unwrap(), count - 1);
+        assert_eq!(iovecs.read_from(os::handle(&file), Position::At(1)).unwrap().unwrap(), count - 1);
         assert_eq!(memory.get(40_000, count as usize - 1), data[1..]);
     }
 
@@ -501,7 +433,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"0123456789abcdef").unwrap();
         let iovecs = memory.view().iovecs(array, len).unwrap();
-        assert_eq!(iovecs.read_from(file.as_fd(), Position::At(0)).unwrap_err(), Errno::Fault);
+        assert_eq!(iovecs.read_from(os::handle(&file), Position::At(0)).unwrap_err(), Errno::Fault);
         memory.assert_masked_but(&[(0, 16)]);
         assert_eq!(memory.view().iovecs(Ptr::new(8), u32::MAX).unwrap_err(), Errno::Fault);
     }

@@ -20,8 +20,8 @@ const FLOORS: &[(&str, u8)] = &[
     ("node", 6),
 ];
 
-/// The only places that may hold unsafe code: a file, a folder.
-const UNSAFE: &[&str] = &["memory.rs", "node/ffi/", "engine/raw.rs"];
+/// The only places that may hold unsafe code: files, folders.
+const UNSAFE: &[&str] = &["memory.rs", "memory/", "engine/raw.rs", "host/windows/system.rs", "node/ffi/"];
 
 /// Lines a file may have before its tests.
 const MAX_LINES: usize = 500;
@@ -81,12 +81,12 @@ fn modules_know_only_lower_floors() {
 }
 
 #[test]
-fn unsafe_has_three_addresses_and_every_block_a_reason() {
+fn unsafe_has_few_addresses_and_every_block_a_reason() {
     for (path, text) in sources() {
         let code = code(&text).replace("unsafe_code", "");
         let found = code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe");
         let allowed = UNSAFE.iter().any(|address| path.starts_with(address));
-        assert!(!found || allowed, "{path}: unsafe code has three addresses, {UNSAFE:?}");
+        assert!(!found || allowed, "{path}: unsafe code has few addresses, {UNSAFE:?}");
     }
 }
 

@@ -6,9 +6,9 @@
 //! thread buries it when the instruction is over.
 
 use super::pool::POOL;
+use crate::host::file::{File, OwnedHandle};
 use crate::host::wait::Patience;
-use std::io::{PipeReader, PipeWriter, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{PipeWriter, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 
@@ -25,13 +25,14 @@ pub struct Watch {
 /// A pipe that is readable once the run shall end. Made when a call first waits: most guests never do.
 #[derive(Debug)]
 struct Alarm {
-    reader: PipeReader,
+    reader: File,
     writer: PipeWriter,
 }
 
 impl Alarm {
     fn new() -> Option<Self> {
-        std::io::pipe().ok().map(|(reader, writer)| Self { reader, writer })
+        let (reader, writer) = std::io::pipe().ok()?;
+        Some(Self { reader: OwnedHandle::from(reader).into(), writer })
     }
 
     fn ring(&self) {
@@ -104,13 +105,13 @@ impl Patience for UntilEnded {
         !self.0.is_ended()
     }
 
-    fn alarm(&self) -> Option<BorrowedFd<'_>> {
+    fn alarm(&self) -> Option<&File> {
         let alarm = self.0.alarm.get_or_init(Alarm::new).as_ref()?;
         if self.0.ended.load(SeqCst) {
             // It may have been ended before there was an alarm to ring.
             alarm.ring();
         }
-        Some(alarm.reader.as_fd())
+        Some(&alarm.reader)
     }
 
     fn rest(&self) {

@@ -2,6 +2,9 @@
 //!
 //! Path code lives in [`dir`] alone: a path string only ever reaches the operating system relative to an open
 //! directory, and resolved beneath it.
+//!
+//! What differs from one operating system to the other is in twins, whose functions have the same signatures: `unix`
+//! (Linux and macOS) and `windows`. The modules here are what both have in common, and the face the rest of the crate sees.
 
 pub mod clock;
 pub mod dir;
@@ -10,6 +13,17 @@ pub mod file;
 pub mod object;
 pub mod random;
 pub mod readdir;
+#[cfg(not(target_os = "linux"))]
+mod snapshot;
 pub mod socket;
 pub mod stream;
 pub mod wait;
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+use unix as os;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as os;

@@ -7,7 +7,6 @@
 use crate::abi::errno::Result;
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
-use rustix::rand::{GetRandomFlags, getrandom};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// How many bytes one seed is good for.
@@ -61,7 +60,9 @@ impl Random {
 }
 
 /// Fills `bytes` from the operating system's generator.
+#[cfg(target_os = "linux")]
 fn from_os(mut bytes: &mut [u8]) -> Result {
+    use rustix::rand::{GetRandomFlags, getrandom};
     while !bytes.is_empty() {
         match getrandom(&mut *bytes, GetRandomFlags::empty()) {
             Ok(count) => bytes = bytes.split_at_mut(count).1,
@@ -70,6 +71,12 @@ fn from_os(mut bytes: &mut [u8]) -> Result {
         }
     }
     Ok(())
+}
+
+/// Fills `bytes` from the operating system's generator.
+#[cfg(not(target_os = "linux"))]
+fn from_os(bytes: &mut [u8]) -> Result {
+    getrandom::fill(bytes).map_err(|error| std::io::Error::from(error).into())
 }
 
 #[cfg(test)]

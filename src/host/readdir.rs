@@ -1,16 +1,15 @@
 //! Directory listings.
 //!
-//! An entry's cookie is where the kernel goes on after it, so a cookie stays good when entries come and go. What one
-//! kernel call gave is kept until it is used up: a listing is linear, however small the guest's buffer is.
+//! On Linux an entry's cookie is where the kernel goes on after it, so a cookie stays good when entries come and go, and
+//! what one kernel call gave is kept until it is used up. Elsewhere no such number outlives the open stream: there the
+//! directory is read once, at its start, and an entry's cookie is its place in what was found. Either way a listing is
+//! linear, however small the guest's buffer is.
 
-use super::file::{File, filestat_of, filetype_of};
+use super::file::File;
+use super::os::readdir::Source;
 use crate::abi::errno::Result;
 use crate::abi::flags::Filetype;
-use rustix::fs::{AtFlags, FileType, RawDir, SeekFrom};
 use std::ops::Range;
-
-/// Room for what one kernel call gives.
-const BATCH_BYTES: usize = 32 * 1024;
 
 /// An entry of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,16 +27,21 @@ pub struct DirEntry<'a> {
 /// How far a directory has been listed.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// Entries of the last kernel call, in order.
-    entries: Vec<Row>,
-    /// Their names, one behind the other.
-    names: Vec<u8>,
+    rows: Rows,
     /// The row that `cookie` stands for.
     at: usize,
     /// The cookie of the next entry.
     cookie: u64,
-    /// Scratch for the kernel, kept for the next call.
-    buffer: Vec<u8>,
+    source: Source,
+}
+
+/// Entries that the operating system gave.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    /// In order.
+    entries: Vec<Row>,
+    /// Their names, one behind the other.
+    names: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -48,13 +52,29 @@ struct Row {
     name: Range<usize>,
 }
 
+impl Rows {
+    pub fn clear(&mut self) {
+        self.entries.clear();
+        self.names.clear();
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn push(&mut self, entry: &DirEntry<'_>) {
+        let start = self.names.len();
+        self.names.extend_from_slice(entry.name);
+        let DirEntry { next, ino, filetype, .. } = *entry;
+        self.entries.push(Row { next, ino, filetype, name: start..self.names.len() });
+    }
+}
+
 impl Listing {
     /// Goes to where `cookie` says; 0 is the start.
     pub fn seek(&mut self, dir: &File, cookie: u64) -> Result {
         if cookie != self.cookie || cookie == 0 {
-            dir.seek(SeekFrom::Start(cookie))?;
-            self.entries.clear();
-            self.at = 0;
+            self.at = self.source.seek(dir, cookie, &mut self.rows)?;
             self.cookie = cookie;
         }
         Ok(())
@@ -62,58 +82,25 @@ impl Listing {
 
     /// The entry at the present place, or `None` at the end.
     pub fn peek(&mut self, dir: &File) -> Result<Option<DirEntry<'_>>> {
-        if self.at == self.entries.len() {
-            self.refill(dir)?;
+        if self.at == self.rows.len() && self.source.refill(dir, &mut self.rows)? {
+            self.at = 0;
         }
-        Ok(self.entries.get(self.at).map(|row| DirEntry {
+        let Rows { entries, names } = &self.rows;
+        Ok(entries.get(self.at).map(|row| DirEntry {
             next: row.next,
             ino: row.ino,
             filetype: row.filetype,
-            name: self.names.get(row.name.clone()).unwrap_or_default(),
+            name: names.get(row.name.clone()).unwrap_or_default(),
         }))
     }
 
     /// Goes on to the next entry.
     pub fn advance(&mut self) {
-        if let Some(row) = self.entries.get(self.at) {
+        if let Some(row) = self.rows.entries.get(self.at) {
             self.cookie = row.next;
             self.at += 1;
         }
     }
-
-    /// Takes in what one more kernel call gives.
-    fn refill(&mut self, dir: &File) -> Result {
-        let Self { entries, names, at, buffer, .. } = self;
-        entries.clear();
-        names.clear();
-        *at = 0;
-        buffer.clear();
-        buffer.reserve(BATCH_BYTES);
-        let mut raw = RawDir::new(dir, buffer.spare_capacity_mut());
-        while let Some(entry) = raw.next() {
-            let entry = entry?;
-            let name = entry.file_name().to_bytes();
-            let filetype = match entry.file_type() {
-                FileType::Unknown => stat_type(dir, name),
-                known => filetype_of(known),
-            };
-            let start = names.len();
-            names.extend_from_slice(name);
-            entries.push(Row { next: entry.next_entry_cookie(), ino: entry.ino(), filetype, name: start..names.len() });
-            if raw.is_buffer_empty() {
-                break;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Some file systems don't say in a listing what an entry is.
-fn stat_type(dir: &File, name: &[u8]) -> Filetype {
-    rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
-        .ok()
-        .and_then(|stat| Filetype::from_number(filestat_of(&stat).filetype).ok())
-        .unwrap_or(Filetype::Unknown)
 }
 
 #[cfg(test)]

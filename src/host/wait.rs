@@ -1,12 +1,14 @@
 //! Waiting: for descriptors, for time.
 
 use super::clock;
+use super::file::File;
+use super::os;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Clockid;
-use rustix::event::{PollFd, PollFlags, poll};
 use smallvec::SmallVec;
 use std::fmt::Debug;
-use std::os::fd::BorrowedFd;
+
+pub use os::wait::sched_yield;
 
 /// Up to this many nanoseconds are waited for by looking at the clock: the kernel would wake the thread some 50 us late.
 const SPIN: u64 = 50_000;
@@ -36,7 +38,7 @@ pub trait Patience: Debug + Send + Sync {
     /// Whether to go on waiting.
     fn go_on(&self) -> bool;
     /// What becomes readable at the moment when patience runs out, if there is such a thing.
-    fn alarm(&self) -> Option<BorrowedFd<'_>> {
+    fn alarm(&self) -> Option<&File> {
         None
     }
     /// The thread is about to sleep.
@@ -59,14 +61,14 @@ impl Patience for Endless {
     }
 }
 
-/// Waits until one of `fds` is ready or the monotonic clock shows `deadline` (nanoseconds), whichever is first; never
+/// Waits until one of `files` is ready or the monotonic clock shows `deadline` (nanoseconds), whichever is first; never
 /// returns before. Tells the state of each. ECANCELED when patience has run out.
 pub fn wait(
-    fds: &[(BorrowedFd<'_>, Interest)],
+    files: &[(&File, Interest)],
     deadline: Option<u64>,
     patience: &dyn Patience,
 ) -> Result<SmallVec<[Ready; 4]>> {
-    if fds.is_empty()
+    if files.is_empty()
         && let Some(deadline) = deadline
         && deadline <= clock::now(Clockid::Monotonic).saturating_add(SPIN)
     {
@@ -75,24 +77,13 @@ pub fn wait(
         }
         return Ok(SmallVec::new());
     }
-    let mut polled: SmallVec<[_; 4]> = fds
-        .iter()
-        .map(|(fd, interest)| {
-            let events = match interest {
-                Interest::Read => PollFlags::IN,
-                Interest::Write => PollFlags::OUT,
-            };
-            PollFd::from_borrowed_fd(*fd, events)
-        })
-        .collect();
-    let alarm = patience.alarm();
-    polled.extend(alarm.iter().map(|alarm| PollFd::from_borrowed_fd(*alarm, PollFlags::IN)));
+    let mut poll = os::wait::Poll::new(files.iter().copied().chain(patience.alarm().map(|alarm| (alarm, Interest::Read))));
     loop {
         let remaining = deadline.map(|deadline| deadline.saturating_sub(clock::now(Clockid::Monotonic)));
         let slice = remaining.into_iter().chain(patience.slice()).min();
-        match poll_resting(&mut polled, slice, patience) {
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+        match poll_resting(&mut poll, slice, patience) {
+            Err(Errno::Intr) => {}
+            Err(error) => return Err(error),
             // Only a slice has passed. Or the kernel's clock and ours differ by less than a tick: look again rather
             // than be early.
             Ok(0) if remaining != Some(0) => {
@@ -100,60 +91,50 @@ pub fn wait(
                     return Err(Errno::Canceled);
                 }
             }
-            Ok(_) if polled.iter().skip(fds.len()).any(|alarm| !alarm.revents().is_empty()) => {
-                return Err(Errno::Canceled);
+            Ok(_) => {
+                let mut states = poll.states();
+                if states.iter().skip(files.len()).any(|alarm| alarm.ready) {
+                    return Err(Errno::Canceled);
+                }
+                states.truncate(files.len());
+                return Ok(states);
             }
-            Ok(_) => return Ok(polled.iter().take(fds.len()).map(|fd| ready_of(fd.revents())).collect()),
         }
     }
 }
 
 /// Polls for at most so many nanoseconds. Who wants to know when the thread sleeps is not told where it need not.
-fn poll_resting(
-    polled: &mut [PollFd<'_>],
-    nanoseconds: Option<u64>,
-    patience: &dyn Patience,
-) -> rustix::io::Result<usize> {
+fn poll_resting(poll: &mut os::wait::Poll<'_>, nanoseconds: Option<u64>, patience: &dyn Patience) -> Result<usize> {
     if patience.alarm().is_some() && nanoseconds != Some(0) {
-        match poll(polled, Some(&clock::timespec(0)))? {
+        match poll.wait(Some(0))? {
             0 => patience.rest(),
             ready => return Ok(ready),
         }
-        let ready = poll(polled, nanoseconds.map(clock::timespec).as_ref());
+        let ready = poll.wait(nanoseconds);
         patience.resume();
         return ready;
     }
-    poll(polled, nanoseconds.map(clock::timespec).as_ref())
+    poll.wait(nanoseconds)
 }
 
-/// Whether `fd` is ready now.
-pub fn is_ready(fd: BorrowedFd<'_>, interest: Interest) -> Result<bool> {
-    Ok(wait(&[(fd, interest)], Some(0), &Endless)?.iter().any(|fd| fd.ready))
+/// Whether `file` is ready now.
+pub fn is_ready(file: &File, interest: Interest) -> Result<bool> {
+    Ok(wait(&[(file, interest)], Some(0), &Endless)?.iter().any(|file| file.ready))
 }
 
-/// Waits until `fd` is ready; ECANCELED when patience has run out.
-pub fn wait_for(fd: BorrowedFd<'_>, interest: Interest, patience: &dyn Patience) -> Result {
-    wait(&[(fd, interest)], None, patience).map(drop)
-}
-
-fn ready_of(events: PollFlags) -> Ready {
-    Ready { ready: !events.is_empty(), hangup: events.contains(PollFlags::HUP) }
-}
-
-/// Whether this is the thread the process began with: in Node the main thread, which nobody ends while a call waits.
-pub fn is_main_thread() -> bool {
-    rustix::thread::gettid() == rustix::process::getpid()
-}
-
-/// Lets other threads run.
-pub fn sched_yield() {
-    rustix::thread::sched_yield();
+/// Waits until `file` is ready; ECANCELED when patience has run out.
+pub fn wait_for(file: &File, interest: Interest, patience: &dyn Patience) -> Result {
+    wait(&[(file, interest)], None, patience).map(drop)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd;
+    use crate::host::file::OwnedHandle;
+
+    fn file(stream: impl Into<OwnedHandle>) -> File {
+        File::from(stream.into())
+    }
 
     #[test]
     fn a_deadline_is_never_early() {
@@ -167,16 +148,12 @@ mod tests {
     #[test]
     fn files_are_ready_and_pipes_when_they_have_something() {
         let (reader, writer) = std::io::pipe().unwrap();
-        let file = tempfile::tempfile().unwrap();
-        let ready = wait(
-            &[(file.as_fd(), Interest::Read), (reader.as_fd(), Interest::Read), (writer.as_fd(), Interest::Write)],
-            None,
-            &Endless,
-        )
-        .unwrap();
+        let (reader, writer, regular) = (file(reader), file(writer), file(tempfile::tempfile().unwrap()));
+        let all = [(&regular, Interest::Read), (&reader, Interest::Read), (&writer, Interest::Write)];
+        let ready = wait(&all, None, &Endless).unwrap();
         assert_eq!(ready.iter().map(|one| one.ready).collect::<Vec<_>>(), [true, false, true]);
         drop(writer);
-        let ready = wait(&[(reader.as_fd(), Interest::Read)], None, &Endless).unwrap();
+        let ready = wait(&[(&reader, Interest::Read)], None, &Endless).unwrap();
         assert!(ready[0].hangup);
     }
 
@@ -194,7 +171,7 @@ mod tests {
         }
         let (reader, _writer) = std::io::pipe().unwrap();
         let thrice = Thrice(0.into());
-        assert_eq!(wait_for(reader.as_fd(), Interest::Read, &thrice), Err(Errno::Canceled));
+        assert_eq!(wait_for(&file(reader), Interest::Read, &thrice), Err(Errno::Canceled));
         assert_eq!(thrice.0.into_inner(), 4);
     }
 }

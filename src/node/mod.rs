@@ -41,8 +41,7 @@ use napi_derive::napi;
 /// Runs once for each environment that loads the addon.
 #[napi(module_exports)]
 pub fn init(mut exports: Object<'_>, env: Env) -> napi::Result<()> {
-    ffi::reseed_after_fork();
-    ffi::ignore_file_size_signal();
+    ffi::prepare_process();
     ffi::within(&env, realm::Realm::init)?;
     #[cfg(feature = "engine")]
     engine::export(&env, &mut exports)?;

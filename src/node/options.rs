@@ -1,13 +1,12 @@
 //! The constructor's options: checked in node:wasi's order, with its errors, and made into what a guest owns.
 
 use super::errors::{self, Expected};
-use super::ffi::{Js, JsResult, Type, Value, Worker, host_descriptor};
+use super::ffi::{Js, JsResult, Type, Value, Worker, host_descriptor, is_main_thread};
 use super::realm::{Kept, Realm};
 use super::stdio::{self, Choice, Stdio};
 use crate::abi::{Abi, Errno, Fd};
 use crate::ctx::{Ctx, Strings};
 use crate::host::dir::open_preopen_unsandboxed;
-use crate::host::wait::is_main_thread;
 
 /// The greatest number of the host's own standard streams.
 const HOST_STREAMS: i32 = 2;

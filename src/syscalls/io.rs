@@ -12,7 +12,6 @@ use crate::host::stream::Stream;
 use crate::host::wait::{Interest, is_ready, wait_for};
 use crate::memory::{Memory, Position};
 use std::io;
-use std::os::fd::AsFd;
 
 pub(super) fn fd_read(
     ctx: &Ctx,
@@ -79,8 +78,8 @@ fn transfer(
     memory.check(count, 1)?;
     let moved = match &descriptor.object {
         Object::File(file) => patiently(ctx, file, descriptor.flags(), interest, || match interest {
-            Interest::Read => iovecs.read_from(file.as_fd(), position),
-            Interest::Write => iovecs.write_to(file.as_fd(), position),
+            Interest::Read => iovecs.read_from(file.handle(), position),
+            Interest::Write => iovecs.write_to(file.handle(), end_if_appending(descriptor, position)),
         })?,
         Object::Stream(_) if position != Position::Current => return Err(Errno::Spipe),
         Object::Stream(stream) => match (stream, interest) {
@@ -94,6 +93,12 @@ fn transfer(
     };
     ctx.usage.count(interest, moved);
     memory.write(count, &moved)
+}
+
+/// Where a write goes that has no place of its own: with APPEND to the end, which not every operating system sees to itself.
+fn end_if_appending(descriptor: &Descriptor, position: Position) -> Position {
+    let appends = descriptor.flags().contains(Fdflags::APPEND);
+    if appends && position == Position::Current { Position::End } else { position }
 }
 
 /// Whether reading or writing may have to wait for somebody else.
@@ -111,19 +116,19 @@ pub(super) fn patiently<T>(
     mut call: impl FnMut() -> Result<io::Result<T>>,
 ) -> Result<T> {
     let nonblock = flags.contains(Fdflags::NONBLOCK);
-    if nonblock && !is_ready(file.as_fd(), interest)? {
+    if nonblock && !is_ready(file, interest)? {
         return Err(Errno::Again);
     }
     if !nonblock && ctx.patience().slice().is_some() && may_wait(file)? {
         // The kernel would wait without asking anybody.
-        wait_for(file.as_fd(), interest, ctx.patience())?;
+        wait_for(file, interest, ctx.patience())?;
     }
     loop {
         match call()? {
             Ok(done) => return Ok(done),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && !nonblock => {
-                wait_for(file.as_fd(), interest, ctx.patience())?
+                wait_for(file, interest, ctx.patience())?
             }
             Err(error) => return Err(error.into()),
         }
@@ -303,7 +308,7 @@ mod tests {
         let guest = Guest::new();
         let (reader, _writer) = std::io::pipe().unwrap();
         guest.ctx.descriptors.remove(Fd(0)).unwrap();
-        guest.ctx.push_stdio(std::os::fd::OwnedFd::from(reader).into(), false).unwrap();
+        guest.ctx.push_stdio(crate::host::file::OwnedHandle::from(reader).into(), false).unwrap();
         let nonblock = u64::from(Fdflags::NONBLOCK.bits());
         assert_eq!(guest.call("fd_fdstat_set_flags", &[0, nonblock]), Errno::Success);
         let [iovs, len] = guest.iovec(0, 100, 4);

@@ -12,7 +12,6 @@ use crate::host::stream::Stream;
 use crate::host::wait::{Interest, Ready, wait};
 use crate::memory::Memory;
 use smallvec::SmallVec;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 /// How many subscriptions one call takes: more than a guest may have descriptors, and little for the host to note.
@@ -57,7 +56,7 @@ pub(super) fn poll_oneoff(
         .iter()
         .filter_map(|subscription| match &subscription.what {
             What::Fd { descriptor, interest, .. } => match &descriptor.object {
-                Object::File(file) => Some((file.as_fd(), *interest)),
+                Object::File(file) => Some((file, *interest)),
                 Object::Stream(_) => None,
             },
             _ => None,
@@ -220,7 +219,7 @@ mod tests {
         std::fs::write(guest.host("file"), "12345").unwrap();
         let file = u32::try_from(guest.open("file", 0, ALL, 0).unwrap()).unwrap();
         let (reader, writer) = std::io::pipe().unwrap();
-        let quiet = guest.ctx.push_stdio(std::os::fd::OwnedFd::from(reader).into(), false).unwrap();
+        let quiet = guest.ctx.push_stdio(crate::host::file::OwnedHandle::from(reader).into(), false).unwrap();
         fd_subscription(&guest, 0, 1, 1, 0);
         fd_subscription(&guest, 48, 2, 2, 1);
         fd_subscription(&guest, 96, 3, 1, file);

@@ -10,7 +10,6 @@ use crate::descriptors::Descriptor;
 use crate::host::file::File;
 use crate::host::wait::Interest;
 use crate::memory::Memory;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 /// A descriptor that may be used as a socket.
@@ -63,7 +62,7 @@ pub(super) fn sock_recv(
     let peek = ri_flags.contains(Riflags::RECV_PEEK);
     let whole = ri_flags.contains(Riflags::RECV_WAITALL);
     let file = socket.file()?;
-    let receive = || iovecs.receive_from(file.as_fd(), peek, whole);
+    let receive = || iovecs.receive_from(file.handle(), peek, whole);
     let (count, cut) = patiently(ctx, file, socket.flags(), Interest::Read, receive)?;
     ctx.usage.count(Interest::Read, count);
     memory.write(ro_datalen, &count)?;
@@ -84,7 +83,7 @@ pub(super) fn sock_send(
     let iovecs = memory.iovecs(si_data, si_data_len)?;
     memory.check(so_datalen, 1)?;
     let file = socket.file()?;
-    let count = patiently(ctx, file, socket.flags(), Interest::Write, || iovecs.send_to(file.as_fd()))?;
+    let count = patiently(ctx, file, socket.flags(), Interest::Write, || iovecs.send_to(file.handle()))?;
     ctx.usage.count(Interest::Write, count);
     memory.write(so_datalen, &count)
 }
@@ -97,18 +96,23 @@ pub(super) fn sock_shutdown(ctx: &Ctx, _: &Memory<'_>, fd: Fd, how: Sdflags) -> 
 mod tests {
     use super::super::testing::{ALL, Guest};
     use super::*;
+    #[cfg(unix)]
+    use crate::host::file::OwnedHandle;
+    #[cfg(unix)]
     use std::io::{Read, Write};
-    use std::os::fd::OwnedFd;
+    #[cfg(unix)]
     use std::os::unix::net::{UnixListener, UnixStream};
 
+    #[cfg(unix)]
     /// A guest with one end of a socket pair, and the other end.
     fn connected() -> (Guest, u64, UnixStream) {
         let guest = Guest::new();
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let fd = guest.ctx.push_stdio(OwnedFd::from(ours).into(), false).unwrap();
+        let fd = guest.ctx.push_stdio(OwnedHandle::from(ours).into(), false).unwrap();
         (guest, u64::from(fd.0), theirs)
     }
 
+    #[cfg(unix)]
     #[test]
     fn sock_recv_peeks_and_takes() {
         let (guest, fd, mut peer) = connected();
@@ -124,6 +128,7 @@ mod tests {
         assert_eq!(guest.call("sock_recv", &[fd, data, len, 4, 40, 44]), Errno::Inval);
     }
 
+    #[cfg(unix)]
     #[test]
     fn sock_send_sends_and_a_closed_peer_is_epipe() {
         let (guest, fd, mut peer) = connected();
@@ -138,6 +143,7 @@ mod tests {
         assert_eq!(guest.call("sock_send", &[fd, data, len, 1, 40]), Errno::Inval);
     }
 
+    #[cfg(unix)]
     #[test]
     fn sock_shutdown_ends_a_direction() {
         let (guest, fd, mut peer) = connected();
@@ -149,11 +155,12 @@ mod tests {
         assert_eq!(guest.call("sock_shutdown", &[file, 1]), Errno::Notsock);
     }
 
+    #[cfg(unix)]
     #[test]
     fn the_host_s_own_streams_are_no_sockets_to_the_guest() {
         let guest = Guest::new();
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let fd = u64::from(guest.ctx.push_stdio(OwnedFd::from(ours).into(), true).unwrap().0);
+        let fd = u64::from(guest.ctx.push_stdio(OwnedHandle::from(ours).into(), true).unwrap().0);
         let [data, len] = guest.iovec(0, 100, 3);
         guest.memory.put(100, b"abc");
         assert_eq!(guest.call("sock_shutdown", &[fd, 3]), Errno::Notsock);
@@ -166,12 +173,13 @@ mod tests {
         assert_eq!(&found, b"abc");
     }
 
+    #[cfg(unix)]
     #[test]
     fn sock_accept_takes_a_connection() {
         let guest = Guest::new();
         let path = guest.host("socket");
         let listener = UnixListener::bind(&path).unwrap();
-        let fd = u64::from(guest.ctx.push_stdio(OwnedFd::from(listener).into(), false).unwrap().0);
+        let fd = u64::from(guest.ctx.push_stdio(OwnedHandle::from(listener).into(), false).unwrap().0);
         let nonblock = u64::from(Fdflags::NONBLOCK.bits());
         assert_eq!(guest.call("fd_fdstat_set_flags", &[fd, nonblock]), Errno::Success);
         assert_eq!(guest.call("sock_accept", &[fd, 0, 40]), Errno::Again);
@@ -185,5 +193,18 @@ mod tests {
         assert_eq!(guest.call("sock_accept", &[fd, 1, 40]), Errno::Inval);
         let file = guest.open("file", 1, ALL, 0).unwrap();
         assert_eq!(guest.call("sock_accept", &[file, 0, 40]), Errno::Notsock);
+    }
+
+    #[test]
+    fn what_is_no_socket_is_enotsock() {
+        let guest = Guest::new();
+        let file = guest.open("file", 1, ALL, 0).unwrap();
+        let [data, len] = guest.iovec(0, 100, 3);
+        for fd in [file, 1] {
+            assert_eq!(guest.call("sock_shutdown", &[fd, 3]), Errno::Notsock);
+            assert_eq!(guest.call("sock_send", &[fd, data, len, 0, 40]), Errno::Notsock);
+            assert_eq!(guest.call("sock_recv", &[fd, data, len, 0, 40, 44]), Errno::Notsock);
+            assert_eq!(guest.call("sock_accept", &[fd, 0, 40]), Errno::Notsock);
+        }
     }
 }

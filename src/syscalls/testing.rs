@@ -8,10 +8,9 @@ use crate::abi::records::Record;
 use crate::abi::{Args, Ptr};
 use crate::ctx::{Ctx, Strings};
 use crate::host::dir::open_preopen_unsandboxed;
-use crate::host::file::File;
+use crate::host::file::{File, OwnedHandle};
 use crate::memory::guest::TestMemory;
 use std::io::PipeReader;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 /// The number of the guest's directory, `/dir`.
@@ -19,6 +18,11 @@ pub const DIR: u64 = 3;
 
 /// All rights, as programs ask for them.
 pub const ALL: u64 = Rights::all().bits();
+
+/// A time as the operating system keeps it: Windows counts in steps of 100 ns.
+pub const fn kept(nanoseconds: u64) -> u64 {
+    if cfg!(windows) { nanoseconds / 100 * 100 } else { nanoseconds }
+}
 
 /// A guest with stdin from an ended pipe, stdout into [`Guest::stdout`], and one directory.
 pub struct Guest {
@@ -44,7 +48,7 @@ impl Guest {
         let (stdin, _) = std::io::pipe().unwrap();
         let (stdout, writer) = std::io::pipe().unwrap();
         let stderr = writer.try_clone().unwrap();
-        for stream in [OwnedFd::from(stdin), writer.into(), stderr.into()] {
+        for stream in [OwnedHandle::from(stdin), writer.into(), stderr.into()] {
             ctx.push_stdio(File::from(stream), false).unwrap();
         }
         let dir = open_preopen_unsandboxed(root.path().to_str().unwrap()).unwrap();

@@ -17,7 +17,7 @@ pub mod threads;
 
 pub use callback::{Call, Method, method};
 pub use memory::{GuestMemory, PageMemory, UNBOUND};
-pub use process::{Worker, host_descriptor, ignore_file_size_signal, reseed_after_fork};
+pub use process::{Worker, host_descriptor, is_main_thread, prepare_process};
 
 use super::realm::Realm;
 use callback::{guest_collected, realm_ended, syscall};

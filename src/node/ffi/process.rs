@@ -1,37 +1,17 @@
 //! The process and its threads: forks, signals, workers that are told to end, descriptors of the host.
 
 use super::{Js, JsResult, Reference, Thrown};
-use crate::host::file::File;
 use crate::host::wait::Patience;
 use napi::sys;
-use std::mem::ManuallyDrop;
-use std::os::fd::{FromRawFd, OwnedFd};
-use std::ptr;
 
-/// Has every guest's random bytes seeded anew in the child of a fork.
-pub fn reseed_after_fork() {
-    extern "C" fn in_child() {
-        crate::host::random::forked();
-    }
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    // SAFETY: the handler is one atomic store, which is allowed after a fork, and the addon is never unloaded. If there
-    // is no memory to note the handler, nobody forks either.
-    ONCE.call_once(|| unsafe {
-        libc::pthread_atfork(None, None, Some(in_child));
-    });
-}
-
-/// Has a write beyond the process's limit of file sizes fail with EFBIG: by default the signal that goes with it ends the
-/// process, and a guest's write must not do that.
-pub fn ignore_file_size_signal() {
-    // SAFETY: the disposition is only replaced where it is the default one.
-    unsafe {
-        let mut present: libc::sigaction = std::mem::zeroed();
-        if libc::sigaction(libc::SIGXFSZ, ptr::null(), &raw mut present) == 0 && present.sa_sigaction == libc::SIG_DFL {
-            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
-        }
-    }
-}
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub use unix::{host_descriptor, is_main_thread, prepare_process};
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub use windows::{host_descriptor, is_main_thread, prepare_process};
 
 /// A thread that may be told to end while a call waits: a worker.
 #[derive(Debug)]
@@ -79,18 +59,4 @@ impl Patience for Worker {
         std::thread::sleep(std::time::Duration::from_nanos(Self::SLICE));
         false
     }
-}
-
-/// What a descriptor number of the host stands for, without taking it over; an error unless it is open.
-///
-/// As with node:wasi the guest uses the host's descriptor itself: when the host closes a pipe, whoever reads from it sees
-/// its end. So the host must keep it open for as long as the guest may use it.
-pub fn host_descriptor(number: i32) -> std::io::Result<File> {
-    // SAFETY: the call only looks the number up; EBADF if nothing has it.
-    if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
-        return Err(std::io::Error::last_os_error());
-    }
-    // SAFETY: it is open, and since this "owner" is never dropped it is not closed here. If the host closes it after all,
-    // the guest's calls get EBADF, or what the host has opened under that number since.
-    Ok(File::borrowed(ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(number) })))
 }

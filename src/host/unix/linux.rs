@@ -1,0 +1,101 @@
+//! What Linux does otherwise than macOS.
+
+use crate::abi::errno::Result;
+use crate::abi::flags::Advice;
+use crate::abi::records::Filestat;
+use crate::host::file::{File, SetTime};
+use crate::host::readdir::{DirEntry, Rows};
+use crate::host::unix::dir::open_beneath;
+use crate::host::unix::file::{retry, timestamps};
+use crate::host::unix::readdir::entry_type;
+use rustix::fs::{AtFlags, FallocateFlags, OFlags, RawDir, SeekFrom};
+use rustix::net::{SocketFlags, accept_with};
+use std::io;
+use std::num::NonZeroU64;
+
+/// A handle that only names a file.
+pub const PATH_ONLY: OFlags = OFlags::PATH;
+
+/// Linux ignores O_RSYNC; what it asks for is what O_SYNC gives.
+pub const RSYNC: OFlags = OFlags::SYNC;
+
+/// Room for what one kernel call gives.
+const BATCH_BYTES: usize = 32 * 1024;
+
+pub fn accept(file: &File) -> io::Result<File> {
+    Ok(accept_with(file, SocketFlags::CLOEXEC)?.into())
+}
+
+pub fn allocate(file: &File, offset: u64, len: u64) -> Result {
+    retry(|| rustix::fs::fallocate(file, FallocateFlags::empty(), offset, len))
+}
+
+pub fn advise(file: &File, offset: u64, len: u64, advice: Advice) -> Result {
+    use rustix::fs::Advice as Os;
+    let advice = match advice {
+        Advice::Normal => Os::Normal,
+        Advice::Sequential => Os::Sequential,
+        Advice::Random => Os::Random,
+        Advice::Willneed => Os::WillNeed,
+        Advice::Dontneed => Os::DontNeed,
+        Advice::Noreuse => Os::NoReuse,
+    };
+    Ok(rustix::fs::fadvise(file, offset, NonZeroU64::new(len), advice)?)
+}
+
+pub fn sync(file: &File) -> Result {
+    retry(|| rustix::fs::fsync(file))
+}
+
+pub fn datasync(file: &File) -> Result {
+    retry(|| rustix::fs::fdatasync(file))
+}
+
+/// A handle that names what `path` leads to, for its attributes only.
+fn open_named(dir: &File, path: &[u8], follow: bool) -> Result<File> {
+    open_beneath(dir, path, true, false, follow, PATH_ONLY)
+}
+
+pub fn stat(dir: &File, path: &[u8], follow: bool) -> Result<Filestat> {
+    open_named(dir, path, follow)?.stat()
+}
+
+pub fn set_times(dir: &File, path: &[u8], atim: SetTime, mtim: SetTime) -> Result {
+    let file = open_named(dir, path, true)?;
+    Ok(rustix::fs::utimensat(&file, "", &timestamps(atim, mtim), AtFlags::EMPTY_PATH)?)
+}
+
+/// A directory that is read as it is listed, some entries at a time.
+#[derive(Debug, Default)]
+pub struct Source {
+    /// Scratch for the kernel, kept for the next call.
+    buffer: Vec<u8>,
+}
+
+impl Source {
+    /// Goes to a cookie; which row that is.
+    #[allow(clippy::unused_self, reason = "its twin has a use for it")]
+    pub fn seek(&mut self, dir: &File, cookie: u64, rows: &mut Rows) -> Result<usize> {
+        dir.seek(SeekFrom::Start(cookie))?;
+        rows.clear();
+        Ok(0)
+    }
+
+    /// Takes in what one more kernel call gives; whether the rows are new.
+    pub fn refill(&mut self, dir: &File, rows: &mut Rows) -> Result<bool> {
+        rows.clear();
+        self.buffer.clear();
+        self.buffer.reserve(BATCH_BYTES);
+        let mut raw = RawDir::new(dir, self.buffer.spare_capacity_mut());
+        while let Some(entry) = raw.next() {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            let filetype = entry_type(dir, name, entry.file_type());
+            rows.push(&DirEntry { next: entry.next_entry_cookie(), ino: entry.ino(), filetype, name });
+            if raw.is_buffer_empty() {
+                break;
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,123 @@
+//! The kernel calls that get addresses of the guest's memory. No safe wrapper may have those: the memory is shared.
+
+use super::Position;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+pub use libc::iovec as Iovec;
+
+pub type Handle<'a> = BorrowedFd<'a>;
+
+#[cfg(test)]
+pub fn handle(file: &std::fs::File) -> Handle<'_> {
+    std::os::fd::AsFd::as_fd(file)
+}
+
+/// An offset that `Iovecs::transfer` has found to fit; none where the descriptor itself knows, as it does when it appends.
+fn offset_of(position: Position) -> Option<libc::off_t> {
+    match position {
+        Position::At(offset) => Some(libc::off_t::try_from(offset).unwrap_or(libc::off_t::MAX)),
+        Position::Current | Position::End => None,
+    }
+}
+
+/// # Safety
+/// The iovecs must lie in memory that may be written to for the time of the call.
+pub unsafe fn read(fd: BorrowedFd<'_>, iovecs: &[Iovec], position: Position) -> io::Result<u32> {
+    let (fd, count) = (fd.as_raw_fd(), c_int(iovecs.len()));
+    // SAFETY: the caller answers for the iovecs. `fd` is borrowed, so it is open.
+    count_of(unsafe {
+        match (iovecs, offset_of(position)) {
+            ([one], None) => transfer::read(fd, one.iov_base, one.iov_len),
+            ([one], Some(offset)) => transfer::pread(fd, one.iov_base, one.iov_len, offset),
+            (many, None) => transfer::readv(fd, many.as_ptr(), count),
+            (many, Some(offset)) => transfer::preadv(fd, many.as_ptr(), count, offset),
+        }
+    })
+}
+
+/// # Safety
+/// The iovecs must lie in memory that may be read from for the time of the call.
+pub unsafe fn write(fd: BorrowedFd<'_>, iovecs: &[Iovec], position: Position) -> io::Result<u32> {
+    let (fd, count) = (fd.as_raw_fd(), c_int(iovecs.len()));
+    // SAFETY: as in `read`.
+    count_of(unsafe {
+        match (iovecs, offset_of(position)) {
+            ([one], None) => transfer::write(fd, one.iov_base, one.iov_len),
+            ([one], Some(offset)) => transfer::pwrite(fd, one.iov_base, one.iov_len, offset),
+            (many, None) => transfer::writev(fd, many.as_ptr(), count),
+            (many, Some(offset)) => transfer::pwritev(fd, many.as_ptr(), count, offset),
+        }
+    })
+}
+
+/// # Safety
+/// As `read`.
+pub unsafe fn receive(fd: BorrowedFd<'_>, iovecs: &mut [Iovec], peek: bool, whole: bool) -> io::Result<(u32, bool)> {
+    let flags = if peek { libc::MSG_PEEK } else { 0 } | if whole { libc::MSG_WAITALL } else { 0 };
+    let mut message = message_header(iovecs);
+    // SAFETY: the caller answers for the iovecs `message` points at; it has no name or control part.
+    let got = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) };
+    count_of(got).map(|count| (count, message.msg_flags & libc::MSG_TRUNC != 0))
+}
+
+/// # Safety
+/// As `write`.
+pub unsafe fn send(fd: BorrowedFd<'_>, iovecs: &mut [Iovec]) -> io::Result<u32> {
+    let message = message_header(iovecs);
+    // SAFETY: as in `receive`; the kernel only reads.
+    count_of(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) })
+}
+
+/// The calls that move bytes, as Linux has them. The C library's are cancellation points, which costs two atomic exchanges
+/// around each call in a process with several threads, and no thread of Node is ever cancelled.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod transfer {
+    use libc::{c_int, c_long, iovec, off_t, size_t, ssize_t};
+    use std::ffi::c_void;
+
+    macro_rules! calls {
+        ($($name:ident = $number:ident($($arg:ident: $type:ty),*);)*) => {$(
+            /// # Safety
+            /// As the C library's function of that name.
+            pub unsafe fn $name($($arg: $type),*) -> ssize_t {
+                // SAFETY: the kernel takes the C function's arguments, and looks at no more.
+                let returned: c_long = unsafe { libc::syscall(libc::$number, $($arg),*) };
+                ssize_t::try_from(returned).unwrap_or(-1) // both have 64 bits
+            }
+        )*};
+    }
+
+    calls! {
+        read = SYS_read(fd: c_int, base: *mut c_void, len: size_t);
+        write = SYS_write(fd: c_int, base: *const c_void, len: size_t);
+        readv = SYS_readv(fd: c_int, iovecs: *const iovec, count: c_int);
+        writev = SYS_writev(fd: c_int, iovecs: *const iovec, count: c_int);
+        pread = SYS_pread64(fd: c_int, base: *mut c_void, len: size_t, offset: off_t);
+        pwrite = SYS_pwrite64(fd: c_int, base: *const c_void, len: size_t, offset: off_t);
+        preadv = SYS_preadv(fd: c_int, iovecs: *const iovec, count: c_int, offset: off_t);
+        pwritev = SYS_pwritev(fd: c_int, iovecs: *const iovec, count: c_int, offset: off_t);
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+use libc as transfer;
+
+/// A message of these buffers and nothing else.
+fn message_header(iovecs: &mut [Iovec]) -> libc::msghdr {
+    // SAFETY: msghdr is a C struct of numbers and pointers, for which all zeros is a valid value.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = iovecs.as_mut_ptr();
+    message.msg_iovlen = iovecs.len() as _;
+    message
+}
+
+/// A batch's length as the C calls want it.
+fn c_int(len: usize) -> libc::c_int {
+    libc::c_int::try_from(len).unwrap_or(libc::c_int::MAX)
+}
+
+/// What a read or write call returned: bytes, or the error in errno.
+fn count_of(returned: isize) -> io::Result<u32> {
+    if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(u32::try_from(returned).unwrap_or(u32::MAX)) }
+}

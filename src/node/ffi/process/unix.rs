@@ -1,0 +1,62 @@
+use crate::host::file::File;
+use std::mem::ManuallyDrop;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::ptr;
+
+/// Makes the process one in which a guest can do no harm by what it does.
+pub fn prepare_process() {
+    reseed_after_fork();
+    ignore_file_size_signal();
+}
+
+/// Has every guest's random bytes seeded anew in the child of a fork.
+fn reseed_after_fork() {
+    extern "C" fn in_child() {
+        crate::host::random::forked();
+    }
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    // SAFETY: the handler is one atomic store, which is allowed after a fork, and the addon is never unloaded. If there
+    // is no memory to note the handler, nobody forks either.
+    ONCE.call_once(|| unsafe {
+        libc::pthread_atfork(None, None, Some(in_child));
+    });
+}
+
+/// Has a write beyond the process's limit of file sizes fail with EFBIG: by default the signal that goes with it ends the
+/// process, and a guest's write must not do that.
+fn ignore_file_size_signal() {
+    // SAFETY: the disposition is only replaced where it is the default one.
+    unsafe {
+        let mut present: libc::sigaction = std::mem::zeroed();
+        if libc::sigaction(libc::SIGXFSZ, ptr::null(), &raw mut present) == 0 && present.sa_sigaction == libc::SIG_DFL {
+            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        }
+    }
+}
+
+/// Whether this is the thread the process began with: in Node the main thread, which nobody ends while a call waits.
+#[cfg(target_os = "linux")]
+pub fn is_main_thread() -> bool {
+    rustix::thread::gettid() == rustix::process::getpid()
+}
+
+/// Whether this is the thread the process began with: in Node the main thread, which nobody ends while a call waits.
+#[cfg(target_os = "macos")]
+pub fn is_main_thread() -> bool {
+    // SAFETY: the function has no preconditions.
+    unsafe { libc::pthread_main_np() != 0 }
+}
+
+/// What a descriptor number of the host stands for, without taking it over; an error unless it is open.
+///
+/// As with node:wasi the guest uses the host's descriptor itself: when the host closes a pipe, whoever reads from it sees
+/// its end. So the host must keep it open for as long as the guest may use it.
+pub fn host_descriptor(number: i32) -> std::io::Result<File> {
+    // SAFETY: the call only looks the number up; EBADF if nothing has it.
+    if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: it is open, and since this "owner" is never dropped it is not closed here. If the host closes it after all,
+    // the guest's calls get EBADF, or what the host has opened under that number since.
+    Ok(File::borrowed(ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(number) })))
+}
