@@ -106,6 +106,13 @@ mod tests {
         guest.call("fd_filestat_get", &[fd, 0]);
         let stat: Filestat = guest.record(0);
         assert_eq!((stat.atim, stat.mtim), (kept(1_111_111_111), kept(3_333_333_333)));
+        let reader = guest.open("file", 0, Rights::FD_READ.bits(), 0).unwrap();
+        assert_eq!(
+            guest.call("fd_filestat_set_times", &[reader, 0, 4_000_000_000, flags(Fstflags::MTIM)]),
+            Errno::Success
+        );
+        guest.call("fd_filestat_get", &[fd, 0]);
+        assert_eq!(guest.record::<Filestat>(0).mtim, 4_000_000_000);
         for bad in [Fstflags::MTIM | Fstflags::MTIM_NOW, Fstflags::ATIM | Fstflags::ATIM_NOW] {
             assert_eq!(guest.call("fd_filestat_set_times", &[fd, 0, 0, flags(bad)]), Errno::Inval);
         }

@@ -5,13 +5,12 @@
 use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::ptr::NonNull;
 use wasi_rs::abi::{Abi, Args, Errno, Ptr};
 use wasi_rs::ctx::{Ctx, Strings};
 use wasi_rs::host::dir::open_preopen_unsandboxed;
-use wasi_rs::host::file::File;
+use wasi_rs::host::file::{File, OwnedHandle};
 use wasi_rs::memory::Memory;
 use wasi_rs::syscalls::{ENTRIES, Flow, SYSCALLS};
 
@@ -64,8 +63,8 @@ pub fn guest(abi: Abi, preopens: &[(&str, &Path)]) -> Ctx {
     env.push("NAME=value").unwrap();
     let ctx = Ctx::new(abi, args, env);
     let (stdin, _) = std::io::pipe().unwrap();
-    let null = || fs::OpenOptions::new().write(true).open("/dev/null").unwrap();
-    for stream in [OwnedFd::from(stdin), null().into(), null().into()] {
+    let null = || fs::OpenOptions::new().write(true).open(if cfg!(windows) { "NUL" } else { "/dev/null" }).unwrap();
+    for stream in [OwnedHandle::from(stdin), null().into(), null().into()] {
         ctx.push_stdio(File::from(stream), false).unwrap();
     }
     for (name, path) in preopens {
@@ -75,7 +74,7 @@ pub fn guest(abi: Abi, preopens: &[(&str, &Path)]) -> Ctx {
 }
 
 /// A guest whose only descriptor, 0, is this stream.
-pub fn guest_on(stream: impl Into<OwnedFd>) -> Ctx {
+pub fn guest_on(stream: impl Into<OwnedHandle>) -> Ctx {
     let ctx = Ctx::new(Abi::Preview1, Strings::default(), Strings::default());
     ctx.push_stdio(File::from(stream.into()), false).unwrap();
     ctx

@@ -86,10 +86,17 @@ pub fn stat(file: &File) -> Result<Filestat> {
 
 pub fn set_size(file: &File, size: u64) -> Result {
     require_regular(file, Errno::Inval, Errno::Inval)?;
-    with(file, |file| file.set_len(size))
+    match with(file, |file| file.set_len(size)) {
+        // More than the file system takes: nothing else of it can be invalid.
+        Err(Errno::Inval) => Err(Errno::Fbig),
+        result => result,
+    }
 }
 
 pub fn set_times(file: &File, atim: SetTime, mtim: SetTime) -> Result {
+    if matches!(file.filetype()?, Filetype::CharacterDevice | Filetype::Unknown) {
+        return Err(Errno::Inval);
+    }
     let time = |set| match set {
         SetTime::Keep => None,
         SetTime::Now => Some(SystemTime::now()),
@@ -102,14 +109,19 @@ pub fn set_times(file: &File, atim: SetTime, mtim: SetTime) -> Result {
     if let Some(time) = time(mtim) {
         times = times.set_modified(time);
     }
-    // A handle for reading may not do this on Windows; whoever has a file open may on other systems.
-    let file = system::reopen(file.handle(), FILE_WRITE_ATTRIBUTES)?;
-    Ok(std::fs::File::from(file).set_times(times)?)
+    match with(file, |file| file.set_times(times)) {
+        // A handle for reading may not do this on Windows; whoever has a file open may on other systems.
+        Err(Errno::Acces) => {
+            let file = system::reopen(file.handle(), FILE_WRITE_ATTRIBUTES)?;
+            Ok(std::fs::File::from(file).set_times(times)?)
+        }
+        result => result,
+    }
 }
 
 pub fn allocate(file: &File, offset: u64, len: u64) -> Result {
     match file.end_to_allocate(offset, len)? {
-        Some(end) => with(file, |file| file.set_len(end)),
+        Some(end) => set_size(file, end),
         None => Ok(()),
     }
 }
