@@ -3,6 +3,10 @@
 // The engine wasmtime: programs run on threads of the addon.
 
 const addon = /** @type {any} */ (require('../index.js'))[Symbol.for('wasi-rs addon')].engine;
+if (!addon) {
+  const message = `run(), spawn() and compile() are not there on ${process.platform} yet; the class WASI is`;
+  throw Object.assign(new Error(message), { code: 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM' });
+}
 const { errorOf } = require('./errors.js');
 
 /**

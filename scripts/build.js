@@ -52,7 +52,15 @@ function newest(source) {
 /** @param {boolean} debug @param {'inherit' | number} stderr @returns {string} the library's path */
 function cargoBuild(debug, stderr) {
   const profile = debug ? [] : ['--release'];
-  const args = ['build', ...profile, '--lib', '--message-format=json-render-diagnostics'];
+  // What runs programs off the event loop is not written for Windows yet.
+  const features = process.platform === 'win32' ? ['--no-default-features', '--features=text'] : [];
+  const args = [
+    'build',
+    ...profile,
+    ...features,
+    '--lib',
+    '--message-format=json-render-diagnostics',
+  ];
   const { error, status, signal, stdout } = spawnSync('cargo', args, {
     cwd: root,
     env: cargoEnvironment(),

@@ -137,7 +137,11 @@ fn syscalls_md() -> String {
          was done); EBADF, a descriptor that is not open; ENOTCAPABLE, a right that the descriptor does not have; with a \
          path, ENOTCAPABLE if it leads outside the directory, ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, EILSEQ for a NUL in it, \
          and what the operating system says of permissions and space (EACCES, EROFS, EDQUOT, EIO).\n\n\
-         On Windows and macOS nothing is served yet: the package does not build there.\n\n\
+         All this is Linux's. macOS has the same calls. On Windows, what the system has no word for: `sock_*` and \
+         descriptors that are sockets are ENOTSOCK; names that Windows reserves (`NUL`, `COM1`, ...), \
+         what its names can't hold (a backslash, a colon, ...) and names that end in a dot or a space are EINVAL; a directory can't be renamed or removed while it is open; \
+         making a symbolic link takes a privilege there; `fd_advise` is taken as the hint it is; links in a directory are \
+         resolved component by component.\n\n\
          | function | parameters | what it does | errors of its own |\n| --- | --- | --- | --- |\n",
     );
     for row in &SYSCALLS {

@@ -10,7 +10,7 @@
 //! | [`run`] | one run from outside: started, ended early, its outcome |
 //! | [`watch`] | how a run is ended early, wherever it is |
 //! | [`pool`] | the threads |
-//! | [`raw`] | what wasmtime can't check: the third address of `unsafe` |
+//! | [`raw`] | what wasmtime can't check: one of the addresses of `unsafe` |
 
 pub mod cache;
 pub mod guest;

@@ -1,5 +1,5 @@
-//! What wasmtime can't check: functions that take their parameters as they lie, and machine code from a file. The third
-//! address of `unsafe`.
+//! What wasmtime can't check: functions that take their parameters as they lie, and machine code from a file. One of the
+//! addresses of `unsafe`.
 
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 

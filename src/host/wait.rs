@@ -77,7 +77,8 @@ pub fn wait(
         }
         return Ok(SmallVec::new());
     }
-    let mut poll = os::wait::Poll::new(files.iter().copied().chain(patience.alarm().map(|alarm| (alarm, Interest::Read))));
+    let mut poll =
+        os::wait::Poll::new(files.iter().copied().chain(patience.alarm().map(|alarm| (alarm, Interest::Read))));
     loop {
         let remaining = deadline.map(|deadline| deadline.saturating_sub(clock::now(Clockid::Monotonic)));
         let slice = remaining.into_iter().chain(patience.slice()).min();

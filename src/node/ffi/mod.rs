@@ -1,4 +1,4 @@
-//! Raw Node-API, made safe: the second of the three addresses of `unsafe`.
+//! Raw Node-API, made safe: one of the addresses of `unsafe`.
 //!
 //! napi-rs registers the module and defines the class. What goes through here is what its wrappers can't do exactly:
 //! exceptions that must pass through untouched (also primitive ones), methods that find their state by property, one
