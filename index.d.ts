@@ -48,6 +48,18 @@ export interface WASILimits {
   openFiles?: number | undefined;
 }
 
+/** A directory the program may use. */
+export interface Preopen {
+  /** Its real path. */
+  path: string;
+  /**
+   * Whether the program may only read in it, and in all that it opens through it. (Where another of its directories leads
+   * to the same files, it may there what that one allows.)
+   * @default false
+   */
+  readOnly?: boolean | undefined;
+}
+
 export interface WASIOptions {
   /** The version of WASI to provide. */
   version: 'unstable' | 'preview1';
@@ -65,9 +77,10 @@ export interface WASIOptions {
    * The directories the program may use: each key is a path as the program sees it, each value the real path of that directory.
    * No path, link or `..` leads the program out of them. One that can't be opened is an error whose `code` is `UVWASI_` and
    * the errno's name, such as `UVWASI_ENOENT`.
+   * `{ path, readOnly: true }` is one in which the program can only read: all else is EROFS to it.
    * @default {}
    */
-  preopens?: Readonly<Record<string, string>> | undefined;
+  preopens?: Readonly<Record<string, string | Preopen>> | undefined;
   /**
    * Whether `start()` returns the exit code when the program calls `proc_exit`; if false, the process exits with it.
    * @default true
@@ -98,7 +111,8 @@ export interface WASIOptions {
 }
 
 /** The options that node:wasi knows as well. */
-export interface DescriptorOptions extends Omit<WASIOptions, 'limits'> {
+export interface DescriptorOptions extends Omit<WASIOptions, 'limits' | 'preopens'> {
+  preopens?: Readonly<Record<string, string>> | undefined;
   stdin?: number | undefined;
   stdout?: number | undefined;
   stderr?: number | undefined;
@@ -200,7 +214,7 @@ export interface RunOptions {
   /** As in the class. @default {} */
   env?: Readonly<Record<string, string | undefined>> | undefined;
   /** As in the class; the directories are opened when the program begins. @default {} */
-  preopens?: Readonly<Record<string, string>> | undefined;
+  preopens?: Readonly<Record<string, string | Preopen>> | undefined;
   /** Need not be given: the program's imports tell it. */
   version?: 'unstable' | 'preview1' | undefined;
   /**

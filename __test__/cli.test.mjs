@@ -364,8 +364,15 @@ describe('flags', () => {
       1024,
     ]);
     assert.deepEqual(['0', '100'].map(count), [0, 100]);
-    assert.deepEqual(directory('a::/b'), ['/b', 'a']);
-    assert.deepEqual(directory('a'), ['a', 'a']);
+    for (const [text, guest, host, readOnly = false] of [
+      ['a::/b', '/b', 'a'],
+      ['a', 'a', 'a'],
+      ['a:ro', 'a', 'a', true],
+      ['a::/b:ro', '/b', 'a', true],
+      ['./a:ro::/a', '/a', './a:ro'],
+      ['./a:ro::/a:ro', '/a', './a:ro', true],
+    ])
+      assert.deepEqual(directory(text), [guest, { path: host, readOnly }]);
     assert.deepEqual(variable('A=b=c'), ['A', 'b=c']);
     for (const text of ['', '5', 's', '-1s', '0s', '1e3s', '25h30m', '9999999h'])
       assert.throws(() => duration(text), text);
@@ -373,7 +380,7 @@ describe('flags', () => {
       assert.throws(() => size(text), text);
     for (const text of ['', '1.5', '-1', '1e3', '99999999999999999'])
       assert.throws(() => count(text), text);
-    for (const text of ['', '::', 'a::', '::b', 'a::b::c', 'a::b:ro'])
+    for (const text of ['', '::', 'a::', '::b', 'a::b::c', ':ro', 'a:::ro', '::a:ro'])
       assert.throws(() => directory(text), text);
     for (const text of ['', '=x']) assert.throws(() => variable(text), text);
   });
@@ -390,8 +397,8 @@ describe('flags', () => {
     ]);
     assert.equal(flags.timeout, 2000);
     assert.deepEqual(flags.dir, [
-      ['a', 'a'],
-      ['b', 'b'],
+      ['a', { path: 'a', readOnly: false }],
+      ['b', { path: 'b', readOnly: false }],
     ]);
     assert.deepEqual([program, args], ['p', ['--dir=c']]);
   });

@@ -44,6 +44,12 @@ new WASI({
 }).stdout satisfies Buffer | undefined;
 new WASI({ version: 'preview1', stdin: 'text', stdout: (chunk) => chunk.length, stderr: 'ignore' });
 new WASI({ version: 'preview1', stdin: (most) => (most > 5 ? new Uint8Array(most) : null) });
+new WASI({
+  version: 'preview1',
+  preopens: { '/': '.', '/data': { path: './data', readOnly: true } },
+});
+// @ts-expect-error strings only
+new CompatWASI({ version: 'preview1', preopens: { '/': { path: '.' } } });
 // @ts-expect-error no such word
 new WASI({ version: 'preview1', stdout: 'pipes' });
 // @ts-expect-error descriptors only

@@ -50,12 +50,12 @@ const COMMANDS = [
 const FLAGS = [
   {
     name: 'dir',
-    value: 'HOST[::GUEST]',
+    value: 'HOST[::GUEST][:ro]',
     kind: 'directory',
-    example: 'data::/data',
+    example: 'data::/data:ro',
     repeated: true,
     commands: ['run'],
-    help: 'A directory the program may use, and its name for it. No path or link leads out of it. Repeat for more.',
+    help: 'A directory the program may use, and its name for it. No path or link leads out of it. With :ro it may only read there (a directory whose own name ends so: HOST:ro::GUEST). Repeat for more.',
   },
   {
     name: 'env',

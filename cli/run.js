@@ -12,7 +12,7 @@ const { readProgram, sourceOf } = require('./program.js');
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** @typedef {Record<string, any>} Flags */
-/** @typedef {{ args: string[], env: Record<string, string>, preopens: Record<string, string> }} Setting */
+/** @typedef {{ args: string[], env: Record<string, string>, preopens: Record<string, { path: string, readOnly: boolean }> }} Setting */
 
 /**
  * wasi-rs run
@@ -21,7 +21,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
  * @returns {Promise<number>} the exit code
  */
 async function run({ flags, program, args }) {
-  for (const [, host] of flags.dir) checkDirectory(host);
+  for (const [, directory] of flags.dir) checkDirectory(directory.path);
   const setting = {
     args: [path.basename(program), ...args], // as wasmtime names a program to itself
     env: Object.fromEntries(flags.env),

@@ -44,14 +44,19 @@ function count(text) {
   return number;
 }
 
-/** @param {string} text @returns {[guest: string, host: string]} */
+/**
+ * @param {string} text the last `:ro` is not part of a name
+ * @returns {[guest: string, directory: { path: string, readOnly: boolean }]}
+ */
 function directory(text) {
-  if (text.endsWith(':ro')) throw new Error('a directory can not be given for reading only');
-  const [host, guest = host, ...rest] = text.split('::');
-  if (host === '' || guest === '' || rest.length > 0) {
-    throw new Error('it is HOST, or HOST::GUEST, such as data::/data');
+  const readOnly = text.endsWith(':ro');
+  const [path, guest = path, ...rest] = (readOnly ? text.slice(0, -':ro'.length) : text).split(
+    '::',
+  );
+  if (path === '' || guest === '' || rest.length > 0) {
+    throw new Error('it is HOST, or HOST::GUEST, such as data::/data, or data::/data:ro');
   }
-  return [guest, host];
+  return [guest, { path, readOnly }];
 }
 
 /** @param {string} text @returns {[name: string, value: string]} */

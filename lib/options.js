@@ -30,7 +30,7 @@ const LIMITS = {
  * @typedef {object} Options
  * @property {string[]} args
  * @property {string[]} env
- * @property {[string, string][]} preopens
+ * @property {import('./v8/engine.js').Plan['preopens']} preopens
  * @property {[unknown, unknown, unknown]} stdio as they were given, checked
  * @property {Limits & { stdout: number }} limits
  * @property {number} timeout 0: none
@@ -98,11 +98,25 @@ function readEnv(env) {
   return given.map(([name, value]) => `${name}=${value}`);
 }
 
-/** @param {any} preopens @returns {[string, string][]} */
+/** @param {any} preopens @returns {Options['preopens']} */
 function readPreopens(preopens) {
   if (preopens === undefined) return [];
   requireObject(preopens, 'options.preopens');
-  return Object.entries(preopens).map(([guest, host]) => [guest, String(host)]);
+  return Object.entries(preopens).map(([guest, value]) => readPreopen(guest, value));
+}
+
+/** @param {string} guest @param {any} value @returns {Options['preopens'][number]} */
+function readPreopen(guest, value) {
+  const isObject = typeof value === 'object' && value !== null;
+  if (!isObject) return { guest, path: String(value), readOnly: false };
+  const name = `options.preopens['${guest}']`;
+  requireObject(value, name);
+  const { path, readOnly = false } = value;
+  if (typeof path !== 'string') throw invalidArgType(`${name}.path`, 'of type string', path);
+  if (typeof readOnly !== 'boolean') {
+    throw invalidArgType(`${name}.readOnly`, 'of type boolean', readOnly);
+  }
+  return { guest, path, readOnly };
 }
 
 /** @param {any} limits @returns {Limits & { stdout: number }} */

@@ -46,6 +46,17 @@ impl Strings {
     }
 }
 
+/// A directory a guest is to be started with.
+#[derive(Debug)]
+pub struct Preopen {
+    /// The guest's name for it.
+    pub name: String,
+    /// The host's path.
+    pub path: String,
+    /// Whether it is for reading only.
+    pub read_only: bool,
+}
+
 /// How many bytes a guest has moved through descriptors. Threads that count at the same moment may lose some: a count
 /// must not cost more than what it counts.
 #[derive(Debug, Default)]
@@ -138,9 +149,9 @@ impl Ctx {
     }
 
     /// Adds a directory, which the guest knows as `name` (up to a NUL in it), under the next number: 3 and up.
-    pub fn push_preopen(&self, name: &str, dir: File) -> Result<Fd> {
+    pub fn push_preopen(&self, name: &str, dir: File, read_only: bool) -> Result<Fd> {
         let name = name.split('\0').next().unwrap_or_default();
-        self.descriptors.insert(Descriptor::preopen(dir, name))
+        self.descriptors.insert(Descriptor::preopen(dir, name, read_only))
     }
 
     /// Numbers that never change for this guest: how many arguments there are and how many bytes they take, the same of
@@ -180,7 +191,7 @@ impl Ctx {
         &*self.patience
     }
 
-    /// The descriptor, if it is open (EBADF) and has these rights (ENOTCAPABLE).
+    /// The descriptor, if it is open (EBADF) and has these rights (ENOTCAPABLE, EROFS).
     pub fn fd(&self, fd: Fd, needed: Rights) -> Result<Arc<Descriptor>> {
         let descriptor = self.descriptors.get(fd)?;
         descriptor.require(needed)?;

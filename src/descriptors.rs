@@ -19,6 +19,8 @@ pub struct Descriptor {
     preopen: Option<Box<str>>,
     /// Whether the socket calls are served, if it is a socket.
     socket: bool,
+    /// Whether what is reached through it may only be read.
+    read_only: bool,
     rights: AtomicU64,
     inheriting: AtomicU64,
     flags: AtomicU16,
@@ -32,6 +34,7 @@ impl Descriptor {
             object: object.into(),
             preopen: None,
             socket: true,
+            read_only: false,
             rights: AtomicU64::new(rights.bits()),
             inheriting: AtomicU64::new(inheriting.bits()),
             flags: AtomicU16::new(flags.bits()),
@@ -39,9 +42,25 @@ impl Descriptor {
         }
     }
 
-    /// A directory the guest is started with, under the guest's name for it.
-    pub fn preopen(file: File, name: &str) -> Self {
-        Self { preopen: Some(name.into()), ..Self::new(file, Rights::DIRECTORY, Rights::all(), Fdflags::empty()) }
+    /// A directory the guest is started with, under the guest's name for it. If it is `read_only`, so is all that is opened
+    /// through it.
+    pub fn preopen(file: File, name: &str, read_only: bool) -> Self {
+        let (mut rights, mut inheriting) = (Rights::DIRECTORY, Rights::all());
+        if read_only {
+            rights -= Rights::CHANGING;
+            // That files can be opened for writing is told: wasi-libc asks for no more than that, so a program would
+            // learn that it can't when it writes, and not, as with EROFS, when it opens.
+            inheriting -= Rights::CHANGING - Rights::FD_WRITE;
+        }
+        Self { preopen: Some(name.into()), read_only, ..Self::new(file, rights, inheriting, Fdflags::empty()) }
+    }
+
+    /// What was opened through this directory: for reading only, if that is.
+    pub fn opened(&self, file: File, mut rights: Rights, inheriting: Rights, flags: Fdflags) -> Self {
+        if self.read_only {
+            rights -= Rights::CHANGING;
+        }
+        Self { read_only: self.read_only, ..Self::new(file, rights, inheriting, flags) }
     }
 
     /// One of the guest's standard streams. If it is the host's own too, it is never a socket to the guest: shutting it
@@ -67,6 +86,11 @@ impl Descriptor {
         self.preopen.as_deref()
     }
 
+    /// Whether what is reached through it may only be read.
+    pub const fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
     /// What may be done with it.
     pub fn rights(&self) -> Rights {
         Rights::from_bits_truncate(self.rights.load(Relaxed))
@@ -77,9 +101,14 @@ impl Descriptor {
         Rights::from_bits_truncate(self.inheriting.load(Relaxed))
     }
 
-    /// ENOTCAPABLE unless it has all of `needed`.
+    /// ENOTCAPABLE unless it has all of `needed`; EROFS if it has not because it is for reading only.
     pub fn require(&self, needed: Rights) -> Result {
-        if self.rights().contains(needed) { Ok(()) } else { Err(Errno::Notcapable) }
+        if self.rights().contains(needed) { Ok(()) } else { Err(self.refusal(needed)) }
+    }
+
+    #[cold]
+    fn refusal(&self, needed: Rights) -> Errno {
+        if self.read_only && needed.intersects(Rights::CHANGING) { Errno::Rofs } else { Errno::Notcapable }
     }
 
     /// Drops rights; ENOTCAPABLE if any would be added.

@@ -6,9 +6,11 @@
 use std::fmt::Write;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, LazyLock};
 use wasi_rs::abi::Errno;
+use wasi_rs::ctx::Preopen;
 use wasi_rs::engine::plan::{Limits, Plan, Stdio};
 use wasi_rs::engine::program::{Program, Source};
 use wasi_rs::engine::run::{End, Outcome, Run};
@@ -36,6 +38,11 @@ fn program(items: &str, body: &str) -> Arc<Program> {
 
 fn of_text(text: &str) -> Arc<Program> {
     Arc::new(Program::new(Source::Bytes(wat::parse_str(text).unwrap()), None))
+}
+
+/// The directory as the guest's `/`.
+fn root_at(path: &Path) -> Vec<Preopen> {
+    vec![Preopen { name: "/".to_owned(), path: path.to_str().unwrap().to_owned(), read_only: false }]
 }
 
 /// A guest with nothing to read, whose output is captured.
@@ -116,10 +123,10 @@ fn a_directory_is_opened_when_the_run_begins() {
         (i32.const 3) (i32.const 8) (i32.const 5)))"#;
     let maker = program(HELLO_DATA, body);
     let folder = tempfile::tempdir().unwrap();
-    let preopens = vec![("/".to_owned(), folder.path().to_str().unwrap().to_owned())];
+    let preopens = root_at(folder.path());
     assert!(matches!(run(&maker, Plan { preopens, ..plan() }).end, End::Exit(0)));
     assert!(folder.path().join("hello").is_dir());
-    let missing = vec![("/".to_owned(), folder.path().join("missing").to_str().unwrap().to_owned())];
+    let missing = root_at(&folder.path().join("missing"));
     match run(&maker, Plan { preopens: missing, ..plan() }).end {
         End::Unopened(unopened) => assert_eq!(unopened.errno, Errno::Noent),
         other => panic!("{other:?}"),
@@ -178,7 +185,7 @@ fn table_elements_fuel_stack_and_files_are_limited() {
     let opener = program(HELLO_DATA, body);
     let folder = tempfile::tempdir().unwrap();
     let open = |open_files| {
-        let preopens = vec![("/".to_owned(), folder.path().to_str().unwrap().to_owned())];
+        let preopens = root_at(folder.path());
         run(&opener, Plan { preopens, ..limited(Limits { open_files: Some(open_files), ..Limits::default() }) }).end
     };
     let full = u32::from(Errno::Mfile.number());
@@ -239,7 +246,7 @@ fn snapshot_0_has_its_own_layouts() {
             (memory.fill (i32.const 0) (i32.const 0xa5) (i32.const 64))
             (drop (call $stat (i32.const 3) (i32.const 0)))
             (call $exit (i32.load8_u (i32.const 56)))))"#;
-    let preopens = vec![("/".to_owned(), "/".to_owned())];
+    let preopens = root_at(Path::new("/"));
     let end = run(&of_text(text), Plan { preopens, ..plan() }).end;
     assert!(matches!(end, End::Exit(0xa5)), "{end:?}");
 }

@@ -30,7 +30,7 @@ const { collect } = require('./sink.js');
  * @typedef {object} Plan
  * @property {string[]} args
  * @property {string[]} env `NAME=value`
- * @property {[guest: string, host: string][]} preopens
+ * @property {{ guest: string, path: string, readOnly: boolean }[]} preopens
  * @property {[stdin: number | Uint8Array, stdout: number | 'capture', stderr: number | 'capture']} stdio
  * @property {Limits} limits
  *
@@ -355,7 +355,9 @@ function jobOf({ program, plan }) {
     version: program.abi,
     args: plan.args,
     env: Object.fromEntries(plan.env.map(splitVariable)),
-    preopens: Object.fromEntries(plan.preopens),
+    preopens: Object.fromEntries(
+      plan.preopens.map(({ guest, path, readOnly }) => [guest, { path, readOnly }]),
+    ),
     stdin,
     stdout,
     stderr,

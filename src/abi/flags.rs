@@ -305,6 +305,22 @@ impl Rights {
         .union(Self::POLL_FD_READWRITE)
         .union(Self::SOCK_SHUTDOWN)
         .union(Self::SOCK_ACCEPT);
+
+    /// Through which something changes, beyond what `path_open` decides: of a directory that is for reading only, a guest has
+    /// all others.
+    pub const CHANGING: Self = Self::FD_WRITE
+        .union(Self::FD_ALLOCATE)
+        .union(Self::PATH_CREATE_DIRECTORY)
+        .union(Self::PATH_LINK_SOURCE)
+        .union(Self::PATH_LINK_TARGET)
+        .union(Self::PATH_RENAME_SOURCE)
+        .union(Self::PATH_RENAME_TARGET)
+        .union(Self::PATH_FILESTAT_SET_TIMES)
+        .union(Self::FD_FILESTAT_SET_SIZE)
+        .union(Self::FD_FILESTAT_SET_TIMES)
+        .union(Self::PATH_SYMLINK)
+        .union(Self::PATH_REMOVE_DIRECTORY)
+        .union(Self::PATH_UNLINK_FILE);
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::mode::{Mode, STACK};
 use super::watch::{UntilEnded, Watch};
 use crate::abi::{Abi, Errno};
-use crate::ctx::{Ctx, Strings};
+use crate::ctx::{Ctx, Preopen, Strings};
 use crate::host::dir::open_preopen_unsandboxed;
 use crate::host::file::File;
 use crate::host::stream::{Input, Output, Stream};
@@ -16,8 +16,8 @@ pub struct Plan {
     pub args: Vec<String>,
     /// The environment, each `NAME=value`.
     pub env: Vec<String>,
-    /// The guest's name and the host's path of each directory.
-    pub preopens: Vec<(String, String)>,
+    /// Its directories.
+    pub preopens: Vec<Preopen>,
     /// Standard input, output, error.
     pub stdio: [Stdio; 3],
     /// What it may use.
@@ -105,11 +105,11 @@ impl Plan {
             push_stdio(&ctx, stdio, output, limit)
                 .map_err(|errno| Unopened { errno, what: format!("can't use options.{name}") })?;
         }
-        for (name, path) in self.preopens {
+        for Preopen { name, path, read_only } in self.preopens {
             let what = || format!("can't open '{path}' for the preopen '{name}'");
             let dir =
                 open_preopen_unsandboxed(&path).map_err(|error| Unopened { errno: error.into(), what: what() })?;
-            ctx.push_preopen(&name, dir).map_err(|errno| Unopened { errno, what: what() })?;
+            ctx.push_preopen(&name, dir, read_only).map_err(|errno| Unopened { errno, what: what() })?;
         }
         Ok((ctx, captures))
     }

@@ -44,6 +44,34 @@ impl File {
         os::dir::open(self, path, how)
     }
 
+    /// Opens `path` beneath this directory as a read-only file system does: EROFS for what would change anything.
+    pub fn open_at_read_only(&self, path: &[u8], how: OpenHow) -> Result<File> {
+        let may_create = how.oflags.contains(Oflags::CREAT);
+        let must_create = how.oflags.contains(Oflags::CREAT | Oflags::EXCL);
+        if how.write || must_create || how.oflags.contains(Oflags::TRUNC) {
+            // What is wrong with the path, is said first.
+            let found = self.stat_at(path, how.follow && !must_create);
+            return Err(match found {
+                Ok(_) if must_create => Errno::Exist,
+                Ok(_) => Errno::Rofs,
+                Err(errno) => self.not_created(path, may_create, errno),
+            });
+        }
+        let reading = OpenHow { oflags: how.oflags - Oflags::CREAT - Oflags::EXCL, ..how };
+        self.open_at(path, &reading).map_err(|errno| self.not_created(path, may_create, errno))
+    }
+
+    /// What is wrong with a path that leads to nothing: EROFS if it could have been created.
+    fn not_created(&self, path: &[u8], may_create: bool, errno: Errno) -> Errno {
+        if errno != Errno::Noent || !may_create {
+            return errno;
+        }
+        match self.entry(path) {
+            Ok(_) => Errno::Rofs,
+            Err(errno) => errno,
+        }
+    }
+
     /// The attributes of what `path` leads to.
     pub fn stat_at(&self, path: &[u8], follow: bool) -> Result<Filestat> {
         if is_single(path) {

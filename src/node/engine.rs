@@ -6,6 +6,7 @@
 
 use super::ffi::threads::{Letter, Mailbox, own_descriptor, pipe};
 use super::ffi::{self, Call, ErrorKind, Js, JsResult, Method, Type, Value};
+use crate::ctx::Preopen;
 use crate::engine::cache::Cache;
 use crate::engine::mode::Mode;
 use crate::engine::plan::{Limits, Plan, Stdio};
@@ -200,7 +201,7 @@ impl Method for Start {
         let plan = Plan {
             args: request.strings("args")?,
             env: request.strings("env")?,
-            preopens: request.pairs("preopens")?,
+            preopens: request.preopens()?,
             stdio: [read_stdio(js, stdio, 0)?, read_stdio(js, stdio, 1)?, read_stdio(js, stdio, 2)?],
             limits: Reader { js, object: request.get("limits")? }.limits()?,
         };
@@ -286,9 +287,16 @@ impl<'s> Reader<'s> {
         self.list(name, |string| self.js.string_of(string))
     }
 
-    fn pairs(&self, name: &str) -> JsResult<Vec<(String, String)>> {
-        let text = |pair, index| self.js.string_of(self.js.get_index(pair, index)?);
-        self.list(name, |pair| Ok((text(pair, 0)?, text(pair, 1)?)))
+    fn preopens(&self) -> JsResult<Vec<Preopen>> {
+        let js = self.js;
+        self.list("preopens", |object| {
+            let preopen = Reader { js, object };
+            Ok(Preopen {
+                name: js.string_of(preopen.get("guest")?)?,
+                path: js.string_of(preopen.get("path")?)?,
+                read_only: js.truthy(preopen.get("readOnly")?)?,
+            })
+        })
     }
 
     fn limits(&self) -> JsResult<Limits> {

@@ -5,7 +5,7 @@ use super::ffi::{Js, JsResult, Type, Value, Worker, host_descriptor, is_main_thr
 use super::realm::{Kept, Realm};
 use super::stdio::{self, Choice, Stdio};
 use crate::abi::{Abi, Errno, Fd};
-use crate::ctx::{Ctx, Strings};
+use crate::ctx::{Ctx, Preopen, Strings};
 use crate::host::dir::open_preopen_unsandboxed;
 
 /// The greatest number of the host's own standard streams.
@@ -83,7 +83,7 @@ pub fn read_version<'s>(js: Js<'s>, options: Value<'s>, edition: &Edition) -> Js
 pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition: &Edition) -> JsResult<Options<'s>> {
     let args = read_args(js, realm, options)?;
     let env = read_env(js, realm, options)?;
-    let preopens = read_preopens(js, realm, options)?;
+    let preopens = read_preopens(js, realm, options, edition)?;
     let mut choices = read_stdio(js, options, edition)?;
     let limits = if edition.streams { read_limits(js, options)? } else { Limits::default() };
     require_permission(js)?;
@@ -110,11 +110,11 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
             errors::not_initialized(js, errno, &what)
         })?;
     }
-    for (name, path) in preopens {
+    for Preopen { name, path, read_only } in preopens {
         let what = || format!("can't open '{path}' for the preopen '{name}'");
         let dir =
             open_preopen_unsandboxed(&path).map_err(|error| errors::not_initialized(js, error.into(), &what()))?;
-        ctx.push_preopen(&name, dir).map_err(|errno| errors::not_initialized(js, errno, &what()))?;
+        ctx.push_preopen(&name, dir, read_only).map_err(|errno| errors::not_initialized(js, errno, &what()))?;
     }
     Ok(Options { ctx, return_on_exit: read_return_on_exit(js, options, edition)?, stdio, choices })
 }
@@ -195,14 +195,39 @@ fn read_env<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>) -> JsResult<Vec<S
     Ok(env)
 }
 
-/// The guest's name and the host's path of each directory.
-fn read_preopens<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>) -> JsResult<Vec<(String, String)>> {
+/// The guest's directories.
+fn read_preopens<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, edition: &Edition) -> JsResult<Vec<Preopen>> {
     let string = realm.get(js, Kept::String)?;
     let text = |value| js.string_of(js.call(js.undefined()?, string, &[value])?);
     read_entries(js, realm, options, "preopens")?
         .into_iter()
-        .map(|(name, path)| Ok((text(name)?, text(path)?)))
+        .map(|(name, value)| {
+            let name = text(name)?;
+            if edition.streams && js.type_of(value)? == Type::Object {
+                read_preopen(js, name, value)
+            } else {
+                Ok(Preopen { name, path: text(value)?, read_only: false })
+            }
+        })
         .collect()
+}
+
+/// A directory that is given as an object, `{ path, readOnly }`.
+fn read_preopen<'s>(js: Js<'s>, name: String, value: Value<'s>) -> JsResult<Preopen> {
+    let option = format!("options.preopens['{name}']");
+    validate_object(js, value, &option)?;
+    let path = js.get_named(value, "path")?;
+    if js.type_of(path)? != Type::String {
+        return Err(errors::invalid_arg_type(js, &format!("{option}.path"), Expected::Type("string"), path));
+    }
+    let read_only = match given(js, value, "readOnly")? {
+        None => false,
+        Some(read_only) if js.type_of(read_only)? == Type::Boolean => js.truthy(read_only)?,
+        Some(other) => {
+            return Err(errors::invalid_arg_type(js, &format!("{option}.readOnly"), Expected::Type("boolean"), other));
+        }
+    };
+    Ok(Preopen { name, path: js.string_of(path)?, read_only })
 }
 
 /// What each of the standard streams shall be.

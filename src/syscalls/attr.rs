@@ -132,4 +132,34 @@ mod tests {
         assert_eq!(guest.call("fd_advise", &[fd, 0, 0, 6]), Errno::Inval);
         assert_eq!(guest.call("fd_advise", &[1, 0, 0, 0]), Errno::Spipe);
     }
+
+    #[test]
+    fn a_file_that_is_read_only_is_read_and_not_changed() {
+        let guest = Guest::reading_only();
+        std::fs::write(guest.host("file"), "text").unwrap();
+        let fd = guest.open("file", 0, Rights::FD_READ.bits(), 0).unwrap();
+        let [iovs, len] = guest.iovec(0, 64, 4);
+        for (name, params) in [
+            ("fd_allocate", vec![fd, 0, 100]),
+            ("fd_filestat_set_size", vec![fd, 0]),
+            ("fd_filestat_set_times", vec![fd, 0, 0, 1]),
+            ("fd_pwrite", vec![fd, iovs, len, 0, 32]),
+            ("fd_write", vec![fd, iovs, len, 32]),
+        ] {
+            assert_eq!(guest.call(name, &params), Errno::Rofs, "{name}");
+        }
+        // With flags too, which it may set.
+        assert_eq!(guest.call("fd_fdstat_set_flags", &[fd, 1]), Errno::Success);
+        assert_eq!(guest.call("fd_write", &[fd, iovs, len, 32]), Errno::Rofs);
+        for (name, params) in [
+            ("fd_advise", vec![fd, 0, 4, 0]),
+            ("fd_filestat_get", vec![fd, 128]),
+            ("fd_sync", vec![fd]),
+            ("fd_read", vec![fd, iovs, len, 32]),
+        ] {
+            assert_eq!(guest.call(name, &params), Errno::Success, "{name}");
+        }
+        assert_eq!((guest.u32(32), guest.bytes(64, 4)), (4, b"text".to_vec()));
+        assert_eq!(std::fs::read(guest.host("file")).unwrap(), b"text");
+    }
 }

@@ -151,8 +151,12 @@ pub(super) fn path_open(
         read: moving.contains(Rights::FD_READ),
         write: moving.contains(Rights::FD_WRITE),
     };
-    let file = place.dir()?.open_at(place.path, &how)?;
-    let opened = ctx.descriptors.insert(Descriptor::new(file, rights, inheriting, fdflags))?;
+    let file = if place.descriptor.is_read_only() {
+        place.dir()?.open_at_read_only(place.path, how)?
+    } else {
+        place.dir()?.open_at(place.path, &how)?
+    };
+    let opened = ctx.descriptors.insert(place.descriptor.opened(file, rights, inheriting, fdflags))?;
     memory.write(opened_fd, &opened.0)
 }
 
@@ -394,5 +398,113 @@ mod tests {
         ] {
             assert_eq!(guest.call(name, &params), Errno::Notcapable, "{name}");
         }
+    }
+
+    /// `/dir`, for reading only, with `file`, `sub/inner` and the link `dangling`.
+    fn reading_only() -> Guest {
+        let guest = Guest::reading_only();
+        fs::create_dir(guest.host("sub")).unwrap();
+        for name in ["file", "sub/inner"] {
+            fs::write(guest.host(name), "text").unwrap();
+        }
+        std::os::unix::fs::symlink("nothing", guest.host("dangling")).unwrap();
+        guest
+    }
+
+    #[test]
+    fn what_is_read_only_opens_for_reading_and_nothing_else() {
+        let guest = reading_only();
+        let (read, write) = (Rights::FD_READ.bits(), Rights::FD_WRITE.bits());
+        for (path, oflags, rights, expected) in [
+            ("file", 0, read, Ok(4)),
+            ("file", 1, read, Ok(5)),
+            ("sub", 2, read, Ok(6)),
+            ("sub/../sub/inner", 0, 0, Ok(7)),
+            ("file", 0, write, Err(Errno::Rofs)),
+            ("file", 0, ALL, Err(Errno::Rofs)),
+            ("file", 8, read, Err(Errno::Rofs)),
+            ("file", 1 | 8, write, Err(Errno::Rofs)),
+            ("file", 1 | 4, read, Err(Errno::Exist)),
+            ("dangling", 1 | 4, read, Err(Errno::Exist)),
+            ("dangling", 1, read, Err(Errno::Rofs)),
+            ("dangling", 1, write, Err(Errno::Rofs)),
+            ("new", 1, read, Err(Errno::Rofs)),
+            ("new", 1 | 4, write, Err(Errno::Rofs)),
+            ("sub/new", 1 | 8, write, Err(Errno::Rofs)),
+            ("new", 0, write, Err(Errno::Noent)),
+            ("new", 8, read, Err(Errno::Noent)),
+            ("no/new", 1, write, Err(Errno::Noent)),
+            ("file/new", 1, write, Err(Errno::Notdir)),
+            ("../x", 1, write, Err(Errno::Notcapable)),
+            ("../x", 0, write, Err(Errno::Notcapable)),
+        ] {
+            assert_eq!(guest.open(path, oflags, rights, 0), expected, "{path} {oflags} {rights}");
+        }
+        assert_eq!(fs::read(guest.host("file")).unwrap(), b"text");
+        assert_eq!(fs::read_dir(guest.host("")).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn what_is_read_only_is_not_changed_by_paths() {
+        let guest = reading_only();
+        let sub = guest.open("sub", 2, Rights::FD_READ.bits(), 0).unwrap();
+        let [file, file_len] = guest.path(0, "inner");
+        let [new, new_len] = guest.path(16, "new");
+        fs::write(guest.host("inner"), "").unwrap();
+        for dir in [DIR, sub] {
+            for (name, params) in [
+                ("path_create_directory", vec![dir, new, new_len]),
+                ("path_filestat_set_times", vec![dir, 1, file, file_len, 0, 0, 1]),
+                ("path_link", vec![dir, 0, file, file_len, dir, new, new_len]),
+                ("path_remove_directory", vec![dir, file, file_len]),
+                ("path_rename", vec![dir, file, file_len, dir, new, new_len]),
+                ("path_symlink", vec![file, file_len, dir, new, new_len]),
+                ("path_unlink_file", vec![dir, file, file_len]),
+                ("path_open", vec![dir, 1, file, file_len, 0, ALL, ALL, 0, 64]),
+                ("path_open", vec![dir, 1, new, new_len, 1, 0, 0, 0, 64]),
+                ("fd_filestat_set_times", vec![dir, 0, 0, 1]),
+            ] {
+                assert_eq!(guest.call(name, &params), Errno::Rofs, "{name} {dir}");
+            }
+            assert_eq!(guest.call("path_filestat_get", &[dir, 1, file, file_len, 64]), Errno::Success);
+            assert_eq!(guest.call("fd_readdir", &[dir, 256, 1024, 0, 64]), Errno::Success);
+        }
+        assert!(guest.host("sub/inner").exists() && !guest.host("sub/new").exists() && !guest.host("new").exists());
+    }
+
+    #[test]
+    fn nothing_goes_from_or_to_what_is_read_only() {
+        let guest = reading_only();
+        let other = tempfile::tempdir().unwrap();
+        fs::write(other.path().join("file"), "").unwrap();
+        let dir = crate::host::dir::open_preopen_unsandboxed(other.path().to_str().unwrap()).unwrap();
+        let writable = u64::from(guest.ctx.push_preopen("/other", dir, false).unwrap().0);
+        let [file, file_len] = guest.path(0, "file");
+        let [new, new_len] = guest.path(16, "new");
+        for (from, to) in [(DIR, writable), (writable, DIR)] {
+            let renamed = guest.call("path_rename", &[from, file, file_len, to, new, new_len]);
+            let linked = guest.call("path_link", &[from, 0, file, file_len, to, new, new_len]);
+            assert_eq!((renamed, linked), (Errno::Rofs, Errno::Rofs));
+        }
+        assert!(!other.path().join("new").exists() && !guest.host("new").exists());
+    }
+
+    #[test]
+    fn what_is_read_only_stays_so_under_another_number_and_whatever_is_asked_for() {
+        let guest = reading_only();
+        let other = guest.open("sub", 2, 0, 0).unwrap();
+        let [file, len] = guest.path(0, "file");
+        let write = |fd| guest.call("path_open", &[fd, 1, file, len, 0, Rights::FD_WRITE.bits(), ALL, 0, 64]);
+        assert_eq!(guest.call("fd_renumber", &[DIR, other]), Errno::Success);
+        assert_eq!(write(other), Errno::Rofs);
+        // What is told may be asked for, and changes nothing.
+        assert_eq!(guest.call("fd_fdstat_get", &[other, 128]), Errno::Success);
+        let told: crate::abi::records::Fdstat = guest.record(128);
+        assert!(told.rights_inheriting & Rights::FD_WRITE.bits() != 0);
+        let same = guest.call("fd_fdstat_set_rights", &[other, told.rights_base, told.rights_inheriting]);
+        assert_eq!((same, write(other)), (Errno::Success, Errno::Rofs));
+        assert_eq!(guest.call("fd_fdstat_set_rights", &[other, ALL, ALL]), Errno::Notcapable);
+        let less = guest.call("fd_fdstat_set_rights", &[other, told.rights_base, Rights::FD_READ.bits()]);
+        assert_eq!((less, write(other)), (Errno::Success, Errno::Notcapable));
     }
 }

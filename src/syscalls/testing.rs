@@ -37,7 +37,16 @@ impl Guest {
         Self::with(Abi::Preview1)
     }
 
+    /// Its directory is for reading only.
+    pub fn reading_only() -> Self {
+        Self::made(Abi::Preview1, true)
+    }
+
     pub fn with(abi: Abi) -> Self {
+        Self::made(abi, false)
+    }
+
+    fn made(abi: Abi, read_only: bool) -> Self {
         let root = tempfile::tempdir().unwrap();
         let (mut args, mut env) = (Strings::default(), Strings::default());
         for arg in ["prog", "", "emoji🐎"] {
@@ -52,7 +61,7 @@ impl Guest {
             ctx.push_stdio(File::from(stream), false).unwrap();
         }
         let dir = open_preopen_unsandboxed(root.path().to_str().unwrap()).unwrap();
-        ctx.push_preopen("/dir", dir).unwrap();
+        ctx.push_preopen("/dir", dir, read_only).unwrap();
         Self { ctx, memory: TestMemory::new(64 * 1024), stdout, root }
     }
 

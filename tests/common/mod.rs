@@ -68,7 +68,7 @@ pub fn guest(abi: Abi, preopens: &[(&str, &Path)]) -> Ctx {
         ctx.push_stdio(File::from(stream), false).unwrap();
     }
     for (name, path) in preopens {
-        ctx.push_preopen(name, open_preopen_unsandboxed(path.to_str().unwrap()).unwrap()).unwrap();
+        ctx.push_preopen(name, open_preopen_unsandboxed(path.to_str().unwrap()).unwrap(), false).unwrap();
     }
     ctx
 }
