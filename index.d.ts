@@ -108,10 +108,15 @@ export interface WASIOptions {
   stderr?: OutputOption | undefined;
   /** How much the program may have. */
   limits?: WASILimits | undefined;
+  /**
+   * Whether each system call is shown as a line on this process's stderr (descriptor 2), for finding out what a program does.
+   * @default false
+   */
+  trace?: boolean | undefined;
 }
 
 /** The options that node:wasi knows as well. */
-export interface DescriptorOptions extends Omit<WASIOptions, 'limits' | 'preopens'> {
+export interface DescriptorOptions extends Omit<WASIOptions, 'limits' | 'preopens' | 'trace'> {
   preopens?: Readonly<Record<string, string>> | undefined;
   stdin?: number | undefined;
   stdout?: number | undefined;
@@ -241,6 +246,11 @@ export interface RunOptions {
   signal?: AbortSignal | undefined;
   /** How much the program may have. */
   limits?: RunLimits | undefined;
+  /**
+   * Whether each system call is shown as a line on this process's stderr (descriptor 2), for finding out what a program does.
+   * @default false
+   */
+  trace?: boolean | undefined;
   /**
    * What runs it: `'wasmtime'`, from machine code that is kept on disk; `'v8'`, in a worker thread; or `'auto'`, wasmtime if
    * there is machine code or little to compile, otherwise V8, while another process of low priority makes the machine code

@@ -48,6 +48,9 @@ new WASI({
   version: 'preview1',
   preopens: { '/': '.', '/data': { path: './data', readOnly: true } },
 });
+new WASI({ version: 'preview1', trace: true });
+// @ts-expect-error not there
+new CompatWASI({ version: 'preview1', trace: true });
 // @ts-expect-error strings only
 new CompatWASI({ version: 'preview1', preopens: { '/': { path: '.' } } });
 // @ts-expect-error no such word

@@ -120,6 +120,11 @@ const FLAGS = [
     help: 'How much it may do, about an instruction for each unit; not in the engine v8. The exit code is 134 when it is used up.',
   },
   {
+    name: 'trace',
+    commands: ['run'],
+    help: 'Shows each of its system calls, with parameters and results, as a line on stderr.',
+  },
+  {
     name: 'engine',
     value: 'NAME',
     kind: 'engine',

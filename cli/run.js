@@ -12,7 +12,7 @@ const { readProgram, sourceOf } = require('./program.js');
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** @typedef {Record<string, any>} Flags */
-/** @typedef {{ args: string[], env: Record<string, string>, preopens: Record<string, { path: string, readOnly: boolean }> }} Setting */
+/** @typedef {{ args: string[], env: Record<string, string>, preopens: Record<string, { path: string, readOnly: boolean }>, trace: boolean }} Setting */
 
 /**
  * wasi-rs run
@@ -26,6 +26,7 @@ async function run({ flags, program, args }) {
     args: [path.basename(program), ...args], // as wasmtime names a program to itself
     env: Object.fromEntries(flags.env),
     preopens: Object.fromEntries(flags.dir),
+    trace: flags.trace === true,
   };
   const limits = limitsOf(flags);
   const isLimited = flags.timeout !== undefined || Object.keys(limits).length > 0;

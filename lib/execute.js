@@ -64,8 +64,8 @@ class Execution {
   async #execute(code, options, onStart) {
     const chosen = await Promise.race([choose(code, options), this.#interrupted]);
     if (this.#killed) throw this.#killed.error;
-    const { args, env, preopens, limits } = options;
-    const plan = { args, env, preopens, limits, stdio: this.streams.plan };
+    const { args, env, preopens, limits, trace } = options;
+    const plan = { args, env, preopens, limits, trace, stdio: this.streams.plan };
     const { result, kill } = chosen.engine.start(chosen.program, plan);
     this.#kill = kill;
     // Behind what it takes to start this one.

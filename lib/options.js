@@ -33,6 +33,7 @@ const LIMITS = {
  * @property {import('./v8/engine.js').Plan['preopens']} preopens
  * @property {[unknown, unknown, unknown]} stdio as they were given, checked
  * @property {Limits & { stdout: number }} limits
+ * @property {boolean} trace
  * @property {number} timeout 0: none
  * @property {AbortSignal | undefined} signal
  * @property {'auto' | 'wasmtime' | 'v8'} engine
@@ -56,6 +57,7 @@ function readOptions(options, stdio) {
       STREAMS.map((name, index) => readStream(options[name], name, stdio[index]))
     ),
     limits: readLimits(options.limits),
+    trace: readBoolean(options.trace, 'options.trace'),
     timeout: readWhole(options.timeout, 'options.timeout', 0, 2 ** 31 - 1) ?? 0,
     signal: readSignal(options.signal),
     engine: requireOneOf(options.engine, ENGINES, 'options.engine') ?? 'auto',
@@ -111,12 +113,16 @@ function readPreopen(guest, value) {
   if (!isObject) return { guest, path: String(value), readOnly: false };
   const name = `options.preopens['${guest}']`;
   requireObject(value, name);
-  const { path, readOnly = false } = value;
+  const { path } = value;
   if (typeof path !== 'string') throw invalidArgType(`${name}.path`, 'of type string', path);
-  if (typeof readOnly !== 'boolean') {
-    throw invalidArgType(`${name}.readOnly`, 'of type boolean', readOnly);
-  }
-  return { guest, path, readOnly };
+  return { guest, path, readOnly: readBoolean(value.readOnly, `${name}.readOnly`) };
+}
+
+/** @param {unknown} value @param {string} name */
+function readBoolean(value, name) {
+  if (value === undefined) return false;
+  if (typeof value !== 'boolean') throw invalidArgType(name, 'of type boolean', value);
+  return value;
 }
 
 /** @param {any} limits @returns {Limits & { stdout: number }} */

@@ -91,6 +91,7 @@ impl Usage {
 pub struct Ctx {
     abi: Abi,
     lists_dots: bool,
+    traced: bool,
     patience: Box<dyn Patience>,
     random: Mutex<Random>,
     /// The command line.
@@ -110,6 +111,7 @@ impl Ctx {
         Self {
             abi,
             lists_dots: true,
+            traced: false,
             patience: Box::new(Endless),
             random: Mutex::default(),
             args,
@@ -123,6 +125,12 @@ impl Ctx {
     #[must_use]
     pub fn listing_dots(self, lists_dots: bool) -> Self {
         Self { lists_dots, ..self }
+    }
+
+    /// Whether each of its calls is to be shown on the host's stderr.
+    #[must_use]
+    pub fn tracing(self, traced: bool) -> Self {
+        Self { traced, ..self }
     }
 
     /// Asks whether to go on whenever a call waits.
@@ -179,6 +187,11 @@ impl Ctx {
     /// Whether directories are listed with `.` and `..`.
     pub const fn lists_dots(&self) -> bool {
         self.lists_dots
+    }
+
+    /// Whether each of its calls is to be shown.
+    pub const fn is_traced(&self) -> bool {
+        self.traced
     }
 
     /// The guest's generator of random bytes.

@@ -51,6 +51,7 @@ fn plan() -> Plan {
         args: vec!["program".to_owned()],
         env: Vec::new(),
         preopens: Vec::new(),
+        trace: false,
         stdio: [Stdio::Bytes(Vec::new()), Stdio::Capture, Stdio::Capture],
         limits: Limits::default(),
     }

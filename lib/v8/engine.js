@@ -33,6 +33,7 @@ const { collect } = require('./sink.js');
  * @property {{ guest: string, path: string, readOnly: boolean }[]} preopens
  * @property {[stdin: number | Uint8Array, stdout: number | 'capture', stderr: number | 'capture']} stdio
  * @property {Limits} limits
+ * @property {boolean} trace
  *
  * @typedef {object} Usage
  * @property {number} wall milliseconds
@@ -362,6 +363,7 @@ function jobOf({ program, plan }) {
     stdout,
     stderr,
     limits: { openFiles: plan.limits.openFiles },
+    trace: plan.trace,
   };
   return { options, capacity: plan.limits.stdout ?? CAPACITY };
 }

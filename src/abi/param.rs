@@ -5,6 +5,7 @@ use super::errno::{Errno, Result};
 use super::flags::{
     Advice, Clockid, Fdflags, Fstflags, Lookupflags, Oflags, Riflags, Rights, Sdflags, Siflags, Whence,
 };
+use super::records::Record;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -29,6 +30,8 @@ pub trait Param: Sized {
     const TYPE: ValType;
     /// Its name in the standard.
     const NAME: &'static str;
+    /// The name of the type it points to, if it is a pointer.
+    const POINTEE: &'static str = "";
     /// Gives the raw number its meaning, or EINVAL where it has none. (Which flags a syscall takes is up to it.)
     fn lift(raw: u64, abi: Abi) -> Result<Self>;
 }
@@ -78,9 +81,10 @@ impl<T> fmt::Debug for Ptr<T> {
     }
 }
 
-impl<T> Param for Ptr<T> {
+impl<T: Record> Param for Ptr<T> {
     const TYPE: ValType = ValType::I32;
     const NAME: &'static str = "pointer";
+    const POINTEE: &'static str = T::NAME;
     fn lift(raw: u64, _: Abi) -> Result<Self> {
         Ok(Self::new(low(raw)))
     }

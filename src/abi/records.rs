@@ -26,6 +26,7 @@ macro_rules! fields {
         }
 
         impl Record for $type {
+            const NAME: &'static str = stringify!($type);
             const SIZE: usize = size_of::<Self>();
             type Bytes = [u8; size_of::<Self>()];
             const ZERO: Self::Bytes = [0; size_of::<Self>()];
@@ -43,6 +44,8 @@ fields! { u8 u16 u32 u64 }
 
 /// Something of a fixed size in the guest's memory.
 pub trait Record: Sized {
+    /// The name of its type.
+    const NAME: &'static str;
     /// Bytes it takes.
     const SIZE: usize;
     /// An array of that size.
@@ -64,6 +67,7 @@ macro_rules! records {
         pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
 
         impl Record for $name {
+            const NAME: &'static str = stringify!($name);
             const SIZE: usize = $size;
             type Bytes = [u8; $size];
             const ZERO: Self::Bytes = [0; $size];

@@ -4,6 +4,7 @@ use super::raw;
 use super::watch::Watch;
 use crate::abi::{Args, Errno};
 use crate::ctx::Ctx;
+use crate::syscalls::trace::Line;
 use crate::syscalls::{ENTRIES, Flow};
 use std::fmt;
 use std::sync::Arc;
@@ -96,7 +97,12 @@ pub fn serve(mut caller: Caller<'_, Guest>, index: usize, args: &Args) -> Result
     if !guest.watch.enter_call() {
         return Err(Stop::Ended.into());
     }
-    let flow = entry(&guest.ctx, &raw::view(memory, &caller), args);
+    let memory = raw::view(memory, &caller);
+    let line = Line::begin(&guest.ctx, &memory, index, args);
+    let flow = entry(&guest.ctx, &memory, args);
+    if let Some(line) = line {
+        line.end(&memory, flow);
+    }
     caller.data_mut().check()?;
     match flow {
         Flow::Answer(errno) => Ok(Some(errno)),

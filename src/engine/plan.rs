@@ -22,6 +22,8 @@ pub struct Plan {
     pub stdio: [Stdio; 3],
     /// What it may use.
     pub limits: Limits,
+    /// Whether its calls are shown.
+    pub trace: bool,
 }
 
 /// A standard stream.
@@ -94,6 +96,7 @@ impl Plan {
         };
         let (args, env) = (strings(&self.args).map_err(too_long)?, strings(&self.env).map_err(too_long)?);
         let ctx = Ctx::new(abi, args, env).waiting_with(Box::new(UntilEnded(Arc::clone(watch))));
+        let ctx = ctx.tracing(self.trace);
         let ctx = match self.limits.open_files {
             Some(limit) => ctx.limiting_open_files(limit),
             None => ctx,

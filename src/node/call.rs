@@ -9,6 +9,7 @@ use crate::abi::Errno;
 use crate::memory::Memory;
 #[cfg(debug_assertions)]
 use crate::syscalls::SYSCALLS;
+use crate::syscalls::trace::Line;
 use crate::syscalls::{ENTRIES, Flow};
 
 /// A syscall: read from the page, made, answered in the page.
@@ -28,6 +29,7 @@ pub fn enter(js: Js<'_>, realm: &Realm) -> JsResult<()> {
     #[cfg(debug_assertions)]
     panic_if_asked(&call);
     let memory = guest.memory.view(js, realm, call.pages)?;
+    let line = Line::begin(&guest.ctx, &memory, call.place(), &call.args);
     let mut flow = entry(&guest.ctx, &memory, &call.args);
     if let (Some(after), Flow::Answer(errno)) = (call.after(), flow) {
         look_after(js, realm, &guest, (&call, after), &memory, errno)?;
@@ -38,6 +40,10 @@ pub fn enter(js: Js<'_>, realm: &Realm) -> JsResult<()> {
             flow = entry(&guest.ctx, &guest.memory.view(js, realm, call.pages)?, &call.args);
         }
         guest.stdio.deliver(js, realm, &guest)?;
+    }
+    if let Some(line) = line {
+        guest.memory.forget();
+        line.end(&guest.memory.view(js, realm, call.pages)?, flow);
     }
     match flow {
         Flow::Answer(errno) => {
@@ -58,6 +64,8 @@ fn look_after(
     errno: Errno,
 ) -> JsResult<()> {
     match after {
+        // A guest that is traced makes each call.
+        After::Remember(_) | After::Count if guest.ctx.is_traced() => {}
         After::Remember(record) if errno == Errno::Success => {
             // Where it can't be read back it is not remembered, and asked for again.
             let _ = remember(&realm.page, record, call, memory);

@@ -186,7 +186,7 @@ fn look_into(program: &Program, question: &str, mode: Mode) -> Result<Found, Unu
     }
 }
 
-/// `start(desk, { id, program, args, env, preopens, stdio, limits })`: runs the program; the answer is its outcome.
+/// `start(desk, { id, program, args, env, preopens, stdio, limits, trace })`: runs the program; the answer is its outcome.
 struct Start;
 
 impl Method for Start {
@@ -202,6 +202,7 @@ impl Method for Start {
             args: request.strings("args")?,
             env: request.strings("env")?,
             preopens: request.preopens()?,
+            trace: js.truthy(request.get("trace")?)?,
             stdio: [read_stdio(js, stdio, 0)?, read_stdio(js, stdio, 1)?, read_stdio(js, stdio, 2)?],
             limits: Reader { js, object: request.get("limits")? }.limits()?,
         };

@@ -86,6 +86,7 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
     let preopens = read_preopens(js, realm, options, edition)?;
     let mut choices = read_stdio(js, options, edition)?;
     let limits = if edition.streams { read_limits(js, options)? } else { Limits::default() };
+    let trace = edition.streams && read_boolean(js, options, "trace", "options.trace")?;
     require_permission(js)?;
 
     let too_long = |_| errors::not_initialized(js, Errno::TooBig, "options.args and options.env take more than 4 GiB");
@@ -94,7 +95,7 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
     env.iter().try_for_each(|entry| strings.1.push(entry)).map_err(too_long)?;
     let ctx = Ctx::new(abi, strings.0, strings.1).listing_dots(edition.lists_dots);
     let ctx = if is_main_thread() { ctx } else { ctx.waiting_with(Box::new(Worker::new(js)?)) };
-    let ctx = ctx.limiting_open_files(limits.open_files);
+    let ctx = ctx.limiting_open_files(limits.open_files).tracing(trace);
     let mut stdio = Stdio::default();
     for ((number, choice), name) in choices.iter_mut().enumerate().zip(stdio::NAMES) {
         let pushed = match (stdio.connect(number, choice, limits.stdout), &*choice) {
@@ -220,14 +221,17 @@ fn read_preopen<'s>(js: Js<'s>, name: String, value: Value<'s>) -> JsResult<Preo
     if js.type_of(path)? != Type::String {
         return Err(errors::invalid_arg_type(js, &format!("{option}.path"), Expected::Type("string"), path));
     }
-    let read_only = match given(js, value, "readOnly")? {
-        None => false,
-        Some(read_only) if js.type_of(read_only)? == Type::Boolean => js.truthy(read_only)?,
-        Some(other) => {
-            return Err(errors::invalid_arg_type(js, &format!("{option}.readOnly"), Expected::Type("boolean"), other));
-        }
-    };
+    let read_only = read_boolean(js, value, "readOnly", &format!("{option}.readOnly"))?;
     Ok(Preopen { name, path: js.string_of(path)?, read_only })
+}
+
+/// A boolean that is false unless it is given.
+fn read_boolean<'s>(js: Js<'s>, object: Value<'s>, name: &str, option: &str) -> JsResult<bool> {
+    match given(js, object, name)? {
+        None => Ok(false),
+        Some(value) if js.type_of(value)? == Type::Boolean => js.truthy(value),
+        Some(value) => Err(errors::invalid_arg_type(js, option, Expected::Type("boolean"), value)),
+    }
 }
 
 /// What each of the standard streams shall be.

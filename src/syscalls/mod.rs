@@ -14,6 +14,7 @@ mod proc;
 mod random;
 mod readdir;
 mod sock;
+pub mod trace;
 
 #[cfg(test)]
 mod testing;
@@ -239,6 +240,8 @@ pub struct Parameter {
     pub name: &'static str,
     /// The name of its type.
     pub type_name: &'static str,
+    /// The name of the type it points to, if it is a pointer.
+    pub pointee: &'static str,
     /// Its WebAssembly type.
     pub wasm: ValType,
 }
@@ -270,6 +273,7 @@ macro_rules! define {
             params: &[$(Parameter {
                 name: stringify!($param),
                 type_name: <$type as Param>::NAME,
+                pointee: <$type as Param>::POINTEE,
                 wasm: <$type as Param>::TYPE,
             }),*],
             returns: returns!($result),

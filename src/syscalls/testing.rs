@@ -42,6 +42,11 @@ impl Guest {
         Self::made(Abi::Preview1, true)
     }
 
+    pub fn traced() -> Self {
+        let guest = Self::new();
+        Self { ctx: guest.ctx.tracing(true), ..guest }
+    }
+
     pub fn with(abi: Abi) -> Self {
         Self::made(abi, false)
     }
