@@ -112,7 +112,8 @@ test('the command line shows the same in both engines', async () => {
   }
 });
 
-test('a guest is not hurt by a stderr that nobody reads, or that is closed', () => {
+const NO_SHELL = process.platform === 'win32' && 'needs a Unix shell';
+test('a guest is not hurt by a stderr that nobody reads', { skip: NO_SHELL }, () => {
   const wasm = file('read.wasm', reflect());
   const script = '"$0" "$@" 2>&1 >&3 3>&- | true';
   for (const engine of ['wasmtime', 'v8']) {
