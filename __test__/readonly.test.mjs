@@ -72,16 +72,21 @@ describe('the class', () => {
 });
 
 const WRONG = [
-  [{}, 'path'],
   [{ path: 1 }, 'path'],
-  [new URL('file:///'), 'path'],
+  [{ readOnly: true }, 'path'],
   [{ path: '/', readOnly: 1 }, 'readOnly'],
   [{ path: '/', readOnly: null }, 'readOnly'],
+];
+
+/** What to the class is its string, as to node:wasi. */
+const STRINGS = [
+  [{}, 'path'],
+  [new URL('file:///'), 'path'],
   [['/'], undefined],
 ];
 
 test('wrong types are named, the same everywhere', async () => {
-  for (const [value, property] of WRONG) {
+  for (const [value, property] of [...WRONG, ...STRINGS]) {
     const option = `options.preopens['/data']${property ? `.${property}` : ''}`;
     const options = { preopens: { '/data': value } };
     const messages = [];
@@ -91,11 +96,23 @@ test('wrong types are named, the same everywhere', async () => {
       messages.push(error.message);
       return true;
     };
-    assert.throws(() => new WASI({ version: 'preview1', ...options }), check);
+    if (!STRINGS.some(([string]) => string === value)) {
+      assert.throws(() => new WASI({ version: 'preview1', ...options }), check);
+    }
     assert.throws(() => spawn(creates(), options), check);
     await assert.rejects(async () => run(creates(), options), check);
     assert.equal(new Set(messages).size, 1);
   }
+});
+
+test('other objects are their string, as with node:wasi', () => {
+  const named = { toString: () => folder };
+  for (const value of [named, [folder], new String(folder)]) {
+    assert.doesNotThrow(() => new WASI({ version: 'preview1', preopens: { '/': value } }));
+  }
+  assert.throws(() => new WASI({ version: 'preview1', preopens: { '/': {} } }), {
+    code: 'UVWASI_ENOENT',
+  });
 });
 
 test('compat takes strings of everything, as node:wasi does', () => {

@@ -204,7 +204,7 @@ fn read_preopens<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, edition: &Ed
         .into_iter()
         .map(|(name, value)| {
             let name = text(name)?;
-            if edition.streams && js.type_of(value)? == Type::Object {
+            if edition.streams && is_description(js, value)? {
                 read_preopen(js, name, value)
             } else {
                 Ok(Preopen { name, path: text(value)?, read_only: false })
@@ -213,10 +213,15 @@ fn read_preopens<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, edition: &Ed
         .collect()
 }
 
+/// Whether it describes a directory. Other objects are what their string is, as to node:wasi.
+fn is_description<'s>(js: Js<'s>, value: Value<'s>) -> JsResult<bool> {
+    Ok(js.type_of(value)? == Type::Object
+        && (given(js, value, "path")?.is_some() || given(js, value, "readOnly")?.is_some()))
+}
+
 /// A directory that is given as an object, `{ path, readOnly }`.
 fn read_preopen<'s>(js: Js<'s>, name: String, value: Value<'s>) -> JsResult<Preopen> {
     let option = format!("options.preopens['{name}']");
-    validate_object(js, value, &option)?;
     let path = js.get_named(value, "path")?;
     if js.type_of(path)? != Type::String {
         return Err(errors::invalid_arg_type(js, &format!("{option}.path"), Expected::Type("string"), path));
