@@ -130,17 +130,20 @@ test('arguments, environment and preopens arrive', async (t) => {
   const { stdout } = await run(showing, {
     args: ['app', 'ž', ''],
     env: ['A=b=c', 'EMPTY='],
-    preopens: [['/', folder]],
+    preopens: [{ guest: '/', path: folder, readOnly: false }],
   });
   assert.equal(stdout.toString(), 'app\0ž\0\0A=b=c\0EMPTY=\0found');
 });
 
 test("a preopen that is not there is the class's own error", async () => {
-  await assert.rejects(run(EXIT_7, { preopens: [['/', '/nowhere/at/all']] }), (error) => {
-    assert.equal(error.code, 'UVWASI_ENOENT');
-    assert.match(error.message, /\/nowhere\/at\/all/);
-    return true;
-  });
+  await assert.rejects(
+    run(EXIT_7, { preopens: [{ guest: '/', path: '/nowhere/at/all', readOnly: false }] }),
+    (error) => {
+      assert.equal(error.code, 'UVWASI_ENOENT');
+      assert.match(error.message, /\/nowhere\/at\/all/);
+      return true;
+    },
+  );
 });
 
 test('wasi_unstable is served', async () => {
@@ -285,7 +288,10 @@ test('limits.tableElements makes table.grow fail', async () => {
 test('limits.openFiles', async () => {
   const limits = { openFiles: 3 };
   assert.equal((await run(EXIT_7, { limits })).exitCode, 7);
-  await assert.rejects(run(EXIT_7, { limits, preopens: [['/', '/']] }), { code: 'UVWASI_EMFILE' });
+  await assert.rejects(
+    run(EXIT_7, { limits, preopens: [{ guest: '/', path: '/', readOnly: false }] }),
+    { code: 'UVWASI_EMFILE' },
+  );
 });
 
 test('limits.fuel is refused, with what to do', () => {
