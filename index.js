@@ -3,58 +3,64 @@
 const fs = require('node:fs');
 
 // Looked for here, and not in a file of its own: each file of JavaScript takes 0.1 to 0.2 ms to load.
-const addon = nearby() ?? load();
+const addon = find('wasi-rs');
 
 exports.WASI = addon.WASI;
 
 // Loaded when they are first used.
 /** @typedef {typeof import('./lib/run.js')} Run */
 /** @type {Run['run']} */
-exports.run = (source, options) => require('./lib/run.js').run(source, options);
+exports.run = async (source, options) => require('./lib/run.js').run(source, options);
 /** @type {Run['spawn']} */
 exports.spawn = (source, options) => require('./lib/run.js').spawn(source, options);
 /** @type {Run['compile']} */
-exports.compile = (source, options) => require('./lib/run.js').compile(source, options);
+exports.compile = async (source, options) => require('./lib/run.js').compile(source, options);
 /** @type {Run['deserialize']} */
-exports.deserialize = (bytes) => require('./lib/run.js').deserialize(bytes);
+exports.deserialize = async (bytes) => require('./lib/run.js').deserialize(bytes);
 
-// Where the package's other files find the addon.
-Object.defineProperty(exports, Symbol.for('wasi-rs addon'), { value: addon });
+/**
+ * The addon with what only some programs need: wasmtime, and the reader of WebAssembly's text. It is 14 times as large and
+ * takes longer to load. Built as one, this addon has everything.
+ */
+const more = () => (addon.engine ? addon : find('wasi-rs-engine'));
+
+// Where the package's other files find the addons.
+Object.defineProperty(exports, Symbol.for('wasi-rs addon'), { value: { addon, more } });
+
+/**
+ * Finds and loads an addon of the package.
+ *
+ * @param {string} name its file's name up to the first dot
+ */
+function find(name) {
+  return nearby(name) ?? require('./lib/load.js').load(name, refuseTruncated);
+}
 
 // Where it nearly always is, looked at first and alone: without the file that knows all platforms.
-function nearby() {
+/** @param {string} name */
+function nearby(name) {
   const { platform, arch } = process;
   const abi = { linux: '-gnu', win32: '-msvc' }[String(platform)] ?? '';
-  const file = `${__dirname}/wasi-rs.${platform}-${arch}${abi}.node`;
+  const file = `${__dirname}/${name}.${platform}-${arch}${abi}.node`;
   try {
     refuseTruncated(file);
-    return require(file);
+    return open(file);
   } catch {
     return undefined; // load finds it elsewhere, or says why
   }
 }
 
-// It is in the package itself or in the one npm picks for the platform. No environment variable is asked:
-// NAPI_RS_FORCE_WASI and its like, set for other packages of the program, must not change what is loaded here.
-function load() {
-  const { binaryName, triples } = require('./platform.js');
-  const platforms = triples();
-  const candidates = [
-    ...platforms.map((platform) => `${__dirname}/${binaryName(platform)}`),
-    ...platforms.map((platform) => `@wasi-rs/${platform}`),
-  ];
-  /** @type {NodeJS.ErrnoException[]} */
-  const errors = [];
-  for (const candidate of candidates) {
-    try {
-      const file = require.resolve(candidate);
-      refuseTruncated(file);
-      return require(file);
-    } catch (error) {
-      errors.push(/** @type {NodeJS.ErrnoException} */ (error));
-    }
-  }
-  throw loadError(candidates, errors);
+// What `require(file)` does once it has found the file: finding out that an absolute path is one takes it 0.4 ms.
+/** @param {string} file */
+function open(file) {
+  const known = require.cache[file];
+  const extension = require.extensions['.node'];
+  if (known || !extension) return require(file); // jest has no extensions
+  const opened = new /** @type {any} */ (module.constructor)(file, module);
+  extension(opened, file);
+  opened.loaded = true;
+  require.cache[file] = opened;
+  return opened.exports;
 }
 
 /**
@@ -82,22 +88,4 @@ function refuseTruncated(file) {
   } finally {
     fs.closeSync(fd);
   }
-}
-
-/**
- * @param {string[]} candidates
- * @param {NodeJS.ErrnoException[]} errors one for each candidate
- */
-function loadError(candidates, errors) {
-  const reasons = errors.map(
-    ({ message }, i) => `  ${candidates[i]}\n    ${message.replace(/\nRequire stack:[^]*/, '')}`,
-  );
-  const { triple } = require('./platform.js');
-  const message = `wasi-rs: the native addon for ${triple()} could not be loaded
-${reasons.join('\n')}
-To mend it, install wasi-rs again, or build it with Rust (https://rustup.rs) and \`npm rebuild wasi-rs\`;
-where npm blocks install scripts: node ${JSON.stringify(`${__dirname}/scripts/build.js`)}`;
-  // A file that is there and does not load tells more than one that is missing.
-  const cause = errors.find(({ code }) => code !== 'MODULE_NOT_FOUND') ?? errors[0];
-  return Object.assign(new Error(message, { cause }), { code: 'ERR_WASI_RS_LOAD', errors });
 }

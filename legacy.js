@@ -2,4 +2,6 @@
 
 // The class as the documentation's older edition has it: no version needed, and by default proc_exit ends the process.
 
-exports.WASI = /** @type {any} */ (require('./index.js'))[Symbol.for('wasi-rs addon')].LegacyWASI;
+exports.WASI = /** @type {any} */ (require('./index.js'))[
+  Symbol.for('wasi-rs addon')
+].addon.edition('legacy');

@@ -37,10 +37,11 @@ function isMusl() {
  * The file name of a platform's addon inside the package.
  *
  * @param {string} platform one of `triples()`
+ * @param {string} [name] which addon: the one with the class, or `wasi-rs-engine`
  * @returns {string}
  */
-function binaryName(platform) {
-  return `wasi-rs.${platform}.node`;
+function binaryName(platform, name = 'wasi-rs') {
+  return `${name}.${platform}.node`;
 }
 
 module.exports = { binaryName, triple, triples };

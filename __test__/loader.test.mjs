@@ -24,8 +24,8 @@ after(() => fs.rmSync(temporary, { recursive: true }));
  */
 function packageWith(binaries) {
   const folder = fs.mkdtempSync(path.join(temporary, 'package-'));
-  for (const name of ['index.js', 'platform.js', 'package.json']) {
-    fs.copyFileSync(path.join(root, name), path.join(folder, name));
+  for (const name of ['index.js', 'platform.js', 'package.json', 'lib']) {
+    fs.cpSync(path.join(root, name), path.join(folder, name), { recursive: true });
   }
   for (const [name, content] of Object.entries(binaries)) {
     fs.mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
@@ -34,25 +34,29 @@ function packageWith(binaries) {
   return folder;
 }
 
-/** @param {string} folder @returns {any} what requiring the package there throws */
-function loadError(folder) {
+/** @param {() => any} load @returns {any} what it throws */
+function thrownBy(load) {
   try {
-    require(folder);
+    load();
   } catch (error) {
     return error;
   }
   return assert.fail('it loaded');
 }
 
-/** Everything the error says whatever the failure. @param {any} error @param {string} folder */
-function assertComplete(error, folder) {
+/** @param {string} folder @returns {any} what requiring the package there throws */
+const loadError = (folder) => thrownBy(() => require(folder));
+
+/** Everything the error says whatever the failure. @param {any} error @param {string} folder @param {string} [name] */
+function assertComplete(error, folder, name) {
   assert.equal(error.code, 'ERR_WASI_RS_LOAD');
   assert.ok(error instanceof Error);
   assert.equal(error.errors.length, 2 * triples().length);
   assert.ok(error.errors.includes(error.cause));
-  for (const name of triples()) {
-    assert.ok(error.message.includes(path.join(folder, binaryName(name))), error.message);
-    assert.ok(error.message.includes(`@wasi-rs/${name}`), error.message);
+  for (const platform of triples()) {
+    const file = binaryName(platform, name);
+    assert.ok(error.message.includes(path.join(folder, file)), error.message);
+    assert.ok(error.message.includes(`@wasi-rs/${platform}/${file}`), error.message);
   }
   for (const said of [
     `for ${triple()} `,
@@ -151,6 +155,29 @@ test("a broken addon in the platform's own package is the cause, rather than a m
   const error = loadError(folder);
   assertComplete(error, folder);
   assert.equal(error.cause.code, 'ERR_DLOPEN_FAILED');
+});
+
+test('the class needs no engine; what does, says where it was looked for', async () => {
+  const folder = packageWith({ [addon]: realAddon });
+  const { WASI, compile } = require(folder);
+  assert.equal(typeof WASI, 'function');
+  const error = await compile(new Uint8Array()).catch((/** @type {any} */ thrown) => thrown);
+  assertComplete(error, folder, 'wasi-rs-engine');
+});
+
+test('loaded again, after its file was forgotten, the addon is the same', () => {
+  const { WASI } = require('../index.js');
+  const file = require.resolve('../index.js');
+  const forgotten = require.cache[file];
+  delete require.cache[file];
+  try {
+    const again = require('../index.js');
+    assert.notEqual(again, forgotten?.exports);
+    assert.equal(again.WASI, WASI);
+    assert.equal(require(path.join(root, addon)).WASI, WASI);
+  } finally {
+    require.cache[file] = forgotten;
+  }
 });
 
 test("the environment variables of napi-rs's own loaders change nothing", () => {

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 const require = createRequire(import.meta.url);
 const { binaryName, triple } = require('../platform.js');
 const addon = binaryName(triple());
+const engine = binaryName(triple(), 'wasi-rs-engine');
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-package-'));
@@ -94,8 +95,14 @@ async function assertHelloWorld(project) {
     'app.cjs': "const { WASI } = require('wasi-rs'); const { readFileSync } = require('node:fs');",
     'app.mjs': "import { WASI } from 'wasi-rs'; import { readFileSync } from 'node:fs';",
   };
-  for (const [name, head] of Object.entries(heads)) {
-    fs.writeFileSync(path.join(project, name), head + run);
+  const scripts = Object.entries(heads).map(([name, head]) => [name, head + run]);
+  scripts.push([
+    'off-the-loop.cjs',
+    `require('wasi-rs').run('demo.wasm', { stdout: 'inherit' })
+      .then(({ exitCode }) => { process.exitCode = 40 + exitCode; });`,
+  ]);
+  for (const [name, script] of scripts) {
+    fs.writeFileSync(path.join(project, name), script);
     const { status, stdout, stderr } = node(machine(), project, name);
     assert.deepEqual(
       { status, stdout, stderr },
@@ -122,18 +129,24 @@ describe('the npm package', { skip: process.platform === 'win32' && 'uses sh' },
     source = sourcePackage(files);
   });
 
-  // A real build takes minutes. This cargo notes its arguments and answers as the real one does, with the library
-  // that is already built; what remains untried is the compiler itself, which `npm ci` in a clone has just run.
+  // A real build takes minutes. This cargo notes its arguments and answers as the real one does, with the libraries
+  // that are already built; what remains untried is the compiler itself, which `npm ci` in a clone has just run.
   const cargo = () => {
     const folder = newFolder('cargo');
-    const library = path.join(folder, 'libwasi_rs.so');
-    fs.copyFileSync(path.join(root, addon), library);
+    const libraries = [addon, engine].map((name) => {
+      const library = path.join(folder, `${name}.so`);
+      fs.copyFileSync(path.join(root, name), library);
+      return library;
+    });
     const log = path.join(folder, 'log');
     const script = `
       echo "$@" >>'${log}'
       echo 'Compiling wasi-rs' >&2
       /bin/mkdir -p target
-      echo '${artifactMessage(library)}'`;
+      case "$*" in
+        *--features=class*) echo '${artifactMessage(libraries[0])}' ;;
+        *) echo '${artifactMessage(libraries[1])}' ;;
+      esac`;
     return { script, log };
   };
 
@@ -162,6 +175,7 @@ describe('the npm package', { skip: process.platform === 'win32' && 'uses sh' },
       'scripts/build.js',
       'scripts/install.js',
       addon,
+      engine,
       ...filesOf('src'),
       ...filesOf('lib'),
       ...filesOf('cli'),
@@ -213,26 +227,35 @@ describe('the npm package', { skip: process.platform === 'win32' && 'uses sh' },
     assert.equal(status, 0, output);
     assert.match(output, /no working prebuilt binary for .*; building from source with cargo/);
     assert.match(output, /Compiling wasi-rs/);
-    assert.equal(
-      fs.readFileSync(log, 'utf8'),
-      'build --release --lib --message-format=json-render-diagnostics\n',
+    const features = ['class', process.platform === 'win32' ? 'text' : 'engine,text'];
+    assert.deepEqual(
+      fs.readFileSync(log, 'utf8').split('\n').slice(0, -1),
+      features.map((some, i) => {
+        const target = path.join('target', ['wasi-rs', 'wasi-rs-engine'][i]);
+        const folder = path.join(fs.realpathSync(project), 'node_modules', 'wasi-rs', target);
+        const flags = `--no-default-features --features=${some} --target-dir=${folder}`;
+        return `build --release --lib ${flags} --message-format=json-render-diagnostics`;
+      }),
     );
     assert.ok(!fs.existsSync(path.join(project, 'node_modules', 'wasi-rs', 'target')));
     await assertHelloWorld(project);
   });
 
-  test('a binary that does not load is replaced by one built from source', async () => {
-    const broken = sourcePackage(files);
-    fs.writeFileSync(path.join(broken, addon), 'broken');
-    const { project, status, output } = install(
-      machine({ cargo: cargo().script }),
-      pack(broken).tarball,
-    );
-    assert.equal(status, 0, output);
-    assert.match(output, /no working prebuilt binary for .* \(.*\.node/);
-    assert.doesNotMatch(output, /Cannot find module/);
-    await assertHelloWorld(project);
-  });
+  for (const broken of [addon, engine]) {
+    test(`a ${broken} that does not load is replaced by one built from source`, async () => {
+      const folder = sourcePackage(files);
+      for (const name of [addon, engine]) {
+        fs.copyFileSync(path.join(root, name), path.join(folder, name));
+      }
+      fs.writeFileSync(path.join(folder, broken), 'broken');
+      const environment = machine({ cargo: cargo().script });
+      const { project, status, output } = install(environment, pack(folder).tarball);
+      assert.equal(status, 0, output);
+      assert.match(output, /no working prebuilt binary for .* \(.*\.node/);
+      assert.doesNotMatch(output, /Cannot find module/);
+      await assertHelloWorld(project);
+    });
+  }
 
   test('a build that fails makes the install fail and keeps what cargo said', () => {
     const failing = "echo 'error: rustc 1.60.0 is not supported' >&2\nexit 101";
@@ -253,13 +276,14 @@ describe('the npm package', { skip: process.platform === 'win32' && 'uses sh' },
       const count = fs.readFileSync(log, 'utf8').split('\n').length - 1;
       return { count, silent: output === '' };
     };
-    assert.deepEqual(builds(), { count: 1, silent: false });
-    assert.deepEqual(builds(), { count: 1, silent: true });
+    const addons = 2;
+    assert.deepEqual(builds(), { count: addons, silent: false });
+    assert.deepEqual(builds(), { count: addons, silent: true });
 
     const binary = path.join(clone, addon);
     const { ino, mtimeMs } = fs.statSync(binary);
     fs.utimesSync(path.join(clone, 'src', 'lib.rs'), new Date(), new Date(mtimeMs + 1000));
-    assert.deepEqual(builds(), { count: 2, silent: false });
+    assert.deepEqual(builds(), { count: 2 * addons, silent: false });
     assert.notEqual(fs.statSync(binary).ino, ino, 'a process may have the old file mapped');
     assert.ok(fs.existsSync(path.join(clone, 'target')));
   });

@@ -308,9 +308,15 @@ describe('registering', { concurrency: 4 }, () => {
 
   test("where the addon is missing it says so, rather than let Node's class serve", async () => {
     const folder = path.join(project, 'broken');
-    fs.mkdirSync(folder);
-    for (const name of ['package.json', 'register.js', 'compat.js', 'index.js', 'platform.js']) {
-      fs.copyFileSync(path.join(root, name), path.join(folder, name));
+    for (const name of [
+      'package.json',
+      'register.js',
+      'compat.js',
+      'index.js',
+      'platform.js',
+      'lib',
+    ]) {
+      fs.cpSync(path.join(root, name), path.join(folder, name), { recursive: true });
     }
     const { status, stdout, stderr } = await node(['-r', './broken/register.js', 'commonjs.cjs']);
     assert.deepEqual([status, stdout], [1, '']);

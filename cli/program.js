@@ -93,7 +93,8 @@ function isText(file, head) {
 
 /** @param {string} file @param {Buffer} text @returns {Buffer} */
 function assemble(file, text) {
-  const { watToWasm } = /** @type {any} */ (require('../index.js'))[Symbol.for('wasi-rs addon')];
+  const { more } = /** @type {any} */ (require('../index.js'))[Symbol.for('wasi-rs addon')];
+  const { watToWasm } = more();
   if (!watToWasm) {
     const mend = `assemble it first, for instance: wat2wasm ${file}`;
     throw new CliError(

@@ -8,37 +8,53 @@ const path = require('node:path');
 const { binaryName, triple } = require('../platform.js');
 
 const root = path.dirname(__dirname);
-const binary = path.join(root, binaryName(triple()));
 const sources = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src'].map((name) =>
   path.join(root, name),
 );
 
+// What runs programs off the event loop is not written for Windows yet.
+const engine = process.platform === 'win32' ? [] : ['engine'];
+
+/** The addons, smallest first: what each is called, and the features of the crate it is made of. */
+const addons = [
+  { name: 'wasi-rs', features: ['class'] },
+  { name: 'wasi-rs-engine', features: [...engine, 'text'] },
+].map(({ name, features }) => ({
+  name,
+  features,
+  file: path.join(root, binaryName(triple(), name)),
+}));
+
 /**
- * Builds the addon and copies it into the package.
+ * Builds the addons and copies them into the package.
  *
  * @param {object} [options]
  * @param {boolean} [options.debug] cargo's dev profile instead of release
  * @param {'inherit' | number} [options.stderr] where cargo's progress goes
  */
 function build({ debug = false, stderr = 'inherit' } = {}) {
-  const library = cargoBuild(debug, stderr);
-  const temporary = `${binary}.${process.pid}.tmp`;
-  try {
-    fs.copyFileSync(library, temporary);
-    fs.renameSync(temporary, binary); // a new file: a running process may have the old one mapped
-  } finally {
-    fs.rmSync(temporary, { force: true });
+  for (const addon of addons) {
+    const library = cargoBuild(addon, debug, stderr);
+    const temporary = `${addon.file}.${process.pid}.tmp`;
+    try {
+      fs.copyFileSync(library, temporary);
+      fs.renameSync(temporary, addon.file); // a new file: a running process may have the old one mapped
+    } finally {
+      fs.rmSync(temporary, { force: true });
+    }
   }
 }
 
 /**
- * Whether the addon in the package is newer than everything it is made from.
+ * Whether the addons in the package are newer than everything they are made from.
  *
  * @returns {boolean}
  */
 function isUpToDate() {
-  const built = fs.statSync(binary, { throwIfNoEntry: false })?.mtimeMs ?? -Infinity;
-  return sources.every((source) => newest(source) < built);
+  const built = addons.map(
+    ({ file }) => fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? -Infinity,
+  );
+  return sources.every((source) => newest(source) < Math.min(...built));
 }
 
 /** @param {string} source a file or a folder @returns {number} */
@@ -49,16 +65,21 @@ function newest(source) {
   return Math.max(stat.mtimeMs, ...children);
 }
 
-/** @param {boolean} debug @param {'inherit' | number} stderr @returns {string} the library's path */
-function cargoBuild(debug, stderr) {
-  const profile = debug ? [] : ['--release'];
-  // What runs programs off the event loop is not written for Windows yet.
-  const features = process.platform === 'win32' ? ['--no-default-features', '--features=text'] : [];
+/**
+ * @param {(typeof addons)[number]} addon
+ * @param {boolean} debug
+ * @param {'inherit' | number} stderr
+ * @returns {string} the library's path
+ */
+function cargoBuild({ name, features }, debug, stderr) {
   const args = [
     'build',
-    ...profile,
-    ...features,
+    ...(debug ? [] : ['--release']),
     '--lib',
+    '--no-default-features',
+    `--features=${features}`,
+    // A folder each: cargo would put the one library in the place of the other, and take it for the other's.
+    `--target-dir=${path.join(process.env.CARGO_TARGET_DIR ?? path.join(root, 'target'), name)}`,
     '--message-format=json-render-diagnostics',
   ];
   const { error, status, signal, stdout } = spawnSync('cargo', args, {

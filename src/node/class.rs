@@ -20,21 +20,39 @@ use std::marker::PhantomData;
 /// The class's name.
 pub const NAME: &str = "WASI";
 
-/// Defines the class in each edition and exports them.
+/// Exports the class, and what defines it in another edition, which few programs want.
 pub fn export(env: &Env, exports: &mut Object<'_>) -> napi::Result<()> {
-    let constructors: [(Edition, napi::Callback); 3] = [
-        (STANDARD, method::<Construct<Standard>>),
-        (COMPAT, method::<Construct<Compat>>),
-        (LEGACY, method::<Construct<Legacy>>),
-    ];
-    for (edition, construct) in constructors {
-        // Without methods: those of a class defined by Node-API can't be called on a Proxy of an object, or on one that
-        // inherits from it.
-        let class: Function<'_, (), Unknown<'_>> = env.define_class(NAME, construct, &[])?;
-        ffi::within(env, |js| define_methods(js, js.adopt(&class)))?;
-        exports.set_named_property(edition.export, class)?;
+    exports.set_named_property(STANDARD.export, define::<Standard>(env)?)?;
+    ffi::within(env, |js| js.set_named(js.adopt(exports), InEdition::NAME, js.function::<InEdition>(0)?))
+}
+
+fn define<E: EditionOf>(env: &Env) -> napi::Result<Function<'_, (), Unknown<'_>>> {
+    // Without methods: those of a class defined by Node-API can't be called on a Proxy of an object, or on one that
+    // inherits from it.
+    let class = env.define_class(NAME, method::<Construct<E>>, &[])?;
+    ffi::within(env, |js| define_methods(js, js.adopt(&class)))?;
+    Ok(class)
+}
+
+/// `edition(name)`: the class in the edition of this name, undefined if there is none.
+struct InEdition;
+
+impl Method for InEdition {
+    const NAME: &'static str = "edition";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let js = call.js;
+        let name = js.string_of(call.args[0])?;
+        js.with_env(|env| {
+            let class = match name.as_str() {
+                name if name == COMPAT.export => define::<Compat>(env)?,
+                name if name == LEGACY.export => define::<Legacy>(env)?,
+                _ => return Ok(None),
+            };
+            Ok(Some(js.rescope(js.adopt(&class))))
+        })
+        .and_then(|class| class.map_or_else(|| js.undefined(), Ok))
     }
-    Ok(())
 }
 
 /// `this`, unless there is none. A function of the engine's interface is called on the global object then; a method of

@@ -42,10 +42,14 @@ use napi_derive::napi;
 #[napi(module_exports)]
 pub fn init(mut exports: Object<'_>, env: Env) -> napi::Result<()> {
     ffi::prepare_process();
-    ffi::within(&env, realm::Realm::init)?;
+    #[cfg(feature = "class")]
+    {
+        ffi::within(&env, realm::Realm::init)?;
+        class::export(&env, &mut exports)?;
+    }
     #[cfg(feature = "engine")]
     engine::export(&env, &mut exports)?;
     #[cfg(feature = "text")]
     wat::export(&env, &mut exports)?;
-    class::export(&env, &mut exports)
+    Ok(())
 }

@@ -20,7 +20,7 @@ const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
 /// An edition of the class: what it does where its documentation, or Node's tests, want something of their own.
 #[derive(Clone, Copy, Debug)]
 pub struct Edition {
-    /// The name under which the addon exports it.
+    /// Its name in the addon.
     pub export: &'static str,
     /// The version of a guest whose options don't say; without one, they must.
     pub version: Option<Abi>,
@@ -37,11 +37,11 @@ pub const STANDARD: Edition =
     Edition { export: "WASI", version: None, return_on_exit: true, lists_dots: true, streams: true };
 
 /// The class of `wasi-rs/compat`: what Node's own tests pin.
-pub const COMPAT: Edition = Edition { export: "CompatWASI", lists_dots: false, streams: false, ..STANDARD };
+pub const COMPAT: Edition = Edition { export: "compat", lists_dots: false, streams: false, ..STANDARD };
 
 /// The class of `wasi-rs/legacy`: the older edition of Node's documentation.
 pub const LEGACY: Edition =
-    Edition { export: "LegacyWASI", version: Some(Abi::Preview1), return_on_exit: false, ..STANDARD };
+    Edition { export: "legacy", version: Some(Abi::Preview1), return_on_exit: false, ..STANDARD };
 
 /// What the options come to.
 pub struct Options<'s> {

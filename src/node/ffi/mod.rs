@@ -122,6 +122,17 @@ impl<'s> Js<'s> {
         self.value(value.raw)
     }
 
+    /// Does something by way of napi-rs; its errors become exceptions.
+    pub fn with_env<T>(self, run: impl FnOnce(&napi::Env) -> napi::Result<T>) -> JsResult<T> {
+        run(&napi::Env::from_raw(self.env)).map_err(|error| {
+            if error.status != napi::Status::PendingException {
+                // SAFETY: the environment is that of the running callback.
+                unsafe { napi::JsError::from(error).throw_into(self.env) };
+            }
+            Thrown
+        })
+    }
+
     /// A value of napi-rs, of the same callback.
     pub fn adopt<'v: 's>(self, value: &impl napi::JsValue<'v>) -> Value<'s> {
         self.value(value.raw())

@@ -1,0 +1,54 @@
+'use strict';
+
+// Finds an addon that is not where it nearly always is, or says why there is none.
+
+const path = require('node:path');
+const { binaryName, triple, triples } = require('../platform.js');
+
+const root = path.dirname(__dirname);
+
+/**
+ * Loads an addon from the package itself, or from the one npm picks for the platform. No environment variable is asked:
+ * NAPI_RS_FORCE_WASI and its like, set for other packages of the program, must not change what is loaded here.
+ *
+ * @param {string} name its file's name up to the first dot
+ * @param {(file: string) => void} check throws for a file that must not be loaded
+ */
+function load(name, check) {
+  const files = triples().map((platform) => binaryName(platform, name));
+  const candidates = [
+    ...files.map((file) => path.join(root, file)),
+    ...triples().map((platform, i) => `@wasi-rs/${platform}/${files[i]}`),
+  ];
+  /** @type {NodeJS.ErrnoException[]} */
+  const errors = [];
+  for (const candidate of candidates) {
+    try {
+      const file = require.resolve(candidate);
+      check(file);
+      return require(file);
+    } catch (error) {
+      errors.push(/** @type {NodeJS.ErrnoException} */ (error));
+    }
+  }
+  throw loadError(candidates, errors);
+}
+
+/**
+ * @param {string[]} candidates
+ * @param {NodeJS.ErrnoException[]} errors one for each candidate
+ */
+function loadError(candidates, errors) {
+  const reasons = errors.map(
+    ({ message }, i) => `  ${candidates[i]}\n    ${message.replace(/\nRequire stack:[^]*/, '')}`,
+  );
+  const message = `wasi-rs: the native addon for ${triple()} could not be loaded
+${reasons.join('\n')}
+To mend it, install wasi-rs again, or build it with Rust (https://rustup.rs) and \`npm rebuild wasi-rs\`;
+where npm blocks install scripts: node ${JSON.stringify(path.join(root, 'scripts', 'build.js'))}`;
+  // A file that is there and does not load tells more than one that is missing.
+  const cause = errors.find(({ code }) => code !== 'MODULE_NOT_FOUND') ?? errors[0];
+  return Object.assign(new Error(message, { cause }), { code: 'ERR_WASI_RS_LOAD', errors });
+}
+
+module.exports = { load };
