@@ -85,6 +85,21 @@ test('a function may call the guest that is calling it', () => {
   assert.deepEqual(written, ['out']);
 });
 
+test('a function may close and open descriptors of the guest that is calling it, also its own', () => {
+  let opened;
+  const stdin = () => {
+    opened = [guest.open(3, 'package.json'), guest.open(3, 'package.json')];
+    assert.equal(guest.call('fd_renumber', opened[1], 0), ERRNO.SUCCESS);
+    return null;
+  };
+  const stdout = () => assert.equal(guest.call('fd_close', 1), ERRNO.SUCCESS);
+  const guest = new Guest({ stdin, stdout, preopens: { '/': '.' } });
+  assert.equal(guest.read(0, 1), '{', 'what the function has put there');
+  assert.deepEqual(opened, [4, 5]);
+  assert.equal(guest.write(1, 'last words'), ERRNO.SUCCESS);
+  assert.equal(guest.write(1, 'none'), ERRNO.BADF);
+});
+
 test('what else a function may return for stdin is refused', () => {
   for (const value of [undefined, 'text', 5, {}, new Uint16Array(2)]) {
     assert.throws(() => new Guest({ stdin: () => value }).read(0), {

@@ -9,8 +9,7 @@ use crate::host::file::{File, open_files_limit};
 use crate::host::random::Random;
 use crate::host::stream::Stream;
 use crate::host::wait::{Endless, Interest, Patience};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 
 /// How many descriptors a guest may have open, unless half of what the process may is less: the host keeps the rest.
 const OPEN_FILES: usize = 16 * 1024;
@@ -57,12 +56,11 @@ pub struct Preopen {
     pub read_only: bool,
 }
 
-/// How many bytes a guest has moved through descriptors. Threads that count at the same moment may lose some: a count
-/// must not cost more than what it counts.
+/// How many bytes a guest has moved through descriptors.
 #[derive(Debug, Default)]
 pub struct Usage {
-    read: AtomicU64,
-    written: AtomicU64,
+    read: Cell<u64>,
+    written: Cell<u64>,
 }
 
 impl Usage {
@@ -72,28 +70,28 @@ impl Usage {
             Interest::Read => &self.read,
             Interest::Write => &self.written,
         };
-        counter.store(counter.load(Relaxed).wrapping_add(bytes.into()), Relaxed);
+        counter.set(counter.get().wrapping_add(bytes.into()));
     }
 
     /// Bytes read so far.
-    pub fn read(&self) -> u64 {
-        self.read.load(Relaxed)
+    pub const fn read(&self) -> u64 {
+        self.read.get()
     }
 
     /// Bytes written so far.
-    pub fn written(&self) -> u64 {
-        self.written.load(Relaxed)
+    pub const fn written(&self) -> u64 {
+        self.written.get()
     }
 }
 
-/// What one guest owns. Syscalls share it, also from several threads.
+/// What one guest owns. It may go from thread to thread, but only one uses it at a time, and none has to keep others out.
 #[derive(Debug)]
 pub struct Ctx {
     abi: Abi,
     lists_dots: bool,
     traced: bool,
     patience: Box<dyn Patience>,
-    random: Mutex<Random>,
+    random: RefCell<Random>,
     /// The command line.
     pub args: Strings,
     /// The environment, each entry `NAME=value`.
@@ -113,7 +111,7 @@ impl Ctx {
             lists_dots: true,
             traced: false,
             patience: Box::new(Endless),
-            random: Mutex::default(),
+            random: RefCell::default(),
             args,
             env,
             descriptors: Descriptors::new(limit),
@@ -195,8 +193,8 @@ impl Ctx {
     }
 
     /// The guest's generator of random bytes.
-    pub fn random(&self) -> MutexGuard<'_, Random> {
-        self.random.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn random(&self) -> RefMut<'_, Random> {
+        self.random.borrow_mut()
     }
 
     /// Who is asked whether to go on when a call waits.
@@ -205,7 +203,8 @@ impl Ctx {
     }
 
     /// The descriptor, if it is open (EBADF) and has these rights (ENOTCAPABLE, EROFS).
-    pub fn fd(&self, fd: Fd, needed: Rights) -> Result<Arc<Descriptor>> {
+    #[inline]
+    pub fn fd(&self, fd: Fd, needed: Rights) -> Result<Ref<'_, Descriptor>> {
         let descriptor = self.descriptors.get(fd)?;
         descriptor.require(needed)?;
         Ok(descriptor)

@@ -6,9 +6,8 @@ use crate::abi::flags::{Fdflags, Rights};
 use crate::host::file::File;
 use crate::host::object::Object;
 use crate::host::readdir::Listing;
-use crate::host::stream::{Input, Stream};
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use crate::host::stream::Stream;
+use std::cell::{Cell, Ref, RefCell};
 
 /// What a descriptor number stands for.
 #[derive(Debug)]
@@ -21,10 +20,10 @@ pub struct Descriptor {
     socket: bool,
     /// Whether what is reached through it may only be read.
     read_only: bool,
-    rights: AtomicU64,
-    inheriting: AtomicU64,
-    flags: AtomicU16,
-    listing: Mutex<Option<Box<Listing>>>,
+    rights: Cell<Rights>,
+    inheriting: Cell<Rights>,
+    flags: Cell<Fdflags>,
+    listing: RefCell<Option<Box<Listing>>>,
 }
 
 impl Descriptor {
@@ -35,10 +34,10 @@ impl Descriptor {
             preopen: None,
             socket: true,
             read_only: false,
-            rights: AtomicU64::new(rights.bits()),
-            inheriting: AtomicU64::new(inheriting.bits()),
-            flags: AtomicU16::new(flags.bits()),
-            listing: Mutex::default(),
+            rights: Cell::new(rights),
+            inheriting: Cell::new(inheriting),
+            flags: Cell::new(flags),
+            listing: RefCell::default(),
         }
     }
 
@@ -92,13 +91,13 @@ impl Descriptor {
     }
 
     /// What may be done with it.
-    pub fn rights(&self) -> Rights {
-        Rights::from_bits_truncate(self.rights.load(Relaxed))
+    pub const fn rights(&self) -> Rights {
+        self.rights.get()
     }
 
     /// What may at most be done with descriptors opened through it.
-    pub fn inheriting(&self) -> Rights {
-        Rights::from_bits_truncate(self.inheriting.load(Relaxed))
+    pub const fn inheriting(&self) -> Rights {
+        self.inheriting.get()
     }
 
     /// ENOTCAPABLE unless it has all of `needed`; EROFS if it has not because it is for reading only.
@@ -116,73 +115,66 @@ impl Descriptor {
         if !self.rights().contains(rights) || !self.inheriting().contains(inheriting) {
             return Err(Errno::Notcapable);
         }
-        self.rights.fetch_and(rights.bits(), Relaxed);
-        self.inheriting.fetch_and(inheriting.bits(), Relaxed);
+        self.rights.set(rights);
+        self.inheriting.set(inheriting);
         Ok(())
     }
 
     /// Its flags, as the guest set them.
-    pub fn flags(&self) -> Fdflags {
-        Fdflags::from_bits_truncate(self.flags.load(Relaxed))
+    pub const fn flags(&self) -> Fdflags {
+        self.flags.get()
     }
 
     /// Notes new flags.
     pub fn set_flags(&self, flags: Fdflags) {
-        self.flags.store(flags.bits(), Relaxed);
+        self.flags.set(flags);
     }
 
     /// Uses what is known of how far the directory has been listed.
     pub fn with_listing<T>(&self, use_listing: impl FnOnce(&mut Listing) -> T) -> T {
-        let mut listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
-        use_listing(listing.get_or_insert_default())
+        use_listing(self.listing.borrow_mut().get_or_insert_default())
     }
 }
 
 /// The table of a guest's descriptors. Numbers are given out lowest first, as POSIX does.
+///
+/// A call borrows the descriptors it uses, and the table does not change meanwhile: system calls never call back, so a
+/// guest makes one at a time. Whoever has threads of a guest call keeps a lock around what they share.
 #[derive(Debug)]
 pub struct Descriptors {
-    table: RwLock<Table>,
+    table: RefCell<Table>,
     limit: usize,
-    /// What a closed descriptor stands for while it waits to be used again.
-    nothing: OnceLock<Stream>,
 }
-
-/// How many closed descriptors are kept, so that opening a file allocates nothing.
-const SPARE: usize = 16;
 
 #[derive(Debug, Default)]
 struct Table {
-    slots: Vec<Option<Arc<Descriptor>>>,
+    /// In place: opening a file allocates nothing.
+    slots: Vec<Option<Descriptor>>,
     /// No slot below this one is free.
     lowest: usize,
     open: usize,
-    /// Closed descriptors that nobody uses.
-    spare: Vec<Arc<Descriptor>>,
 }
 
 impl Table {
-    fn slot(&mut self, fd: Fd) -> Result<&mut Option<Arc<Descriptor>>> {
+    fn slot(&mut self, fd: Fd) -> Result<&mut Option<Descriptor>> {
         let slot = usize::try_from(fd.0).ok().and_then(|index| self.slots.get_mut(index));
         slot.filter(|slot| slot.is_some()).ok_or(Errno::Badf)
     }
 
-    /// The descriptor, in the place of a spare one if there is any.
-    fn share(&mut self, descriptor: Descriptor) -> Arc<Descriptor> {
-        let Some(mut spare) = self.spare.pop() else {
-            return Arc::new(descriptor);
-        };
-        match Arc::get_mut(&mut spare) {
-            Some(place) => *place = descriptor,
-            None => return Arc::new(descriptor), // never: nobody else has it
-        }
-        spare
+    /// Takes the descriptor of this number out.
+    fn take(&mut self, fd: Fd) -> Result<Option<Descriptor>> {
+        let taken = self.slot(fd)?.take();
+        self.lowest = self.lowest.min(fd.0 as usize);
+        self.open -= 1;
+        Ok(taken)
     }
 }
 
 impl Descriptors {
     /// An empty table that takes at most `limit` descriptors.
-    pub fn new(limit: usize) -> Self {
-        Self { table: RwLock::default(), limit, nothing: OnceLock::new() }
+    pub const fn new(limit: usize) -> Self {
+        let table = Table { slots: Vec::new(), lowest: 0, open: 0 };
+        Self { table: RefCell::new(table), limit }
     }
 
     /// How many descriptors it takes at most.
@@ -191,14 +183,15 @@ impl Descriptors {
     }
 
     /// The descriptor of this number, or EBADF.
-    pub fn get(&self, fd: Fd) -> Result<Arc<Descriptor>> {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        let slot = usize::try_from(fd.0).ok().and_then(|index| table.slots.get(index));
-        slot.and_then(Clone::clone).ok_or(Errno::Badf)
+    #[inline]
+    pub fn get(&self, fd: Fd) -> Result<Ref<'_, Descriptor>> {
+        Ref::filter_map(self.table.borrow(), |table| table.slots.get(usize::try_from(fd.0).ok()?)?.as_ref())
+            .map_err(|_| Errno::Badf)
     }
 
-    fn write<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
-        change(&mut self.table.write().unwrap_or_else(PoisonError::into_inner))
+    /// Changes the table. EBUSY while a call uses a descriptor, which is never: it would have had to call back.
+    fn write<T>(&self, change: impl FnOnce(&mut Table) -> Result<T>) -> Result<T> {
+        change(&mut *self.table.try_borrow_mut().map_err(|_| Errno::Busy)?)
     }
 
     /// Gives the descriptor the lowest free number; EMFILE when the table is full.
@@ -210,10 +203,9 @@ impl Descriptors {
             let free = table.slots.iter().skip(table.lowest).position(Option::is_none);
             let index = free.map_or(table.slots.len(), |position| table.lowest + position);
             let fd = u32::try_from(index).map_err(|_| Errno::Mfile)?;
-            let shared = Some(table.share(descriptor));
             match table.slots.get_mut(index) {
-                Some(slot) => *slot = shared,
-                None => table.slots.push(shared),
+                Some(slot) => *slot = Some(descriptor),
+                None => table.slots.push(Some(descriptor)),
             }
             table.lowest = index + 1;
             table.open += 1;
@@ -221,55 +213,29 @@ impl Descriptors {
         })
     }
 
-    /// Takes the descriptor out; it is closed when the last call that uses it ends.
+    /// Closes the descriptor.
     pub fn remove(&self, fd: Fd) -> Result {
-        let removed = self.write(|table| -> Result<Option<Arc<Descriptor>>> {
-            let removed = table.slot(fd)?.take();
-            table.lowest = table.lowest.min(fd.0 as usize);
-            table.open -= 1;
-            Ok(removed)
-        })?;
-        self.close(removed);
-        Ok(())
+        // What was taken out is closed behind the borrow: that may take long.
+        self.write(|table| table.take(fd)).map(drop)
     }
 
     /// Moves `from` to the number `to`, closing what `to` was; EBADF unless both are open.
     pub fn renumber(&self, from: Fd, to: Fd) -> Result {
-        let replaced = self.write(|table| -> Result<Option<Arc<Descriptor>>> {
+        let replaced = self.write(|table| {
             table.slot(to)?;
-            let moved = table.slot(from)?.clone();
+            table.slot(from)?;
             if from == to {
                 return Ok(None);
             }
-            *table.slot(from)? = None;
-            table.lowest = table.lowest.min(from.0 as usize);
-            table.open -= 1;
+            let moved = table.take(from)?;
             Ok(std::mem::replace(table.slot(to)?, moved))
-        })?;
-        self.close(replaced);
-        Ok(())
-    }
-
-    /// Closes a descriptor that has been taken out, unless a call still uses it: then it is closed when that ends. Not
-    /// under the lock: closing may take long.
-    fn close(&self, descriptor: Option<Arc<Descriptor>>) {
-        let Some(mut descriptor) = descriptor else {
-            return;
-        };
-        if let Some(unused) = Arc::get_mut(&mut descriptor) {
-            let nothing = self.nothing.get_or_init(|| Stream::Input(Arc::new(Input::new(Vec::new()))));
-            *unused = Descriptor::stream(nothing.clone());
-            self.write(|table| {
-                if table.spare.len() < SPARE {
-                    table.spare.push(descriptor);
-                }
-            });
-        }
+        });
+        replaced.map(drop)
     }
 
     /// Closes everything.
     pub fn clear(&self) {
-        drop(self.write(std::mem::take));
+        drop(self.write(|table| Ok(std::mem::take(table))));
     }
 }
 
@@ -277,6 +243,8 @@ impl Descriptors {
 mod tests {
     use super::*;
     use crate::host::file::OwnedHandle;
+    use crate::host::stream::Output;
+    use std::sync::Arc;
 
     fn descriptor() -> Descriptor {
         let file = File::from(OwnedHandle::from(tempfile::tempfile().unwrap()));
@@ -312,18 +280,32 @@ mod tests {
     #[test]
     fn renumber_closes_the_target_and_frees_the_source() {
         let table = Descriptors::new(10);
-        for _ in 0..3 {
-            table.insert(descriptor()).unwrap();
+        let [moved, other, replaced] = [9, 9, 9].map(|limit| Arc::new(Output::new(limit)));
+        for output in [&moved, &other, &replaced] {
+            table.insert(Descriptor::stream(Stream::Output(Arc::clone(output)))).unwrap();
         }
-        let (moved, replaced) = (table.get(Fd(0)).unwrap(), Arc::downgrade(&table.get(Fd(2)).unwrap()));
         table.renumber(Fd(0), Fd(2)).unwrap();
-        assert!(Arc::ptr_eq(&moved, &table.get(Fd(2)).unwrap()));
-        assert!(replaced.upgrade().is_none());
+        let found = table.get(Fd(2)).unwrap();
+        assert!(matches!(&found.object, Object::Stream(Stream::Output(output)) if Arc::ptr_eq(output, &moved)));
+        drop(found);
+        assert_eq!([moved, other, replaced].map(|output| Arc::strong_count(&output)), [2, 2, 1]);
         assert_eq!(table.get(Fd(0)).unwrap_err(), Errno::Badf);
         assert_eq!(table.renumber(Fd(0), Fd(2)), Err(Errno::Badf));
         assert_eq!(table.renumber(Fd(2), Fd(9)), Err(Errno::Badf));
         assert_eq!(table.renumber(Fd(2), Fd(2)), Ok(()));
         assert_eq!(table.insert(descriptor()), Ok(Fd(0)));
+    }
+
+    #[test]
+    fn the_table_does_not_change_under_who_uses_a_descriptor() {
+        let table = Descriptors::new(10);
+        table.insert(descriptor()).unwrap();
+        let used = table.get(Fd(0)).unwrap();
+        assert_eq!(table.remove(Fd(0)), Err(Errno::Busy));
+        assert_eq!(table.insert(descriptor()), Err(Errno::Busy));
+        table.clear();
+        drop(used);
+        assert_eq!(table.remove(Fd(0)), Ok(()));
     }
 
     #[test]

@@ -7,13 +7,13 @@ use crate::ctx::Ctx;
 use crate::syscalls::trace::Line;
 use crate::syscalls::{ENTRIES, Flow};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::{Caller, Error, Extern, Memory, ResourceLimiter, Result, SharedMemory};
 
 /// What the store of a run holds.
 pub struct Guest {
-    /// What the guest owns.
-    pub ctx: Arc<Ctx>,
+    /// What the guest owns. Its thread has it for the time of a call; who ends the run needs it when there is none.
+    pub ctx: Arc<Mutex<Ctx>>,
     /// Who ends it early.
     pub watch: Arc<Watch>,
     /// What of its memory and tables it may have.
@@ -60,16 +60,20 @@ impl fmt::Display for Stop {
 
 impl Guest {
     /// A guest that has not begun.
-    pub fn new(ctx: Arc<Ctx>, watch: Arc<Watch>, room: Room, is_overflowing: Box<dyn Fn() -> bool + Send>) -> Self {
+    pub fn new(
+        ctx: Arc<Mutex<Ctx>>,
+        watch: Arc<Watch>,
+        room: Room,
+        is_overflowing: Box<dyn Fn() -> bool + Send>,
+    ) -> Self {
         Self { ctx, watch, room, is_overflowing, memory: None, written: 0 }
     }
 
-    /// Whether it may go on after a call.
-    fn check(&mut self) -> Result<()> {
+    /// Whether it may go on after a call; it has written so much by now.
+    fn check(&mut self, written: u64) -> Result<()> {
         if !self.watch.leave_call() {
             return Err(Stop::Ended.into());
         }
-        let written = self.ctx.usage.written();
         if written != self.written {
             self.written = written;
             if (self.is_overflowing)() {
@@ -98,12 +102,15 @@ pub fn serve(mut caller: Caller<'_, Guest>, index: usize, args: &Args) -> Result
         return Err(Stop::Ended.into());
     }
     let memory = raw::view(memory, &caller);
-    let line = Line::begin(&guest.ctx, &memory, index, args);
-    let flow = entry(&guest.ctx, &memory, args);
+    let ctx = guest.ctx.lock().unwrap_or_else(PoisonError::into_inner);
+    let line = Line::begin(&ctx, &memory, index, args);
+    let flow = entry(&ctx, &memory, args);
     if let Some(line) = line {
         line.end(&memory, flow);
     }
-    caller.data_mut().check()?;
+    let written = ctx.usage.written();
+    drop(ctx);
+    caller.data_mut().check(written)?;
     match flow {
         Flow::Answer(errno) => Ok(Some(errno)),
         Flow::Exit(code) => Err(Error::new(Stop::Exit(code))),

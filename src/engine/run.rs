@@ -83,9 +83,18 @@ pub struct Run {
 /// What there is once it has begun.
 struct Begun {
     at: Instant,
-    ctx: Arc<Ctx>,
+    ctx: Arc<Mutex<Ctx>>,
     captures: Captures,
     engine: Engine,
+}
+
+impl Begun {
+    /// Closes what the guest has open; how many bytes it has read and written. No call is being made.
+    fn close(&self) -> (u64, u64) {
+        let ctx = self.ctx.lock().unwrap_or_else(PoisonError::into_inner);
+        ctx.descriptors.clear();
+        (ctx.usage.read(), ctx.usage.written())
+    }
 }
 
 impl Run {
@@ -128,9 +137,7 @@ impl Run {
             return;
         };
         let begun = self.begun.get();
-        if let Some(begun) = begun {
-            begun.ctx.descriptors.clear();
-        }
+        let (read, written) = begun.map_or((0, 0), Begun::close);
         finish(Outcome {
             end,
             captured: begun.map(|begun| begun.captures.take()).unwrap_or_default(),
@@ -140,8 +147,8 @@ impl Run {
                 memory: self.watch.memory(),
                 fuel: self.limits.fuel.map(|_| self.fuel.load(Relaxed)),
                 calls: self.watch.calls(),
-                read: begun.map_or(0, |begun| begun.ctx.usage.read()),
-                written: begun.map_or(0, |begun| begun.ctx.usage.written()),
+                read,
+                written,
             },
         });
     }
@@ -170,7 +177,7 @@ impl Run {
             Ok(opened) => opened,
             Err(unopened) => return End::Unopened(unopened),
         };
-        let ctx = Arc::new(ctx);
+        let ctx = Arc::new(Mutex::new(ctx));
         let engine = prepared.module.engine().clone();
         let begun = Begun { at: Instant::now(), ctx: Arc::clone(&ctx), captures: captures.clone(), engine };
         if self.begun.set(begun).is_err() || self.watch.is_ended() {

@@ -10,11 +10,11 @@ use crate::descriptors::Descriptor;
 use crate::host::dir::OpenHow;
 use crate::host::file::File;
 use crate::memory::{Memory, PathBytes};
-use std::sync::Arc;
+use std::cell::Ref;
 
 /// A guest's path and the directory it starts at.
 struct Place<'p> {
-    descriptor: Arc<Descriptor>,
+    descriptor: Ref<'p, Descriptor>,
     path: &'p [u8],
 }
 
@@ -26,7 +26,7 @@ impl Place<'_> {
 
 /// The directory `fd`, which must have the rights `needed`, and the path in the guest's memory, copied out to `bytes`.
 fn place<'p>(
-    ctx: &Ctx,
+    ctx: &'p Ctx,
     memory: &Memory<'_>,
     (fd, needed): (Fd, Rights),
     (path, path_len): (Ptr<u8>, u32),
@@ -156,8 +156,9 @@ pub(super) fn path_open(
     } else {
         place.dir()?.open_at(place.path, &how)?
     };
-    let opened = ctx.descriptors.insert(place.descriptor.opened(file, rights, inheriting, fdflags))?;
-    memory.write(opened_fd, &opened.0)
+    let opened = place.descriptor.opened(file, rights, inheriting, fdflags);
+    drop(place); // the table is about to change
+    memory.write(opened_fd, &ctx.descriptors.insert(opened)?.0)
 }
 
 pub(super) fn path_readlink(

@@ -12,7 +12,7 @@ use crate::host::stream::Stream;
 use crate::host::wait::{Interest, Ready, wait};
 use crate::memory::Memory;
 use smallvec::SmallVec;
-use std::sync::Arc;
+use std::cell::Ref;
 
 /// How many subscriptions one call takes: more than a guest may have descriptors, and little for the host to note.
 const MAX_SUBSCRIPTIONS: u32 = 1 << 16;
@@ -21,22 +21,22 @@ const MAX_SUBSCRIPTIONS: u32 = 1 << 16;
 const ROOM: u64 = 1;
 
 /// One thing that is waited for.
-struct Subscription {
+struct Subscription<'c> {
     userdata: u64,
     r#type: Eventtype,
-    what: What,
+    what: What<'c>,
 }
 
-enum What {
+enum What<'c> {
     /// That a clock shows this time.
     Clock { id: Clockid, at: u64 },
     /// That the descriptor is ready; if it is open in the operating system, it is number `polled` among those handed to it.
-    Fd { descriptor: Arc<Descriptor>, interest: Interest, polled: usize },
+    Fd { descriptor: Ref<'c, Descriptor>, interest: Interest, polled: usize },
     /// Nothing: the subscription is at fault, which is an event itself.
     Nothing(Errno),
 }
 
-type Subscriptions = SmallVec<[Subscription; 4]>;
+type Subscriptions<'c> = SmallVec<[Subscription<'c>; 4]>;
 
 pub(super) fn poll_oneoff(
     ctx: &Ctx,
@@ -77,12 +77,12 @@ pub(super) fn poll_oneoff(
 }
 
 /// Reads all subscriptions; `memory.check` has bounded their number by the guest's own memory.
-fn read_subscriptions(
-    ctx: &Ctx,
+fn read_subscriptions<'c>(
+    ctx: &'c Ctx,
     memory: &Memory<'_>,
     r#in: Ptr<SubscriptionClock>,
     count: u32,
-) -> Result<Subscriptions> {
+) -> Result<Subscriptions<'c>> {
     let size = match ctx.abi() {
         Abi::Preview1 => SubscriptionClock::SIZE,
         Abi::Unstable => SubscriptionClockUnstable::SIZE,
@@ -112,7 +112,7 @@ fn read_clock(abi: Abi, memory: &Memory<'_>, at: u32) -> Result<SubscriptionCloc
 }
 
 /// The point in time a subscription means. A clock that can't be waited for is an event with EINVAL.
-fn clock_of(subscription: &SubscriptionClock) -> Result<What> {
+fn clock_of(subscription: &SubscriptionClock) -> Result<What<'static>> {
     let flags = Subclockflags::from_bits(subscription.flags).ok_or(Errno::Inval)?;
     let id = match Clockid::from_number(subscription.id) {
         Ok(id @ (Clockid::Realtime | Clockid::Monotonic)) => id,
@@ -126,7 +126,7 @@ fn clock_of(subscription: &SubscriptionClock) -> Result<What> {
     })
 }
 
-fn fd_of(ctx: &Ctx, subscription: SubscriptionFd, interest: Interest, polled: &mut usize) -> What {
+fn fd_of<'c>(ctx: &'c Ctx, subscription: SubscriptionFd, interest: Interest, polled: &mut usize) -> What<'c> {
     match ctx.fd(Fd(subscription.file_descriptor), Rights::POLL_FD_READWRITE) {
         Ok(descriptor) => {
             let number = *polled;
@@ -138,8 +138,8 @@ fn fd_of(ctx: &Ctx, subscription: SubscriptionFd, interest: Interest, polled: &m
 }
 
 /// When the first clock is due, on the monotonic clock.
-fn next_deadline(subscriptions: &[Subscription]) -> Option<u64> {
-    let due = |subscription: &Subscription| match &subscription.what {
+fn next_deadline(subscriptions: &[Subscription<'_>]) -> Option<u64> {
+    let due = |subscription: &Subscription<'_>| match &subscription.what {
         What::Clock { id: Clockid::Monotonic, at } => Some(*at),
         What::Clock { id, at } => {
             Some(clock::now(Clockid::Monotonic).saturating_add(at.saturating_sub(clock::now(*id))))
@@ -152,7 +152,7 @@ fn next_deadline(subscriptions: &[Subscription]) -> Option<u64> {
 }
 
 /// The event of a subscription, if it has come about.
-fn event_of(subscription: &Subscription, ready: &[Ready]) -> Option<Event> {
+fn event_of(subscription: &Subscription<'_>, ready: &[Ready]) -> Option<Event> {
     let mut event = Event {
         userdata: subscription.userdata,
         error: Errno::Success.number(),
@@ -187,6 +187,7 @@ mod tests {
     use super::super::testing::{ALL, Guest};
     use super::*;
     use crate::host::stream::{Input, Output};
+    use std::sync::Arc;
 
     fn clock_subscription(guest: &Guest, at: u32, id: u32, timeout: u64, flags: u16) {
         let subscription = SubscriptionClock { userdata: 77, tag: 0, id, timeout, precision: 0, flags };

@@ -10,14 +10,14 @@ use crate::descriptors::Descriptor;
 use crate::host::file::File;
 use crate::host::wait::Interest;
 use crate::memory::Memory;
-use std::sync::Arc;
+use std::cell::Ref;
 
 /// A descriptor that may be used as a socket.
-struct Socket(Arc<Descriptor>);
+struct Socket<'c>(Ref<'c, Descriptor>);
 
-impl Socket {
+impl<'c> Socket<'c> {
     /// The descriptor, if it is open (EBADF), has these rights (ENOTCAPABLE) and may be used as a socket (ENOTSOCK).
-    fn of(ctx: &Ctx, fd: Fd, needed: Rights) -> Result<Self> {
+    fn of(ctx: &'c Ctx, fd: Fd, needed: Rights) -> Result<Self> {
         let descriptor = ctx.fd(fd, needed)?;
         descriptor.require_socket()?;
         Ok(Self(descriptor))
@@ -40,6 +40,7 @@ pub(super) fn sock_accept(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, flags: Fdflags
     memory.check(result, 1)?;
     let file = socket.file()?;
     let connection = patiently(ctx, file, socket.flags(), Interest::Read, || Ok(file.accept()))?;
+    drop(socket); // the table is about to change
     let accepted = Descriptor::new(connection, Rights::FILE, Rights::empty(), flags);
     memory.write(result, &ctx.descriptors.insert(accepted)?.0)
 }
