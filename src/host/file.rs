@@ -78,15 +78,22 @@ impl File {
     }
 
     /// As the operating system knows it.
+    #[inline]
     pub fn handle(&self) -> BorrowedHandle<'_> {
         os::file::handle(self)
     }
 
     /// What it is; asked of the operating system once.
+    #[inline]
     pub fn filetype(&self) -> Result<Filetype> {
-        if let Some(known) = self.filetype.get() {
-            return Ok(*known);
+        match self.filetype.get() {
+            Some(known) => Ok(*known),
+            None => self.find_out_filetype(),
         }
+    }
+
+    #[cold]
+    fn find_out_filetype(&self) -> Result<Filetype> {
         let filetype = os::file::filetype(self)?;
         Ok(*self.filetype.get_or_init(|| filetype))
     }

@@ -32,10 +32,13 @@ pub struct Line {
 
 impl Line {
     /// The call of this number in the list, with its parameters as they are now; none if the guest is not traced.
+    #[inline]
     pub fn begin(ctx: &Ctx, memory: &Memory<'_>, index: usize, args: &Args) -> Option<Self> {
-        if !ctx.is_traced() {
-            return None;
-        }
+        if ctx.is_traced() { Self::new(ctx, memory, index, args) } else { None }
+    }
+
+    #[cold]
+    fn new(ctx: &Ctx, memory: &Memory<'_>, index: usize, args: &Args) -> Option<Self> {
         let row = SYSCALLS.get(index)?;
         let mut text = format!("{}(", row.name);
         let mut cells = row.params.iter().zip(args).peekable();

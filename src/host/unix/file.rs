@@ -18,11 +18,13 @@ pub fn open_files_limit() -> usize {
 }
 
 impl AsFd for File {
+    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.handle.as_fd()
     }
 }
 
+#[inline]
 pub fn handle(file: &File) -> BorrowedFd<'_> {
     file.as_fd()
 }
