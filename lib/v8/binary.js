@@ -68,8 +68,8 @@ class Reader {
     return this.fail('integer too long');
   }
 
-  /** Passes a signed integer of up to 64 bits, whose value nobody asks for. */
-  skipSigned() {
+  /** Passes an integer of up to 64 bits, whose value nobody asks for. */
+  skipInteger() {
     for (let length = 0; length < 10; length++) if (this.byte() < 0x80) return;
     this.fail('integer too long');
   }
@@ -145,4 +145,35 @@ function sections(bytes) {
   return found;
 }
 
-module.exports = { PAGE, Reader, SECTION, kindOf, name, sections, sized, unsigned, vector };
+/**
+ * What a module is to have instead of some of its bytes.
+ *
+ * @typedef {{ start: number, end: number, content: readonly number[] }} Edit
+ *
+ * @param {Uint8Array} bytes a core module
+ * @param {readonly Edit[]} edits inside of sections, in any order
+ * @returns {Uint8Array}
+ */
+function splice(bytes, edits) {
+  const sorted = edits.toSorted((a, b) => a.start - b.start);
+  const parts = [bytes.subarray(0, 8)];
+  let next = 0;
+  for (const { id, from, start, end } of sections(bytes)) {
+    const content = [];
+    let at = start;
+    for (; next < sorted.length && sorted[next].end <= end; next++) {
+      content.push(bytes.subarray(at, sorted[next].start), Uint8Array.from(sorted[next].content));
+      at = sorted[next].end;
+    }
+    if (content.length === 0) {
+      parts.push(bytes.subarray(from, end));
+      continue;
+    }
+    content.push(bytes.subarray(at, end));
+    const length = content.reduce((sum, part) => sum + part.length, 0);
+    parts.push(Uint8Array.of(id, ...unsigned(length)), ...content);
+  }
+  return Buffer.concat(parts);
+}
+
+module.exports = { PAGE, Reader, SECTION, kindOf, name, sections, sized, splice, unsigned, vector };

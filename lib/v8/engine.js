@@ -8,6 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
 const { errorOf } = require('../errors.js');
+const { addChecks } = require('./checks.js');
 const { checkProgram } = require('./imports.js');
 const { limitModule } = require('./limit.js');
 const { SLOT, meterModule } = require('./meter.js');
@@ -76,7 +77,7 @@ const MAX_LEFT_BEHIND = 64 * MEBIBYTE;
 
 /**
  * How long a killed guest's result waits for the end of its thread, in milliseconds. V8 hears the order to stop within a
- * few, but in a loop of its baseline code only every some thousand rounds: where each fills a large memory, much later.
+ * few, unless it is filling a large memory.
  */
 const GRACE = 50;
 
@@ -223,6 +224,8 @@ class Thread {
   /** What its guest had used when it was ended. @type {Usage | undefined} */
   #usage;
   #ended = false;
+  /** Whether its place is another's. */
+  #left = false;
   /** When it was looked at last, how many nanoseconds it had been busy; in all its guests. */
   #busy = 0n;
   /** @type {NodeJS.Timeout | undefined} */
@@ -277,7 +280,7 @@ class Thread {
     if (place >= 0) idle.splice(place, 1);
     if (this.#run) {
       this.#usage = readUsage(this.numbers);
-      this.#grace = setTimeout(() => this.#report(), GRACE);
+      this.#grace = setTimeout(() => this.#leave(), GRACE);
     }
     this.worker.terminate();
   }
@@ -324,15 +327,21 @@ class Thread {
   }
 
   #exited() {
-    threads--;
-    running.delete(this);
     this.end(); // where it ended by itself
     clearTimeout(this.#grace);
+    if (!this.#left) this.#leave();
+  }
+
+  /** The worker has ended, or is about to: another may have its place. */
+  #leave() {
+    this.#left = true;
+    threads--;
+    running.delete(this);
     this.#report();
     schedule();
   }
 
-  /** The worker has ended, or is about to: its guest gets to know why. */
+  /** Its guest gets to know why. */
   #report() {
     const run = this.#run;
     if (!run) return;
@@ -392,8 +401,9 @@ async function compile({ bytes, abi }, limits) {
   const limited = limitModule(bytes, limits);
   const described = readModule(limited);
   const { memories } = checkProgram(described, abi);
+  const stoppable = addChecks(limited, described);
   const [module, meter] = await Promise.all([
-    WebAssembly.compile(/** @type {BufferSource} */ (limited)),
+    WebAssembly.compile(/** @type {BufferSource} */ (stoppable)),
     WebAssembly.compile(/** @type {BufferSource} */ (meterModule(described.imports))),
   ]);
   return { module, meter, memories };

@@ -1,6 +1,6 @@
 'use strict';
 
-const { PAGE, sections, unsigned } = require('./binary.js');
+const { PAGE, splice, unsigned } = require('./binary.js');
 const { unusable } = require('./errors.js');
 const { HAS_MAX, readModule } = require('./module.js');
 
@@ -26,50 +26,24 @@ function limitModule(bytes, { memory = Infinity, tableElements = Infinity }) {
       return `a table of ${min} elements, more than the ${tableElements} of limits.tableElements`;
     }),
   ];
-  return lowered.length === 0 ? bytes : replaceLimits(bytes, lowered);
+  return lowered.length === 0 ? bytes : splice(bytes, lowered);
 }
 
 /**
  * @param {import('./module.js').Limits[]} all
  * @param {number} limit
  * @param {(min: number) => string} describe what one needs that begins above the limit
- * @returns {import('./module.js').Limits[]} those whose maximum has to change
+ * @returns {import('./binary.js').Edit[]} of those whose maximum has to change
  */
 function lower(all, limit, describe) {
   const tooLarge = all.find(({ min }) => min > limit);
   if (tooLarge) throw unusable(`can't be started: it needs ${describe(tooLarge.min)}`);
   return all
     .filter(({ max = Infinity }) => max > limit)
-    .map((limits) => ({ ...limits, flags: limits.flags | HAS_MAX, max: limit }));
-}
-
-/**
- * @param {Uint8Array} bytes
- * @param {import('./module.js').Limits[]} replacements
- * @returns {Uint8Array}
- */
-function replaceLimits(bytes, replacements) {
-  const parts = [bytes.subarray(0, 8)];
-  for (const { id, from, start, end } of sections(bytes)) {
-    const inside = replacements
-      .filter((limits) => limits.start >= start && limits.end <= end)
-      .sort((a, b) => a.start - b.start);
-    if (inside.length === 0) {
-      parts.push(bytes.subarray(from, end));
-      continue;
-    }
-    const content = [];
-    let at = start;
-    for (const { flags, min, max, ...place } of inside) {
-      content.push(bytes.subarray(at, place.start));
-      content.push(Uint8Array.of(flags, ...unsigned(min), ...unsigned(max ?? min)));
-      at = place.end;
-    }
-    content.push(bytes.subarray(at, end));
-    const length = content.reduce((sum, part) => sum + part.length, 0);
-    parts.push(Uint8Array.of(id, ...unsigned(length)), ...content);
-  }
-  return Buffer.concat(parts);
+    .map(({ flags, min, start, end }) => {
+      const content = [flags | HAS_MAX, ...unsigned(min), ...unsigned(limit)];
+      return { start, end, content };
+    });
 }
 
 module.exports = { limitModule };

@@ -98,7 +98,7 @@ const PACKED = [0x78, 0x77];
 function readValueType(reader, more = []) {
   const code = reader.byte();
   if (code === 0x63 || code === 0x64)
-    reader.skipSigned(); // a reference to a heap type
+    reader.skipInteger(); // a reference to a heap type
   else if (code < 0x69 || (code > 0x74 && code < 0x7b && !more.includes(code)) || code > 0x7f) {
     reader.fail(`unknown type 0x${code.toString(16)}`);
   }
@@ -196,7 +196,7 @@ function skipConstant(reader) {
     if (opcode === 0x23 || opcode === 0xd2)
       reader.u32(); // global.get, ref.func
     else if (opcode === 0x41 || opcode === 0x42 || opcode === 0xd0)
-      reader.skipSigned(); // i32, i64, ref.null
+      reader.skipInteger(); // i32, i64, ref.null
     else if (opcode === 0x43)
       reader.take(4); // f32.const
     else if (opcode === 0x44)
