@@ -1,6 +1,5 @@
 'use strict';
 
-const os = require('node:os');
 const path = require('node:path');
 
 /**
@@ -34,7 +33,7 @@ function baseFolder() {
 
 function homeFolder() {
   try {
-    return os.homedir();
+    return require('node:os').homedir();
   } catch {
     return undefined; // a user without a home, as in some containers
   }

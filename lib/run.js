@@ -2,7 +2,6 @@
 
 // run(), spawn() and compile(): programs off the event loop.
 
-const { GuestProcess } = require('./child.js');
 const { invalidArgType } = require('./errors.js');
 const { Execution } = require('./execute.js');
 const { readOptions, requireObject, requirePermission } = require('./options.js');
@@ -67,6 +66,7 @@ async function run(source, options) {
  */
 function spawn(source, options) {
   const checked = readOptions(options, ['pipe', 'pipe', 'pipe']);
+  const { GuestProcess } = require('./child.js');
   return new GuestProcess(resolve(source, options), checked);
 }
 

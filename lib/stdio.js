@@ -5,7 +5,6 @@
 // waiting for room are the kernel's, at its speed.
 
 const fs = require('node:fs');
-const os = require('node:os');
 const { errorOf } = require('./errors.js');
 
 /** How many bytes a function that supplies input is asked for. */
@@ -62,7 +61,7 @@ class Streams {
   /** @param {any} stdin @returns {number | Uint8Array} */
   #input(stdin) {
     if (typeof stdin === 'number') return stdin;
-    if (stdin === 'inherit' || stdin === process.stdin) return 0;
+    if (stdin === 'inherit') return 0;
     if (stdin === 'ignore') return new Uint8Array();
     if (stdin instanceof Uint8Array) return stdin;
     if (stdin === 'pipe' && !this.captures) {
@@ -71,6 +70,7 @@ class Streams {
       return descriptor;
     }
     if (typeof stdin === 'string') return Buffer.from(stdin);
+    if (stdin === process.stdin) return 0; // which Node makes when it is first asked for, in 2 ms
     const { descriptor, socket } = this.#pipe('writer');
     this.#feed(typeof stdin === 'function' ? supplies(stdin) : stdin, socket);
     return descriptor;
@@ -80,7 +80,7 @@ class Streams {
   #output(output, name, own) {
     if (typeof output === 'number') return output;
     if (output === 'inherit') return own;
-    if (output === 'ignore') return (nowhere ??= fs.openSync(os.devNull, 'r+'));
+    if (output === 'ignore') return (nowhere ??= fs.openSync(require('node:os').devNull, 'r+'));
     if (output === 'pipe' && this.captures) return 'capture';
     const { descriptor, socket } = this.#pipe('reader');
     if (output === 'pipe') this.ends[name] = socket;

@@ -2,7 +2,8 @@
 //!
 //! To take machine code from a file is to trust the file. So the folder must be the user's own and closed to everybody
 //! else; a file appears in it whole, under a name that only its own content can have, and is never written to again; and
-//! its length and checksum are looked at before each use. Whatever does not fit is made anew.
+//! its length and checksum are looked at before it is used, the first time and whenever it may have changed since.
+//! Whatever does not fit is made anew.
 
 #![allow(clippy::disallowed_methods, reason = "the embedder's own files, not the guest's")]
 
@@ -30,10 +31,13 @@ const EXTENSION: &str = "cwasm";
 /// The end of the name of a file that holds what another file's bytes are, in short.
 const DIGEST_EXTENSION: &str = "digest";
 
+/// The end of the name of a file that tells which file of machine code was found to be whole.
+const CHECKED_EXTENSION: &str = "checked";
+
 /// How long ago a file must have changed for its times to tell it from what it becomes next.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// How long it is noted what a file's bytes are.
+/// How long it is noted what was found of a file.
 const NOTED: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// How old the mark of its last use may become, before it is set anew: most uses write nothing.
@@ -71,6 +75,11 @@ impl Key {
         sha.write(digest);
         engine.precompile_compatibility_hash().hash(&mut sha);
         Self(format!("{}.{EXTENSION}", hex(&sha.0.finalize())))
+    }
+
+    /// The name of the note that it is whole.
+    fn note(&self) -> String {
+        format!("{}.{CHECKED_EXTENSION}", self.0)
     }
 }
 
@@ -112,7 +121,7 @@ impl Trailer {
 /// What a file is without a look at its content: any change of it changes one of these. (The time of the last change
 /// can't be set, and is told by a clock that ticks every few milliseconds: so what has changed just now is looked at.)
 struct Identity {
-    name: String,
+    digest: Digest,
     is_settled: bool,
 }
 
@@ -133,7 +142,12 @@ impl Identity {
         ];
         let sha = fields.iter().fold(Sha256::new(), |sha, field| sha.chain_update(field.to_le_bytes()));
         let age = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().saturating_sub(changed);
-        Self { name: format!("{}.{DIGEST_EXTENSION}", hex(&sha.finalize())), is_settled: age > SETTLED }
+        Self { digest: sha.finalize().into(), is_settled: age > SETTLED }
+    }
+
+    /// The name of the note of what its bytes are, in short.
+    fn note(&self) -> String {
+        format!("{}.{DIGEST_EXTENSION}", hex(&self.digest))
     }
 }
 
@@ -158,22 +172,22 @@ impl Cache {
     pub fn digest(&self, path: &Path) -> io::Result<Digest> {
         let file = File::open(path)?;
         let identity = Identity::of(&file.metadata()?);
-        if let Some(noted) = self.read_digest(&identity) {
+        if let Some(noted) = self.read_note(&identity.note()) {
             return Ok(noted);
         }
         let found = digest(&file)?;
-        let unchanged = Identity::of(&file.metadata()?).name == identity.name;
+        let unchanged = Identity::of(&file.metadata()?).digest == identity.digest;
         if unchanged && identity.is_settled {
-            self.keep(&identity.name, &found);
+            self.keep(&identity.note(), &found);
         }
         Ok(found)
     }
 
-    fn read_digest(&self, identity: &Identity) -> Option<Digest> {
+    fn read_note(&self, name: &str) -> Option<Digest> {
         if !self.is_trusted() {
             return None;
         }
-        let mut file = open_own(&self.folder.join(&identity.name)).ok()?;
+        let mut file = open_own(&self.folder.join(name)).ok()?;
         let mut noted = Digest::default();
         (is_whole(&mut file).ok()? && file.metadata().ok()?.len() == (noted.len() + Trailer::SIZE) as u64)
             .then_some(())?;
@@ -200,10 +214,18 @@ impl Cache {
         }
         let path = self.folder.join(&key.0);
         let mut file = open_own(&path).ok()?;
-        if !is_whole(&mut file).unwrap_or(false) {
-            return None;
+        let metadata = file.metadata().ok()?;
+        // Reading all of it takes longer than everything else that there is to do before a large program runs.
+        let identity = Identity::of(&metadata);
+        if self.read_note(&key.note()) != Some(identity.digest) {
+            if !is_whole(&mut file).unwrap_or(false) {
+                return None;
+            }
+            if identity.is_settled {
+                self.keep(&key.note(), &identity.digest);
+            }
         }
-        let used = file.metadata().and_then(|metadata| metadata.modified()).ok()?;
+        let used = metadata.modified().ok()?;
         if used.elapsed().is_ok_and(|age| age > FRESH) {
             // What has not been used for longest goes first.
             let _ = file.set_modified(SystemTime::now());
@@ -255,7 +277,7 @@ impl Cache {
             match path.extension().and_then(OsStr::to_str) {
                 Some(EXTENSION) => files.push((used, metadata.len(), path)),
                 Some("tmp") if is_older(ABANDONED) => drop(fs::remove_file(&path)),
-                Some(DIGEST_EXTENSION) if is_older(NOTED) => drop(fs::remove_file(&path)),
+                Some(DIGEST_EXTENSION | CHECKED_EXTENSION) if is_older(NOTED) => drop(fs::remove_file(&path)),
                 _ => {}
             }
         }
@@ -382,6 +404,30 @@ mod tests {
     }
 
     #[test]
+    fn what_was_found_whole_is_looked_at_again_when_it_may_have_changed() {
+        let kept = kept();
+        assert!(kept.loads());
+        assert!(!kept.names().contains(&kept.key.note()), "it has changed just now");
+        let whole = fs::read(kept.path()).unwrap();
+        let mut wrong_checksum = whole.clone();
+        wrong_checksum[whole.len() - Trailer::SIZE + 8] ^= 1;
+        fs::write(kept.path(), &wrong_checksum).unwrap();
+        assert!(!kept.loads());
+        let note = |digest: &Digest| kept.cache.keep(&kept.key.note(), digest);
+        let identity = || Identity::of(&fs::metadata(kept.path()).unwrap()).digest;
+        note(&identity());
+        assert!(kept.loads(), "as it was noted");
+        note(&[7; 32]);
+        assert!(!kept.loads(), "of another file");
+        note(&identity());
+        let before = identity();
+        while identity() == before {
+            fs::write(kept.path(), &wrong_checksum).unwrap();
+        }
+        assert!(!kept.loads(), "written to since");
+    }
+
+    #[test]
     fn what_others_could_change_is_not_used() {
         let kept = kept();
         let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -410,18 +456,20 @@ mod tests {
         let age = |name: &str, hours| {
             File::options().write(true).open(kept.cache.folder.join(name)).unwrap().set_modified(ago(hours)).unwrap();
         };
-        for name in ["given-up.tmp", "being-written.tmp", "old.digest", "new.digest"] {
+        for name in ["given-up.tmp", "being-written.tmp", "old.digest", "new.digest", "old.checked", "new.checked"] {
             fs::write(kept.cache.folder.join(name), "").unwrap();
         }
         age("given-up.tmp", 2);
         age("old.digest", 24 * 91);
+        age("old.checked", 24 * 91);
         age(&kept.key.0, 5);
         cache.store(&keys[0], &kept.code);
         age(&keys[0].0, 4);
         // The first is used again, and is no longer the oldest.
         assert!(kept.loads());
         cache.store(&keys[1], &kept.code);
-        let mut left = vec![kept.key.0.clone(), keys[1].0.clone(), "being-written.tmp".into(), "new.digest".into()];
+        let noted = ["being-written.tmp", "new.digest", "new.checked"].map(String::from);
+        let mut left = [&[kept.key.0.clone(), keys[1].0.clone()][..], &noted].concat();
         left.sort();
         assert_eq!(kept.names(), left);
         // What was just written stays, however little there may be.

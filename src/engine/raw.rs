@@ -67,7 +67,8 @@ pub fn view<'a>(memory: &Linear, store: &'a impl AsContext<Data = Guest>) -> Mem
 /// Takes machine code from a file. The caller vouches that it is what this program wrote: see [`super::cache`].
 pub fn deserialize(engine: &Engine, file: File) -> Result<Module> {
     // SAFETY: the cache opens only files in a folder that nobody but the user can write to, whose length and checksum
-    // are as they were noted when this program wrote them, and it never writes to a file again. Code that another version
+    // are as they were noted when this program wrote them (or were, and the file has not changed since), and it never
+    // writes to a file again. Code that another version
     // of wasmtime made, or for another processor, wasmtime refuses itself.
     unsafe { Module::deserialize_open_file(engine, file) }
 }
