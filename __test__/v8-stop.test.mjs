@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after as afterAll, describe, test } from 'node:test';
 import { addChecks } from '../lib/v8/checks.js';
-import { findLong, mayTakeLong } from '../lib/v8/code.js';
+import { findLong, seekLong } from '../lib/v8/code.js';
 import { readModule } from '../lib/v8/module.js';
 import { runNode, temporaryFolder } from './support/host.mjs';
 import { realModules } from './support/modules.mjs';
@@ -33,6 +33,9 @@ const ENDS = {
 };
 
 const index = JSON.stringify(new URL('../index.js', import.meta.url).pathname);
+
+/** A module that has nothing. */
+const NONE = { type: 0, data: 0, element: 0, memory: 0, table: 0 };
 
 const folder = temporaryFolder({ after: afterAll });
 
@@ -108,12 +111,31 @@ describe('addChecks', () => {
     assert.deepEqual(calls, [1532n, 1532n]);
   });
 
-  test('the length of an opcode does not hide it', () => {
-    // memory.fill, whose number is written with more bytes than it takes
-    const fill = [0x41, 0, 0x41, 0, 0x41, 0, 0xfc, 0x8b, 0x80, 0, 0];
-    const body = [0, ...fill, 0x0b];
-    assert.equal(mayTakeLong(Uint8Array.from(body)), true);
-    assert.deepEqual(findLong(Uint8Array.from(body), 0, body.length), [7]);
+  test('the length of a number does not hide it', () => {
+    // memory.fill, whose numbers are written with more bytes than they take
+    const fill = [0x41, 0, 0x41, 0, 0x41, 0, 0xfc, 0x8b, 0x80, 0, 0x80, 0];
+    const body = Uint8Array.from([0, ...fill, 0x0b]);
+    assert.deepEqual(seekLong(body, 0, body.length, { ...NONE, memory: 1 }), [7]);
+    assert.deepEqual(findLong(body, 0, body.length), [7]);
+  });
+
+  test('what can be no such instruction is not looked at closer', () => {
+    const seek = (bytes, counts) =>
+      seekLong(Uint8Array.from(bytes), 0, bytes.length, { ...NONE, ...counts });
+    const copy = [0xfc, 10, 0, 1];
+    assert.deepEqual(seek(copy, { memory: 2 }), [0]);
+    assert.deepEqual(seek(copy, { memory: 1 }), [], 'there is no second memory');
+    const init = [0xfc, 8, 3, 0];
+    assert.deepEqual(seek(init, { memory: 1, data: 4 }), [0]);
+    assert.deepEqual(seek(init, { memory: 1 }), []);
+    const arrayFill = [0xfb, 16, 2];
+    assert.deepEqual(seek(arrayFill, { type: 3 }), [0]);
+    assert.deepEqual(seek(arrayFill, {}), []);
+    assert.deepEqual(seek([0xfc, 11], { memory: 1 }), [], 'cut off');
+    assert.deepEqual(
+      seek([...arrayFill, ...copy, 0xfc, 0xfc, 11, 0], { memory: 2, type: 3 }),
+      [0, 3, 8],
+    );
   });
 
   test('real programs stay valid', () => {

@@ -15,10 +15,35 @@ const STALE = 10 * 60 * 1000;
 /** The paths that this process has asked for already. @type {Set<unknown>} */
 const asked = new Set();
 
-/** Has a program compiled, unless that is going on. @param {import('./program.js').ProgramCode} code */
-function compile({ source, cache }) {
+/** How long a program has the processors for itself, in milliseconds. */
+const HEAD_START = 1000;
+
+/** What is to be compiled once it need not be waited for. @type {Set<() => void>} */
+const due = new Set();
+process.on('exit', () => due.forEach((begin) => begin()));
+
+/**
+ * Has a program compiled when its run is over, or takes long, or this process ends; unless that is going on.
+ *
+ * @param {import('./program.js').ProgramCode} code
+ * @param {Promise<unknown>} run
+ */
+function compileAfter({ source, cache }, run) {
   if (cache === undefined || asked.has(source)) return;
   if (typeof source === 'string') asked.add(source);
+  const begin = () => {
+    clearTimeout(timer);
+    if (due.delete(begin)) compile(source, cache);
+  };
+  due.add(begin);
+  const timer = setTimeout(begin, HEAD_START).unref();
+  // Behind what whoever waits for the run does then.
+  const soon = () => void setImmediate(begin);
+  run.then(soon, soon);
+}
+
+/** @param {string | Uint8Array} source @param {string} cache */
+function compile(source, cache) {
   const what = typeof source === 'string' ? [source] : ['-', String(source.length)];
   try {
     const { spawn } = require('node:child_process');
@@ -30,6 +55,8 @@ function compile({ source, cache }) {
       windowsHide: true,
     });
     child.on('error', () => {});
+    // It does so itself, but not before Node has started.
+    if (child.pid !== undefined) os.setPriority(child.pid, os.constants.priority.PRIORITY_LOW);
     child.stdin?.on('error', () => {}).end(source);
     child.unref();
   } catch {
@@ -80,7 +107,7 @@ function lock(file) {
   return () => fs.rmSync(file, { force: true });
 }
 
-module.exports = { compile };
+module.exports = { compileAfter };
 
 // What can't be compiled, V8 has told the user of.
 if (require.main === module) main().catch(() => (process.exitCode = 1));

@@ -68,8 +68,7 @@ class Execution {
     const plan = { args, env, preopens, limits, trace, stdio: this.streams.plan };
     const { result, kill } = chosen.engine.start(chosen.program, plan);
     this.#kill = kill;
-    // Behind what it takes to start this one.
-    if (chosen.isFirst) setImmediate(() => require('./background.js').compile(code));
+    if (chosen.isFirst) require('./background.js').compileAfter(code, result);
     onStart?.();
     return result;
   }
@@ -153,11 +152,9 @@ async function choose(code, { engine, limits }) {
   if (isWasmtime) {
     return { engine: require('./wasmtime.js'), program: { native: await code.native() } };
   }
-  return {
-    engine: require('./v8/engine.js'),
-    program: await code.v8(),
-    isFirst: engine === 'auto',
-  };
+  const v8 = require('./v8/engine.js');
+  v8.expect(limits.stack);
+  return { engine: v8, program: await code.v8(), isFirst: engine === 'auto' };
 }
 
 module.exports = { Execution };

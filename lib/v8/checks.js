@@ -5,7 +5,7 @@
 // before each instruction that may take long a function is called that does nothing: V8 looks as it enters.
 
 const { Reader, SECTION, sections, sized, splice, unsigned } = require('./binary.js');
-const { findLong, mayTakeLong } = require('./code.js');
+const { findLong, seekLong } = require('./code.js');
 
 /** @typedef {import('./binary.js').Edit} Edit */
 
@@ -32,12 +32,15 @@ function body(index) {
  * @param {import('./module.js').Module} described what is in it
  * @returns {Uint8Array} the module itself if it has none
  */
-function addChecks(bytes, { types, imports, functions }) {
+function addChecks(bytes, described) {
+  const { types, imports, functions } = described;
   const found = new Map(sections(bytes).map((section) => [section.id, section]));
   const code = found.get(SECTION.code);
-  if (!code || !mayTakeLong(bytes.subarray(code.start, code.end))) return bytes;
+  if (!code) return bytes;
+  const sought = seekLong(bytes, code.start, code.end, countsOf(bytes, found, described));
+  if (sought.length === 0) return bytes;
   const index = imports.filter(({ kind }) => kind === 'function').length + functions.length;
-  const edits = editBodies(bytes, code, [0x41, 0, 0x10, ...unsigned(index)]);
+  const edits = editBodies(bytes, code, sought, [0x41, 0, 0x10, ...unsigned(index)]);
   if (edits.length === 0) return bytes;
   for (const [id, item] of /** @type {const} */ ([
     [SECTION.type, TYPE],
@@ -53,19 +56,47 @@ function addChecks(bytes, { types, imports, functions }) {
 /** @typedef {{ start: number, end: number }} Span */
 
 /**
+ * How many there are in a module of what its instructions number.
+ *
+ * @param {Uint8Array} bytes
+ * @param {Map<number, Span>} found its sections
+ * @param {import('./module.js').Module} described
+ */
+function countsOf(bytes, found, { types, imports, tables, memories }) {
+  const imported = (/** @type {string} */ kind) =>
+    imports.filter((one) => one.kind === kind).length;
+  const countIn = (/** @type {number} */ id) => {
+    const section = found.get(id);
+    return section ? new Reader(bytes, section.start, section.end).u32() : 0;
+  };
+  return {
+    type: types.includes(undefined) ? types.length : 0, // of functions alone, there are no arrays
+    data: countIn(SECTION.dataCount), // without it, no instruction may name one
+    element: countIn(SECTION.element),
+    memory: imported('memory') + memories.length,
+    table: imported('table') + tables.length,
+  };
+}
+
+/**
  * @param {Uint8Array} bytes
  * @param {Span} section of code
+ * @param {number[]} sought where there may be instructions that take long, in order
  * @param {number[]} call of the check
  * @returns {Edit[]}
  */
-function editBodies(bytes, section, call) {
+function editBodies(bytes, section, sought, call) {
   const reader = new Reader(bytes, section.start, section.end);
+  let next = 0;
   return reader
     .vector(() => {
       const start = reader.at;
       const length = reader.u32();
       const from = reader.at;
-      if (!mayTakeLong(reader.take(length))) return [];
+      reader.take(length);
+      const before = next;
+      while (sought[next] < reader.at) next++;
+      if (next === before) return [];
       const places = findLong(bytes, from, reader.at);
       if (places.length === 0) return [];
       const longer = unsigned(length + places.length * call.length);

@@ -127,28 +127,85 @@ const OF_THREADS = table([
   [0x10, 0x4e, 'm'],
 ]);
 
-/** Opcodes after which another follows: what follows those, and which of them may take long. */
+/**
+ * The instructions that may take long, by prefix and code: what their immediates number.
+ *
+ * @type {Record<number, Record<number, Space[]>>}
+ */
+const LONG = {
+  0xfb: {
+    6: ['type'], // array.new
+    7: ['type'],
+    9: ['type', 'data'],
+    10: ['type', 'element'],
+    16: ['type'], // array.fill
+    17: ['type', 'type'], // array.copy
+    18: ['type', 'data'],
+    19: ['type', 'element'],
+  },
+  0xfc: {
+    8: ['data', 'memory'], // memory.init
+    10: ['memory', 'memory'], // memory.copy
+    11: ['memory'], // memory.fill
+    12: ['element', 'table'], // table.init
+    14: ['table', 'table'], // table.copy
+    15: ['table'], // table.grow
+    17: ['table'], // table.fill
+  },
+};
+
+/** Opcodes after which another follows: what follows those. @type {Map<number, string[]>} */
 const PREFIXES = new Map([
-  [0xfb, { shapes: OF_REFERENCES, long: new Set([6, 7, 9, 10, 16, 17, 18, 19]) }],
-  [0xfc, { shapes: OF_BULK, long: new Set([8, 10, 11, 12, 14, 15, 17]) }],
-  [0xfd, { shapes: OF_VECTORS, long: new Set() }],
-  [0xfe, { shapes: OF_THREADS, long: new Set() }],
+  [0xfb, OF_REFERENCES],
+  [0xfc, OF_BULK],
+  [0xfd, OF_VECTORS],
+  [0xfe, OF_THREADS],
 ]);
 
+/** @typedef {'type' | 'data' | 'element' | 'memory' | 'table'} Space what there may be several of */
+
 /**
- * Whether there may be an instruction that takes long in these bytes: soon told, and sure if not.
+ * Where there may be an instruction that takes long: all of them, and what looks like one. Soon told, of many megabytes.
  *
  * @param {Uint8Array} bytes
+ * @param {number} start
+ * @param {number} end
+ * @param {Record<Space, number>} counts how many there are of what instructions number: most programs have few of it, so
+ * little looks like such an instruction
+ * @returns {number[]} in order
  */
-function mayTakeLong(bytes) {
-  for (const [prefix, { long }] of PREFIXES) {
-    if (long.size === 0) continue;
-    for (let at = bytes.indexOf(prefix); at >= 0; at = bytes.indexOf(prefix, at + 1)) {
-      // The codes are below 128, so the first byte has all of one, also where more follow that add nothing.
-      if (long.has(bytes[at + 1] & 0x7f)) return true;
-    }
+function seekLong(bytes, start, end, counts) {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, end); // whose search is the fastest there is
+  return Object.entries(LONG)
+    .flatMap(([prefix, codes]) => seekPrefixed(buffer, start, Number(prefix), codes, counts))
+    .sort((a, b) => a - b);
+}
+
+/** @param {Buffer} bytes @param {number} start @param {number} prefix @param {Record<number, Space[]>} codes @param {Record<Space, number>} counts */
+function seekPrefixed(bytes, start, prefix, codes, counts) {
+  const possible = Object.entries(codes).filter(([, spaces]) =>
+    spaces.every((it) => counts[it] > 0),
+  );
+  /** @type {number[]} */
+  const found = [];
+  if (possible.length === 0) return found;
+  const spacesOf = new Map(possible.map(([code, spaces]) => [Number(code), spaces]));
+  for (let at = bytes.indexOf(prefix, start); at >= 0; at = bytes.indexOf(prefix, at + 1)) {
+    // The codes are below 128, so the first byte has all of one, also where more follow that add nothing.
+    if (spacesOf.has(bytes[at + 1] & 0x7f) && isWhole(bytes, at + 1, spacesOf, counts))
+      found.push(at);
   }
-  return false;
+  return found;
+}
+
+/** Whether a code stands there, and immediates that it may have. @param {Buffer} bytes @param {number} at @param {Map<number, Space[]>} spacesOf @param {Record<Space, number>} counts */
+function isWhole(bytes, at, spacesOf, counts) {
+  const reader = new Reader(bytes, at);
+  try {
+    return spacesOf.get(reader.u32())?.every((space) => reader.u32() < counts[space]) ?? false;
+  } catch {
+    return false; // no number
+  }
 }
 
 /**
@@ -169,14 +226,14 @@ function findLong(bytes, start, end) {
   while (!reader.done) {
     const { at } = reader;
     const first = reader.byte();
-    const prefix = PREFIXES.get(first);
-    const code = prefix ? reader.u32() : first;
-    const shape = (prefix?.shapes ?? PLAIN)[code];
+    const shapes = PREFIXES.get(first);
+    const code = shapes ? reader.u32() : first;
+    const shape = (shapes ?? PLAIN)[code];
     if (shape === undefined) return [];
-    if (prefix?.long.has(code)) found.push(at);
+    if (LONG[first]?.[code]) found.push(at);
     for (let i = 0; i < shape.length; i++) SKIP[shape[i]](reader);
   }
   return found;
 }
 
-module.exports = { findLong, mayTakeLong };
+module.exports = { findLong, seekLong };

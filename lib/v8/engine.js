@@ -114,6 +114,20 @@ function start(program, plan) {
   return { result: run.result, kill: (error) => run.kill(error) };
 }
 
+/**
+ * Has a thread begin to start, for a guest that comes soon: its program has yet to be read.
+ *
+ * @param {number | undefined} stack bytes of it that the guest will want
+ */
+function expect(stack) {
+  if (threads >= MAX_THREADS || idle.some((thread) => thread.stack === stack)) return;
+  try {
+    new Thread(stack).rest();
+  } catch {
+    // The guest will be told.
+  }
+}
+
 /** @param {Limits} limits */
 function refuseFuel({ fuel }) {
   if (fuel === undefined) return;
@@ -249,6 +263,7 @@ class Thread {
       resourceLimits:
         stack === undefined ? {} : { stackSizeMb: (stack + STACK_OF_NODE) / MEBIBYTE },
     });
+    this.worker.unref(); // without a guest it does not keep the process from ending
     threads++;
     this.worker.on('message', (message) => this.#hear(message));
     this.worker.on('error', (error) => (this.#error = /** @type {Error} */ (error)));
@@ -306,13 +321,13 @@ class Thread {
     this.worker.unref();
     const isLarge = this.numbers[SLOT.memory] > MAX_LEFT_BEHIND;
     if (isLarge || threads > MAX_THREADS) this.end();
-    else this.#await();
+    else this.rest();
     schedule();
     return run;
   }
 
   /** Waits for the next guest, but not for ever. */
-  #await() {
+  rest() {
     idle.push(this);
     this.#rest = setTimeout(() => this.end(), PATIENCE).unref();
   }
@@ -455,4 +470,4 @@ function revive({ name, message, stack, code }) {
   return Object.assign(error, code !== undefined && { code }, stack !== undefined && { stack });
 }
 
-module.exports = { start };
+module.exports = { expect, start };
