@@ -1,6 +1,6 @@
 //! The gauge: the WebAssembly module that imports a guest's memory. It tells the memory's size, which the shim notes with
-//! each call, answers the few syscalls whose answer never changes, and writes the records that the page remembers, all
-//! without leaving WebAssembly.
+//! each call, answers the few syscalls whose answer never changes, tells when to skip one that nobody would miss, and
+//! writes the records that the page remembers, all without leaving WebAssembly.
 //!
 //! Binding a memory puts the gauge's functions into the shim's table.
 
@@ -12,13 +12,19 @@ use crate::abi::Errno;
 /// The syscalls it answers; all take a number or an address, and an address.
 pub const ANSWERED: &[&str] = &["args_sizes_get", "environ_sizes_get", "clock_res_get"];
 
+/// The syscall that is skipped now and then: a guest with a memory of its own has no other thread that could run.
+pub const SKIPPED: &str = "sched_yield";
+
+/// One in so many goes to the kernel, the first and so on: there may be others that the guest waits for. A power of 2.
+const ONE_IN: u32 = 8;
+
 /// The name of the function that tells the size in pages.
 const SIZE: &str = "size";
 
 /// Its exports in the order of the slots they belong in: from [`slot::SIZE`] on, and from [`slot::PUTS`] on the functions
 /// that write records, under the name of the syscall.
 pub fn exports() -> impl Iterator<Item = (usize, &'static str)> {
-    let answers = [SIZE].into_iter().chain(ANSWERED.iter().copied());
+    let answers = [SIZE, SKIPPED].into_iter().chain(ANSWERED.iter().copied());
     (slot::SIZE..).zip(answers).chain((slot::PUTS..).zip(RECALLED.iter().map(|recalled| recalled.name)))
 }
 
@@ -67,7 +73,7 @@ impl MemoryKind {
     }
 }
 
-/// The type of [`SIZE`], that of the answers, and the first of the functions that write records.
+/// The type of [`SIZE`] and [`SKIPPED`], that of the answers, and the first of the functions that write records.
 const TYPE_SIZE: u32 = 0;
 const TYPE_ANSWER: u32 = 1;
 const TYPE_PUT: u32 = 2;
@@ -75,18 +81,19 @@ const TYPE_PUT: u32 = 2;
 /// The gauge for a kind of memory.
 pub fn gauge(kind: MemoryKind) -> Vec<u8> {
     let numbers = NUMBERS.map(|name| import(name, GLOBAL).raw(&[I32, 0]));
-    let answers = [kind.size(), sizes(kind, 0, 1), sizes(kind, 2, 3), resolution(kind, 4)];
+    let answers = [kind.size(), skips(kind), sizes(kind, 0, 1), sizes(kind, 2, 3), resolution(kind, 4)];
     const { assert!(ANSWERED.len() == 3, "one body for each") };
     let bodies = answers.into_iter().chain(RECALLED.iter().map(|recalled| put(kind, recalled.words)));
     let types = [function_type(&[], &[I32]), function_type(&[I32, I32], &[I32])];
     let types = types.into_iter().chain(RECALLED.iter().map(put_type));
     let puts = (0..).zip(RECALLED).map(|(record, _)| TYPE_PUT + record);
-    let type_of_each = [TYPE_SIZE].into_iter().chain(ANSWERED.iter().map(|_| TYPE_ANSWER)).chain(puts);
+    let type_of_each = [TYPE_SIZE; 2].into_iter().chain(ANSWERED.iter().map(|_| TYPE_ANSWER)).chain(puts);
     let names = (0_u32..).zip(exports());
     module()
         .section(1, Bytes::default().vec(types))
         .section(2, Bytes::default().vec([kind.import()].into_iter().chain(numbers)))
         .section(3, Bytes::default().vec(type_of_each.map(|ty| Bytes::default().leb(ty))))
+        .section(6, Bytes::default().vec([Bytes::default().raw(&[I32, 1]).i32_const(0).raw(&[0x0b])])) // how many yields
         .section(7, Bytes::default().vec(names.map(|(index, (_, name))| export(name, index))))
         .section(10, Bytes::default().vec(bodies.map(body)))
         .0
@@ -106,6 +113,23 @@ pub fn check(kind: MemoryKind, local: u32, bytes: usize) -> Bytes {
 
 pub fn success() -> Bytes {
     Bytes::default().i32_const(Errno::Success.number().into())
+}
+
+/// Whether to skip a call: 0 for one in [`ONE_IN`], and for each of a guest with threads. Counts them.
+fn skips(kind: MemoryKind) -> Bytes {
+    if kind == MemoryKind::Shared {
+        return Bytes::default().i32_const(0);
+    }
+    let count = len(NUMBERS.len());
+    const { assert!(ONE_IN.is_power_of_two()) };
+    Bytes::default()
+        .global_get(count)
+        .global_get(count)
+        .i32_const(1)
+        .raw(&[0x6a]) // i32.add
+        .i32_const(ONE_IN - 1)
+        .raw(&[0x71, 0x24]) // i32.and, global.set
+        .leb(count)
 }
 
 /// Stores the words at the address.

@@ -2,13 +2,13 @@
 
 use super::answers::LEARNED;
 use super::ffi::UNBOUND;
-use super::gauge::ANSWERED;
+use super::gauge::{ANSWERED, SKIPPED};
 use super::page::{self, After, RECALLED, Recalled};
 use super::wasm::{
     Bytes, EXTERNREF, FUNCREF, FUNCTION, GLOBAL, I32, I64, MEMORY, TABLE, body, export, function_type, import, len,
     module,
 };
-use crate::abi::ValType;
+use crate::abi::{Errno, ValType};
 use crate::syscalls::{SYSCALLS, Syscall};
 
 /// The places in the shim's table, where the functions stand that are not always the same. The first of each kind; more
@@ -18,8 +18,10 @@ pub mod slot {
 
     /// Tells the memory's size.
     pub const SIZE: usize = 0;
+    /// Tells whether a `sched_yield` is answered at once: never, then what the gauge says.
+    pub const SKIPS: usize = SIZE + 1;
     /// [`ANSWERED`]: the way to Rust, then the gauge's.
-    pub const ANSWERS: usize = SIZE + 1;
+    pub const ANSWERS: usize = SKIPS + 1;
     /// [`LEARNED`]: the way to Rust, then what has been made for the guest.
     pub const LEARNS: usize = ANSWERS + ANSWERED.len();
     /// [`LEARNED`] once more: the way to Rust, to go back to.
@@ -32,7 +34,7 @@ pub mod slot {
 
 /// The type of the function that takes all syscalls.
 const TYPE_SYSCALL: u32 = 0;
-/// The type of the function that tells the memory's size.
+/// The type of the functions that tell the memory's size, and whether to skip a call.
 const TYPE_SIZE: u32 = 1;
 /// The first type of those that write records.
 const TYPE_PUT: u32 = 2;
@@ -124,6 +126,12 @@ fn by_memory(record: usize, recalled: &Recalled) -> Bytes {
         .when(put.i32_const(len(slot)).call_indirect(TYPE_PUT + len(record)).leave())
 }
 
+/// Answers at once where what stands in the table says so.
+fn unless_skipped(code: &Bytes) -> Bytes {
+    let success = Bytes::default().i32_const(Errno::Success.number().into()).leave();
+    Bytes::default().i32_const(len(slot::SKIPS)).call_indirect(TYPE_SIZE).when(success).raw(&code.0)
+}
+
 /// The body of an export.
 fn exported(index: usize, row: &Syscall) -> Bytes {
     let slot_of = |first, names: &[&str]| names.iter().position(|name| *name == row.name).map(|at| first + at);
@@ -131,11 +139,13 @@ fn exported(index: usize, row: &Syscall) -> Bytes {
     match (slot, record_of(row)) {
         (Some(slot), _) => by_table(index, slot, row),
         (None, Some((record, recalled))) => by_memory(record, recalled).raw(&way_to_rust(index, row).0),
+        (None, None) if row.name == SKIPPED => unless_skipped(&way_to_rust(index, row)),
         (None, None) => way_to_rust(index, row),
     }
 }
 
-/// The shim. In its table stand at first its own functions: one that answers [`UNBOUND`] for the size, and ways to Rust.
+/// The shim. In its table stand at first its own functions: one that answers [`UNBOUND`] for the size, one that skips no
+/// call, and ways to Rust.
 pub fn shim() -> Vec<u8> {
     let rows = || SYSCALLS.iter().enumerate();
     let ways: Vec<_> =
@@ -151,17 +161,20 @@ pub fn shim() -> Vec<u8> {
     ];
     let types = [function_type(&[], &[]), function_type(&[], &[I32])].into_iter();
     let types = types.chain(RECALLED.iter().map(put_type)).chain(SYSCALLS.iter().map(syscall_type));
-    // The functions: what is exported, the size, the ways.
+    // The functions: what is exported, the size, no skipping, the ways.
     let rows_type = |index| Bytes::default().leb(len(TYPES + index));
-    let unbound = [Bytes::default().leb(TYPE_SIZE)];
-    let function_types = rows().map(|(index, _)| rows_type(index)).chain(unbound);
+    let numbers = [UNBOUND, 0];
+    let function_types =
+        rows().map(|(index, _)| rows_type(index)).chain(numbers.map(|_| Bytes::default().leb(TYPE_SIZE)));
     let function_types = function_types.chain(ways.iter().map(|(index, _)| rows_type(*index)));
     const { assert!(UNBOUND == u32::MAX) };
-    let bodies = rows().map(|(index, row)| exported(index, row)).chain([Bytes::default().i32_const(UNBOUND)]);
+    let bodies = rows().map(|(index, row)| exported(index, row));
+    let bodies = bodies.chain(numbers.map(|number| Bytes::default().i32_const(number)));
     let bodies = bodies.chain(ways.iter().map(|(index, row)| way_to_rust(*index, row)));
     let first = len(1 + SYSCALLS.len());
-    let learned = (1 + ANSWERED.len()..).take(LEARNED.len());
-    let in_table = (0..=ways.len()).chain(learned).map(|function| Bytes::default().leb(first + len(function)));
+    let learned = (numbers.len() + ANSWERED.len()..).take(LEARNED.len());
+    let in_table =
+        (0..numbers.len() + ways.len()).chain(learned).map(|function| Bytes::default().leb(first + len(function)));
     module()
         .section(1, Bytes::default().vec(types))
         .section(2, Bytes::default().vec(imports))

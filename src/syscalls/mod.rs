@@ -166,7 +166,7 @@ macro_rules! syscalls {
             /// Sends the guest a signal: ENOTSUP, nothing a guest does signals the host.
             /// ENOTSUP.
             proc::proc_raise(sig: u32) -> Errno;
-            /// Lets others run.
+            /// Lets others run: in V8, a guest whose memory no thread shares goes to the kernel with the first call and each eighth after it.
             /// none.
             proc::sched_yield() -> Errno;
             /// Writes random bytes.
