@@ -71,8 +71,8 @@ async function measure(name) {
   return { name, title, about, geometricMean, rows };
 }
 
-function printRow({ name, ours, theirs, unit, ratio, note = '' }) {
-  const figures = [quantity(ours, unit), quantity(theirs, unit), times(ratio)];
+function printRow({ name, ours, theirs, kernel, unit, ratio, note = '' }) {
+  const figures = [...[ours, theirs, kernel].map((value) => quantity(value, unit)), times(ratio)];
   const columns = figures.map((figure) => figure.padStart(12)).join('');
   const mark = slowerRows([{ ratio }]).length > 0 ? 'slower' : '';
   console.error(`  ${name.padEnd(58)}${columns}  ${[mark, note].join(' ').trim()}`.trimEnd());

@@ -47,6 +47,11 @@ export function table(rows) {
 const COLUMNS = [
   { head: 'wasi-rs', has: () => true, cell: ({ ours, unit }) => quantity(ours, unit) },
   { head: 'node:wasi', has: () => true, cell: ({ theirs, unit }) => quantity(theirs, unit) },
+  {
+    head: 'kernel',
+    has: ({ kernel }) => kernel,
+    cell: ({ kernel, unit }) => quantity(kernel, unit),
+  },
   { head: 'ratio', has: () => true, cell: ({ ratio }) => times(ratio) },
   {
     head: 'guest alone',

@@ -32,10 +32,11 @@ export function withTable(readme, { machine, parts }) {
   const [, after] = (rest ?? '').split(END);
   if (after === undefined) throw new Error(`README.md has no place for a table: ${START}`);
   const rows = parts.flatMap((part) => part.rows).filter(({ name }) => SHOWN.includes(name));
-  const simple = rows.map(({ name, ours, theirs, unit, ratio }) => ({
+  const simple = rows.map(({ name, ours, theirs, kernel, unit, ratio }) => ({
     name,
     ours,
     theirs,
+    kernel,
     unit,
     ratio,
   }));
