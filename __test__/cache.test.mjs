@@ -1,10 +1,10 @@
 // Machine code on disk, and the engine 'auto', which goes by it.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { after as afterAll, beforeEach, test } from 'node:test';
+import { after as afterAll, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { compile, run } from '../index.js';
@@ -98,6 +98,15 @@ test('where it is: the option, WASI_RS_CACHE, XDG_CACHE_HOME, the home', () => {
   }
 });
 
+/** Waits for the process that makes machine code, however long it takes. */
+async function untilCompiled() {
+  const isCompiled = () =>
+    fs.existsSync(cache) &&
+    entries().length > 0 &&
+    !fs.readdirSync(cache).some((name) => name.endsWith('.lock'));
+  while (!isCompiled()) await sleep(20);
+}
+
 test('auto: V8 while there is no machine code, which another process makes meanwhile', async () => {
   const file = path.join(root, 'large.wasm');
   fs.writeFileSync(file, large());
@@ -105,16 +114,27 @@ test('auto: V8 while there is no machine code, which another process makes meanw
     fs.rmSync(cache, { recursive: true, force: true });
     const options = { cache, stdin: 'ignore' };
     assert.equal(String((await run(source, options)).stdout), 'large');
-    // Waited for, however long it takes.
-    while (
-      !fs.existsSync(cache) ||
-      entries().length === 0 ||
-      fs.readdirSync(cache).some((name) => name.endsWith('.lock'))
-    ) {
-      await sleep(20);
-    }
+    await untilCompiled();
     assert.equal(String((await run(source, options)).stdout), 'large');
     assert.equal(entries().length, 1);
+  }
+});
+
+describe('the machine code is made, too,', () => {
+  const file = path.join(root, 'large-too.wasm');
+  fs.writeFileSync(file, large());
+  const run = `require(${JSON.stringify(index)}).run(${JSON.stringify(file)}, { stdout: 'inherit' })`;
+  for (const [when, args] of Object.entries({
+    'when the process ends itself after the run': ['-e', `${run}.then(() => process.exit())`],
+    'when it ends by an exception': ['-e', `${run}.then(() => { throw new Error('on purpose') })`],
+    'of what the command line runs': [path.join(path.dirname(index), 'cli/main.js'), file],
+  })) {
+    test(when, async () => {
+      const env = { ...process.env, WASI_RS_CACHE: cache };
+      const { stdout } = spawnSync(process.execPath, args, { env, encoding: 'utf8' });
+      assert.equal(stdout, 'large');
+      await untilCompiled();
+    });
   }
 });
 

@@ -4,6 +4,8 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { WASI } = require('../index.js');
+const { compileAfter } = require('../lib/background.js');
+const { codeOf } = require('../lib/program.js');
 const { CliError, EXIT, inNameOf, reason } = require('./errors.js');
 const { FLAGS } = require('./flags.js');
 const { readProgram, sourceOf } = require('./program.js');
@@ -32,7 +34,12 @@ async function run({ flags, program, args }) {
   const isLimited = flags.timeout !== undefined || Object.keys(limits).length > 0;
   try {
     if (flags.engine === 'v8' && !isLimited) return runHere(readProgram(program), setting);
-    return await runBeside(sourceOf(program), { ...setting, limits }, flags);
+    const code = codeOf(sourceOf(program), flags['no-cache'] ? false : undefined);
+    const isHere =
+      (flags.engine ?? 'auto') === 'auto' && !isLimited && !(await code.isReady(limits));
+    if (!isHere) return await runBeside(code, { ...setting, limits }, flags);
+    compileAfter(code, Promise.resolve());
+    return runHere(await code.bytes(), setting);
   } catch (error) {
     throw explainFailure(program, error);
   }
@@ -53,7 +60,7 @@ function limitsOf(flags) {
   return Object.fromEntries(given.map(({ name, limit }) => [limit, flags[name]]));
 }
 
-/** In V8 on this thread, which starts soonest; only a signal's own way ends it. @param {Buffer} bytes @param {Setting} setting */
+/** In V8 on this thread, which starts soonest; only a signal's own way ends it. @param {Uint8Array} bytes @param {Setting} setting */
 function runHere(bytes, setting) {
   const { exportsOf, importsOf } = require('../lib/v8/guest.js');
   const { checkProgram } = require('../lib/v8/imports.js');
@@ -69,29 +76,20 @@ function runHere(bytes, setting) {
 /**
  * Beside this thread, which so hears signals.
  *
- * @param {string | Buffer} source
+ * @param {import('../lib/program.js').ProgramCode} code
  * @param {Setting & { limits: Record<string, number> }} setting
  * @param {Flags} flags
  * @returns {Promise<number>}
  */
-async function runBeside(source, setting, { timeout, engine, ...flags }) {
+async function runBeside(code, setting, { timeout, engine }) {
   const controller = new AbortController();
   const abort = (/** @type {NodeJS.Signals} */ signal) => controller.abort(signal);
   for (const signal of SIGNALS) process.once(signal, abort);
   try {
     const { signal } = controller;
     const stdio = { stdin: 'inherit', stdout: 'inherit', stderr: 'inherit' };
-    const cache = flags['no-cache'] ? false : undefined;
-    return (
-      await require('../lib/run.js').run(source, {
-        ...setting,
-        ...stdio,
-        cache,
-        timeout,
-        engine,
-        signal,
-      })
-    ).exitCode;
+    const options = { ...setting, ...stdio, timeout, engine, signal };
+    return (await require('../lib/run.js').run(code, options)).exitCode;
   } catch (error) {
     if (!controller.signal.aborted) throw error;
     for (const signal of SIGNALS) process.removeListener(signal, abort);

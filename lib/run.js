@@ -37,6 +37,7 @@ class Program {
 
 /** @param {any} source @param {any} [options] @returns {ProgramCode} */
 function resolve(source, options) {
+  if (source instanceof Code) return source; // of the command line
   return codes.get(source) ?? codeOf(source, readCache(options?.cache));
 }
 
