@@ -164,6 +164,17 @@ pub enum Position {
     End,
 }
 
+impl Position {
+    /// Where to go on after so many bytes. EINVAL for an offset beyond 63 bits: it is signed in the operating system.
+    fn moved_by(self, bytes: u32) -> Result<Self> {
+        let Self::At(start) = self else {
+            return Ok(self);
+        };
+        let offset = start.checked_add(u64::from(bytes)).filter(|offset| i64::try_from(*offset).is_ok());
+        offset.map(Self::At).ok_or(Errno::Inval)
+    }
+}
+
 /// The iovecs of one call.
 #[derive(Clone, Copy, Debug)]
 pub struct Iovecs<'a> {
@@ -255,8 +266,22 @@ impl Iovecs<'_> {
         Ok((self.memory.range(u64::from(iovec.buf), u64::from(iovec.buf_len))?, iovec.buf_len as usize))
     }
 
-    /// Calls `kernel` with batches of at most IOV_MAX iovecs until one is cut short, or all are served.
+    /// Calls `kernel` with the iovecs. Most calls have one: it makes no batch.
+    #[inline]
     fn transfer(
+        &self,
+        position: Position,
+        kernel: impl Fn(&[os::Iovec], Position) -> io::Result<u32>,
+    ) -> Result<io::Result<u32>> {
+        if self.len != 1 {
+            return self.transfer_batches(position, kernel);
+        }
+        let (base, len) = self.stretch(0)?;
+        Ok(kernel(&[os::Iovec { iov_base: base.cast(), iov_len: len }], position.moved_by(0)?))
+    }
+
+    /// Calls `kernel` with batches of at most IOV_MAX iovecs until one is cut short, or all are served.
+    fn transfer_batches(
         &self,
         position: Position,
         kernel: impl Fn(&[os::Iovec], Position) -> io::Result<u32>,
@@ -266,15 +291,7 @@ impl Iovecs<'_> {
         let mut batch = Batch::new();
         loop {
             let wanted = self.batch(first, &mut batch)?;
-            let position = match position {
-                // An offset is signed in the operating system.
-                Position::At(start) => match start.checked_add(u64::from(total)) {
-                    Some(offset) if i64::try_from(offset).is_ok() => Position::At(offset),
-                    _ => return Err(Errno::Inval),
-                },
-                other => other,
-            };
-            let moved = match kernel(&batch, position) {
+            let moved = match kernel(&batch, position.moved_by(total)?) {
                 Ok(moved) => moved,
                 // What was moved before the error is reported first; the error comes with the next call.
                 Err(error) => return Ok(if total > 0 { Ok(total) } else { Err(error) }),
