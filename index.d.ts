@@ -254,7 +254,7 @@ export interface RunOptions {
   /**
    * What runs it: `'wasmtime'`, from machine code that is kept on disk; `'v8'`, in a worker thread; or `'auto'`, wasmtime if
    * there is machine code or little to compile, otherwise V8, while another process of low priority makes the machine code
-   * for the next time.
+   * for the next time. A program that wasmtime can't run, because it needs garbage-collected types or exceptions, runs in V8.
    * @default 'auto'
    */
   engine?: 'auto' | 'wasmtime' | 'v8' | undefined;

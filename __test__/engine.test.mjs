@@ -6,10 +6,17 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
+import { Readable } from 'node:stream';
 import { after as afterAll, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { WASI, compile, deserialize, run as runAnywhere } from '../index.js';
+import {
+  WASI,
+  compile,
+  deserialize,
+  run as runAnywhere,
+  spawn as spawnAnywhere,
+} from '../index.js';
 import { makeRun, makeSpawn } from './support/engine.mjs';
 import {
   READ,
@@ -28,6 +35,9 @@ const run = makeRun('wasmtime');
 const index = fileURLToPath(new URL('../index.js', import.meta.url));
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-engine-'));
 afterAll(() => fs.rmSync(folder, { recursive: true }));
+
+const name = (text) => [text.length, ...Buffer.from(text)];
+const section = (id, content) => [id, content.length, ...content];
 
 /** The same program in the class, in this thread. */
 function inClass(wasm, { stdin = '', args, env, preopens }) {
@@ -77,6 +87,59 @@ test('fuel', async () => {
   // Only wasmtime counts, so that is what it runs in.
   const auto = runAnywhere(spin, { limits: { fuel: 5000 }, cache: false });
   await assert.rejects(auto, { code: 'ERR_WASI_FUEL' });
+});
+
+// Exceptions as they were first, which V8 has kept; and with a type that needs the garbage collector.
+const ONLY_IN_V8 = {
+  exceptions: program('(try (do (throw $e)) (catch_all (call $proc_exit (i32.const 5))))', {
+    items: '(tag $e)',
+  }),
+  'garbage collection': Uint8Array.from([
+    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...section(1, [3, 0x5f, 0, 0x60, 0, 0, 0x60, 1, 0x7f, 0]), // (struct), (func), (func (param i32))
+    ...section(2, [1, ...name('wasi_snapshot_preview1'), ...name('proc_exit'), 0, 2]),
+    ...section(3, [1, 1]),
+    ...section(7, [1, ...name('_start'), 0, 1]),
+    // struct.new 0, ref.is_null, i32.const 5, i32.add, call 0
+    ...section(10, [1, 11, 0, 0xfb, 0, 0, 0xd1, 0x41, 5, 0x6a, 0x10, 0, 0x0b]),
+  ]),
+};
+
+test('what wasmtime can’t run, V8 runs, unless it must not', async () => {
+  for (const [what, wasm] of Object.entries(ONLY_IN_V8)) {
+    if (!WebAssembly.validate(wasm)) continue; // garbage collection in Node 20
+    assert.equal((await runAnywhere(wasm, { cache: false })).exitCode, 5, what);
+    const stdin = Readable.from(['x']);
+    const child = spawnAnywhere(wasm, { cache: false, stdin });
+    assert.equal((await child.result).exitCode, 5, what);
+    for (const options of [{ engine: 'wasmtime' }, { limits: { fuel: 1e6 } }]) {
+      await assert.rejects(runAnywhere(wasm, { cache: false, ...options }), {
+        code: 'ERR_WASI_PROGRAM',
+      });
+    }
+  }
+  // Where neither can, wasmtime says why.
+  const component = Uint8Array.of(0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0);
+  await assert.rejects(runAnywhere(component, { cache: false }), {
+    code: 'ERR_WASI_PROGRAM',
+    message: /is a WebAssembly component/,
+  });
+  const limits = { memory: 65536 };
+  await assert.rejects(runAnywhere(cat(), { cache: false, limits }), {
+    code: 'ERR_WASI_PROGRAM',
+    message: /can't be started/,
+  });
+});
+
+test('without a limit a program gets 4 GiB, also one with addresses of 64 bits', async () => {
+  // Its memory is never touched.
+  const grow = program(
+    `(call $proc_exit (i32.add
+      (i32.wrap_i64 (memory.grow (i64.const 65536)))
+      (i32.wrap_i64 (memory.grow (i64.const 65535)))))`,
+    { memory: '(memory i64 1)' },
+  );
+  assert.equal((await run(grow)).exitCode, -1 + 1);
 });
 
 test('the stack is limited', async () => {

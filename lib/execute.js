@@ -13,6 +13,12 @@ const { Streams } = require('./stdio.js');
  * @property {import('./wasmtime.js').Usage} usage
  */
 
+/**
+ * An engine, what it gets, whether machine code is to be made meanwhile, and whether V8 is to have what wasmtime can't run.
+ *
+ * @typedef {{ engine: { start: Function }, program: unknown, isFirst?: boolean, mayChange?: boolean }} Chosen
+ */
+
 /** A run, from when it is asked for until all it has written has been delivered. */
 class Execution {
   /** What it is ended with. @type {{ error: unknown } | undefined} */
@@ -66,11 +72,34 @@ class Execution {
     if (this.#killed) throw this.#killed.error;
     const { args, env, preopens, limits, trace } = options;
     const plan = { args, env, preopens, limits, trace, stdio: this.streams.plan };
-    const { result, kill } = chosen.engine.start(chosen.program, plan);
-    this.#kill = kill;
+    const result = this.#start(chosen, plan);
     if (chosen.isFirst) require('./background.js').compileAfter(code, result);
     onStart?.();
+    return chosen.mayChange ? result.catch((error) => this.#startInV8(code, plan, error)) : result;
+  }
+
+  /** @param {Chosen} chosen @param {import('./v8/engine.js').Plan} plan @returns {Promise<import('./wasmtime.js').Result>} */
+  #start({ engine, program }, plan) {
+    const { result, kill } = engine.start(program, plan);
+    this.#kill = kill;
     return result;
+  }
+
+  /**
+   * What wasmtime can't run may need something of WebAssembly that V8 has. If it can't run there either, wasmtime has said
+   * why.
+   *
+   * @param {import('./program.js').ProgramCode} code
+   * @param {import('./v8/engine.js').Plan} plan
+   * @param {any} error of wasmtime
+   */
+  async #startInV8(code, plan, error) {
+    if (error?.code !== 'ERR_WASI_PROGRAM' || this.#killed) throw error;
+    try {
+      return await this.#start(await inV8(code, plan.limits), plan);
+    } catch (second) {
+      throw unified(second)?.code === 'ERR_WASI_PROGRAM' ? error : second;
+    }
   }
 
   /**
@@ -127,7 +156,7 @@ function timedOut(timeout) {
   return errorOf(Error, 'ERR_WASI_TIMEOUT', `the program was still running after ${timeout} ms`);
 }
 
-/** What both engines throw for a program that can't be run. @param {unknown} error */
+/** What both engines throw for a program that can't be run. @param {unknown} error @returns {any} */
 function unified(error) {
   const isInvalid =
     error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError;
@@ -143,18 +172,26 @@ function unified(error) {
  *
  * @param {import('./program.js').ProgramCode} code
  * @param {import('./options.js').Options} options
- * @returns {Promise<{ engine: { start: Function }, program: unknown, isFirst?: boolean }>} whether machine code is to be made
+ * @returns {Promise<Chosen>}
  */
 async function choose(code, { engine, limits }) {
-  const isWasmtime =
-    engine === 'wasmtime' ||
-    (engine === 'auto' && (limits.fuel !== undefined || (await code.isReady(limits))));
-  if (isWasmtime) {
-    return { engine: require('./wasmtime.js'), program: { native: await code.native() } };
+  const isForced = engine === 'wasmtime' || limits.fuel !== undefined || code.isCode;
+  if (engine !== 'v8' && (isForced || (await code.isReady(limits)))) {
+    const program = { native: await code.native() };
+    return { engine: require('./wasmtime.js'), program, mayChange: !isForced };
   }
-  const v8 = require('./v8/engine.js');
-  v8.expect(limits.stack);
-  return { engine: v8, program: await code.v8(), isFirst: engine === 'auto' };
+  return { ...(await inV8(code, limits)), isFirst: engine === 'auto' };
+}
+
+/**
+ * @param {import('./program.js').ProgramCode} code
+ * @param {import('./v8/engine.js').Limits} limits
+ * @returns {Promise<Chosen>}
+ */
+async function inV8(code, { stack }) {
+  const engine = require('./v8/engine.js');
+  engine.expect(stack);
+  return { engine, program: await code.v8() };
 }
 
 module.exports = { Execution };

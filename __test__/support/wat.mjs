@@ -8,7 +8,8 @@ const wabt = await loadWabt();
  * @param {string} text
  */
 export function assemble(text) {
-  const parsed = wabt.parseWat('test.wat', text, { threads: true, bulk_memory: true });
+  const features = { threads: true, bulk_memory: true, exceptions: true, memory64: true };
+  const parsed = wabt.parseWat('test.wat', text, features);
   try {
     return parsed.toBinary({}).buffer;
   } finally {
