@@ -311,7 +311,9 @@ export interface RunError extends Error {
 
 /**
  * Runs a program (a command: it exports `_start`) off the event loop, and resolves when it has ended and all its output has
- * been delivered. At most as many run at a time as there are processors, but 4 at least; the others wait for their turn.
+ * been delivered. As many run at a time as there are processors, but 4 at least, not counting those that wait for input or a
+ * clock; the others wait for their turn. Where for a second nobody has had one, because all that run calculate for long, one
+ * more may run; for the next one two seconds have to pass, then four, and so on.
  * @throws RunError, as a rejection
  * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_ACCESS_DENIED, as in the class; rejections too
  */

@@ -69,6 +69,12 @@ const MAX_WAITING_THREADS = 64;
  */
 const LOOK = { every: 50, busy: 0.1 };
 
+/**
+ * How long guests without a thread see nobody get one, in milliseconds, before there is a place more; doubled for each that
+ * there is already. Guests that calculate for ever must not keep all others from ever having their turn.
+ */
+const STANDSTILL = 1000;
+
 /** How long a thread waits for its next guest, in milliseconds. */
 const PATIENCE = 10_000;
 
@@ -96,6 +102,10 @@ let threads = 0;
 const running = new Set();
 /** How many of them only wait. */
 let givenAway = 0;
+/** How many places there are because nobody got a thread for so long. */
+let extra = 0;
+/** When somebody last did, or began to wait for one. */
+let moved = 0;
 /** @type {NodeJS.Timeout | undefined} */
 let looking;
 
@@ -109,6 +119,7 @@ let looking;
 function start(program, plan) {
   refuseFuel(plan.limits);
   const run = new Run(program, plan);
+  if (waiting.length === 0) moved = performance.now();
   waiting.push(run);
   schedule();
   return { result: run.result, kill: (error) => run.kill(error) };
@@ -137,6 +148,7 @@ function refuseFuel({ fuel }) {
 
 /** Gives the guests that wait a thread, as long as there are any. */
 function schedule() {
+  if (running.size < MAX_THREADS) extra = 0;
   while (waiting.length > 0) {
     let thread;
     try {
@@ -146,15 +158,17 @@ function schedule() {
       continue;
     }
     if (!thread) return lookSoon();
+    moved = performance.now();
     thread.begin(/** @type {Run} */ (waiting.shift()));
   }
 }
 
-/** A guest that waits for another, which waits for a thread: both would wait for ever. */
+/** A guest may wait for another, which waits for a thread: both would wait for ever. */
 function lookSoon() {
   looking ??= setTimeout(() => {
     looking = undefined;
     givenAway = [...running].filter((thread) => thread.isWaiting()).length;
+    if (performance.now() - moved >= STANDSTILL * 2 ** extra) extra++;
     schedule();
   }, LOOK.every).unref();
 }
@@ -163,7 +177,7 @@ function lookSoon() {
 function takeThread(stack) {
   const fitting = idle.findLastIndex((thread) => thread.stack === stack);
   if (fitting >= 0) return idle.splice(fitting, 1)[0];
-  const most = Math.min(MAX_THREADS + givenAway, MAX_WAITING_THREADS);
+  const most = Math.min(MAX_THREADS + givenAway + extra, MAX_WAITING_THREADS);
   if (threads < Math.max(MAX_THREADS, most)) return new Thread(stack);
   idle.shift()?.end(); // which makes room for one with the right stack
   return undefined;

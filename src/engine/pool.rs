@@ -2,13 +2,16 @@
 //!
 //! A guest that waits in a call gives its place away for as long: four guests that read from each other's pipes must not
 //! wait for a fifth that would feed them. What is bounded then is the number of threads, high above.
+//!
+//! Guests that calculate for ever must not keep the others from ever having their turn: where no job has begun for a
+//! second, there is a place more; for the next one twice as long has to pass, and so on.
 
 use std::collections::VecDeque;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a thread does.
 pub type Job = Box<dyn FnOnce() + Send>;
@@ -22,6 +25,9 @@ const MIN_PLACES: usize = 4;
 /// The most threads, waiting ones included.
 const MAX_THREADS: usize = 512;
 
+/// How long the queue stands still before there is a place more; doubled for each that there is already.
+const STANDSTILL: Duration = Duration::from_secs(1);
+
 /// The stack of a thread beside what the guest has of it: for the host's part of a call.
 const HOST_STACK: usize = 1 << 20;
 
@@ -29,15 +35,21 @@ const HOST_STACK: usize = 1 << 20;
 pub static POOL: Pool = Pool::new();
 
 /// Threads and their queue.
-#[derive(Default)]
 pub struct Pool {
     state: Mutex<State>,
     wake: Condvar,
+    /// Wakes the usher.
+    moved: Condvar,
 }
 
-#[derive(Default)]
 struct State {
     queue: VecDeque<Job>,
+    /// When a job was last taken from the queue, or put into an empty one.
+    moved: Option<Instant>,
+    /// Places beside the usual ones, because the queue stood still.
+    extra: u32,
+    /// Whether a thread looks if the queue stands still.
+    ushered: bool,
     /// Threads that run something and do not wait.
     running: usize,
     /// Threads that look for a job.
@@ -47,8 +59,9 @@ struct State {
 
 impl Pool {
     const fn new() -> Self {
-        let state = State { queue: VecDeque::new(), running: 0, idle: 0, threads: 0 };
-        Self { state: Mutex::new(state), wake: Condvar::new() }
+        let state =
+            State { queue: VecDeque::new(), moved: None, extra: 0, ushered: false, running: 0, idle: 0, threads: 0 };
+        Self { state: Mutex::new(state), wake: Condvar::new(), moved: Condvar::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -58,7 +71,11 @@ impl Pool {
     /// Has a thread do this as soon as there is a place. An error if no thread can be made and there is none.
     pub fn submit(&'static self, job: Job) -> std::io::Result<()> {
         let mut state = self.state();
+        if state.queue.is_empty() {
+            state.moved = Some(Instant::now());
+        }
         state.queue.push_back(job);
+        self.usher(&mut state);
         self.staff(&mut state).inspect_err(|_| {
             // The other threads, if there are any, will come to it.
             if state.threads == 0 {
@@ -70,7 +87,7 @@ impl Pool {
     /// Sees that a thread looks after the queue, if there is a place for one.
     fn staff(&'static self, state: &mut State) -> std::io::Result<()> {
         // Who was woken for one job and is not up yet is still counted as idle, but is not there for the next.
-        let wanted = state.queue.len().min(places().saturating_sub(state.running));
+        let wanted = state.queue.len().min(state.places().saturating_sub(state.running));
         if wanted == 0 {
             return Ok(());
         }
@@ -98,15 +115,20 @@ impl Pool {
         let mut state = self.state();
         state.idle -= 1;
         loop {
-            if state.running < places()
+            if state.running < state.places()
                 && let Some(job) = state.queue.pop_front()
             {
                 state.running += 1;
+                state.moved = Some(Instant::now());
+                if state.queue.is_empty() {
+                    self.moved.notify_one();
+                }
+                self.usher(&mut state);
                 drop(state);
                 // What a panic means to whoever waits for the job, the job has seen to.
                 let _ = catch_unwind(AssertUnwindSafe(job));
                 state = self.state();
-                state.running = state.running.saturating_sub(1);
+                state.leave();
                 continue;
             }
             state.idle += 1;
@@ -120,20 +142,67 @@ impl Pool {
         }
     }
 
+    /// Sees that somebody looks whether the queue stands still, where that may be.
+    fn usher(&'static self, state: &mut State) {
+        if state.ushered || state.queue.is_empty() || state.running < state.places() {
+            return;
+        }
+        // Where no thread can be made for it, those in the queue wait for longer.
+        state.ushered = thread::Builder::new().name("wasi-rs usher".to_owned()).spawn(|| self.look()).is_ok();
+    }
+
+    fn look(&'static self) {
+        let mut state = self.state();
+        while let Some(patience) = state.patience() {
+            if patience.is_zero() {
+                state.extra += 1;
+                state.moved = Some(Instant::now());
+                let _ = self.staff(&mut state);
+                continue;
+            }
+            state = self.moved.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.ushered = false;
+    }
+
     /// The calling thread's job waits: another may have its place.
     pub fn rest(&'static self) {
         let mut state = self.state();
-        state.running = state.running.saturating_sub(1);
+        state.leave();
         let _ = self.staff(&mut state);
     }
 
     /// The calling thread's job goes on.
     pub fn resume(&'static self) {
-        self.state().running += 1;
+        let mut state = self.state();
+        state.running += 1;
+        self.usher(&mut state);
     }
 }
 
-/// How many jobs run at a time.
+impl State {
+    /// How many jobs may run at a time.
+    fn places(&self) -> usize {
+        places() + self.extra as usize
+    }
+
+    /// How long the queue may still stand still; nothing if nobody is in it.
+    fn patience(&self) -> Option<Duration> {
+        let since = self.moved.filter(|_| !self.queue.is_empty())?;
+        let most = STANDSTILL.saturating_mul(2_u32.saturating_pow(self.extra));
+        Some(most.saturating_sub(since.elapsed()))
+    }
+
+    /// One that was running does not any more.
+    fn leave(&mut self) {
+        self.running = self.running.saturating_sub(1);
+        if self.running < places() {
+            self.extra = 0;
+        }
+    }
+}
+
+/// How many jobs run at a time, as a rule.
 fn places() -> usize {
     static PLACES: OnceLock<usize> = OnceLock::new();
     *PLACES.get_or_init(|| thread::available_parallelism().map_or(MIN_PLACES, NonZero::get).max(MIN_PLACES))
