@@ -191,12 +191,13 @@ export type RunInputOption =
 export interface RunLimits extends WASILimits {
   /**
    * How many bytes of memory the program may have, all its memories together. Beyond, `memory.grow` fails, and the program
-   * goes on. One that needs more to begin with does not start (ERR_WASI_PROGRAM).
-   * @default what its module says, 4 GiB at most
+   * goes on. One that needs more to begin with does not start (ERR_WASI_PROGRAM). Shared memories count with the most they
+   * may have, and in V8 all do: the first may grow as far as the limit allows, the next by what that leaves.
+   * @default what its module says, 4 GiB at most (in V8 that much for each, 16 GiB if it has addresses of 64 bits)
    */
   memory?: number | undefined;
   /**
-   * How many elements its tables may have together. Beyond, `table.grow` fails.
+   * How many elements its tables may have together. Beyond, `table.grow` fails. In V8 they are allotted as memories are.
    * @default no limit
    */
   tableElements?: number | undefined;
@@ -270,7 +271,10 @@ export interface RunOptions {
 export interface RunUsage {
   /** Milliseconds from its beginning to its end. */
   wall: number;
-  /** Milliseconds of processor time. */
+  /**
+   * Milliseconds of processor time. Of a program that was ended in the middle of a long instruction: as far as the system
+   * tells (Linux), otherwise the same as `wall`.
+   */
   cpu: number;
   /** Bytes of memory, at most. */
   memory: number;

@@ -194,12 +194,8 @@ for (const engine of ['wasmtime', 'v8']) {
       'calls without end': [after('.', '(loop $l (drop (call $sched_yield)) (br $l))')],
     };
 
-    // From Node 22 on V8 does not always look for an order to stop in such a loop: then its thread never ends.
-    const isDeaf = engine === 'v8' && Number.parseInt(process.versions.v8, 10) >= 12;
-
     for (const [name, [wasm, options]] of Object.entries(ENDLESS)) {
-      const skip = isDeaf && name.startsWith('memory.fill');
-      test(`${name} is ended by a signal, and all is closed`, { skip }, async () => {
+      test(`${name} is ended by a signal, and all is closed`, async () => {
         const before = openDescriptors();
         const controller = new AbortController();
         const reason = new Error('enough');
@@ -252,6 +248,43 @@ for (const engine of ['wasmtime', 'v8']) {
         run(creates(), { preopens: { '/': folder }, limits: { openFiles } });
       assert.equal((await create(4)).exitCode, EMFILE);
       assert.equal((await create(5)).exitCode, 0);
+    });
+
+    test('the limit holds for a shared memory, imported or not', async () => {
+      const grow = `(loop (br_if 0 (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
+        (call $proc_exit (memory.size))`;
+      for (const memory of [
+        '(memory (export "memory") 2 100 shared)',
+        '(import "env" "memory" (memory 2 100 shared)) (export "memory" (memory 0))',
+      ]) {
+        const wasm = program(grow, { memory });
+        const limited = await run(wasm, { limits: { memory: 5 * 65536 } });
+        assert.deepEqual([limited.exitCode, limited.usage.memory], [5, 5 * 65536], memory);
+        assert.equal((await run(wasm)).exitCode, 100, memory);
+        await assert.rejects(run(wasm, { limits: { memory: 65536 } }), {
+          code: 'ERR_WASI_PROGRAM',
+          message: /limits\.memory/,
+        });
+      }
+    });
+
+    test('what a killed program has used', async () => {
+      await assert.rejects(run(after('.', FILL, BIG), { timeout: 300 }), ({ code, usage }) => {
+        assert.equal(code, 'ERR_WASI_TIMEOUT');
+        assert.ok(usage.cpu > 0 && usage.wall > 0, JSON.stringify(usage));
+        assert.deepEqual([usage.memory, usage.calls, usage.written], [1000 * 65536, 1, 1]);
+        return true;
+      });
+    });
+
+    test('programs that calculate for ever leave others their turn', async () => {
+      const controller = new AbortController();
+      const { signal } = controller;
+      const spin = () => run(program(SPIN), { signal });
+      const spinning = Array.from({ length: 1 + Math.max(4, os.availableParallelism()) }, spin);
+      for (let i = 0; i < 3; i++) assert.equal((await run(exits(i))).exitCode, i);
+      controller.abort();
+      await Promise.allSettled(spinning);
     });
 
     test('a trap tells where', async () => {

@@ -65,8 +65,27 @@ describe('limitModule', () => {
       code: 'ERR_WASI_PROGRAM',
       message: /needs 1114112 bytes of memory, more than the 1114111 of limits\.memory/,
     });
-    const table = assemble('(module (table 10 funcref))');
-    assert.throws(() => limitModule(table, { tableElements: 9 }), { code: 'ERR_WASI_PROGRAM' });
+    const table = assemble('(module (table 4 funcref) (table 6 funcref))');
+    assert.throws(() => limitModule(table, { tableElements: 9 }), {
+      code: 'ERR_WASI_PROGRAM',
+      message: /needs tables of 10 elements, more than the 9 of limits\.tableElements/,
+    });
+  });
+
+  test('the limit is for all of them together, first come, first served', () => {
+    const text = '(module (table 1 funcref) (table 2 5 funcref) (table 3 funcref))';
+    for (const [tableElements, expected] of [
+      [6, [1, 2, 3]],
+      [10, [5, 2, 3]],
+      [1000, [995, 2, 3]],
+      [2 ** 40, [undefined, 5, undefined]],
+    ]) {
+      const { tables } = readModule(limitModule(assemble(text), { tableElements }));
+      assert.deepEqual(
+        tables.map(({ max }) => max),
+        expected,
+      );
+    }
   });
 
   test('shared memories, and imports of memories and tables', () => {
@@ -86,7 +105,7 @@ describe('limitModule', () => {
   });
 
   test('sections whose length takes more bytes afterwards', () => {
-    // 16 tables whose maximum takes a byte each at first: the section grows past 127 bytes.
+    // 40 tables that get a maximum: the section grows past 127 bytes.
     const tables = Array.from({ length: 40 }, () => '(table 1 funcref)').join('');
     const bytes = limitModule(assemble(`(module ${tables} (memory 1))`), {
       tableElements: 1_000_000,
@@ -95,7 +114,7 @@ describe('limitModule', () => {
     assert.ok(WebAssembly.validate(bytes));
     assert.deepEqual(
       readModule(bytes).tables.map(bounds),
-      Array(40).fill({ min: 1, max: 1_000_000 }),
+      [1_000_000 - 39, ...Array(39).fill(1)].map((max) => ({ min: 1, max })),
     );
   });
 
@@ -144,10 +163,10 @@ describe('limitModule', () => {
       { min: 1, max: undefined },
     ]);
     assert.deepEqual(memories.map(bounds), [{ min: 1, max: 2 ** 32 }]);
-    const limited = readModule(limitModule(bytes, { memory: 10 * PAGE, tableElements: 3 }));
+    const limited = readModule(limitModule(bytes, { memory: 10 * PAGE, tableElements: 5 }));
     assert.deepEqual(limited.tables.map(bounds), [
-      { min: 2, max: 3 },
-      { min: 1, max: 3 },
+      { min: 2, max: 4 },
+      { min: 1, max: 1 },
     ]);
     assert.deepEqual(limited.memories.map(bounds), [{ min: 1, max: 10 }]);
   });

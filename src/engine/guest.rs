@@ -123,7 +123,14 @@ pub struct Room {
     watch: Arc<Watch>,
     memory: Amount,
     table: Amount,
+    shared: Vec<SharedMemory>,
 }
+
+/// Bytes of a page of memory.
+const PAGE: u64 = 65536;
+
+/// Bytes of memory, unless the limits say: as much as a memory of 32 bits can have.
+const MEMORY: u64 = 1 << 32;
 
 #[derive(Debug)]
 struct Amount {
@@ -134,8 +141,8 @@ struct Amount {
 }
 
 impl Amount {
-    fn new(most: Option<u64>) -> Self {
-        Self { most: most.unwrap_or(u64::MAX), now: 0, before: 0 }
+    fn new(most: u64) -> Self {
+        Self { most, now: 0, before: 0 }
     }
 
     /// Whether one of several may change from `current` to `desired`.
@@ -152,14 +159,37 @@ impl Amount {
 impl Room {
     /// So many bytes of memory, so many elements in tables.
     pub fn new(watch: Arc<Watch>, memory: Option<u64>, table_elements: Option<u64>) -> Self {
-        Self { watch, memory: Amount::new(memory), table: Amount::new(table_elements) }
+        let (memory, table) = (memory.unwrap_or(MEMORY), table_elements.unwrap_or(u64::MAX));
+        Self { watch, memory: Amount::new(memory), table: Amount::new(table), shared: Vec::new() }
+    }
+
+    /// Takes away what a shared memory of `least` to `most` pages may have: how many at most, if there are enough.
+    pub fn set_aside(&mut self, least: u64, most: u64) -> Option<u64> {
+        let pages = most.min(self.memory.most.saturating_sub(self.memory.now) / PAGE);
+        if pages < least {
+            return None;
+        }
+        self.memory.most -= pages * PAGE;
+        Some(pages)
+    }
+
+    /// Has a shared memory be counted.
+    pub fn note_shared(&mut self, memory: &SharedMemory) {
+        self.shared.push(memory.clone());
+        self.note();
+    }
+
+    /// Notes how much memory there is; of shared ones nobody hears when they grow.
+    pub fn note(&self) {
+        let shared = self.shared.iter().map(|memory| memory.data().len() as u64).sum::<u64>();
+        self.watch.note_memory(self.memory.now.saturating_add(shared));
     }
 }
 
 impl ResourceLimiter for Room {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
         let may = self.memory.change(current, desired, maximum);
-        self.watch.note_memory(self.memory.now);
+        self.note();
         Ok(may)
     }
 

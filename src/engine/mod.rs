@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`mode`] | what machine code is made for, and the engine that makes it |
 //! | [`program`] | a program: its bytes, its machine code, its imports |
+//! | [`memories`] | shared memories of a program's own, under the limit too |
 //! | [`cache`] | machine code on disk |
 //! | [`plan`] | what a run is asked for, and the guest's context made from it |
 //! | [`guest`] | one run inside wasmtime |
@@ -14,6 +15,7 @@
 
 pub mod cache;
 pub mod guest;
+pub mod memories;
 pub mod mode;
 pub mod plan;
 pub mod pool;

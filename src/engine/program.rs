@@ -5,7 +5,7 @@
 use super::cache::{Cache, Digest, Key};
 use super::guest::{Guest, Linear};
 use super::mode::Mode;
-use super::{cache, raw};
+use super::{cache, memories, raw};
 use crate::abi::{Abi, Errno};
 use crate::syscalls::SYSCALLS;
 use std::collections::HashMap;
@@ -19,9 +19,6 @@ const NAMESPACES: [(&str, Abi); 2] = [("wasi_snapshot_preview1", Abi::Preview1),
 
 /// How many unknown imports are named.
 const SHOWN_IMPORTS: usize = 3;
-
-/// Bytes of a page of memory.
-const PAGE: u64 = 65536;
 
 /// A program.
 pub struct Program {
@@ -191,7 +188,8 @@ impl Program {
 fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, Unusable> {
     match bytes {
         [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => {
-            Module::from_binary(engine, bytes).map_err(|error| Unusable::Wrong(format!("can't be compiled: {error:#}")))
+            let module = Module::from_binary(engine, &memories::imported(bytes));
+            module.map_err(|error| Unusable::Wrong(format!("can't be compiled: {error:#}")))
         }
         [0, b'a', b's', b'm', _, _, 1, 0, ..] => Err(Unusable::Wrong(
             "is a WebAssembly component; only core modules run here. Build it for wasm32-wasip1".to_owned(),
@@ -235,15 +233,15 @@ impl Prepared {
         Ok(Self { module, abi, linked })
     }
 
-    /// An instance in this store, whose imported memories have at most `most` bytes each.
-    pub fn instantiate(&self, store: &mut Store<Guest>, most: Option<u64>) -> wasmtime::Result<wasmtime::Instance> {
+    /// An instance in this store.
+    pub fn instantiate(&self, store: &mut Store<Guest>) -> wasmtime::Result<wasmtime::Instance> {
         let (linker, memories) = match &self.linked {
             Linked::Whole(instance) => return instance.instantiate(store),
             Linked::WithMemories(linker, memories) => (linker, memories),
         };
         let mut linker = linker.clone();
         for (module, name, ty) in memories {
-            match memory(store, ty, most)? {
+            match memory(store, ty)? {
                 Linear::Own(memory) => linker.define(&*store, module, name, memory)?,
                 Linear::Shared(memory) => linker.define(&*store, module, name, memory)?,
                 Linear::None => continue,
@@ -254,18 +252,18 @@ impl Prepared {
 }
 
 /// A memory to import. wasmtime does not ask before a shared one grows, so its maximum is what it may have.
-fn memory(store: &mut Store<Guest>, ty: &MemoryType, most: Option<u64>) -> wasmtime::Result<Linear> {
+fn memory(store: &mut Store<Guest>, ty: &MemoryType) -> wasmtime::Result<Linear> {
     if !ty.is_shared() {
         return Ok(Linear::Own(wasmtime::Memory::new(store, ty.clone())?));
     }
-    let (least, declared) = (ty.minimum(), ty.maximum().unwrap_or_else(|| ty.minimum()));
-    let pages = most.map_or(declared, |most| declared.min(most / PAGE));
-    if pages < least {
+    let (least, most) = (ty.minimum(), ty.maximum().unwrap_or_else(|| ty.minimum()));
+    let Some(most) = store.data_mut().room.set_aside(least, most) else {
         return Err(wasmtime::Error::msg(format!("a shared memory of {least} pages is more than limits.memory")));
-    }
-    let ty = MemoryType::shared(u32::try_from(least)?, u32::try_from(pages)?);
-    store.data().watch.note_memory(least * PAGE);
-    Ok(Linear::Shared(SharedMemory::new(store.engine(), ty)?))
+    };
+    let ty = MemoryType::shared(u32::try_from(least)?, u32::try_from(most)?);
+    let memory = SharedMemory::new(store.engine(), ty)?;
+    store.data_mut().room.note_shared(&memory);
+    Ok(Linear::Shared(memory))
 }
 
 fn describe(import: &ImportType<'_>) -> String {

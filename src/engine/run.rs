@@ -83,12 +83,25 @@ pub struct Run {
 /// What there is once it has begun.
 struct Begun {
     at: Instant,
+    /// Its thread, and what that had run before.
+    thread: clock::Thread,
+    cpu: u64,
     ctx: Arc<Mutex<Ctx>>,
     captures: Captures,
     engine: Engine,
 }
 
 impl Begun {
+    /// Nanoseconds since it has begun.
+    fn wall(&self) -> u64 {
+        u64::try_from(self.at.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Nanoseconds of processor time, asked by another thread; where that is not told, those that went by.
+    fn cpu(&self) -> u64 {
+        self.thread.cpu().map_or_else(|| self.wall(), |cpu| cpu.saturating_sub(self.cpu))
+    }
+
     /// Closes what the guest has open; how many bytes it has read and written. No call is being made.
     fn close(&self) -> (u64, u64) {
         let ctx = self.ctx.lock().unwrap_or_else(PoisonError::into_inner);
@@ -138,12 +151,16 @@ impl Run {
         };
         let begun = self.begun.get();
         let (read, written) = begun.map_or((0, 0), Begun::close);
+        let cpu = match self.cpu.load(Relaxed) {
+            0 => begun.map_or(0, Begun::cpu), // its thread is not back
+            cpu => cpu,
+        };
         finish(Outcome {
             end,
             captured: begun.map(|begun| begun.captures.take()).unwrap_or_default(),
             usage: Usage {
-                wall: begun.map_or(0, |begun| u64::try_from(begun.at.elapsed().as_nanos()).unwrap_or(u64::MAX)),
-                cpu: self.cpu.load(Relaxed),
+                wall: begun.map_or(0, Begun::wall),
+                cpu,
                 memory: self.watch.memory(),
                 fuel: self.limits.fuel.map(|_| self.fuel.load(Relaxed)),
                 calls: self.watch.calls(),
@@ -179,11 +196,18 @@ impl Run {
         };
         let ctx = Arc::new(Mutex::new(ctx));
         let engine = prepared.module.engine().clone();
-        let begun = Begun { at: Instant::now(), ctx: Arc::clone(&ctx), captures: captures.clone(), engine };
+        let cpu = clock::now(Clockid::ThreadCputimeId);
+        let begun = Begun {
+            at: Instant::now(),
+            thread: clock::Thread::current(),
+            cpu,
+            ctx: Arc::clone(&ctx),
+            captures: captures.clone(),
+            engine,
+        };
         if self.begun.set(begun).is_err() || self.watch.is_ended() {
             return End::Ended;
         }
-        let cpu = clock::now(Clockid::ThreadCputimeId);
         let room = Room::new(Arc::clone(&self.watch), self.limits.memory, self.limits.table_elements);
         let is_overflowing = Box::new(move || captures.are_overflowing());
         let guest = Guest::new(ctx, Arc::clone(&self.watch), room, is_overflowing);
@@ -205,7 +229,7 @@ impl Run {
         {
             return End::Failed(error.to_string());
         }
-        let start = match prepared.instantiate(&mut store, self.limits.memory) {
+        let start = match prepared.instantiate(&mut store) {
             Ok(instance) => instance.get_typed_func::<(), ()>(&mut store, "_start"),
             Err(error) => return end_of(&error, true),
         };
@@ -214,6 +238,7 @@ impl Run {
             Ok(Err(error)) => end_of(&error, false),
             Err(error) => End::Unusable(error.into()),
         };
+        store.data().room.note();
         if let Ok(left) = store.get_fuel() {
             self.fuel.store(fuel.saturating_sub(left), Relaxed);
         }

@@ -29,6 +29,22 @@ pub fn resolution(clock: Clockid) -> Result<u64> {
     if resolution == 0 { Err(Errno::Inval) } else { Ok(resolution) }
 }
 
+/// A thread of this process.
+#[derive(Clone, Copy, Debug)]
+pub struct Thread(os::clock::ThreadNumber);
+
+impl Thread {
+    /// The one that calls.
+    pub fn current() -> Self {
+        Self(os::clock::current_thread())
+    }
+
+    /// How many nanoseconds it has run, as others are told: brought up to date every some milliseconds, or not at all.
+    pub fn cpu(self) -> Option<u64> {
+        os::clock::cpu_of(self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,6 +54,21 @@ mod tests {
         assert_eq!(nanoseconds(-1, 999_999_999), 0);
         assert_eq!(nanoseconds(i64::MAX, 0), u64::MAX);
         assert_eq!(nanoseconds(1, 5), 1_000_000_005);
+    }
+
+    #[test]
+    fn a_thread_s_time_is_told_to_others() {
+        let thread = Thread::current();
+        if !cfg!(target_os = "linux") {
+            assert_eq!(thread.cpu(), None);
+            return;
+        }
+        let before = now(Clockid::ThreadCputimeId);
+        while now(Clockid::ThreadCputimeId) < before + 50_000_000 {}
+        let told = std::thread::spawn(move || thread.cpu()).join().unwrap().unwrap();
+        // This thread waits meanwhile, so the number is up to date.
+        assert!(told >= before + 50_000_000, "{told}");
+        assert!(told <= now(Clockid::ThreadCputimeId), "{told}");
     }
 
     #[test]

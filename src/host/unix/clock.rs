@@ -31,6 +31,8 @@ pub fn resolution(clock: Clockid) -> u64 {
     nanoseconds(time.tv_sec, time.tv_nsec)
 }
 
+pub use super::system::{ThreadNumber, cpu_of, current_thread};
+
 #[cfg(test)]
 mod tests {
     use super::*;

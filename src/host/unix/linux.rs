@@ -22,6 +22,19 @@ pub const RSYNC: OFlags = OFlags::SYNC;
 /// Room for what one kernel call gives.
 const BATCH_BYTES: usize = 32 * 1024;
 
+/// What a thread is called in /proc.
+pub type ThreadNumber = i32;
+
+pub fn current_thread() -> ThreadNumber {
+    rustix::thread::gettid().as_raw_nonzero().get()
+}
+
+#[allow(clippy::disallowed_methods, reason = "a file of the kernel's, and no guest has a say in its name")]
+pub fn cpu_of(thread: ThreadNumber) -> Option<u64> {
+    let numbers = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
+    numbers.split(' ').next()?.parse().ok()
+}
+
 pub fn accept(file: &File) -> io::Result<File> {
     Ok(accept_with(file, SocketFlags::CLOEXEC)?.into())
 }

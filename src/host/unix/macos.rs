@@ -18,6 +18,15 @@ pub const PATH_ONLY: OFlags = OFlags::empty();
 /// There is no O_RSYNC; what it asks for is what O_SYNC gives.
 pub const RSYNC: OFlags = OFlags::SYNC;
 
+/// No thread can be asked for by another.
+pub type ThreadNumber = ();
+
+pub const fn current_thread() -> ThreadNumber {}
+
+pub const fn cpu_of((): ThreadNumber) -> Option<u64> {
+    None
+}
+
 pub fn accept(file: &File) -> io::Result<File> {
     let connection = rustix::net::accept(file)?;
     rustix::io::fcntl_setfd(&connection, FdFlags::CLOEXEC)?;
