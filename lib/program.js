@@ -85,12 +85,7 @@ class Code {
 
   /** For the engine V8. */
   async v8() {
-    this.#v8 ??= (async () => {
-      const { readModule } = require('./v8/module.js');
-      const { versionOf } = require('./v8/imports.js');
-      const bytes = await this.bytes();
-      return { bytes, abi: versionOf(readModule(bytes).imports) };
-    })();
+    this.#v8 ??= (async () => ({ bytes: await this.bytes() }))();
     return this.#v8;
   }
 

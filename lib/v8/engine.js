@@ -18,7 +18,7 @@ const { collect } = require('./sink.js');
 /**
  * @typedef {object} Program
  * @property {Uint8Array} bytes
- * @property {'preview1' | 'unstable'} abi
+ * @property {'preview1' | 'unstable'} [abi] the version of WASI it is for, if not the one that it imports
  *
  * @typedef {object} Limits
  * @property {number} [memory] bytes of each memory
@@ -50,6 +50,7 @@ const { collect } = require('./sink.js');
  * @property {WebAssembly.Module} module
  * @property {WebAssembly.Module} meter
  * @property {import('./guest.js').ImportedMemory[]} memories
+ * @property {'preview1' | 'unstable'} version
  *
  * @typedef {Prepared & { options: any, capacity: number }} Job what a worker gets: options of the class, but that a
  * stream may be `'capture'`, and how many bytes of each such stream
@@ -294,7 +295,7 @@ class Thread {
     this.numbers.fill(0, 0, SLOT.thread);
     try {
       const prepared = await prepare(run.program, run.plan.limits);
-      if (!this.#ended) this.worker.postMessage({ ...prepared, ...jobOf(run) });
+      if (!this.#ended) this.worker.postMessage({ ...prepared, ...jobOf(run, prepared) });
     } catch (error) {
       if (!this.#ended) this.#release().fail(error, NO_USAGE);
     }
@@ -387,11 +388,11 @@ class Thread {
   }
 }
 
-/** What a worker needs to know of a run, beside the modules. @param {Run} run */
-function jobOf({ program, plan }) {
+/** What a worker needs to know of a run, beside the modules. @param {Run} run @param {Prepared} prepared */
+function jobOf({ plan }, { version }) {
   const [stdin, stdout, stderr] = plan.stdio;
   const options = {
-    version: program.abi,
+    version,
     args: plan.args,
     env: Object.fromEntries(plan.env.map(splitVariable)),
     preopens: Object.fromEntries(
@@ -429,13 +430,13 @@ function prepare(program, limits) {
 async function compile({ bytes, abi }, limits) {
   const limited = limitModule(bytes, limits);
   const described = readModule(limited);
-  const { memories } = checkProgram(described, abi);
+  const { version, memories } = checkProgram(described, abi);
   const stoppable = addChecks(limited, described);
   const [module, meter] = await Promise.all([
     WebAssembly.compile(/** @type {BufferSource} */ (stoppable)),
     WebAssembly.compile(/** @type {BufferSource} */ (meterModule(described.imports))),
   ]);
-  return { module, meter, memories };
+  return { module, meter, memories, version };
 }
 
 /** @param {Float64Array} numbers @returns {Usage} of the guest whose numbers they are, until now */

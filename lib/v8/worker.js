@@ -72,7 +72,7 @@ function run({ module, meter, memories, options, capacity }) {
 /**
  * The exports of a new instance, whose calls are metered.
  *
- * @param {import('./engine.js').Prepared} prepared
+ * @param {Pick<import('./engine.js').Job, 'module' | 'meter' | 'memories'>} prepared
  * @param {import('../../index.js').WASI} wasi
  * @returns {import('./guest.js').Exports}
  */

@@ -9,12 +9,14 @@
 
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
+mod bridge;
 mod callback;
 mod memory;
 mod process;
 #[cfg(feature = "engine")]
 pub mod threads;
 
+pub use bridge::within;
 pub use callback::{Call, Method, method};
 pub use memory::{GuestMemory, PageMemory, UNBOUND};
 pub use process::{Worker, host_descriptor, is_main_thread, prepare_process};
@@ -120,22 +122,6 @@ impl<'s> Js<'s> {
     /// The same value, known to live as long as this callback: values of an outer callback do.
     pub fn rescope(self, value: Value<'_>) -> Value<'s> {
         self.value(value.raw)
-    }
-
-    /// Does something by way of napi-rs; its errors become exceptions.
-    pub fn with_env<T>(self, run: impl FnOnce(&napi::Env) -> napi::Result<T>) -> JsResult<T> {
-        run(&napi::Env::from_raw(self.env)).map_err(|error| {
-            if error.status != napi::Status::PendingException {
-                // SAFETY: the environment is that of the running callback.
-                unsafe { napi::JsError::from(error).throw_into(self.env) };
-            }
-            Thrown
-        })
-    }
-
-    /// A value of napi-rs, of the same callback.
-    pub fn adopt<'v: 's>(self, value: &impl napi::JsValue<'v>) -> Value<'s> {
-        self.value(value.raw())
     }
 
     pub fn undefined(self) -> JsResult<Value<'s>> {
@@ -498,12 +484,4 @@ impl Drop for Reference {
         // while references can still be deleted.
         unsafe { sys::napi_delete_reference(self.env, self.raw) };
     }
-}
-
-/// Does something in a callback that napi-rs serves.
-pub fn within<T>(env: &napi::Env, run: impl FnOnce(Js<'_>) -> JsResult<T>) -> napi::Result<T> {
-    // SAFETY: napi-rs hands out an environment only while a callback of it runs.
-    let js = unsafe { Js::new(env.raw()) };
-    // napi-rs passes a pending exception on as it is.
-    run(js).map_err(|Thrown| napi::Error::from_status(napi::Status::PendingException))
 }

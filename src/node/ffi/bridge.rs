@@ -1,0 +1,29 @@
+//! From napi-rs to what stands here, and back.
+
+use super::{Js, JsResult, Thrown, Value};
+
+/// Does something in a callback that napi-rs serves.
+pub fn within<T>(env: &napi::Env, run: impl FnOnce(Js<'_>) -> JsResult<T>) -> napi::Result<T> {
+    // SAFETY: napi-rs hands out an environment only while a callback of it runs.
+    let js = unsafe { Js::new(env.raw()) };
+    // napi-rs passes a pending exception on as it is.
+    run(js).map_err(|Thrown| napi::Error::from_status(napi::Status::PendingException))
+}
+
+impl<'s> Js<'s> {
+    /// Does something by way of napi-rs; its errors become exceptions.
+    pub fn with_env<T>(self, run: impl FnOnce(&napi::Env) -> napi::Result<T>) -> JsResult<T> {
+        run(&napi::Env::from_raw(self.env)).map_err(|error| {
+            if error.status != napi::Status::PendingException {
+                // SAFETY: the environment is that of the running callback.
+                unsafe { napi::JsError::from(error).throw_into(self.env) };
+            }
+            Thrown
+        })
+    }
+
+    /// A value of napi-rs, of the same callback.
+    pub fn adopt<'v: 's>(self, value: &impl napi::JsValue<'v>) -> Value<'s> {
+        self.value(value.raw())
+    }
+}
