@@ -18,13 +18,17 @@ import {
   spawn as spawnAnywhere,
 } from '../index.js';
 import { makeRun, makeSpawn } from './support/engine.mjs';
+import { runNode } from './support/host.mjs';
 import {
   READ,
+  SHARED,
   SLEEP,
   SPIN,
+  WAIT,
   after,
   cat,
   creates,
+  exits,
   program,
   reflect,
   writes,
@@ -305,6 +309,28 @@ test('the addon is loaded once more, as jest does, while guests run', async () =
   controller.abort();
   for (const { reason } of await Promise.allSettled(running))
     assert.equal(reason.code, 'ABORT_ERR');
+});
+
+test('threads that never come back are no others’ loss', async () => {
+  // More than the pool has. They stay as long as the process, so it is not this one.
+  const { code, stdout, stderr } = await runNode([
+    '-e',
+    `const { run } = require(${JSON.stringify(index)});
+    const of = (text) => Buffer.from(text, 'base64');
+    const waits = of(${JSON.stringify(Buffer.from(after('.', WAIT, SHARED)).toString('base64'))});
+    const ends = of(${JSON.stringify(Buffer.from(exits(7)).toString('base64'))});
+    const options = { engine: 'wasmtime', cache: false };
+    const kill = async () => {
+      const controller = new AbortController();
+      const stdout = () => controller.abort();
+      await run(waits, { ...options, stdout, signal: controller.signal }).catch(() => {});
+    };
+    (async () => {
+      for (let i = 0; i < 10; i++) await Promise.all(Array.from({ length: 60 }, kill));
+      console.log((await run(ends, options)).exitCode);
+    })();`,
+  ]);
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: '7\n', stderr: '' });
 });
 
 test('a process with nothing left to do ends', () => {

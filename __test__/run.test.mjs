@@ -14,8 +14,10 @@ import {
   BIG,
   FILL,
   READ,
+  SHARED,
   SLEEP,
   SPIN,
+  WAIT,
   WRITE_FOR_EVER,
   after,
   cat,
@@ -188,6 +190,7 @@ for (const engine of ['wasmtime', 'v8']) {
     const ENDLESS = {
       'a loop': [after('.', SPIN)],
       'memory.fill over its memory': [after('.', FILL, BIG)],
+      'memory.atomic.wait32': [after('.', WAIT, SHARED)],
       poll_oneoff: [after('.', SLEEP)],
       'a read from a pipe': [after('.', READ), { stdin: new PassThrough() }],
       'a write to a full pipe': [after('.', WRITE_FOR_EVER)],

@@ -137,6 +137,12 @@ impl Ctx {
         Self { patience, ..self }
     }
 
+    /// Closes all it has open, and what it would wait with: it makes no call any more.
+    pub fn close(&mut self) {
+        self.descriptors.clear();
+        self.patience = Box::new(Endless);
+    }
+
     /// Lets it have at most `limit` descriptors open, if that is less than it may have anyway. To be called before any is.
     #[must_use]
     pub fn limiting_open_files(self, limit: usize) -> Self {

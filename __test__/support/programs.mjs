@@ -110,6 +110,8 @@ export const SPIN = '(loop $l (br $l))';
 export const FILL = `(loop $l
   (memory.fill (i32.const 65536) (i32.const 1) (i32.const 60000000)) (br $l))`;
 export const BIG = '(memory (export "memory") 1000)';
+export const WAIT = '(drop (memory.atomic.wait32 (i32.const 60000) (i32.const 0) (i64.const -1)))';
+export const SHARED = '(memory (export "memory") 1 2 shared)';
 export const SLEEP = `
   (i64.store (i32.const 1024) (i64.const 0)) (i64.store (i32.const 1032) (i64.const 0))
   (i64.store (i32.const 1040) (i64.const 1)) (i64.store (i32.const 1048) (i64.const 100000000000))

@@ -95,7 +95,7 @@ impl Plan {
             list.iter().try_for_each(|string| strings.push(string)).map(|()| strings)
         };
         let (args, env) = (strings(&self.args).map_err(too_long)?, strings(&self.env).map_err(too_long)?);
-        let ctx = Ctx::new(abi, args, env).waiting_with(Box::new(UntilEnded(Arc::clone(watch))));
+        let ctx = Ctx::new(abi, args, env).waiting_with(Box::new(UntilEnded::new(Arc::clone(watch))));
         let ctx = ctx.tracing(self.trace);
         let ctx = match self.limits.open_files {
             Some(limit) => ctx.limiting_open_files(limit),

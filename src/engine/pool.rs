@@ -172,6 +172,18 @@ impl Pool {
         let _ = self.staff(&mut state);
     }
 
+    /// A thread is lost in its job, which may take for ever: another may be made for it.
+    pub fn lose(&'static self) {
+        self.state().threads -= 1;
+        self.rest();
+    }
+
+    /// The calling thread, which was lost, is back.
+    pub fn find(&'static self) {
+        self.state().threads += 1;
+        self.resume();
+    }
+
     /// The calling thread's job goes on.
     pub fn resume(&'static self) {
         let mut state = self.state();

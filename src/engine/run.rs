@@ -104,8 +104,8 @@ impl Begun {
 
     /// Closes what the guest has open; how many bytes it has read and written. No call is being made.
     fn close(&self) -> (u64, u64) {
-        let ctx = self.ctx.lock().unwrap_or_else(PoisonError::into_inner);
-        ctx.descriptors.clear();
+        let mut ctx = self.ctx.lock().unwrap_or_else(PoisonError::into_inner);
+        ctx.close();
         (ctx.usage.read(), ctx.usage.written())
     }
 }
@@ -180,7 +180,7 @@ impl Run {
         }
         let end = catch_unwind(AssertUnwindSafe(|| self.run(program, plan)));
         if self.has_left.swap(true, SeqCst) {
-            POOL.resume();
+            POOL.find();
         }
         self.settle(end.unwrap_or_else(|panic| End::Failed(format!("wasi-rs panicked: {}", text_of(&*panic)))));
     }
@@ -343,7 +343,7 @@ impl Run {
         }
         // Its thread may take long to be back, or for ever: others get its place.
         if !self.has_left.swap(true, SeqCst) {
-            POOL.rest();
+            POOL.lose();
         }
         self.settle(End::Ended);
         true

@@ -10,45 +10,38 @@ use crate::host::file::{File, OwnedHandle};
 use crate::host::wait::Patience;
 use std::io::{PipeWriter, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What a run shares with those who may end it.
 #[derive(Debug, Default)]
 pub struct Watch {
     ended: AtomicBool,
     in_call: AtomicBool,
-    alarm: OnceLock<Option<Alarm>>,
+    /// Rings the alarm.
+    bell: Mutex<Option<PipeWriter>>,
     calls: AtomicU64,
     memory: AtomicU64,
-}
-
-/// A pipe that is readable once the run shall end. Made when a call first waits: most guests never do.
-#[derive(Debug)]
-struct Alarm {
-    reader: File,
-    writer: PipeWriter,
-}
-
-impl Alarm {
-    fn new() -> Option<Self> {
-        let (reader, writer) = std::io::pipe().ok()?;
-        Some(Self { reader: OwnedHandle::from(reader).into(), writer })
-    }
-
-    fn ring(&self) {
-        // It holds one byte at most: whoever hears it does not read it.
-        let _ = (&self.writer).write(&[1]);
-    }
 }
 
 impl Watch {
     /// Asks the run to end. Whether it was this call that did.
     pub fn end(&self) -> bool {
         let first = !self.ended.swap(true, SeqCst);
-        if first && let Some(Some(alarm)) = self.alarm.get() {
-            alarm.ring();
+        if first {
+            self.ring();
         }
         first
+    }
+
+    fn bell(&self) -> MutexGuard<'_, Option<PipeWriter>> {
+        self.bell.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ring(&self) {
+        if let Some(bell) = &mut *self.bell() {
+            // Once, or twice: whoever hears it does not read it.
+            let _ = bell.write(&[1]);
+        }
     }
 
     /// Whether the run shall end.
@@ -93,7 +86,31 @@ impl Watch {
 /// The patience of a run's calls: it runs out when the run is ended. While a call waits, its thread does not count
 /// among those that the pool runs at a time.
 #[derive(Debug)]
-pub struct UntilEnded(pub Arc<Watch>);
+pub struct UntilEnded {
+    watch: Arc<Watch>,
+    /// The end of a pipe that is readable once the run shall end. Made when a call first waits: most guests never do.
+    alarm: OnceLock<Option<File>>,
+}
+
+impl UntilEnded {
+    /// The patience of the run that is watched so.
+    pub const fn new(watch: Arc<Watch>) -> Self {
+        Self { watch, alarm: OnceLock::new() }
+    }
+
+    fn make_alarm(&self) -> Option<File> {
+        let (reader, writer) = std::io::pipe().ok()?;
+        *self.watch.bell() = Some(writer);
+        Some(OwnedHandle::from(reader).into())
+    }
+}
+
+impl Drop for UntilEnded {
+    /// Nobody is left to hear it; the watch may be there for long, with a thread that never comes back.
+    fn drop(&mut self) {
+        self.watch.bell().take();
+    }
+}
 
 impl Patience for UntilEnded {
     /// Nearly never: there is the alarm. (Without one, because there are no descriptors left, now and then.)
@@ -102,16 +119,16 @@ impl Patience for UntilEnded {
     }
 
     fn go_on(&self) -> bool {
-        !self.0.is_ended()
+        !self.watch.is_ended()
     }
 
     fn alarm(&self) -> Option<&File> {
-        let alarm = self.0.alarm.get_or_init(Alarm::new).as_ref()?;
-        if self.0.ended.load(SeqCst) {
+        let alarm = self.alarm.get_or_init(|| self.make_alarm()).as_ref()?;
+        if self.watch.ended.load(SeqCst) {
             // It may have been ended before there was an alarm to ring.
-            alarm.ring();
+            self.watch.ring();
         }
-        Some(&alarm.reader)
+        Some(alarm)
     }
 
     fn rest(&self) {
