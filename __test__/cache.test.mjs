@@ -120,6 +120,16 @@ test('auto: V8 while there is no machine code, which another process makes meanw
   }
 });
 
+test('what can’t be compiled is not tried again by every process', () => {
+  const script = path.join(path.dirname(index), 'lib/background.js');
+  const file = path.join(root, 'not-a-module.wasm');
+  fs.writeFileSync(file, 'no WebAssembly');
+  const tried = () => spawnSync(process.execPath, [script, cache, file]).status;
+  assert.equal(tried(), 1);
+  assert.equal(tried(), 0);
+  assert.deepEqual(entries(), []);
+});
+
 describe('the machine code is made, too,', () => {
   const file = path.join(root, 'large-too.wasm');
   fs.writeFileSync(file, large());

@@ -9,7 +9,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 
-/** How old a lock may become before it is thought to be left over. */
+/** How old a lock may become before it is thought to be left over, or it is tried again. */
 const STALE = 10 * 60 * 1000;
 
 /** The paths that this process has asked for already. @type {Set<unknown>} */
@@ -71,12 +71,9 @@ async function main([folder, source, length] = process.argv.slice(2)) {
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
   const unlock = lock(path.join(folder, `${nameOf(program)}.lock`));
   if (!unlock) return;
-  try {
-    const wasmtime = require('./wasmtime.js');
-    await wasmtime.ask('compile', wasmtime.makeProgram({ source: program, cache: folder }));
-  } finally {
-    unlock();
-  }
+  const wasmtime = require('./wasmtime.js');
+  await wasmtime.ask('compile', wasmtime.makeProgram({ source: program, cache: folder }));
+  unlock(); // what can't be compiled keeps its lock, so that not everybody tries
 }
 
 /** All of stdin, if nothing of it is missing. @param {number} length @returns {Promise<Buffer | undefined>} */
