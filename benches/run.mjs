@@ -8,7 +8,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { QUICK, THOROUGH } from './lib/compare.mjs';
-import { quantity, times } from './report/format.mjs';
+import { memories, quantity, times } from './report/format.mjs';
 import { describe, machine } from './report/machine.mjs';
 import { markdown } from './report/markdown.mjs';
 import { withTable } from './report/readme.mjs';
@@ -71,11 +71,12 @@ async function measure(name) {
   return { name, title, about, geometricMean, rows };
 }
 
-function printRow({ name, ours, theirs, kernel, unit, ratio, note = '' }) {
+function printRow({ name, ours, theirs, kernel, unit, ratio, memory, note = '' }) {
   const figures = [...[ours, theirs, kernel].map((value) => quantity(value, unit)), times(ratio)];
   const columns = figures.map((figure) => figure.padStart(12)).join('');
   const mark = slowerRows([{ ratio }]).length > 0 ? 'slower' : '';
-  console.error(`  ${name.padEnd(58)}${columns}  ${[mark, note].join(' ').trim()}`.trimEnd());
+  const remarks = [mark, memory && memories(memory), note].filter(Boolean).join('; ');
+  console.error(`  ${name.padEnd(58)}${columns}  ${remarks}`.trimEnd());
 }
 
 function write(results) {

@@ -4,6 +4,7 @@
 // What it took goes to descriptor 3, as JSON.
 
 const fs = require('node:fs');
+const { peakMemory } = require('./memory.cjs');
 
 const [specifier, file, options] = process.argv.slice(2);
 const { WASI } = require(specifier);
@@ -16,12 +17,3 @@ process.exitCode = wasi.start(instance);
 const guest = performance.now() - start;
 
 fs.writeSync(3, JSON.stringify({ guest, memory: peakMemory() }));
-
-/** In KiB. A process's maxRSS begins with that of its parent at fork, on Linux; VmHWM is its own. */
-function peakMemory() {
-  try {
-    return Number(/^VmHWM:\s*(\d+)/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]);
-  } catch {
-    return process.resourceUsage().maxRSS;
-  }
-}

@@ -12,14 +12,18 @@ export const QUICK = { rounds: 21, sample: 1, patience: 500 };
 /**
  * Asks each side for a sample, round by round; who goes first alternates.
  *
+ * @template {string} Side
+ * @template T
  * @param {number} rounds
- * @param {{ ours: () => number, theirs: () => number }} sides
+ * @param {Record<Side, () => T>} sides
+ * @returns {Record<Side, T[]>}
  */
 export function inTurn(rounds, sides) {
-  const samples = { ours: [], theirs: [] };
+  const names = Object.keys(sides);
+  const samples = Object.fromEntries(names.map((name) => [name, []]));
   for (let round = 0; round < rounds; round++) {
-    const order = round % 2 === 0 ? ['ours', 'theirs'] : ['theirs', 'ours'];
-    for (const side of order) samples[side].push(sides[side]());
+    const order = round % 2 === 0 ? names : names.toReversed();
+    for (const name of order) samples[name].push(sides[name]());
   }
   return samples;
 }

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 const MEMORY = '/dev/shm';
 const TMPFS_MAGIC = 0x01021994;
@@ -10,15 +11,23 @@ const parent = isTmpfs(MEMORY) ? MEMORY : os.tmpdir();
 /** What the files of the benchmark are kept on: in memory where possible, to leave the disk out of it. */
 export const fileSystem = isTmpfs(parent) ? 'tmpfs' : 'disk';
 
+/** A folder for what shall be on a disk: in the project, as the system's own may well be in memory. */
+export function onDisk() {
+  const folder = fileURLToPath(new URL('../../target', import.meta.url));
+  fs.mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
 /**
  * A folder for `use`, gone afterwards.
  *
  * @template T
  * @param {(folder: string) => AsyncGenerator<T>} use
+ * @param {string} [where] it is made
  * @returns {AsyncGenerator<T>}
  */
-export async function* withScratch(use) {
-  const folder = fs.mkdtempSync(path.join(parent, 'wasi-rs-bench-'));
+export async function* withScratch(use, where = parent) {
+  const folder = fs.mkdtempSync(path.join(where, 'wasi-rs-bench-'));
   try {
     yield* use(folder);
   } finally {

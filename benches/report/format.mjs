@@ -22,6 +22,11 @@ export function mebibytes(kib) {
   return `${Math.round(kib / 1024)} MiB`;
 }
 
+/** What both sides took at most, and the ratio. */
+export function memories({ ours, theirs }) {
+  return `${mebibytes(ours)} / ${mebibytes(theirs)}, ${times(theirs / ours)}`;
+}
+
 export function times(ratio) {
   return ratio === undefined
     ? ''

