@@ -97,10 +97,10 @@ function memoriesOf({ imports, memories }) {
 }
 
 /** @param {Module} module */
-function exportsOf({ imports, functions, exports }) {
+function exportsOf({ types, imports, functions, exports }) {
   const all = [
     ...imports.filter(({ kind }) => kind === 'function').map(({ type }) => type),
-    ...functions,
+    ...functions.map((type) => types[type]),
   ];
   return exports.map(({ name, kind, index }) => {
     const type = kind === 'function' ? all[index] : undefined;

@@ -39,7 +39,9 @@ async function run({ flags, program, args }) {
       (flags.engine ?? 'auto') === 'auto' && !isLimited && !(await code.isReady(limits));
     if (!isHere) return await runBeside(code, { ...setting, limits }, flags);
     compileAfter(code, Promise.resolve());
-    return runHere(await code.bytes(), setting);
+    // In one piece, which an asynchronous read is not.
+    const { source } = code;
+    return runHere(typeof source === 'string' ? fs.readFileSync(source) : source, setting);
   } catch (error) {
     throw explainFailure(program, error);
   }

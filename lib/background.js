@@ -6,14 +6,15 @@
 // Run as a script: node background.js <folder of the cache> <path of the program, or '-' and its length: it comes on stdin>
 
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
 
 /** How old a lock may become before it is thought to be left over, or it is tried again. */
 const STALE = 10 * 60 * 1000;
 
-/** The paths that this process has asked for already. @type {Set<unknown>} */
-const asked = new Set();
+/** The paths that this process has asked for already. @type {Set<string>} */
+const askedPaths = new Set();
+/** The bytes, by what they are in. @type {WeakSet<ArrayBufferLike>} */
+const askedBytes = new WeakSet();
 
 /** How long a program has the processors for itself, in milliseconds. */
 const HEAD_START = 1000;
@@ -29,8 +30,7 @@ process.on('exit', () => due.forEach((begin) => begin()));
  * @param {Promise<unknown>} run
  */
 function compileAfter({ source, cache }, run) {
-  if (cache === undefined || asked.has(source)) return;
-  if (typeof source === 'string') asked.add(source);
+  if (cache === undefined || isAsked(source)) return;
   const begin = () => {
     clearTimeout(timer);
     if (due.delete(begin)) compile(source, cache);
@@ -42,30 +42,26 @@ function compileAfter({ source, cache }, run) {
   run.then(soon, soon);
 }
 
+/** Whether that was asked before. @param {string | Uint8Array} source */
+function isAsked(source) {
+  const [asked, key] =
+    typeof source === 'string' ? [askedPaths, source] : [askedBytes, source.buffer];
+  const was = asked.has(/** @type {any} */ (key));
+  asked.add(/** @type {any} */ (key));
+  return was;
+}
+
 /** @param {string | Uint8Array} source @param {string} cache */
 function compile(source, cache) {
-  const what = typeof source === 'string' ? [source] : ['-', String(source.length)];
-  try {
-    const { spawn } = require('node:child_process');
-    const child = spawn(process.execPath, [__filename, cache, ...what], {
-      detached: true,
-      stdio: [what.length > 1 ? 'pipe' : 'ignore', 'ignore', 'ignore'],
-      // Neither flags nor preloads of this program; in Electron, be Node.
-      env: { ELECTRON_RUN_AS_NODE: '1' },
-      windowsHide: true,
-    });
-    child.on('error', () => {});
-    // It does so itself, but not before Node has started.
-    if (child.pid !== undefined) os.setPriority(child.pid, os.constants.priority.PRIORITY_LOW);
-    child.stdin?.on('error', () => {}).end(source);
-    child.unref();
-  } catch {
-    // The permission model, say: then there is machine code when somebody calls compile().
-  }
+  const { permission } = /** @type {any} */ (process);
+  if (permission && !permission.has('child')) return; // there is machine code when somebody calls compile()
+  const isPath = typeof source === 'string';
+  const { beside } = require('./wasmtime.js');
+  if (isPath) beside([__filename, cache, source]);
+  else beside([__filename, cache, '-', String(source.length)], source);
 }
 
 async function main([folder, source, length] = process.argv.slice(2)) {
-  os.setPriority(os.constants.priority.PRIORITY_LOW);
   const program = source === '-' ? await readInput(Number(length)) : source;
   if (program === undefined) return;
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 });

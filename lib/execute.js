@@ -3,6 +3,7 @@
 // One run: the engine is chosen, and what ends it early is armed and disarmed.
 
 const { AbortError, errorOf } = require('./errors.js');
+const { choose, inV8 } = require('./program.js');
 const { Streams } = require('./stdio.js');
 
 /**
@@ -13,11 +14,7 @@ const { Streams } = require('./stdio.js');
  * @property {import('./wasmtime.js').Usage} usage
  */
 
-/**
- * An engine, what it gets, whether machine code is to be made meanwhile, and whether V8 is to have what wasmtime can't run.
- *
- * @typedef {{ engine: { start: Function }, program: unknown, isFirst?: boolean, mayChange?: boolean }} Chosen
- */
+/** @typedef {import('./program.js').Chosen} Chosen */
 
 /** A run, from when it is asked for until all it has written has been delivered. */
 class Execution {
@@ -164,34 +161,6 @@ function unified(error) {
   const { message } = /** @type {Error} */ (error);
   const wrong = `the program can't be compiled: ${message}`;
   return errorOf(Error, 'ERR_WASI_PROGRAM', wrong, { cause: error });
-}
-
-/**
- * The engine that begins soonest: wasmtime where there is machine code, or nearly none to make; otherwise V8, and machine
- * code is made on the side, for the next time.
- *
- * @param {import('./program.js').ProgramCode} code
- * @param {import('./options.js').Options} options
- * @returns {Promise<Chosen>}
- */
-async function choose(code, { engine, limits }) {
-  const isForced = engine === 'wasmtime' || limits.fuel !== undefined || code.isCode;
-  if (engine !== 'v8' && (isForced || (await code.isReady(limits)))) {
-    const program = { native: await code.native() };
-    return { engine: require('./wasmtime.js'), program, mayChange: !isForced };
-  }
-  return { ...(await inV8(code, limits)), isFirst: engine === 'auto' };
-}
-
-/**
- * @param {import('./program.js').ProgramCode} code
- * @param {import('./v8/engine.js').Limits} limits
- * @returns {Promise<Chosen>}
- */
-async function inV8(code, { stack }) {
-  const engine = require('./v8/engine.js');
-  engine.expect(stack);
-  return { engine, program: await code.v8() };
 }
 
 module.exports = { Execution };

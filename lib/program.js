@@ -11,40 +11,7 @@ const { invalidArgType } = require('./errors.js');
 const wasmtime = require('./wasmtime.js');
 
 // node:fs's own promises take 3 ms to load.
-const open = promisify(fs.open);
-const close = promisify(fs.close);
-const read = promisify(fs.read);
 const readFile = promisify(fs.readFile);
-const stat = promisify(fs.stat);
-
-/**
- * All of a file, in as few reads as the system makes of it: Node's own readFile makes two for each MiB, one after the other.
- *
- * @param {string} file
- * @returns {Promise<Uint8Array>}
- */
-async function readWhole(file) {
-  const fd = await open(file, 'r');
-  try {
-    const bytes = Buffer.allocUnsafeSlow((await promisify(fs.fstat)(fd)).size);
-    let length = 0;
-    while (length < bytes.length) {
-      const { bytesRead } = await read(fd, bytes, length, bytes.length - length, null);
-      if (bytesRead === 0) break;
-      length += bytesRead;
-    }
-    // What was found longer than it said, such as a pipe, is for Node to read.
-    const rest = await readFile(/** @type {any} */ (fd));
-    return rest.length === 0
-      ? bytes.subarray(0, length)
-      : Buffer.concat([bytes.subarray(0, length), rest]);
-  } finally {
-    await close(fd);
-  }
-}
-
-/** Up to this many bytes Cranelift compiles sooner than a worker starts. */
-const SMALL = 64 * 1024;
 
 /** @typedef {Code} ProgramCode */
 
@@ -69,7 +36,7 @@ class Code {
 
   /** Its bytes, as WebAssembly. @returns {Promise<Uint8Array>} */
   async bytes() {
-    return typeof this.source === 'string' ? readWhole(this.source) : this.source;
+    return typeof this.source === 'string' ? readFile(this.source) : this.source;
   }
 
   /** For the engine wasmtime. */
@@ -85,7 +52,7 @@ class Code {
 
   /** For the engine V8. */
   async v8() {
-    this.#v8 ??= (async () => ({ bytes: await this.bytes() }))();
+    this.#v8 ??= (async () => ({ bytes: await wasmtime.ask('forV8', await this.native()) }))();
     return this.#v8;
   }
 
@@ -107,13 +74,7 @@ class Code {
    * @returns {Promise<boolean>}
    */
   async isReady(limits) {
-    if (this.#isCompiled || this.isCode) return true;
-    if (this.cache && (await wasmtime.ask('isCompiled', await this.native(), limits))) return true;
-    return (await this.#size()) <= SMALL;
-  }
-
-  async #size() {
-    return typeof this.source === 'string' ? (await stat(this.source)).size : this.source.length;
+    return this.#isCompiled || wasmtime.ask('isReady', await this.native(), limits);
   }
 }
 
@@ -149,4 +110,38 @@ function bytesOf(source, name, others) {
   throw invalidArgType(name, `${others} Uint8Array or ArrayBuffer`, source);
 }
 
-module.exports = { Code, bytesOf, codeOf };
+/**
+ * An engine, what it gets, whether machine code is to be made meanwhile, and whether V8 is to have what wasmtime can't run.
+ *
+ * @typedef {{ engine: { start: Function }, program: unknown, isFirst?: boolean, mayChange?: boolean }} Chosen
+ */
+
+/**
+ * The engine that begins soonest: wasmtime where there is machine code, or nearly none to make; otherwise V8, and machine
+ * code is made on the side, for the next time.
+ *
+ * @param {Code} code
+ * @param {{ engine: string, limits: import('./v8/engine.js').Limits }} options
+ * @returns {Promise<Chosen>}
+ */
+async function choose(code, { engine, limits }) {
+  const isForced = engine === 'wasmtime' || limits.fuel !== undefined || code.isCode;
+  if (engine !== 'v8' && (isForced || (await code.isReady(limits)))) {
+    return { engine: wasmtime, program: { native: await code.native() }, mayChange: !isForced };
+  }
+  return { ...(await inV8(code, limits)), isFirst: engine === 'auto' };
+}
+
+/**
+ * @param {Code} code
+ * @param {import('./v8/engine.js').Limits} limits
+ * @returns {Promise<Chosen>}
+ */
+async function inV8(code, { stack }) {
+  const program = code.v8(); // begins to be read
+  const engine = require('./v8/engine.js');
+  engine.expect(stack);
+  return { engine, program: await program };
+}
+
+module.exports = { Code, bytesOf, choose, codeOf, inV8 };

@@ -55,7 +55,7 @@ const makeProgram = (options) => addon.program(options);
 /**
  * Asks the addon about a program.
  *
- * @param {'compile' | 'isCompiled' | 'serialize'} question
+ * @param {'compile' | 'forV8' | 'isReady' | 'serialize'} question
  * @param {unknown} program
  * @param {import('./v8/engine.js').Limits} [limits]
  * @returns {Promise<any>}
@@ -123,4 +123,17 @@ function errorAt(end, message, code = '', { limits }) {
   }
 }
 
-module.exports = { ask, makePipe: () => addon.pipe(), makeProgram, start };
+/**
+ * Runs a script in a process of its own, of the lowest priority, that nobody waits for.
+ *
+ * @param {string[]} args the script, and what it gets
+ * @param {Uint8Array} [input]
+ */
+function beside(args, input) {
+  addon.beside({ program: process.execPath, args, input });
+}
+
+/** The two ends of a new pipe. @returns {{ reader: number, writer: number }} */
+const makePipe = () => addon.pipe();
+
+module.exports = { ask, beside, makePipe, makeProgram, start };

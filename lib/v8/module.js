@@ -53,7 +53,7 @@ function readModule(bytes) {
  * @typedef {object} Module
  * @property {(FunctionType | undefined)[]} types those that are no function's are undefined
  * @property {Import[]} imports
- * @property {(FunctionType | undefined)[]} functions those it defines, by their types
+ * @property {number[]} functions those it defines, by the numbers of their types
  * @property {Limits[]} tables those it defines
  * @property {Limits[]} memories those it defines
  * @property {{ name: string, kind: Kind, index: number }[]} exports
@@ -139,7 +139,7 @@ function readImported(reader, found) {
 
 /** @param {Input} reader @param {Module} found */
 function readFunctions(reader, found) {
-  found.functions = reader.vector(() => found.types[reader.u32()]);
+  found.functions = reader.vector(() => reader.u32());
 }
 
 /** What can be exported, in the order of its codes. @type {readonly Kind[]} */

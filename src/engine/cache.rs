@@ -19,8 +19,15 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 use wasmtime::{Engine, Module};
 
-/// What a program's bytes are, in short.
-pub type Digest = [u8; 32];
+/// What some bytes are, in short.
+type Short = [u8; 32];
+
+/// What a program's bytes are, in short, and how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest {
+    short: Short,
+    len: u64,
+}
 
 /// How many bytes the folder holds unless it is told.
 pub const SIZE: u64 = 1 << 30;
@@ -48,9 +55,12 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// A digest of all that there is to read.
 pub fn digest(mut from: impl Read) -> io::Result<Digest> {
-    let mut sha = Sha256::new();
-    each_piece(&mut from, |piece| sha.update(piece))?;
-    Ok(sha.finalize().into())
+    let (mut sha, mut len) = (Sha256::new(), 0);
+    each_piece(&mut from, |piece| {
+        sha.update(piece);
+        len += piece.len() as u64;
+    })?;
+    Ok(Digest { short: sha.finalize().into(), len })
 }
 
 fn each_piece(from: &mut impl Read, mut look: impl FnMut(&[u8])) -> io::Result<()> {
@@ -72,9 +82,14 @@ impl Key {
     /// Of these bytes, made by this engine.
     pub fn new(engine: &Engine, digest: &Digest) -> Self {
         let mut sha = ShaHasher(Sha256::new());
-        sha.write(digest);
+        sha.write(&digest.short);
         engine.precompile_compatibility_hash().hash(&mut sha);
-        Self(format!("{}.{EXTENSION}", hex(&sha.0.finalize())))
+        Self(format!("{}{}", hex(&sha.0.finalize()), Self::end(digest.len)))
+    }
+
+    /// How the names of all machine code end that was made from so many bytes.
+    fn end(len: u64) -> String {
+        format!(".{len:x}.{EXTENSION}")
     }
 
     /// The name of the note that it is whole.
@@ -121,7 +136,7 @@ impl Trailer {
 /// What a file is without a look at its content: any change of it changes one of these. (The time of the last change
 /// can't be set, and is told by a clock that ticks every few milliseconds: so what has changed just now is looked at.)
 struct Identity {
-    digest: Digest,
+    short: Short,
     is_settled: bool,
 }
 
@@ -142,12 +157,12 @@ impl Identity {
         ];
         let sha = fields.iter().fold(Sha256::new(), |sha, field| sha.chain_update(field.to_le_bytes()));
         let age = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().saturating_sub(changed);
-        Self { digest: sha.finalize().into(), is_settled: age > SETTLED }
+        Self { short: sha.finalize().into(), is_settled: age > SETTLED }
     }
 
     /// The name of the note of what its bytes are, in short.
     fn note(&self) -> String {
-        format!("{}.{DIGEST_EXTENSION}", hex(&self.digest))
+        format!("{}.{DIGEST_EXTENSION}", hex(&self.short))
     }
 }
 
@@ -171,40 +186,38 @@ impl Cache {
     /// What a file's bytes are, in short: as it was noted when they were last looked at, if nothing has changed since.
     pub fn digest(&self, path: &Path) -> io::Result<Digest> {
         let file = File::open(path)?;
-        let identity = Identity::of(&file.metadata()?);
-        if let Some(noted) = self.read_note(&identity.note()) {
-            return Ok(noted);
+        let metadata = file.metadata()?;
+        let identity = Identity::of(&metadata);
+        if let Some(short) = self.read_note(&identity.note()) {
+            return Ok(Digest { short, len: metadata.len() });
         }
         let found = digest(&file)?;
-        let unchanged = Identity::of(&file.metadata()?).digest == identity.digest;
+        let unchanged = Identity::of(&file.metadata()?).short == identity.short;
         if unchanged && identity.is_settled {
-            self.keep(&identity.note(), &found);
+            self.keep(&identity.note(), &found.short, false);
         }
         Ok(found)
     }
 
-    fn read_note(&self, name: &str) -> Option<Digest> {
+    fn read_note(&self, name: &str) -> Option<Short> {
         if !self.is_trusted() {
             return None;
         }
         let mut file = open_own(&self.folder.join(name)).ok()?;
-        let mut noted = Digest::default();
+        let mut noted = Short::default();
         (is_whole(&mut file).ok()? && file.metadata().ok()?.len() == (noted.len() + Trailer::SIZE) as u64)
             .then_some(())?;
         file.read_exact(&mut noted).ok()?;
         Some(noted)
     }
 
-    /// Whether there is any machine code: where there is none, a program need not be looked at.
-    pub fn is_empty(&self) -> bool {
-        let is_code =
-            |entry: io::Result<fs::DirEntry>| entry.is_ok_and(|entry| has_extension(&entry.path(), EXTENSION));
-        !fs::read_dir(&self.folder).is_ok_and(|mut entries| entries.any(is_code))
-    }
-
-    /// Whether there is something under this name. That it can be used is not said.
-    pub fn has(&self, key: &Key) -> bool {
-        self.is_trusted() && self.folder.join(&key.0).exists()
+    /// Whether there is machine code of a program of so many bytes: where there is none, the program need not be looked at.
+    pub fn has_any(&self, len: u64) -> bool {
+        let end = Key::end(len);
+        let is_code = |entry: io::Result<fs::DirEntry>| {
+            entry.is_ok_and(|entry| entry.file_name().as_encoded_bytes().ends_with(end.as_bytes()))
+        };
+        fs::read_dir(&self.folder).is_ok_and(|mut entries| entries.any(is_code))
     }
 
     /// The machine code of this name, if it is there and can be trusted.
@@ -217,12 +230,12 @@ impl Cache {
         let metadata = file.metadata().ok()?;
         // Reading all of it takes longer than everything else that there is to do before a large program runs.
         let identity = Identity::of(&metadata);
-        if self.read_note(&key.note()) != Some(identity.digest) {
+        if self.read_note(&key.note()) != Some(identity.short) {
             if !is_whole(&mut file).unwrap_or(false) {
                 return None;
             }
             if identity.is_settled {
-                self.keep(&key.note(), &identity.digest);
+                self.keep(&key.note(), &identity.short, false);
             }
         }
         let used = metadata.modified().ok()?;
@@ -235,25 +248,26 @@ impl Cache {
 
     /// Keeps machine code under this name. That it can't is no error: it is made anew the next time.
     pub fn store(&self, key: &Key, code: &[u8]) {
-        if self.keep(&key.0, code) {
+        if self.keep(&key.0, code, true) {
             let _ = self.make_room(key);
         }
     }
 
-    /// Whether it could be kept.
-    fn keep(&self, name: &str, content: &[u8]) -> bool {
+    /// Whether it could be kept; if `synced`, beyond a loss of power.
+    fn keep(&self, name: &str, content: &[u8], synced: bool) -> bool {
         let _ = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
-        self.is_trusted() && self.write(name, content).is_ok()
+        self.is_trusted() && self.write(name, content, synced).is_ok()
     }
 
-    fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
+    fn write(&self, name: &str, content: &[u8], synced: bool) -> io::Result<()> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let unique = format!("{name}.{}.{}.tmp", std::process::id(), COUNT.fetch_add(1, Relaxed));
         let temporary = self.folder.join(unique);
         let written =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).and_then(|mut file| {
                 file.write_all(content)?;
-                file.write_all(&Trailer::of(content).encode())
+                file.write_all(&Trailer::of(content).encode())?;
+                if synced { file.sync_data() } else { Ok(()) }
             });
         // Others see it whole or not at all.
         let kept = written.and_then(|()| fs::rename(&temporary, self.folder.join(name)));
@@ -288,6 +302,7 @@ impl Cache {
                 break;
             }
             if !path.ends_with(&keep.0) && fs::remove_file(&path).is_ok() {
+                let _ = fs::remove_file(path.with_added_extension(CHECKED_EXTENSION));
                 total -= len;
             }
         }
@@ -302,10 +317,6 @@ impl Cache {
 
 fn is_private(metadata: &Metadata) -> bool {
     metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o077 == 0
-}
-
-fn has_extension(path: &Path, wanted: &str) -> bool {
-    path.extension().is_some_and(|extension| extension == wanted)
 }
 
 /// Opens a file of the user's own that nobody else can change.
@@ -376,12 +387,16 @@ mod tests {
     #[test]
     fn what_was_kept_is_found() {
         let kept = kept();
-        assert!(kept.cache.has(&kept.key) && kept.loads() && !kept.cache.is_empty());
-        assert!(Cache::new(kept.cache.folder.join("none"), SIZE).is_empty());
+        assert!(kept.loads());
+        let len = WASM.len() as u64;
+        assert!(kept.cache.has_any(len) && !kept.cache.has_any(len + 1) && !kept.cache.has_any(len % 16));
+        assert!(!Cache::new(kept.cache.folder.join("none"), SIZE).has_any(len));
         assert_eq!(kept.names(), std::slice::from_ref(&kept.key.0));
         let fuel = Mode { fuel: true, ..Mode::default() }.engine().unwrap();
-        assert!(!kept.cache.has(&Key::new(&fuel, &digest(WASM.as_bytes()).unwrap())), "another mode has other code");
-        assert!(!kept.cache.has(&Key::new(&kept.engine, &digest(&b"other"[..]).unwrap())));
+        let of_fuel = Key::new(&fuel, &digest(WASM.as_bytes()).unwrap());
+        assert!(kept.cache.load(&fuel, &of_fuel).is_none(), "another mode has other code");
+        let other = Key::new(&kept.engine, &digest(&b"other"[..]).unwrap());
+        assert!(kept.cache.load(&kept.engine, &other).is_none());
     }
 
     #[test]
@@ -413,8 +428,8 @@ mod tests {
         wrong_checksum[whole.len() - Trailer::SIZE + 8] ^= 1;
         fs::write(kept.path(), &wrong_checksum).unwrap();
         assert!(!kept.loads());
-        let note = |digest: &Digest| kept.cache.keep(&kept.key.note(), digest);
-        let identity = || Identity::of(&fs::metadata(kept.path()).unwrap()).digest;
+        let note = |identity: &Short| kept.cache.keep(&kept.key.note(), identity, false);
+        let identity = || Identity::of(&fs::metadata(kept.path()).unwrap()).short;
         note(&identity());
         assert!(kept.loads(), "as it was noted");
         note(&[7; 32]);
@@ -433,7 +448,7 @@ mod tests {
         let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         for open in [0o755, 0o770, 0o701] {
             mode(&kept.cache.folder, open);
-            assert!(!kept.loads() && !kept.cache.has(&kept.key), "{open:o}");
+            assert!(!kept.loads(), "{open:o}");
         }
         mode(&kept.cache.folder, 0o700);
         mode(&kept.path(), 0o620);
@@ -464,6 +479,7 @@ mod tests {
         age("old.checked", 24 * 91);
         age(&kept.key.0, 5);
         cache.store(&keys[0], &kept.code);
+        cache.keep(&keys[0].note(), &[7; 32], false); // it goes with the code
         age(&keys[0].0, 4);
         // The first is used again, and is no longer the oldest.
         assert!(kept.loads());
@@ -489,9 +505,10 @@ mod tests {
         let found = kept.cache.digest(old).unwrap();
         let noted = kept.names().into_iter().find(|name| name.ends_with(DIGEST_EXTENSION)).unwrap();
         assert_eq!(found, digest(File::open(old).unwrap()).unwrap());
-        kept.cache.keep(&noted, &[7; 32]);
-        assert_eq!(kept.cache.digest(old).unwrap(), [7; 32], "as it was noted");
-        kept.cache.keep(&noted, &[7; 31]);
+        kept.cache.keep(&noted, &[7; 32], false);
+        let as_noted = Digest { short: [7; 32], len: fs::metadata(old).unwrap().len() };
+        assert_eq!(kept.cache.digest(old).unwrap(), as_noted);
+        kept.cache.keep(&noted, &[7; 31], false);
         assert_eq!(kept.cache.digest(old).unwrap(), found);
     }
 

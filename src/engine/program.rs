@@ -5,17 +5,21 @@
 use super::cache::{Cache, Digest, Key};
 use super::guest::{Guest, Linear};
 use super::mode::Mode;
-use super::{cache, memories, raw};
+use super::{cache, for_v8, memories, raw};
 use crate::abi::{Abi, Errno};
 use crate::syscalls::SYSCALLS;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use wasmtime::{Engine, ExternType, ImportType, InstancePre, Linker, MemoryType, Module, SharedMemory, Store};
 
 /// The modules of imports that are served, and the edition each is.
 const NAMESPACES: [(&str, Abi); 2] = [("wasi_snapshot_preview1", Abi::Preview1), ("wasi_unstable", Abi::Unstable)];
+
+/// Up to so many bytes Cranelift compiles sooner than V8 starts a worker.
+const SMALL: u64 = 64 * 1024;
 
 /// How many unknown imports are named.
 const SHOWN_IMPORTS: usize = 3;
@@ -28,6 +32,8 @@ pub struct Program {
     ready: Mutex<HashMap<Mode, Weak<Prepared>>>,
     /// What stays ready, also while it does not run.
     kept: Mutex<Vec<Arc<Prepared>>>,
+    /// What was found to be ready, for the run that comes then.
+    found: Mutex<Option<Arc<Prepared>>>,
 }
 
 /// Where a program's bytes are.
@@ -94,7 +100,8 @@ enum Linked {
 impl Program {
     /// A program that nothing is known of yet.
     pub fn new(source: Source, cache: Option<Cache>) -> Self {
-        Self { source, cache, digest: OnceLock::new(), ready: Mutex::default(), kept: Mutex::default() }
+        let (digest, ready) = (OnceLock::new(), Mutex::default());
+        Self { source, cache, digest, ready, kept: Mutex::default(), found: Mutex::default() }
     }
 
     /// Makes it ready, for as long as the program is there.
@@ -107,8 +114,9 @@ impl Program {
     /// The program, ready to run in this mode: as others use it now, from the cache, or compiled.
     pub fn prepare(&self, mode: Mode) -> Result<Arc<Prepared>, Unusable> {
         // Held while it compiles: whoever wants the same waits for it.
-        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ready = self.ready();
         if let Some(prepared) = ready.get(&mode).and_then(Weak::upgrade) {
+            self.found.lock().unwrap_or_else(PoisonError::into_inner).take();
             return Ok(prepared);
         }
         let prepared = Arc::new(Prepared::new(self.module(mode)?)?);
@@ -116,17 +124,44 @@ impl Program {
         Ok(prepared)
     }
 
-    /// Whether [`Self::prepare`] finds machine code.
-    pub fn is_compiled(&self, mode: Mode) -> Result<bool, Unusable> {
-        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(self.source, Source::Code(_)) || ready.get(&mode).is_some_and(|ready| ready.strong_count() > 0) {
+    /// Whether [`Self::prepare`] takes no time to speak of: there is machine code, or little to make.
+    pub fn is_ready(&self, mode: Mode) -> Result<bool, Unusable> {
+        let len = match &self.source {
+            Source::Code(_) => return Ok(true),
+            Source::Bytes(bytes) => bytes.len() as u64,
+            Source::File(path) => std::fs::metadata(path).map_err(|error| self.unreadable(error))?.len(),
+        };
+        let mut ready = self.ready();
+        if len <= SMALL || ready.get(&mode).is_some_and(|ready| ready.strong_count() > 0) {
             return Ok(true);
         }
-        drop(ready);
-        let Some(cache) = self.cache.as_ref().filter(|cache| !cache.is_empty()) else {
+        let Some(cache) = self.cache.as_ref().filter(|cache| cache.has_any(len)) else {
             return Ok(false);
         };
-        Ok(cache.has(&Key::new(&mode.engine()?, self.digest()?)))
+        let engine = mode.engine()?;
+        let Some(module) = cache.load(&engine, &Key::new(&engine, self.digest()?)) else {
+            return Ok(false);
+        };
+        let prepared = Arc::new(Prepared::new(module)?);
+        ready.insert(mode, Arc::downgrade(&prepared));
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(prepared);
+        Ok(true)
+    }
+
+    fn ready(&self) -> MutexGuard<'_, HashMap<Mode, Weak<Prepared>>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its bytes as V8 is to get them.
+    pub fn for_v8(&self) -> Result<Vec<u8>, Unusable> {
+        let bytes = match &self.source {
+            Source::Bytes(bytes) | Source::Code(bytes) => bytes.into(),
+            Source::File(path) => Cow::Owned(for_v8::read(path).map_err(|error| self.unreadable(error))?),
+        };
+        match for_v8::stoppable(&bytes) {
+            Cow::Owned(stoppable) => Ok(stoppable),
+            Cow::Borrowed(_) => Ok(bytes.into_owned()),
+        }
     }
 
     /// The machine code of the default mode, to be kept by the caller.
@@ -146,10 +181,8 @@ impl Program {
                 None => std::fs::File::open(path).and_then(cache::digest),
             },
         };
-        {
-            let digest = digest.map_err(|error| self.unreadable(error))?;
-            Ok(self.digest.get_or_init(|| digest))
-        }
+        let digest = digest.map_err(|error| self.unreadable(error))?;
+        Ok(self.digest.get_or_init(|| digest))
     }
 
     fn unreadable(&self, error: std::io::Error) -> Unusable {
@@ -177,7 +210,7 @@ impl Program {
         Ok(module)
     }
 
-    fn bytes(&self) -> Result<std::borrow::Cow<'_, [u8]>, Unusable> {
+    fn bytes(&self) -> Result<Cow<'_, [u8]>, Unusable> {
         match &self.source {
             Source::Bytes(bytes) | Source::Code(bytes) => Ok(bytes.into()),
             Source::File(path) => Ok(std::fs::read(path).map_err(|error| self.unreadable(error))?.into()),

@@ -7,6 +7,7 @@
 use super::ffi::threads::{Letter, Mailbox, own_descriptor, pipe};
 use super::ffi::{self, Call, ErrorKind, Js, JsResult, Method, Type, Value};
 use crate::ctx::Preopen;
+use crate::engine::beside;
 use crate::engine::cache::Cache;
 use crate::engine::mode::Mode;
 use crate::engine::plan::{Limits, Plan, Stdio};
@@ -23,6 +24,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 /// The greatest number of the host's own standard streams.
 const HOST_STREAMS: f64 = 2.0;
 
+/// What makes Electron run a script as Node does.
+const BE_NODE: (&str, &str) = ("ELECTRON_RUN_AS_NODE", "1");
+
 /// Defines the functions, as properties of one object.
 pub fn export(env: &Env, exports: &mut Object<'_>) -> napi::Result<()> {
     let object = Object::new(env)?;
@@ -33,7 +37,8 @@ pub fn export(env: &Env, exports: &mut Object<'_>) -> napi::Result<()> {
         js.set_named(object, Ask::NAME, js.function::<Ask>(0)?)?;
         js.set_named(object, Start::NAME, js.function::<Start>(0)?)?;
         js.set_named(object, EndRun::NAME, js.function::<EndRun>(0)?)?;
-        js.set_named(object, MakePipe::NAME, js.function::<MakePipe>(0)?)
+        js.set_named(object, MakePipe::NAME, js.function::<MakePipe>(0)?)?;
+        js.set_named(object, StartBeside::NAME, js.function::<StartBeside>(0)?)
     })?;
     exports.set_named_property("engine", object)
 }
@@ -126,8 +131,8 @@ impl Method for MakeProgram {
     }
 }
 
-/// `ask(desk, { id, program, question, fuel?, stack? })`: has the program compiled, looked for in the cache, or
-/// serialized; the answer is `{ value }` or `{ end, message }`.
+/// `ask(desk, { id, program, question, fuel?, stack? })`: has the program compiled, serialized, made ready for V8, or asks
+/// whether it is ready; the answer is `{ value }` or `{ end, message }`.
 struct Ask;
 
 impl Method for Ask {
@@ -170,7 +175,7 @@ impl Found {
         let value = match self {
             Self::Nothing => js.undefined()?,
             Self::Truth(truth) => js.boolean(truth)?,
-            Self::Bytes(bytes) => js.buffer(&bytes)?,
+            Self::Bytes(bytes) => js.owned_buffer(bytes)?,
         };
         js.set_named(answer, "value", value)?;
         Ok(answer)
@@ -180,7 +185,8 @@ impl Found {
 fn look_into(program: &Program, question: &str, mode: Mode) -> Result<Found, Unusable> {
     match question {
         "compile" => program.compile(mode).map(|()| Found::Nothing),
-        "isCompiled" => program.is_compiled(mode).map(Found::Truth),
+        "forV8" => program.for_v8().map(Found::Bytes),
+        "isReady" => program.is_ready(mode).map(Found::Truth),
         "serialize" => program.serialize().map(Found::Bytes),
         other => Err(Unusable::Wrong(format!("was asked for '{other}'"))),
     }
@@ -252,6 +258,23 @@ impl Method for MakePipe {
         js.set_named(result, "reader", js.number(ends[0].into())?)?;
         js.set_named(result, "writer", js.number(ends[1].into())?)?;
         Ok(result)
+    }
+}
+
+/// `beside({ program, args, input? })`: starts Node, or what embeds it, as a process that nobody waits for.
+struct StartBeside;
+
+impl Method for StartBeside {
+    const NAME: &'static str = "beside";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let js = call.js;
+        let request = Reader { js, object: call.args[0] };
+        let program = js.string_of(request.get("program")?)?;
+        let input = js.uint8_array(request.get("input")?)?;
+        // That it can't be started, nobody waits to hear.
+        let _ = beside::start(&program, &request.strings("args")?, BE_NODE, input);
+        js.undefined()
     }
 }
 

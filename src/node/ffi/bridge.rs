@@ -1,6 +1,8 @@
 //! From napi-rs to what stands here, and back.
 
 use super::{Js, JsResult, Thrown, Value};
+use napi::JsValue;
+use napi::bindgen_prelude::BufferSlice;
 
 /// Does something in a callback that napi-rs serves.
 pub fn within<T>(env: &napi::Env, run: impl FnOnce(Js<'_>) -> JsResult<T>) -> napi::Result<T> {
@@ -20,6 +22,11 @@ impl<'s> Js<'s> {
             }
             Thrown
         })
+    }
+
+    /// A new Buffer of these bytes, which are not copied where the host has no objection.
+    pub fn owned_buffer(self, bytes: Vec<u8>) -> JsResult<Value<'s>> {
+        self.with_env(|env| Ok(BufferSlice::from_data(env, bytes)?.raw())).map(|raw| self.value(raw))
     }
 
     /// A value of napi-rs, of the same callback.
