@@ -4,7 +4,7 @@ const { WASI } = require('../index.js');
 const { PAGE } = require('../lib/v8/binary.js');
 const { NAMESPACES, missingImports, versionOf } = require('../lib/v8/imports.js');
 const { meterModule } = require('../lib/v8/meter.js');
-const { IS_64, IS_SHARED, readModule } = require('../lib/v8/module.js');
+const { IS_64, IS_SHARED, readFunctions, readModule } = require('../lib/v8/module.js');
 const { CliError } = require('./errors.js');
 const { write } = require('./output.js');
 const { readProgram } = require('./program.js');
@@ -66,7 +66,7 @@ function describe(file, bytes) {
 /** @param {string} file @param {Uint8Array} bytes */
 function read(file, bytes) {
   try {
-    return readModule(bytes);
+    return { ...readModule(bytes), functions: readFunctions(bytes) };
   } catch (error) {
     throw new CliError(
       `${file} is not a valid WebAssembly module: ${/** @type {Error} */ (error).message}`,
@@ -96,7 +96,7 @@ function memoriesOf({ imports, memories }) {
   }));
 }
 
-/** @param {Module} module */
+/** @param {Module & { functions: number[] }} module */
 function exportsOf({ types, imports, functions, exports }) {
   const all = [
     ...imports.filter(({ kind }) => kind === 'function').map(({ type }) => type),

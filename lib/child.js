@@ -21,10 +21,10 @@ class GuestProcess extends EventEmitter {
   /** @type {Promise<void>} */
   #closed;
 
-  /** @param {import('./program.js').ProgramCode} code @param {import('./options.js').Options} options */
-  constructor(code, options) {
+  /** @param {import('./program.js').ProgramCode} code @param {Promise<import('./program.js').Chosen>} chosen @param {import('./options.js').Options} options */
+  constructor(code, chosen, options) {
     super();
-    this.#execution = new Execution(code, options, false, () => this.#start());
+    this.#execution = new Execution(code, chosen, options, false, () => this.#start());
     const { stdin = null, stdout = null, stderr = null } = this.#execution.streams.ends;
     this.stdin = stdin;
     this.stdout = stdout;

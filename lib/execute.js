@@ -3,7 +3,7 @@
 // One run: the engine is chosen, and what ends it early is armed and disarmed.
 
 const { AbortError, errorOf } = require('./errors.js');
-const { choose, inV8 } = require('./program.js');
+const { inV8 } = require('./program.js');
 const { Streams } = require('./stdio.js');
 
 /**
@@ -29,18 +29,20 @@ class Execution {
 
   /**
    * @param {import('./program.js').ProgramCode} code
+   * @param {Promise<Chosen>} chosen where it is to run
    * @param {import('./options.js').Options} options
    * @param {boolean} captures whether `'pipe'` is captured
    * @param {() => void} [onStart] is called when the engine has it
    */
-  constructor(code, options, captures, onStart) {
+  constructor(code, chosen, options, captures, onStart) {
+    chosen.catch(() => {}); // the result tells
     const { promise, reject } = withReject();
     this.#interrupted = promise;
     this.#interrupt = reject;
     this.#interrupted.catch(() => {});
     this.streams = new Streams(options.stdio, captures, (error) => this.kill(error));
     /** @type {Promise<Outcome>} */
-    this.result = this.#run(code, options, onStart);
+    this.result = this.#run(code, chosen, options, onStart);
     this.result.catch(() => {}); // who wants to know, asks
   }
 
@@ -53,19 +55,19 @@ class Execution {
     return true;
   }
 
-  /** @param {import('./program.js').ProgramCode} code @param {import('./options.js').Options} options @param {() => void} [onStart] */
-  async #run(code, options, onStart) {
+  /** @param {import('./program.js').ProgramCode} code @param {Promise<Chosen>} chosen @param {import('./options.js').Options} options @param {() => void} [onStart] */
+  async #run(code, chosen, options, onStart) {
     const disarm = this.#arm(options);
     try {
-      return await this.#finished(this.#execute(code, options, onStart));
+      return await this.#finished(this.#execute(code, chosen, options, onStart));
     } finally {
       disarm();
     }
   }
 
-  /** @param {import('./program.js').ProgramCode} code @param {import('./options.js').Options} options @param {() => void} [onStart] */
-  async #execute(code, options, onStart) {
-    const chosen = await Promise.race([choose(code, options), this.#interrupted]);
+  /** @param {import('./program.js').ProgramCode} code @param {Promise<Chosen>} choosing @param {import('./options.js').Options} options @param {() => void} [onStart] */
+  async #execute(code, choosing, options, onStart) {
+    const chosen = await Promise.race([choosing, this.#interrupted]);
     if (this.#killed) throw this.#killed.error;
     const { args, env, preopens, limits, trace } = options;
     const plan = { args, env, preopens, limits, trace, stdio: this.streams.plan };

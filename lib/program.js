@@ -19,7 +19,7 @@ const readFile = promisify(fs.readFile);
 class Code {
   /** What the engine V8 gets. @type {Promise<import('./v8/engine.js').Program> | undefined} */
   #v8;
-  /** What the engine wasmtime gets. @type {Promise<unknown> | undefined} */
+  /** What the engine wasmtime gets. @type {unknown} */
   #native;
   #isCompiled = false;
 
@@ -34,20 +34,19 @@ class Code {
     this.cache = permitted(cacheFolder(cache));
   }
 
-  /** Its bytes, as WebAssembly. @returns {Promise<Uint8Array>} */
-  async bytes() {
-    return typeof this.source === 'string' ? readFile(this.source) : this.source;
+  /** For the engine wasmtime; a promise only where Node has to read the file first. @returns {unknown} */
+  native() {
+    this.#native ??= this.#makeNative();
+    return this.#native;
   }
 
-  /** For the engine wasmtime. */
-  async native() {
-    this.#native ??= (async () => {
-      const { source, isCode, cache } = this;
-      // Under the permission model it is Node that reads, and says whether that may be.
-      const bytes = 'permission' in process && process.permission ? await this.bytes() : source;
-      return wasmtime.makeProgram({ source: bytes, isCode, ...(cache && { cache }) });
-    })();
-    return this.#native;
+  #makeNative() {
+    const { source, isCode, cache } = this;
+    const make = (/** @type {string | Uint8Array} */ from) =>
+      wasmtime.makeProgram({ source: from, isCode, ...(cache && { cache }) });
+    // Under the permission model it is Node that says whether that may be read.
+    const asks = 'permission' in process && process.permission && typeof source === 'string';
+    return asks ? readFile(source).then(make) : make(source);
   }
 
   /** For the engine V8. */
@@ -68,13 +67,16 @@ class Code {
   }
 
   /**
-   * Whether wasmtime runs it without a delay: there is machine code for these limits, or little to compile.
+   * Whether wasmtime runs it without a delay: there is machine code for these limits, or little to compile. That is being
+   * looked for when this returns.
    *
    * @param {import('./v8/engine.js').Limits} limits
    * @returns {Promise<boolean>}
    */
   async isReady(limits) {
-    return this.#isCompiled || wasmtime.ask('isReady', await this.native(), limits);
+    if (this.#isCompiled) return true;
+    const native = this.native();
+    return wasmtime.ask('isReady', native instanceof Promise ? await native : native, limits);
   }
 }
 

@@ -3,9 +3,8 @@
 // run(), spawn() and compile(): programs off the event loop.
 
 const { invalidArgType } = require('./errors.js');
-const { Execution } = require('./execute.js');
 const { readOptions, requireObject, requirePermission } = require('./options.js');
-const { Code, bytesOf, codeOf } = require('./program.js');
+const { Code, bytesOf, choose, codeOf } = require('./program.js');
 
 /** @typedef {import('./program.js').ProgramCode} ProgramCode */
 
@@ -56,7 +55,11 @@ function readCache(cache) {
  */
 async function run(source, options) {
   const checked = readOptions(options, ['ignore', 'pipe', 'pipe']);
-  return new Execution(resolve(source, options), checked, true).result;
+  const code = resolve(source, options);
+  // Another thread looks for machine code while the rest is loaded.
+  const chosen = choose(code, checked);
+  const { Execution } = require('./execute.js');
+  return new Execution(code, chosen, checked, true).result;
 }
 
 /**
@@ -67,8 +70,10 @@ async function run(source, options) {
  */
 function spawn(source, options) {
   const checked = readOptions(options, ['pipe', 'pipe', 'pipe']);
+  const code = resolve(source, options);
+  const chosen = choose(code, checked);
   const { GuestProcess } = require('./child.js');
-  return new GuestProcess(resolve(source, options), checked);
+  return new GuestProcess(code, chosen, checked);
 }
 
 /**

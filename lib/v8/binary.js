@@ -11,9 +11,7 @@ const SECTION = Object.freeze({
   table: 4,
   memory: 5,
   export: 7,
-  element: 9,
   code: 10,
-  dataCount: 12,
 });
 const MAGIC = 0x6d736100; // "\0asm"
 const PAGE = 65536;

@@ -25,7 +25,6 @@ const { Reader, SECTION, sections } = require('./binary.js');
 const READERS = {
   [SECTION.type]: readTypes,
   [SECTION.import]: readImports,
-  [SECTION.function]: readFunctions,
   [SECTION.table]: readTables,
   [SECTION.memory]: readMemories,
   [SECTION.export]: readExports,
@@ -38,7 +37,7 @@ const READERS = {
  */
 function readModule(bytes) {
   /** @type {Module} */
-  const found = { types: [], imports: [], functions: [], tables: [], memories: [], exports: [] };
+  const found = { types: [], imports: [], tables: [], memories: [], exports: [] };
   for (const { id, start, end } of sections(bytes)) {
     const read = READERS[id];
     if (!read) continue;
@@ -53,7 +52,6 @@ function readModule(bytes) {
  * @typedef {object} Module
  * @property {(FunctionType | undefined)[]} types those that are no function's are undefined
  * @property {Import[]} imports
- * @property {number[]} functions those it defines, by the numbers of their types
  * @property {Limits[]} tables those it defines
  * @property {Limits[]} memories those it defines
  * @property {{ name: string, kind: Kind, index: number }[]} exports
@@ -137,9 +135,17 @@ function readImported(reader, found) {
   }
 }
 
-/** @param {Input} reader @param {Module} found */
-function readFunctions(reader, found) {
-  found.functions = reader.vector(() => reader.u32());
+/**
+ * The functions that a module defines, by the numbers of their types. There may be tens of thousands.
+ *
+ * @param {Uint8Array} bytes
+ * @returns {number[]}
+ */
+function readFunctions(bytes) {
+  const section = sections(bytes).find(({ id }) => id === SECTION.function);
+  if (!section) return [];
+  const reader = new Reader(bytes, section.start, section.end);
+  return reader.vector(() => reader.u32());
 }
 
 /** What can be exported, in the order of its codes. @type {readonly Kind[]} */
@@ -225,4 +231,4 @@ function skipVector(reader) {
   reader.take(16);
 }
 
-module.exports = { HAS_MAX, IS_64, IS_SHARED, readModule };
+module.exports = { HAS_MAX, IS_64, IS_SHARED, readFunctions, readModule };

@@ -7,7 +7,6 @@
 #![allow(clippy::disallowed_methods, reason = "the embedder's own files, not the guest's")]
 
 use memchr::memchr2_iter;
-use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -36,9 +35,6 @@ const OF_REFERENCES: u8 = 0xfb;
 const OF_BULK: u8 = 0xfc;
 
 const I32_CONST: u8 = 0x41;
-
-/// The most bytes that a length takes.
-const MAX_LEB: usize = 5;
 
 /// So many bytes are filled or copied at once in next to no time.
 const SHORT: i32 = 4096;
@@ -100,13 +96,19 @@ fn header(head: &[u8]) -> Result<(u64, bool), BinaryReaderError> {
     Ok((len, name.starts_with(DEBUG)))
 }
 
-/// A module that can be stopped between any two of its instructions that may take long; the module itself if it has none.
-/// One that can't be read is left as it is, for V8 to say why.
-pub fn stoppable(bytes: &[u8]) -> Cow<'_, [u8]> {
-    rewritten(bytes).ok().flatten().map_or(Cow::Borrowed(bytes), Cow::Owned)
+/// What a module is to have instead of some of its bytes; no less than that.
+type Edit = (Range<usize>, Vec<u8>);
+
+/// Makes of a module one that can be stopped between any two of its instructions that may take long. One that has none stays
+/// as it is, and so does one that can't be read: V8 says why.
+pub fn make_stoppable(bytes: &mut Vec<u8>) {
+    if let Ok(edits) = edits(bytes) {
+        apply(bytes, &edits);
+    }
 }
 
-fn rewritten(bytes: &[u8]) -> Result<Option<Vec<u8>>, BinaryReaderError> {
+/// In order.
+fn edits(bytes: &[u8]) -> Result<Vec<Edit>, BinaryReaderError> {
     let mut sections = Vec::new();
     let (mut types, mut functions) = (0, 0);
     let mut bodies = Vec::new();
@@ -131,34 +133,59 @@ fn rewritten(bytes: &[u8]) -> Result<Option<Vec<u8>>, BinaryReaderError> {
         }
     }
     if bodies.iter().all(|(_, places)| places.is_empty()) {
-        return Ok(None);
+        return Ok(Vec::new());
     }
-    let mut module = Vec::with_capacity(bytes.len() + MAX_INLINED * 2);
-    module.extend(slice(bytes, 0..PREAMBLE));
+    let mut all = Vec::new();
+    let mut before = PREAMBLE;
     for (id, range) in sections {
-        let content = slice(bytes, range);
-        module.push(id);
-        // Its length is known when it is there: a number of five bytes has room for every length.
-        let at = module.len();
-        module.extend([0; MAX_LEB]);
-        match id {
-            TYPE => add_longer(&mut module, content, &CHECK_TYPE)?,
-            FUNCTION => add_longer(&mut module, content, &encoded(types))?,
-            CODE => add_code(&mut module, bytes, &bodies, functions),
-            _ => module.extend(content),
-        }
-        let len = module.len() - at - MAX_LEB;
-        module.iter_mut().skip(at).zip(padded(len)).for_each(|(byte, part)| *byte = part);
+        let length = before + 1..range.start; // behind the section's number
+        before = range.end;
+        let (edits, item) = match id {
+            TYPE => (Vec::new(), CHECK_TYPE.to_vec()),
+            FUNCTION => (Vec::new(), encoded(types)),
+            CODE => (calls(bytes, &range, &bodies, functions)?, check(functions)),
+            _ => continue,
+        };
+        let mut within = vec![one_more(bytes, &range)?];
+        within.extend(edits);
+        within.push((range.end..range.end, item));
+        let more: usize = within.iter().map(|(range, content)| content.len() - range.len()).sum();
+        all.push(number_at(length, range.len() + more));
+        all.extend(within);
     }
-    Ok(Some(module))
+    Ok(all)
 }
 
-/// A number in as many bytes as the greatest takes.
-fn padded(number: usize) -> [u8; MAX_LEB] {
-    std::array::from_fn(|index| {
-        let part = u8::try_from(number >> (7 * index) & 0x7f).unwrap_or(0);
-        if index + 1 < MAX_LEB { part | 0x80 } else { part }
-    })
+/// Puts them in, from the end on, so that nothing is moved twice: the bytes need not be copied as a whole.
+fn apply(bytes: &mut Vec<u8>, edits: &[Edit]) {
+    let mut end = bytes.len();
+    let more: usize = edits.iter().map(|(range, content)| content.len() - range.len()).sum();
+    let mut to = end + more;
+    bytes.resize(to, 0);
+    for (range, content) in edits.iter().rev() {
+        to -= end - range.end;
+        bytes.copy_within(range.end..end, to);
+        to -= content.len();
+        bytes.iter_mut().skip(to).zip(content).for_each(|(byte, new)| *byte = *new);
+        end = range.start;
+    }
+}
+
+/// A number instead of the one that stands there, in as many bytes at least.
+fn number_at(range: Range<usize>, number: usize) -> Edit {
+    let mut content = encoded(number);
+    while content.len() < range.len() {
+        content.last_mut().into_iter().for_each(|last| *last |= 0x80);
+        content.push(0);
+    }
+    (range, content)
+}
+
+/// The count that a section begins with, for one item more.
+fn one_more(bytes: &[u8], section: &Range<usize>) -> Result<Edit, BinaryReaderError> {
+    let mut reader = BinaryReader::new(slice(bytes, section.clone()), section.start);
+    let count = reader.read_var_u32()? as usize;
+    Ok(number_at(section.start..reader.original_position(), count + 1))
 }
 
 /// Where the instructions of a function are that may take long by themselves, as they go over memories, tables or arrays.
@@ -257,43 +284,38 @@ fn is_short(operator: &Operator<'_>, constant: Option<&[u8]>) -> bool {
         && len.is_some_and(|len| (0..=SHORT).contains(&len))
 }
 
-/// Adds what is in the section of code, with calls of one function more.
-fn add_code(module: &mut Vec<u8>, bytes: &[u8], bodies: &[(Range<usize>, Vec<usize>)], check: usize) {
+/// Calls of the function `check` before the instructions that may take long.
+fn calls(
+    bytes: &[u8],
+    section: &Range<usize>,
+    bodies: &[(Range<usize>, Vec<usize>)],
+    check: usize,
+) -> Result<Vec<Edit>, BinaryReaderError> {
     let mut call = vec![I32_CONST, 0, 0x10]; // i32.const 0, call
     check.encode(&mut call);
-    (bodies.len() + 1).encode(module);
+    let mut before = one_more(bytes, section)?.0.end;
+    let mut edits = Vec::new();
     for (range, places) in bodies {
-        (range.len() + places.len() * call.len()).encode(module);
-        let mut from = range.start;
-        for &at in places {
-            module.extend(slice(bytes, from..at));
-            module.extend(&call);
-            from = at;
+        if !places.is_empty() {
+            edits.push(number_at(before..range.start, range.len() + places.len() * call.len()));
+            edits.extend(places.iter().map(|&at| (at..at, call.clone())));
         }
-        module.extend(slice(bytes, from..range.end));
+        before = range.end;
     }
-    check_body(check).encode(module);
+    Ok(edits)
 }
 
 /// `(if (local.get 0) (then (call $check (local.get 0))))`: always called with 0, but optimised code doesn't look for
 /// orders where it enters a function that calls none. (The rest is `nop`, of which no code is made.)
-fn check_body(check: usize) -> Vec<u8> {
+fn check(index: usize) -> Vec<u8> {
     let mut body = vec![1; MAX_INLINED];
     body.insert(0, 0); // no locals
     body.extend([0x20, 0, 0x04, 0x40, 0x20, 0, 0x10]);
-    check.encode(&mut body);
+    index.encode(&mut body);
     body.extend([0x0b, 0x0b]);
-    body
-}
-
-/// Adds what is in a section that is a list, and one item more.
-fn add_longer(module: &mut Vec<u8>, section: &[u8], item: &[u8]) -> Result<(), BinaryReaderError> {
-    let mut reader = BinaryReader::new(section, 0);
-    let count = reader.read_var_u32()?;
-    (count + 1).encode(module);
-    module.extend(slice(section, reader.original_position()..section.len()));
-    module.extend(item);
-    Ok(())
+    let mut function = Vec::new();
+    body.encode(&mut function);
+    function
 }
 
 fn encoded(number: usize) -> Vec<u8> {
@@ -430,7 +452,8 @@ mod tests {
               (func (export "_start") (local i32) {fill} (call 1) {fill}) (func) (elem func 1))"#
         );
         let bytes = wat::parse_str(text).unwrap();
-        let Cow::Owned(rewritten) = stoppable(&bytes) else { panic!("there is nothing to stop at") };
+        let mut rewritten = bytes;
+        make_stoppable(&mut rewritten);
         Validator::new().validate_all(&rewritten).unwrap();
         let mut calls = Vec::new();
         for payload in Parser::new(0).parse_all(&rewritten) {
@@ -447,10 +470,36 @@ mod tests {
     }
 
     #[test]
+    fn numbers_may_be_longer_than_they_need_to_be() {
+        let long = |number: u8| [number | 0x80, 0x80, 0x80, 0x80, 0];
+        let code = [&[0, 0x41, 0, 0x41, 1, 0x41, 0x7f][..], &FILL, &[0x0b]].concat();
+        let mut bytes = [
+            &b"\0asm\x01\0\0\0\x01"[..],
+            &long(8),
+            &long(1),
+            &[0x60, 0, 0, 3],
+            &long(6),
+            &long(1),
+            &[0, 5, 3, 1, 0, 1, 10],
+            &long(21),
+            &long(1),
+            &long(11),
+            &code,
+        ]
+        .concat();
+        Validator::new().validate_all(&bytes).unwrap();
+        make_stoppable(&mut bytes);
+        Validator::new().validate_all(&bytes).unwrap();
+        assert!(bytes.windows(4).any(|four| four == [I32_CONST, 0, 0x10, 1]), "the call of the check");
+    }
+
+    #[test]
     fn what_has_none_or_is_no_module_is_left_as_it_is() {
         let module = wat::parse_str("(module (memory 1) (func (drop (i32.load (i32.const 0)))))").unwrap();
         for bytes in [&module[..], &module[..module.len() - 3], b"", b"\0asm", b"no module"] {
-            assert!(matches!(stoppable(bytes), Cow::Borrowed(same) if same == bytes));
+            let mut same = bytes.to_vec();
+            make_stoppable(&mut same);
+            assert!(same == bytes);
         }
     }
 

@@ -154,14 +154,12 @@ impl Program {
 
     /// Its bytes as V8 is to get them.
     pub fn for_v8(&self) -> Result<Vec<u8>, Unusable> {
-        let bytes = match &self.source {
-            Source::Bytes(bytes) | Source::Code(bytes) => bytes.into(),
-            Source::File(path) => Cow::Owned(for_v8::read(path).map_err(|error| self.unreadable(error))?),
+        let mut bytes = match &self.source {
+            Source::Bytes(bytes) | Source::Code(bytes) => bytes.clone(),
+            Source::File(path) => for_v8::read(path).map_err(|error| self.unreadable(error))?,
         };
-        match for_v8::stoppable(&bytes) {
-            Cow::Owned(stoppable) => Ok(stoppable),
-            Cow::Borrowed(_) => Ok(bytes.into_owned()),
-        }
+        for_v8::make_stoppable(&mut bytes);
+        Ok(bytes)
     }
 
     /// The machine code of the default mode, to be kept by the caller.
