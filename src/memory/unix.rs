@@ -78,7 +78,7 @@ mod transfer {
     use std::ffi::c_void;
 
     #[cfg(not(target_arch = "x86_64"))]
-    pub use super::count_of;
+    pub(super) use super::count_of;
 
     /// What the kernel returned: bytes, or the error with its sign turned.
     #[cfg(target_arch = "x86_64")]
@@ -141,7 +141,7 @@ mod transfer {
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 mod transfer {
-    pub use super::count_of;
+    pub(super) use super::count_of;
     pub use libc::{pread, preadv, pwrite, pwritev, read, readv, write, writev};
 }
 
