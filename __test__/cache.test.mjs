@@ -23,13 +23,15 @@ const CAT = cat();
 
 /** A program that takes Cranelift longer than a worker takes to start: many functions that nobody calls. */
 function large() {
-  const bodies = Array.from({ length: 6000 }, (_, i) => {
+  const bodies = Array.from({ length: 9000 }, (_, i) => {
     return `(func (param i32) (result i32) (i32.mul (local.get 0) (i32.const ${i})))`;
   });
   const items = `${bodies.join('\n')} (data (i32.const 1024) "large")`;
   const body = `(i32.store (i32.const 0) (i32.const 1024)) (i32.store (i32.const 4) (i32.const 5))
     (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))`;
-  return program(body, { items });
+  const bytes = program(body, { items });
+  assert.ok(bytes.length > 64 * 1024);
+  return bytes;
 }
 
 const entries = () => fs.readdirSync(cache).filter((name) => name.endsWith('.cwasm'));
@@ -117,6 +119,24 @@ test('auto: V8 while there is no machine code, which another process makes meanw
     await untilCompiled();
     assert.equal(String((await run(source, options)).stdout), 'large');
     assert.equal(entries().length, 1);
+  }
+});
+
+test('in a folder that others may look into nothing is kept, and that is said, once', () => {
+  const script = (call) => `
+    const { compile, run } = require(${JSON.stringify(index)});
+    process.on('warning', ({ code, message }) => console.log(code, message));
+    const options = { cache: ${JSON.stringify(cache)}, stdin: 'ignore' };
+    const file = ${JSON.stringify(file)};
+    (async () => { for (let i = 0; i < 2; i++) await ${call}; })();`;
+  const file = path.join(root, 'large-for-all.wasm');
+  fs.writeFileSync(file, large());
+  fs.mkdirSync(cache, { mode: 0o755 });
+  for (const call of ['compile(file, options)', 'run(file, options)']) {
+    const { stdout } = spawnSync(process.execPath, ['-e', script(call)], { encoding: 'utf8' });
+    const message = `WASI_RS_CACHE no machine code is kept in ${cache}: it is not only yours. chmod 700 it, or name another\n`;
+    assert.equal(stdout, message, call);
+    assert.deepEqual(fs.readdirSync(cache), []);
   }
 });
 

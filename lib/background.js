@@ -7,6 +7,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
+const { isOpen } = require('./cache.js');
 
 /** How old a lock may become before it is thought to be left over, or it is tried again. */
 const STALE = 10 * 60 * 1000;
@@ -55,6 +56,7 @@ function isAsked(source) {
 function compile(source, cache) {
   const { permission } = /** @type {any} */ (process);
   if (permission && !permission.has('child')) return; // there is machine code when somebody calls compile()
+  if (isOpen(cache)) return;
   const isPath = typeof source === 'string';
   const { beside } = require('./wasmtime.js');
   if (isPath) beside([__filename, cache, source]);

@@ -6,7 +6,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { fileURLToPath } = require('node:url');
 const { promisify } = require('node:util');
-const { cacheFolder } = require('./cache.js');
+const { cacheFolder, isOpen } = require('./cache.js');
 const { invalidArgType } = require('./errors.js');
 const wasmtime = require('./wasmtime.js');
 
@@ -57,6 +57,7 @@ class Code {
 
   /** Makes machine code, or finds it in the cache. */
   async compile() {
+    if (this.cache) isOpen(this.cache);
     await wasmtime.ask('compile', await this.native());
     this.#isCompiled = true;
   }
