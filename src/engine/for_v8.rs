@@ -27,6 +27,9 @@ const PREAMBLE: usize = 8;
 /// How the names begin of the custom sections that only debuggers look at.
 const DEBUG: &[u8] = b".debug_";
 
+/// So many sections are looked at, each with a call of its own, one after the other.
+const MAX_SECTIONS: usize = 1000;
+
 /// A section's number, length and name begin within so many bytes.
 const PEEK: usize = 32;
 
@@ -66,11 +69,15 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 fn kept(file: &File, size: u64) -> io::Result<Vec<Range<u64>>> {
     let mut at = PREAMBLE as u64;
     let mut ranges: Vec<_> = std::iter::once(0..at.min(size)).collect();
-    while at < size {
+    for left in (0..MAX_SECTIONS).rev() {
+        if at >= size {
+            break;
+        }
         let mut head = [0; PEEK];
         let len = file.read_at(&mut head, at)?;
         // V8 says what is wrong with the rest.
-        let (section, is_debug) = header(head.get(..len).unwrap_or_default()).unwrap_or((size - at, false));
+        let section = header(head.get(..len).unwrap_or_default()).ok().filter(|_| left > 0);
+        let (section, is_debug) = section.unwrap_or((size - at, false));
         let end = at.saturating_add(section).min(size);
         match ranges.last_mut() {
             _ if is_debug => {}
@@ -525,6 +532,8 @@ mod tests {
         assert_eq!(of(&[&module]), module);
         assert_eq!(of(&[&module, &debug, &name, &long_name, &debug]), [&module[..], &name].concat());
         assert_eq!(of(&[&module, &debug[..50]]), module, "its end is beyond the file's");
+        let many = name.repeat(MAX_SECTIONS);
+        assert_eq!(of(&[&module, &many, &debug]), [&module[..], &many, &debug].concat());
         for other in [&b"no module, but long enough to look at it as if it were one"[..], b"short", b""] {
             assert_eq!(of(&[other]), other);
         }
