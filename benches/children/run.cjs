@@ -1,13 +1,12 @@
 'use strict';
 
-// A program off the event loop, or in node:wasi as it would be written, or nothing but Node.js:
-//   run.cjs ours|theirs|alone <wasm file> <folder of machine code> <arguments of the program>
-// The peak of its memory goes to descriptor 3.
+// A program off the event loop, or in node:wasi as it would be written, or nothing but Node.js; or its machine code is made:
+//   run.cjs ours|theirs|alone|compile <wasm file> <folder of machine code> time|memory <arguments of the program>
+// For `memory` its peak goes to descriptor 3, for `compile` how many milliseconds it took.
 
 const { readFileSync, writeSync } = require('node:fs');
-const { peakMemory } = require('./memory.cjs');
 
-const [side, file, cache, ...args] = process.argv.slice(2);
+const [side, file, cache, what, ...args] = process.argv.slice(2);
 if (side === 'ours') {
   const { run } = require('../../index.js');
   const options = { args: ['program', ...args], cache, stdout: 'inherit', stderr: 'inherit' };
@@ -18,6 +17,13 @@ if (side === 'ours') {
   WebAssembly.instantiate(readFileSync(file), wasi.getImportObject()).then(({ instance }) => {
     process.exitCode = wasi.start(instance);
   });
+} else if (side === 'compile') {
+  const { compile } = require('../../index.js');
+  const start = performance.now();
+  compile(file, { cache }).then(() => writeSync(3, String(performance.now() - start)));
 }
 
-process.on('exit', () => writeSync(3, JSON.stringify(peakMemory())));
+if (what === 'memory') {
+  const { peakMemory } = require('./memory.cjs');
+  process.on('exit', () => writeSync(3, JSON.stringify(peakMemory())));
+}

@@ -3,7 +3,6 @@
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { compile } from '../../index.js';
 import { quantity, times } from '../report/format.mjs';
 import { endBackground } from './background.mjs';
 import { runChild } from './child.mjs';
@@ -21,7 +20,10 @@ export const PROGRAMS = {
 const SETTLED = 2500;
 
 /** Cold runs leave a process behind, each time. */
-const COLD_RUNS = 5;
+const COLD_RUNS = 9;
+
+/** Runs for the peak of the memory, which the time is not to pay for. */
+const MEMORY_RUNS = 3;
 
 /** @typedef {{ folder: string, runs: number }} Context */
 
@@ -29,13 +31,12 @@ const COLD_RUNS = 5;
 export function warm(program) {
   return async (/** @type {Context} */ { folder, runs }) => {
     const cache = path.join(folder, 'warm');
-    const start = performance.now();
-    await compile(program.wasm, { cache });
-    const compiled = quantity(performance.now() - start, 'ms');
+    // Not in this process: the larger it is, the longer it takes to start another.
+    const { report } = runChild('run.cjs', ['compile', program.wasm, cache, 'time']);
     await sleep(SETTLED);
-    const run = (side) => once(side, program, cache);
-    run('ours'); // notes what it finds, for the next ones
-    return compare(runs, run, `compiled once, in ${compiled}`);
+    const run = (side, what) => once(side, program, cache, what);
+    run('ours', 'time'); // notes what it finds, for the next ones
+    return compare(runs, run, `compiled once, in ${quantity(report, 'ms')}`);
   };
 }
 
@@ -43,9 +44,9 @@ export function warm(program) {
 export function cold(program) {
   return (/** @type {Context} */ { folder, runs }) => {
     let count = 0;
-    const run = (side) => {
+    const run = (side, what) => {
       const cache = path.join(folder, `cold-${path.basename(program.wasm)}-${count++}`);
-      const sample = once(side, program, cache);
+      const sample = once(side, program, cache, what);
       if (side === 'ours') endBackground(cache);
       return sample;
     };
@@ -53,26 +54,26 @@ export function cold(program) {
   };
 }
 
-function once(side, { wasm, prints }, cache) {
-  const { wall, stdout, report } = runChild('run.cjs', [side, wasm, cache, '--version']);
+/** What one process takes: milliseconds, or KiB at most. */
+function once(side, { wasm, prints }, cache, what) {
+  const args = [side, wasm, cache, what, '--version'];
+  const { wall, stdout, report } = runChild('run.cjs', args);
   const expected = side === 'alone' ? /^$/ : prints;
   if (!expected.test(stdout)) throw new Error(`${side} prints ${JSON.stringify(stdout)}`);
-  return { wall, memory: report };
+  return what === 'time' ? wall : report;
 }
 
 function compare(runs, run, note) {
-  const samples = inTurn(runs, {
-    alone: () => run('alone'),
-    ours: () => run('ours'),
-    theirs: () => run('theirs'),
-  });
-  const medians = (what) => {
-    const [alone, ours, theirs] = ['alone', 'ours', 'theirs'].map((side) =>
-      median(samples[side].map((sample) => sample[what])),
+  const medians = (count, what) => {
+    const sides = ['alone', 'ours', 'theirs'];
+    const samples = inTurn(
+      count,
+      Object.fromEntries(sides.map((side) => [side, () => run(side, what)])),
     );
+    const [alone, ours, theirs] = sides.map((side) => median(samples[side]));
     return { alone, ours, theirs, without: times((theirs - alone) / (ours - alone)) };
   };
-  const [wall, memory] = [medians('wall'), medians('memory')];
+  const [wall, memory] = [medians(runs, 'time'), medians(MEMORY_RUNS, 'memory')];
   return {
     ours: wall.ours,
     theirs: wall.theirs,
