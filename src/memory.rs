@@ -10,9 +10,12 @@ use crate::abi::Ptr;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::records::{Iovec, Record};
 use smallvec::SmallVec;
+use std::ffi::CStr;
 use std::io;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 #[cfg(unix)]
 mod unix;
@@ -31,7 +34,33 @@ const IOV_MAX: usize = 1024;
 
 /// Room for a path copied out of the memory: on the stack while it is of ordinary length. It is filled where it is, for
 /// to move it would cost as much as to look for a file.
-pub type PathBytes = SmallVec<[u8; 256]>;
+#[derive(Debug)]
+pub struct PathBytes {
+    short: [MaybeUninit<u64>; 256 / WORD],
+    long: Vec<u64>,
+}
+
+/// Bytes of a path that are copied at once.
+const WORD: usize = size_of::<u64>();
+
+impl Default for PathBytes {
+    #[inline]
+    fn default() -> Self {
+        Self { short: [MaybeUninit::uninit(); _], long: Vec::new() }
+    }
+}
+
+impl PathBytes {
+    /// Where so many words may be written.
+    #[inline]
+    fn room(&mut self, words: usize) -> *mut u64 {
+        if words <= self.short.len() {
+            return self.short.as_mut_ptr().cast();
+        }
+        self.long.reserve(words);
+        self.long.as_mut_ptr()
+    }
+}
 
 /// The memory of a guest, for the time of one call.
 #[derive(Clone, Copy, Debug)]
@@ -109,21 +138,52 @@ impl<'a> Memory<'a> {
         u32::try_from(offset).map(Ptr::new).map_err(|_| Errno::Fault)
     }
 
-    /// Copies a path out to `bytes`. A NUL in it is EILSEQ: the operating system would cut the path there.
-    pub fn path<'p>(&self, ptr: Ptr<u8>, len: u32, bytes: &'p mut PathBytes) -> Result<&'p [u8]> {
+    /// Copies a path out to `bytes` and ends it with a NUL, as the operating system takes it. A NUL in it is EILSEQ: it
+    /// would be cut there.
+    ///
+    /// A word at a time, which is read once, looked at and written: the kernel reads paths by words too, and the processor
+    /// hands on what it has just written only if it is read as wide.
+    #[inline]
+    pub fn path<'p>(&self, ptr: Ptr<u8>, len: u32, bytes: &'p mut PathBytes) -> Result<&'p CStr> {
         let from = self.range(u64::from(ptr.offset), u64::from(len))?;
         if len > PATH_MAX {
             return Err(Errno::Nametoolong);
         }
         let len = len as usize;
-        bytes.clear();
-        bytes.reserve(len);
-        // SAFETY: `range` checked the source, `reserve` made room, and `set_len` counts what was just written.
-        unsafe {
-            from.copy_to_nonoverlapping(bytes.as_mut_ptr(), len);
-            bytes.set_len(len);
+        let (words, rest) = (len / WORD, len % WORD);
+        let to = bytes.room(words + 1);
+        let mut has_nul = false;
+        for index in 0..words {
+            // SAFETY: `range` has checked `len` bytes, and there is room for one word more than these are.
+            unsafe {
+                let word = read_word(from.add(index * WORD));
+                has_nul |= holds_zero(word);
+                to.add(index).write(word.to_le());
+            }
         }
-        if bytes.contains(&0) { Err(Errno::Ilseq) } else { Ok(bytes) }
+        let last = self.first_bytes(u64::from(ptr.offset) + (words * WORD) as u64, rest)?;
+        let beyond = u64::MAX << (8 * rest);
+        if has_nul || holds_zero(last | beyond) {
+            return Err(Errno::Ilseq);
+        }
+        // SAFETY: it is the word there was room for; the bytes of the path have no NUL, and behind them stands one in `last`.
+        unsafe {
+            to.add(words).write(last.to_le());
+            Ok(CStr::from_bytes_with_nul_unchecked(std::slice::from_raw_parts(to.cast(), len + 1)))
+        }
+    }
+
+    /// A word whose first `len` bytes, less than a word, stand at `offset`. The others are 0.
+    #[inline]
+    fn first_bytes(&self, offset: u64, len: usize) -> Result<u64> {
+        if let Ok(whole) = self.range(offset, WORD as u64) {
+            // SAFETY: `range` has checked a whole word.
+            return Ok(unsafe { read_word(whole) } & !(u64::MAX << (8 * len)));
+        }
+        let from = self.range(offset, len as u64)?;
+        // SAFETY: `range` has checked so many bytes.
+        let byte = |index| u64::from(unsafe { from.add(index).read_volatile() });
+        Ok((0..len).fold(0, |word, index| word | byte(index) << (8 * index)))
     }
 
     /// An array of iovecs, not yet looked at; EFAULT unless the array itself is inside.
@@ -151,6 +211,25 @@ impl<'a> Memory<'a> {
         }
         Ok(())
     }
+}
+
+/// Reads a word that may stand anywhere.
+///
+/// # Safety
+/// So many bytes must be readable there.
+#[inline]
+unsafe fn read_word(from: *const u8) -> u64 {
+    // SAFETY: the caller answers for the bytes.
+    let word = unsafe { from.cast::<u64>().read_unaligned() };
+    // What is looked at and what is used must come from one read: the compiler may not make it again behind this.
+    compiler_fence(Ordering::SeqCst);
+    u64::from_le(word)
+}
+
+/// Whether one of the word's bytes is 0.
+const fn holds_zero(word: u64) -> bool {
+    const LOWEST: u64 = u64::MAX / 0xff;
+    word.wrapping_sub(LOWEST) & !word & (LOWEST << 7) != 0
 }
 
 /// Where in a file the bytes go or come from.
@@ -412,13 +491,34 @@ mod tests {
     fn a_path_may_not_hold_nul_nor_be_longer_than_the_host_takes() {
         let memory = TestMemory::new(2 * PATH_MAX as usize);
         memory.put(0, b"a/b");
-        let mut bytes = PathBytes::new();
-        let mut path = |at, len| memory.view().path(Ptr::new(at), len, &mut bytes).map(<[u8]>::to_vec);
-        assert_eq!(path(0, 3).unwrap(), b"a/b");
+        let mut bytes = PathBytes::default();
+        let mut path = |at, len| memory.view().path(Ptr::new(at), len, &mut bytes).map(CStr::to_owned);
+        assert_eq!(path(0, 3).unwrap().as_c_str(), c"a/b");
         memory.put(1, b"\0");
         assert_eq!(path(0, 3).unwrap_err(), Errno::Ilseq);
         assert_eq!(path(8, PATH_MAX + 1).unwrap_err(), Errno::Nametoolong);
         assert_eq!(path(8, u32::MAX).unwrap_err(), Errno::Fault);
+    }
+
+    #[test]
+    fn a_path_is_copied_as_it_is_whatever_its_length_and_place() {
+        let text: Vec<u8> = (1..=u8::MAX).cycle().take(600).collect();
+        let memory = TestMemory::new(text.len());
+        let mut bytes = PathBytes::default();
+        for len in (0..=20).chain(250..=270) {
+            // In the middle, where other bytes follow, and up to the end of the memory, where none do.
+            for at in (0..9).chain(text.len() - len - 9..=text.len() - len) {
+                memory.put(0, &text);
+                let place = (Ptr::new(u32::try_from(at).unwrap()), u32::try_from(len).unwrap());
+                let path = memory.view().path(place.0, place.1, &mut bytes).unwrap();
+                assert_eq!(path.to_bytes(), &text[at..at + len]);
+                for nul in at..at + len {
+                    memory.put(u32::try_from(nul).unwrap(), b"\0");
+                    assert_eq!(memory.view().path(place.0, place.1, &mut bytes), Err(Errno::Ilseq));
+                    memory.put(u32::try_from(nul).unwrap(), &text[nul..=nul]);
+                }
+            }
+        }
     }
 
     #[test]

@@ -12,6 +12,8 @@ use super::os;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Fdflags, Filetype, Oflags};
 use crate::abi::records::Filestat;
+use std::borrow::Cow;
+use std::ffi::{CStr, CString};
 use std::ops::Deref;
 
 /// How many links a path may lead through, as on Linux.
@@ -40,12 +42,12 @@ pub fn open_preopen_unsandboxed(path: &str) -> std::io::Result<File> {
 
 impl File {
     /// Opens `path` beneath this directory.
-    pub fn open_at(&self, path: &[u8], how: &OpenHow) -> Result<File> {
+    pub fn open_at(&self, path: &CStr, how: &OpenHow) -> Result<File> {
         os::dir::open(self, path, how)
     }
 
     /// Opens `path` beneath this directory as a read-only file system does: EROFS for what would change anything.
-    pub fn open_at_read_only(&self, path: &[u8], how: OpenHow) -> Result<File> {
+    pub fn open_at_read_only(&self, path: &CStr, how: OpenHow) -> Result<File> {
         let may_create = how.oflags.contains(Oflags::CREAT);
         let must_create = how.oflags.contains(Oflags::CREAT | Oflags::EXCL);
         if how.write || must_create || how.oflags.contains(Oflags::TRUNC) {
@@ -62,7 +64,7 @@ impl File {
     }
 
     /// What is wrong with a path that leads to nothing: EROFS if it could have been created.
-    fn not_created(&self, path: &[u8], may_create: bool, errno: Errno) -> Errno {
+    fn not_created(&self, path: &CStr, may_create: bool, errno: Errno) -> Errno {
         if errno != Errno::Noent || !may_create {
             return errno;
         }
@@ -73,7 +75,8 @@ impl File {
     }
 
     /// The attributes of what `path` leads to.
-    pub fn stat_at(&self, path: &[u8], follow: bool) -> Result<Filestat> {
+    #[inline]
+    pub fn stat_at(&self, path: &CStr, follow: bool) -> Result<Filestat> {
         if is_single(path) {
             let stat = os::dir::stat_name(self, path)?;
             if !follow || stat.filetype != Filetype::SymbolicLink.number() {
@@ -84,50 +87,50 @@ impl File {
     }
 
     /// Sets the times of what `path` leads to.
-    pub fn set_times_at(&self, path: &[u8], follow: bool, atim: SetTime, mtim: SetTime) -> Result {
+    pub fn set_times_at(&self, path: &CStr, follow: bool, atim: SetTime, mtim: SetTime) -> Result {
         if follow {
             return os::dir::set_times(self, path, atim, mtim);
         }
         match self.entry(path)? {
-            Entry::Name { parent, name, slash: false } => os::dir::set_times_of_name(&parent, name, atim, mtim),
+            Entry::Name { parent, name, slash: false } => os::dir::set_times_of_name(&parent, &name, atim, mtim),
             // A slash or dots at the end mean a directory, whatever the link.
             _ => os::dir::set_times(self, path, atim, mtim),
         }
     }
 
     /// Creates a directory.
-    pub fn create_dir_at(&self, path: &[u8]) -> Result {
+    pub fn create_dir_at(&self, path: &CStr) -> Result {
         match self.entry(path)? {
-            Entry::Name { parent, name, .. } => os::dir::create_dir(&parent, name),
+            Entry::Name { parent, name, .. } => os::dir::create_dir(&parent, &name),
             Entry::Dots => Err(Errno::Exist),
         }
     }
 
     /// Removes an empty directory.
-    pub fn remove_dir_at(&self, path: &[u8]) -> Result {
+    pub fn remove_dir_at(&self, path: &CStr) -> Result {
         match self.entry(path)? {
-            Entry::Name { parent, name, .. } => os::dir::remove_dir(&parent, name),
+            Entry::Name { parent, name, .. } => os::dir::remove_dir(&parent, &name),
             Entry::Dots => Err(Errno::Inval),
         }
     }
 
     /// Removes a name that is not a directory's.
-    pub fn unlink_at(&self, path: &[u8]) -> Result {
+    pub fn unlink_at(&self, path: &CStr) -> Result {
         match self.entry(path)? {
-            Entry::Name { parent, name, slash: false } => match os::dir::unlink(&parent, name) {
+            Entry::Name { parent, name, slash: false } => match os::dir::unlink(&parent, &name) {
                 // Some systems answer EPERM for a directory.
-                Err(Errno::Perm) if parent.is_dir(name) => Err(Errno::Isdir),
+                Err(Errno::Perm) if parent.is_dir(&name) => Err(Errno::Isdir),
                 result => result,
             },
             Entry::Name { parent, name, slash: true } => {
-                Err(if parent.is_dir_or_absent(name)? { Errno::Isdir } else { Errno::Notdir })
+                Err(if parent.is_dir_or_absent(&name)? { Errno::Isdir } else { Errno::Notdir })
             }
             Entry::Dots => Err(Errno::Isdir),
         }
     }
 
     /// Renames `path` to `new_path` beneath `new_dir`.
-    pub fn rename_at(&self, path: &[u8], new_dir: &File, new_path: &[u8]) -> Result {
+    pub fn rename_at(&self, path: &CStr, new_dir: &File, new_path: &CStr) -> Result {
         let (Entry::Name { parent, name, slash }, Entry::Name { parent: new_parent, name: new_name, slash: new_slash }) =
             (self.entry(path)?, new_dir.entry(new_path)?)
         else {
@@ -135,18 +138,18 @@ impl File {
         };
         // With a slash at its end a path means a directory, and none that a link stands for: the names that reach the
         // kernel have no slash, so it never follows one.
-        if (slash || new_slash) && !parent.is_dir_or_absent(name)? {
+        if (slash || new_slash) && !parent.is_dir_or_absent(&name)? {
             return Err(Errno::Notdir);
         }
-        os::dir::rename(&parent, name, &new_parent, new_name)
+        os::dir::rename(&parent, &name, &new_parent, &new_name)
     }
 
     /// Makes `new_path` beneath `new_dir` another name of the file `path`.
-    pub fn link_at(&self, path: &[u8], follow: bool, new_dir: &File, new_path: &[u8]) -> Result {
+    pub fn link_at(&self, path: &CStr, follow: bool, new_dir: &File, new_path: &CStr) -> Result {
         let resolved;
         let path = if follow {
             resolved = self.resolve_last(path)?;
-            &resolved
+            resolved.as_c_str()
         } else {
             path
         };
@@ -154,26 +157,29 @@ impl File {
             // A directory: as the kernel says.
             return Err(Errno::Perm);
         };
-        if slash && !parent.is_dir_or_absent(name)? {
+        if slash && !parent.is_dir_or_absent(&name)? {
             return Err(Errno::Notdir);
         }
         let (new_parent, new_name) = new_dir.new_name(new_path)?;
-        os::dir::link(&parent, name, &new_parent, new_name)
+        os::dir::link(&parent, &name, &new_parent, &new_name)
     }
 
     /// Makes `new_path` a link to `target`, which is stored as it is. An absolute target is ENOTCAPABLE.
-    pub fn symlink_at(&self, target: &[u8], new_path: &[u8]) -> Result {
-        if target.starts_with(b"/") {
+    pub fn symlink_at(&self, target: &CStr, new_path: &CStr) -> Result {
+        if target.to_bytes().starts_with(b"/") {
             return Err(Errno::Notcapable);
         }
         let (parent, name) = self.new_name(new_path)?;
-        os::dir::symlink(target, &parent, name)
+        os::dir::symlink(target, &parent, &name)
     }
 
     /// Gives the target of the link `path` to `use_target`.
-    pub fn readlink_at<T>(&self, path: &[u8], use_target: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
+    pub fn readlink_at<T>(&self, path: &CStr, use_target: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
+        if is_single(path) {
+            return os::dir::readlink(self, path, use_target);
+        }
         match self.entry(path)? {
-            Entry::Name { parent, name, slash: false } => os::dir::readlink(&parent, name, use_target),
+            Entry::Name { parent, name, slash: false } => os::dir::readlink(&parent, &name, use_target),
             _ => {
                 os::dir::stat(self, path, true)?;
                 Err(Errno::Inval)
@@ -183,8 +189,8 @@ impl File {
 
     /// `path` with a link at its end replaced by where it leads, again and again. Each step is resolved beneath this
     /// directory, so what comes out is only a name to try.
-    pub(super) fn resolve_last(&self, path: &[u8]) -> Result<Vec<u8>> {
-        let mut path = path.to_vec();
+    pub(super) fn resolve_last(&self, path: &CStr) -> Result<CString> {
+        let mut path = path.to_owned();
         for _ in 0..MAX_LINKS {
             let target = match self.readlink_at(&path, |target| Ok(target.to_vec())) {
                 Err(Errno::Inval) => return Ok(path),
@@ -193,23 +199,27 @@ impl File {
             if target.starts_with(b"/") {
                 return Err(Errno::Notcapable);
             }
-            path.truncate(path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1));
-            path.extend_from_slice(&target);
+            let mut bytes = path.into_bytes();
+            bytes.truncate(bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1));
+            bytes.extend_from_slice(&target);
+            path = CString::new(bytes).map_err(|_| Errno::Ilseq)?;
         }
         Err(Errno::Loop)
     }
 
     /// Splits `path` into an open directory and one name in it.
-    pub(super) fn entry<'path, 'dir>(&'dir self, path: &'path [u8]) -> Result<Entry<'path, 'dir>> {
+    pub(super) fn entry<'path, 'dir>(&'dir self, whole: &'path CStr) -> Result<Entry<'path, 'dir>> {
+        if is_single(whole) {
+            return Ok(Entry::Name { parent: Parent::This(self), name: Cow::Borrowed(whole), slash: false });
+        }
+        let path = whole.to_bytes();
         let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
         let (path, slashes) = path.split_at(end);
         if path.is_empty() {
             return Err(if slashes.is_empty() { Errno::Noent } else { Errno::Notcapable });
         }
-        let (directory, name) = match path.iter().rposition(|byte| *byte == b'/') {
-            Some(slash) => (path.split_at(slash + 1).0, path.split_at(slash + 1).1),
-            None => (&[][..], path),
-        };
+        let start = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+        let (directory, name) = path.split_at(start);
         if name == b"." || name == b".." {
             // Whether it is there, and inside.
             os::dir::open_dir(self, path)?;
@@ -220,15 +230,21 @@ impl File {
         } else {
             Parent::Opened(os::dir::open_parent(self, directory)?)
         };
-        Ok(Entry::Name { parent, name, slash: !slashes.is_empty() })
+        if !slashes.is_empty() {
+            let name = CString::new(name).map_err(|_| Errno::Ilseq)?;
+            return Ok(Entry::Name { parent, name: Cow::Owned(name), slash: true });
+        }
+        let (_, name) = whole.to_bytes_with_nul().split_at(start);
+        let name = CStr::from_bytes_with_nul(name).map_err(|_| Errno::Ilseq)?;
+        Ok(Entry::Name { parent, name: Cow::Borrowed(name), slash: false })
     }
 
     /// The place of a name that shall be made, for what is not a directory.
-    fn new_name<'path, 'dir>(&'dir self, path: &'path [u8]) -> Result<(Parent<'dir>, &'path [u8])> {
+    fn new_name<'path, 'dir>(&'dir self, path: &'path CStr) -> Result<(Parent<'dir>, Cow<'path, CStr>)> {
         match self.entry(path)? {
             Entry::Name { parent, name, slash: false } => Ok((parent, name)),
             Entry::Name { parent, name, slash: true } => {
-                Err(if parent.is_dir_or_absent(name)? { Errno::Exist } else { Errno::Notdir })
+                Err(if parent.is_dir_or_absent(&name)? { Errno::Exist } else { Errno::Notdir })
             }
             Entry::Dots => Err(Errno::Exist),
         }
@@ -238,7 +254,7 @@ impl File {
 /// What a path names.
 pub(super) enum Entry<'path, 'dir> {
     /// One name in an open directory; never `.` or `..`, and without a slash.
-    Name { parent: Parent<'dir>, name: &'path [u8], slash: bool },
+    Name { parent: Parent<'dir>, name: Cow<'path, CStr>, slash: bool },
     /// A directory that the path reaches by `.` or `..` at its end; it is inside.
     Dots,
 }
@@ -262,17 +278,19 @@ impl Deref for Parent<'_> {
 
 impl Parent<'_> {
     /// Whether the name is a directory, not a link to one; ENOENT and other errors come back.
-    fn is_dir_or_absent(&self, name: &[u8]) -> Result<bool> {
+    fn is_dir_or_absent(&self, name: &CStr) -> Result<bool> {
         Ok(os::dir::stat_name(self, name)?.filetype == Filetype::Directory.number())
     }
 
-    fn is_dir(&self, name: &[u8]) -> bool {
+    fn is_dir(&self, name: &CStr) -> bool {
         self.is_dir_or_absent(name).unwrap_or(false)
     }
 }
 
 /// Whether the path is one name, so that its lookup can't leave the directory it starts in unless a link is followed.
-fn is_single(path: &[u8]) -> bool {
+#[inline]
+fn is_single(path: &CStr) -> bool {
+    let path = path.to_bytes();
     !path.is_empty() && !path.contains(&b'/') && path != b"." && path != b".."
 }
 
@@ -299,7 +317,7 @@ mod tests {
     fn tree() -> (tempfile::TempDir, File) {
         let root = tempfile::tempdir().unwrap();
         let base = root.path();
-        fs::create_dir_all(base.join("box/dir/sub")).unwrap();
+        fs::create_dir_all(base.join("box/dir/suc")).unwrap();
         fs::create_dir(base.join("outside")).unwrap();
         fs::write(base.join("outside/secret"), "secret").unwrap();
         fs::write(base.join("box/file"), "file").unwrap();
@@ -322,24 +340,23 @@ mod tests {
     }
 
     /// Tries to leave `dir` by paths that lead outside, and by paths to the secret there.
-    fn assert_contained(root: &Path, dir: &File, outside: &[&str], secrets: &[&str]) {
+    fn assert_contained(root: &Path, dir: &File, outside: &[&CStr], secrets: &[&CStr]) {
         for path in outside {
-            let path = path.as_bytes();
-            let name = String::from_utf8_lossy(path);
+            let name = path.to_string_lossy();
             assert_eq!(dir.open_at(path, &READ).unwrap_err(), Errno::Notcapable, "open {name}");
             assert_eq!(dir.stat_at(path, true).unwrap_err(), Errno::Notcapable, "stat {name}");
             assert!(dir.set_times_at(path, true, SetTime::Now, SetTime::Now).is_err(), "times {name}");
-            let below = [path, b"/made"].concat();
-            let name = String::from_utf8_lossy(&below);
+            let below = CString::new([path.to_bytes(), b"/made"].concat()).unwrap();
+            let name = below.to_string_lossy();
             assert_eq!(dir.create_dir_at(&below), Err(Errno::Notcapable), "mkdir {name}");
-            assert_eq!(dir.symlink_at(b"x", &below), Err(Errno::Notcapable), "symlink {name}");
-            assert_eq!(dir.rename_at(b"file", dir, &below), Err(Errno::Notcapable), "rename to {name}");
-            assert_eq!(dir.link_at(b"file", false, dir, &below), Err(Errno::Notcapable), "link to {name}");
+            assert_eq!(dir.symlink_at(c"x", &below), Err(Errno::Notcapable), "symlink {name}");
+            assert_eq!(dir.rename_at(c"file", dir, &below), Err(Errno::Notcapable), "rename to {name}");
+            assert_eq!(dir.link_at(c"file", false, dir, &below), Err(Errno::Notcapable), "link to {name}");
         }
         for path in secrets {
-            assert_eq!(dir.unlink_at(path.as_bytes()), Err(Errno::Notcapable));
-            assert_eq!(dir.rename_at(path.as_bytes(), dir, b"stolen"), Err(Errno::Notcapable));
-            assert_eq!(dir.link_at(path.as_bytes(), true, dir, b"stolen"), Err(Errno::Notcapable));
+            assert_eq!(dir.unlink_at(path), Err(Errno::Notcapable));
+            assert_eq!(dir.rename_at(path, dir, c"stolen"), Err(Errno::Notcapable));
+            assert_eq!(dir.link_at(path, true, dir, c"stolen"), Err(Errno::Notcapable));
         }
         assert_eq!(fs::read_dir(root.join("outside")).unwrap().count(), 1);
         assert_eq!(fs::read_to_string(root.join("outside/secret")).unwrap(), "secret");
@@ -348,28 +365,28 @@ mod tests {
     #[test]
     fn no_path_leads_outside() {
         let (root, dir) = tree();
-        let outside = ["..", "../outside/secret", "dir/../../outside/secret", "/", "/etc"];
-        assert_contained(root.path(), &dir, &outside, &["../outside/secret"]);
+        let outside = [c"..", c"../outside/secret", c"dir/../../outside/secret", c"/", c"/etc"];
+        assert_contained(root.path(), &dir, &outside, &[c"../outside/secret"]);
     }
 
     #[test]
     #[cfg_attr(windows, ignore = "making links takes a privilege there")]
     fn no_link_leads_outside() {
         let (root, dir) = tree_with_links();
-        let outside = ["out/secret", "absolute/secret", "dirlink/../../outside/secret", "out", "absolute"];
-        assert_contained(root.path(), &dir, &outside, &["out/secret", "absolute/secret"]);
+        let outside = [c"out/secret", c"absolute/secret", c"dirlink/../../outside/secret", c"out", c"absolute"];
+        assert_contained(root.path(), &dir, &outside, &[c"out/secret", c"absolute/secret"]);
     }
 
     #[test]
     #[cfg_attr(windows, ignore = "making links takes a privilege there")]
     fn a_guest_s_own_links_do_not_add_up_to_a_way_out() {
         let (_root, dir) = tree();
-        dir.symlink_at(b".", b"s").unwrap();
-        dir.symlink_at(b"s/..", b"up").unwrap();
-        assert_eq!(dir.open_at(b"up/outside/secret", &READ).unwrap_err(), Errno::Notcapable);
+        dir.symlink_at(c".", c"s").unwrap();
+        dir.symlink_at(c"s/..", c"up").unwrap();
+        assert_eq!(dir.open_at(c"up/outside/secret", &READ).unwrap_err(), Errno::Notcapable);
         let create = OpenHow { oflags: Oflags::CREAT, write: true, ..READ };
-        assert_eq!(dir.open_at(b"up/made", &create).unwrap_err(), Errno::Notcapable);
-        assert_eq!(dir.symlink_at(b"/etc", b"abs"), Err(Errno::Notcapable));
+        assert_eq!(dir.open_at(c"up/made", &create).unwrap_err(), Errno::Notcapable);
+        assert_eq!(dir.symlink_at(c"/etc", c"abs"), Err(Errno::Notcapable));
     }
 
     #[test]
@@ -377,65 +394,65 @@ mod tests {
     fn a_link_at_the_end_is_followed_only_on_request() {
         let (_root, dir) = tree_with_links();
         let nofollow = OpenHow { follow: false, ..READ };
-        assert_eq!(dir.open_at(b"link", &nofollow).unwrap_err(), Errno::Loop);
-        assert_eq!(dir.open_at(b"dangling", &nofollow).unwrap_err(), Errno::Loop);
+        assert_eq!(dir.open_at(c"link", &nofollow).unwrap_err(), Errno::Loop);
+        assert_eq!(dir.open_at(c"dangling", &nofollow).unwrap_err(), Errno::Loop);
         let nofollow_dir = OpenHow { oflags: Oflags::DIRECTORY, ..nofollow };
-        assert_eq!(dir.open_at(b"dirlink", &nofollow_dir).unwrap_err(), Errno::Notdir);
-        assert!(dir.open_at(b"link", &READ).is_ok());
-        assert_eq!(dir.open_at(b"loop", &READ).unwrap_err(), Errno::Loop);
-        assert_eq!(dir.stat_at(b"link", false).unwrap().filetype, Filetype::SymbolicLink.number());
-        assert_eq!(dir.stat_at(b"link", true).unwrap().size, 4);
-        assert_eq!(dir.stat_at(b"dir/../link", false).unwrap().filetype, Filetype::SymbolicLink.number());
+        assert_eq!(dir.open_at(c"dirlink", &nofollow_dir).unwrap_err(), Errno::Notdir);
+        assert!(dir.open_at(c"link", &READ).is_ok());
+        assert_eq!(dir.open_at(c"loop", &READ).unwrap_err(), Errno::Loop);
+        assert_eq!(dir.stat_at(c"link", false).unwrap().filetype, Filetype::SymbolicLink.number());
+        assert_eq!(dir.stat_at(c"link", true).unwrap().size, 4);
+        assert_eq!(dir.stat_at(c"dir/../link", false).unwrap().filetype, Filetype::SymbolicLink.number());
     }
 
     #[test]
     fn a_slash_at_the_end_means_a_directory() {
         let (_root, dir) = tree();
-        assert_eq!(dir.open_at(b"file/", &READ).unwrap_err(), Errno::Notdir);
-        assert_eq!(dir.unlink_at(b"file/"), Err(Errno::Notdir));
-        assert_eq!(dir.unlink_at(b"dir/"), Err(Errno::Isdir));
-        assert_eq!(dir.rename_at(b"file/", &dir, b"x"), Err(Errno::Notdir));
-        assert_eq!(dir.rename_at(b"file", &dir, b"x/"), Err(Errno::Notdir));
-        assert_eq!(dir.symlink_at(b"t", b"new/"), Err(Errno::Noent));
-        assert_eq!(dir.symlink_at(b"t", b"dir/"), Err(Errno::Exist));
-        assert_eq!(dir.symlink_at(b"t", b"file/"), Err(Errno::Notdir));
-        assert_eq!(dir.create_dir_at(b"new//"), Ok(()));
-        assert_eq!(dir.rename_at(b"new/", &dir, b"newer/"), Ok(()));
-        assert_eq!(dir.remove_dir_at(b"newer/"), Ok(()));
+        assert_eq!(dir.open_at(c"file/", &READ).unwrap_err(), Errno::Notdir);
+        assert_eq!(dir.unlink_at(c"file/"), Err(Errno::Notdir));
+        assert_eq!(dir.unlink_at(c"dir/"), Err(Errno::Isdir));
+        assert_eq!(dir.rename_at(c"file/", &dir, c"x"), Err(Errno::Notdir));
+        assert_eq!(dir.rename_at(c"file", &dir, c"x/"), Err(Errno::Notdir));
+        assert_eq!(dir.symlink_at(c"t", c"new/"), Err(Errno::Noent));
+        assert_eq!(dir.symlink_at(c"t", c"dir/"), Err(Errno::Exist));
+        assert_eq!(dir.symlink_at(c"t", c"file/"), Err(Errno::Notdir));
+        assert_eq!(dir.create_dir_at(c"new//"), Ok(()));
+        assert_eq!(dir.rename_at(c"new/", &dir, c"newer/"), Ok(()));
+        assert_eq!(dir.remove_dir_at(c"newer/"), Ok(()));
     }
 
     #[test]
     #[cfg_attr(windows, ignore = "making links takes a privilege there")]
     fn a_link_with_a_slash_at_its_end_is_no_directory() {
         let (_root, dir) = tree_with_links();
-        assert_eq!(dir.unlink_at(b"dirlink/"), Err(Errno::Notdir));
-        assert_eq!(dir.rename_at(b"dirlink/", &dir, b"x"), Err(Errno::Notdir));
-        assert_eq!(dir.remove_dir_at(b"dirlink/"), Err(Errno::Notdir));
-        assert_eq!(dir.stat_at(b"dirlink/", false).unwrap().filetype, Filetype::Directory.number());
+        assert_eq!(dir.unlink_at(c"dirlink/"), Err(Errno::Notdir));
+        assert_eq!(dir.rename_at(c"dirlink/", &dir, c"x"), Err(Errno::Notdir));
+        assert_eq!(dir.remove_dir_at(c"dirlink/"), Err(Errno::Notdir));
+        assert_eq!(dir.stat_at(c"dirlink/", false).unwrap().filetype, Filetype::Directory.number());
     }
 
     #[test]
     fn dots_at_the_end_name_no_entry() {
         let (_root, dir) = tree();
-        assert_eq!(dir.create_dir_at(b"."), Err(Errno::Exist));
-        assert_eq!(dir.create_dir_at(b"dir/.."), Err(Errno::Exist));
-        assert_eq!(dir.remove_dir_at(b"dir/."), Err(Errno::Inval));
-        assert_eq!(dir.unlink_at(b"."), Err(Errno::Isdir));
-        assert_eq!(dir.rename_at(b".", &dir, b"x"), Err(Errno::Busy));
-        assert_eq!(dir.create_dir_at(b".."), Err(Errno::Notcapable));
-        assert_eq!(dir.create_dir_at(b""), Err(Errno::Noent));
-        assert_eq!(dir.open_at(b"", &READ).unwrap_err(), Errno::Noent);
-        assert_eq!(dir.stat_at(b"", true).unwrap_err(), Errno::Noent);
+        assert_eq!(dir.create_dir_at(c"."), Err(Errno::Exist));
+        assert_eq!(dir.create_dir_at(c"dir/.."), Err(Errno::Exist));
+        assert_eq!(dir.remove_dir_at(c"dir/."), Err(Errno::Inval));
+        assert_eq!(dir.unlink_at(c"."), Err(Errno::Isdir));
+        assert_eq!(dir.rename_at(c".", &dir, c"x"), Err(Errno::Busy));
+        assert_eq!(dir.create_dir_at(c".."), Err(Errno::Notcapable));
+        assert_eq!(dir.create_dir_at(c""), Err(Errno::Noent));
+        assert_eq!(dir.open_at(c"", &READ).unwrap_err(), Errno::Noent);
+        assert_eq!(dir.stat_at(c"", true).unwrap_err(), Errno::Noent);
     }
 
     #[test]
     fn link_gives_a_file_another_name() {
         let (root, dir) = tree();
-        dir.link_at(b"file", false, &dir, b"dir/hard").unwrap();
-        assert_eq!(dir.stat_at(b"dir/hard", false).unwrap().nlink, 2);
-        assert_eq!(dir.link_at(b"file", true, &dir, b"dir/hard"), Err(Errno::Exist));
-        assert_eq!(dir.link_at(b"missing", false, &dir, b"x"), Err(Errno::Noent));
-        assert_eq!(dir.link_at(b"dir", false, &dir, b"x"), Err(Errno::Perm));
+        dir.link_at(c"file", false, &dir, c"dir/hard").unwrap();
+        assert_eq!(dir.stat_at(c"dir/hard", false).unwrap().nlink, 2);
+        assert_eq!(dir.link_at(c"file", true, &dir, c"dir/hard"), Err(Errno::Exist));
+        assert_eq!(dir.link_at(c"missing", false, &dir, c"x"), Err(Errno::Noent));
+        assert_eq!(dir.link_at(c"dir", false, &dir, c"x"), Err(Errno::Perm));
         assert_eq!(fs::read(root.path().join("box/dir/hard")).unwrap(), b"file");
     }
 
@@ -443,27 +460,27 @@ mod tests {
     fn rename_replaces_what_is_of_its_kind() {
         let (root, dir) = tree();
         fs::write(root.path().join("box/other"), "other").unwrap();
-        assert_eq!(dir.rename_at(b"other", &dir, b"file"), Ok(()));
+        assert_eq!(dir.rename_at(c"other", &dir, c"file"), Ok(()));
         assert_eq!(fs::read(root.path().join("box/file")).unwrap(), b"other");
-        assert_eq!(dir.rename_at(b"file", &dir, b"dir"), Err(Errno::Isdir));
-        assert_eq!(dir.rename_at(b"dir", &dir, b"file"), Err(Errno::Notdir));
-        dir.create_dir_at(b"empty").unwrap();
-        assert_eq!(dir.rename_at(b"empty", &dir, b"dir"), Err(Errno::Notempty));
-        assert_eq!(dir.rename_at(b"dir", &dir, b"empty"), Ok(()));
-        assert_eq!(dir.stat_at(b"empty/inner", false).unwrap().size, 5);
-        assert_eq!(dir.rename_at(b"dir", &dir, b"x"), Err(Errno::Noent));
+        assert_eq!(dir.rename_at(c"file", &dir, c"dir"), Err(Errno::Isdir));
+        assert_eq!(dir.rename_at(c"dir", &dir, c"file"), Err(Errno::Notdir));
+        dir.create_dir_at(c"empty").unwrap();
+        assert_eq!(dir.rename_at(c"empty", &dir, c"dir"), Err(Errno::Notempty));
+        assert_eq!(dir.rename_at(c"dir", &dir, c"empty"), Ok(()));
+        assert_eq!(dir.stat_at(c"empty/inner", false).unwrap().size, 5);
+        assert_eq!(dir.rename_at(c"dir", &dir, c"x"), Err(Errno::Noent));
     }
 
     #[test]
     #[cfg_attr(windows, ignore = "making links takes a privilege there")]
     fn link_follows_to_the_file_when_asked() {
         let (root, dir) = tree_with_links();
-        dir.link_at(b"link", true, &dir, b"hard").unwrap();
-        assert_eq!(dir.stat_at(b"hard", false).unwrap().nlink, 2);
-        dir.link_at(b"link", false, &dir, b"other").unwrap();
-        assert_eq!(dir.stat_at(b"other", false).unwrap().filetype, Filetype::SymbolicLink.number());
-        assert_eq!(dir.link_at(b"loop", true, &dir, b"x"), Err(Errno::Loop));
-        assert_eq!(dir.link_at(b"file", false, &dir, b"link"), Err(Errno::Exist));
+        dir.link_at(c"link", true, &dir, c"hard").unwrap();
+        assert_eq!(dir.stat_at(c"hard", false).unwrap().nlink, 2);
+        dir.link_at(c"link", false, &dir, c"other").unwrap();
+        assert_eq!(dir.stat_at(c"other", false).unwrap().filetype, Filetype::SymbolicLink.number());
+        assert_eq!(dir.link_at(c"loop", true, &dir, c"x"), Err(Errno::Loop));
+        assert_eq!(dir.link_at(c"file", false, &dir, c"link"), Err(Errno::Exist));
         assert!(root.path().join("box/hard").exists());
     }
 
@@ -471,12 +488,12 @@ mod tests {
     #[cfg_attr(windows, ignore = "making links takes a privilege there")]
     fn times_of_a_link_are_its_own() {
         let (_root, dir) = tree_with_links();
-        let file_before = dir.stat_at(b"file", false).unwrap();
-        dir.set_times_at(b"link", false, SetTime::To(500), SetTime::To(600)).unwrap();
-        assert_eq!(dir.stat_at(b"link", false).unwrap().mtim, 600);
-        assert_eq!(dir.stat_at(b"file", false).unwrap().mtim, file_before.mtim);
-        dir.set_times_at(b"link", true, SetTime::Keep, SetTime::To(700)).unwrap();
-        let file = dir.stat_at(b"file", false).unwrap();
+        let file_before = dir.stat_at(c"file", false).unwrap();
+        dir.set_times_at(c"link", false, SetTime::To(500), SetTime::To(600)).unwrap();
+        assert_eq!(dir.stat_at(c"link", false).unwrap().mtim, 600);
+        assert_eq!(dir.stat_at(c"file", false).unwrap().mtim, file_before.mtim);
+        dir.set_times_at(c"link", true, SetTime::Keep, SetTime::To(700)).unwrap();
+        let file = dir.stat_at(c"file", false).unwrap();
         assert_eq!((file.atim, file.mtim), (file_before.atim, 700));
     }
 
@@ -486,8 +503,8 @@ mod tests {
         let (root, dir) = tree();
         let path = root.path().join("box/fifo");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
-        assert_eq!(dir.open_at(b"fifo", &READ).unwrap().filetype(), Ok(Filetype::Unknown));
+        assert_eq!(dir.open_at(c"fifo", &READ).unwrap().filetype(), Ok(Filetype::Unknown));
         let write = OpenHow { read: false, write: true, ..READ };
-        assert_eq!(dir.open_at(b"fifo", &write).unwrap_err(), Errno::Nxio);
+        assert_eq!(dir.open_at(c"fifo", &write).unwrap_err(), Errno::Nxio);
     }
 }

@@ -169,7 +169,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("dir")).unwrap();
         let dir = open_preopen_unsandboxed(root.path().to_str().unwrap()).unwrap();
-        let ino = dir.stat_at(b"dir", false).unwrap().ino;
+        let ino = dir.stat_at(c"dir", false).unwrap().ino;
         let mut listing = Listing::default();
         listing.seek(&dir, 0).unwrap();
         let mut found = false;

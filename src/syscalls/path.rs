@@ -11,11 +11,12 @@ use crate::host::dir::OpenHow;
 use crate::host::file::File;
 use crate::memory::{Memory, PathBytes};
 use std::cell::Ref;
+use std::ffi::CStr;
 
 /// A guest's path and the directory it starts at.
 struct Place<'p> {
     descriptor: Ref<'p, Descriptor>,
-    path: &'p [u8],
+    path: &'p CStr,
 }
 
 impl Place<'_> {
@@ -34,12 +35,11 @@ fn place<'p>(
 ) -> Result<Place<'p>> {
     let descriptor = ctx.fd(fd, needed)?;
     let mut path = memory.path(path, path_len, bytes)?;
-    if path.first() == Some(&b'/') {
+    if path.to_bytes().first() == Some(&b'/') {
         // The path proper starts behind the guest's own name of the directory.
-        path = match path.split_at_checked(beneath_preopen(descriptor.preopen_name(), path)?) {
-            Some((_, beneath)) if !beneath.is_empty() => beneath,
-            _ => b".",
-        };
+        let start = beneath_preopen(descriptor.preopen_name(), path.to_bytes())?;
+        let beneath = CStr::from_bytes_with_nul(path.to_bytes_with_nul().split_at(start).1);
+        path = beneath.ok().filter(|beneath| !beneath.is_empty()).unwrap_or(c".");
     }
     Ok(Place { descriptor, path })
 }
@@ -55,7 +55,7 @@ fn beneath_preopen(name: Option<&str>, path: &[u8]) -> Result<usize> {
 }
 
 pub(super) fn path_create_directory(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, path: Ptr<u8>, path_len: u32) -> Result {
-    let mut bytes = PathBytes::new();
+    let mut bytes = PathBytes::default();
     let place = place(ctx, memory, (fd, Rights::PATH_CREATE_DIRECTORY), (path, path_len), &mut bytes)?;
     place.dir()?.create_dir_at(place.path)
 }
@@ -69,7 +69,7 @@ pub(super) fn path_filestat_get(
     path_len: u32,
     buf: Ptr<Filestat>,
 ) -> Result {
-    let mut bytes = PathBytes::new();
+    let mut bytes = PathBytes::default();
     let place = place(ctx, memory, (fd, Rights::PATH_FILESTAT_GET), (path, path_len), &mut bytes)?;
     let stat = place.dir()?.stat_at(place.path, flags.contains(Lookupflags::SYMLINK_FOLLOW))?;
     write_filestat(ctx, memory, buf, stat)
@@ -88,7 +88,7 @@ pub(super) fn path_filestat_set_times(
     fst_flags: Fstflags,
 ) -> Result {
     let (atim, mtim) = times(atim, mtim, fst_flags)?;
-    let mut bytes = PathBytes::new();
+    let mut bytes = PathBytes::default();
     let place = place(ctx, memory, (fd, Rights::PATH_FILESTAT_SET_TIMES), (path, path_len), &mut bytes)?;
     place.dir()?.set_times_at(place.path, flags.contains(Lookupflags::SYMLINK_FOLLOW), atim, mtim)
 }
@@ -105,7 +105,7 @@ pub(super) fn path_link(
     new_path: Ptr<u8>,
     new_path_len: u32,
 ) -> Result {
-    let (mut old_bytes, mut new_bytes) = (PathBytes::new(), PathBytes::new());
+    let (mut old_bytes, mut new_bytes) = (PathBytes::default(), PathBytes::default());
     let old = place(ctx, memory, (old_fd, Rights::PATH_LINK_SOURCE), (old_path, old_path_len), &mut old_bytes)?;
     let new = place(ctx, memory, (new_fd, Rights::PATH_LINK_TARGET), (new_path, new_path_len), &mut new_bytes)?;
     let follow = old_flags.contains(Lookupflags::SYMLINK_FOLLOW);
@@ -129,7 +129,7 @@ pub(super) fn path_open(
     let mut needed = Rights::PATH_OPEN;
     needed.set(Rights::PATH_CREATE_FILE, oflags.contains(Oflags::CREAT));
     needed.set(Rights::PATH_FILESTAT_SET_SIZE, oflags.contains(Oflags::TRUNC));
-    let mut bytes = PathBytes::new();
+    let mut bytes = PathBytes::default();
     let place = place(ctx, memory, (fd, needed), (path, path_len), &mut bytes)?;
     memory.check(opened_fd, 1)?;
 
@@ -171,7 +171,7 @@ pub(super) fn path_readlink(
     buf_len: u32,
     bufused: Ptr<u32>,
 ) -> Result {
-    let mut bytes = PathBytes::new();
+    let mut bytes = PathBytes::default();
     let place = place(ctx, memory, (fd, Rights::PATH_READLINK), (path, path_len), &mut bytes)?;
     place.dir()?.readlink_at(place.path, |target| {
         let fits = target.split_at_checked(buf_len as usize).map_or(target, |(fits, _)| fits);
@@ -181,7 +181,7 @@ pub(super) fn path_readlink(
 }
 
 pub(super) fn path_remove_directory(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, path: Ptr<u8>, path_len: u32) -> Result {
-    let mut bytes = PathBytes::new();
+    let mut bytes = PathBytes::default();
     let place = place(ctx, memory, (fd, Rights::PATH_REMOVE_DIRECTORY), (path, path_len), &mut bytes)?;
     place.dir()?.remove_dir_at(place.path)
 }
@@ -196,7 +196,7 @@ pub(super) fn path_rename(
     new_path: Ptr<u8>,
     new_path_len: u32,
 ) -> Result {
-    let (mut old_bytes, mut new_bytes) = (PathBytes::new(), PathBytes::new());
+    let (mut old_bytes, mut new_bytes) = (PathBytes::default(), PathBytes::default());
     let old = place(ctx, memory, (fd, Rights::PATH_RENAME_SOURCE), (old_path, old_path_len), &mut old_bytes)?;
     let new = place(ctx, memory, (new_fd, Rights::PATH_RENAME_TARGET), (new_path, new_path_len), &mut new_bytes)?;
     old.dir()?.rename_at(old.path, new.dir()?, new.path)
@@ -211,15 +211,15 @@ pub(super) fn path_symlink(
     new_path: Ptr<u8>,
     new_path_len: u32,
 ) -> Result {
-    let mut target_bytes = PathBytes::new();
+    let mut target_bytes = PathBytes::default();
     let target = memory.path(old_path, old_path_len, &mut target_bytes)?;
-    let mut bytes = PathBytes::new();
+    let mut bytes = PathBytes::default();
     let place = place(ctx, memory, (fd, Rights::PATH_SYMLINK), (new_path, new_path_len), &mut bytes)?;
     place.dir()?.symlink_at(target, place.path)
 }
 
 pub(super) fn path_unlink_file(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, path: Ptr<u8>, path_len: u32) -> Result {
-    let mut bytes = PathBytes::new();
+    let mut bytes = PathBytes::default();
     let place = place(ctx, memory, (fd, Rights::PATH_UNLINK_FILE), (path, path_len), &mut bytes)?;
     place.dir()?.unlink_at(place.path)
 }

@@ -98,8 +98,8 @@ const fn low(raw: u64) -> u32 {
 fn extent(row: &Syscall, param: &Parameter, memory: &Memory<'_>, raw: u64, count: u32) -> Option<String> {
     match param.pointee {
         "u8" if row.home == "path" && param.name.ends_with("path") => {
-            let mut bytes = PathBytes::new();
-            memory.path(Ptr::new(low(raw)), count, &mut bytes).ok().map(quoted)
+            let mut bytes = PathBytes::default();
+            memory.path(Ptr::new(low(raw)), count, &mut bytes).ok().map(|path| quoted(path.to_bytes()))
         }
         "Iovec" => iovecs(memory, Ptr::new(low(raw)), count),
         _ => None,

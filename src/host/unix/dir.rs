@@ -8,7 +8,7 @@ use crate::host::unix::system::{PATH_ONLY, RSYNC};
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{OpenOptions, OpenOptionsExt};
 use rustix::fs::{AtFlags, Mode, OFlags};
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub fn open_preopen_unsandboxed(path: &str) -> std::io::Result<std::fs::File> {
     Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
 }
 
-pub fn open(dir: &File, path: &[u8], how: &OpenHow) -> Result<File> {
+pub fn open(dir: &File, path: &CStr, how: &OpenHow) -> Result<File> {
     let mut flags = OFlags::NOCTTY;
     flags.set(OFlags::CREATE, how.oflags.contains(Oflags::CREAT));
     flags.set(OFlags::EXCL, how.oflags.contains(Oflags::EXCL));
@@ -40,7 +40,7 @@ pub fn open(dir: &File, path: &[u8], how: &OpenHow) -> Result<File> {
     }
     // Opening a pipe that nobody writes to must not hold the host up; reads that find nothing wait in `wait`.
     flags |= OFlags::NONBLOCK;
-    open_beneath(dir, path, how.read || !how.write, how.write, how.follow, flags)
+    open_beneath(dir, path.to_bytes(), how.read || !how.write, how.write, how.follow, flags)
 }
 
 pub fn open_beneath(dir: &File, path: &[u8], read: bool, write: bool, follow: bool, flags: OFlags) -> Result<File> {
@@ -64,39 +64,41 @@ pub fn open_parent(dir: &File, path: &[u8]) -> Result<File> {
     open_beneath(dir, path, true, false, true, PATH_ONLY | OFlags::DIRECTORY)
 }
 
-pub fn stat_name(dir: &File, name: &[u8]) -> Result<Filestat> {
+#[inline]
+pub fn stat_name(dir: &File, name: &CStr) -> Result<Filestat> {
     Ok(filestat_of(&rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?))
 }
 
-pub fn set_times_of_name(dir: &File, name: &[u8], atim: SetTime, mtim: SetTime) -> Result {
+pub fn set_times_of_name(dir: &File, name: &CStr, atim: SetTime, mtim: SetTime) -> Result {
     Ok(rustix::fs::utimensat(dir, name, &timestamps(atim, mtim), AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
-pub fn create_dir(dir: &File, name: &[u8]) -> Result {
+pub fn create_dir(dir: &File, name: &CStr) -> Result {
     Ok(rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o777))?)
 }
 
-pub fn remove_dir(dir: &File, name: &[u8]) -> Result {
+pub fn remove_dir(dir: &File, name: &CStr) -> Result {
     Ok(rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)?)
 }
 
-pub fn unlink(dir: &File, name: &[u8]) -> Result {
+pub fn unlink(dir: &File, name: &CStr) -> Result {
     Ok(rustix::fs::unlinkat(dir, name, AtFlags::empty())?)
 }
 
-pub fn rename(dir: &File, name: &[u8], new_dir: &File, new_name: &[u8]) -> Result {
+pub fn rename(dir: &File, name: &CStr, new_dir: &File, new_name: &CStr) -> Result {
     Ok(rustix::fs::renameat(dir, name, new_dir, new_name)?)
 }
 
-pub fn link(dir: &File, name: &[u8], new_dir: &File, new_name: &[u8]) -> Result {
+pub fn link(dir: &File, name: &CStr, new_dir: &File, new_name: &CStr) -> Result {
     Ok(rustix::fs::linkat(dir, name, new_dir, new_name, AtFlags::empty())?)
 }
 
-pub fn symlink(target: &[u8], dir: &File, name: &[u8]) -> Result {
+pub fn symlink(target: &CStr, dir: &File, name: &CStr) -> Result {
     Ok(rustix::fs::symlinkat(target, dir, name)?)
 }
 
-pub fn readlink<T>(dir: &File, name: &[u8], use_target: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
+#[inline]
+pub fn readlink<T>(dir: &File, name: &CStr, use_target: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
     // One more than the longest target there can be.
     let mut buffer = [MaybeUninit::uninit(); libc::PATH_MAX as usize];
     let (target, _) = rustix::fs::readlinkat_raw(dir, name, &mut buffer)?;

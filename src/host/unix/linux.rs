@@ -10,6 +10,7 @@ use crate::host::unix::file::{retry, timestamps};
 use crate::host::unix::readdir::entry_type;
 use rustix::fs::{AtFlags, FallocateFlags, OFlags, RawDir, SeekFrom};
 use rustix::net::{SocketFlags, accept_with};
+use std::ffi::CStr;
 use std::io;
 use std::num::NonZeroU64;
 
@@ -65,15 +66,15 @@ pub fn datasync(file: &File) -> Result {
 }
 
 /// A handle that names what `path` leads to, for its attributes only.
-fn open_named(dir: &File, path: &[u8], follow: bool) -> Result<File> {
-    open_beneath(dir, path, true, false, follow, PATH_ONLY)
+fn open_named(dir: &File, path: &CStr, follow: bool) -> Result<File> {
+    open_beneath(dir, path.to_bytes(), true, false, follow, PATH_ONLY)
 }
 
-pub fn stat(dir: &File, path: &[u8], follow: bool) -> Result<Filestat> {
+pub fn stat(dir: &File, path: &CStr, follow: bool) -> Result<Filestat> {
     open_named(dir, path, follow)?.stat()
 }
 
-pub fn set_times(dir: &File, path: &[u8], atim: SetTime, mtim: SetTime) -> Result {
+pub fn set_times(dir: &File, path: &CStr, atim: SetTime, mtim: SetTime) -> Result {
     let file = open_named(dir, path, true)?;
     Ok(rustix::fs::utimensat(&file, "", &timestamps(atim, mtim), AtFlags::EMPTY_PATH)?)
 }

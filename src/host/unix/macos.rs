@@ -10,6 +10,7 @@ use crate::host::unix::file::retry;
 use crate::host::unix::readdir::entry_type;
 use rustix::fs::{Dir, FallocateFlags, OFlags};
 use rustix::io::FdFlags;
+use std::ffi::CStr;
 use std::io;
 
 /// There is no handle that only names a file: a directory is opened for reading.
@@ -65,12 +66,12 @@ pub fn datasync(file: &File) -> Result {
     sync(file)
 }
 
-pub fn stat(dir: &File, path: &[u8], follow: bool) -> Result<Filestat> {
+pub fn stat(dir: &File, path: &CStr, follow: bool) -> Result<Filestat> {
     at_end(dir, path, follow, |parent, name| stat_name(parent, name), File::stat)
 }
 
-pub fn set_times(dir: &File, path: &[u8], atim: SetTime, mtim: SetTime) -> Result {
-    let of_name = |parent: &File, name: &[u8]| set_times_of_name(parent, name, atim, mtim);
+pub fn set_times(dir: &File, path: &CStr, atim: SetTime, mtim: SetTime) -> Result {
+    let of_name = |parent: &File, name: &CStr| set_times_of_name(parent, name, atim, mtim);
     at_end(dir, path, true, of_name, |file| file.set_times(atim, mtim))
 }
 
@@ -78,21 +79,21 @@ pub fn set_times(dir: &File, path: &[u8], atim: SetTime, mtim: SetTime) -> Resul
 /// followed on request by reading it, so what `of_name` gets is never followed.
 fn at_end<T>(
     dir: &File,
-    path: &[u8],
+    path: &CStr,
     follow: bool,
-    of_name: impl FnOnce(&File, &[u8]) -> Result<T>,
+    of_name: impl FnOnce(&File, &CStr) -> Result<T>,
     of_dir: impl FnOnce(&File) -> Result<T>,
 ) -> Result<T> {
     let resolved;
     let path = if follow {
         resolved = dir.resolve_last(path)?;
-        &resolved
+        resolved.as_c_str()
     } else {
         path
     };
     match dir.entry(path)? {
-        Entry::Name { parent, name, slash: false } => of_name(&parent, name),
-        _ => of_dir(&open_dir(dir, path)?),
+        Entry::Name { parent, name, slash: false } => of_name(&parent, &name),
+        _ => of_dir(&open_dir(dir, path.to_bytes())?),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::host::file::{File, SetTime};
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use std::ffi::CStr;
 use std::path::Path;
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_ATTRIBUTE_DIRECTORY, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_FLAG_WRITE_THROUGH,
@@ -22,8 +23,8 @@ const fn follow_option(follow: bool) -> FollowSymlinks {
     if follow { FollowSymlinks::Yes } else { FollowSymlinks::No }
 }
 
-pub fn open(dir: &File, path: &[u8], how: &OpenHow) -> Result<File> {
-    if how.oflags.contains(Oflags::DIRECTORY) || path.ends_with(b"/") {
+pub fn open(dir: &File, path: &CStr, how: &OpenHow) -> Result<File> {
+    if how.oflags.contains(Oflags::DIRECTORY) || path.to_bytes().ends_with(b"/") {
         // As Linux has it.
         if how.oflags.contains(Oflags::CREAT) {
             return Err(if how.oflags.contains(Oflags::DIRECTORY) { Errno::Inval } else { Errno::Isdir });
@@ -39,7 +40,7 @@ pub fn open(dir: &File, path: &[u8], how: &OpenHow) -> Result<File> {
     }
 }
 
-fn open_file(dir: &File, path: &[u8], how: &OpenHow) -> Result<File> {
+fn open_file(dir: &File, path: &CStr, how: &OpenHow) -> Result<File> {
     let mut options = OpenOptions::new();
     let (creates, cuts) = (how.oflags.contains(Oflags::CREAT), how.oflags.contains(Oflags::TRUNC));
     let synchronous = how.fdflags.intersects(Fdflags::DSYNC | Fdflags::RSYNC | Fdflags::SYNC);
@@ -52,18 +53,18 @@ fn open_file(dir: &File, path: &[u8], how: &OpenHow) -> Result<File> {
         .truncate(cuts)
         .follow(follow_option(how.follow))
         .custom_flags(if synchronous { FILE_FLAG_WRITE_THROUGH } else { 0 });
-    Ok(dir.handle.open_with(os_path(path)?, &options)?.into())
+    Ok(dir.handle.open_with(os_path(path.to_bytes())?, &options)?.into())
 }
 
 /// Opens a directory, which can't be renamed or removed while it is open: cap-std goes by its path.
-fn open_directory(dir: &File, path: &[u8], how: &OpenHow) -> Result<File> {
+fn open_directory(dir: &File, path: &CStr, how: &OpenHow) -> Result<File> {
     let mut options = OpenOptions::new();
     options
         .read(true)
         .follow(follow_option(how.follow))
         .custom_flags(FILE_FLAG_BACKUP_SEMANTICS)
         .share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE);
-    let file = match dir.handle.open_with(os_path(path)?, &options).map_err(Errno::from) {
+    let file = match dir.handle.open_with(os_path(path.to_bytes())?, &options).map_err(Errno::from) {
         // A link, and not to be followed.
         Err(Errno::Loop) if how.oflags.contains(Oflags::DIRECTORY) => return Err(Errno::Notdir),
         result => File::from(result?),
@@ -83,46 +84,50 @@ pub fn open_parent(dir: &File, path: &[u8]) -> Result<File> {
 }
 
 /// A handle that names what `path` leads to, for its attributes only.
-fn open_named(dir: &File, path: &[u8], follow: bool, access: u32) -> Result<File> {
+fn open_named(dir: &File, path: &CStr, follow: bool, access: u32) -> Result<File> {
     let mut options = OpenOptions::new();
     let the_link_itself = if follow { 0 } else { FILE_FLAG_OPEN_REPARSE_POINT };
     options
         .access_mode(access)
         .follow(follow_option(follow))
         .custom_flags(FILE_FLAG_BACKUP_SEMANTICS | the_link_itself);
-    let file = File::from(dir.handle.open_with(os_path(path)?, &options)?);
-    if path.ends_with(b"/") && file.filetype()? != Filetype::Directory { Err(Errno::Notdir) } else { Ok(file) }
+    let file = File::from(dir.handle.open_with(os_path(path.to_bytes())?, &options)?);
+    if path.to_bytes().ends_with(b"/") && file.filetype()? != Filetype::Directory {
+        Err(Errno::Notdir)
+    } else {
+        Ok(file)
+    }
 }
 
-pub fn stat(dir: &File, path: &[u8], follow: bool) -> Result<Filestat> {
+pub fn stat(dir: &File, path: &CStr, follow: bool) -> Result<Filestat> {
     open_named(dir, path, follow, 0)?.stat()
 }
 
-pub fn set_times(dir: &File, path: &[u8], atim: SetTime, mtim: SetTime) -> Result {
+pub fn set_times(dir: &File, path: &CStr, atim: SetTime, mtim: SetTime) -> Result {
     open_named(dir, path, true, FILE_WRITE_ATTRIBUTES)?.set_times(atim, mtim)
 }
 
-pub fn stat_name(dir: &File, name: &[u8]) -> Result<Filestat> {
+pub fn stat_name(dir: &File, name: &CStr) -> Result<Filestat> {
     stat(dir, name, false)
 }
 
-pub fn set_times_of_name(dir: &File, name: &[u8], atim: SetTime, mtim: SetTime) -> Result {
+pub fn set_times_of_name(dir: &File, name: &CStr, atim: SetTime, mtim: SetTime) -> Result {
     open_named(dir, name, false, FILE_WRITE_ATTRIBUTES)?.set_times(atim, mtim)
 }
 
-pub fn create_dir(dir: &File, name: &[u8]) -> Result {
-    Ok(dir.handle.create_dir(os_path(name)?)?)
+pub fn create_dir(dir: &File, name: &CStr) -> Result {
+    Ok(dir.handle.create_dir(os_path(name.to_bytes())?)?)
 }
 
-pub fn remove_dir(dir: &File, name: &[u8]) -> Result {
+pub fn remove_dir(dir: &File, name: &CStr) -> Result {
     // Windows would remove a link to a directory too.
     if stat_name(dir, name)?.filetype != Filetype::Directory.number() {
         return Err(Errno::Notdir);
     }
-    Ok(dir.handle.remove_dir(os_path(name)?)?)
+    Ok(dir.handle.remove_dir(os_path(name.to_bytes())?)?)
 }
 
-pub fn unlink(dir: &File, name: &[u8]) -> Result {
+pub fn unlink(dir: &File, name: &CStr) -> Result {
     let file = open_named(dir, name, false, 0)?;
     let filetype = file.filetype()?;
     let is_directory = system::information(file.handle())?.attributes & FILE_ATTRIBUTE_DIRECTORY != 0;
@@ -130,12 +135,12 @@ pub fn unlink(dir: &File, name: &[u8]) -> Result {
     match (filetype, is_directory) {
         (Filetype::Directory, _) => Err(Errno::Isdir),
         // A link to a directory is one itself.
-        (_, true) => Ok(dir.handle.remove_dir(os_path(name)?)?),
-        (_, false) => Ok(dir.handle.remove_file(os_path(name)?)?),
+        (_, true) => Ok(dir.handle.remove_dir(os_path(name.to_bytes())?)?),
+        (_, false) => Ok(dir.handle.remove_file(os_path(name.to_bytes())?)?),
     }
 }
 
-pub fn rename(dir: &File, name: &[u8], new_dir: &File, new_name: &[u8]) -> Result {
+pub fn rename(dir: &File, name: &CStr, new_dir: &File, new_name: &CStr) -> Result {
     let old = stat_name(dir, name)?;
     let is_dir = |stat: &Filestat| stat.filetype == Filetype::Directory.number();
     match stat_name(new_dir, new_name) {
@@ -151,31 +156,31 @@ pub fn rename(dir: &File, name: &[u8], new_dir: &File, new_name: &[u8]) -> Resul
             (true, true) => remove_dir(new_dir, new_name)?,
         },
     }
-    Ok(dir.handle.rename(os_path(name)?, &new_dir.handle, os_path(new_name)?)?)
+    Ok(dir.handle.rename(os_path(name.to_bytes())?, &new_dir.handle, os_path(new_name.to_bytes())?)?)
 }
 
-pub fn link(dir: &File, name: &[u8], new_dir: &File, new_name: &[u8]) -> Result {
+pub fn link(dir: &File, name: &CStr, new_dir: &File, new_name: &CStr) -> Result {
     let file = open_named(dir, name, false, FILE_WRITE_ATTRIBUTES)?;
     if file.filetype()? == Filetype::Directory {
         return Err(Errno::Perm);
     }
     // Not by paths, where it depends on the file system whether a link is followed.
-    Ok(system::link(file.handle(), new_dir.handle(), os_path(new_name)?.as_os_str())?)
+    Ok(system::link(file.handle(), new_dir.handle(), os_path(new_name.to_bytes())?.as_os_str())?)
 }
 
-pub fn symlink(target: &[u8], dir: &File, name: &[u8]) -> Result {
-    let name = os_path(name)?;
+pub fn symlink(target: &CStr, dir: &File, name: &CStr) -> Result {
+    let name = os_path(name.to_bytes())?;
     let is_dir = stat(dir, target, true).is_ok_and(|stat| stat.filetype == Filetype::Directory.number());
     // Windows does not resolve a link with the other separator. `os_path` has seen to it that none was in there.
-    let target = os_path(target)?.to_string_lossy().replace('/', "\\");
+    let target = os_path(target.to_bytes())?.to_string_lossy().replace('/', "\\");
     let target = Path::new(&target);
     Ok(if is_dir { dir.handle.symlink_dir(target, name) } else { dir.handle.symlink_file(target, name) }?)
 }
 
-pub fn readlink<T>(dir: &File, name: &[u8], use_target: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
+pub fn readlink<T>(dir: &File, name: &CStr, use_target: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
     if stat_name(dir, name)?.filetype != Filetype::SymbolicLink.number() {
         return Err(Errno::Inval);
     }
-    let target = dir.handle.read_link(os_path(name)?)?;
+    let target = dir.handle.read_link(os_path(name.to_bytes())?)?;
     use_target(target.to_string_lossy().replace('\\', "/").as_bytes())
 }
