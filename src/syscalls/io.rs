@@ -146,24 +146,25 @@ pub(super) fn fd_seek(
     let only_tells = offset == 0 && whence == Whence::Cur;
     let descriptor = ctx.fd(fd, if only_tells { Rights::FD_TELL } else { Rights::FD_SEEK })?;
     memory.check(newoffset, 1)?;
-    refuse_directory(&descriptor)?;
+    let file = seekable(&descriptor)?;
     let to = match whence {
         Whence::Set => SeekFrom::Start(u64::try_from(offset).map_err(|_| Errno::Inval)?),
         Whence::Cur => SeekFrom::Current(offset),
         Whence::End => SeekFrom::End(offset),
     };
-    memory.write(newoffset, &descriptor.object.file_or(Errno::Spipe)?.seek(to)?)
+    memory.write(newoffset, &file.seek(to)?)
 }
 
 pub(super) fn fd_tell(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, offset: Ptr<u64>) -> Result {
     let descriptor = ctx.fd(fd, Rights::FD_TELL)?;
-    refuse_directory(&descriptor)?;
-    memory.write(offset, &descriptor.object.file_or(Errno::Spipe)?.tell()?)
+    memory.write(offset, &seekable(&descriptor)?.tell()?)
 }
 
-/// EISDIR for a directory, where the operating system would move what `fd_readdir` goes by.
-fn refuse_directory(descriptor: &Descriptor) -> Result {
-    if descriptor.object.filetype()? == Filetype::Directory { Err(Errno::Isdir) } else { Ok(()) }
+/// The open file, if it has an offset: ESPIPE for a stream, and EISDIR for a directory, where the operating system would
+/// move what `fd_readdir` goes by.
+fn seekable(descriptor: &Descriptor) -> Result<&File> {
+    let file = descriptor.object.file_or(Errno::Spipe)?;
+    if file.filetype()? == Filetype::Directory { Err(Errno::Isdir) } else { Ok(file) }
 }
 
 pub(super) fn fd_sync(ctx: &Ctx, _: &Memory<'_>, fd: Fd) -> Result {
