@@ -10,7 +10,7 @@ use crate::memory::Memory;
 #[cfg(debug_assertions)]
 use crate::syscalls::SYSCALLS;
 use crate::syscalls::trace::Line;
-use crate::syscalls::{ENTRIES, Flow};
+use crate::syscalls::{ENTRIES, Entry, Flow};
 
 /// A syscall: read from the page, made, answered in the page.
 #[inline]
@@ -28,23 +28,11 @@ pub fn enter(js: Js<'_>, realm: &Realm) -> JsResult<()> {
     };
     #[cfg(debug_assertions)]
     panic_if_asked(&call);
-    let memory = guest.memory.view(js, realm, call.pages)?;
-    let line = Line::begin(&guest.ctx, &memory, call.place(), &call.args);
-    let mut flow = entry(&guest.ctx, &memory, &call.args);
-    if let (Some(after), Flow::Answer(errno)) = (call.after(), flow) {
-        look_after(js, realm, &guest, (&call, after), &memory, errno)?;
-    }
-    if guest.stdio.is_connected() {
-        if flow == Flow::Answer(Errno::Again) && guest.stdio.supply(js, realm, &guest)? {
-            guest.memory.forget();
-            flow = entry(&guest.ctx, &guest.memory.view(js, realm, call.pages)?, &call.args);
-        }
-        guest.stdio.deliver(js, realm, &guest)?;
-    }
-    if let Some(line) = line {
-        guest.memory.forget();
-        line.end(&guest.memory.view(js, realm, call.pages)?, flow);
-    }
+    let flow = if guest.is_attended() {
+        make_attended(js, realm, &guest, &call, *entry)?
+    } else {
+        make(js, realm, &guest, &call, *entry)?
+    };
     match flow {
         Flow::Answer(errno) => {
             answer(&realm.page, errno);
@@ -52,6 +40,38 @@ pub fn enter(js: Js<'_>, realm: &Realm) -> JsResult<()> {
         }
         Flow::Exit(code) => Err(exit(js, realm, &guest, code).unwrap_or_else(|thrown| thrown)),
     }
+}
+
+/// Makes the call, and does what is left to do after its answer.
+#[inline]
+fn make(js: Js<'_>, realm: &Realm, guest: &Guest, call: &PageCall, entry: Entry) -> JsResult<Flow> {
+    let memory = guest.memory.view(js, realm, call.pages)?;
+    let flow = entry(&guest.ctx, &memory, &call.args);
+    if let (Some(after), Flow::Answer(errno)) = (call.after(), flow) {
+        look_after(js, realm, guest, (call, after), &memory, errno)?;
+    }
+    Ok(flow)
+}
+
+/// The same for a guest whose calls somebody sees, or whose streams somebody serves. A function of its own, so that the way
+/// of all others is short.
+#[inline(never)]
+fn make_attended(js: Js<'_>, realm: &Realm, guest: &Guest, call: &PageCall, entry: Entry) -> JsResult<Flow> {
+    let memory = guest.memory.view(js, realm, call.pages)?;
+    let line = Line::begin(&guest.ctx, &memory, call.place(), &call.args);
+    let mut flow = make(js, realm, guest, call, entry)?;
+    if guest.stdio.is_connected() {
+        if flow == Flow::Answer(Errno::Again) && guest.stdio.supply(js, realm, guest)? {
+            guest.memory.forget();
+            flow = entry(&guest.ctx, &guest.memory.view(js, realm, call.pages)?, &call.args);
+        }
+        guest.stdio.deliver(js, realm, guest)?;
+    }
+    if let Some(line) = line {
+        guest.memory.forget();
+        line.end(&guest.memory.view(js, realm, call.pages)?, flow);
+    }
+    Ok(flow)
 }
 
 /// Does what is left to do after an answer, so that the next may be given without leaving WebAssembly.

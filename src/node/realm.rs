@@ -31,6 +31,14 @@ pub struct Guest {
     pub stdio: Stdio,
 }
 
+impl Guest {
+    /// Whether anybody but the guest has to do with its calls.
+    #[inline]
+    pub fn is_attended(&self) -> bool {
+        self.ctx.is_traced() || self.stdio.is_connected()
+    }
+}
+
 /// A JavaScript value that a realm keeps.
 #[derive(Clone, Copy, Debug)]
 pub enum Kept {
