@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WASI } from 'node:wasi';
 import { compile } from '../index.js';
 import { median } from './lib/compare.mjs';
-import { PROGRAMS, cold, warm } from './lib/processes.mjs';
+import { row } from './lib/processes.mjs';
 import { onDisk, withScratch } from './lib/scratch.mjs';
 import { assemble } from './lib/wat.mjs';
 import { quantity } from './report/format.mjs';
@@ -22,10 +22,10 @@ export const about = [
 
 /** Each row: its unit and how it is measured. */
 const ROWS = {
-  'process: CPython --version, warm': ['ms', warm(PROGRAMS.CPython)],
-  'process: CPython --version, cold': ['ms', cold(PROGRAMS.CPython)],
-  'process: esbuild --version, warm': ['ms', warm(PROGRAMS.esbuild)],
-  'process: esbuild --version, cold': ['ms', cold(PROGRAMS.esbuild)],
+  'process: CPython --version, warm': ['ms', row('CPython', 'warm')],
+  'process: CPython --version, cold': ['ms', row('CPython', 'cold')],
+  'process: esbuild --version, warm': ['ms', row('esbuild', 'warm')],
+  'process: esbuild --version, cold': ['ms', row('esbuild', 'cold')],
   'calculation: calls (Fibonacci numbers)': ['ms', calculation(fibonacci)],
   'calculation: memory (sieve of Eratosthenes)': ['ms', calculation(sieve)],
   'calculation: floating point (Mandelbrot set)': ['ms', calculation(mandelbrot)],

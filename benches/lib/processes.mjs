@@ -27,32 +27,40 @@ const MEMORY_RUNS = 3;
 
 /** @typedef {{ folder: string, runs: number }} Context */
 
-/** There is machine code. @param {typeof PROGRAMS.CPython} program */
-export function warm(program) {
-  return async (/** @type {Context} */ { folder, runs }) => {
-    const cache = path.join(folder, 'warm');
-    // Not in this process: the larger it is, the longer it takes to start another.
-    const { report } = runChild('run.cjs', ['compile', program.wasm, cache, 'time']);
-    await sleep(SETTLED);
-    const run = (side, what) => once(side, program, cache, what);
-    run('ours', 'time'); // notes what it finds, for the next ones
-    return compare(runs, run, `compiled once, in ${quantity(report, 'ms')}`);
-  };
+/**
+ * A row, measured in a process of its own: the larger one is, the longer it takes to start another.
+ *
+ * @param {keyof typeof PROGRAMS} program
+ * @param {keyof typeof KINDS} kind
+ */
+export function row(program, kind) {
+  return (/** @type {Context} */ { folder, runs }) =>
+    runChild('processes.mjs', [program, kind, folder, String(runs)]).report;
 }
 
-/** There is none, and nothing works at it. @param {typeof PROGRAMS.CPython} program */
-export function cold(program) {
-  return (/** @type {Context} */ { folder, runs }) => {
-    let count = 0;
-    const run = (side, what) => {
-      const cache = path.join(folder, `cold-${path.basename(program.wasm)}-${count++}`);
-      const sample = once(side, program, cache, what);
-      if (side === 'ours') endBackground(cache);
-      return sample;
-    };
-    return compare(Math.min(runs, COLD_RUNS), run, 'in V8; machine code is made on the side');
-  };
+/** There is machine code. @param {typeof PROGRAMS.CPython} program @param {Context} context */
+async function warm(program, { folder, runs }) {
+  const cache = path.join(folder, 'warm');
+  const { report } = runChild('run.cjs', ['compile', program.wasm, cache, 'time']);
+  await sleep(SETTLED);
+  const run = (side, what) => once(side, program, cache, what);
+  run('ours', 'time'); // notes what it finds, for the next ones
+  return compare(runs, run, `compiled once, in ${quantity(report, 'ms')}`);
 }
+
+/** There is none, and nothing works at it. @param {typeof PROGRAMS.CPython} program @param {Context} context */
+function cold(program, { folder, runs }) {
+  let count = 0;
+  const run = (side, what) => {
+    const cache = path.join(folder, `cold-${path.basename(program.wasm)}-${count++}`);
+    const sample = once(side, program, cache, what);
+    if (side === 'ours') endBackground(cache);
+    return sample;
+  };
+  return compare(Math.min(runs, COLD_RUNS), run, 'in V8; machine code is made on the side');
+}
+
+export const KINDS = { warm, cold };
 
 /** What one process takes: milliseconds, or KiB at most. */
 function once(side, { wasm, prints }, cache, what) {
