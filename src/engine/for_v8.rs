@@ -6,6 +6,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "the embedder's own files, not the guest's")]
 
+use super::sections::{CODE, CUSTOM, FUNCTION, TYPE, slice};
 use memchr::memchr2_iter;
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,12 +15,6 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use wasm_encoder::Encode;
 use wasmparser::{BinaryReader, BinaryReaderError, FunctionBody, Operator, OperatorsReader, Parser, Payload, TypeRef};
-
-/// The sections this is about, by their numbers.
-const CUSTOM: u8 = 0;
-const TYPE: u8 = 1;
-const FUNCTION: u8 = 3;
-const CODE: u8 = 10;
 
 /// What every module begins with.
 const PREAMBLE: usize = 8;
@@ -329,10 +324,6 @@ fn encoded(number: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     number.encode(&mut bytes);
     bytes
-}
-
-fn slice(bytes: &[u8], range: Range<usize>) -> &[u8] {
-    bytes.get(range).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Memories that a program defines for itself, where some are shared: turned into imports, which each run is given its own
 //! of. wasmtime asks nobody before a shared memory grows, so one that it makes itself would have no limit.
 
+use super::sections::{CUSTOM, IMPORT, MEMORY, TYPE, slice};
 use std::borrow::Cow;
 use std::ops::Range;
 use wasm_encoder::{Encode, Module, RawSection};
@@ -8,12 +9,6 @@ use wasmparser::{BinaryReaderError, MemorySectionReader, Parser, Payload};
 
 /// The module that they are imported from.
 const NAMESPACE: &str = "wasi-rs";
-
-/// The sections this is about, by their numbers.
-const CUSTOM: u8 = 0;
-const TYPE: u8 = 1;
-const IMPORT: u8 = 2;
-const MEMORY: u8 = 5;
 
 /// An import's kind.
 const KIND_MEMORY: u8 = 2;
@@ -80,10 +75,6 @@ fn assembled(bytes: &[u8], sections: Vec<(u8, Range<usize>)>, imports: &[u8]) ->
         }
     }
     module.finish()
-}
-
-fn slice(bytes: &[u8], range: Range<usize>) -> &[u8] {
-    bytes.get(range).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! | [`program`] | a program: its bytes, its machine code, its imports |
 //! | [`for_v8`] | a program as V8 gets it, where it runs there |
 //! | [`memories`] | shared memories of a program's own, under the limit too |
+//! | [`sections`] | the sections of a module, for those two |
 //! | [`cache`] | machine code on disk |
 //! | [`beside`] | a process that makes it meanwhile |
 //! | [`plan`] | what a run is asked for, and the guest's context made from it |
@@ -26,4 +27,5 @@ pub mod pool;
 pub mod program;
 pub mod raw;
 pub mod run;
+pub mod sections;
 pub mod watch;

@@ -1,0 +1,21 @@
+//! The sections of a WebAssembly module, by their numbers, for those who change one.
+
+use std::ops::Range;
+
+/// What has no meaning to an engine: names, debug information.
+pub const CUSTOM: u8 = 0;
+/// Types of functions, and others.
+pub const TYPE: u8 = 1;
+/// What the module imports.
+pub const IMPORT: u8 = 2;
+/// The types of the functions it defines.
+pub const FUNCTION: u8 = 3;
+/// The memories it defines.
+pub const MEMORY: u8 = 5;
+/// The bodies of the functions it defines.
+pub const CODE: u8 = 10;
+
+/// These bytes of a module, whose ranges a reader of it has told; nothing if they are not there.
+pub fn slice(bytes: &[u8], range: Range<usize>) -> &[u8] {
+    bytes.get(range).unwrap_or_default()
+}
