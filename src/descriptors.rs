@@ -5,6 +5,7 @@ use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Fdflags, Rights};
 use crate::host::file::File;
 use crate::host::object::Object;
+use crate::host::offset::Offset;
 use crate::host::readdir::Listing;
 use crate::host::stream::Stream;
 use std::cell::{Cell, Ref, RefCell};
@@ -14,6 +15,8 @@ use std::cell::{Cell, Ref, RefCell};
 pub struct Descriptor {
     /// What it is open on.
     pub object: Object,
+    /// Where its next transfer begins, if it is a file.
+    pub offset: Offset,
     /// The guest's name of a directory it was started with.
     preopen: Option<Box<str>>,
     /// Whether the socket calls are served, if it is a socket.
@@ -31,6 +34,7 @@ impl Descriptor {
     pub fn new(object: impl Into<Object>, rights: Rights, inheriting: Rights, flags: Fdflags) -> Self {
         Self {
             object: object.into(),
+            offset: Offset::default(),
             preopen: None,
             socket: true,
             read_only: false,
@@ -59,7 +63,7 @@ impl Descriptor {
         if self.read_only {
             rights -= Rights::CHANGING;
         }
-        Self { read_only: self.read_only, ..Self::new(file, rights, inheriting, flags) }
+        Self { offset: Offset::own(), read_only: self.read_only, ..Self::new(file, rights, inheriting, flags) }
     }
 
     /// One of the guest's standard streams. If it is the host's own too, it is never a socket to the guest: shutting it

@@ -147,11 +147,6 @@ impl File {
         os::file::seek(self, to)
     }
 
-    /// Where its offset is.
-    pub fn tell(&self) -> Result<u64> {
-        os::file::seek(self, SeekFrom::Current(0))
-    }
-
     /// Waits until data and metadata are on the device.
     pub fn sync(&self) -> Result {
         os::file::sync(self)
@@ -162,7 +157,7 @@ impl File {
         os::file::datasync(self)
     }
 
-    /// Bytes that can be read without waiting, as far as the operating system tells.
+    /// Bytes that a pipe, a socket or a device has now, as far as the operating system tells.
     pub fn available(&self) -> u64 {
         os::file::available(self)
     }

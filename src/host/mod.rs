@@ -11,6 +11,7 @@ pub mod dir;
 pub mod errno;
 pub mod file;
 pub mod object;
+pub mod offset;
 pub mod random;
 pub mod readdir;
 #[cfg(not(target_os = "linux"))]

@@ -77,10 +77,17 @@ fn transfer(
     // Looked at first: what has been moved can't be put back.
     memory.check(count, 1)?;
     let moved = match &descriptor.object {
-        Object::File(file) => patiently(ctx, file, descriptor.flags(), interest, || match interest {
-            Interest::Read => iovecs.read_from(file.handle(), position),
-            Interest::Write => iovecs.write_to(file.handle(), end_if_appending(descriptor, position)),
-        })?,
+        Object::File(file) => {
+            let place = place_in_file(descriptor, file, interest, position)?;
+            let moved = patiently(ctx, file, descriptor.flags(), interest, || match interest {
+                Interest::Read => iovecs.read_from(file.handle(), place),
+                Interest::Write => iovecs.write_to(file.handle(), place),
+            })?;
+            if position == Position::Current {
+                descriptor.offset.pass(moved);
+            }
+            moved
+        }
         Object::Stream(_) if position != Position::Current => return Err(Errno::Spipe),
         Object::Stream(stream) => match (stream, interest) {
             (Stream::Input(input), Interest::Read) => input.read(iovecs.bytes()?, |bytes| iovecs.scatter(bytes))?,
@@ -95,10 +102,18 @@ fn transfer(
     memory.write(count, &moved)
 }
 
-/// Where a write goes that has no place of its own: with APPEND to the end, which not every operating system sees to itself.
-fn end_if_appending(descriptor: &Descriptor, position: Position) -> Position {
-    let appends = descriptor.flags().contains(Fdflags::APPEND);
-    if appends && position == Position::Current { Position::End } else { position }
+/// Where in the file that is: without a place of its own at the offset, and what is written with APPEND at the end, which not
+/// every operating system sees to itself.
+#[inline]
+fn place_in_file(descriptor: &Descriptor, file: &File, interest: Interest, position: Position) -> Result<Position> {
+    if position != Position::Current {
+        return Ok(position);
+    }
+    if interest == Interest::Write && descriptor.flags().contains(Fdflags::APPEND) {
+        descriptor.offset.release(file)?; // which the operating system moves to the end
+        return Ok(Position::End);
+    }
+    Ok(descriptor.offset.kept().map_or(Position::Current, Position::At))
 }
 
 /// Whether reading or writing may have to wait for somebody else.
@@ -152,12 +167,12 @@ pub(super) fn fd_seek(
         Whence::Cur => SeekFrom::Current(offset),
         Whence::End => SeekFrom::End(offset),
     };
-    memory.write(newoffset, &file.seek(to)?)
+    memory.write(newoffset, &descriptor.offset.seek(file, to)?)
 }
 
 pub(super) fn fd_tell(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, offset: Ptr<u64>) -> Result {
     let descriptor = ctx.fd(fd, Rights::FD_TELL)?;
-    memory.write(offset, &seekable(&descriptor)?.tell()?)
+    memory.write(offset, &descriptor.offset.seek(seekable(&descriptor)?, SeekFrom::Current(0))?)
 }
 
 /// The open file, if it has an offset: ESPIPE for a stream, and EISDIR for a directory, where the operating system would
@@ -273,6 +288,89 @@ mod tests {
         assert_eq!(guest.call("fd_seek", &[DIR, 0, 0, 48]), Errno::Notcapable);
         assert_eq!(guest.call("fd_tell", &[99, 48]), Errno::Badf);
         assert_eq!(guest.call("fd_tell", &[fd, guest.end() - 7]), Errno::Fault);
+    }
+
+    /// The guest's offset is kept by itself, the twin's by the operating system.
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_sought_in_is_where_the_operating_system_would_be() {
+        use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+        use std::io::{Seek, SeekFrom, Write};
+        let guest = Guest::new();
+        let fd = guest.open("file", 1, ALL, 0).unwrap();
+        let mut twin = fs::File::options().read(true).write(true).create_new(true).open(guest.host("twin")).unwrap();
+        let mut random = 1_u64;
+        let mut below = |limit: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 33) % limit
+        };
+        let mut kept = 0;
+        for step in 0..2000_u32 {
+            let mut bytes = vec![step.to_le_bytes()[0]; usize::try_from(below(40)).unwrap()];
+            let [iovs, count] = guest.iovec(0, 100, u32::try_from(bytes.len()).unwrap());
+            match below(8) {
+                0 => {
+                    guest.memory.put(100, &bytes);
+                    assert_eq!(guest.call("fd_write", &[fd, iovs, count, 40]), Errno::Success);
+                    twin.write_all(&bytes).unwrap();
+                }
+                1 => {
+                    assert_eq!(guest.call("fd_read", &[fd, iovs, count, 40]), Errno::Success);
+                    let len = twin.read(&mut bytes).unwrap();
+                    assert_eq!(
+                        (guest.u32(40) as usize, guest.bytes(100, len)),
+                        (len, bytes[..len].to_vec()),
+                        "step {step}"
+                    );
+                }
+                2 => {
+                    let append = below(2) == 1;
+                    let flags = if append { Fdflags::APPEND } else { Fdflags::empty() };
+                    assert_eq!(guest.call("fd_fdstat_set_flags", &[fd, flags.bits().into()]), Errno::Success);
+                    let mut flags = fcntl_getfl(&twin).unwrap();
+                    flags.set(OFlags::APPEND, append);
+                    fcntl_setfl(&twin, flags).unwrap();
+                }
+                3 => {
+                    let descriptor = guest.ctx.descriptors.get(Fd(u32::try_from(fd).unwrap())).unwrap();
+                    let rest = (twin.metadata().unwrap().len()).saturating_sub(twin.stream_position().unwrap());
+                    let file = descriptor.object.file_or(Errno::Spipe).unwrap();
+                    assert_eq!(descriptor.offset.available(file), rest, "step {step}");
+                }
+                whence => {
+                    let by = i64::try_from(below(60)).unwrap() - 20;
+                    let to = match whence % 3 {
+                        0 => SeekFrom::Start(by.cast_unsigned()),
+                        1 => SeekFrom::Current(by),
+                        _ => SeekFrom::End(by),
+                    };
+                    let errno = guest.call("fd_seek", &[fd, by.cast_unsigned(), whence % 3, 48]);
+                    match twin.seek(to) {
+                        Ok(at) => assert_eq!((errno, guest.u64(48)), (Errno::Success, at), "step {step}"),
+                        Err(_) => assert_eq!(errno, Errno::Inval, "step {step}"),
+                    }
+                }
+            }
+            let descriptor = guest.ctx.descriptors.get(Fd(u32::try_from(fd).unwrap())).unwrap();
+            kept += usize::from(descriptor.offset.kept().is_some());
+        }
+        assert!(kept > 500, "the offset was the guest's own in {kept} steps");
+        assert!(fs::read(guest.host("file")).unwrap() == fs::read(guest.host("twin")).unwrap());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_offset_that_others_share_is_the_operating_system_s() {
+        use std::io::{Seek, SeekFrom};
+        let guest = Guest::new();
+        let mut shared = tempfile::tempfile().unwrap();
+        let handle = crate::host::file::OwnedHandle::from(shared.try_clone().unwrap());
+        let fd = u64::from(guest.ctx.push_stdio(handle.into(), false).unwrap().0);
+        assert_eq!(guest.call("fd_seek", &[fd, 5, 0, 48]), Errno::Success);
+        assert_eq!(shared.stream_position().unwrap(), 5);
+        shared.seek(SeekFrom::Start(9)).unwrap();
+        assert_eq!(guest.call("fd_tell", &[fd, 48]), Errno::Success);
+        assert_eq!(guest.u64(48), 9);
     }
 
     #[test]

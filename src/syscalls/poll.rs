@@ -170,7 +170,7 @@ fn event_of(subscription: &Subscription<'_>, ready: &[Ready]) -> Option<Event> {
             let (nbytes, hangup) = match &descriptor.object {
                 Object::File(file) => {
                     let state = ready.get(*polled).filter(|state| state.ready)?;
-                    (if *interest == Interest::Read { file.available() } else { ROOM }, state.hangup)
+                    (if *interest == Interest::Read { descriptor.offset.available(file) } else { ROOM }, state.hangup)
                 }
                 Object::Stream(Stream::Input(input)) => input.available(),
                 Object::Stream(Stream::Output(_)) => (ROOM, false),

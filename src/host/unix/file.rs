@@ -12,6 +12,9 @@ pub use super::system::{advise, allocate, datasync, sync};
 pub use rustix::fs::SeekFrom;
 pub use std::os::fd::{BorrowedFd as BorrowedHandle, OwnedFd as OwnedHandle};
 
+/// Whether it costs nothing more to say where in a file to read or write.
+pub const TRANSFERS_ANYWHERE: bool = true;
+
 /// How many files the process may have open.
 pub fn open_files_limit() -> usize {
     getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)

@@ -19,6 +19,9 @@ pub use std::os::windows::io::{BorrowedHandle, OwnedHandle};
 /// Reparse points of these tags stand for another file: links and mount points.
 const NAME_SURROGATE: u32 = 0x2000_0000;
 
+/// Whether it costs nothing more to say where in a file to read or write: it moves the handle's own offset too.
+pub const TRANSFERS_ANYWHERE: bool = false;
+
 /// How many files the process may have open: Windows has no limit.
 pub const fn open_files_limit() -> usize {
     usize::MAX
@@ -157,10 +160,6 @@ pub fn datasync(file: &File) -> Result {
 
 pub fn available(file: &File) -> u64 {
     match file.filetype() {
-        Ok(Filetype::RegularFile) => match (file.stat(), file.tell()) {
-            (Ok(stat), Ok(offset)) => stat.size.saturating_sub(offset),
-            _ => 0,
-        },
         Ok(Filetype::Unknown) => system::peek(file.handle()).map_or(0, u64::from),
         _ => 0,
     }

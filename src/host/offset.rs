@@ -1,0 +1,86 @@
+//! Where in an open file the next transfer begins.
+
+use super::file::{File, SeekFrom};
+use super::os;
+use crate::abi::errno::{Errno, Result};
+use crate::abi::flags::Filetype;
+use std::cell::Cell;
+
+/// The offset of an open file. The operating system has it, until somebody moves that of a regular file which was opened
+/// for the guest: from then on it is kept here, for nobody else has a use for it, and to ask the operating system would
+/// cost more than all the rest of the call.
+#[derive(Debug, Default)]
+pub struct Offset {
+    is_own: bool,
+    kept: Cell<Option<u64>>,
+}
+
+/// Up to here every file system takes offsets. What is beyond, the operating system is asked for.
+const NEAR: u64 = i32::MAX as u64;
+
+impl Offset {
+    /// That of a file which was opened for the guest, so that nobody shares it.
+    pub const fn own() -> Self {
+        Self { is_own: true, kept: Cell::new(None) }
+    }
+
+    /// Moves it; where it is then.
+    pub fn seek(&self, file: &File, to: SeekFrom) -> Result<u64> {
+        let Some(before) = self.kept.get() else {
+            return self.seek_in_system(file, to);
+        };
+        let to = match to {
+            SeekFrom::Current(by) => SeekFrom::Start(before.checked_add_signed(by).ok_or(Errno::Inval)?),
+            other => other,
+        };
+        match to {
+            SeekFrom::Start(offset) if offset <= NEAR.max(before) => {
+                self.kept.set(Some(offset));
+                Ok(offset)
+            }
+            _ => self.seek_in_system(file, to),
+        }
+    }
+
+    fn seek_in_system(&self, file: &File, to: SeekFrom) -> Result<u64> {
+        let offset = file.seek(to)?;
+        if os::file::TRANSFERS_ANYWHERE && self.is_own && file.filetype()? == Filetype::RegularFile {
+            self.kept.set(Some(offset));
+        }
+        Ok(offset)
+    }
+
+    /// Where the next transfer is to begin; `None` if the operating system knows.
+    #[inline]
+    pub const fn kept(&self) -> Option<u64> {
+        self.kept.get()
+    }
+
+    /// Moves it past what was transferred there.
+    #[inline]
+    pub fn pass(&self, bytes: u32) {
+        if let Some(offset) = self.kept.get() {
+            self.kept.set(Some(offset + u64::from(bytes)));
+        }
+    }
+
+    /// Bytes that can be read from here without waiting, as far as the operating system tells.
+    pub fn available(&self, file: &File) -> u64 {
+        if !matches!(file.filetype(), Ok(Filetype::RegularFile)) {
+            return file.available();
+        }
+        match (file.stat(), self.seek(file, SeekFrom::Current(0))) {
+            (Ok(stat), Ok(offset)) => stat.size.saturating_sub(offset),
+            _ => 0,
+        }
+    }
+
+    /// Leaves it to the operating system, for a call that goes by it.
+    pub fn release(&self, file: &File) -> Result {
+        if let Some(offset) = self.kept.get() {
+            file.seek(SeekFrom::Start(offset))?;
+            self.kept.set(None);
+        }
+        Ok(())
+    }
+}
