@@ -24,7 +24,7 @@ class GuestProcess extends EventEmitter {
   /** @param {import('./program.js').ProgramCode} code @param {Promise<import('./program.js').Chosen>} chosen @param {import('./options.js').Options} options */
   constructor(code, chosen, options) {
     super();
-    this.#execution = new Execution(code, chosen, options, false, () => this.#start());
+    this.#execution = new Execution(code, chosen, options, () => this.#start());
     const { stdin = null, stdout = null, stderr = null } = this.#execution.streams.ends;
     this.stdin = stdin;
     this.stdout = stdout;

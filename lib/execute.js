@@ -2,9 +2,10 @@
 
 // One run: the engine is chosen, and what ends it early is armed and disarmed.
 
-const { AbortError, errorOf } = require('./errors.js');
 const { inV8 } = require('./program.js');
-const { Streams } = require('./stdio.js');
+
+/** Loaded when there is something to say. */
+const errors = () => require('./errors.js');
 
 /**
  * @typedef {object} Outcome
@@ -31,16 +32,15 @@ class Execution {
    * @param {import('./program.js').ProgramCode} code
    * @param {Promise<Chosen>} chosen where it is to run
    * @param {import('./options.js').Options} options
-   * @param {boolean} captures whether `'pipe'` is captured
    * @param {() => void} [onStart] is called when the engine has it
    */
-  constructor(code, chosen, options, captures, onStart) {
+  constructor(code, chosen, options, onStart) {
     chosen.catch(() => {}); // the result tells
     const { promise, reject } = withReject();
     this.#interrupted = promise;
     this.#interrupt = reject;
     this.#interrupted.catch(() => {});
-    this.streams = new Streams(options.stdio, captures, (error) => this.kill(error));
+    this.streams = streamsOf(options.stdio, (error) => this.kill(error));
     /** @type {Promise<Outcome>} */
     this.result = this.#run(code, chosen, options, onStart);
     this.result.catch(() => {}); // who wants to know, asks
@@ -129,7 +129,8 @@ class Execution {
 
   /** Has timeout and signal end the run. @param {import('./options.js').Options} options @returns {() => void} */
   #arm({ timeout, signal }) {
-    const abort = () => this.kill(new AbortError(/** @type {AbortSignal} */ (signal).reason));
+    const abort = () =>
+      this.kill(new (errors().AbortError)(/** @type {AbortSignal} */ (signal).reason));
     if (signal?.aborted) abort();
     signal?.addEventListener('abort', abort, { once: true });
     const expire = () => this.kill(timedOut(timeout));
@@ -139,6 +140,21 @@ class Execution {
       signal?.removeEventListener('abort', abort);
     };
   }
+}
+
+/**
+ * The standard streams of a run, of which most need nothing at this end.
+ *
+ * @param {import('./options.js').Stdio} stdio
+ * @param {(error: unknown) => void} fail is told when one at this end throws
+ * @returns {Pick<InstanceType<typeof import('./stdio.js').Streams>, 'plan' | 'ends' | 'finish'>}
+ */
+function streamsOf(stdio, fail) {
+  const isPlain = (/** @type {any} */ one) =>
+    typeof one === 'number' || one === 'capture' || one instanceof Uint8Array;
+  if (!stdio.every(isPlain)) return new (require('./stdio.js').Streams)(stdio, fail);
+  const plan = /** @type {import('./v8/engine.js').Plan['stdio']} */ (stdio);
+  return { plan, ends: {}, finish: async () => {} };
 }
 
 /** A promise, and what rejects it. (Node 20 has no Promise.withResolvers.) */
@@ -152,7 +168,11 @@ function withReject() {
 
 /** @param {number} timeout */
 function timedOut(timeout) {
-  return errorOf(Error, 'ERR_WASI_TIMEOUT', `the program was still running after ${timeout} ms`);
+  return errors().errorOf(
+    Error,
+    'ERR_WASI_TIMEOUT',
+    `the program was still running after ${timeout} ms`,
+  );
 }
 
 /** What both engines throw for a program that can't be run. @param {unknown} error @returns {any} */
@@ -162,7 +182,7 @@ function unified(error) {
   if (!isInvalid) return error;
   const { message } = /** @type {Error} */ (error);
   const wrong = `the program can't be compiled: ${message}`;
-  return errorOf(Error, 'ERR_WASI_PROGRAM', wrong, { cause: error });
+  return errors().errorOf(Error, 'ERR_WASI_PROGRAM', wrong, { cause: error });
 }
 
 module.exports = { Execution };

@@ -1,8 +1,14 @@
 'use strict';
 
 // The options of run() and spawn(), checked and brought into one form.
+//
+// Each file of JavaScript takes 0.2 to 0.3 ms to load, and many programs take less than 1: what a run need not have is
+// loaded by those that need it.
 
-const { accessDenied, invalidArgType, invalidArgValue, outOfRange } = require('./errors.js');
+const path = require('node:path');
+
+/** Loaded when there is something to say. */
+const errors = () => require('./errors.js');
 
 /** How many bytes of a stream are captured unless `limits.stdout` says; as in the class. */
 const CAPTURED = 64 * 1024 * 1024;
@@ -12,7 +18,10 @@ const MAX_STACK = 64 * 1024 * 1024;
 
 const ENGINES = ['auto', 'wasmtime', 'v8'];
 const VERSIONS = ['unstable', 'preview1'];
-const STREAMS = /** @type {const} */ (['stdin', 'stdout', 'stderr']);
+const OUTPUTS = ['inherit', 'ignore', 'pipe'];
+
+/** The greatest number of a descriptor. */
+const MAX_DESCRIPTOR = 2 ** 31 - 1;
 
 /** The limits, and the range of each. @type {Record<string, [least: number, most: number]>} */
 const LIMITS = {
@@ -27,11 +36,16 @@ const LIMITS = {
 /**
  * @typedef {import('./v8/engine.js').Limits} Limits
  *
+ * What an engine knows: descriptors, bytes and `'capture'`; or what is made into these by stdio.js: `'pipe'`, `'ignore'`,
+ * functions and streams.
+ *
+ * @typedef {[stdin: unknown, stdout: unknown, stderr: unknown]} Stdio
+ *
  * @typedef {object} Options
  * @property {string[]} args
  * @property {string[]} env
  * @property {import('./v8/engine.js').Plan['preopens']} preopens
- * @property {[unknown, unknown, unknown]} stdio as they were given, checked
+ * @property {Stdio} stdio
  * @property {Limits & { stdout: number }} limits
  * @property {boolean} trace
  * @property {number} timeout 0: none
@@ -41,10 +55,10 @@ const LIMITS = {
 
 /**
  * @param {any} options
- * @param {[string, string, string]} stdio what the streams are by default
+ * @param {boolean} isSpawned whether `'pipe'` is a stream at this end; otherwise it is captured
  * @returns {Options}
  */
-function readOptions(options, stdio) {
+function readOptions(options, isSpawned) {
   if (options === undefined) options = {};
   requireObject(options, 'options');
   requirePermission();
@@ -53,9 +67,11 @@ function readOptions(options, stdio) {
     args: readArgs(options.args),
     env: readEnv(options.env),
     preopens: readPreopens(options.preopens),
-    stdio: /** @type {[unknown, unknown, unknown]} */ (
-      STREAMS.map((name, index) => readStream(options[name], name, stdio[index]))
-    ),
+    stdio: [
+      readInput(options.stdin, isSpawned),
+      readOutput(options.stdout, 'stdout', isSpawned),
+      readOutput(options.stderr, 'stderr', isSpawned),
+    ],
     limits: readLimits(options.limits),
     trace: readBoolean(options.trace, 'options.trace'),
     timeout: readWhole(options.timeout, 'options.timeout', 0, 2 ** 31 - 1) ?? 0,
@@ -67,28 +83,29 @@ function readOptions(options, stdio) {
 /** Node's permission model asks for `--allow-wasi`, here as in the class. */
 function requirePermission() {
   const { permission } = /** @type {any} */ (process);
-  if (permission && !permission.has('wasi')) throw accessDenied();
+  if (permission && !permission.has('wasi')) throw errors().accessDenied();
 }
 
 /** @param {unknown} value @param {string} name */
 function requireObject(value, name) {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
-    throw invalidArgType(name, 'of type object', value);
+    throw errors().invalidArgType(name, 'of type object', value);
   }
 }
 
 /** @param {any} value @param {string[]} words @param {string} name */
 function requireOneOf(value, words, name) {
   if (value === undefined || words.includes(value)) return value;
-  if (typeof value !== 'string') throw invalidArgType(name, 'of type string', value);
+  if (typeof value !== 'string') throw errors().invalidArgType(name, 'of type string', value);
   const list = words.map((word) => `'${word}'`).join(', ');
-  throw invalidArgValue(name, value, `must be one of: ${list}`);
+  throw errors().invalidArgValue(name, value, `must be one of: ${list}`);
 }
 
 /** @param {any} args @returns {string[]} */
 function readArgs(args) {
   if (args === undefined) return [];
-  if (!Array.isArray(args)) throw invalidArgType('options.args', 'an instance of Array', args);
+  if (!Array.isArray(args))
+    throw errors().invalidArgType('options.args', 'an instance of Array', args);
   return args.map(String);
 }
 
@@ -114,14 +131,15 @@ function readPreopen(guest, value) {
   const name = `options.preopens['${guest}']`;
   requireObject(value, name);
   const { path } = value;
-  if (typeof path !== 'string') throw invalidArgType(`${name}.path`, 'of type string', path);
+  if (typeof path !== 'string')
+    throw errors().invalidArgType(`${name}.path`, 'of type string', path);
   return { guest, path, readOnly: readBoolean(value.readOnly, `${name}.readOnly`) };
 }
 
 /** @param {unknown} value @param {string} name */
 function readBoolean(value, name) {
   if (value === undefined) return false;
-  if (typeof value !== 'boolean') throw invalidArgType(name, 'of type boolean', value);
+  if (typeof value !== 'boolean') throw errors().invalidArgType(name, 'of type boolean', value);
   return value;
 }
 
@@ -139,9 +157,10 @@ function readLimits(limits) {
 /** @param {unknown} value @param {string} name @param {number} least @param {number} most */
 function readWhole(value, name, least, most) {
   if (value === undefined) return undefined;
-  if (typeof value !== 'number') throw invalidArgType(name, 'of type number', value);
-  if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value);
-  if (value < least || value > most) throw outOfRange(name, `>= ${least} && <= ${most}`, value);
+  if (typeof value !== 'number') throw errors().invalidArgType(name, 'of type number', value);
+  if (!Number.isInteger(value)) throw errors().outOfRange(name, 'an integer', value);
+  if (value < least || value > most)
+    throw errors().outOfRange(name, `>= ${least} && <= ${most}`, value);
   return value;
 }
 
@@ -150,38 +169,87 @@ function readSignal(signal) {
   if (signal === undefined) return undefined;
   // As Node does it: signals come from other realms and from packages.
   if (signal === null || typeof signal !== 'object' || !('aborted' in signal)) {
-    throw invalidArgType('options.signal', 'an instance of AbortSignal', signal);
+    throw errors().invalidArgType('options.signal', 'an instance of AbortSignal', signal);
   }
   return signal;
 }
 
 /**
- * What a stream can be: a descriptor, a word, bytes, a function, a stream.
- *
  * @param {any} value
- * @param {'stdin' | 'stdout' | 'stderr'} name
- * @param {string} [otherwise] what it is by default
+ * @param {boolean} isSpawned
+ * @returns {unknown} see Stdio
  */
-function readStream(value, name, otherwise) {
-  if (value === undefined) return otherwise;
-  const option = `options.${name}`;
-  const isInput = name === 'stdin';
-  if (typeof value === 'number') return readWhole(value, option, 0, 2 ** 31 - 1);
-  if (typeof value === 'function') return value;
-  if (typeof value === 'string') {
-    if (!isInput) requireOneOf(value, ['inherit', 'ignore', 'pipe'], option);
-    return value;
-  }
+function readInput(value, isSpawned) {
+  if (value === undefined) value = isSpawned ? 'pipe' : 'ignore';
+  if (value === 'inherit') return 0;
+  if (value === 'ignore') return new Uint8Array();
+  if (value === 'pipe' && isSpawned) return value;
+  if (typeof value === 'string') return Buffer.from(value);
+  if (typeof value === 'number') return readWhole(value, 'options.stdin', 0, MAX_DESCRIPTOR);
+  if (typeof value === 'function' || value instanceof Uint8Array) return value;
   const isObject = value !== null && typeof value === 'object';
-  if (isInput && (value instanceof Uint8Array || (isObject && value[Symbol.asyncIterator])))
-    return value;
-  if (!isInput && isObject && typeof value.write === 'function') return value;
-  const streams = isInput ? 'Uint8Array, Readable or AsyncIterable' : 'Writable';
-  throw invalidArgType(
-    option,
-    `one of type number, string, or function or an instance of ${streams}`,
-    value,
-  );
+  if (isObject && value[Symbol.asyncIterator]) return value;
+  throw notAStream('options.stdin', 'Uint8Array, Readable or AsyncIterable', value);
 }
 
-module.exports = { readOptions, requireObject, requireOneOf, requirePermission };
+/**
+ * @param {any} value
+ * @param {'stdout' | 'stderr'} name
+ * @param {boolean} isSpawned
+ * @returns {unknown} see Stdio
+ */
+function readOutput(value, name, isSpawned) {
+  const option = `options.${name}`;
+  if (value === undefined || value === 'pipe') return isSpawned ? 'pipe' : 'capture';
+  if (value === 'inherit') return name === 'stdout' ? 1 : 2;
+  if (typeof value === 'string') return requireOneOf(value, OUTPUTS, option);
+  if (typeof value === 'number') return readWhole(value, option, 0, MAX_DESCRIPTOR);
+  const isObject = value !== null && typeof value === 'object';
+  if (typeof value === 'function' || (isObject && typeof value.write === 'function')) return value;
+  throw notAStream(option, 'Writable', value);
+}
+
+/** @param {string} option @param {string} classes that it may be of @param {unknown} value */
+function notAStream(option, classes, value) {
+  const expected = `one of type number, string, or function or an instance of ${classes}`;
+  return errors().invalidArgType(option, expected, value);
+}
+
+/**
+ * The folder in which machine code is kept: as the option says, or `WASI_RS_CACHE`, or where the system keeps such things.
+ * Nothing where the option, or an empty variable, turns it off.
+ *
+ * @param {boolean | string | undefined} option
+ * @returns {string | undefined}
+ */
+function cacheFolder(option) {
+  if (option === false) return undefined;
+  if (typeof option === 'string') return path.resolve(option);
+  const { WASI_RS_CACHE } = process.env;
+  if (WASI_RS_CACHE !== undefined) return WASI_RS_CACHE ? path.resolve(WASI_RS_CACHE) : undefined;
+  const base = baseFolder();
+  return base && path.join(base, 'wasi-rs');
+}
+
+/** @returns {string | undefined} */
+function baseFolder() {
+  const { LOCALAPPDATA, XDG_CACHE_HOME } = process.env;
+  if (process.platform === 'win32') return LOCALAPPDATA;
+  // As the XDG specification has it: a relative path counts for nothing.
+  if (XDG_CACHE_HOME && path.isAbsolute(XDG_CACHE_HOME)) return XDG_CACHE_HOME;
+  const home = homeFolder();
+  if (!home) return undefined;
+  return process.platform === 'darwin'
+    ? path.join(home, 'Library/Caches')
+    : path.join(home, '.cache');
+}
+
+function homeFolder() {
+  try {
+    return require('node:os').homedir();
+  } catch {
+    return undefined; // a user without a home, as in some containers
+  }
+}
+
+module.exports = { cacheFolder, readOptions, requireObject, requirePermission };

@@ -5,13 +5,8 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { fileURLToPath } = require('node:url');
-const { promisify } = require('node:util');
-const { cacheFolder, isOpen } = require('./cache.js');
-const { invalidArgType } = require('./errors.js');
+const { cacheFolder } = require('./options.js');
 const wasmtime = require('./wasmtime.js');
-
-// node:fs's own promises take 3 ms to load.
-const readFile = promisify(fs.readFile);
 
 /** @typedef {Code} ProgramCode */
 
@@ -46,7 +41,9 @@ class Code {
       wasmtime.makeProgram({ source: from, isCode, ...(cache && { cache }) });
     // Under the permission model it is Node that says whether that may be read.
     const asks = 'permission' in process && process.permission && typeof source === 'string';
-    return asks ? readFile(source).then(make) : make(source);
+    if (!asks) return make(source);
+    // node:fs's own promises take 3 ms to load.
+    return require('node:util').promisify(fs.readFile)(source).then(make);
   }
 
   /** For the engine V8. */
@@ -57,7 +54,7 @@ class Code {
 
   /** Makes machine code, or finds it in the cache. */
   async compile() {
-    if (this.cache) isOpen(this.cache);
+    if (this.cache) require('./cache.js').isOpen(this.cache);
     await wasmtime.ask('compile', await this.native());
     this.#isCompiled = true;
   }
@@ -110,7 +107,7 @@ function bytesOf(source, name, others) {
   if (tag === '[object ArrayBuffer]' || tag === '[object SharedArrayBuffer]') {
     return new Uint8Array(source);
   }
-  throw invalidArgType(name, `${others} Uint8Array or ArrayBuffer`, source);
+  throw require('./errors.js').invalidArgType(name, `${others} Uint8Array or ArrayBuffer`, source);
 }
 
 /**

@@ -2,7 +2,6 @@
 
 // run(), spawn() and compile(): programs off the event loop.
 
-const { invalidArgType } = require('./errors.js');
 const { readOptions, requireObject, requirePermission } = require('./options.js');
 const { Code, bytesOf, choose, codeOf } = require('./program.js');
 
@@ -43,7 +42,11 @@ function resolve(source, options) {
 /** @param {any} cache */
 function readCache(cache) {
   if (cache === undefined || typeof cache === 'boolean' || typeof cache === 'string') return cache;
-  throw invalidArgType('options.cache', 'one of type boolean or string', cache);
+  throw require('./errors.js').invalidArgType(
+    'options.cache',
+    'one of type boolean or string',
+    cache,
+  );
 }
 
 /**
@@ -54,12 +57,12 @@ function readCache(cache) {
  * @returns {Promise<import('./execute.js').Outcome>}
  */
 async function run(source, options) {
-  const checked = readOptions(options, ['ignore', 'pipe', 'pipe']);
+  const checked = readOptions(options, false);
   const code = resolve(source, options);
   // Another thread looks for machine code while the rest is loaded.
   const chosen = choose(code, checked);
   const { Execution } = require('./execute.js');
-  return new Execution(code, chosen, checked, true).result;
+  return new Execution(code, chosen, checked).result;
 }
 
 /**
@@ -69,7 +72,7 @@ async function run(source, options) {
  * @param {any} [options]
  */
 function spawn(source, options) {
-  const checked = readOptions(options, ['pipe', 'pipe', 'pipe']);
+  const checked = readOptions(options, true);
   const code = resolve(source, options);
   const chosen = choose(code, checked);
   const { GuestProcess } = require('./child.js');

@@ -5,7 +5,6 @@
 // waiting for room are the kernel's, at its speed.
 
 const fs = require('node:fs');
-const { errorOf } = require('./errors.js');
 
 /** How many bytes a function that supplies input is asked for. */
 const PIECE = 64 * 1024;
@@ -34,12 +33,10 @@ class Streams {
   #hurry = () => {};
 
   /**
-   * @param {[unknown, unknown, unknown]} stdio
-   * @param {boolean} captures whether `'pipe'` is captured; otherwise it is a stream at this end
+   * @param {import('./options.js').Stdio} stdio
    * @param {(error: unknown) => void} fail is told when one at this end throws
    */
-  constructor([stdin, stdout, stderr], captures, fail) {
-    this.captures = captures;
+  constructor([stdin, stdout, stderr], fail) {
     this.#hurried = new Promise((resolve) => (this.#hurry = resolve));
     this.fail = (/** @type {unknown} */ error) => {
       this.#failure ??= { error };
@@ -48,8 +45,8 @@ class Streams {
     try {
       this.plan = [
         this.#input(stdin),
-        this.#output(stdout, 'stdout', 1),
-        this.#output(stderr, 'stderr', 2),
+        this.#output(stdout, 'stdout'),
+        this.#output(stderr, 'stderr'),
       ];
     } catch (error) {
       this.#closeGiven();
@@ -60,28 +57,19 @@ class Streams {
 
   /** @param {any} stdin @returns {number | Uint8Array} */
   #input(stdin) {
-    if (typeof stdin === 'number') return stdin;
-    if (stdin === 'inherit') return 0;
-    if (stdin === 'ignore') return new Uint8Array();
-    if (stdin instanceof Uint8Array) return stdin;
-    if (stdin === 'pipe' && !this.captures) {
-      const { descriptor, socket } = this.#pipe('writer');
-      this.ends.stdin = socket;
-      return descriptor;
-    }
-    if (typeof stdin === 'string') return Buffer.from(stdin);
-    if (stdin === process.stdin) return 0; // which Node makes when it is first asked for, in 2 ms
+    if (typeof stdin === 'number' || stdin instanceof Uint8Array) return stdin;
+    // (Node makes it when it is first asked for, in 2 ms.)
+    if (stdin !== 'pipe' && stdin === process.stdin) return 0;
     const { descriptor, socket } = this.#pipe('writer');
-    this.#feed(typeof stdin === 'function' ? supplies(stdin) : stdin, socket);
+    if (stdin === 'pipe') this.ends.stdin = socket;
+    else this.#feed(typeof stdin === 'function' ? supplies(stdin) : stdin, socket);
     return descriptor;
   }
 
-  /** @param {any} output @param {'stdout' | 'stderr'} name @param {number} own @returns {number | 'capture'} */
-  #output(output, name, own) {
-    if (typeof output === 'number') return output;
-    if (output === 'inherit') return own;
+  /** @param {any} output @param {'stdout' | 'stderr'} name @returns {number | 'capture'} */
+  #output(output, name) {
+    if (typeof output === 'number' || output === 'capture') return output;
     if (output === 'ignore') return (nowhere ??= fs.openSync(require('node:os').devNull, 'r+'));
-    if (output === 'pipe' && this.captures) return 'capture';
     const { descriptor, socket } = this.#pipe('reader');
     if (output === 'pipe') this.ends[name] = socket;
     else this.#work.push(this.#deliver(socket, output));
@@ -187,7 +175,7 @@ async function* supplies(supply) {
     if (chunk === null) return;
     if (!(chunk instanceof Uint8Array)) {
       const message = `Expected an instance of Uint8Array or null to be returned from the "options.stdin" function but got ${typeof chunk}.`;
-      throw errorOf(TypeError, 'ERR_INVALID_RETURN_VALUE', message);
+      throw require('./errors.js').errorOf(TypeError, 'ERR_INVALID_RETURN_VALUE', message);
     }
     if (chunk.length === 0) return; // as in the class
     yield chunk;

@@ -8,7 +8,9 @@ if (!addon) {
   const message = `run(), spawn() and compile() are not there on ${process.platform} yet; the class WASI is`;
   throw Object.assign(new Error(message), { code: 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM' });
 }
-const { errorOf } = require('./errors.js');
+
+/** Loaded when there is something to say. @type {typeof import('./errors.js').errorOf} */
+const errorOf = (...parts) => require('./errors.js').errorOf(...parts);
 
 /**
  * @typedef {import('./v8/engine.js').Plan} Plan
