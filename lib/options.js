@@ -216,6 +216,16 @@ function notAStream(option, classes, value) {
 }
 
 /**
+ * A path that stays the same when the working directory changes.
+ *
+ * @param {string} given
+ */
+function absolute(given) {
+  // One that is so already may have dots in it; to look for them took as long as to load a file.
+  return path.isAbsolute(given) ? given : path.resolve(given);
+}
+
+/**
  * The folder in which machine code is kept: as the option says, or `WASI_RS_CACHE`, or where the system keeps such things.
  * Nothing where the option, or an empty variable, turns it off.
  *
@@ -224,11 +234,11 @@ function notAStream(option, classes, value) {
  */
 function cacheFolder(option) {
   if (option === false) return undefined;
-  if (typeof option === 'string') return path.resolve(option);
+  if (typeof option === 'string') return absolute(option);
   const { WASI_RS_CACHE } = process.env;
-  if (WASI_RS_CACHE !== undefined) return WASI_RS_CACHE ? path.resolve(WASI_RS_CACHE) : undefined;
+  if (WASI_RS_CACHE !== undefined) return WASI_RS_CACHE ? absolute(WASI_RS_CACHE) : undefined;
   const base = baseFolder();
-  return base && path.join(base, 'wasi-rs');
+  return base && `${base}${path.sep}wasi-rs`;
 }
 
 /** @returns {string | undefined} */
@@ -252,4 +262,4 @@ function homeFolder() {
   }
 }
 
-module.exports = { cacheFolder, readOptions, requireObject, requirePermission };
+module.exports = { absolute, cacheFolder, readOptions, requireObject, requirePermission };

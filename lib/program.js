@@ -3,9 +3,8 @@
 // A program: where it is, and what the engines made of it.
 
 const fs = require('node:fs');
-const path = require('node:path');
 const { fileURLToPath } = require('node:url');
-const { cacheFolder } = require('./options.js');
+const { absolute, cacheFolder } = require('./options.js');
 const wasmtime = require('./wasmtime.js');
 
 /** @typedef {Code} ProgramCode */
@@ -93,7 +92,7 @@ function permitted(folder) {
  * @returns {Code}
  */
 function codeOf(source, cache) {
-  if (typeof source === 'string') return new Code(path.resolve(source), cache);
+  if (typeof source === 'string') return new Code(absolute(source), cache);
   if (source instanceof URL) return new Code(fileURLToPath(source), cache);
   return new Code(bytesOf(source, 'source', 'of type string or an instance of URL,'), cache);
 }
