@@ -2,7 +2,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { cacheFolder } = require('../lib/options.js');
+const { cacheFolder } = require('../lib/program.js');
 const { CliError, reason } = require('./errors.js');
 const { write } = require('./output.js');
 const { sizeText } = require('./values.js');

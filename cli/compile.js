@@ -1,7 +1,7 @@
 'use strict';
 
 const { compile: compileProgram } = require('../lib/run.js');
-const { cacheFolder } = require('../lib/options.js');
+const { cacheFolder } = require('../lib/program.js');
 const { CliError, inNameOf } = require('./errors.js');
 const { sourceOf } = require('./program.js');
 

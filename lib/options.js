@@ -5,8 +5,6 @@
 // Each file of JavaScript takes 0.2 to 0.3 ms to load, and many programs take less than 1: what a run need not have is
 // loaded by those that need it.
 
-const path = require('node:path');
-
 /** Loaded when there is something to say. */
 const errors = () => require('./errors.js');
 
@@ -215,51 +213,4 @@ function notAStream(option, classes, value) {
   return errors().invalidArgType(option, expected, value);
 }
 
-/**
- * A path that stays the same when the working directory changes.
- *
- * @param {string} given
- */
-function absolute(given) {
-  // One that is so already may have dots in it; to look for them took as long as to load a file.
-  return path.isAbsolute(given) ? given : path.resolve(given);
-}
-
-/**
- * The folder in which machine code is kept: as the option says, or `WASI_RS_CACHE`, or where the system keeps such things.
- * Nothing where the option, or an empty variable, turns it off.
- *
- * @param {boolean | string | undefined} option
- * @returns {string | undefined}
- */
-function cacheFolder(option) {
-  if (option === false) return undefined;
-  if (typeof option === 'string') return absolute(option);
-  const { WASI_RS_CACHE } = process.env;
-  if (WASI_RS_CACHE !== undefined) return WASI_RS_CACHE ? absolute(WASI_RS_CACHE) : undefined;
-  const base = baseFolder();
-  return base && `${base}${path.sep}wasi-rs`;
-}
-
-/** @returns {string | undefined} */
-function baseFolder() {
-  const { LOCALAPPDATA, XDG_CACHE_HOME } = process.env;
-  if (process.platform === 'win32') return LOCALAPPDATA;
-  // As the XDG specification has it: a relative path counts for nothing.
-  if (XDG_CACHE_HOME && path.isAbsolute(XDG_CACHE_HOME)) return XDG_CACHE_HOME;
-  const home = homeFolder();
-  if (!home) return undefined;
-  return process.platform === 'darwin'
-    ? path.join(home, 'Library/Caches')
-    : path.join(home, '.cache');
-}
-
-function homeFolder() {
-  try {
-    return require('node:os').homedir();
-  } catch {
-    return undefined; // a user without a home, as in some containers
-  }
-}
-
-module.exports = { absolute, cacheFolder, readOptions, requireObject, requirePermission };
+module.exports = { readOptions, requireObject, requirePermission };

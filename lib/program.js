@@ -1,10 +1,10 @@
 'use strict';
 
-// A program: where it is, and what the engines made of it.
+// A program: where it is, what the engines made of it, and where that is kept.
 
 const fs = require('node:fs');
+const path = require('node:path');
 const { fileURLToPath } = require('node:url');
-const { absolute, cacheFolder } = require('./options.js');
 const wasmtime = require('./wasmtime.js');
 
 /** @typedef {Code} ProgramCode */
@@ -16,6 +16,8 @@ class Code {
   /** What the engine wasmtime gets. @type {unknown} */
   #native;
   #isCompiled = false;
+  /** Whether it is ready for a run without limits, once. @type {Promise<boolean> | undefined} */
+  #looked;
 
   /**
    * @param {string | Uint8Array} source a path or bytes
@@ -64,6 +66,18 @@ class Code {
   }
 
   /**
+   * Another thread begins to look for machine code, for a run whose options have yet to be read and checked.
+   *
+   * @param {any} options
+   */
+  expect(options) {
+    const isUsual = !options?.engine && !options?.limits && !('permission' in process);
+    if (this.#isCompiled || !isUsual) return;
+    this.#looked = this.#ask({});
+    this.#looked.catch(() => {}); // who waits for it is told
+  }
+
+  /**
    * Whether wasmtime runs it without a delay: there is machine code for these limits, or little to compile. That is being
    * looked for when this returns.
    *
@@ -72,8 +86,63 @@ class Code {
    */
   async isReady(limits) {
     if (this.#isCompiled) return true;
+    const looked = this.#looked;
+    this.#looked = undefined; // there may be machine code the next time
+    const isUsual = limits.fuel === undefined && limits.stack === undefined;
+    return (isUsual && looked) || this.#ask(limits);
+  }
+
+  /** @param {import('./v8/engine.js').Limits} limits @returns {Promise<boolean>} */
+  async #ask(limits) {
     const native = this.native();
     return wasmtime.ask('isReady', native instanceof Promise ? await native : native, limits);
+  }
+}
+
+/**
+ * A path that stays the same when the working directory changes.
+ *
+ * @param {string} given
+ */
+function absolute(given) {
+  // One that is so already may have dots in it; to look for them took as long as to load a file.
+  return path.isAbsolute(given) ? given : path.resolve(given);
+}
+
+/**
+ * The folder in which machine code is kept: as the option says, or `WASI_RS_CACHE`, or where the system keeps such things.
+ * Nothing where the option, or an empty variable, turns it off.
+ *
+ * @param {boolean | string | undefined} option
+ * @returns {string | undefined}
+ */
+function cacheFolder(option) {
+  if (option === false) return undefined;
+  if (typeof option === 'string') return absolute(option);
+  const { WASI_RS_CACHE } = process.env;
+  if (WASI_RS_CACHE !== undefined) return WASI_RS_CACHE ? absolute(WASI_RS_CACHE) : undefined;
+  const base = baseFolder();
+  return base && `${base}${path.sep}wasi-rs`;
+}
+
+/** @returns {string | undefined} */
+function baseFolder() {
+  const { LOCALAPPDATA, XDG_CACHE_HOME } = process.env;
+  if (process.platform === 'win32') return LOCALAPPDATA;
+  // As the XDG specification has it: a relative path counts for nothing.
+  if (XDG_CACHE_HOME && path.isAbsolute(XDG_CACHE_HOME)) return XDG_CACHE_HOME;
+  const home = homeFolder();
+  if (!home) return undefined;
+  return process.platform === 'darwin'
+    ? path.join(home, 'Library/Caches')
+    : path.join(home, '.cache');
+}
+
+function homeFolder() {
+  try {
+    return require('node:os').homedir();
+  } catch {
+    return undefined; // a user without a home, as in some containers
   }
 }
 
@@ -143,4 +212,4 @@ async function inV8(code, { stack }) {
   return { engine, program: await program };
 }
 
-module.exports = { Code, bytesOf, choose, codeOf, inV8 };
+module.exports = { Code, bytesOf, cacheFolder, choose, codeOf, inV8 };

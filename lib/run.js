@@ -2,7 +2,6 @@
 
 // run(), spawn() and compile(): programs off the event loop.
 
-const { readOptions, requireObject, requirePermission } = require('./options.js');
 const { Code, bytesOf, choose, codeOf } = require('./program.js');
 
 /** @typedef {import('./program.js').ProgramCode} ProgramCode */
@@ -50,6 +49,20 @@ function readCache(cache) {
 }
 
 /**
+ * The program, its options, and the engine that is being chosen.
+ *
+ * @param {any} source
+ * @param {any} options
+ * @param {boolean} isSpawned
+ */
+function prepare(source, options, isSpawned) {
+  const code = resolve(source, options);
+  code.expect(options); // while everything else is loaded
+  const checked = require('./options.js').readOptions(options, isSpawned);
+  return { code, checked, chosen: choose(code, checked) };
+}
+
+/**
  * Runs a program off the event loop.
  *
  * @param {any} source
@@ -57,10 +70,7 @@ function readCache(cache) {
  * @returns {Promise<import('./execute.js').Outcome>}
  */
 async function run(source, options) {
-  const checked = readOptions(options, false);
-  const code = resolve(source, options);
-  // Another thread looks for machine code while the rest is loaded.
-  const chosen = choose(code, checked);
+  const { code, checked, chosen } = prepare(source, options, false);
   const { Execution } = require('./execute.js');
   return new Execution(code, chosen, checked).result;
 }
@@ -72,9 +82,7 @@ async function run(source, options) {
  * @param {any} [options]
  */
 function spawn(source, options) {
-  const checked = readOptions(options, true);
-  const code = resolve(source, options);
-  const chosen = choose(code, checked);
+  const { code, checked, chosen } = prepare(source, options, true);
   const { GuestProcess } = require('./child.js');
   return new GuestProcess(code, chosen, checked);
 }
@@ -87,6 +95,7 @@ function spawn(source, options) {
  * @returns {Promise<Program>}
  */
 async function compile(source, options) {
+  const { requireObject, requirePermission } = require('./options.js');
   if (options !== undefined) requireObject(options, 'options');
   requirePermission();
   const code = resolve(source, options);
@@ -101,7 +110,7 @@ async function compile(source, options) {
  * @returns {Promise<Program>}
  */
 async function deserialize(bytes) {
-  requirePermission();
+  require('./options.js').requirePermission();
   const code = new Code(bytesOf(bytes, 'bytes', 'an instance of'), false, true);
   await code.compile();
   return new Program(code);
