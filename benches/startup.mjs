@@ -21,7 +21,8 @@ const { binaryName, triples } = createRequire(import.meta.url)('../platform.js')
 
 /** Each row: its unit and how it is measured. */
 const ROWS = {
-  'process that runs the hello module': ['ms', helloProcess],
+  'process that runs the hello module': ['ms', (context) => helloProcess(context, [])],
+  'the same, warnings turned off': ['ms', (context) => helloProcess(context, ['--no-warnings'])],
   'process that does nothing (for comparison)': ['ms', emptyProcess],
   require: ['ms', required],
   'addon load (process.dlopen)': ['ms', addonLoad],
@@ -51,11 +52,11 @@ export function run({ quick, effort, wanted }) {
 
 const usual = ({ folder }) => ({ preopens: { '/': folder }, env: process.env });
 
-function helloProcess({ runs, folder }) {
+function helloProcess({ runs, folder }, flags) {
   const wasm = path.join(folder, 'hello.wasm');
   fs.writeFileSync(wasm, hello());
   const wall = (side) => {
-    const { wall, stdout } = runChild('startup.cjs', [PROVIDERS[side], wasm]);
+    const { wall, stdout } = runChild('startup.cjs', [PROVIDERS[side], wasm], flags);
     if (stdout !== 'hello world\n') throw new Error(`${side} prints ${JSON.stringify(stdout)}`);
     return wall;
   };
