@@ -193,6 +193,6 @@ pub fn own_descriptor(number: i32) -> io::Result<File> {
 /// A new pipe that children of the process don't get: the numbers of its reading and its writing end, the caller's to
 /// close.
 pub fn pipe() -> io::Result<[i32; 2]> {
-    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let (reader, writer) = io::pipe()?;
     Ok([reader.into_raw_fd(), writer.into_raw_fd()])
 }
