@@ -94,6 +94,8 @@ const PROGRAMS = {
     '(module (import "env" "foo" (func)) (memory (export "memory") 1) (func (export "_start")))',
   misfit: `(module (import "wasi_snapshot_preview1" "fd_close" (func (param i64)))
     (memory (export "memory") 1) (func (export "_start")))`,
+  shared:
+    '(module (import "env" "memory" (memory 2 9 shared)) (export "memory" (memory 0)) (func (export "_start")))',
   library: '(module (memory (export "memory") 1 4) (func (export "_initialize")))',
   old: '(module (import "wasi_unstable" "proc_exit" (func (param i32))) (memory (export "memory") 1) (func (export "_start")))',
 };
@@ -452,6 +454,17 @@ describe('wasi-rs inspect', () => {
       [misfit.code, misfit.missing],
       [1, ['wasi_snapshot_preview1.fd_close as (i64) -> ()']],
     );
+  });
+
+  test('a memory that is imported is made for the program', async () => {
+    const { code, memory, imports, missing } = await inspect('shared');
+    assert.deepEqual([code, missing], [0, []]);
+    assert.deepEqual(memory, [
+      { imported: true, shared: true, wide: false, min: 2 * 65536, max: 9 * 65536 },
+    ]);
+    assert.deepEqual(imports, [
+      { module: 'env', name: 'memory', kind: 'memory', limits: '2 to 9' },
+    ]);
   });
 
   test('a library, and the older version', async () => {

@@ -6,7 +6,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { start } from '../lib/v8/engine.js';
+import { Code } from '../lib/program.js';
+import * as engine from '../lib/v8/engine.js';
 import { runInChild, temporaryFolder } from './support/host.mjs';
 import { assemble } from './support/wat.mjs';
 
@@ -32,11 +33,11 @@ function program(imports, rest, { memory = '1', abi = 'preview1' } = {}) {
   const lines = imports.map(
     (name) => `(import "${namespace}" "${name}" (func $${name} ${types[name]}))`,
   );
-  const bytes = assemble(
-    `(module ${lines.join('\n')} (memory (export "memory") ${memory}) ${rest})`,
-  );
-  return { bytes, abi };
+  return code(`(module ${lines.join('\n')} (memory (export "memory") ${memory}) ${rest})`);
 }
+
+/** What run() makes of a module. */
+const code = (text) => new Code(assemble(text), false);
 
 /** How a guest is run here unless a test says otherwise: nothing to read, everything captured. */
 const plan = (over = {}) => ({
@@ -48,7 +49,15 @@ const plan = (over = {}) => ({
   ...over,
 });
 
+const start = (what, how) => engine.start(what.v8(how.limits).prepared, how);
 const run = (what, over) => start(what, plan(over)).result;
+
+/** The same for a script. */
+const url = (file) => JSON.stringify(new URL(file, import.meta.url));
+const START = `
+  const { Code } = await import(${url('../lib/program.js')});
+  const engine = await import(${url('../lib/v8/engine.js')});
+  const start = (what, how) => engine.start(what.v8(how.limits).prepared, how);`;
 
 /** The iovec at 0: `length` bytes from `address` on. */
 const iovec = (address, length) =>
@@ -156,12 +165,12 @@ test('wasi_unstable is served', async () => {
 test('a program without a memory runs', async () => {
   const text =
     '(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32))) (func (export "_start") (call 0 (i32.const 9))))';
-  assert.equal((await run({ bytes: assemble(text), abi: 'preview1' })).exitCode, 9);
+  assert.equal((await run(code(text))).exitCode, 9);
 });
 
 test('imports that are no syscalls are named', async () => {
   const text = '(module (import "env" "foo" (func)) (func (export "_start")))';
-  await assert.rejects(run({ bytes: assemble(text), abi: 'preview1' }), {
+  await assert.rejects(run(code(text)), {
     code: 'ERR_WASI_IMPORT',
     message: /env\.foo \(function\)/,
   });
@@ -170,7 +179,7 @@ test('imports that are no syscalls are named', async () => {
 test('a syscall imported with a type of its own is an error, not a crash', async () => {
   const text = `(module (import "wasi_snapshot_preview1" "fd_close" (func (param i64)))
     (memory (export "memory") 1) (func (export "_start")))`;
-  await assert.rejects(run({ bytes: assemble(text), abi: 'preview1' }), WebAssembly.LinkError);
+  await assert.rejects(run(code(text)), WebAssembly.LinkError);
 });
 
 test('a syscall imported twice is one syscall', async () => {
@@ -178,12 +187,12 @@ test('a syscall imported twice is one syscall', async () => {
     (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
     (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
     (memory (export "memory") 1) (func (export "_start") (call 1 (i32.const 4))))`;
-  assert.equal((await run({ bytes: assemble(text), abi: 'preview1' })).exitCode, 4);
+  assert.equal((await run(code(text))).exitCode, 4);
 });
 
 test('a library is not run', async () => {
   const text = '(module (memory (export "memory") 1) (func (export "_initialize")))';
-  await assert.rejects(run({ bytes: assemble(text), abi: 'preview1' }), {
+  await assert.rejects(run(code(text)), {
     code: 'ERR_WASI_PROGRAM',
     message: /exports no function '_start'/,
   });
@@ -200,19 +209,13 @@ test('a memory that a program imports is made for it, within the limit', async (
       (import "env" "memory" (memory ${memory})) (export "memory" (memory 0))
       (func (export "_start") (loop (br_if 0 (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
         (call $proc_exit (memory.size))))`;
-    const { exitCode } = await run(
-      { bytes: assemble(text), abi: 'preview1' },
-      { limits: { memory: 3 * 65536 } },
-    );
+    const { exitCode } = await run(code(text), { limits: { memory: 3 * 65536 } });
     assert.equal(exitCode, pages, memory);
   }
 });
 
 test('bytes that are no module reject', async () => {
-  await assert.rejects(
-    run({ bytes: Buffer.from('nothing'), abi: 'preview1' }),
-    WebAssembly.CompileError,
-  );
+  await assert.rejects(run(new Code(Buffer.from('nothing'), false)), WebAssembly.CompileError);
 });
 
 test('a trap tells the functions it happened in', async () => {
@@ -224,7 +227,7 @@ test('a trap tells the functions it happened in', async () => {
       (func unreachable) (func (export "_start") (call 0)))`),
     Buffer.from([names[0], names.length - 2 + section.length, ...names.slice(2), ...section]),
   ]);
-  await assert.rejects(run({ bytes, abi: 'preview1' }), (error) => {
+  await assert.rejects(run(new Code(bytes, false)), (error) => {
     assert.equal(error.code, 'ERR_WASI_TRAP');
     assert.match(error.message, /^wasm trap: unreachable\n\s+at boom .*\n\s+at _start /);
     assert.deepEqual(error.stdout, Buffer.alloc(0));
@@ -496,14 +499,14 @@ test('a thread that is not needed for long ends', HANGS, async (t) => {
 
 test('a running guest keeps the process alive, one that has ended does not', HANGS, async () => {
   const script = (bytes) => `
-    const { start } = await import(${JSON.stringify(new URL('../lib/v8/engine.js', import.meta.url))});
+    ${START}
     const bytes = Buffer.from('${Buffer.from(bytes).toString('hex')}', 'hex');
     const plan = { args: [], env: [], preopens: [], stdio: [0, 1, 2], limits: {} };
-    const { result } = start({ bytes, abi: 'preview1' }, plan);
+    const { result } = start(new Code(bytes, false), plan);
     result.then(({ exitCode }) => console.log('exit code', exitCode));`;
-  const { code, stdout, stderr } = await runInChild(script(EXIT_7.bytes));
+  const { code, stdout, stderr } = await runInChild(script(EXIT_7.source));
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'exit code 7\n', stderr: '' });
-  const ended = await runInChild(`${script(SPIN.bytes)}\nsetTimeout(() => process.exit(3), 300);`);
+  const ended = await runInChild(`${script(SPIN.source)}\nsetTimeout(() => process.exit(3), 300);`);
   assert.deepEqual(ended, { code: 3, signal: null, stdout: '', stderr: '' });
 });
 
@@ -511,12 +514,11 @@ test(
   'without permission for workers every run rejects',
   { skip: NO_PERMISSIONS, ...HANGS },
   async () => {
-    const engine = JSON.stringify(new URL('../lib/v8/engine.js', import.meta.url));
     const { stdout } = await runInChild(
-      `const { start } = await import(${engine});
-    const bytes = Buffer.from('${Buffer.from(EXIT_7.bytes).toString('hex')}', 'hex');
+      `${START}
+    const bytes = Buffer.from('${Buffer.from(EXIT_7.source).toString('hex')}', 'hex');
     const plan = { args: [], env: [], preopens: [], stdio: [0, 1, 2], limits: {} };
-    const runs = Array.from({ length: 20 }, () => start({ bytes, abi: 'preview1' }, plan).result);
+    const runs = Array.from({ length: 20 }, () => start(new Code(bytes, false), plan).result);
     const reasons = (await Promise.allSettled(runs)).map(({ reason }) => reason?.code);
     console.log([...new Set(reasons)].join());`,
       {
@@ -538,9 +540,9 @@ test('preloads and flags of the process are not for its guests', HANGS, async (t
   const preload = path.join(folder, 'preload.cjs');
   fs.writeFileSync(preload, "console.log('loaded')");
   const { stdout } = await runInChild(
-    `const { start } = await import(${JSON.stringify(new URL('../lib/v8/engine.js', import.meta.url))});
+    `${START}
     const { assemble } = await import(${JSON.stringify(new URL('./support/wat.mjs', import.meta.url))});
-    const program = { bytes: assemble('(module (func (export "_start")))'), abi: 'preview1' };
+    const program = new Code(assemble('(module (func (export "_start")))'), false);
     const plan = { args: [], env: [], preopens: [], stdio: [0, 1, 2], limits: {} };
     await start(program, plan).result;`,
     { flags: ['-r', preload] },

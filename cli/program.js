@@ -2,12 +2,13 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { kindOf } = require('../lib/v8/binary.js');
 const { CliError, closest, reason } = require('./errors.js');
 const { COMMANDS } = require('./flags.js');
 
 /** How much of a file tells what it is. */
 const HEAD = 4096;
+
+const MAGIC = 0x6d736100; // "\0asm"
 
 /**
  * What a file is to an engine: its path, or the bytes of a module where the file itself is something else.
@@ -75,6 +76,19 @@ function refuse(file, head) {
   if (!kind) throw new CliError(`${file} is not a WebAssembly module: ${findings(head)}`);
 }
 
+/**
+ * What a file's first eight bytes say it is.
+ *
+ * @param {Buffer} head
+ * @returns {'module' | 'component' | undefined}
+ */
+function kindOf(head) {
+  if (head.length < 8 || head.readUInt32LE(0) !== MAGIC) return undefined;
+  // A component's "layer" stands where a core module has the upper half of its version.
+  if (head.readUInt16LE(6) === 1) return 'component';
+  return head.readUInt32LE(4) === 1 ? 'module' : undefined;
+}
+
 /** What a file is instead. @param {Buffer} head */
 function findings(head) {
   if (head.length === 0) return 'it is empty';
@@ -93,8 +107,7 @@ function isText(file, head) {
 
 /** @param {string} file @param {Buffer} text @returns {Buffer} */
 function assemble(file, text) {
-  const { more } = /** @type {any} */ (require('../index.js'))[Symbol.for('wasi-rs addon')];
-  const { watToWasm } = more();
+  const { watToWasm } = addon();
   if (!watToWasm) {
     const mend = `assemble it first, for instance: wat2wasm ${file}`;
     throw new CliError(
@@ -108,4 +121,7 @@ function assemble(file, text) {
   }
 }
 
-module.exports = { readProgram, sourceOf };
+/** The addon with what only the command line needs. @returns {any} */
+const addon = () => /** @type {any} */ (require('../index.js'))[Symbol.for('wasi-rs addon')].more();
+
+module.exports = { addon, readProgram, sourceOf };

@@ -8,7 +8,7 @@ const { compileAfter } = require('../lib/background.js');
 const { codeOf } = require('../lib/program.js');
 const { CliError, EXIT, inNameOf, reason } = require('./errors.js');
 const { FLAGS } = require('./flags.js');
-const { readProgram, sourceOf } = require('./program.js');
+const { sourceOf } = require('./program.js');
 
 /** The signals that end the program. @type {readonly NodeJS.Signals[]} */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
@@ -33,15 +33,13 @@ async function run({ flags, program, args }) {
   const limits = limitsOf(flags);
   const isLimited = flags.timeout !== undefined || Object.keys(limits).length > 0;
   try {
-    if (flags.engine === 'v8' && !isLimited) return runHere(readProgram(program), setting);
     const code = codeOf(sourceOf(program), flags['no-cache'] ? false : undefined);
-    const isHere =
-      (flags.engine ?? 'auto') === 'auto' && !isLimited && !(await code.isReady(limits));
+    const { engine = 'auto' } = flags;
+    if (engine === 'v8' && !isLimited) return await runHere(code, setting);
+    const isHere = engine === 'auto' && !isLimited && !(await code.isReady(limits));
     if (!isHere) return await runBeside(code, { ...setting, limits }, flags);
     compileAfter(code, Promise.resolve());
-    // In one piece, which an asynchronous read is not.
-    const { source } = code;
-    return runHere(typeof source === 'string' ? fs.readFileSync(source) : source, setting);
+    return await runHere(code, setting);
   } catch (error) {
     throw explainFailure(program, error);
   }
@@ -62,15 +60,19 @@ function limitsOf(flags) {
   return Object.fromEntries(given.map(({ name, limit }) => [limit, flags[name]]));
 }
 
-/** In V8 on this thread, which starts soonest; only a signal's own way ends it. @param {Uint8Array} bytes @param {Setting} setting */
-function runHere(bytes, setting) {
-  const { exportsOf, importsOf } = require('../lib/v8/guest.js');
-  const { checkProgram } = require('../lib/v8/imports.js');
-  const { readModule } = require('../lib/v8/module.js');
-  const { version, memories } = checkProgram(readModule(bytes));
+/**
+ * In V8 on this thread, which starts soonest; only a signal's own way ends it.
+ *
+ * @param {import('../lib/program.js').ProgramCode} code
+ * @param {Setting} setting
+ */
+async function runHere(code, setting) {
+  const found = code.forMainThread();
+  const { exportsOf, importsOf } = require('../lib/v8/guest.js'); // meanwhile
+  const { bytes, version, memories } = await found;
   const wasi = new WASI({ version, ...setting });
   const [[namespace, syscalls]] = Object.entries(wasi.getImportObject());
-  const module = new WebAssembly.Module(/** @type {BufferSource} */ (bytes));
+  const module = new WebAssembly.Module(bytes);
   const instance = new WebAssembly.Instance(module, importsOf(namespace, syscalls, memories));
   return wasi.start({ exports: exportsOf(instance) });
 }

@@ -7,12 +7,18 @@ const path = require('node:path');
 const { fileURLToPath } = require('node:url');
 const wasmtime = require('./wasmtime.js');
 
-/** @typedef {Code} ProgramCode */
+/**
+ * @typedef {Code} ProgramCode
+ *
+ * @typedef {object} ForV8
+ * @property {Promise<import('./v8/engine.js').Prepared>} prepared what V8 has made of it
+ * @property {Promise<void>} isRead rejects if its file can't be
+ */
 
 /** A program as run(), spawn() and Program share it. */
 class Code {
-  /** What the engine V8 gets. @type {Promise<import('./v8/engine.js').Program> | undefined} */
-  #v8;
+  /** What the engine V8 gets, for each set of limits. @type {Map<string, ForV8>} */
+  #v8 = new Map();
   /** What the engine wasmtime gets. @type {unknown} */
   #native;
   #isCompiled = false;
@@ -47,10 +53,34 @@ class Code {
     return require('node:util').promisify(fs.readFile)(source).then(make);
   }
 
-  /** For the engine V8. */
-  async v8() {
-    this.#v8 ??= (async () => ({ bytes: await wasmtime.ask('forV8', await this.native()) }))();
-    return this.#v8;
+  /**
+   * For the engine V8. It is being read when this returns.
+   *
+   * @param {import('./v8/engine.js').Limits} limits
+   * @returns {ForV8}
+   */
+  v8(limits) {
+    const key = `${limits.memory} ${limits.tableElements}`;
+    const known = this.#v8.get(key);
+    if (known) return known;
+    const read = this.#ask('forV8', limits);
+    const prepared = require('./v8/engine.js').compile(read);
+    prepared.catch(() => {}); // who runs it is told
+    // Without its bytes, which nobody needs any more when V8 has them.
+    const program = { prepared, isRead: read.then(() => {}, unlessUnusable) };
+    this.#v8.set(key, program);
+    return program;
+  }
+
+  /** For V8 on the main thread. @returns {Promise<import('./v8/engine.js').ForV8>} */
+  async forMainThread() {
+    return this.#ask('forMainThread');
+  }
+
+  /** Asks the addon about it, at once if nothing has to be read before. @type {(question: Parameters<typeof wasmtime.ask>[0], limits?: import('./v8/engine.js').Limits) => Promise<any>} */
+  async #ask(question, limits) {
+    const native = this.native();
+    return wasmtime.ask(question, native instanceof Promise ? await native : native, limits);
   }
 
   /** Makes machine code, or finds it in the cache. */
@@ -73,7 +103,7 @@ class Code {
   expect(options) {
     const isUsual = !options?.engine && !options?.limits && !('permission' in process);
     if (this.#isCompiled || !isUsual) return;
-    this.#looked = this.#ask({});
+    this.#looked = this.#ask('isReady');
     this.#looked.catch(() => {}); // who waits for it is told
   }
 
@@ -89,13 +119,7 @@ class Code {
     const looked = this.#looked;
     this.#looked = undefined; // there may be machine code the next time
     const isUsual = limits.fuel === undefined && limits.stack === undefined;
-    return (isUsual && looked) || this.#ask(limits);
-  }
-
-  /** @param {import('./v8/engine.js').Limits} limits @returns {Promise<boolean>} */
-  async #ask(limits) {
-    const native = this.native();
-    return wasmtime.ask('isReady', native instanceof Promise ? await native : native, limits);
+    return (isUsual && looked) || this.#ask('isReady', limits);
   }
 }
 
@@ -205,11 +229,17 @@ async function choose(code, { engine, limits }) {
  * @param {import('./v8/engine.js').Limits} limits
  * @returns {Promise<Chosen>}
  */
-async function inV8(code, { stack }) {
-  const program = code.v8(); // begins to be read
+async function inV8(code, limits) {
+  const { prepared, isRead } = code.v8(limits);
   const engine = require('./v8/engine.js');
-  engine.expect(stack);
-  return { engine, program: await program };
+  engine.expect(limits.stack);
+  await isRead;
+  return { engine, program: prepared };
+}
+
+/** What is wrong with a program, its engine tells; a file that can't be read does not get there. @param {any} error */
+function unlessUnusable(error) {
+  if (!error.code.startsWith('ERR_WASI_')) throw error;
 }
 
 module.exports = { Code, bytesOf, cacheFolder, choose, codeOf, inV8 };

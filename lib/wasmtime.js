@@ -57,13 +57,13 @@ const makeProgram = (options) => addon.program(options);
 /**
  * Asks the addon about a program.
  *
- * @param {'compile' | 'forV8' | 'isReady' | 'serialize'} question
+ * @param {'compile' | 'forMainThread' | 'forV8' | 'isReady' | 'serialize'} question
  * @param {unknown} program
  * @param {import('./v8/engine.js').Limits} [limits]
  * @returns {Promise<any>}
  */
-async function ask(question, program, { fuel, stack } = {}) {
-  const { answer } = request((id) => addon.ask(desk, { id, program, question, fuel, stack }));
+async function ask(question, program, limits = {}) {
+  const { answer } = request((id) => addon.ask(desk, { id, program, question, limits }));
   const { end, message, code, value } = await answer;
   if (end) throw unusable(/** @type {string} */ (code), message);
   return value;

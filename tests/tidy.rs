@@ -16,8 +16,9 @@ const FLOORS: &[(&str, u8)] = &[
     ("descriptors", 2),
     ("ctx", 3),
     ("syscalls", 4),
-    ("engine", 5),
-    ("node", 6),
+    ("module", 5),
+    ("engine", 6),
+    ("node", 7),
 ];
 
 /// The only places that may hold unsafe code: files, folders.

@@ -8,16 +8,14 @@ const os = require('node:os');
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
 const { errorOf } = require('../errors.js');
-const { checkProgram } = require('./imports.js');
-const { limitModule } = require('./limit.js');
-const { SLOT, meterModule } = require('./meter.js');
-const { readModule } = require('./module.js');
 const { collect } = require('./sink.js');
 
 /**
- * @typedef {object} Program
- * @property {Uint8Array} bytes of a module that can be ended in whatever it does
- * @property {'preview1' | 'unstable'} [abi] the version of WASI it is for, if not the one that it imports
+ * @typedef {object} ForV8 a program as the addon has prepared it
+ * @property {BufferSource} bytes of a module that keeps to its limits, and can be ended in whatever it does
+ * @property {BufferSource} meter the bytes of the module that counts its calls
+ * @property {import('./guest.js').ImportedMemory[]} memories
+ * @property {'preview1' | 'unstable'} version of WASI
  *
  * @typedef {object} Limits
  * @property {number} [memory] bytes of each memory
@@ -43,19 +41,33 @@ const { collect } = require('./sink.js');
  * @property {number} read bytes
  * @property {number} written bytes
  *
+ * @typedef {typeof SLOT} Slots
+ *
  * @typedef {{ exitCode: number, stdout?: Buffer, stderr?: Buffer, usage: Usage }} Result
  *
- * @typedef {object} Prepared
- * @property {WebAssembly.Module} module
- * @property {WebAssembly.Module} meter
- * @property {import('./guest.js').ImportedMemory[]} memories
- * @property {'preview1' | 'unstable'} version
+ * @typedef {Pick<ForV8, 'memories' | 'version'> & { module: WebAssembly.Module, meter: WebAssembly.Module }} Prepared
  *
  * @typedef {Prepared & { options: any, capacity: number }} Job what a worker gets: options of the class, but that a
  * stream may be `'capture'`, and how many bytes of each such stream
  */
 
 const MEBIBYTE = 1024 * 1024;
+
+/**
+ * Where in the memory that a thread shares with this one, in 8-byte steps, a number stands. Times are integers, the others
+ * floats. The first three are the meter's (`src/engine/meter.rs`).
+ */
+const SLOT = Object.freeze({
+  calls: 0,
+  read: 1,
+  written: 2,
+  memory: 3,
+  cpuStart: 4,
+  cpuEnd: 5,
+  wallStart: 6,
+  wallEnd: 7,
+  thread: 8,
+});
 
 /** How many guests run at once. */
 const MAX_THREADS = Math.max(4, os.availableParallelism());
@@ -112,7 +124,7 @@ let looking;
 /**
  * Runs a program, at once or when a thread is free.
  *
- * @param {Program} program
+ * @param {Promise<Prepared>} program
  * @param {Plan} plan
  * @returns {{ result: Promise<Result>, kill(error: unknown): void }} `kill` ends the guest, and `result` with that error
  */
@@ -192,7 +204,7 @@ class Run {
   /** Why it was killed. @type {{ error: unknown } | undefined} */
   killed;
 
-  /** @param {Program} program @param {Plan} plan */
+  /** @param {Promise<Prepared>} program @param {Plan} plan */
   constructor(program, plan) {
     this.program = program;
     this.plan = plan;
@@ -267,7 +279,7 @@ class Thread {
     this.shared = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
     this.numbers = new Float64Array(this.shared.buffer);
     this.worker = new Worker(path.join(__dirname, 'worker.js'), {
-      workerData: { shared: this.shared },
+      workerData: { shared: this.shared, SLOT }, // a file less to load there
       // Or Node would look at process.stdout, and so make it non-blocking; nobody writes to these.
       stdout: true,
       stderr: true,
@@ -293,7 +305,7 @@ class Thread {
     this.worker.ref();
     this.numbers.fill(0, 0, SLOT.thread);
     try {
-      const prepared = await prepare(run.program, run.plan.limits);
+      const prepared = await run.program;
       if (!this.#ended) this.worker.postMessage({ ...prepared, ...jobOf(run, prepared) });
     } catch (error) {
       if (!this.#ended) this.#release().fail(error, NO_USAGE);
@@ -412,29 +424,14 @@ function splitVariable(entry) {
   return [entry.slice(0, equals), entry.slice(equals + 1)];
 }
 
-/** What has been compiled of each program, for each set of limits. @type {WeakMap<Program, Map<string, Promise<Prepared>>>} */
-const compiled = new WeakMap();
-
-/** @param {Program} program @param {Limits} limits @returns {Promise<Prepared>} */
-function prepare(program, limits) {
-  const variants = compiled.get(program) ?? new Map();
-  compiled.set(program, variants);
-  const key = `${limits.memory} ${limits.tableElements}`;
-  const prepared = variants.get(key) ?? compile(program, limits);
-  variants.set(key, prepared);
-  return prepared;
-}
-
-/** @param {Program} program @param {Limits} limits @returns {Promise<Prepared>} */
-async function compile({ bytes, abi }, limits) {
-  const limited = limitModule(bytes, limits);
-  const described = readModule(limited);
-  const { version, memories } = checkProgram(described, abi);
-  const [module, meter] = await Promise.all([
-    WebAssembly.compile(/** @type {BufferSource} */ (limited)),
-    WebAssembly.compile(/** @type {BufferSource} */ (meterModule(described.imports))),
+/** Compiles a program. @param {Promise<ForV8>} program @returns {Promise<Prepared>} */
+async function compile(program) {
+  const { bytes, meter, memories, version } = await program;
+  const [compiled, compiledMeter] = await Promise.all([
+    WebAssembly.compile(bytes),
+    WebAssembly.compile(meter),
   ]);
-  return { module, meter, memories, version };
+  return { module: compiled, meter: compiledMeter, memories, version };
 }
 
 /** @param {Float64Array} numbers @returns {Usage} of the guest whose numbers they are, until now */
@@ -483,4 +480,4 @@ function revive({ name, message, stack, code }) {
   return Object.assign(error, code !== undefined && { code }, stack !== undefined && { stack });
 }
 
-module.exports = { expect, start };
+module.exports = { compile, expect, start };

@@ -6,7 +6,6 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { parentPort, workerData } = require('node:worker_threads');
 const { WASI } = require('../../index.js');
-const { SLOT } = require('./meter.js');
 const { Sink } = require('./sink.js');
 const { NO_MEMORY, exportsOf, importsOf, trapMessage } = require('./guest.js');
 
@@ -14,8 +13,8 @@ const { NO_MEMORY, exportsOf, importsOf, trapMessage } = require('./guest.js');
  * @typedef {import('./engine.js').Job} Job
  */
 
-/** @type {WebAssembly.Memory} */
-const shared = workerData.shared;
+/** @type {{ shared: WebAssembly.Memory, SLOT: import('./engine.js').Slots }} */
+const { shared, SLOT } = workerData;
 const numbers = new Float64Array(shared.buffer);
 const nanoseconds = new BigUint64Array(shared.buffer);
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);

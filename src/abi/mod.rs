@@ -29,4 +29,12 @@ impl Abi {
             Self::Preview1 => "wasi_snapshot_preview1",
         }
     }
+
+    /// What the class's option `version` calls it.
+    pub const fn version(self) -> &'static str {
+        match self {
+            Self::Unstable => "unstable",
+            Self::Preview1 => "preview1",
+        }
+    }
 }

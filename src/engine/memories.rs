@@ -1,7 +1,7 @@
 //! Memories that a program defines for itself, where some are shared: turned into imports, which each run is given its own
 //! of. wasmtime asks nobody before a shared memory grows, so one that it makes itself would have no limit.
 
-use super::sections::{CUSTOM, IMPORT, MEMORY, TYPE, slice};
+use crate::module::sections::{CUSTOM, IMPORT, MEMORY, TYPE, slice};
 use std::borrow::Cow;
 use std::ops::Range;
 use wasm_encoder::{Encode, Module, RawSection};

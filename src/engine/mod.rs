@@ -1,12 +1,13 @@
-//! Floor 4: programs run in wasmtime, on threads of their own, under limits.
+//! Floor 5: programs run in wasmtime, on threads of their own, under limits.
 //!
 //! | module | what |
 //! | --- | --- |
 //! | [`mode`] | what machine code is made for, and the engine that makes it |
 //! | [`program`] | a program: its bytes, its machine code, its imports |
 //! | [`for_v8`] | a program as V8 gets it, where it runs there |
-//! | [`memories`] | shared memories of a program's own, under the limit too |
-//! | [`sections`] | the sections of a module, for those two |
+//! | [`stoppable`], [`limit`], [`edit`] | how it is changed for that |
+//! | [`meter`] | what counts its calls there |
+//! | [`memories`] | shared memories of a program's own, under wasmtime's limit too |
 //! | [`cache`] | machine code on disk |
 //! | [`beside`] | a process that makes it meanwhile |
 //! | [`plan`] | what a run is asked for, and the guest's context made from it |
@@ -18,14 +19,17 @@
 
 pub mod beside;
 pub mod cache;
+pub mod edit;
 pub mod for_v8;
 pub mod guest;
+pub mod limit;
 pub mod memories;
+pub mod meter;
 pub mod mode;
 pub mod plan;
 pub mod pool;
 pub mod program;
 pub mod raw;
 pub mod run;
-pub mod sections;
+pub mod stoppable;
 pub mod watch;

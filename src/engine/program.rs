@@ -3,8 +3,10 @@
 #![allow(clippy::disallowed_methods, reason = "the embedder's own files, not the guest's")]
 
 use super::cache::{Cache, Digest, Key};
+use super::for_v8::ForV8;
 use super::guest::{Guest, Linear};
 use super::mode::Mode;
+use super::plan::Limits;
 use super::{cache, for_v8, memories, raw};
 use crate::abi::{Abi, Errno};
 use crate::syscalls::SYSCALLS;
@@ -152,14 +154,21 @@ impl Program {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Its bytes as V8 is to get them.
-    pub fn for_v8(&self) -> Result<Vec<u8>, Unusable> {
-        let mut bytes = match &self.source {
-            Source::Bytes(bytes) | Source::Code(bytes) => bytes.clone(),
-            Source::File(path) => for_v8::read(path).map_err(|error| self.unreadable(error))?,
-        };
-        for_v8::make_stoppable(&mut bytes);
-        Ok(bytes)
+    /// As V8 is to get it for a thread of its own.
+    pub fn for_v8(&self, limits: &Limits) -> Result<ForV8, Unusable> {
+        for_v8::for_thread(self.bytes_for_v8()?, limits)
+    }
+
+    /// As V8 is to get it for the main thread.
+    pub fn for_main_thread(&self) -> Result<ForV8, Unusable> {
+        for_v8::for_main_thread(self.bytes_for_v8()?)
+    }
+
+    fn bytes_for_v8(&self) -> Result<Vec<u8>, Unusable> {
+        match &self.source {
+            Source::Bytes(bytes) | Source::Code(bytes) => Ok(bytes.clone()),
+            Source::File(path) => for_v8::read(path).map_err(|error| self.unreadable(error)),
+        }
     }
 
     /// The machine code of the default mode, to be kept by the caller.
@@ -217,11 +226,15 @@ impl Program {
 }
 
 fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, Unusable> {
+    expect_core_module(bytes)?;
+    let module = Module::from_binary(engine, &memories::imported(bytes));
+    module.map_err(|error| Unusable::Wrong(format!("can't be compiled: {error:#}")))
+}
+
+/// Whether it begins as a module does that an engine takes.
+pub fn expect_core_module(bytes: &[u8]) -> Result<(), Unusable> {
     match bytes {
-        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => {
-            let module = Module::from_binary(engine, &memories::imported(bytes));
-            module.map_err(|error| Unusable::Wrong(format!("can't be compiled: {error:#}")))
-        }
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Ok(()),
         [0, b'a', b's', b'm', _, _, 1, 0, ..] => Err(Unusable::Wrong(
             "is a WebAssembly component; only core modules run here. Build it for wasm32-wasip1".to_owned(),
         )),

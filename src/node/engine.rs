@@ -9,7 +9,7 @@ use super::ffi::{self, Call, ErrorKind, Js, JsResult, Method, Type, Value};
 use crate::ctx::Preopen;
 use crate::engine::beside;
 use crate::engine::cache::Cache;
-use crate::engine::mode::Mode;
+use crate::engine::for_v8::{ForV8, ImportedMemory};
 use crate::engine::plan::{Limits, Plan, Stdio};
 use crate::engine::pool::POOL;
 use crate::engine::program::{Program, Source, Unusable};
@@ -131,7 +131,7 @@ impl Method for MakeProgram {
     }
 }
 
-/// `ask(desk, { id, program, question, fuel?, stack? })`: has the program compiled, serialized, made ready for V8, or asks
+/// `ask(desk, { id, program, question, limits })`: has the program compiled, serialized, made ready for V8, or asks
 /// whether it is ready; the answer is `{ value }` or `{ end, message }`.
 struct Ask;
 
@@ -142,12 +142,12 @@ impl Method for Ask {
         let (js, desk) = (call.js, held::<Desk>(call.js, call.args[0])?);
         let request = Reader { js, object: call.args[1] };
         let program = held::<Program>(js, request.get("program")?)?;
-        let (id, mode) = (request.id()?, request.limits()?.mode());
+        let (id, limits) = (request.id()?, Reader { js, object: request.get("limits")? }.limits()?);
         let question = js.string_of(request.get("question")?)?;
         desk.expect(js);
         let answer = Arc::clone(&desk);
         let submitted = POOL.submit(Box::new(move || {
-            let found = catch_unwind(AssertUnwindSafe(|| look_into(&program, &question, mode)));
+            let found = catch_unwind(AssertUnwindSafe(|| look_into(&program, &question, &limits)));
             let found = found.unwrap_or_else(|_| Err(Unusable::Wrong("made wasi-rs panic".to_owned())));
             answer.answer(id, move |js| match found {
                 Ok(found) => found.into_js(js),
@@ -167,6 +167,7 @@ enum Found {
     Nothing,
     Truth(bool),
     Bytes(Vec<u8>),
+    ForV8(ForV8),
 }
 
 impl Found {
@@ -176,20 +177,48 @@ impl Found {
             Self::Nothing => js.undefined()?,
             Self::Truth(truth) => js.boolean(truth)?,
             Self::Bytes(bytes) => js.owned_buffer(bytes)?,
+            Self::ForV8(program) => for_v8_to_js(js, program)?,
         };
         js.set_named(answer, "value", value)?;
         Ok(answer)
     }
 }
 
-fn look_into(program: &Program, question: &str, mode: Mode) -> Result<Found, Unusable> {
+fn look_into(program: &Program, question: &str, limits: &Limits) -> Result<Found, Unusable> {
+    let mode = limits.mode();
     match question {
         "compile" => program.compile(mode).map(|()| Found::Nothing),
-        "forV8" => program.for_v8().map(Found::Bytes),
+        "forV8" => program.for_v8(limits).map(Found::ForV8),
+        "forMainThread" => program.for_main_thread().map(Found::ForV8),
         "isReady" => program.is_ready(mode).map(Found::Truth),
         "serialize" => program.serialize().map(Found::Bytes),
         other => Err(Unusable::Wrong(format!("was asked for '{other}'"))),
     }
+}
+
+/// `{ bytes, meter, memories: [{ module, name, type }], version }`.
+fn for_v8_to_js(js: Js<'_>, program: ForV8) -> JsResult<Value<'_>> {
+    let value = js.object()?;
+    js.set_named(value, "bytes", js.owned_buffer(program.bytes)?)?;
+    js.set_named(value, "meter", js.buffer(&program.meter)?)?;
+    let memories = program.memories.iter().map(|memory| imported_memory_to_js(js, memory));
+    js.set_named(value, "memories", js.array(memories)?)?;
+    js.set_named(value, "version", js.string(program.abi.version())?)?;
+    Ok(value)
+}
+
+/// A memory's type as `new WebAssembly.Memory()` takes it, and what it is imported as.
+fn imported_memory_to_js<'s>(js: Js<'s>, memory: &ImportedMemory) -> JsResult<Value<'s>> {
+    let (object, ty) = (js.object()?, js.object()?);
+    js.set_named(object, "module", js.string(&memory.module)?)?;
+    js.set_named(object, "name", js.string(&memory.name)?)?;
+    js.set_named(ty, "initial", js.number(float(memory.bounds.min))?)?;
+    if let Some(max) = memory.bounds.max {
+        js.set_named(ty, "maximum", js.number(float(max))?)?;
+    }
+    js.set_named(ty, "shared", js.boolean(memory.bounds.is_shared())?)?;
+    js.set_named(object, "type", ty)?;
+    Ok(object)
 }
 
 /// `start(desk, { id, program, args, env, preopens, stdio, limits, trace })`: runs the program; the answer is its outcome.

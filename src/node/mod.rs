@@ -1,4 +1,4 @@
-//! Floor 5: the JavaScript class. Options become a guest's context; the list of syscalls becomes `wasiImport`.
+//! Floor 6: the JavaScript class. Options become a guest's context; the list of syscalls becomes `wasiImport`.
 //!
 //! | module | what |
 //! | --- | --- |
@@ -11,7 +11,7 @@
 //! | [`page`], [`shim`], [`gauge`], [`answers`] | how a call gets from WebAssembly to Rust, or is answered before, written with [`wasm`] |
 //! | [`bind`] | how these get a memory |
 //! | [`engine`] | the functions behind `run()`, `spawn()` and `compile()` |
-//! | [`wat`] | WebAssembly's text, for the command line |
+//! | [`wat`], [`describe`] | WebAssembly's text, and what a module is, for the command line |
 //! | [`ffi`] | raw Node-API, made safe |
 
 #![allow(missing_docs, reason = "the documentation of this floor's public face is index.d.ts")]
@@ -20,6 +20,8 @@ pub mod answers;
 pub mod bind;
 pub mod call;
 pub mod class;
+#[cfg(feature = "text")]
+pub mod describe;
 #[cfg(feature = "engine")]
 pub mod engine;
 pub mod errors;
@@ -50,6 +52,9 @@ pub fn init(mut exports: Object<'_>, env: Env) -> napi::Result<()> {
     #[cfg(feature = "engine")]
     engine::export(&env, &mut exports)?;
     #[cfg(feature = "text")]
-    wat::export(&env, &mut exports)?;
+    {
+        describe::export(&env, &mut exports)?;
+        wat::export(&env, &mut exports)?;
+    }
     Ok(())
 }

@@ -128,6 +128,10 @@ impl<'s> Js<'s> {
         napi!(self, napi_get_undefined() -> sys::napi_value).map(|raw| self.value(raw))
     }
 
+    pub fn null(self) -> JsResult<Value<'s>> {
+        napi!(self, napi_get_null() -> sys::napi_value).map(|raw| self.value(raw))
+    }
+
     pub fn global(self) -> JsResult<Value<'s>> {
         napi!(self, napi_get_global() -> sys::napi_value).map(|raw| self.value(raw))
     }
@@ -167,6 +171,15 @@ impl<'s> Js<'s> {
 
     pub fn object(self) -> JsResult<Value<'s>> {
         napi!(self, napi_create_object() -> sys::napi_value).map(|raw| self.value(raw))
+    }
+
+    /// A new array of these.
+    pub fn array(self, items: impl Iterator<Item = JsResult<Value<'s>>>) -> JsResult<Value<'s>> {
+        let array = napi!(self, napi_create_array() -> sys::napi_value).map(|raw| self.value(raw))?;
+        for (index, item) in (0..).zip(items) {
+            self.set_index(array, index, item?)?;
+        }
+        Ok(array)
     }
 
     /// A new ArrayBuffer with these bytes.

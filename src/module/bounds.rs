@@ -1,0 +1,92 @@
+//! How far a memory or table may grow, and where in its module that stands.
+
+use super::sections::slice;
+use std::ops::Range;
+use wasmparser::{BinaryReader, BinaryReaderError, MemoryType, RefType, TableType};
+
+/// Flags of limits: there is a maximum; several threads share it; addresses have 64 bits.
+const HAS_MAX: u8 = 1;
+const IS_SHARED: u8 = 2;
+const IS_WIDE: u8 = 4;
+
+/// How many bytes or elements 32 bits can address, and 64.
+const MOST: u128 = 1 << 32;
+const MOST_WIDE: u128 = 1 << 64;
+
+/// What a table with a first value begins with.
+const WITH_VALUE: u8 = 0x40;
+
+/// The bounds of a memory or a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// How many units it has at first.
+    pub min: u64,
+    /// How many it may have, if the module says.
+    pub max: Option<u64>,
+    /// What a unit is: so many bytes of a memory, or one element of a table.
+    pub unit: u128,
+    flags: u8,
+    /// Where the flags stand.
+    flags_at: usize,
+    /// Where the maximum stands, or would.
+    max_at: Range<usize>,
+}
+
+impl Bounds {
+    /// Those of the memory whose type stands at `at`.
+    pub fn of_memory(bytes: &[u8], at: usize) -> Result<Self, BinaryReaderError> {
+        let mut reader = reader_at(bytes, at);
+        let page = reader.clone().read::<MemoryType>()?.page_size_log2.unwrap_or(16);
+        Self::read(&mut reader, 1 << page)
+    }
+
+    /// Those of the table whose type stands at `at`, with what may be before it.
+    pub fn of_table(bytes: &[u8], at: usize) -> Result<Self, BinaryReaderError> {
+        let is_longer = slice(bytes, at..at + 1) == [WITH_VALUE];
+        let mut reader = reader_at(bytes, if is_longer { at + 2 } else { at });
+        reader.clone().read::<TableType>()?;
+        reader.read::<RefType>()?;
+        Self::read(&mut reader, 1)
+    }
+
+    fn read(reader: &mut BinaryReader<'_>, unit: u128) -> Result<Self, BinaryReaderError> {
+        let flags_at = reader.original_position();
+        let flags = reader.read_u8()?;
+        let min = reader.read_var_u64()?;
+        let start = reader.original_position();
+        let max = if flags & HAS_MAX == 0 { None } else { Some(reader.read_var_u64()?) };
+        Ok(Self { min, max, unit, flags, flags_at, max_at: start..reader.original_position() })
+    }
+
+    /// Whether threads share it.
+    pub const fn is_shared(&self) -> bool {
+        self.flags & IS_SHARED != 0
+    }
+
+    /// Whether its addresses have 64 bits.
+    pub const fn is_wide(&self) -> bool {
+        self.flags & IS_WIDE != 0
+    }
+
+    /// How many bytes or elements it has at first.
+    pub fn least(&self) -> u128 {
+        u128::from(self.min) * self.unit
+    }
+
+    /// How many it may ever have.
+    pub fn most(&self) -> u128 {
+        let greatest = if self.is_wide() { MOST_WIDE * self.unit } else { MOST };
+        self.max.map_or(greatest, |max| u128::from(max) * self.unit)
+    }
+
+    /// Declares another maximum. What has to be written for that: where, and the flags or the number.
+    pub fn set_max(&mut self, max: u64) -> [(Range<usize>, u64); 2] {
+        self.max = Some(max);
+        self.flags |= HAS_MAX;
+        [(self.flags_at..self.flags_at + 1, self.flags.into()), (self.max_at.clone(), max)]
+    }
+}
+
+fn reader_at(bytes: &[u8], at: usize) -> BinaryReader<'_> {
+    BinaryReader::new(slice(bytes, at..bytes.len()), at)
+}

@@ -1,0 +1,11 @@
+//! Floor 4: WebAssembly modules as bytes, before any engine has compiled them.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`outline`] | what a module says of itself, read once for all who ask |
+//! | [`bounds`] | how far its memories and tables may grow |
+//! | [`sections`] | the numbers of sections, for those who change them |
+
+pub mod bounds;
+pub mod outline;
+pub mod sections;

@@ -1,0 +1,253 @@
+//! What a module says of itself. It is read here once: for those who change a module, check it, or tell of it.
+
+use super::bounds::Bounds;
+use crate::abi::{Abi, ValType as SyscallType};
+use crate::syscalls::{SYSCALLS, Syscall};
+use std::fmt;
+use std::ops::Range;
+use wasmparser::{
+    BinaryReader, BinaryReaderError, CompositeInnerType, Encoding, Export, ExternalKind, FuncType, FunctionBody,
+    Imports, Parser, Payload, TypeRef, ValType,
+};
+
+/// What a module says of itself.
+#[derive(Default)]
+pub struct Outline<'a> {
+    /// Its sections: their numbers, and where their contents are.
+    pub sections: Vec<(u8, Range<usize>)>,
+    /// Its types, of which some are no function's.
+    pub types: Vec<Option<FuncType>>,
+    /// What it imports.
+    pub imports: Vec<Import<'a>>,
+    /// The types of the functions it defines.
+    pub functions: Vec<u32>,
+    /// The tables it defines.
+    pub tables: Vec<Bounds>,
+    /// The memories it defines.
+    pub memories: Vec<Bounds>,
+    /// What it exports.
+    pub exports: Vec<Export<'a>>,
+    /// The functions it defines.
+    pub bodies: Vec<FunctionBody<'a>>,
+}
+
+/// What a module imports.
+pub struct Import<'a> {
+    /// Whence.
+    pub module: &'a str,
+    /// As what.
+    pub name: &'a str,
+    /// What it is.
+    pub item: Item,
+}
+
+/// What can be imported.
+pub enum Item {
+    /// A function of this type.
+    Function(u32),
+    /// A table.
+    Table(Bounds),
+    /// A memory.
+    Memory(Bounds),
+    /// A variable.
+    Global,
+    /// What exceptions are told apart by.
+    Tag,
+}
+
+impl Item {
+    /// What it is called.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Function(_) => "function",
+            Self::Table(_) => "table",
+            Self::Memory(_) => "memory",
+            Self::Global => "global",
+            Self::Tag => "tag",
+        }
+    }
+}
+
+impl Import<'_> {
+    /// The syscall that it is in this edition of WASI, whatever type the module thinks that has.
+    pub fn syscall(&self, abi: Abi) -> Option<&'static Syscall> {
+        let is_call = matches!(self.item, Item::Function(_)) && self.module == abi.module();
+        SYSCALLS.iter().find(|row| is_call && row.name == self.name)
+    }
+}
+
+impl fmt::Display for Import<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{} ({})", self.module, self.name, self.item.kind())
+    }
+}
+
+/// What an export is called.
+pub const fn kind_of(export: &Export<'_>) -> &'static str {
+    match export.kind {
+        ExternalKind::Func | ExternalKind::FuncExact => "function",
+        ExternalKind::Table => "table",
+        ExternalKind::Memory => "memory",
+        ExternalKind::Global => "global",
+        ExternalKind::Tag => "tag",
+    }
+}
+
+/// Why nothing can be said of a module: it is none, broken, or has what is not known here.
+#[derive(Debug)]
+pub struct Unreadable(String);
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<BinaryReaderError> for Unreadable {
+    fn from(error: BinaryReaderError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl<'a> Outline<'a> {
+    /// Reads a module. What it says need not be valid.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, Unreadable> {
+        let mut outline = Self::default();
+        for payload in Parser::new(0).parse_all(bytes) {
+            let payload = payload?;
+            outline.sections.extend(payload.as_section());
+            outline.note(bytes, payload)?;
+        }
+        Ok(outline)
+    }
+
+    fn note(&mut self, bytes: &'a [u8], payload: Payload<'a>) -> Result<(), Unreadable> {
+        match payload {
+            Payload::Version { encoding: Encoding::Component, .. } => {
+                return Err(Unreadable("it is a component".to_owned()));
+            }
+            Payload::TypeSection(section) => {
+                for group in section {
+                    self.types.extend(group?.into_types().map(|ty| match ty.composite_type.inner {
+                        CompositeInnerType::Func(ty) => Some(ty),
+                        _ => None,
+                    }));
+                }
+            }
+            Payload::ImportSection(section) => {
+                for imports in section {
+                    self.imports.push(import(bytes, imports?)?);
+                }
+            }
+            Payload::FunctionSection(section) => {
+                for ty in section {
+                    self.functions.push(ty?);
+                }
+            }
+            Payload::TableSection(section) => {
+                for table in section.into_iter_with_offsets() {
+                    self.tables.push(Bounds::of_table(bytes, table?.0)?);
+                }
+            }
+            Payload::MemorySection(section) => {
+                for memory in section.into_iter_with_offsets() {
+                    self.memories.push(Bounds::of_memory(bytes, memory?.0)?);
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    self.exports.push(export?);
+                }
+            }
+            Payload::CodeSectionEntry(body) => self.bodies.push(body),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The types of all functions, the imported ones first.
+    pub fn all_functions(&self) -> impl Iterator<Item = u32> {
+        let imported = self.imports.iter().filter_map(|import| match import.item {
+            Item::Function(ty) => Some(ty),
+            _ => None,
+        });
+        imported.chain(self.functions.iter().copied())
+    }
+
+    /// All memories, the imported ones first.
+    pub fn all_memories(&mut self) -> impl Iterator<Item = &mut Bounds> {
+        let imported = self.imports.iter_mut().filter_map(|import| match &mut import.item {
+            Item::Memory(bounds) => Some(bounds),
+            _ => None,
+        });
+        imported.chain(&mut self.memories)
+    }
+
+    /// All tables, the imported ones first.
+    pub fn all_tables(&mut self) -> impl Iterator<Item = &mut Bounds> {
+        let imported = self.imports.iter_mut().filter_map(|import| match &mut import.item {
+            Item::Table(bounds) => Some(bounds),
+            _ => None,
+        });
+        imported.chain(&mut self.tables)
+    }
+
+    /// The type of a function, if it is one's.
+    pub fn function_type(&self, number: u32) -> Option<&FuncType> {
+        self.types.get(usize::try_from(number).ok()?)?.as_ref()
+    }
+
+    /// Whether it imports anything of this edition of WASI.
+    pub fn imports_from(&self, abi: Abi) -> bool {
+        self.imports.iter().any(|import| import.module == abi.module())
+    }
+
+    /// The edition of WASI it is for: the one that it imports from.
+    pub fn abi(&self) -> Abi {
+        let is_old = self.imports_from(Abi::Unstable) && !self.imports_from(Abi::Preview1);
+        if is_old { Abi::Unstable } else { Abi::Preview1 }
+    }
+
+    /// The imports that nothing answers to. (A memory of threads is made for the program.)
+    pub fn missing(&self) -> impl Iterator<Item = &Import<'a>> {
+        let abi = self.abi();
+        let is_made = |import: &Import<'_>| matches!(import.item, Item::Memory(_));
+        self.imports.iter().filter(move |import| !is_made(import) && import.syscall(abi).is_none())
+    }
+
+    /// Whether it exports a function of this name.
+    pub fn exports_function(&self, name: &str) -> bool {
+        self.exports.iter().any(|export| export.name == name && kind_of(export) == "function")
+    }
+}
+
+/// Whether that is a syscall's type.
+pub fn fits(ty: &FuncType, row: &Syscall) -> bool {
+    let params = row.params.iter().map(|param| match param.wasm {
+        SyscallType::I32 => ValType::I32,
+        SyscallType::I64 => ValType::I64,
+    });
+    let results: &[ValType] = if row.returns { &[ValType::I32] } else { &[] };
+    params.eq(ty.params().iter().copied()) && ty.results() == results
+}
+
+fn import<'a>(bytes: &[u8], imports: Imports<'a>) -> Result<Import<'a>, Unreadable> {
+    let Imports::Single(at, wasmparser::Import { module, name, ty }) = imports else {
+        return Err(Unreadable("it imports several things at once, which is not known here".to_owned()));
+    };
+    let type_at = || {
+        let mut reader = BinaryReader::new(super::sections::slice(bytes, at..bytes.len()), at);
+        reader.skip_string()?;
+        reader.skip_string()?;
+        reader.read_u8()?; // the kind
+        Ok::<_, BinaryReaderError>(reader.original_position())
+    };
+    let item = match ty {
+        TypeRef::Func(ty) | TypeRef::FuncExact(ty) => Item::Function(ty),
+        TypeRef::Table(_) => Item::Table(Bounds::of_table(bytes, type_at()?)?),
+        TypeRef::Memory(_) => Item::Memory(Bounds::of_memory(bytes, type_at()?)?),
+        TypeRef::Global(_) => Item::Global,
+        TypeRef::Tag(_) => Item::Tag,
+    };
+    Ok(Import { module, name, item })
+}
