@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import * as wasi from '../index.js';
 import { Code } from '../lib/program.js';
 import * as engine from '../lib/v8/engine.js';
 import { runInChild, temporaryFolder } from './support/host.mjs';
@@ -415,6 +416,25 @@ test('kill() ends a guest that reads a silent pipe', HANGS, async (t) => {
   const running = await started(t, reading, silent.stdout._handle.fd);
   running.kill(new Error('enough'));
   await assert.rejects(running.result, /enough/);
+});
+
+test('what is ended while it is prepared for V8 does not begin', HANGS, async () => {
+  for (const [engine, loop] of [
+    ['v8', '(loop (br 0))'],
+    ['auto', '(try (do (loop (br 0))) (catch_all))'], // which wasmtime does not have
+  ]) {
+    const controller = new AbortController();
+    class Ended extends Code {
+      v8(limits) {
+        controller.abort();
+        return super.v8(limits);
+      }
+    }
+    const module = `(module (memory (export "memory") 1) (func (export "_start") ${loop}))`;
+    const code = new Ended(assemble(module), false);
+    const { signal } = controller;
+    await assert.rejects(wasi.run(code, { engine, signal }), { name: 'AbortError' }, engine);
+  }
 });
 
 test('kill() after the end changes nothing', async () => {

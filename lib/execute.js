@@ -68,7 +68,6 @@ class Execution {
   /** @param {import('./program.js').ProgramCode} code @param {Promise<Chosen>} choosing @param {import('./options.js').Options} options @param {() => void} [onStart] */
   async #execute(code, choosing, options, onStart) {
     const chosen = await Promise.race([choosing, this.#interrupted]);
-    if (this.#killed) throw this.#killed.error;
     const { args, env, preopens, limits, trace } = options;
     const plan = { args, env, preopens, limits, trace, stdio: this.streams.plan };
     const result = this.#start(chosen, plan);
@@ -79,6 +78,7 @@ class Execution {
 
   /** @param {Chosen} chosen @param {import('./v8/engine.js').Plan} plan @returns {Promise<import('./wasmtime.js').Result>} */
   #start({ engine, program }, plan) {
+    if (this.#killed) throw this.#killed.error; // while it was chosen
     const { result, kill } = engine.start(program, plan);
     this.#kill = kill;
     return result;
