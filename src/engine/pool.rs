@@ -87,7 +87,7 @@ impl Pool {
     /// Sees that a thread looks after the queue, if there is a place for one.
     fn staff(&'static self, state: &mut State) -> std::io::Result<()> {
         // Who was woken for one job and is not up yet is still counted as idle, but is not there for the next.
-        let wanted = state.queue.len().min(state.places().saturating_sub(state.running));
+        let wanted = state.free(state.queue.len());
         if wanted == 0 {
             return Ok(());
         }
@@ -115,7 +115,7 @@ impl Pool {
         let mut state = self.state();
         state.idle -= 1;
         loop {
-            if state.running < state.places()
+            if state.free(1) > 0
                 && let Some(job) = state.queue.pop_front()
             {
                 state.running += 1;
@@ -144,7 +144,7 @@ impl Pool {
 
     /// Sees that somebody looks whether the queue stands still, where that may be.
     fn usher(&'static self, state: &mut State) {
-        if state.ushered || state.queue.is_empty() || state.running < state.places() {
+        if state.ushered || state.queue.is_empty() || state.free(1) > 0 {
             return;
         }
         // Where no thread can be made for it, those in the queue wait for longer.
@@ -193,9 +193,13 @@ impl Pool {
 }
 
 impl State {
-    /// How many jobs may run at a time.
-    fn places(&self) -> usize {
-        places() + self.extra as usize
+    /// How many places are free, as far as so many are wanted.
+    fn free(&self, wanted: usize) -> usize {
+        // To find out how many there are takes longer than the rest, and a few there always are.
+        if self.running + wanted <= MIN_PLACES {
+            return wanted;
+        }
+        wanted.min((places() + self.extra as usize).saturating_sub(self.running))
     }
 
     /// How long the queue may still stand still; nothing if nobody is in it.
@@ -208,7 +212,7 @@ impl State {
     /// One that was running does not any more.
     fn leave(&mut self) {
         self.running = self.running.saturating_sub(1);
-        if self.running < places() {
+        if self.extra > 0 && self.running < places() {
             self.extra = 0;
         }
     }
