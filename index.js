@@ -1,6 +1,8 @@
 'use strict';
 
 const fs = require('node:fs');
+const Module = require('node:module');
+const { sep } = require('node:path');
 
 // Looked for here, and not in a file of its own: each file of JavaScript takes 0.1 to 0.2 ms to load.
 const addon = find('wasi-rs');
@@ -10,13 +12,13 @@ exports.WASI = addon.WASI;
 // Loaded when they are first used.
 /** @typedef {typeof import('./lib/run.js')} Run */
 /** @type {Run['run']} */
-exports.run = async (source, options) => require('./lib/run.js').run(source, options);
+exports.run = async (source, options) => lib().run(source, options);
 /** @type {Run['spawn']} */
-exports.spawn = (source, options) => require('./lib/run.js').spawn(source, options);
+exports.spawn = (source, options) => lib().spawn(source, options);
 /** @type {Run['compile']} */
-exports.compile = async (source, options) => require('./lib/run.js').compile(source, options);
+exports.compile = async (source, options) => lib().compile(source, options);
 /** @type {Run['deserialize']} */
-exports.deserialize = async (bytes) => require('./lib/run.js').deserialize(bytes);
+exports.deserialize = async (bytes) => lib().deserialize(bytes);
 
 /**
  * The addon with what only some programs need: wasmtime, and the reader of WebAssembly's text. It is 14 times as large and
@@ -50,17 +52,52 @@ function nearby(name) {
   }
 }
 
-// What `require(file)` does once it has found the file: finding out that an absolute path is one takes it 0.4 ms.
-/** @param {string} file */
+/** The file that has the rest. @returns {Run} */
+function lib() {
+  return isNode() ? open(`${__dirname}${sep}lib${sep}run.js`) : require('./lib/run.js');
+}
+
+/** Whether Node has loaded this file: jest and Bun have modules of their own. */
+function isNode() {
+  return module.constructor === Module && !process.versions.bun;
+}
+
+/**
+ * What `require(file)` does once it has found the file. To find one whose path is known already takes it as long as to load
+ * it: it goes through the path, a character at a time, until V8 compiles the loop.
+ *
+ * @param {string} file
+ */
 function open(file) {
   const known = require.cache[file];
-  const extension = require.extensions['.node'];
-  if (known || !extension) return require(file); // jest has no extensions
-  const opened = new /** @type {any} */ (module.constructor)(file, module);
-  extension(opened, file);
-  opened.loaded = true;
+  if (known) return known.exports;
+  if (!isNode()) return require(file);
+  const opened = /** @type {any} */ (new Module(file, module));
+  opened.filename = file;
+  opened.paths = module.paths;
+  opened.require = (/** @type {string} */ request) => requireFrom(opened, request);
   require.cache[file] = opened;
+  try {
+    require.extensions[/** @type {'.js'} */ (file.slice(file.lastIndexOf('.')))](opened, file);
+  } catch (error) {
+    delete require.cache[file];
+    throw error;
+  }
+  opened.loaded = true;
   return opened.exports;
+}
+
+/**
+ * `require` as a file of lib/ has it: its neighbours, and this file, need not be looked for.
+ *
+ * @param {any} opened the file's module
+ * @param {string} request
+ */
+function requireFrom(opened, request) {
+  if (request === '../index.js') return exports;
+  const isNear = request.startsWith('./') && !request.includes('/', 2);
+  if (isNear) return open(`${__dirname}${sep}lib${sep}${request.slice(2)}`);
+  return module.require.call(opened, request);
 }
 
 /**

@@ -11,9 +11,11 @@ import { Worker } from 'node:worker_threads';
 const require = createRequire(import.meta.url);
 const { binaryName, triple, triples } = require('../platform.js');
 const addon = binaryName(triple());
+const engineAddon = binaryName(triple(), 'wasi-rs-engine');
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const realAddon = fs.readFileSync(path.join(root, addon));
+const realEngine = fs.readFileSync(path.join(root, engineAddon));
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-loader-'));
 after(() => fs.rmSync(temporary, { recursive: true }));
 
@@ -220,6 +222,29 @@ test('threads load it one after the other and side by side', async () => {
   const expected = { code: 0, functions: 46 };
   for (let i = 0; i < 3; i++) assert.deepEqual(await load(), expected);
   assert.deepEqual(await Promise.all([load(), load(), load(), load()]), Array(4).fill(expected));
+});
+
+test('files of the package are there once, whoever requires them', async () => {
+  const folder = packageWith({ [addon]: realAddon, [engineAddon]: realEngine });
+  const { run } = require(folder);
+  const module = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+  await assert.rejects(run(module, { args: 'none' }), { code: 'ERR_INVALID_ARG_TYPE' });
+  await assert.rejects(run(module), { code: 'ERR_WASI_PROGRAM' });
+  const files = Object.values(require.cache).map((module) => module?.filename ?? '');
+  const own = files.filter((file) => file.startsWith(path.join(folder, 'lib')));
+  const names = own.map((file) => path.relative(folder, file));
+  for (const name of ['run', 'wasmtime', 'execute', 'errors']) {
+    assert.ok(names.includes(path.join('lib', `${name}.js`)), `${name} in ${names}`);
+  }
+  for (const file of own) assert.equal(require(file), require.cache[file]?.exports, file);
+  assert.equal(new Set(own).size, own.length);
+  const broken = path.join(folder, 'lib', 'child.js');
+  const source = fs.readFileSync(broken, 'utf8');
+  fs.writeFileSync(broken, 'throw new Error("not yet");');
+  assert.throws(() => require(folder).spawn(module), { message: 'not yet' });
+  fs.writeFileSync(broken, source);
+  const child = require(folder).spawn(module);
+  await assert.rejects(child.result, { code: 'ERR_WASI_PROGRAM' });
 });
 
 test('require, the named and the default import give the same class, by path and by name', async () => {
