@@ -1,8 +1,11 @@
 'use strict';
 
 const fs = require('node:fs');
-const Module = require('node:module');
 const { sep } = require('node:path');
+
+/** Node's class of modules, if this file is one: jest and Bun have their own. (Asking for it by name takes 0.2 ms.) */
+const Module = process.versions.bun ? undefined : /** @type {any} */ (module.constructor);
+const isNode = () => typeof Module?._load === 'function';
 
 // Looked for here, and not in a file of its own: each file of JavaScript takes 0.1 to 0.2 ms to load.
 const addon = find('wasi-rs');
@@ -57,11 +60,6 @@ function lib() {
   return isNode() ? open(`${__dirname}${sep}lib${sep}run.js`) : require('./lib/run.js');
 }
 
-/** Whether Node has loaded this file: jest and Bun have modules of their own. */
-function isNode() {
-  return module.constructor === Module && !process.versions.bun;
-}
-
 /**
  * What `require(file)` does once it has found the file. To find one whose path is known already takes it as long as to load
  * it: it goes through the path, a character at a time, until V8 compiles the loop.
@@ -72,7 +70,7 @@ function open(file) {
   const known = require.cache[file];
   if (known) return known.exports;
   if (!isNode()) return require(file);
-  const opened = /** @type {any} */ (new Module(file, module));
+  const opened = new Module(file, module);
   opened.filename = file;
   opened.paths = module.paths;
   opened.require = (/** @type {string} */ request) => requireFrom(opened, request);
