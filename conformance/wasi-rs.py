@@ -10,7 +10,7 @@ import os
 import shlex
 import subprocess
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Tuple, Union
 
 MAIN = Path(__file__).resolve().parent.parent / "cli" / "main.js"
 COMMAND = shlex.split(os.getenv("WASI_RS", ""), posix=os.name != "nt") or ["node", str(MAIN)]
@@ -35,13 +35,14 @@ def get_wasi_worlds() -> List[str]:
 
 def compute_argv(
     test_path: str,
-    args_env_root: Tuple[List[str], Dict[str, str], Optional[str]],
+    args_env_dirs: Tuple[List[str], Dict[str, str], Union[str, None, List[Tuple[Path, str]]]],
     proposals: List[str],
     wasi_world: str,
     wasi_version: str,
 ) -> List[str]:
-    args, env, root = args_env_root
+    args, env, dirs = args_env_dirs
+    if not isinstance(dirs, list):
+        dirs = [(dirs, "/")] if dirs else []  # of the runner before directories had names
     flags = [f"--env={name}={value}" for name, value in env.items()]
-    if root:
-        flags.append(f"--dir={root}::/")
+    flags += [f"--dir={host}::{guest}" for host, guest in dirs]
     return COMMAND + flags + [test_path, "--"] + args
