@@ -9,6 +9,8 @@ const path = require('node:path');
 
 /** @typedef {typeof import('../../index.js').WASI} WASIClass */
 
+const guest = path.join(__dirname, 'build', 'guest.wasm');
+
 /** Runs guest.wat. @param {WASIClass} WASI @param {string} argument of the guest, to which `greeting` is a file */
 function runGuest(WASI, argument) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-ecosystem-'));
@@ -21,9 +23,7 @@ function runGuest(WASI, argument) {
       preopens: { '/': folder },
       stdout: output,
     });
-    const module = new WebAssembly.Module(
-      fs.readFileSync(path.join(__dirname, 'build', 'guest.wasm')),
-    );
+    const module = new WebAssembly.Module(fs.readFileSync(guest));
     const instance = new WebAssembly.Instance(module, wasi.getImportObject());
     const code = wasi.start(instance);
     return { code, output: fs.readFileSync(path.join(folder, 'output'), 'utf8') };
@@ -45,7 +45,7 @@ function thrownBy(run) {
 
 const missing = '/no/such/folder';
 
-/** @type {Record<string, (WASI: WASIClass) => void>} */
+/** @type {Record<string, (WASI: WASIClass) => void | Promise<void>>} */
 const checks = {
   'is ours, which names the path of a preopen that is not there'(WASI) {
     const error = thrownBy(() => new WASI({ version: 'preview1', preopens: { '/': missing } }));
@@ -85,9 +85,17 @@ const checks = {
       thrown,
     );
   },
+  async 'is in a package whose run() runs guests in both engines'() {
+    const { run } = require('wasi-rs');
+    for (const engine of /** @type {const} */ (['wasmtime', 'v8'])) {
+      const { exitCode } = await run(guest, { args: ['guest', 'greeting'], cache: false, engine });
+      assert.ok(exitCode < 0, `${engine}: it has no directory`);
+      await assert.rejects(run(guest, { engine, timeout: -1 }), { code: 'ERR_OUT_OF_RANGE' });
+    }
+  },
 };
 
-/** Declares the checks as a framework's tests. @param {(name: string, run: () => void) => void} test */
+/** Declares the checks as a framework's tests. @param {(name: string, run: () => void | Promise<void>) => void} test */
 function declare(test, /** @type {string} */ name, /** @type {WASIClass} */ WASI) {
   for (const [what, check] of Object.entries(checks)) test(`${name} ${what}`, () => check(WASI));
 }

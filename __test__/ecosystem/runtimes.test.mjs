@@ -48,7 +48,7 @@ for (const { name, file, run, register, reached } of [
       const content = fs.readFileSync(path.join(here, '.npmrc'), 'utf8');
       assert.deepEqual(start(here, 'checks.mjs'), {
         status: size,
-        stdout: `11 passed\nin threads: 11,11,11\n${content}exit handler: ${size}\n`,
+        stdout: `13 passed\nin threads: 13,13,13\n${content}exit handler: ${size}\n`,
         stderr: '',
       });
     });

@@ -6,8 +6,8 @@ import { declare } from '../checks.js';
 
 const require = createRequire(import.meta.url);
 
-/** Counted by AVA are only assertions of its own. @param {string} name @param {() => void} run */
-const it = (name, run) => test(name, (t) => t.notThrows(run));
+/** Counted by AVA are only assertions of its own. @param {string} name @param {() => void | Promise<void>} run */
+const it = (name, run) => test(name, (t) => t.notThrowsAsync(async () => run()));
 
 declare(it, 'wasi-rs', WASI);
 declare(it, 'node:wasi', NodeWASI);

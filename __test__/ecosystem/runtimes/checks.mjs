@@ -11,15 +11,16 @@ const require = createRequire(import.meta.url);
 const { declare } = require('../checks.js');
 
 const passed = [];
+const running = [];
 function test(name, run) {
-  run();
-  passed.push(name);
+  running.push((async () => run())().then(() => passed.push(name)));
 }
 declare(test, 'wasi-rs', WASI);
 declare(test, 'wasi-rs/compat', CompatWASI);
 test('required it is the same', () => {
   if (require('wasi-rs').WASI !== WASI) throw new Error('another class');
 });
+await Promise.all(running);
 
 if (isMainThread) {
   console.log(`${passed.length} passed`);
