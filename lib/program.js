@@ -86,13 +86,13 @@ class Code {
   /** Makes machine code, or finds it in the cache. */
   async compile() {
     if (this.cache) require('./cache.js').isOpen(this.cache);
-    await wasmtime.ask('compile', await this.native());
+    await this.#ask('compile');
     this.#isCompiled = true;
   }
 
   /** The machine code. @returns {Promise<Buffer>} */
   async serialize() {
-    return wasmtime.ask('serialize', await this.native());
+    return this.#ask('serialize');
   }
 
   /**
