@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unsafe_code, reason = "each test uses its part; a guest's memory is raw bytes")]
 
+pub mod sequences;
+
 use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
 use std::fs;
@@ -114,20 +116,48 @@ pub fn snapshot(root: &Path) -> BTreeMap<String, String> {
     entries
 }
 
-/// A small generator of numbers that are the same in every run (splitmix64).
-pub struct Numbers(pub u64);
+/// Numbers that are the same in every run: made from a seed (splitmix64), or given by a fuzzer.
+pub enum Numbers {
+    Seeded { seed: u64, state: u64 },
+    Given(std::vec::IntoIter<u8>),
+}
 
 impl Numbers {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+    pub fn seeded(seed: u64) -> Self {
+        Self::Seeded { seed, state: seed }
     }
 
+    pub fn given(bytes: &[u8]) -> Self {
+        Self::Given(bytes.to_vec().into_iter())
+    }
+
+    /// Whether there are no more; those of a seed never end.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Given(rest) if rest.as_slice().is_empty())
+    }
+
+    pub fn next(&mut self) -> u64 {
+        match self {
+            Self::Seeded { state, .. } => {
+                *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+                let mut z = *state;
+                z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+                z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+                z ^ (z >> 31)
+            }
+            Self::Given(rest) => rest.take(8).fold(0, |number, byte| number << 8 | u64::from(byte)),
+        }
+    }
+
+    /// A number below `bound`. Of what is given it takes as many bytes as the bound has.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
+        match self {
+            Self::Seeded { .. } => self.next() % bound,
+            Self::Given(rest) => {
+                let bytes = (bound.ilog2() / 8 + 1) as usize;
+                rest.take(bytes).fold(0, |number, byte| number << 8 | u64::from(byte)) % bound
+            }
+        }
     }
 
     pub fn one_in(&mut self, count: u64) -> bool {
@@ -136,5 +166,14 @@ impl Numbers {
 
     pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[usize::try_from(self.below(items.len() as u64)).unwrap()]
+    }
+}
+
+impl std::fmt::Display for Numbers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Seeded { seed, .. } => write!(f, "seed {seed}"),
+            Self::Given(_) => write!(f, "what was given"),
+        }
     }
 }
