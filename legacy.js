@@ -2,6 +2,4 @@
 
 // The class as the documentation's older edition has it: no version needed, and by default proc_exit ends the process.
 
-exports.WASI = /** @type {any} */ (require('./index.js'))[
-  Symbol.for('wasi-rs addon')
-].addon.edition('legacy');
+exports.WASI = require('./lib/addon.js').addon.edition('legacy');

@@ -1,9 +1,14 @@
 // Node's permission model: wasi-rs asks for what node:wasi asks for.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { test } from 'node:test';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
-const addon = new URL('../index.js', import.meta.url).pathname;
+const root = fileURLToPath(new URL('..', import.meta.url));
+const addon = path.join(root, 'index.js');
 const flag = process.allowedNodeEnvironmentFlags.has('--permission')
   ? '--permission'
   : '--experimental-permission';
@@ -19,14 +24,16 @@ try {
 }
 console.log(JSON.stringify(outcome));`;
 
-function run(specifier, ...allowed) {
-  const args = ['--no-warnings', flag, '--allow-fs-read=*', '--allow-addons', ...allowed];
-  const child = spawnSync(process.execPath, [...args, '-e', program(specifier)], {
-    encoding: 'utf8',
-  });
+/** What a script writes as JSON where only so much is allowed. @param {string[]} allowed @param {string} script @param {string} [cwd] */
+function outcome(allowed, script, cwd) {
+  const args = ['--no-warnings', flag, '--allow-addons', ...allowed, '-e', script];
+  const child = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 60_000, cwd });
   assert.equal(child.status, 0, child.stderr);
   return JSON.parse(child.stdout);
 }
+
+const run = (specifier, ...allowed) =>
+  outcome(['--allow-fs-read=*', ...allowed], program(specifier));
 
 test('without --allow-wasi it is ERR_ACCESS_DENIED, as with node:wasi', () => {
   const ours = run(addon);
@@ -41,4 +48,117 @@ test('without --allow-wasi it is ERR_ACCESS_DENIED, as with node:wasi', () => {
 
 test('with --allow-wasi it is made', () => {
   assert.equal(run(addon, '--allow-wasi'), 'made');
+});
+
+describe('what the package has inside', () => {
+  const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-permission-'));
+  after(() => fs.rmSync(temporary, { recursive: true }));
+  const EMPTY = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
+  const secret = path.join(temporary, 'secret.wasm');
+  fs.writeFileSync(secret, Buffer.from(EMPTY));
+  const cache = path.join(temporary, 'cache');
+  const isPackage = [`--allow-fs-read=${root}*`];
+
+  test('has no name, on the exports or among the symbols of the process', () => {
+    const script = `
+      const exported = ['index', 'compat', 'legacy', 'register'].map((name) => require('${root}' + name + '.js'));
+      console.log(JSON.stringify(exported.map((one) => Reflect.ownKeys(one).map(String).sort())));`;
+    const child = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+    assert.deepEqual(JSON.parse(child.stdout), [
+      ['WASI', 'compile', 'deserialize', 'run', 'spawn'],
+      ['WASI'],
+      ['WASI'],
+      [],
+    ]);
+    for (const name of ['wasi-rs/lib/addon.js', 'wasi-rs/lib/addon', 'wasi-rs/lib/wasmtime.js']) {
+      const { stderr } = spawnSync(process.execPath, ['-e', `require('${name}')`], {
+        cwd: root,
+        encoding: 'utf8',
+      });
+      assert.match(stderr, /ERR_PACKAGE_PATH_NOT_EXPORTED/);
+    }
+  });
+
+  const DENIED = 'ERR_ACCESS_DENIED';
+
+  // Each is called with the functions of the addon; what is denied is so whoever asks, and by whichever way.
+  const CALLS = {
+    'a program from a file that may not be read': {
+      call: `engine.program({ source: ${JSON.stringify(secret)} })`,
+      denied: 'FileSystemRead',
+      with: `--allow-fs-read=${secret}`,
+    },
+    'a program from a file that may not be read, by dots': {
+      call: `engine.program({ source: '${root}../..' + ${JSON.stringify(path.join('/', '..', secret))} })`,
+      denied: 'FileSystemRead',
+    },
+    'a program from a file that may not be read, relative': {
+      call: `engine.program({ source: 'secret.wasm' })`,
+      denied: 'FileSystemRead',
+      with: `--allow-fs-read=${secret}`,
+    },
+    'a cache that may not be read': {
+      call: `engine.program({ source: bytes, cache: ${JSON.stringify(cache)} })`,
+      denied: 'FileSystemRead',
+    },
+    'a cache that may not be written': {
+      call: `engine.program({ source: bytes, cache: '${root}' })`,
+      denied: 'FileSystemWrite',
+      with: `--allow-fs-write=${root}*`,
+    },
+    'a question': {
+      call: `engine.ask(engine.listen(() => {}), { id: 1, program: engine.program({ source: bytes }), question: 'compile', limits: {} })`,
+      denied: 'WASI',
+      with: '--allow-wasi',
+    },
+    'a run': {
+      call: `engine.start(engine.listen(() => {}), { id: 1, program: engine.program({ source: bytes }), args: [], env: [],
+        preopens: [], stdio: ['capture', 'capture', 'capture'], limits: {} })`,
+      denied: 'WASI',
+      with: '--allow-wasi',
+    },
+    'the class in another edition': {
+      call: `new (require('${root}lib/addon.js').addon.edition('legacy'))({ preopens: { '/': '/' } })`,
+      denied: 'WASI',
+      with: '--allow-wasi',
+    },
+  };
+  const script = (/** @type {string} */ call) => `
+    const engine = require('${root}lib/addon.js').more().engine;
+    const bytes = new Uint8Array(${JSON.stringify(EMPTY)});
+    let outcome = {};
+    try {
+      ${call};
+    } catch ({ code, permission, message }) {
+      outcome = { code, permission, message };
+    }
+    console.log(JSON.stringify(outcome));`;
+  const isThere = process.platform !== 'win32'; // the engine
+
+  for (const [name, { call, denied, with: allowing }] of Object.entries(CALLS)) {
+    test(`asks Node's permission model itself: ${name}`, { skip: !isThere }, () => {
+      const { code, permission, message } = outcome(isPackage, script(call), temporary);
+      assert.deepEqual([code, permission], [DENIED, denied], message);
+      assert.match(message, /Use --allow-(wasi|fs-read|fs-write) to manage permissions/);
+      if (allowing)
+        assert.deepEqual(outcome([...isPackage, allowing], script(call), temporary), {});
+    });
+  }
+
+  test(
+    'run(), spawn(), compile() and deserialize() are denied like the class',
+    { skip: !isThere },
+    () => {
+      const tried = outcome(
+        isPackage,
+        `
+      const { run, spawn, compile, deserialize } = require('${addon}');
+      const bytes = new Uint8Array(${JSON.stringify(EMPTY)});
+      const tries = [run, async (bytes) => spawn(bytes).result, compile, deserialize].map((one) => one(bytes));
+      const codes = Promise.allSettled(tries).then((all) => all.map(({ reason }) => [reason?.code, reason?.permission]));
+      codes.then((all) => console.log(JSON.stringify(all)));`,
+      );
+      assert.deepEqual(tried, Array(4).fill([DENIED, 'WASI']));
+    },
+  );
 });

@@ -240,7 +240,7 @@ describe('registering', { concurrency: 4 }, () => {
         different,
         names: true,
         keys: ['WASI'],
-        loaded: ['register.js', 'compat.js', 'index.js'],
+        loaded: ['register.js', 'compat.js', 'addon.js'],
       });
     });
   }
@@ -308,14 +308,7 @@ describe('registering', { concurrency: 4 }, () => {
 
   test("where the addon is missing it says so, rather than let Node's class serve", async () => {
     const folder = path.join(project, 'broken');
-    for (const name of [
-      'package.json',
-      'register.js',
-      'compat.js',
-      'index.js',
-      'platform.js',
-      'lib',
-    ]) {
+    for (const name of ['package.json', 'register.js', 'compat.js', 'platform.js', 'lib']) {
       fs.cpSync(path.join(root, name), path.join(folder, name), { recursive: true });
     }
     const { status, stdout, stderr } = await node(['-r', './broken/register.js', 'commonjs.cjs']);

@@ -13,7 +13,7 @@ import { assemble } from './support/wat.mjs';
 const PAGE = 65536;
 const START = '(func (export "_start"))';
 
-const addon = createRequire(import.meta.url)('../index.js')[Symbol.for('wasi-rs addon')];
+const addon = createRequire(import.meta.url)('../lib/addon.js');
 
 /** The module that V8 gets, of a file or bytes. */
 const limit = async (source, limits) => (await ask('forV8', makeProgram({ source }), limits)).bytes;

@@ -122,6 +122,6 @@ function assemble(file, text) {
 }
 
 /** The addon with what only the command line needs. @returns {any} */
-const addon = () => /** @type {any} */ (require('../index.js'))[Symbol.for('wasi-rs addon')].more();
+const addon = () => require('../lib/addon.js').more();
 
 module.exports = { addon, readProgram, sourceOf };

@@ -1,6 +1,6 @@
 'use strict';
 
-// Builds the addon with cargo and puts it where index.js looks for it:  node scripts/build.js [--debug]
+// Builds the addon with cargo and puts it where lib/addon.js looks for it:  node scripts/build.js [--debug]
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');

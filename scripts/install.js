@@ -12,7 +12,7 @@ const inClone = fs.existsSync(path.join(root, '.git'));
 
 const probe = `
 try {
-  require(process.argv[1])[Symbol.for('wasi-rs addon')].more();
+  require(process.argv[1]).more();
 } catch ({ cause }) {
   console.log(cause.message.split('\\n')[0]);
   process.exitCode = 1;
@@ -22,7 +22,8 @@ try {
 function reasonToBuild() {
   if (inClone) return isUpToDate() ? undefined : 'the addon is missing or older than its sources';
   // In a process of its own, which a broken addon may take down.
-  const { status, signal, stdout } = spawnSync(process.execPath, ['-e', probe, root], {
+  const loader = path.join(root, 'lib', 'addon.js');
+  const { status, signal, stdout } = spawnSync(process.execPath, ['-e', probe, loader], {
     encoding: 'utf8',
   });
   if (status === 0) return undefined;

@@ -6,6 +6,7 @@
 
 use super::ffi::threads::{Letter, Mailbox, own_descriptor, pipe};
 use super::ffi::{self, Call, ErrorKind, Js, JsResult, Method, Type, Value};
+use super::permission::{Scope, require_path, require_wasi};
 use crate::ctx::Preopen;
 use crate::engine::beside;
 use crate::engine::cache::Cache;
@@ -118,12 +119,13 @@ impl Method for MakeProgram {
         let source = match js.uint8_array(source)? {
             Some(code) if js.truthy(options.get("isCode")?)? => Source::Code(code),
             Some(bytes) => Source::Bytes(bytes),
-            None => Source::File(js.string_of(source)?.into()),
+            None => Source::File(require_path(js, &[Scope::Read], &js.string_of(source)?)?),
         };
         let cache = match options.given("cache")? {
             Some(folder) => {
                 let size = options.number("cacheSize")?.map_or(crate::engine::cache::SIZE, whole);
-                Some(Cache::new(js.string_of(folder)?.into(), size))
+                let folder = require_path(js, &[Scope::Read, Scope::Write], &js.string_of(folder)?)?;
+                Some(Cache::new(folder, size))
             }
             None => None,
         };
@@ -140,6 +142,7 @@ impl Method for Ask {
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let (js, desk) = (call.js, held::<Desk>(call.js, call.args[0])?);
+        require_wasi(js)?;
         let request = Reader { js, object: call.args[1] };
         let program = held::<Program>(js, request.get("program")?)?;
         let (id, limits) = (request.id()?, Reader { js, object: request.get("limits")? }.limits()?);
@@ -229,6 +232,7 @@ impl Method for Start {
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let (js, desk) = (call.js, held::<Desk>(call.js, call.args[0])?);
+        require_wasi(js)?;
         let request = Reader { js, object: call.args[1] };
         let program = held::<Program>(js, request.get("program")?)?;
         let id = request.id()?;

@@ -2,6 +2,7 @@
 //! a `catch` which knows node:wasi's errors knows ours.
 
 use super::ffi::{Call, ErrorKind, Js, JsResult, Method, Thrown, Type, Value};
+use super::permission::Scope;
 use super::realm::{Kept, builtin_module};
 use crate::abi::Errno;
 
@@ -146,13 +147,14 @@ pub fn not_initialized(js: Js<'_>, errno: Errno, what: &str) -> Thrown {
     })
 }
 
-/// `ERR_ACCESS_DENIED`: the process may not use WASI.
-pub fn access_denied(js: Js<'_>) -> Thrown {
-    let message = "Access to this API has been restricted. Use --allow-wasi to manage permissions.";
+/// `ERR_ACCESS_DENIED`: the process may not do that, with a file if it is about one.
+pub fn access_denied(js: Js<'_>, scope: Scope, resource: &str) -> Thrown {
+    let (_, flag, permission) = scope.names();
+    let message = format!("Access to this API has been restricted. Use {flag} to manage permissions.");
     thrown(|| {
-        let error = js.error(ErrorKind::Error, Some("ERR_ACCESS_DENIED"), js.string(message)?)?;
-        js.set_named(error, "permission", js.string("WASI")?)?;
-        js.set_named(error, "resource", js.string("")?)?;
+        let error = js.error(ErrorKind::Error, Some("ERR_ACCESS_DENIED"), js.string(&message)?)?;
+        js.set_named(error, "permission", js.string(permission)?)?;
+        js.set_named(error, "resource", js.string(resource)?)?;
         Ok(js.throw(error))
     })
 }

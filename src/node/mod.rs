@@ -10,6 +10,7 @@
 //! | [`call`] | what happens when a guest calls |
 //! | [`page`], [`shim`], [`gauge`], [`answers`] | how a call gets from WebAssembly to Rust, or is answered before, written with [`wasm`] |
 //! | [`bind`] | how these get a memory |
+//! | [`permission`] | Node's permission model |
 //! | [`engine`] | the functions behind `run()`, `spawn()` and `compile()` |
 //! | [`wat`], [`describe`] | WebAssembly's text, and what a module is, for the command line |
 //! | [`ffi`] | raw Node-API, made safe |
@@ -29,6 +30,7 @@ pub mod ffi;
 pub mod gauge;
 pub mod options;
 pub mod page;
+pub mod permission;
 pub mod realm;
 pub mod shim;
 pub mod stdio;

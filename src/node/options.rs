@@ -2,6 +2,7 @@
 
 use super::errors::{self, Expected};
 use super::ffi::{Js, JsResult, Type, Value, Worker, host_descriptor, is_main_thread};
+use super::permission;
 use super::realm::{Kept, Realm};
 use super::stdio::{self, Choice, Stdio};
 use crate::abi::{Abi, Errno, Fd};
@@ -87,7 +88,7 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
     let mut choices = read_stdio(js, options, edition)?;
     let limits = if edition.streams { read_limits(js, options)? } else { Limits::default() };
     let trace = edition.streams && read_boolean(js, options, "trace", "options.trace")?;
-    require_permission(js)?;
+    permission::require_wasi(js)?;
 
     let too_long = |_| errors::not_initialized(js, Errno::TooBig, "options.args and options.env take more than 4 GiB");
     let mut strings = (Strings::default(), Strings::default());
@@ -123,18 +124,6 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
 /// Gives the guest a descriptor of the host as its next standard stream.
 fn push_descriptor(ctx: &Ctx, number: i32) -> Result<Fd, Errno> {
     ctx.push_stdio(host_descriptor(number)?, number <= HOST_STREAMS)
-}
-
-/// Node's permission model: a process that was started with it needs `--allow-wasi`, here as with node:wasi. (Neither
-/// asks for permissions of the file system: which directories a guest may use, the embedder says.)
-fn require_permission(js: Js<'_>) -> JsResult<()> {
-    let process = js.get_named(js.global()?, "process")?;
-    let permission = js.get_named(process, "permission")?;
-    if js.is_undefined(permission)? {
-        return Ok(());
-    }
-    let has = js.call(permission, js.get_named(permission, "has")?, &[js.string("wasi")?])?;
-    if js.truthy(has)? { Ok(()) } else { Err(errors::access_denied(js)) }
 }
 
 /// An option's value, if it is given.
