@@ -69,18 +69,19 @@ export interface WASIOptions {
    */
   args?: readonly string[] | undefined;
   /**
-   * What the program sees as its environment. Entries that are undefined are left out.
+   * What the program sees as its environment: the value of each name, as a string. Entries that are undefined are left out.
    * @default {}
    */
-  env?: Readonly<Record<string, string | undefined>> | undefined;
+  env?: object | undefined;
   /**
    * The directories the program may use: each key is a path as the program sees it, each value the real path of that directory.
    * No path, link or `..` leads the program out of them. One that can't be opened is an error whose `code` is `UVWASI_` and
    * the errno's name, such as `UVWASI_ENOENT`.
    * `{ path, readOnly: true }` is one in which the program can only read: all else is EROFS to it.
+   * (An entry that is undefined, which node:wasi's types let through, is the path `undefined` here as there.)
    * @default {}
    */
-  preopens?: Readonly<Record<string, string | Preopen>> | undefined;
+  preopens?: Readonly<Record<string, string | Preopen | undefined>> | undefined;
   /**
    * Whether `start()` returns the exit code when the program calls `proc_exit`; if false, the process exits with it.
    * @default true
@@ -117,7 +118,7 @@ export interface WASIOptions {
 
 /** The options that node:wasi knows as well. */
 export interface DescriptorOptions extends Omit<WASIOptions, 'limits' | 'preopens' | 'trace'> {
-  preopens?: Readonly<Record<string, string>> | undefined;
+  preopens?: Readonly<Record<string, string | undefined>> | undefined;
   stdin?: number | undefined;
   stdout?: number | undefined;
   stderr?: number | undefined;

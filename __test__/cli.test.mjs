@@ -143,19 +143,23 @@ describe('wasi-rs run', () => {
     });
 
     test(`${engine}: arguments and environment, and nothing of the process's own`, async () => {
-      const { stdout } = await run(
-        '--env',
-        'A=b=c',
-        '--env=B=',
-        'show.wasm',
-        '--',
-        '-x',
-        '--dir',
-        '',
-      );
+      const { stdout } = await run('--env', 'A=b=c', '--env=B=', 'show.wasm', '-x', '--dir', '');
       assert.equal(stdout, 'show.wasm\0-x\0--dir\0\0A=b=c\0B=\0');
-      assert.equal((await run('show.wasm', 'x', '--', 'y')).stdout, 'show.wasm\0x\0--\0y\0');
-      assert.equal((await run('--', 'show.wasm')).stdout, 'show.wasm\0');
+    });
+
+    test(`${engine}: all that follows the program is its own, and a -- before it ends the flags`, async () => {
+      for (const args of [
+        ['--', '--flag'],
+        ['--'],
+        ['--', '--'],
+        ['x', '--', 'y'],
+        ['--help'],
+        ['-'],
+      ]) {
+        const expected = `${['show.wasm', ...args].join('\0')}\0`;
+        assert.equal((await run('show.wasm', ...args)).stdout, expected);
+        assert.equal((await run('--', 'show.wasm', ...args)).stdout, expected);
+      }
     });
 
     test(`${engine}: directories in the order they are given`, async () => {

@@ -5,12 +5,39 @@ import { WASI, compile, deserialize, run, spawn, type WASIOptions } from '../ind
 import { WASI as CompatWASI, type WASIOptions as CompatOptions } from '../compat.js';
 import { WASI as LegacyWASI, type WASIOptions as LegacyOptions } from '../legacy.js';
 import '../register.js';
-import { WASI as NodeWASI } from 'node:wasi';
+import { WASI as NodeWASI, type WASIOptions as NodeOptions } from 'node:wasi';
 
 // A script written for node:wasi goes on compiling, whichever of the two classes it was given.
 const drop: typeof NodeWASI = WASI;
 const back: NodeWASI = new WASI({ version: 'preview1' });
 void [drop, back];
+
+// What its types allow, the classes take: as it is, and with what they know beyond it.
+export function replace(
+  given: NodeOptions,
+  preopens: NodeJS.Dict<string>,
+  env: NodeJS.Dict<string>,
+) {
+  const frozen = Object.freeze({
+    ...given,
+    args: ['app'] as const,
+    preopens: Object.freeze(preopens),
+  });
+  new NodeWASI(frozen);
+  return [
+    ...[given, frozen, { version: 'preview1', preopens, env } as const].map((one) => [
+      new WASI(one),
+      new CompatWASI(one),
+      new LegacyWASI(one),
+    ]),
+    new WASI({ ...given, stdout: 'pipe', trace: true }),
+    new WASI({ version: 'preview1', env, preopens: { ...preopens, '/data': { path: '.' } } }),
+    new WASI({
+      ...{ version: 'preview1', args: undefined, env: undefined, preopens: undefined },
+      ...{ stdin: undefined, stdout: undefined, stderr: undefined, returnOnExit: undefined },
+    }),
+  ];
+}
 
 const options = {
   version: 'unstable',

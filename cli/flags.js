@@ -26,7 +26,7 @@ const COMMANDS = [
   {
     name: 'run',
     usage: '[FLAGS] PROGRAM [ARGUMENTS]',
-    help: 'Runs a program; may be left out: `wasi-rs app.wasm` is `wasi-rs run app.wasm`. What follows the program is its own.',
+    help: 'Runs a program; may be left out: `wasi-rs app.wasm` is `wasi-rs run app.wasm`. All that follows the program is its own, `--` included.',
   },
   {
     name: 'inspect',

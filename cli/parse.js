@@ -14,7 +14,7 @@ const { VALUES } = require('./values.js');
 
 /**
  * Reads a command line. The first argument names the command, which is `run` otherwise; flags end at the program, or at
- * `--`, and all that follows is the program's.
+ * `--`. All that follows the program is its own, `--` included.
  *
  * @param {readonly string[]} argv
  * @returns {Invocation}
@@ -26,7 +26,6 @@ function parse(argv) {
   const rest = argv.slice(named ? 1 : 0);
   const flags = readFlags(command, rest);
   const [program = '', ...args] = rest;
-  if (args[0] === '--') args.shift();
   if (!flags.help && !flags.version) checkOperands(command, program, args);
   return { command, flags, program, args };
 }

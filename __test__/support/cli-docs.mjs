@@ -36,7 +36,7 @@ export function reference() {
     ...commands,
     '## Every command',
     table('flag', everywhere),
-    'A value may follow its flag or a `=`: `--timeout 5s`, `--timeout=5s`. Flags end at the program, or at `--`.',
+    'A value may follow its flag or a `=`: `--timeout 5s`, `--timeout=5s`. Flags end at the program, or at a `--` before it; one after it belongs to the program.',
     '## Exit code',
     "The program's own, or:",
     table('code', codes),
