@@ -160,7 +160,8 @@ export class WASI {
 
   /**
    * Runs `instance` as a command: calls its `_start()` export and returns the exit code.
-   * What the program throws passes through as it is. The exit code is a signed 32-bit integer.
+   * What the program throws passes through as it is. The exit code is a signed 32-bit integer. When the program exits, or one
+   * of the functions in `options` throws, it ends: no handler of its own (`catch_all`) catches that, and the error comes out here.
    * @throws ERR_INVALID_ARG_TYPE: there is no `_start()`, there is an `_initialize()`, or no memory is exported as `memory`
    * @throws ERR_WASI_ALREADY_STARTED: a second call
    */

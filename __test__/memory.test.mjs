@@ -154,6 +154,84 @@ describe('growth', () => {
   });
 });
 
+describe("a function of the embedder's that binds another memory, or makes it grow, during a call", () => {
+  const memoryOf = (kind, pages, more = 0) => {
+    if (kind === 'shared') {
+      return `new WebAssembly.Memory({ initial: ${pages}, maximum: ${pages + more}, shared: true })`;
+    }
+    if (kind === 'both') {
+      return `new WebAssembly.Memory({ address: 'i64', initial: ${pages}n, maximum: ${pages + more}n, shared: true })`;
+    }
+    if (kind === 'plain') return `new WebAssembly.Memory({ initial: ${pages} })`;
+    return `new WebAssembly.Memory({ address: 'i64', initial: ${pages}n })`;
+  };
+  const hasWide = () => {
+    try {
+      return new WebAssembly.Memory({ address: 'i64', initial: 1n }) instanceof WebAssembly.Memory;
+    } catch {
+      return false;
+    }
+  };
+
+  // In a process of its own: it once ended by SIGSEGV.
+  const script = (large, small, trace) => `
+    const bind = (wasi, memory) =>
+      wasi[Object.getOwnPropertySymbols(wasi).find((key) => key.description === 'kSetMemory')](memory);
+    const FAR = 200 * 65536;
+    const results = [];
+    const set = (memory, at) => new Uint32Array(memory.buffer).set([at + 64, 4], at / 4);
+    const start = (memory, stdio) => {
+      const wasi = new WASI({ version: 'preview1', trace: ${trace}, ...stdio });
+      wasi.initialize({ exports: { memory } });
+      return wasi;
+    };
+    for (const at of [0, FAR]) {
+      let wasi, large = ${large}, small = ${small};
+      set(large, at);
+      set(small, 0);
+      const rebind = () => bind(wasi, small);
+      wasi = start(large, { stdin: () => (rebind(), Buffer.from('read')) });
+      results.push(wasi.wasiImport.fd_read(0, at, 1, at + 8));
+      results.push(Buffer.from(new Uint8Array(small.buffer, 64, 4)).toString());
+      wasi = start(large, { stdout: rebind });
+      results.push(wasi.wasiImport.fd_write(1, at, 1, at + 8));
+      results.push(wasi.wasiImport.random_get(FAR, 8), wasi.wasiImport.random_get(0, 8));
+    }
+    process.stdout.write(JSON.stringify(results));`;
+
+  const kinds = ['plain', 'shared', 'wide', 'both'];
+  for (const from of kinds) {
+    for (const to of kinds) {
+      test(`${from} to ${to}`, async (t) => {
+        if (/wide|both/.test(from + to) && !hasWide()) return t.skip('no memories of 64 bits');
+        for (const trace of [false, true]) {
+          const child = await runInChild(script(memoryOf(from, 201), memoryOf(to, 1), trace));
+          assert.equal(child.signal, null);
+          const expected = [0, 'read', 0, FAULT, 0, FAULT, '\0\0\0\0', 0, FAULT, 0];
+          assert.deepEqual(JSON.parse(child.stdout), expected);
+          assert.equal(child.stderr.includes('fd_read'), trace);
+        }
+      });
+    }
+  }
+
+  test('what has grown is there at once', () => {
+    for (const options of [{}, { maximum: 9, shared: true }]) {
+      const memory = new WebAssembly.Memory({ initial: 1, ...options });
+      const stdin = () => {
+        memory.grow(1);
+        new Uint32Array(memory.buffer).set([PAGE + 64, 4], 0); // where it is read to
+        return Buffer.from('read');
+      };
+      const wasi = new WASI({ version: 'preview1', stdin });
+      wasi.initialize({ exports: { memory } });
+      new Uint32Array(memory.buffer).set([64, 4], 0);
+      assert.equal(wasi.wasiImport.fd_read(0, 0, 1, 8), 0);
+      assert.equal(Buffer.from(new Uint8Array(memory.buffer, PAGE + 64, 4)).toString(), 'read');
+    }
+  });
+});
+
 describe('a memory of no pages', () => {
   test('has no valid address, and calls without one work', () => {
     const guest = new Guest({}, { memory: '0 2' });

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { wat } from './support/wat.mjs';
 
 const root = path.dirname(import.meta.dirname);
 const SIGNAL = 0x7061_6e69;
@@ -44,4 +45,13 @@ test('a panic is an exception, and the next call works', (t) => {
   });
   assert.equal(wasi.wasiImport.proc_raise(9), ENOTSUP);
   assert.equal(wasi.wasiImport.random_get(0, 8), 0);
+
+  // A guest that catches everything can't go on after it.
+  const again = new WASI({ version: 'preview1' });
+  const module = wat(`(module
+    (import "wasi_snapshot_preview1" "proc_raise" (func $raise (param i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "_start") (try (do (drop (call $raise (i32.const ${SIGNAL})))) (catch_all))))`);
+  const instance = new WebAssembly.Instance(module, again.getImportObject());
+  assert.throws(() => again.start(instance), { code: 'ERR_WASI_RS_PANIC' });
 });

@@ -1,7 +1,7 @@
 //! Binding a guest to a memory: what imports that memory takes its places in the shim's table.
 
 use super::answers::{LEARN_AFTER, LEARNED, answers};
-use super::ffi::{Js, JsResult, Value};
+use super::ffi::{Js, JsResult, UNBOUND, Value};
 use super::gauge::{self, MemoryKind, NUMBERS};
 use super::realm::{Guest, Kept, Realm};
 use super::shim::slot;
@@ -18,18 +18,18 @@ pub fn instantiate<'s>(js: Js<'s>, realm: &Realm, module: Value<'s>, imports: Va
 /// Binds the guest to a memory, the first time or again; an exception if there is no such memory.
 pub fn bind<'s>(js: Js<'s>, realm: &Realm, guest: &Guest, memory: Value<'s>, is_array_buffer: bool) -> JsResult<()> {
     let make = |kind| Ok((kind, make_gauge(js, realm, guest, kind, memory)?));
-    let (kind, gauge) = if is_array_buffer {
-        make(MemoryKind::Plain).or_else(|thrown| {
-            // Which kind it is, only an import tells. If it is neither, the first answer is the one to show.
-            let exception = js.take_exception(thrown)?;
-            make(MemoryKind::Wide).or_else(|thrown| {
-                js.take_exception(thrown)?;
-                Err(js.throw(exception))
-            })
-        })?
-    } else {
-        make(MemoryKind::Shared)?
+    let (narrow, wide) = match is_array_buffer {
+        true => (MemoryKind::Plain, MemoryKind::Wide),
+        false => (MemoryKind::Shared, MemoryKind::SharedWide),
     };
+    let (kind, gauge) = make(narrow).or_else(|thrown| {
+        // Which kind it is, only an import tells. If it is neither, the first answer is the one to show.
+        let exception = js.take_exception(thrown)?;
+        make(wide).or_else(|thrown| {
+            js.take_exception(thrown)?;
+            Err(js.throw(exception))
+        })
+    })?;
     let Some(table) = js.dereference(&guest.table)? else {
         return Ok(());
     };
@@ -46,6 +46,17 @@ pub fn bind<'s>(js: Js<'s>, realm: &Realm, guest: &Guest, memory: Value<'s>, is_
     }
     guest.memory.bind(js.watch(memory)?, kind);
     Ok(())
+}
+
+/// How many pages the guest's memory has now.
+pub fn pages(js: Js<'_>, realm: &Realm, guest: &Guest) -> JsResult<u32> {
+    let Some(table) = js.dereference(&guest.table)? else {
+        return Ok(UNBOUND);
+    };
+    let pages = js.number_of(js.call(js.undefined()?, get(js, realm, table, slot::SIZE)?, &[])?)?;
+    // As WebAssembly hands an i32 to JavaScript.
+    #[allow(clippy::cast_possible_truncation, reason = "it is an i32")]
+    Ok((pages as i32).cast_unsigned())
 }
 
 /// Counts a call that the guest could answer itself. At the one that makes it worth while, a module is made for the
@@ -88,6 +99,7 @@ fn make_gauge<'s>(
         MemoryKind::Plain => Kept::Gauge,
         MemoryKind::Shared => Kept::GaugeShared,
         MemoryKind::Wide => Kept::GaugeWide,
+        MemoryKind::SharedWide => Kept::GaugeSharedWide,
     };
     let module = realm.module(js, kept, || gauge::gauge(kind))?;
     let imports = js.object()?;

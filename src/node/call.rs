@@ -1,6 +1,7 @@
 //! What happens when a guest calls.
 
 use super::bind;
+use super::ending;
 use super::errors;
 use super::ffi::{Js, JsResult, Thrown};
 use super::page::{After, PageCall, answer, forget_changed, remember};
@@ -12,10 +13,9 @@ use crate::syscalls::SYSCALLS;
 use crate::syscalls::trace::Line;
 use crate::syscalls::{ENTRIES, Entry, Flow};
 
-/// A syscall: read from the page, made, answered in the page.
+/// A syscall: made, and answered in the page.
 #[inline]
-pub fn enter(js: Js<'_>, realm: &Realm) -> JsResult<()> {
-    let call = PageCall::read(&realm.page);
+pub fn enter(js: Js<'_>, realm: &Realm, call: &PageCall) -> JsResult<()> {
     let Some(guest) = realm.guest(call.guest as usize) else {
         return Err(errors::not_started(js));
     };
@@ -27,11 +27,11 @@ pub fn enter(js: Js<'_>, realm: &Realm) -> JsResult<()> {
         return Err(errors::not_started(js));
     };
     #[cfg(debug_assertions)]
-    panic_if_asked(&call);
+    panic_if_asked(call);
     let flow = if guest.is_attended() {
-        make_attended(js, realm, &guest, &call, *entry)?
+        make_attended(js, realm, &guest, call, *entry)?
     } else {
-        make(js, realm, &guest, &call, *entry)?
+        make(js, realm, &guest, call, *entry)?
     };
     match flow {
         Flow::Answer(errno) => {
@@ -53,25 +53,38 @@ fn make(js: Js<'_>, realm: &Realm, guest: &Guest, call: &PageCall, entry: Entry)
     Ok(flow)
 }
 
-/// The same for a guest whose calls somebody sees, or whose streams somebody serves. A function of its own, so that the way
-/// of all others is short.
+/// The same for a guest whose calls somebody sees, or whose streams somebody serves, or that has ended. A function of its
+/// own, so that the way of all others is short.
 #[inline(never)]
 fn make_attended(js: Js<'_>, realm: &Realm, guest: &Guest, call: &PageCall, entry: Entry) -> JsResult<Flow> {
+    expect_no_end(js, realm, guest)?;
     let memory = guest.memory.view(js, realm, call.pages)?;
     let line = Line::begin(&guest.ctx, &memory, call.place(), &call.args);
     let mut flow = make(js, realm, guest, call, entry)?;
     if guest.stdio.is_connected() {
         if flow == Flow::Answer(Errno::Again) && guest.stdio.supply(js, realm, guest)? {
-            guest.memory.forget();
-            flow = entry(&guest.ctx, &guest.memory.view(js, realm, call.pages)?, &call.args);
+            expect_no_end(js, realm, guest)?;
+            flow = entry(&guest.ctx, &view_anew(js, realm, guest)?, &call.args);
         }
         guest.stdio.deliver(js, realm, guest)?;
+        expect_no_end(js, realm, guest)?;
     }
     if let Some(line) = line {
-        guest.memory.forget();
-        line.end(&guest.memory.view(js, realm, call.pages)?, flow);
+        line.end(&view_anew(js, realm, guest)?, flow);
     }
     Ok(flow)
+}
+
+/// Throws if the guest has ended: in this call, by a function of the embedder's that called it, or in one before.
+fn expect_no_end(js: Js<'_>, realm: &Realm, guest: &Guest) -> JsResult<()> {
+    if guest.ending.is_noted() { Err(ending::throw(js, realm)?) } else { Ok(()) }
+}
+
+/// The guest's memory after a function of the embedder's, which may have made it grow, or bound another.
+fn view_anew<'a>(js: Js<'_>, realm: &Realm, guest: &'a Guest) -> JsResult<Memory<'a>> {
+    let pages = bind::pages(js, realm, guest)?;
+    guest.memory.forget();
+    guest.memory.view(js, realm, pages)
 }
 
 /// Does what is left to do after an answer, so that the next may be given without leaving WebAssembly.
@@ -120,6 +133,7 @@ fn exit(js: Js<'_>, realm: &Realm, guest: &Guest, code: u32) -> JsResult<Thrown>
     let sentinel = realm.get(js, Kept::ExitCode)?;
     if let Some(wasi) = js.dereference(&guest.wasi)? {
         js.set(wasi, sentinel, code)?;
+        guest.has_exited.set(true);
     }
     Ok(js.throw(sentinel))
 }

@@ -4,6 +4,7 @@
 //! object that inherits from it, and for packages that look for the symbols by description.
 
 use super::bind::{self, instantiate};
+use super::ending::{self, Ending};
 use super::errors::{self, Expected};
 use super::ffi::{self, Call, GuestMemory, Js, JsResult, Method, Type, Value, method};
 use super::options::{self, COMPAT, Edition, LEGACY, Options, STANDARD, validate_object};
@@ -16,6 +17,7 @@ use napi::Env;
 use napi::bindgen_prelude::{Function, JsObjectValue, Object, Unknown};
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::rc::Rc;
 
 /// The class's name.
 pub const NAME: &str = "WASI";
@@ -187,6 +189,8 @@ fn make_guest<'s>(
     let functions = js.call(js.undefined()?, realm.get(js, Kept::ObjectAssign)?, &[js.object()?, exports])?;
 
     let guest = Guest {
+        attended: Cell::new(false),
+        has_exited: Cell::new(false),
         ctx: options.ctx,
         memory: GuestMemory::unbound(),
         wasi: js.watch(wasi)?,
@@ -195,7 +199,9 @@ fn make_guest<'s>(
         asked: Cell::new(0),
         return_on_exit: options.return_on_exit,
         stdio: options.stdio,
+        ending: Ending::default(),
     };
+    guest.attend();
     let ticket = realm.insert_guest(js, number, guest)?;
     js.forget_guest_with(set_memory, ticket)?;
     Ok((set_memory, functions))
@@ -212,7 +218,7 @@ impl Method for SetMemory {
         let (js, [memory, _]) = (call.js, call.args);
         let realm = js.realm()?;
         if js.type_of(memory)? == Type::Symbol {
-            for order in [Kept::Dispose, Kept::Stdout, Kept::Stderr] {
+            for order in [Kept::Dispose, Kept::Number, Kept::Stdout, Kept::Stderr] {
                 if js.strict_equals(memory, realm.get(js, order)?)? {
                     return obey(js, realm, call.data, order);
                 }
@@ -238,6 +244,7 @@ fn obey<'s>(js: Js<'s>, realm: &Realm, number: usize, order: Kept) -> JsResult<V
         return js.undefined();
     };
     match order {
+        Kept::Number => js.number(f64::from(len(number))),
         Kept::Stdout => guest.stdio.captured(js, 1),
         Kept::Stderr => guest.stdio.captured(js, 2),
         _ => {
@@ -387,14 +394,38 @@ impl Method for Start {
         validate_function(js, start, "instance.exports._start")?;
         validate_undefined(js, initialize, "instance.exports._initialize")?;
         let sentinel = js.realm()?.get(js, Kept::ExitCode)?;
-        if let Err(thrown) = js.call(js.undefined()?, start, &[]) {
-            let exception = js.take_exception(thrown)?;
-            if !js.strict_equals(exception, sentinel)? {
-                return Err(js.throw(exception));
-            }
+        match run_guest(call, start)? {
+            Some(exception) if !js.strict_equals(exception, sentinel)? => Err(js.throw(exception)),
+            _ => js.get(call.this, sentinel),
         }
-        js.get(call.this, sentinel)
     }
+}
+
+/// Calls a function of the guest's. The exception that the guest ended with, if it did not return.
+fn run_guest<'s>(call: &Call<'s>, function: Value<'s>) -> JsResult<Option<Value<'s>>> {
+    let (js, realm) = (call.js, call.js.realm()?);
+    let number = order(call, Kept::Number)?;
+    let guest = if js.type_of(number)? == Type::Number { guest_of(js, realm, number)? } else { None };
+    let Some(guest) = guest else {
+        // What stands at `kSetMemory` is not ours any more.
+        return js
+            .call(js.undefined()?, function, &[])
+            .map(|_| None)
+            .or_else(|thrown| js.take_exception(thrown).map(Some));
+    };
+    // What came of a run before is not what comes of this one.
+    if guest.has_exited.take()
+        && let Some(wasi) = js.dereference(&guest.wasi)?
+    {
+        js.set(wasi, realm.get(js, Kept::ExitCode)?, js.number(0.0)?)?;
+    }
+    ending::run(js, realm, &guest, function)
+}
+
+fn guest_of<'s>(js: Js<'s>, realm: &Realm, number: Value<'s>) -> JsResult<Option<Rc<Guest>>> {
+    let number = js.number_of(number)?;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "out of range it is nobody's number")]
+    Ok(realm.guest(number as usize))
 }
 
 /// `wasi.initialize(instance)`.
@@ -410,7 +441,9 @@ impl Method for Initialize {
         validate_undefined(js, start, "instance.exports._start")?;
         if !js.is_undefined(initialize)? {
             validate_function(js, initialize, "instance.exports._initialize")?;
-            js.call(js.undefined()?, initialize, &[])?;
+            if let Some(exception) = run_guest(call, initialize)? {
+                return Err(js.throw(exception));
+            }
         }
         js.undefined()
     }

@@ -42,34 +42,45 @@ pub enum MemoryKind {
     Shared,
     /// Of one thread, with 64-bit addresses. The system calls take those below 4 GiB.
     Wide,
+    /// Shared, with 64-bit addresses: likewise.
+    SharedWide,
 }
 
 impl MemoryKind {
     /// `memory.size` as an `i64`.
     fn wide_size(self) -> Bytes {
         let size = Bytes::default().raw(&[0x3f, 0]);
-        if self == Self::Wide { size } else { size.extend() }
+        if self.is_wide() { size } else { size.extend() }
     }
 
     /// `memory.size` as an `i32`.
     fn size(self) -> Bytes {
         let size = Bytes::default().raw(&[0x3f, 0]);
-        if self == Self::Wide { size.raw(&[0xa7]) } else { size } // i32.wrap_i64
+        if self.is_wide() { size.raw(&[0xa7]) } else { size } // i32.wrap_i64
     }
 
-    /// How the memory is imported: with at least no page; a shared one must name a most, and any is at most 65536.
+    const fn is_wide(self) -> bool {
+        matches!(self, Self::Wide | Self::SharedWide)
+    }
+
+    const fn is_shared(self) -> bool {
+        matches!(self, Self::Shared | Self::SharedWide)
+    }
+
+    /// How the memory is imported: with at least no page; a shared one must name a most, and any is at most that.
     pub fn import(self) -> Bytes {
         import("memory", MEMORY).raw(match self {
             Self::Plain => &[0, 0],
             Self::Shared => &[3, 0, 0x80, 0x80, 0x04],
             Self::Wide => &[4, 0],
+            Self::SharedWide => &[7, 0, 0x80, 0x80, 0x10], // 16 GiB, the most V8 takes
         })
     }
 
     /// The address in a local, as the memory's instructions want it.
     pub fn address(self, local: u32) -> Bytes {
         let address = Bytes::default().local_get(local);
-        if self == Self::Wide { address.extend() } else { address }
+        if self.is_wide() { address.extend() } else { address }
     }
 }
 
@@ -117,7 +128,7 @@ pub fn success() -> Bytes {
 
 /// Whether to skip a call: 0 for one in [`ONE_IN`], and for each of a guest with threads. Counts them.
 fn skips(kind: MemoryKind) -> Bytes {
-    if kind == MemoryKind::Shared {
+    if kind.is_shared() {
         return Bytes::default().i32_const(0);
     }
     let count = len(NUMBERS.len());

@@ -8,6 +8,7 @@
 //! | [`errors`] | errors in Node's words |
 //! | [`realm`] | what one environment has once, and its guests |
 //! | [`call`] | what happens when a guest calls |
+//! | [`ending`] | the end of a guest that it can't catch |
 //! | [`page`], [`shim`], [`gauge`], [`answers`] | how a call gets from WebAssembly to Rust, or is answered before, written with [`wasm`] |
 //! | [`bind`] | how these get a memory |
 //! | [`permission`] | Node's permission model |
@@ -23,6 +24,7 @@ pub mod call;
 pub mod class;
 #[cfg(feature = "text")]
 pub mod describe;
+pub mod ending;
 #[cfg(feature = "engine")]
 pub mod engine;
 pub mod errors;

@@ -1,6 +1,7 @@
 //! What one environment (a thread, or one load of the addon) has once: its call page, the modules of the shim, the
 //! built-in functions it needs as they were when it was loaded, and its guests.
 
+use super::ending::Ending;
 use super::errors::NodeErrorToString;
 use super::ffi::{GuestMemory, Js, JsResult, PageMemory, Reference, Thrown, Type, Value};
 use super::page;
@@ -29,13 +30,24 @@ pub struct Guest {
     pub return_on_exit: bool,
     /// What JavaScript supplies of its standard streams, and takes.
     pub stdio: Stdio,
+    /// How it is to end.
+    pub ending: Ending,
+    /// Whether its object has an exit code of `proc_exit`.
+    pub has_exited: Cell<bool>,
+    /// Whether its calls are more than calls: see [`Self::attend`].
+    pub attended: Cell<bool>,
 }
 
 impl Guest {
-    /// Whether anybody but the guest has to do with its calls.
+    /// Whether anybody but the guest has to do with its calls, or it may make none. One number, for each call asks.
     #[inline]
     pub fn is_attended(&self) -> bool {
-        self.ctx.is_traced() || self.stdio.is_connected()
+        self.attended.get()
+    }
+
+    /// Finds that out anew.
+    pub fn attend(&self) {
+        self.attended.set(self.ctx.is_traced() || self.stdio.is_connected() || self.ending.is_noted());
     }
 }
 
@@ -82,6 +94,10 @@ pub enum Kept {
     GaugeShared,
     /// The gauge's module, for a memory with 64-bit addresses.
     GaugeWide,
+    /// The gauge's module, for a shared memory with 64-bit addresses.
+    GaugeSharedWide,
+    /// The trap that ends a guest.
+    Trap,
     /// The memory of the call page.
     Page,
     /// The function through which syscalls enter.
@@ -98,6 +114,8 @@ pub enum Kept {
     InstanceSymbol,
     /// What the function at `kSetMemory` takes for the order to close everything. Nobody else has it.
     Dispose,
+    /// What it takes for the question which guest it is.
+    Number,
     /// What it takes for the question what has been written to stdout.
     Stdout,
     /// And to stderr.
@@ -176,6 +194,8 @@ impl Realm {
             (Kept::Gauge, js.undefined()?),
             (Kept::GaugeShared, js.undefined()?),
             (Kept::GaugeWide, js.undefined()?),
+            (Kept::GaugeSharedWide, js.undefined()?),
+            (Kept::Trap, js.undefined()?),
             (Kept::Page, page_memory),
             (Kept::Syscall, js.syscall_function(realm)?),
             (Kept::BindingName, js.symbol("kBindingName")?),
@@ -184,6 +204,7 @@ impl Realm {
             (Kept::ExitCode, js.symbol("kExitCode")?),
             (Kept::InstanceSymbol, js.symbol("kInstance")?),
             (Kept::Dispose, js.symbol("dispose")?),
+            (Kept::Number, js.symbol("number")?),
             (Kept::Stdout, js.symbol("stdout")?),
             (Kept::Stderr, js.symbol("stderr")?),
             (Kept::Handlers, js.symbol("handlers")?),
@@ -207,13 +228,23 @@ impl Realm {
 
     /// One of our modules; `bytes` makes it the first time.
     pub fn module<'s>(&self, js: Js<'s>, kept: Kept, bytes: impl FnOnce() -> Vec<u8>) -> JsResult<Value<'s>> {
+        self.lazily(js, kept, || js.construct(self.get(js, Kept::Module)?, &[js.array_buffer(&bytes())?]))
+    }
+
+    /// A value it keeps, which `make` makes the first time.
+    pub fn lazily<'s>(
+        &self,
+        js: Js<'s>,
+        kept: Kept,
+        make: impl FnOnce() -> JsResult<Value<'s>>,
+    ) -> JsResult<Value<'s>> {
         let known = self.get(js, kept)?;
         if !js.is_undefined(known)? {
             return Ok(known);
         }
-        let module = js.construct(self.get(js, Kept::Module)?, &[js.array_buffer(&bytes())?])?;
-        js.set_index(self.store(js)?, kept as u32, module)?;
-        Ok(module)
+        let made = make()?;
+        js.set_index(self.store(js)?, kept as u32, made)?;
+        Ok(made)
     }
 
     /// What `Array.isArray` says.

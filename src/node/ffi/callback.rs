@@ -1,9 +1,11 @@
 //! What the engine calls: methods, syscalls, finalizers. None of them lets a panic out.
 
 use super::super::call;
+use super::super::ending;
 use super::super::errors;
+use super::super::page::PageCall;
 use super::super::realm::Realm;
-use super::{Js, JsResult, Value};
+use super::{Js, JsResult, Thrown, Value};
 use napi::sys;
 use std::any::Any;
 use std::ffi::c_void;
@@ -75,20 +77,18 @@ pub(super) unsafe extern "C" fn syscall(env: sys::napi_env, info: sys::napi_call
     }
     // SAFETY: `syscall_function` put the environment's realm there.
     if let Some(realm) = unsafe { data.cast::<Realm>().as_ref() } {
-        let _ = guarded(js, || call::enter(js, realm));
+        let call = PageCall::read(&realm.page);
+        if let Err(thrown) = guarded(js, || call::enter(js, realm, &call)) {
+            let _ = guarded(js, || Err::<(), _>(ending::end(js, realm, call.guest, thrown)));
+        }
     }
     ptr::null_mut()
 }
 
 /// Runs what the engine called; a panic becomes an exception.
-pub(super) fn guarded<T>(js: Js<'_>, run: impl FnOnce() -> JsResult<T>) -> Option<T> {
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(result) => result.ok(),
-        Err(panic) => {
-            errors::panicked(js, &panic_message(panic.as_ref()));
-            None
-        }
-    }
+pub(super) fn guarded<T>(js: Js<'_>, run: impl FnOnce() -> JsResult<T>) -> JsResult<T> {
+    catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|panic| Err::<T, Thrown>(errors::panicked(js, &panic_message(panic.as_ref()))))
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {
