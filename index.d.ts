@@ -195,7 +195,7 @@ export interface RunLimits extends WASILimits {
    * How many bytes of memory the program may have, all its memories together. Beyond, `memory.grow` fails, and the program
    * goes on. One that needs more to begin with does not start (ERR_WASI_PROGRAM). Shared memories count with the most they
    * may have, and in V8 all do: the first may grow as far as the limit allows, the next by what that leaves.
-   * @default what its module says, 4 GiB at most (in V8 that much for each, 16 GiB if it has addresses of 64 bits)
+   * @default what its module says, 4 GiB at most
    */
   memory?: number | undefined;
   /**
@@ -257,7 +257,8 @@ export interface RunOptions {
   /**
    * What runs it: `'wasmtime'`, from machine code that is kept on disk; `'v8'`, in a worker thread; or `'auto'`, wasmtime if
    * there is machine code or little to compile, otherwise V8, while another process of low priority makes the machine code
-   * for the next time. A program that wasmtime can't run, because it needs garbage-collected types or exceptions, runs in V8.
+   * for the next time. A program that one of them can't run (wasmtime has no garbage-collected types and no exceptions, some
+   * versions of V8 no memories of 64 bits) runs in the other.
    * V8 calculates faster, up to twice as fast, once it has run for a second or so; wasmtime starts sooner, takes less memory
    * and counts fuel.
    * @default 'auto'
@@ -307,8 +308,11 @@ export interface RunError extends Error {
   /**
    * - ERR_WASI_TIMEOUT, ABORT_ERR, ERR_WASI_KILLED: it was ended
    * - ERR_WASI_FUEL, ERR_WASI_STDIO_MAXBUFFER: it met a limit
-   * - ERR_WASI_TRAP: it trapped; the message has the functions that were being called, by name
-   * - ERR_WASI_PROGRAM, ERR_WASI_IMPORT: it is no program, or imports what is not there
+   * - ERR_WASI_TRAP: it trapped; the first line of the message says why, in the same words in both engines, and below it are
+   *   the functions that were being called, by name
+   * - ERR_WASI_PROGRAM: it is no program that runs here: no module, none that the engine can compile, without a `_start` of no
+   *   parameters and results or with an `_initialize` beside it, without a memory exported as `memory` for its system calls
+   * - ERR_WASI_IMPORT: it imports what is not there, or system calls of both editions of WASI
    * - UVWASI_ENOENT, UVWASI_EBADF, ...: a directory or descriptor can't be used; ENOENT, ...: its file can't be read
    */
   code: string;
@@ -345,6 +349,7 @@ export function compile(
 /**
  * A program from what `program.serialize()` gave, by the same version of this package on the same kind of processor.
  * **Machine code is trusted**: bytes from anywhere else can do anything to this process.
+ * It runs in wasmtime and does not count: with `engine: 'v8'` or `limits.fuel` it is refused (ERR_WASI_PROGRAM).
  * @throws ERR_WASI_PROGRAM, as a rejection: another version, another processor, or damaged where that shows
  */
 export function deserialize(bytes: NodeJS.ArrayBufferView | ArrayBufferLike): Promise<Program>;

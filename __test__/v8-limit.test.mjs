@@ -206,14 +206,15 @@ describe('bytes that are no module', () => {
       [...Buffer.from('no module')],
     ]) {
       const wasm = Uint8Array.from(bytes);
+      const isModule = () => head.every((byte, index) => wasm[index] === byte);
       const ofV8 = await WebAssembly.compile(wasm).catch(({ message }) => message);
       const refusal = await run(wasm, { engine: 'v8' }).catch((error) => error);
       assert.equal(refusal.code, 'ERR_WASI_PROGRAM');
-      assert.equal(refusal.message, `the program can't be compiled: ${ofV8}`);
+      if (isModule()) assert.ok(refusal.message.endsWith(`\n  ${ofV8}`), refusal.message);
       await assert.rejects(run(wasm, { engine: 'v8', limits }), {
         code: 'ERR_WASI_PROGRAM',
         message:
-          /^the program (can't be compiled: .*\(at offset 0x|is a WebAssembly comp|is not a Web)/,
+          /^the program (can't be compiled: [^]*\(at offset 0x|is a WebAssembly comp|is not a Web)/,
       });
     }
   });

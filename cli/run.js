@@ -5,6 +5,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { WASI } = require('../index.js');
 const { compileAfter } = require('../lib/background.js');
+const { uncompiled } = require('../lib/errors.js');
 const { codeOf } = require('../lib/program.js');
 const { CliError, EXIT, inNameOf, reason } = require('./errors.js');
 const { FLAGS } = require('./flags.js');
@@ -39,7 +40,10 @@ async function run({ flags, program, args }) {
     const isHere = engine === 'auto' && !isLimited && !(await code.isReady(limits));
     if (!isHere) return await runBeside(code, { ...setting, limits }, flags);
     compileAfter(code, Promise.resolve());
-    return await runHere(code, setting);
+    return await runHere(code, setting).catch((error) => {
+      if (!isInvalid(error)) throw error;
+      return runBeside(code, { ...setting, limits }, flags); // wasmtime may have what V8 lacks, or says what is wrong
+    });
   } catch (error) {
     throw explainFailure(program, error);
   }
@@ -69,12 +73,12 @@ function limitsOf(flags) {
 async function runHere(code, setting) {
   const found = code.forMainThread();
   const { exportsOf, importsOf } = require('../lib/v8/guest.js'); // meanwhile
-  const { bytes, version, memories } = await found;
+  const { bytes, version, memories, start } = await found;
   const wasi = new WASI({ version, ...setting });
   const [[namespace, syscalls]] = Object.entries(wasi.getImportObject());
   const module = new WebAssembly.Module(bytes);
   const instance = new WebAssembly.Instance(module, importsOf(namespace, syscalls, memories));
-  return wasi.start({ exports: exportsOf(instance) });
+  return wasi.start({ exports: exportsOf(instance, start) });
 }
 
 /**
@@ -119,14 +123,17 @@ const EXIT_OF = {
   ERR_WASI_FUEL: EXIT.TRAP,
 };
 
+/** Whether V8 does not take the module. @param {unknown} error */
+function isInvalid(error) {
+  return error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError;
+}
+
 /** @param {string} program @param {any} error @returns {unknown} */
 function explainFailure(program, error) {
   const { trapMessage } = require('../lib/v8/guest.js');
   const trap = trapMessage(error);
   if (trap !== undefined) return new CliError(`${program}: ${trap}`, EXIT.TRAP);
-  const isInvalid =
-    error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError;
-  if (isInvalid) return new CliError(`${program} can't be compiled: ${error.message}`);
+  if (isInvalid(error)) return new CliError(`${program} ${uncompiled(error)}`);
   if (error?.code === undefined) return error;
   const message = error.message.replace(/"options\.limits\.(\w+)"/, flagOf);
   const isAboutFlag = message !== error.message;

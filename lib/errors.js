@@ -67,6 +67,11 @@ class AbortError extends Error {
   }
 }
 
+/** What V8 says of a module that it does not compile, after the program's name. @param {Error} error */
+function uncompiled({ message }) {
+  return `can't be compiled: it is not valid, or needs what this engine does not have\n  ${message}`;
+}
+
 /** Under Node's permission model the process may not use WASI. */
 function accessDenied() {
   const message = 'Access to this API has been restricted. Use --allow-wasi to manage permissions.';
@@ -81,4 +86,5 @@ module.exports = {
   invalidArgType,
   invalidArgValue,
   outOfRange,
+  uncompiled,
 };

@@ -2,7 +2,7 @@
 
 // One run: the engine is chosen, and what ends it early is armed and disarmed.
 
-const { inV8 } = require('./program.js');
+const { inV8, inWasmtime } = require('./program.js');
 
 /** Loaded when there is something to say. */
 const errors = () => require('./errors.js');
@@ -73,7 +73,8 @@ class Execution {
     const result = this.#start(chosen, plan);
     if (chosen.isFirst) require('./background.js').compileAfter(code, result);
     onStart?.();
-    return chosen.mayChange ? result.catch((error) => this.#startInV8(code, plan, error)) : result;
+    if (!chosen.mayChange) return result;
+    return result.catch((error) => this.#startInOther(code, chosen, plan, error));
   }
 
   /** @param {Chosen} chosen @param {import('./v8/engine.js').Plan} plan @returns {Promise<import('./wasmtime.js').Result>} */
@@ -85,19 +86,21 @@ class Execution {
   }
 
   /**
-   * What wasmtime can't run may need something of WebAssembly that V8 has. If it can't run there either, wasmtime has said
-   * why.
+   * What one engine can't run may need something of WebAssembly that the other has. If it can't run there either, wasmtime
+   * says why.
    *
    * @param {import('./program.js').ProgramCode} code
+   * @param {Chosen} chosen where it can't be run
    * @param {import('./v8/engine.js').Plan} plan
-   * @param {any} error of wasmtime
+   * @param {any} error what that engine says
    */
-  async #startInV8(code, plan, error) {
-    if (error?.code !== 'ERR_WASI_PROGRAM' || this.#killed) throw error;
+  async #startInOther(code, { engine }, plan, error) {
+    if (unified(error)?.code !== 'ERR_WASI_PROGRAM' || this.#killed) throw error;
+    const isV8 = engine === require('./wasmtime.js');
     try {
-      return await this.#start(await inV8(code, plan.limits), plan);
+      return await this.#start(isV8 ? await inV8(code, plan.limits) : await inWasmtime(code), plan);
     } catch (second) {
-      throw unified(second)?.code === 'ERR_WASI_PROGRAM' ? error : second;
+      throw isV8 && unified(second)?.code === 'ERR_WASI_PROGRAM' ? error : second;
     }
   }
 
@@ -180,8 +183,7 @@ function unified(error) {
   const isInvalid =
     error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError;
   if (!isInvalid) return error;
-  const { message } = /** @type {Error} */ (error);
-  const wrong = `the program can't be compiled: ${message}`;
+  const wrong = `the program ${errors().uncompiled(/** @type {Error} */ (error))}`;
   return errors().errorOf(Error, 'ERR_WASI_PROGRAM', wrong, { cause: error });
 }
 

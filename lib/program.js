@@ -203,7 +203,7 @@ function bytesOf(source, name, others) {
 }
 
 /**
- * An engine, what it gets, whether machine code is to be made meanwhile, and whether V8 is to have what wasmtime can't run.
+ * An engine, what it gets, whether machine code is to be made meanwhile, and whether the other engine is to have what it can't run.
  *
  * @typedef {{ engine: { start: Function }, program: unknown, isFirst?: boolean, mayChange?: boolean }} Chosen
  */
@@ -217,11 +217,18 @@ function bytesOf(source, name, others) {
  * @returns {Promise<Chosen>}
  */
 async function choose(code, { engine, limits }) {
+  // Of machine code, V8's part says that it is none of its.
   const isForced = engine === 'wasmtime' || limits.fuel !== undefined || code.isCode;
   if (engine !== 'v8' && (isForced || (await code.isReady(limits)))) {
-    return { engine: wasmtime, program: { native: await code.native() }, mayChange: !isForced };
+    return { ...(await inWasmtime(code)), mayChange: !isForced };
   }
-  return { ...(await inV8(code, limits)), isFirst: engine === 'auto' };
+  const isFirst = engine === 'auto';
+  return { ...(await inV8(code, limits)), isFirst, mayChange: isFirst };
+}
+
+/** @param {Code} code @returns {Promise<Chosen>} */
+async function inWasmtime(code) {
+  return { engine: wasmtime, program: { native: await code.native() } };
 }
 
 /**
@@ -242,4 +249,4 @@ function unlessUnusable(error) {
   if (!error.code.startsWith('ERR_WASI_')) throw error;
 }
 
-module.exports = { Code, bytesOf, cacheFolder, choose, codeOf, inV8 };
+module.exports = { Code, bytesOf, cacheFolder, choose, codeOf, inV8, inWasmtime };

@@ -16,6 +16,7 @@ const { collect } = require('./sink.js');
  * @property {BufferSource} meter the bytes of the module that counts its calls
  * @property {import('./guest.js').ImportedMemory[]} memories
  * @property {'preview1' | 'unstable'} version of WASI
+ * @property {string} [start] what its start function is exported as
  *
  * @typedef {object} Limits
  * @property {number} [memory] bytes of each memory
@@ -45,7 +46,7 @@ const { collect } = require('./sink.js');
  *
  * @typedef {{ exitCode: number, stdout?: Buffer, stderr?: Buffer, usage: Usage }} Result
  *
- * @typedef {Pick<ForV8, 'memories' | 'version'> & { module: WebAssembly.Module, meter: WebAssembly.Module }} Prepared
+ * @typedef {Pick<ForV8, 'memories' | 'version' | 'start'> & { module: WebAssembly.Module, meter: WebAssembly.Module }} Prepared
  *
  * @typedef {Prepared & { options: any, capacity: number }} Job what a worker gets: options of the class, but that a
  * stream may be `'capture'`, and how many bytes of each such stream
@@ -426,12 +427,12 @@ function splitVariable(entry) {
 
 /** Compiles a program. @param {Promise<ForV8>} program @returns {Promise<Prepared>} */
 async function compile(program) {
-  const { bytes, meter, memories, version } = await program;
+  const { bytes, meter, memories, version, start } = await program;
   const [compiled, compiledMeter] = await Promise.all([
     WebAssembly.compile(bytes),
     WebAssembly.compile(meter),
   ]);
-  return { module: compiled, meter: compiledMeter, memories, version };
+  return { module: compiled, meter: compiledMeter, memories, version, start };
 }
 
 /** @param {Float64Array} numbers @returns {Usage} of the guest whose numbers they are, until now */

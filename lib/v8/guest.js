@@ -10,10 +10,13 @@ Error.stackTraceLimit = 50;
 /** The memory of a program without one. */
 const NO_MEMORY = new WebAssembly.Memory({ initial: 0, maximum: 0 });
 
+/** V8 makes no memory whose maximum is larger, in pages: one with addresses of 64 bits. */
+const MAX_WIDE_PAGES = 2 ** 18;
+
 /**
  * A memory that a program imports.
  *
- * @typedef {{ module: string, name: string, type: WebAssembly.MemoryDescriptor }} ImportedMemory
+ * @typedef {{ module: string, name: string, type: WebAssembly.MemoryDescriptor, isWide: boolean }} ImportedMemory
  */
 
 /**
@@ -27,22 +30,66 @@ const NO_MEMORY = new WebAssembly.Memory({ initial: 0, maximum: 0 });
 function importsOf(namespace, syscalls, memories) {
   /** @type {Record<string, WebAssembly.ModuleImports>} */
   const imports = { [namespace]: { ...syscalls } };
-  for (const { module, name, type } of memories) {
-    imports[module] = { ...imports[module], [name]: new WebAssembly.Memory(type) };
+  for (const { module, name, type, isWide } of memories) {
+    const memory = new WebAssembly.Memory(isWide ? wide(type) : type);
+    imports[module] = { ...imports[module], [name]: memory };
   }
   return imports;
 }
 
+/** The type of a memory with addresses of 64 bits. @param {WebAssembly.MemoryDescriptor} type @returns {any} */
+function wide({ initial, maximum, shared }) {
+  const most = maximum !== undefined && BigInt(Math.min(maximum, MAX_WIDE_PAGES));
+  return {
+    address: 'i64',
+    initial: BigInt(initial),
+    ...(most !== false && { maximum: most }),
+    shared,
+  };
+}
+
 /**
- * The exports of an instance, with a memory, which the class asks for; a program that only exits need not have one.
+ * The exports of an instance, with a memory, which the class asks for; a program that only exits need not have one. Its start
+ * function is called before `_start`, when the memory is bound.
  *
  * @param {WebAssembly.Instance} instance
+ * @param {string} [start] what the start function is exported as
  * @returns {Exports}
  */
-function exportsOf({ exports }) {
+function exportsOf({ exports }, start) {
   const { memory } = exports;
-  return { ...exports, memory: memory instanceof WebAssembly.Memory ? memory : NO_MEMORY };
+  const all = { ...exports, memory: memory instanceof WebAssembly.Memory ? memory : NO_MEMORY };
+  if (start === undefined) return all;
+  const [begin, main] = /** @type {(() => void)[]} */ ([exports[start], exports._start]);
+  const both = () => {
+    begin();
+    main();
+  };
+  return { ...all, _start: both };
 }
+
+/**
+ * What V8 calls its traps, and what they are called here (`src/engine/run.rs`).
+ *
+ * @type {readonly (readonly [RegExp, string])[]}
+ */
+const TRAPS = [
+  [/^unreachable$/, 'unreachable'],
+  [/^memory access out of bounds$|: data segment /, 'out of bounds memory access'],
+  [
+    /^table (index|access|element).* out of bounds$|: (table|element) .*out of bounds/,
+    'out of bounds table access',
+  ],
+  [/^null function or function signature mismatch$/, 'null function or signature mismatch'],
+  [/^(divide|remainder) by zero$/, 'integer divide by zero'],
+  [
+    /^(divide result unrepresentable|float unrepresentable in integer range)$/,
+    'integer overflow or invalid conversion to integer',
+  ],
+  [/call stack/, 'call stack exhausted'],
+  [/^operation does not support unaligned accesses$/, 'unaligned atomic'],
+  [/^Atomics.wait cannot be called in this context$/, 'atomic wait on non-shared memory'],
+];
 
 /**
  * What V8 says of a trap, with the functions of the guest that it happened in.
@@ -54,9 +101,10 @@ function trapMessage(error) {
   if (isException(error)) return 'wasm trap: an exception that the program does not catch';
   if (!(error instanceof WebAssembly.RuntimeError) && !isStackOverflow(error)) return undefined;
   const { message, stack = '' } = error;
+  const [, words = message] = TRAPS.find(([theirs]) => theirs.test(message)) ?? [];
   const frames = stack.split('\n').filter((line) => line.includes('wasm://'));
   const functions = frames.map((line) => line.replace(/wasm:\/\/[^:]*:/, ''));
-  return [`wasm trap: ${message}`, ...functions].join('\n');
+  return [`wasm trap: ${words}`, ...functions].join('\n');
 }
 
 /** @param {unknown} error */

@@ -54,10 +54,10 @@ function threadNumber() {
 }
 
 /** @param {Job} job @returns {number} the exit code */
-function run({ module, meter, memories, options, capacity }) {
+function run({ module, meter, memories, start, options, capacity }) {
   const wasi = new WASI({ ...options, ...stdio(options, capacity) });
   try {
-    const exports = instantiate({ module, meter, memories }, wasi);
+    const exports = instantiate({ module, meter, memories, start }, wasi);
     try {
       return wasi.start({ exports });
     } finally {
@@ -71,11 +71,11 @@ function run({ module, meter, memories, options, capacity }) {
 /**
  * The exports of a new instance, whose calls are metered.
  *
- * @param {Pick<import('./engine.js').Job, 'module' | 'meter' | 'memories'>} prepared
+ * @param {Pick<import('./engine.js').Job, 'module' | 'meter' | 'memories' | 'start'>} prepared
  * @param {import('../../index.js').WASI} wasi
  * @returns {import('./guest.js').Exports}
  */
-function instantiate({ module, meter, memories }, wasi) {
+function instantiate({ module, meter, memories, start }, wasi) {
   const [[namespace, syscalls]] = Object.entries(wasi.getImportObject());
   const guest = { memory: NO_MEMORY };
   let view = new DataView(NO_MEMORY.buffer);
@@ -93,7 +93,7 @@ function instantiate({ module, meter, memories }, wasi) {
     { ...syscalls, .../** @type {any} */ (metered.exports) },
     memories,
   );
-  const exports = exportsOf(new WebAssembly.Instance(module, imports));
+  const exports = exportsOf(new WebAssembly.Instance(module, imports), start);
   guest.memory = exports.memory;
   numbers[SLOT.memory] = guest.memory.buffer.byteLength;
   return exports;

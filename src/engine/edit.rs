@@ -11,7 +11,8 @@ pub const PREAMBLE: usize = 8;
 /// What a module is to have instead of some of its bytes; no less than that.
 pub type Edit = (Range<usize>, Vec<u8>);
 
-/// Makes the changes, which are inside of sections (their numbers, and where their contents are), in any order.
+/// Makes the changes, which are inside of sections (their numbers, and where their contents are) or of the byte that is a
+/// section's number, in any order.
 pub fn apply(bytes: &mut Vec<u8>, sections: &[(u8, Range<usize>)], edits: Vec<Edit>) {
     put(bytes, &with_lengths(sections, edits));
 }
@@ -24,6 +25,7 @@ fn with_lengths(sections: &[(u8, Range<usize>)], mut edits: Vec<Edit>) -> Vec<Ed
     let mut before = PREAMBLE;
     for (_, range) in sections {
         let length = before + 1..range.start; // behind the section's number
+        all.extend(edits.next_if(|(place, _)| *place == (before..before + 1)));
         before = range.end;
         let within: Vec<_> = std::iter::from_fn(|| edits.next_if(|(place, _)| place.end <= range.end)).collect();
         if !within.is_empty() {

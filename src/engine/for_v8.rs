@@ -4,9 +4,10 @@
 #![allow(clippy::disallowed_methods, reason = "the embedder's own files, not the guest's")]
 
 use super::edit::{self, PREAMBLE};
+use super::fit::Face;
 use super::plan::Limits;
 use super::program::{Unusable, expect_core_module};
-use super::{limit, meter, stoppable};
+use super::{limit, meter, start, stoppable};
 use crate::abi::Abi;
 use crate::module::bounds::Bounds;
 use crate::module::outline::{Item, Outline};
@@ -38,6 +39,8 @@ pub struct ForV8 {
     pub memories: Vec<ImportedMemory>,
     /// The edition of WASI it is for.
     pub abi: Abi,
+    /// What its start function is exported as, for who runs it to call.
+    pub start: Option<String>,
 }
 
 /// A memory that a program imports.
@@ -52,56 +55,52 @@ pub struct ImportedMemory {
 
 /// For a thread of its own, under limits.
 ///
-/// What can't be read here, V8 gets as it is: it says what is wrong, or knows more. Only it can't be limited.
+/// A module that can't be read here, V8 gets as it is: it says what is wrong, or knows more. Only it can't be limited.
 pub fn for_thread(mut bytes: Vec<u8>, limits: &Limits) -> Result<ForV8, Unusable> {
+    expect_core_module(&bytes)?;
     let mut outline = match Outline::read(&bytes) {
         Ok(outline) => outline,
         Err(error) if limits.memory.is_some() || limits.table_elements.is_some() => {
-            expect_core_module(&bytes)?;
-            return Err(Unusable::Wrong(format!("can't be compiled: {error}")));
+            return Err(Unusable::Uncompiled(error.to_string()));
         }
         Err(_) => return Ok(unread(bytes)),
     };
-    check(&outline)?;
+    let abi = Face::of_outline(&outline).check()?;
     let mut edits = limit::edits(&mut outline, limits)?;
     edits.extend(stoppable::edits(&bytes, &outline).unwrap_or_default());
-    let (meter, memories, abi) = (meter::meter(&calls(&outline)), memories(&outline), outline.abi());
+    let start = start::edits(&bytes, &outline).ok().flatten().map(|(starts, name)| {
+        edits.extend(starts);
+        name
+    });
+    let (meter, memories) = (meter::meter(&calls(&outline, abi)), memories(&outline));
     let sections = outline.sections;
     edit::apply(&mut bytes, &sections, edits);
-    Ok(ForV8 { bytes, meter, memories, abi })
+    Ok(ForV8 { bytes, meter, memories, abi, start })
 }
 
-/// For the main thread, as it is.
-pub fn for_main_thread(bytes: Vec<u8>) -> Result<ForV8, Unusable> {
-    let Ok(outline) = Outline::read(&bytes) else {
+/// For the main thread, without limits of its own, and with nobody to end it.
+pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<ForV8, Unusable> {
+    expect_core_module(&bytes)?;
+    let Ok(mut outline) = Outline::read(&bytes) else {
         return Ok(unread(bytes));
     };
-    check(&outline)?;
-    let (memories, abi) = (memories(&outline), outline.abi());
-    Ok(ForV8 { bytes, meter: Vec::new(), memories, abi })
+    let abi = Face::of_outline(&outline).check()?;
+    let mut edits = limit::edits(&mut outline, &Limits::default())?;
+    let (starts, start) = start::edits(&bytes, &outline).ok().flatten().unzip();
+    edits.extend(starts.unwrap_or_default());
+    let (memories, sections) = (memories(&outline), outline.sections);
+    edit::apply(&mut bytes, &sections, edits);
+    Ok(ForV8 { bytes, meter: Vec::new(), memories, abi, start })
 }
 
 /// A program of which nothing is known.
 fn unread(bytes: Vec<u8>) -> ForV8 {
     let all: Vec<_> = SYSCALLS.iter().collect();
-    ForV8 { bytes, meter: meter::meter(&all), memories: Vec::new(), abi: Abi::Preview1 }
-}
-
-/// Whether it can be run, as far as can be seen before.
-fn check(outline: &Outline<'_>) -> Result<(), Unusable> {
-    let missing: Vec<_> = outline.missing().map(ToString::to_string).collect();
-    if !missing.is_empty() {
-        return Err(Unusable::Import(missing));
-    }
-    if !outline.exports_function("_start") {
-        return Err(Unusable::Wrong("is not a command: it exports no function '_start'".to_owned()));
-    }
-    Ok(())
+    ForV8 { bytes, meter: meter::meter(&all), memories: Vec::new(), abi: Abi::Preview1, start: None }
 }
 
 /// The syscalls it imports, each once: a program may import one twice.
-fn calls(outline: &Outline<'_>) -> Vec<&'static Syscall> {
-    let abi = outline.abi();
+fn calls(outline: &Outline<'_>, abi: Abi) -> Vec<&'static Syscall> {
     let mut rows: Vec<_> = outline.imports.iter().filter_map(|import| import.syscall(abi)).collect();
     rows.sort_by_key(|row| row.name);
     rows.dedup_by_key(|row| row.name);
@@ -206,12 +205,18 @@ mod tests {
         let module =
             wat::parse_str("(module (memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 9))))");
         let module = module.unwrap();
-        for bytes in [&module[..module.len() - 3], b"", b"\0asm", b"no module", b"\0asm\x0d\0\x01\0"] {
+        for bytes in
+            [&module[..module.len() - 3], b"\0asm\x01\0\0\0\x7f", b"\0asm\x01\0\0\0\x02\x05\xff\xff\xff\xff\x0f"]
+        {
             let program = for_thread(bytes.to_vec(), &Limits::default()).unwrap();
             assert!(program.bytes == bytes);
             assert_eq!(exports(&program.meter).len(), SYSCALLS.len(), "it may want any");
             assert!(for_main_thread(bytes.to_vec()).unwrap().bytes == bytes);
-            assert!(matches!(for_thread(bytes.to_vec(), &LIMITED), Err(Unusable::Wrong(_))));
+            assert!(matches!(for_thread(bytes.to_vec(), &LIMITED), Err(Unusable::Uncompiled(_))));
+        }
+        for bytes in [&b""[..], b"\0asm", b"no module", b"\0asm\x0d\0\x01\0"] {
+            assert!(matches!(for_thread(bytes.to_vec(), &Limits::default()), Err(Unusable::Wrong(_))));
+            assert!(matches!(for_main_thread(bytes.to_vec()), Err(Unusable::Wrong(_))));
         }
     }
 
@@ -219,7 +224,7 @@ mod tests {
     fn it_is_limited_metered_and_can_be_ended() {
         let text = r#"(module
             (import "wasi_unstable" "proc_exit" (func (param i32))) (import "wasi_unstable" "proc_exit" (func (param i32)))
-            (import "wasi_unstable" "fd_close" (func (param f64))) (import "env" "memory" (memory 2 9 shared))
+            (import "wasi_unstable" "fd_close" (func (param i32) (result i32))) (import "env" "memory" (memory 2 9 shared))
             (memory 1) (func (export "_start") (memory.fill (i32.const 0) (i32.const 0) (i32.const 9999))))"#;
         let program = prepared(text, &LIMITED).unwrap();
         wasmparser::Validator::new().validate_all(&program.bytes).unwrap();
@@ -232,8 +237,20 @@ mod tests {
         let [memory] = &program.memories[..] else { panic!("it imports one") };
         assert_eq!((&memory.module[..], &memory.name[..]), ("env", "memory"));
         assert_eq!((memory.bounds.min, memory.bounds.max, memory.bounds.is_shared()), (2, Some(4), true));
-        let bytes = wat::parse_str(text).unwrap();
+        let bytes = wat::parse_str(text.replace("(memory 1)", "")).unwrap();
         assert!(for_main_thread(bytes.clone()).unwrap().bytes == bytes);
+    }
+
+    #[test]
+    fn without_a_limit_there_is_one_of_4_gib_in_all() {
+        let text = r#"(module (memory i64 1) (memory 1) (func (export "_start")))"#;
+        for program in
+            [prepared(text, &Limits::default()).unwrap(), for_main_thread(wat::parse_str(text).unwrap()).unwrap()]
+        {
+            let mut outline = Outline::read(&program.bytes).unwrap();
+            let most: Vec<_> = outline.all_memories().map(|bounds| bounds.max).collect();
+            assert_eq!(most, [Some(65535), Some(1)]);
+        }
     }
 
     #[test]
@@ -242,7 +259,7 @@ mod tests {
         assert_eq!(refusal("(module)"), "is not a command: it exports no function '_start'");
         assert_eq!(refusal(r#"(module (memory (export "_start") 1))"#), refusal("(module)"));
         let text = r#"(module (import "a" "f" (func)) (import "a" "g" (global i32)) (import "a" "t" (table 1 funcref))
-            (import "wasi_unstable" "fd_close" (func)) (import "wasi_snapshot_preview1" "fd_close" (func))
+            (import "wasi_unstable" "fd_shut" (func))
             (func (export "_start")))"#;
         let expected = "imports what WASI preview 1 does not have: a.f (function), a.g (global), a.t (table) and 1 more; \
              build it for wasm32-wasip1";

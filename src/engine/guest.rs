@@ -130,7 +130,7 @@ pub struct Room {
 const PAGE: u64 = 65536;
 
 /// Bytes of memory, unless the limits say: as much as a memory of 32 bits can have.
-const MEMORY: u64 = 1 << 32;
+pub const MEMORY: u64 = 1 << 32;
 
 #[derive(Debug)]
 struct Amount {

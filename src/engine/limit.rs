@@ -1,6 +1,7 @@
 //! V8 limits no memory and no table but by what the module itself declares as their maximum; so that is lowered.
 
 use super::edit::{Edit, number_at};
+use super::guest::MEMORY;
 use super::plan::Limits;
 use super::program::Unusable;
 use crate::module::bounds::Bounds;
@@ -9,10 +10,10 @@ use crate::module::outline::Outline;
 /// Lowers what a module declares, as far as the limits say, here and in what is returned.
 pub fn edits(outline: &mut Outline<'_>, limits: &Limits) -> Result<Vec<Edit>, Unusable> {
     let mut edits = Vec::new();
-    if let Some(limit) = limits.memory {
-        let lowered = lower(&mut outline.all_memories().collect::<Vec<_>>(), limit);
-        edits.extend(lowered.map_err(|least| too_much(&format!("{least} bytes of memory"), limit, "memory"))?);
-    }
+    // Also without a limit there is one, as in wasmtime: memories with addresses of 64 bits, or several, could have more.
+    let limit = limits.memory.unwrap_or(MEMORY);
+    let lowered = lower(&mut outline.all_memories().collect::<Vec<_>>(), limit);
+    edits.extend(lowered.map_err(|least| too_much(&format!("{least} bytes of memory"), limit, "memory"))?);
     if let Some(limit) = limits.table_elements {
         let lowered = lower(&mut outline.all_tables().collect::<Vec<_>>(), limit);
         edits

@@ -4,8 +4,9 @@
 //! | --- | --- |
 //! | [`mode`] | what machine code is made for, and the engine that makes it |
 //! | [`program`] | a program: its bytes, its machine code, its imports |
+//! | [`fit`] | whether a module is a program that runs here, for both engines |
 //! | [`for_v8`] | a program as V8 gets it, where it runs there |
-//! | [`stoppable`], [`limit`], [`edit`] | how it is changed for that |
+//! | [`stoppable`], [`limit`], [`start`], [`edit`] | how it is changed for that |
 //! | [`meter`] | what counts its calls there |
 //! | [`memories`] | shared memories of a program's own, under wasmtime's limit too |
 //! | [`cache`] | machine code on disk |
@@ -20,6 +21,7 @@
 pub mod beside;
 pub mod cache;
 pub mod edit;
+pub mod fit;
 pub mod for_v8;
 pub mod guest;
 pub mod limit;
@@ -31,5 +33,6 @@ pub mod pool;
 pub mod program;
 pub mod raw;
 pub mod run;
+pub mod start;
 pub mod stoppable;
 pub mod watch;

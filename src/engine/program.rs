@@ -3,22 +3,21 @@
 #![allow(clippy::disallowed_methods, reason = "the embedder's own files, not the guest's")]
 
 use super::cache::{Cache, Digest, Key};
+use super::fit::Face;
 use super::for_v8::ForV8;
 use super::guest::{Guest, Linear};
 use super::mode::Mode;
 use super::plan::Limits;
 use super::{cache, for_v8, memories, raw};
 use crate::abi::{Abi, Errno};
+use crate::module::outline::Outline;
 use crate::syscalls::SYSCALLS;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use wasmtime::{Engine, ExternType, ImportType, InstancePre, Linker, MemoryType, Module, SharedMemory, Store};
-
-/// The modules of imports that are served, and the edition each is.
-const NAMESPACES: [(&str, Abi); 2] = [("wasi_snapshot_preview1", Abi::Preview1), ("wasi_unstable", Abi::Unstable)];
+use wasmtime::{Engine, ExternType, InstancePre, Linker, MemoryType, Module, SharedMemory, Store};
 
 /// Up to so many bytes Cranelift compiles sooner than V8 starts a worker.
 const SMALL: u64 = 64 * 1024;
@@ -55,6 +54,10 @@ pub enum Unusable {
     Unreadable(PathBuf, Errno),
     /// It imports what is not there.
     Import(Vec<String>),
+    /// It imports from both editions of WASI.
+    Editions,
+    /// It is not valid, or needs what the engine does not have; in the engine's words.
+    Uncompiled(String),
     /// It is none, or can't be run here; in words.
     Wrong(String),
 }
@@ -70,6 +73,16 @@ impl fmt::Display for Unusable {
                     write!(f, " and {} more", more.len())?;
                 }
                 f.write_str("; build it for wasm32-wasip1")
+            }
+            Self::Editions => write!(
+                f,
+                "imports system calls of {} and of {}, which lay out their records differently; build all of it for one of them",
+                Abi::Unstable.module(),
+                Abi::Preview1.module()
+            ),
+            // As for V8's words: lib/errors.js.
+            Self::Uncompiled(why) => {
+                write!(f, "can't be compiled: it is not valid, or needs what this engine does not have\n  {why}")
             }
             Self::Wrong(why) => f.write_str(why),
         }
@@ -166,7 +179,10 @@ impl Program {
 
     fn bytes_for_v8(&self) -> Result<Vec<u8>, Unusable> {
         match &self.source {
-            Source::Bytes(bytes) | Source::Code(bytes) => Ok(bytes.clone()),
+            Source::Bytes(bytes) => Ok(bytes.clone()),
+            Source::Code(_) => Err(Unusable::Wrong(
+                "is machine code of wasmtime, from deserialize(), which no other engine runs".to_owned(),
+            )),
             Source::File(path) => for_v8::read(path).map_err(|error| self.unreadable(error)),
         }
     }
@@ -200,6 +216,11 @@ impl Program {
     fn module(&self, mode: Mode) -> Result<Module, Unusable> {
         let engine = mode.engine()?;
         if let Source::Code(code) = &self.source {
+            if mode.fuel {
+                let why =
+                    "is machine code that does not count, from deserialize(): limits.fuel needs the module itself";
+                return Err(Unusable::Wrong(why.to_owned()));
+            }
             return Ok(raw::deserialize_bytes(&engine, code)?);
         }
         let Some(cache) = &self.cache else {
@@ -227,8 +248,11 @@ impl Program {
 
 fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, Unusable> {
     expect_core_module(bytes)?;
-    let module = Module::from_binary(engine, &memories::imported(bytes));
-    module.map_err(|error| Unusable::Wrong(format!("can't be compiled: {error:#}")))
+    Module::from_binary(engine, &memories::imported(bytes)).map_err(|error| {
+        // What no engine has says more.
+        let refused = Outline::read(bytes).ok().and_then(|outline| Face::of_outline(&outline).check().err());
+        refused.unwrap_or_else(|| Unusable::Uncompiled(format!("{error:#}")))
+    })
 }
 
 /// Whether it begins as a module does that an engine takes.
@@ -247,27 +271,16 @@ impl Prepared {
         let mut linker = Linker::new(module.engine());
         // A program may import one call several times.
         linker.allow_shadowing(true);
+        let abi = Face::of_module(&module).check()?;
         let mut memories = Vec::new();
-        let mut abi = Abi::Preview1;
-        let mut unknown = Vec::new();
         for import in module.imports() {
             if let ExternType::Memory(memory) = import.ty() {
                 memories.push((import.module().to_owned(), import.name().to_owned(), memory));
                 continue;
             }
-            match syscall(&import) {
-                Some((edition, index, row)) => {
-                    abi = edition;
-                    raw::define(&mut linker, import.module(), index, row)?;
-                }
-                None => unknown.push(describe(&import)),
+            if let Some((index, row)) = SYSCALLS.iter().enumerate().find(|(_, row)| row.name == import.name()) {
+                raw::define(&mut linker, import.module(), index, row)?;
             }
-        }
-        if !unknown.is_empty() {
-            return Err(Unusable::Import(unknown));
-        }
-        if module.get_export("_start").is_none_or(|export| export.func().is_none()) {
-            return Err(Unusable::Wrong("is not a command: it exports no function '_start'".to_owned()));
         }
         let linked = if memories.is_empty() {
             Linked::Whole(linker.instantiate_pre(&module)?)
@@ -308,23 +321,4 @@ fn memory(store: &mut Store<Guest>, ty: &MemoryType) -> wasmtime::Result<Linear>
     let memory = SharedMemory::new(store.engine(), ty)?;
     store.data_mut().room.note_shared(&memory);
     Ok(Linear::Shared(memory))
-}
-
-fn describe(import: &ImportType<'_>) -> String {
-    let kind = match import.ty() {
-        ExternType::Func(_) => "function",
-        ExternType::Global(_) => "global",
-        ExternType::Table(_) => "table",
-        ExternType::Memory(_) => "memory",
-        _ => "tag",
-    };
-    format!("{}.{} ({kind})", import.module(), import.name())
-}
-
-/// The row of the list that an import is, and of which edition.
-fn syscall(import: &ImportType<'_>) -> Option<(Abi, usize, &'static crate::syscalls::Syscall)> {
-    import.ty().func()?;
-    let (_, abi) = NAMESPACES.into_iter().find(|(namespace, _)| *namespace == import.module())?;
-    let (index, row) = SYSCALLS.iter().enumerate().find(|(_, row)| row.name == import.name())?;
-    Some((abi, index, row))
 }

@@ -256,11 +256,28 @@ fn end_of(error: &wasmtime::Error, early: bool) -> End {
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => End::Fuel,
-        Some(trap) => End::Trap(with_backtrace(&trap.to_string(), error)),
+        Some(trap) => End::Trap(with_backtrace(&in_words(*trap), error)),
         // A host's function that failed, or what was too large to begin with.
         None if early => End::Unusable(Unusable::Wrong(format!("can't be started: {error:#}"))),
         None => End::Trap(with_backtrace(&error.root_cause().to_string(), error)),
     }
+}
+
+/// A trap in words that V8's traps have too (`lib/v8/guest.js`): one for several where V8 does not tell them apart.
+fn in_words(trap: Trap) -> String {
+    let words = match trap {
+        Trap::UnreachableCodeReached => "unreachable",
+        Trap::MemoryOutOfBounds => "out of bounds memory access",
+        Trap::TableOutOfBounds => "out of bounds table access",
+        Trap::IndirectCallToNull | Trap::BadSignature => "null function or signature mismatch",
+        Trap::IntegerDivisionByZero => "integer divide by zero",
+        Trap::IntegerOverflow | Trap::BadConversionToInteger => "integer overflow or invalid conversion to integer",
+        Trap::StackOverflow => "call stack exhausted",
+        Trap::HeapMisaligned => "unaligned atomic",
+        Trap::AtomicWaitNonSharedMemory => "atomic wait on non-shared memory",
+        other => return other.to_string(),
+    };
+    format!("wasm trap: {words}")
 }
 
 /// The reason, and below it the functions that were being called, innermost first.

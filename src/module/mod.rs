@@ -5,7 +5,9 @@
 //! | [`outline`] | what a module says of itself, read once for all who ask |
 //! | [`bounds`] | how far its memories and tables may grow |
 //! | [`sections`] | the numbers of sections, for those who change them |
+//! | [`signature`] | types of functions in words |
 
 pub mod bounds;
 pub mod outline;
 pub mod sections;
+pub mod signature;

@@ -12,6 +12,10 @@ pub const IMPORT: u8 = 2;
 pub const FUNCTION: u8 = 3;
 /// The memories it defines.
 pub const MEMORY: u8 = 5;
+/// What the module exports.
+pub const EXPORT: u8 = 7;
+/// The function that is called as an instance is made.
+pub const START: u8 = 8;
 /// The bodies of the functions it defines.
 pub const CODE: u8 = 10;
 

@@ -3,9 +3,10 @@
 use super::ffi::{self, Call, ErrorKind, Js, JsResult, Method, Value};
 use crate::module::bounds::Bounds;
 use crate::module::outline::{Import, Item, Outline, fits, kind_of};
+use crate::module::signature;
 use napi::Env;
 use napi::bindgen_prelude::Object;
-use wasmparser::{Export, FuncType, RefType, ValType};
+use wasmparser::Export;
 
 /// Defines the function.
 pub fn export(env: &Env, exports: &mut Object<'_>) -> napi::Result<()> {
@@ -97,40 +98,20 @@ fn missing(outline: &Outline<'_>) -> Vec<String> {
         let row = import.syscall(outline.abi())?;
         let Item::Function(ty) = import.item else { return None };
         let ty = outline.function_type(ty).filter(|ty| !fits(ty, row))?;
-        Some(format!("{}.{} as {}", import.module, import.name, type_text(ty)))
+        Some(format!("{}.{} as {}", import.module, import.name, signature::of_function(ty)))
     });
     outline.missing().map(ToString::to_string).chain(misfits).collect()
 }
 
 fn set_type(js: Js<'_>, object: Value<'_>, outline: &Outline<'_>, ty: u32) -> JsResult<()> {
     match outline.function_type(ty) {
-        Some(ty) => set_text(js, object, "type", &type_text(ty)),
+        Some(ty) => set_text(js, object, "type", &signature::of_function(ty)),
         None => Ok(()),
     }
 }
 
 fn set_text(js: Js<'_>, object: Value<'_>, name: &str, text: &str) -> JsResult<()> {
     js.set_named(object, name, js.string(text)?)
-}
-
-fn type_text(ty: &FuncType) -> String {
-    let names = |types: &[ValType]| types.iter().map(|ty| name(*ty)).collect::<Vec<_>>().join(", ");
-    let results = names(ty.results());
-    let results = if ty.results().len() == 1 { results } else { format!("({results})") };
-    format!("({}) -> {results}", names(ty.params()))
-}
-
-const fn name(ty: ValType) -> &'static str {
-    match ty {
-        ValType::I32 => "i32",
-        ValType::I64 => "i64",
-        ValType::F32 => "f32",
-        ValType::F64 => "f64",
-        ValType::V128 => "v128",
-        ValType::Ref(RefType::FUNCREF) => "funcref",
-        ValType::Ref(RefType::EXTERNREF) => "externref",
-        ValType::Ref(_) => "ref",
-    }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "JavaScript's numbers are these")]

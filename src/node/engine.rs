@@ -199,7 +199,7 @@ fn look_into(program: &Program, question: &str, limits: &Limits) -> Result<Found
     }
 }
 
-/// `{ bytes, meter, memories: [{ module, name, type }], version }`.
+/// `{ bytes, meter, memories: [{ module, name, type }], version, start? }`.
 fn for_v8_to_js(js: Js<'_>, program: ForV8) -> JsResult<Value<'_>> {
     let value = js.object()?;
     js.set_named(value, "bytes", js.owned_buffer(program.bytes)?)?;
@@ -207,6 +207,9 @@ fn for_v8_to_js(js: Js<'_>, program: ForV8) -> JsResult<Value<'_>> {
     let memories = program.memories.iter().map(|memory| imported_memory_to_js(js, memory));
     js.set_named(value, "memories", js.array(memories)?)?;
     js.set_named(value, "version", js.string(program.abi.version())?)?;
+    if let Some(start) = &program.start {
+        js.set_named(value, "start", js.string(start)?)?;
+    }
     Ok(value)
 }
 
@@ -220,6 +223,7 @@ fn imported_memory_to_js<'s>(js: Js<'s>, memory: &ImportedMemory) -> JsResult<Va
         js.set_named(ty, "maximum", js.number(float(max))?)?;
     }
     js.set_named(ty, "shared", js.boolean(memory.bounds.is_shared())?)?;
+    js.set_named(object, "isWide", js.boolean(memory.bounds.is_wide())?)?;
     js.set_named(object, "type", ty)?;
     Ok(object)
 }
@@ -417,8 +421,8 @@ fn unusable_to_js<'s>(js: Js<'s>, unusable: &Unusable) -> JsResult<Value<'s>> {
     describe(js, answer, "unusable", &unusable.to_string())?;
     let code = match unusable {
         Unusable::Unreadable(_, errno) => errno.name(),
-        Unusable::Import(_) => "ERR_WASI_IMPORT",
-        Unusable::Wrong(_) => "ERR_WASI_PROGRAM",
+        Unusable::Import(_) | Unusable::Editions => "ERR_WASI_IMPORT",
+        Unusable::Uncompiled(_) | Unusable::Wrong(_) => "ERR_WASI_PROGRAM",
     };
     js.set_named(answer, "code", js.string(code)?)?;
     Ok(answer)

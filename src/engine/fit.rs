@@ -1,0 +1,271 @@
+//! Whether a module is a program that runs here. Both engines ask, of what each has of the module, and get the same words.
+
+use super::program::Unusable;
+use crate::abi::Abi;
+use crate::module::outline::{self, Item, Outline};
+use crate::module::signature;
+use crate::syscalls::{SYSCALLS, Syscall};
+use std::collections::HashMap;
+use wasmtime::{ExternType, Module, ValType};
+
+/// The editions of WASI that are served.
+const EDITIONS: [Abi; 2] = [Abi::Preview1, Abi::Unstable];
+
+/// The memory that the system calls work on.
+const MEMORY: &str = "memory";
+
+/// What a module imports and exports.
+pub struct Face<'a> {
+    imports: Vec<(&'a str, &'a str, Kind)>,
+    exports: HashMap<&'a str, Kind>,
+    has_memory: bool,
+}
+
+/// What is imported or exported.
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    /// A function, with its type in words.
+    Function(String),
+    /// Something else.
+    Other(&'static str),
+}
+
+impl Kind {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Function(_) => "function",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl<'a> Face<'a> {
+    /// That of a module as wasmtime has it.
+    pub fn of_module(module: &'a Module) -> Self {
+        let imports: Vec<_> =
+            module.imports().map(|import| (import.module(), import.name(), kind_of(&import.ty()))).collect();
+        let exports: HashMap<_, _> = module.exports().map(|export| (export.name(), kind_of(&export.ty()))).collect();
+        let has_memory = module.resources_required().num_memories > 0
+            || imports.iter().any(|(_, _, kind)| kind.name() == MEMORY)
+            || exports.values().any(|kind| kind.name() == MEMORY);
+        Self { imports, exports, has_memory }
+    }
+
+    /// That of a module as its bytes say.
+    pub fn of_outline(outline: &Outline<'a>) -> Self {
+        let in_words = |ty: Option<u32>| ty.and_then(|ty| outline.function_type(ty)).map(signature::of_function);
+        let function = |ty| Kind::Function(in_words(ty).unwrap_or_default());
+        let imports = outline.imports.iter().map(|import| {
+            let kind = match import.item {
+                Item::Function(ty) => function(Some(ty)),
+                ref other => Kind::Other(other.kind()),
+            };
+            (import.module, import.name, kind)
+        });
+        let functions: Vec<_> = outline.all_functions().collect();
+        let exports = outline.exports.iter().map(|export| {
+            let kind = match outline::kind_of(export) {
+                "function" => function(functions.get(export.index as usize).copied()),
+                other => Kind::Other(other),
+            };
+            (export.name, kind)
+        });
+        let has_memory =
+            !outline.memories.is_empty() || outline.imports.iter().any(|import| matches!(import.item, Item::Memory(_)));
+        Self { imports: imports.collect(), exports: exports.collect(), has_memory }
+    }
+
+    /// The edition of WASI that it is for, if it can be run: every import is there and of the type it has, there is a
+    /// `_start`, and a memory for those calls that take addresses.
+    pub fn check(&self) -> Result<Abi, Unusable> {
+        let abi = self.edition()?;
+        let is_missing = |(module, name, kind): &&(&str, &str, Kind)| {
+            kind.name() != MEMORY && syscall(abi, module, name).filter(|_| kind.name() == "function").is_none()
+        };
+        let missing: Vec<_> = self.imports.iter().filter(is_missing).collect();
+        if !missing.is_empty() {
+            let in_words = |(module, name, kind): &&(&str, &str, Kind)| format!("{module}.{name} ({})", kind.name());
+            return Err(Unusable::Import(missing.iter().map(in_words).collect()));
+        }
+        self.check_types(abi)?;
+        self.check_start()?;
+        self.check_memory(abi)?;
+        Ok(abi)
+    }
+
+    fn edition(&self) -> Result<Abi, Unusable> {
+        let is_used = |abi: &Abi| self.imports.iter().any(|(module, name, _)| syscall(*abi, module, name).is_some());
+        match EDITIONS.into_iter().filter(is_used).collect::<Vec<_>>()[..] {
+            [] => Ok(Abi::Preview1),
+            [abi] => Ok(abi),
+            _ => Err(Unusable::Editions),
+        }
+    }
+
+    fn check_types(&self, abi: Abi) -> Result<(), Unusable> {
+        for (module, name, kind) in &self.imports {
+            if let (Kind::Function(ty), Some(row)) = (kind, syscall(abi, module, name)) {
+                let right = signature::of_syscall(row);
+                if *ty != right {
+                    let wrong = format!("imports {module}.{name} as a function {ty}; it is {right}");
+                    return Err(Unusable::Wrong(wrong));
+                }
+            }
+            if self.imports.iter().any(|other| (other.0, other.1) == (*module, *name) && other.2.name() != kind.name())
+            {
+                let wrong = format!("imports {module}.{name} as two different things, one of them a {}", kind.name());
+                return Err(Unusable::Wrong(wrong));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_start(&self) -> Result<(), Unusable> {
+        let wrong = |why: String| Err(Unusable::Wrong(format!("is not a command: {why}")));
+        let Some(Kind::Function(ty)) = self.exports.get("_start") else {
+            return wrong("it exports no function '_start'".to_owned());
+        };
+        if *ty != signature::text([].into_iter(), [].into_iter()) {
+            return wrong(format!("its '_start' is a function {ty}; it must take nothing and return nothing"));
+        }
+        if self.exports.contains_key("_initialize") {
+            return wrong("it exports '_initialize' as well as '_start', and a program is one or the other".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Every call that takes an address would answer EFAULT.
+    fn check_memory(&self, abi: Abi) -> Result<(), Unusable> {
+        let takes_address = |(module, name, _): &&(&str, &str, Kind)| {
+            syscall(abi, module, name).is_some_and(|row| row.params.iter().any(|param| !param.pointee.is_empty()))
+        };
+        let Some((_, call, _)) = self.imports.iter().find(takes_address) else {
+            return Ok(());
+        };
+        let why = match self.exports.get(MEMORY) {
+            Some(Kind::Other(MEMORY)) => return Ok(()),
+            Some(other) => format!("its export 'memory' is a {}", other.name()),
+            None if self.has_memory => "it does not export its memory; it must do so as 'memory'".to_owned(),
+            None => "it has no memory, which it would have to export as 'memory'".to_owned(),
+        };
+        Err(Unusable::Wrong(format!("can't make its system calls ({call}): {why}")))
+    }
+}
+
+/// The syscall that goes by this name in an edition.
+fn syscall(abi: Abi, module: &str, name: &str) -> Option<&'static Syscall> {
+    SYSCALLS.iter().find(|row| module == abi.module() && row.name == name)
+}
+
+fn kind_of(ty: &ExternType) -> Kind {
+    match ty {
+        ExternType::Func(ty) => {
+            let names = |types: Vec<ValType>| types.iter().map(name).collect::<Vec<_>>();
+            let (params, results) = (names(ty.params().collect()), names(ty.results().collect()));
+            Kind::Function(signature::text(params.into_iter(), results.into_iter()))
+        }
+        ExternType::Global(_) => Kind::Other("global"),
+        ExternType::Table(_) => Kind::Other("table"),
+        ExternType::Memory(_) => Kind::Other(MEMORY),
+        _ => Kind::Other("tag"),
+    }
+}
+
+fn name(ty: &ValType) -> &'static str {
+    match ty {
+        ValType::I32 => "i32",
+        ValType::I64 => "i64",
+        ValType::F32 => "f32",
+        ValType::F64 => "f64",
+        ValType::V128 => "v128",
+        _ if ty.is_funcref() => "funcref",
+        _ if ty.is_externref() => "externref",
+        ValType::Ref(_) => "ref",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::mode::Mode;
+
+    const P1: &str = "wasi_snapshot_preview1";
+
+    /// What both faces of a module say.
+    fn check(text: &str) -> Result<Abi, String> {
+        let bytes = wat::parse_str(text).unwrap();
+        let by_bytes = Face::of_outline(&Outline::read(&bytes).unwrap()).check().map_err(|error| error.to_string());
+        let module = Module::from_binary(&Mode::default().engine().unwrap(), &bytes).unwrap();
+        let by_module = Face::of_module(&module).check().map_err(|error| error.to_string());
+        assert_eq!(by_bytes, by_module, "{text}");
+        by_bytes
+    }
+
+    #[test]
+    fn programs_are_told_by_their_edition() {
+        let start = r#"(func (export "_start"))"#;
+        let exit = |namespace| format!(r#"(import "{namespace}" "proc_exit" (func (param i32)))"#);
+        assert_eq!(check(&format!("(module {start})")), Ok(Abi::Preview1));
+        assert_eq!(check(&format!("(module {} {start})", exit(P1))), Ok(Abi::Preview1));
+        assert_eq!(check(&format!("(module {} {start})", exit("wasi_unstable"))), Ok(Abi::Unstable));
+        let memory = r#"(import "wasi_unstable" "memory" (memory 1))"#;
+        assert_eq!(check(&format!("(module {} {memory} {start})", exit(P1))), Ok(Abi::Preview1));
+        let both = check(&format!("(module {} {} {start})", exit(P1), exit("wasi_unstable"))).unwrap_err();
+        assert!(both.contains("wasi_unstable") && both.contains(P1), "{both}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_the_same_words() {
+        let start = r#"(func (export "_start"))"#;
+        let write = format!(r#"(import "{P1}" "fd_write" (func (param i32 i32 i32 i32) (result i32)))"#);
+        for (text, expected) in [
+            (String::new(), "is not a command: it exports no function '_start'"),
+            (r#"(memory (export "_start") 1)"#.to_owned(), "is not a command: it exports no function '_start'"),
+            (
+                r#"(func (export "_start") (param i32 f32) (result i64) (i64.const 0))"#.to_owned(),
+                "is not a command: its '_start' is a function (i32, f32) -> i64; it must take nothing and return nothing",
+            ),
+            (
+                format!(r#"{start} (global (export "_initialize") i32 (i32.const 0))"#),
+                "is not a command: it exports '_initialize' as well as '_start', and a program is one or the other",
+            ),
+            (
+                format!(r#"(import "{P1}" "fd_close" (func (param f64 funcref))) {start}"#),
+                "imports wasi_snapshot_preview1.fd_close as a function (f64, funcref) -> (); it is (i32) -> i32",
+            ),
+            (
+                format!(
+                    r#"(import "{P1}" "proc_exit" (func (param i32))) (import "{P1}" "proc_exit" (memory 1)) {start}"#
+                ),
+                "imports wasi_snapshot_preview1.proc_exit as two different things, one of them a function",
+            ),
+            (
+                format!(r#"{write} (memory 1) {start}"#),
+                "can't make its system calls (fd_write): it does not export its memory; it must do so as 'memory'",
+            ),
+            (
+                format!(r#"{write} {start}"#),
+                "can't make its system calls (fd_write): it has no memory, which it would have to export as 'memory'",
+            ),
+            (
+                format!(r#"{write} (memory (export "m") 1) (func (export "memory")) {start}"#),
+                "can't make its system calls (fd_write): its export 'memory' is a function",
+            ),
+        ] {
+            assert_eq!(check(&format!("(module {text})")), Err(expected.to_owned()));
+        }
+        let unknown = format!(r#"(module (import "{P1}" "fd_close" (global i32)) (import "a" "t" (tag)) {start})"#);
+        let bytes = wat::parse_str(unknown).unwrap();
+        let error = Face::of_outline(&Outline::read(&bytes).unwrap()).check().unwrap_err();
+        assert!(error.to_string().contains("wasi_snapshot_preview1.fd_close (global), a.t (tag)"), "{error}");
+    }
+
+    #[test]
+    fn calls_without_addresses_need_no_memory() {
+        let text = format!(
+            r#"(module (import "{P1}" "proc_exit" (func (param i32))) (import "{P1}" "fd_close" (func (param i32) (result i32)))
+            (import "{P1}" "sched_yield" (func (result i32))) (func (export "_start")))"#
+        );
+        assert_eq!(check(&text), Ok(Abi::Preview1));
+    }
+}
