@@ -456,7 +456,9 @@ async function command(...args) {
   const collect = async (stream) => Buffer.concat(await stream.toArray()).toString();
   const exit = new Promise((resolve) => child.on('close', resolve));
   const [stdout, stderr] = await Promise.all([collect(child.stdout), collect(child.stderr)]);
-  return { code: await exit, stdout, message: stderr.split('\n')[0] };
+  // What the engine itself says of a module that it does not compile stands behind it.
+  const message = stderr.split('\n')[0].replace(/(this engine does not have); .*/, '$1');
+  return { code: await exit, stdout, message };
 }
 
 /** As the command line tells it. */

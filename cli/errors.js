@@ -29,14 +29,16 @@ function reason(error) {
 }
 
 /**
- * What an engine says of "the program", said of its file.
+ * What an engine says of "the program", said of its file, in one line.
  *
  * @param {string} program
  * @param {string} message
  */
 function inNameOf(program, message) {
   const said = /^the program ([^]*)/.exec(message)?.[1];
-  return said === undefined ? `${program}: ${message}` : `${program} ${said}`;
+  return said === undefined
+    ? `${program}: ${message}`
+    : `${program} ${said.replace(/\n\s*/g, '; ')}`;
 }
 
 /**

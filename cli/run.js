@@ -133,7 +133,7 @@ function explainFailure(program, error) {
   const { trapMessage } = require('../lib/v8/guest.js');
   const trap = trapMessage(error);
   if (trap !== undefined) return new CliError(`${program}: ${trap}`, EXIT.TRAP);
-  if (isInvalid(error)) return new CliError(`${program} ${uncompiled(error)}`);
+  if (isInvalid(error)) return new CliError(inNameOf(program, `the program ${uncompiled(error)}`));
   if (error?.code === undefined) return error;
   const message = error.message.replace(/"options\.limits\.(\w+)"/, flagOf);
   const isAboutFlag = message !== error.message;
