@@ -76,7 +76,7 @@ const ROWS = {
   'a start function that is an import': {
     text: `(import "${P1}" "sched_yield" (func $y)) ${MEMORY} (start $y) ${start()}`,
     outcome: refused(
-      'imports wasi_snapshot_preview1.sched_yield as a function () -> (); it is () -> i32',
+      'imports wasi_snapshot_preview1.sched_yield as a function of type () -> (); its type is () -> i32',
     ),
   },
   'a start function that is _start': {
@@ -96,13 +96,13 @@ const ROWS = {
   '_start with parameters': {
     text: `${MEMORY} (func (export "_start") (param i32))`,
     outcome: refused(
-      "is not a command: its '_start' is a function (i32) -> (); it must take nothing and return nothing",
+      "is not a command: its '_start' is of type (i32) -> (); it must take nothing and return nothing",
     ),
   },
   '_start with a result': {
     text: `${MEMORY} (func (export "_start") (result i64) (i64.const 1))`,
     outcome: refused(
-      "is not a command: its '_start' is a function () -> i64; it must take nothing and return nothing",
+      "is not a command: its '_start' is of type () -> i64; it must take nothing and return nothing",
     ),
   },
   'no _start': {
@@ -311,13 +311,13 @@ const ROWS = {
   'a syscall with other parameters': {
     text: `(import "${P1}" "fd_close" (func (param i64) (result i32))) ${MEMORY} ${start()}`,
     outcome: refused(
-      'imports wasi_snapshot_preview1.fd_close as a function (i64) -> i32; it is (i32) -> i32',
+      'imports wasi_snapshot_preview1.fd_close as a function of type (i64) -> i32; its type is (i32) -> i32',
     ),
   },
   'a syscall without a result': {
     text: `(import "${P1}" "fd_close" (func (param i32))) ${MEMORY} ${start()}`,
     outcome: refused(
-      'imports wasi_snapshot_preview1.fd_close as a function (i32) -> (); it is (i32) -> i32',
+      'imports wasi_snapshot_preview1.fd_close as a function of type (i32) -> (); its type is (i32) -> i32',
     ),
   },
   'a global named as a syscall': {

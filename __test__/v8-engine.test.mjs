@@ -183,7 +183,7 @@ test('a syscall imported with a type of its own is an error, not a crash', async
   await assert.rejects(run(code(text)), {
     code: 'ERR_WASI_PROGRAM',
     message:
-      /imports wasi_snapshot_preview1\.fd_close as a function \(i64\) -> \(\); it is \(i32\) -> i32/,
+      /imports wasi_snapshot_preview1\.fd_close as a function of type \(i64\) -> \(\); its type is \(i32\) -> i32/,
   });
 });
 

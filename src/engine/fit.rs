@@ -107,7 +107,7 @@ impl<'a> Face<'a> {
             if let (Kind::Function(ty), Some(row)) = (kind, syscall(abi, module, name)) {
                 let right = signature::of_syscall(row);
                 if *ty != right {
-                    let wrong = format!("imports {module}.{name} as a function {ty}; it is {right}");
+                    let wrong = format!("imports {module}.{name} as a function of type {ty}; its type is {right}");
                     return Err(Unusable::Wrong(wrong));
                 }
             }
@@ -126,7 +126,7 @@ impl<'a> Face<'a> {
             return wrong("it exports no function '_start'".to_owned());
         };
         if *ty != signature::text([].into_iter(), [].into_iter()) {
-            return wrong(format!("its '_start' is a function {ty}; it must take nothing and return nothing"));
+            return wrong(format!("its '_start' is of type {ty}; it must take nothing and return nothing"));
         }
         if self.exports.contains_key("_initialize") {
             return wrong("it exports '_initialize' as well as '_start', and a program is one or the other".to_owned());
@@ -223,7 +223,7 @@ mod tests {
             (r#"(memory (export "_start") 1)"#.to_owned(), "is not a command: it exports no function '_start'"),
             (
                 r#"(func (export "_start") (param i32 f32) (result i64) (i64.const 0))"#.to_owned(),
-                "is not a command: its '_start' is a function (i32, f32) -> i64; it must take nothing and return nothing",
+                "is not a command: its '_start' is of type (i32, f32) -> i64; it must take nothing and return nothing",
             ),
             (
                 format!(r#"{start} (global (export "_initialize") i32 (i32.const 0))"#),
@@ -231,7 +231,7 @@ mod tests {
             ),
             (
                 format!(r#"(import "{P1}" "fd_close" (func (param f64 funcref))) {start}"#),
-                "imports wasi_snapshot_preview1.fd_close as a function (f64, funcref) -> (); it is (i32) -> i32",
+                "imports wasi_snapshot_preview1.fd_close as a function of type (f64, funcref) -> (); its type is (i32) -> i32",
             ),
             (
                 format!(
