@@ -31,21 +31,24 @@ function importsOf(namespace, syscalls, memories) {
   /** @type {Record<string, WebAssembly.ModuleImports>} */
   const imports = { [namespace]: { ...syscalls } };
   for (const { module, name, type, isWide } of memories) {
-    const memory = new WebAssembly.Memory(isWide ? wide(type) : type);
+    const memory = isWide ? wideMemory(type) : new WebAssembly.Memory(type);
     imports[module] = { ...imports[module], [name]: memory };
   }
   return imports;
 }
 
-/** The type of a memory with addresses of 64 bits. @param {WebAssembly.MemoryDescriptor} type @returns {any} */
-function wide({ initial, maximum, shared }) {
-  const most = maximum !== undefined && BigInt(Math.min(maximum, MAX_WIDE_PAGES));
-  return {
-    address: 'i64',
-    initial: BigInt(initial),
-    ...(most !== false && { maximum: most }),
-    shared,
-  };
+/** A memory with addresses of 64 bits. @param {WebAssembly.MemoryDescriptor} type @returns {WebAssembly.Memory} */
+function wideMemory({ initial, maximum, shared }) {
+  const most = maximum === undefined ? undefined : Math.min(maximum, MAX_WIDE_PAGES);
+  const big = { initial: BigInt(initial), ...(most !== undefined && { maximum: BigInt(most) }) };
+  const plain = { initial, ...(most !== undefined && { maximum: most }) };
+  try {
+    return new WebAssembly.Memory(/** @type {any} */ ({ address: 'i64', ...big, shared }));
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    // Node 22 has an older draft of the standard.
+    return new WebAssembly.Memory(/** @type {any} */ ({ index: 'i64', ...plain, shared }));
+  }
 }
 
 /**
