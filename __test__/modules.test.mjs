@@ -514,6 +514,20 @@ describe('odd modules on the command line', { concurrency: 2 }, () => {
     });
   }
 
+  test('inspect says which can not be run', { timeout: HANGS }, async () => {
+    for (const name of [
+      'a memory that is not exported',
+      '_start and _initialize',
+      'both editions',
+      'no exit',
+    ]) {
+      const file = path.join(folder, 'inspected.wasm');
+      fs.writeFileSync(file, moduleOf(ROWS[name]));
+      const { code } = await command('inspect', file);
+      assert.equal(code, name === 'no exit' ? 0 : 1, name);
+    }
+  });
+
   test(
     'without a word about the engine: what V8 lacks, wasmtime has',
     { timeout: HANGS },

@@ -50,6 +50,10 @@ fn describe<'s>(js: Js<'s>, outline: &mut Outline<'_>) -> JsResult<Value<'s>> {
     js.set_named(report, "exports", js.array(exports)?)?;
     let mut missing = missing(outline);
     missing.extend(kind.is_none().then(|| "a function _start or _initialize".to_owned()));
+    #[cfg(feature = "engine")]
+    if kind == Some("command") && missing.is_empty() {
+        missing.extend(crate::engine::fit::Face::of_outline(outline).check().err().map(|why| format!("it {why}")));
+    }
     js.set_named(report, "missing", js.array(missing.iter().map(|text| js.string(text)))?)?;
     Ok(report)
 }
