@@ -54,7 +54,7 @@ test('what is not whole is made anew', async () => {
   const whole = fs.readFileSync(file);
   for (const length of [0, 100, whole.length - 1]) {
     fs.writeFileSync(file, whole.subarray(0, length));
-    const { stdout } = await run(CAT, { cache, engine: 'wasmtime', stdin: 'whole again' });
+    const { stdout } = await run(CAT, { cache, engine: 'wasmtime', input: 'whole again' });
     assert.equal(String(stdout), 'whole again');
     assert.ok(fs.readFileSync(file).equals(whole));
   }
@@ -63,14 +63,14 @@ test('what is not whole is made anew', async () => {
 test('a folder that others can write to is left alone', async () => {
   fs.mkdirSync(cache);
   fs.chmodSync(cache, 0o777);
-  const { stdout } = await run(CAT, { cache, engine: 'wasmtime', stdin: 'x' });
+  const { stdout } = await run(CAT, { cache, engine: 'wasmtime', input: 'x' });
   assert.equal(String(stdout), 'x');
   assert.deepEqual(fs.readdirSync(cache), []);
 });
 
 test('a folder that can’t be made is no error', async () => {
   fs.writeFileSync(cache, 'a file');
-  const { stdout } = await run(CAT, { cache, engine: 'wasmtime', stdin: 'x' });
+  const { stdout } = await run(CAT, { cache, engine: 'wasmtime', input: 'x' });
   assert.equal(String(stdout), 'x');
 });
 
@@ -169,7 +169,7 @@ describe('the machine code is made, too,', () => {
 });
 
 test('auto: what is small is compiled at once', async () => {
-  const { stdout } = await run(CAT, { cache, stdin: 'small' });
+  const { stdout } = await run(CAT, { cache, input: 'small' });
   assert.equal(String(stdout), 'small');
   assert.equal(entries().length, 1);
 });

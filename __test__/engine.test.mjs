@@ -44,8 +44,8 @@ const name = (text) => [text.length, ...Buffer.from(text)];
 const section = (id, content) => [id, content.length, ...content];
 
 /** The same program in the class, in this thread. */
-function inClass(wasm, { stdin = '', args, env, preopens }) {
-  const options = { version: 'preview1', stdin, args, env, preopens };
+function inClass(wasm, { input = '', args, env, preopens }) {
+  const options = { version: 'preview1', input, args, env, preopens };
   const wasi = new WASI({ ...options, stdout: 'pipe', stderr: 'pipe' });
   const instance = new WebAssembly.Instance(new WebAssembly.Module(wasm), wasi.getImportObject());
   return { exitCode: wasi.start(instance), stdout: wasi.stdout, stderr: wasi.stderr };
@@ -54,8 +54,8 @@ function inClass(wasm, { stdin = '', args, env, preopens }) {
 test('a program does the same in the class and in wasmtime', async () => {
   const { items, body } = writes('to both\n');
   const programs = {
-    'copies its input': [cat(), { stdin: 'žluť 🐎\n'.repeat(1000) }],
-    'writes to stderr': [cat(2), { stdin: 'error' }],
+    'copies its input': [cat(), { input: 'žluť 🐎\n'.repeat(1000) }],
+    'writes to stderr': [cat(2), { input: 'error' }],
     'shows its arguments': [reflect(), { args: ['a', '', 'č'], env: { A: '1', B: '' } }],
     'makes a file': [creates(), { preopens: { '/': folder } }],
     'has no directory': [creates(), {}],
@@ -159,12 +159,12 @@ test('a compiled program runs, also from its machine code', async () => {
   const compiled = await compile(cat(), { cache: false });
   const again = await deserialize(await compiled.serialize());
   for (const one of [compiled, again]) {
-    assert.equal(String((await one.run({ stdin: 'here' })).stdout), 'here');
+    assert.equal(String((await one.run({ input: 'here' })).stdout), 'here');
     const child = one.spawn();
     child.stdin.end('there');
     assert.equal(String(await child.stdout.toArray()), 'there');
   }
-  const limited = compiled.run({ stdin: 'x', limits: { fuel: 1 } });
+  const limited = compiled.run({ input: 'x', limits: { fuel: 1 } });
   await assert.rejects(limited, { code: 'ERR_WASI_FUEL' });
   const code = await compiled.serialize();
   await assert.rejects(deserialize(code.subarray(0, 100)), { code: 'ERR_WASI_PROGRAM' });
@@ -283,7 +283,7 @@ test('a worker ends while its guests run', async () => {
       await ended;
     }
   }
-  assert.equal(String((await run(cat(), { stdin: 'still here' })).stdout), 'still here');
+  assert.equal(String((await run(cat(), { input: 'still here' })).stdout), 'still here');
 });
 
 test('the addon is loaded once more, as jest does, while guests run', async () => {
@@ -303,7 +303,7 @@ test('the addon is loaded once more, as jest does, while guests run', async () =
     assert.notEqual(fresh.run, runAnywhere);
     const options = { engine: 'wasmtime', cache: false, signal: controller.signal };
     running.push(fresh.run(program(SPIN), options));
-    const { stdout } = await fresh.run(cat(), { ...options, stdin: String(i) });
+    const { stdout } = await fresh.run(cat(), { ...options, input: String(i) });
     assert.equal(String(stdout), String(i));
   }
   controller.abort();
@@ -337,9 +337,9 @@ test('a process with nothing left to do ends', () => {
   const script = `
     const { run, compile } = require(${JSON.stringify(index)});
     const wasm = Buffer.from(${JSON.stringify(Buffer.from(cat()).toString('base64'))}, 'base64');
-    run(wasm, { engine: 'wasmtime', cache: false, stdin: 'a' }).then(async ({ stdout }) => {
+    run(wasm, { engine: 'wasmtime', cache: false, input: 'a' }).then(async ({ stdout }) => {
       const program = await compile(wasm, { cache: false });
-      process.stdout.write(stdout + (await program.run({ stdin: 'b' })).stdout);
+      process.stdout.write(stdout + (await program.run({ input: 'b' })).stdout);
     });`;
   assert.equal(execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' }), 'ab');
 });
@@ -349,7 +349,7 @@ test('under the permission model it takes --allow-wasi, and Node reads the progr
   fs.writeFileSync(file, cat());
   const script = `
     require(${JSON.stringify(index)})
-      .run(${JSON.stringify(file)}, { stdin: 'in', engine: 'wasmtime' })
+      .run(${JSON.stringify(file)}, { input: 'in', engine: 'wasmtime' })
       .then(({ stdout }) => console.log(String(stdout)), ({ code }) => console.log(code));`;
   const flag = process.allowedNodeEnvironmentFlags.has('--permission')
     ? '--permission'

@@ -137,7 +137,7 @@ for (const engine of ['wasmtime', 'v8']) {
 
     test('stdio as run() takes it', async () => {
       const sink = new PassThrough();
-      const child = spawn(CAT, { stdin: 'text', stdout: sink, stderr: 'ignore' });
+      const child = spawn(CAT, { input: 'text', stdout: sink, stderr: 'ignore' });
       assert.deepEqual(child.stdio, [null, null, null]);
       await child.result;
       sink.end();

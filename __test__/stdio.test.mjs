@@ -19,10 +19,10 @@ function readAll(guest, length = 4096) {
   }
 }
 
-test('stdin is a text, with what UTF-8 has', () => {
-  assert.deepEqual(readAll(new Guest({ stdin: 'žluť 🐎\n' })), ['žluť 🐎\n']);
-  assert.deepEqual(readAll(new Guest({ stdin: '' })), []);
-  assert.deepEqual(readAll(new Guest({ stdin: 'a\ud800b\0c' })), ['a\ufffdb\0c']);
+test('input is a text, with what UTF-8 has', () => {
+  assert.deepEqual(readAll(new Guest({ input: 'žluť 🐎\n' })), ['žluť 🐎\n']);
+  assert.deepEqual(readAll(new Guest({ input: '' })), []);
+  assert.deepEqual(readAll(new Guest({ input: 'a\ud800b\0c' })), ['a\ufffdb\0c']);
 });
 
 test('stdin is bytes, as they were when the object was made', () => {
@@ -113,12 +113,12 @@ test('what else a function may return for stdin is refused', () => {
 
 test('stdin that is not a descriptor is ready for poll_oneoff', () => {
   const [IN, OUT] = [0, 512];
-  for (const [stdin, nbytes, flags] of [
-    ['abc', 3n, 1],
-    ['', 0n, 1],
-    [() => Buffer.from('x'), 1n, 0],
+  for (const [option, nbytes, flags] of [
+    [{ input: 'abc' }, 3n, 1],
+    [{ input: '' }, 0n, 1],
+    [{ stdin: () => Buffer.from('x') }, 1n, 0],
   ]) {
-    const guest = new Guest({ stdin });
+    const guest = new Guest(option);
     guest.bytes(IN, 48).fill(0);
     guest.bytes(IN + 8, 1)[0] = 1;
     assert.equal(guest.call('poll_oneoff', IN, OUT, 1, 900), ERRNO.SUCCESS);
@@ -172,6 +172,20 @@ test('a guest that writes more than is captured ends, and the rest is kept', () 
       ),
     });
     assert.equal(guest.wasi[name].toString(), '1234567890');
+  }
+});
+
+test('in any pieces', () => {
+  for (const [times, length] of [
+    [17, 10],
+    [161, 1],
+    [2, 81],
+  ]) {
+    const guest = new Guest({ stdout: 'pipe', limits: { stdout: 160 } });
+    const write = () => assert.equal(guest.write(1, 'x'.repeat(length)), ERRNO.SUCCESS);
+    for (let i = 1; i < times; i++) write();
+    assert.throws(write, { code: 'ERR_WASI_STDIO_MAXBUFFER' });
+    assert.equal(guest.wasi.stdout.length, 160);
   }
 });
 
@@ -253,7 +267,7 @@ test("'inherit' is the host's own stream", () => {
 });
 
 test('a stream moves and closes like any descriptor', () => {
-  const guest = new Guest({ stdin: 'text', stdout: 'pipe' });
+  const guest = new Guest({ input: 'text', stdout: 'pipe' });
   assert.equal(guest.call('fd_renumber', 1, 2), ERRNO.SUCCESS);
   assert.equal(guest.write(1, 'x'), ERRNO.BADF);
   assert.equal(guest.write(2, 'x'), ERRNO.SUCCESS);
@@ -306,7 +320,7 @@ test('a wrong option is an error that names it', () => {
 
 test("the edition that stands in node:wasi's place takes descriptors only, the older one takes all", () => {
   for (const [name, value] of [
-    ['stdin', 'text'],
+    ['stdin', 'ignore'],
     ['stdout', 'pipe'],
     ['stderr', () => {}],
   ]) {

@@ -67,9 +67,30 @@ class AbortError extends Error {
   }
 }
 
-/** What V8 says of a module that it does not compile, after the program's name. @param {Error} error */
+/** What V8 says of a module that it does not compile, after the program's name. @param {{ message: string }} error */
 function uncompiled({ message }) {
   return `can't be compiled: it is not valid, or needs what this engine does not have\n  ${message}`;
+}
+
+/** Options that contradict each other. @param {string} one @param {string} other */
+function incompatible(one, other) {
+  const message = `Option "${one}" cannot be used in combination with option "${other}"`;
+  return errorOf(TypeError, 'ERR_INCOMPATIBLE_OPTION_PAIR', message);
+}
+
+/**
+ * Adds to an error what had come of a program, where it takes that: it may be the embedder's own, of any kind.
+ *
+ * @param {any} error
+ * @param {Record<string, unknown>} properties
+ */
+function addTo(error, properties) {
+  if (error === null || (typeof error !== 'object' && typeof error !== 'function')) return;
+  try {
+    for (const [name, value] of Object.entries(properties)) Reflect.set(error, name, value);
+  } catch {
+    // A setter or a Proxy that throws.
+  }
 }
 
 /** Under Node's permission model the process may not use WASI. */
@@ -82,7 +103,9 @@ function accessDenied() {
 module.exports = {
   AbortError,
   accessDenied,
+  addTo,
   errorOf,
+  incompatible,
   invalidArgType,
   invalidArgValue,
   outOfRange,

@@ -2,7 +2,12 @@
 
 // One run: the engine is chosen, and what ends it early is armed and disarmed.
 
+const { clearTimeout, setTimeout } = require('node:timers');
+const { types } = require('node:util');
 const { inV8, inWasmtime } = require('./program.js');
+const { Tickets } = require('./wasmtime.js');
+
+const NAMES = ['stdin', 'stdout', 'stderr'];
 
 /** Loaded when there is something to say. */
 const errors = () => require('./errors.js');
@@ -27,6 +32,11 @@ class Execution {
   #interrupted;
   /** @type {(error: unknown) => void} */
   #interrupt;
+  #disarm = () => {};
+  /** Whether the program has ended, and its output is waited for. */
+  #isDelivering = false;
+  /** @type {Streams} */
+  streams;
 
   /**
    * @param {import('./program.js').ProgramCode} code
@@ -52,21 +62,22 @@ class Execution {
     this.#killed = { error };
     this.#interrupt(error);
     this.#kill?.(error);
+    if (this.#isDelivering) this.streams.hurry();
     return true;
   }
 
   /** @param {import('./program.js').ProgramCode} code @param {Promise<Chosen>} chosen @param {import('./options.js').Options} options @param {() => void} [onStart] */
   async #run(code, chosen, options, onStart) {
-    const disarm = this.#arm(options);
     try {
       return await this.#finished(this.#execute(code, chosen, options, onStart));
     } finally {
-      disarm();
+      this.#disarm();
     }
   }
 
   /** @param {import('./program.js').ProgramCode} code @param {Promise<Chosen>} choosing @param {import('./options.js').Options} options @param {() => void} [onStart] */
   async #execute(code, choosing, options, onStart) {
+    this.#arm(options);
     const chosen = await Promise.race([choosing, this.#interrupted]);
     const { args, env, preopens, limits, trace } = options;
     const plan = { args, env, preopens, limits, trace, stdio: this.streams.plan };
@@ -100,7 +111,9 @@ class Execution {
     try {
       return await this.#start(isV8 ? await inV8(code, plan.limits) : await inWasmtime(code), plan);
     } catch (second) {
-      throw isV8 && unified(second)?.code === 'ERR_WASI_PROGRAM' ? error : second;
+      const { code: why } = unified(second) ?? {};
+      // EBADF: wasmtime has come as far as to take its descriptors.
+      throw isV8 && (why === 'ERR_WASI_PROGRAM' || why === 'UVWASI_EBADF') ? error : second;
     }
   }
 
@@ -121,43 +134,51 @@ class Execution {
       throw unified(error);
     }
     try {
+      this.#isDelivering = true;
+      if (this.#killed) this.streams.hurry();
       await this.streams.finish();
+      if (this.#killed) throw this.#killed.error; // while its output was being delivered
     } catch (error) {
       const { stdout, stderr, usage } = carrier;
-      if (error instanceof Object) Object.assign(error, { stdout, stderr, usage });
+      errors().addTo(error, { stdout, stderr, usage });
       throw error;
     }
     return carrier;
   }
 
-  /** Has timeout and signal end the run. @param {import('./options.js').Options} options @returns {() => void} */
+  /** Has timeout and signal end the run. @param {import('./options.js').Options} options */
   #arm({ timeout, signal }) {
     const abort = () =>
       this.kill(new (errors().AbortError)(/** @type {AbortSignal} */ (signal).reason));
-    if (signal?.aborted) abort();
-    signal?.addEventListener('abort', abort, { once: true });
     const expire = () => this.kill(timedOut(timeout));
     const timer = timeout > 0 ? setTimeout(expire, timeout) : undefined;
-    return () => {
+    this.#disarm = () => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
     };
+    if (signal?.aborted) abort();
+    signal?.addEventListener('abort', abort, { once: true });
   }
 }
+
+/** @typedef {Pick<InstanceType<typeof import('./stdio.js').Streams>, 'plan' | 'ends' | 'hurry' | 'finish'>} Streams */
 
 /**
  * The standard streams of a run, of which most need nothing at this end.
  *
  * @param {import('./options.js').Stdio} stdio
  * @param {(error: unknown) => void} fail is told when one at this end throws
- * @returns {Pick<InstanceType<typeof import('./stdio.js').Streams>, 'plan' | 'ends' | 'finish'>}
+ * @returns {Streams}
  */
 function streamsOf(stdio, fail) {
   const isPlain = (/** @type {any} */ one) =>
-    typeof one === 'number' || one === 'capture' || one instanceof Uint8Array;
+    typeof one === 'number' || one === 'capture' || one === 'ignore' || types.isUint8Array(one);
   if (!stdio.every(isPlain)) return new (require('./stdio.js').Streams)(stdio, fail);
-  const plan = /** @type {import('./v8/engine.js').Plan['stdio']} */ (stdio);
-  return { plan, ends: {}, finish: async () => {} };
+  const tickets = new Tickets();
+  const plan = /** @type {import('./v8/engine.js').Plan['stdio']} */ (
+    stdio.map((one, i) => (typeof one === 'number' ? tickets.copy(one, NAMES[i]) : one))
+  );
+  return { plan, ends: {}, hurry: () => {}, finish: async () => tickets.close() };
 }
 
 /** A promise, and what rejects it. (Node 20 has no Promise.withResolvers.) */
@@ -180,9 +201,8 @@ function timedOut(timeout) {
 
 /** What both engines throw for a program that can't be run. @param {unknown} error @returns {any} */
 function unified(error) {
-  const isInvalid =
-    error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError;
-  if (!isInvalid) return error;
+  const { name } = /** @type {any} */ (error) ?? {};
+  if (name !== 'CompileError' && name !== 'LinkError') return error;
   const wrong = `the program ${errors().uncompiled(/** @type {Error} */ (error))}`;
   return errors().errorOf(Error, 'ERR_WASI_PROGRAM', wrong, { cause: error });
 }

@@ -1,16 +1,20 @@
 'use strict';
 
-// A program's standard streams: what the options say, made into descriptors, bytes and captures, which is all that an
-// engine knows. Streams and functions are at the other end of a pipe of the operating system: so poll_oneoff, EPIPE and
-// waiting for room are the kernel's, at its speed.
+// A program's standard streams: what the options say, made into tickets for descriptors, bytes and captures, which is all
+// that an engine knows. Streams and functions are at the other end of a pipe of the operating system: so poll_oneoff, EPIPE
+// and waiting for room are the kernel's, at its speed.
 
-const fs = require('node:fs');
+const net = require('node:net');
+const { finished } = require('node:stream');
+const { setImmediate: turn } = require('node:timers/promises');
+const { types } = require('node:util');
+const { errorOf } = require('./errors.js');
+const { Outlet, tells } = require('./outlet.js');
+const { bytesOf } = require('./program.js');
+const { Tickets } = require('./wasmtime.js');
 
 /** How many bytes a function that supplies input is asked for. */
 const PIECE = 64 * 1024;
-
-/** A descriptor on which nothing comes and what goes is lost. @type {number | undefined} */
-let nowhere;
 
 /** @typedef {import('node:net').Socket} Socket */
 
@@ -20,26 +24,28 @@ class Streams {
   plan;
   /** This end of those that are `'pipe'`. @type {{ stdin?: Socket, stdout?: Socket, stderr?: Socket }} */
   ends = {};
-  /** The program's ends of the pipes. @type {number[]} */
-  #given = [];
+  #tickets = new Tickets();
+  /** What the outputs are read from at this end. @type {Socket[]} */
+  #outputs = [];
   /** What goes on between the pipes and those at this end. @type {Promise<void>[]} */
   #work = [];
   /** What stops those that supply input. @type {(() => void)[]} */
   #stops = [];
   /** @type {{ error: unknown } | undefined} */
   #failure;
-  /** Resolves when nobody is waited for any more. @type {Promise<void>} */
-  #hurried;
-  #hurry = () => {};
+  #fail;
+  #isHurried = false;
+  /** What is called when nobody is waited for any more. @type {Set<() => void>} */
+  #hurries = new Set();
 
   /**
    * @param {import('./options.js').Stdio} stdio
    * @param {(error: unknown) => void} fail is told when one at this end throws
    */
   constructor([stdin, stdout, stderr], fail) {
-    this.#hurried = new Promise((resolve) => (this.#hurry = resolve));
-    this.fail = (/** @type {unknown} */ error) => {
-      this.#failure ??= { error };
+    this.#fail = (/** @type {unknown} */ error) => {
+      if (this.#failure) return;
+      this.#failure = { error };
       fail(error);
     };
     try {
@@ -49,133 +55,208 @@ class Streams {
         this.#output(stderr, 'stderr'),
       ];
     } catch (error) {
-      this.#closeGiven();
-      for (const end of Object.values(this.ends)) end.destroy();
+      this.#tickets.close();
+      for (const stop of this.#stops) stop();
+      for (const socket of [...this.#outputs, ...Object.values(this.ends)]) socket.destroy();
       throw error;
     }
   }
 
   /** @param {any} stdin @returns {number | Uint8Array} */
   #input(stdin) {
-    if (typeof stdin === 'number' || stdin instanceof Uint8Array) return stdin;
-    // (Node makes it when it is first asked for, in 2 ms.)
-    if (stdin !== 'pipe' && stdin === process.stdin) return 0;
-    const { descriptor, socket } = this.#pipe('writer');
+    if (typeof stdin === 'number') return this.#tickets.copy(stdin, 'stdin');
+    if (types.isUint8Array(stdin)) return stdin;
+    if (isOwnStdin(stdin)) return this.#tickets.copy(0, 'stdin');
+    const { number, socket } = this.#pipe(true);
     if (stdin === 'pipe') this.ends.stdin = socket;
     else this.#feed(typeof stdin === 'function' ? supplies(stdin) : stdin, socket);
-    return descriptor;
+    return number;
   }
 
-  /** @param {any} output @param {'stdout' | 'stderr'} name @returns {number | 'capture'} */
+  /** @param {any} output @param {'stdout' | 'stderr'} name @returns {number | 'capture' | 'ignore'} */
   #output(output, name) {
-    if (typeof output === 'number' || output === 'capture') return output;
-    if (output === 'ignore') return (nowhere ??= fs.openSync(require('node:os').devNull, 'r+'));
-    const { descriptor, socket } = this.#pipe('reader');
+    if (typeof output === 'number') return this.#tickets.copy(output, name);
+    if (output === 'capture' || output === 'ignore') return output;
+    const { number, socket } = this.#pipe(false);
     if (output === 'pipe') this.ends[name] = socket;
-    else this.#work.push(this.#deliver(socket, output));
-    return descriptor;
+    else {
+      this.#outputs.push(socket);
+      this.#work.push(this.#deliver(socket, output, name));
+    }
+    return number;
   }
 
-  /**
-   * A pipe: a stream at this end, the descriptor of the other for the program.
-   *
-   * @param {'reader' | 'writer'} here which of its ends is at this end
-   */
-  #pipe(here) {
-    const net = require('node:net');
-    const ends = require('./wasmtime.js').makePipe();
-    const descriptor = ends[here === 'reader' ? 'writer' : 'reader'];
-    this.#given.push(descriptor);
-    const readable = here === 'reader';
-    const socket = new net.Socket({ fd: ends[here], readable, writable: !readable });
-    return { descriptor, socket };
+  /** A pipe that the program reads, or writes: a stream at this end, a ticket for the other. @param {boolean} isInput */
+  #pipe(isInput) {
+    const { fd, number } = this.#tickets.pipe(isInput);
+    const socket = new net.Socket({ fd, readable: !isInput, writable: isInput });
+    return { number, socket };
   }
 
   /** Writes what a source yields, as fast as the program reads. @param {any} source @param {Socket} socket */
   async #feed(source, socket) {
-    let isOver = false;
-    const iterator = source[Symbol.asyncIterator]();
-    this.#stops.push(() => {
+    /** @type {AsyncIterator<unknown> | undefined} */
+    let iterator;
+    let unwatch = () => {};
+    let [isDone, isOver] = [false, false];
+    const stop = () => {
+      if (isOver) return;
       isOver = true;
+      unwatch();
       socket.destroy();
-      // A source that nobody reads to its end is told so; what it says to that is of no interest.
-      if (typeof source.destroy === 'function') source.destroy();
-      else Promise.resolve(iterator.return?.()).catch(() => {});
-    });
+      if (!isDone) letGo(source, iterator);
+    };
+    const fail = (/** @type {unknown} */ error) => {
+      if (!isOver) this.#fail(error);
+      stop();
+    };
+    this.#stops.push(stop);
     // The program need not read to the end.
-    socket.on('error', () => (isOver = true));
+    socket.on('error', stop);
     try {
+      unwatch = watchSource(source, fail);
+      const opened = (iterator = /** @type {AsyncIterator<unknown>} */ (
+        source[Symbol.asyncIterator]()
+      ));
       for (;;) {
-        const { done, value } = await iterator.next();
-        if (done || isOver) break;
-        if (!socket.write(value)) await room(socket);
+        const { done, value } = await opened.next();
+        if (isOver) return;
+        if (done) break;
+        await written(socket, chunkOf(value));
       }
+      isDone = true;
+      unwatch();
       socket.end();
     } catch (error) {
-      if (!isOver) this.fail(error);
-      socket.destroy();
+      fail(error);
     }
   }
 
-  /** Hands what the program writes to a function or a Writable. @param {Socket} socket @param {any} output */
-  async #deliver(socket, output) {
-    const isStream = typeof output !== 'function';
+  /** Hands what the program writes to a function or a Writable. @param {Socket} socket @param {any} output @param {'stdout' | 'stderr'} name */
+  async #deliver(socket, output, name) {
     const fail = (/** @type {unknown} */ error) => {
-      this.fail(error);
+      this.#fail(error);
       socket.destroy();
     };
-    if (isStream) output.on?.('error', fail);
+    let outlet;
     try {
-      for await (const chunk of socket) {
-        const taken = isStream ? output.write(chunk) !== false || room(output) : output(chunk);
-        await Promise.race([taken, this.#hurried]);
-      }
+      outlet = new Outlet(output, name, fail);
+      for await (const chunk of socket) await this.#unlessHurried(outlet.write(chunk));
+      await this.#unlessHurried(outlet.flush());
     } catch (error) {
-      if (!this.#failure) fail(error);
+      if (!socket.destroyed || !isPremature(error)) fail(error);
     } finally {
-      if (isStream) output.off?.('error', fail);
+      outlet?.release();
     }
   }
 
-  #closeGiven() {
-    for (const descriptor of this.#given.splice(0)) fs.closeSync(descriptor);
+  /** Waits for one at this end, until nobody is waited for any more. @param {unknown} taken */
+  async #unlessHurried(taken) {
+    if (taken === undefined) return;
+    let hurry = () => {};
+    const hurried = new Promise((resolve) => (hurry = () => resolve(undefined)));
+    if (this.#isHurried) hurry();
+    this.#hurries.add(hurry);
+    try {
+      await Promise.race([taken, hurried]);
+    } finally {
+      this.#hurries.delete(hurry);
+    }
+  }
+
+  /** From now on, nobody who has no room is waited for: they may never have. */
+  hurry() {
+    this.#isHurried = true;
+    for (const hurry of this.#hurries) hurry();
   }
 
   /**
    * The program has ended. Resolves when all it has written has been delivered; what failed on the way is thrown.
    *
-   * @param {boolean} [hurry] whether to deliver it without waiting for those that have no room: they may never have
+   * @param {boolean} [isKilled] whether it was ended: its thread may still be there, and with it its ends of the pipes
    */
-  async finish(hurry = false) {
-    if (hurry) this.#hurry();
-    this.#closeGiven();
+  async finish(isKilled = false) {
+    this.#tickets.close();
     for (const stop of this.#stops) stop();
+    if (isKilled) {
+      this.hurry();
+      this.#work.push(...this.#outputs.map(abandon));
+    }
     await Promise.all(this.#work);
     if (this.#failure) throw this.#failure.error;
   }
 }
 
-/** Resolves when a Writable has room again, or never will. @param {any} writable @returns {Promise<void>} */
-function room(writable) {
-  if (typeof writable.once !== 'function' || writable.destroyed) return Promise.resolve();
-  const events = ['drain', 'close', 'error'];
-  return new Promise((resolve) => {
-    const done = () => {
-      for (const event of events) writable.off(event, done);
-      resolve();
-    };
-    for (const event of events) writable.on(event, done);
+/** Whether it is this process's own, of which nothing has been read; in a worker it is another. @param {any} stdin */
+function isOwnStdin(stdin) {
+  // (Node makes it when it is first asked for, in 2 ms.)
+  if (stdin === 'pipe' || typeof stdin === 'function' || stdin !== process.stdin) return false;
+  return stdin.fd === 0 && !stdin.readableDidRead && !stdin.destroyed;
+}
+
+/**
+ * Has a stream tell when it fails, also while nobody reads it.
+ *
+ * @param {any} source
+ * @param {(error: unknown) => void} fail
+ * @returns {() => void} what ends that
+ */
+function watchSource(source, fail) {
+  if (!tells(source)) return () => {};
+  if (source.readableEnded) {
+    const message =
+      "The property 'options.stdin' is a stream that has been read to its end before the program began";
+    throw errorOf(TypeError, 'ERR_INVALID_ARG_VALUE', message);
+  }
+  return finished(source, { writable: false }, (error) => {
+    if (error) fail(error);
   });
 }
+
+/** Tells a source that nobody reads it any more. What it says to that is of no interest. @param {any} source @param {AsyncIterator<unknown> | undefined} iterator */
+async function letGo(source, iterator) {
+  try {
+    if (typeof source.destroy !== 'function') return await iterator?.return?.();
+    if (source.destroyed) return;
+    if (tells(source)) {
+      const forget = finished(source, () => forget());
+    }
+    source.destroy();
+  } catch {
+    // It has none to tell.
+  }
+}
+
+/** Reads what is in a pipe, and ends it: its other end may stay open for a while. @param {Socket} socket */
+async function abandon(socket) {
+  let seen;
+  do {
+    seen = socket.bytesRead;
+    // The event loop looks at the pipe in between.
+    await turn();
+    await turn();
+  } while (socket.bytesRead !== seen);
+  socket.destroy();
+}
+
+/** Resolves when a pipe has taken a chunk, or never will. @param {Socket} socket @param {string | Uint8Array} chunk @returns {Promise<void>} */
+const written = (socket, chunk) => new Promise((resolve) => socket.write(chunk, () => resolve()));
+
+/** @param {any} value what a source has yielded @returns {string | Uint8Array} */
+const chunkOf = (value) =>
+  typeof value === 'string' ? value : bytesOf(value, 'chunk', 'of type string or an instance of');
+
+/** @param {any} error */
+const isPremature = (error) => error?.code === 'ERR_STREAM_PREMATURE_CLOSE';
 
 /** What a function supplies. @param {(maxBytes: number) => unknown} supply */
 async function* supplies(supply) {
   for (;;) {
     const chunk = await supply(PIECE);
     if (chunk === null) return;
-    if (!(chunk instanceof Uint8Array)) {
+    if (!types.isUint8Array(chunk)) {
       const message = `Expected an instance of Uint8Array or null to be returned from the "options.stdin" function but got ${typeof chunk}.`;
-      throw require('./errors.js').errorOf(TypeError, 'ERR_INVALID_RETURN_VALUE', message);
+      throw errorOf(TypeError, 'ERR_INVALID_RETURN_VALUE', message);
     }
     if (chunk.length === 0) return; // as in the class
     yield chunk;

@@ -27,7 +27,12 @@ const errorOf = (...parts) => require('./errors.js').errorOf(...parts);
  * @property {any} [value]
  */
 
-/** Who waits for an answer of the addon. @type {Map<number, (answer: Answer) => void>} */
+/**
+ * Who waits for an answer of the addon.
+ *
+ * @typedef {{ resolve: (answer: Answer) => void, reject: (error: unknown) => void }} Waiting
+ * @type {Map<number, Waiting>}
+ */
 const waiting = new Map();
 let lastId = 0;
 /** @type {unknown} */
@@ -35,14 +40,20 @@ let desk;
 
 /** @param {(id: number) => void} ask @returns {{ id: number, answer: Promise<Answer> }} */
 function request(ask) {
-  desk ??= addon.listen((/** @type {number} */ id, /** @type {Answer} */ answer) => {
-    const resolve = waiting.get(id);
-    waiting.delete(id);
-    resolve?.(answer);
-  });
+  desk ??= addon.listen(deliver);
   const id = (lastId = (lastId + 1) % 2 ** 32);
   ask(id);
-  return { id, answer: new Promise((resolve) => waiting.set(id, resolve)) };
+  return { id, answer: new Promise((resolve, reject) => waiting.set(id, { resolve, reject })) };
+}
+
+/** @param {number} id @param {Answer | undefined} answer @param {unknown} thrown why there is none */
+function deliver(id, answer, thrown) {
+  const one = waiting.get(id);
+  waiting.delete(id);
+  if (answer) return one?.resolve(answer);
+  const reason = /** @type {any} */ (thrown)?.message ?? thrown;
+  const message = `what came of the program can't be handed to JavaScript: ${reason}`;
+  one?.reject(errorOf(Error, 'ERR_WASI_RS', message, { cause: thrown }));
 }
 
 /**
@@ -98,7 +109,7 @@ function settle({ end, message, code, exitCode, stdout, stderr, usage }, killed,
   const output = { ...(stdout && { stdout }), ...(stderr && { stderr }), usage };
   if (end === 'exit') return { exitCode, ...output };
   const error = end === 'ended' ? killed?.error : errorAt(end, message, code, plan);
-  if (error instanceof Object && Object.isExtensible(error)) Object.assign(error, output);
+  require('./errors.js').addTo(error, output);
   throw error;
 }
 
@@ -134,7 +145,52 @@ function beside(args, input) {
   addon.beside({ program: process.execPath, args, input });
 }
 
-/** The two ends of a new pipe. @returns {{ reader: number, writer: number }} */
-const makePipe = () => addon.pipe();
+/**
+ * Descriptors on their way to a program: closed here unless its engine has taken them, and by the addon at the latest when
+ * this environment ends.
+ */
+class Tickets {
+  /** @type {{ number: number }[]} */
+  #tickets = [];
 
-module.exports = { ask, beside, makePipe, makeProgram, start };
+  /** A copy of a descriptor; if there is none, all are closed. @param {number} fd @param {string} name of the stream @returns {number} what engines know it by */
+  copy(fd, name) {
+    try {
+      return this.#keep(addon.handOver(fd, name));
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** A pipe that the program reads, or writes. @param {boolean} isInput @returns {{ fd: number, number: number }} this end, to be closed; and the program's */
+  pipe(isInput) {
+    const { fd, ticket } = addon.pipe(isInput);
+    return { fd, number: this.#keep(ticket) };
+  }
+
+  /** @param {{ number: number }} ticket */
+  #keep(ticket) {
+    this.#tickets.push(ticket);
+    return ticket.number;
+  }
+
+  close() {
+    for (const ticket of this.#tickets.splice(0)) addon.close(ticket);
+  }
+}
+
+/**
+ * Takes what a ticket stands for.
+ *
+ * @param {number} number
+ * @returns {{ fd: number, isHosts: boolean, close: () => void } | undefined} nothing if it has been taken or closed
+ */
+function takeOver(number) {
+  const taken = addon.takeOver(number);
+  if (!taken) return undefined;
+  const { fd, isHosts, ticket } = taken;
+  return { fd, isHosts, close: () => addon.close(ticket) };
+}
+
+module.exports = { Tickets, ask, beside, makeProgram, start, takeOver };

@@ -11,10 +11,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, LazyLock};
 use wasi_rs::abi::Errno;
 use wasi_rs::ctx::Preopen;
+use wasi_rs::engine::handover::{Given, Ticket};
 use wasi_rs::engine::plan::{Limits, Plan, Stdio};
 use wasi_rs::engine::program::{Program, Source};
 use wasi_rs::engine::run::{End, Outcome, Run};
-use wasi_rs::host::file::File;
 use wasi_rs::syscalls::SYSCALLS;
 
 /// A program: `body` stands in `_start`, `items` beside it. All calls can be made by their names.
@@ -30,6 +30,14 @@ fn text(memory: &str, items: &str, body: &str) -> String {
         }
     }
     format!(r#"{text} {memory} {items} (func $main (export "_start") {body}))"#)
+}
+
+/// A descriptor for the program.
+fn given(fd: OwnedFd) -> Stdio {
+    let ticket = Ticket::new(Given { file: fd.into(), host_s_own: false });
+    let number = ticket.number();
+    std::mem::forget(ticket); // which would close it
+    Stdio::Ticket(number)
 }
 
 fn program(items: &str, body: &str) -> Arc<Program> {
@@ -269,7 +277,7 @@ fn imported_memories_are_the_run_s_own() {
 /// Ends a run once it has written to stdout, or, where it never calls, at once.
 fn ended(program: &Arc<Program>, stdin: Stdio) -> Outcome {
     let (mut reader, writer) = std::io::pipe().unwrap();
-    let stdout = Stdio::File(File::from(OwnedFd::from(writer)), false);
+    let stdout = given(writer.into());
     let (run, outcome) = start(program, Plan { stdio: [stdin, stdout, Stdio::Capture], ..plan() });
     let mut first = [0];
     std::io::Read::read_exact(&mut reader, &mut first).unwrap();
@@ -300,10 +308,10 @@ fn a_run_is_ended_wherever_it_is() {
         ended(&of_text(&end), Stdio::Bytes(Vec::new()));
     }
     let (reader, _writer) = std::io::pipe().unwrap();
-    let pipe = Stdio::File(File::from(OwnedFd::from(reader)), false);
+    let pipe = given(reader.into());
     ended(&program(HELLO_DATA, &format!("{HELLO} {READ}")), pipe);
     let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();
-    ended(&program(HELLO_DATA, &format!("{HELLO} {READ}")), Stdio::File(File::from(OwnedFd::from(socket)), false));
+    ended(&program(HELLO_DATA, &format!("{HELLO} {READ}")), given(socket.into()));
 }
 
 #[test]
@@ -321,7 +329,7 @@ fn those_that_wait_do_not_hold_up_those_that_could_go_on() {
     let mut waiting = Vec::new();
     for _ in 0..64 {
         let (stdin, writer) = std::io::pipe().unwrap();
-        let stdio = [Stdio::File(File::from(OwnedFd::from(stdin)), false), Stdio::Capture, Stdio::Capture];
+        let stdio = [given(stdin.into()), Stdio::Capture, Stdio::Capture];
         waiting.push((start(&reader, Plan { stdio, ..plan() }), writer));
     }
     assert!(matches!(run(&program(HELLO_DATA, HELLO), plan()).end, End::Exit(0)));
@@ -339,7 +347,7 @@ fn as_many_as_there_are_places_run_at_once() {
         // The least number of places; other tests need some for a moment too.
         let runs: Vec<_> = (0..4)
             .map(|_| {
-                let stdout = Stdio::File(File::from(OwnedFd::from(writer.try_clone().unwrap())), false);
+                let stdout = given(writer.try_clone().unwrap().into());
                 start(&busy, Plan { stdio: [Stdio::Bytes(Vec::new()), stdout, Stdio::Capture], ..plan() })
             })
             .collect();

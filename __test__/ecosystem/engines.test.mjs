@@ -62,7 +62,7 @@ describe('CPython does the same in V8 and in wasmtime', () => {
     python = await compile(wasm, { cache: false });
   });
 
-  for (const [what, [script, stdin = '']] of Object.entries(SCRIPTS)) {
+  for (const [what, [script, input = '']] of Object.entries(SCRIPTS)) {
     test(what, async () => {
       const [inV8, inWasmtime] = await Promise.all(
         /** @type {const} */ (['v8', 'wasmtime']).map(async (engine) => {
@@ -71,7 +71,7 @@ describe('CPython does the same in V8 and in wasmtime', () => {
             args: ['python', '-c', script, 'an argument'],
             env: { NAME: 'value', PYTHONHASHSEED: '1' },
             preopens: { '/box': box },
-            ...{ stdin, engine },
+            ...{ input, engine },
           });
           const { calls, read, written } = usage;
           const files = contents(box);

@@ -6,8 +6,11 @@
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+// Not the globals: those of jsdom and of fake clocks are others.
+const { performance } = require('node:perf_hooks');
+const { clearTimeout, setTimeout } = require('node:timers');
 const { Worker } = require('node:worker_threads');
-const { errorOf } = require('../errors.js');
+const { addTo, errorOf } = require('../errors.js');
 const { collect } = require('./sink.js');
 
 /**
@@ -26,11 +29,13 @@ const { collect } = require('./sink.js');
  * @property {number} [openFiles]
  * @property {number} [stdout] bytes of each captured stream
  *
+ * @typedef {number | 'capture' | 'ignore'} Output
+ *
  * @typedef {object} Plan
  * @property {string[]} args
  * @property {string[]} env `NAME=value`
  * @property {{ guest: string, path: string, readOnly: boolean }[]} preopens
- * @property {[stdin: number | Uint8Array, stdout: number | 'capture', stderr: number | 'capture']} stdio
+ * @property {[stdin: number | Uint8Array, stdout: Output, stderr: Output]} stdio numbers are those of tickets
  * @property {Limits} limits
  * @property {boolean} trace
  *
@@ -49,7 +54,7 @@ const { collect } = require('./sink.js');
  * @typedef {Pick<ForV8, 'memories' | 'version' | 'start'> & { module: WebAssembly.Module, meter: WebAssembly.Module }} Prepared
  *
  * @typedef {Prepared & { options: any, capacity: number }} Job what a worker gets: options of the class, but that a
- * stream may be `'capture'`, and how many bytes of each such stream
+ * stream may be the number of a ticket, or `'capture'`, and how many bytes of each such stream
  */
 
 const MEBIBYTE = 1024 * 1024;
@@ -241,13 +246,19 @@ class Run {
 
   /** @param {number} exitCode @param {Usage} usage */
   succeed(exitCode, usage) {
-    this.resolve?.({ exitCode, ...this.output(), usage });
+    try {
+      this.resolve?.({ exitCode, ...this.output(), usage });
+    } catch (error) {
+      this.reject?.(error); // such as more than a Buffer holds
+    }
   }
 
   /** @param {unknown} error @param {Usage} usage */
   fail(error, usage) {
-    if (error instanceof Object && Object.isExtensible(error)) {
-      Object.assign(error, this.output(), { usage });
+    try {
+      addTo(error, { ...this.output(), usage });
+    } catch {
+      addTo(error, { usage });
     }
     this.reject?.(error);
   }

@@ -6,12 +6,16 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { parentPort, workerData } = require('node:worker_threads');
 const { WASI } = require('../../index.js');
+const { errorOf } = require('../errors.js');
 const { Sink } = require('./sink.js');
 const { NO_MEMORY, exportsOf, importsOf, trapMessage } = require('./guest.js');
 
 /**
  * @typedef {import('./engine.js').Job} Job
  */
+
+/** The class whose standard streams may be copies of descriptors. @type {typeof WASI} */
+const RunWASI = require('../addon.js').addon.edition('run');
 
 /** @type {{ shared: WebAssembly.Memory, SLOT: import('./engine.js').Slots }} */
 const { shared, SLOT } = workerData;
@@ -55,7 +59,7 @@ function threadNumber() {
 
 /** @param {Job} job @returns {number} the exit code */
 function run({ module, meter, memories, start, options, capacity }) {
-  const wasi = new WASI({ ...options, ...stdio(options, capacity) });
+  const wasi = makeWASI(options, capacity);
   try {
     const exports = instantiate({ module, meter, memories, start }, wasi);
     try {
@@ -99,16 +103,38 @@ function instantiate({ module, meter, memories, start }, wasi) {
   return exports;
 }
 
-/** The streams that are captured, as options of the class. @param {Job['options']} options @param {number} capacity */
-function stdio(options, capacity) {
-  /** @type {Record<string, (bytes: Uint8Array) => void>} */
-  const captured = {};
-  for (const stream of /** @type {const} */ (['stdout', 'stderr'])) {
-    if (options[stream] !== 'capture') continue;
-    const sink = new Sink(stream, capacity, (chunk) => port.postMessage({ stream, chunk }));
-    captured[stream] = (bytes) => sink.write(bytes);
+/**
+ * An object of the class, with copies of the descriptors that tickets stand for. What the tickets stood for is closed: of a
+ * pipe's end no other must stay open.
+ *
+ * @param {Job['options']} options
+ * @param {number} capacity
+ */
+function makeWASI(options, capacity) {
+  /** @type {Record<string, any>} */
+  const streams = {};
+  /** @type {(() => void)[]} */
+  const closing = [];
+  try {
+    for (const name of /** @type {const} */ (['stdin', 'stdout', 'stderr'])) {
+      const stream = options[name];
+      if (stream === 'capture') streams[name] = capture(name, capacity);
+      if (typeof stream !== 'number') continue;
+      const taken = require('../wasmtime.js').takeOver(stream);
+      if (!taken) throw errorOf(Error, 'UVWASI_EBADF', `options.${name} is closed already`);
+      closing.push(taken.close);
+      streams[name] = taken;
+    }
+    return new RunWASI({ ...options, ...streams });
+  } finally {
+    for (const close of closing) close();
   }
-  return captured;
+}
+
+/** A function that captures a stream. @param {string} stream @param {number} capacity */
+function capture(stream, capacity) {
+  const sink = new Sink(stream, capacity, (chunk) => port.postMessage({ stream, chunk }));
+  return (/** @type {Uint8Array} */ bytes) => sink.write(bytes);
 }
 
 /** An exception, in a form that reaches another thread whole. @param {unknown} thrown */

@@ -69,12 +69,12 @@ impl Guest {
         Self { ctx, watch, room, is_overflowing, memory: None, written: 0 }
     }
 
-    /// Whether it may go on after a call; it has written so much by now.
-    fn check(&mut self, written: u64) -> Result<()> {
+    /// Whether it may go on after a call that ended so; it has written so much by now. (What finds no room at all is ENOSPC.)
+    fn check(&mut self, written: u64, flow: Flow) -> Result<()> {
         if !self.watch.leave_call() {
             return Err(Stop::Ended.into());
         }
-        if written != self.written {
+        if written != self.written || matches!(flow, Flow::Answer(Errno::Nospc)) {
             self.written = written;
             if (self.is_overflowing)() {
                 return Err(Stop::Overflow.into());
@@ -110,7 +110,7 @@ pub fn serve(mut caller: Caller<'_, Guest>, index: usize, args: &Args) -> Result
     }
     let written = ctx.usage.written();
     drop(ctx);
-    caller.data_mut().check(written)?;
+    caller.data_mut().check(written, flow)?;
     match flow {
         Flow::Answer(errno) => Ok(Some(errno)),
         Flow::Exit(code) => Err(Error::new(Stop::Exit(code))),

@@ -12,6 +12,7 @@
 //! | [`cache`] | machine code on disk |
 //! | [`beside`] | a process that makes it meanwhile |
 //! | [`plan`] | what a run is asked for, and the guest's context made from it |
+//! | [`handover`] | descriptors on their way to a guest |
 //! | [`guest`] | one run inside wasmtime |
 //! | [`run`] | one run from outside: started, ended early, its outcome |
 //! | [`watch`] | how a run is ended early, wherever it is |
@@ -24,6 +25,7 @@ pub mod edit;
 pub mod fit;
 pub mod for_v8;
 pub mod guest;
+pub mod handover;
 pub mod limit;
 pub mod memories;
 pub mod meter;

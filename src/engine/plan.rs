@@ -1,11 +1,11 @@
 //! What a run is asked for, and the guest's context made from it.
 
+use super::handover;
 use super::mode::{Mode, STACK};
 use super::watch::{UntilEnded, Watch};
 use crate::abi::{Abi, Errno};
 use crate::ctx::{Ctx, Preopen, Strings};
 use crate::host::dir::open_preopen_unsandboxed;
-use crate::host::file::File;
 use crate::host::stream::{Input, Output, Stream};
 use std::sync::Arc;
 
@@ -29,12 +29,14 @@ pub struct Plan {
 /// A standard stream.
 #[derive(Debug)]
 pub enum Stdio {
-    /// A file of the host, which may be one of the host's own standard streams.
-    File(File, bool),
+    /// The descriptor of the ticket with this number.
+    Ticket(u64),
     /// These bytes.
     Bytes(Vec<u8>),
     /// Kept for the outcome.
     Capture,
+    /// Lost.
+    Ignore,
 }
 
 /// What a run may use.
@@ -125,7 +127,11 @@ fn push_stdio(
     limit: usize,
 ) -> crate::abi::errno::Result {
     match (stdio, captured) {
-        (Stdio::File(file, host_s_own), _) => ctx.push_stdio(file, host_s_own)?,
+        (Stdio::Ticket(number), _) => {
+            let given = handover::take(number).ok_or(Errno::Badf)?;
+            ctx.push_stdio(given.file, given.host_s_own)?
+        }
+        (Stdio::Ignore, _) => ctx.push_stream(Stream::Output(Arc::new(Output::discarding())))?,
         (Stdio::Bytes(bytes), _) => ctx.push_stream(Stream::Input(Arc::new(Input::new(bytes))))?,
         (Stdio::Capture, None) => return Err(Errno::Inval),
         (Stdio::Capture, Some(captured)) => {

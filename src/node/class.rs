@@ -7,7 +7,7 @@ use super::bind::{self, instantiate};
 use super::ending::{self, Ending};
 use super::errors::{self, Expected};
 use super::ffi::{self, Call, GuestMemory, Js, JsResult, Method, Type, Value, method};
-use super::options::{self, COMPAT, Edition, LEGACY, Options, STANDARD, validate_object};
+use super::options::{self, COMPAT, Edition, LEGACY, Options, RUN, STANDARD, validate_object};
 use super::page::forget_guest;
 use super::realm::{Guest, Kept, Realm};
 use super::shim::{self, slot};
@@ -49,6 +49,7 @@ impl Method for InEdition {
             let class = match name.as_str() {
                 name if name == COMPAT.export => define::<Compat>(env)?,
                 name if name == LEGACY.export => define::<Legacy>(env)?,
+                name if name == RUN.export => define::<ForRun>(env)?,
                 _ => return Ok(None),
             };
             Ok(Some(js.rescope(js.adopt(&class))))
@@ -129,6 +130,7 @@ editions! {
     Standard = STANDARD;
     Compat = COMPAT;
     Legacy = LEGACY;
+    ForRun = RUN;
 }
 
 /// `new WASI(options)`.

@@ -4,9 +4,10 @@
 //! What takes long answers by a letter: the function that `listen` was given is called with the request's number and what
 //! came of it.
 
-use super::ffi::threads::{Letter, Mailbox, own_descriptor, pipe};
+use super::ffi::threads::{Letter, Mailbox};
 use super::ffi::{self, Call, ErrorKind, Js, JsResult, Method, Type, Value};
 use super::permission::{Scope, require_path, require_wasi};
+use super::tickets;
 use crate::ctx::Preopen;
 use crate::engine::beside;
 use crate::engine::cache::Cache;
@@ -22,9 +23,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// The greatest number of the host's own standard streams.
-const HOST_STREAMS: f64 = 2.0;
-
 /// What makes Electron run a script as Node does.
 const BE_NODE: (&str, &str) = ("ELECTRON_RUN_AS_NODE", "1");
 
@@ -38,7 +36,7 @@ pub fn export(env: &Env, exports: &mut Object<'_>) -> napi::Result<()> {
         js.set_named(object, Ask::NAME, js.function::<Ask>(0)?)?;
         js.set_named(object, Start::NAME, js.function::<Start>(0)?)?;
         js.set_named(object, EndRun::NAME, js.function::<EndRun>(0)?)?;
-        js.set_named(object, MakePipe::NAME, js.function::<MakePipe>(0)?)?;
+        tickets::export(js, object)?;
         js.set_named(object, StartBeside::NAME, js.function::<StartBeside>(0)?)
     })?;
     exports.set_named_property("engine", object)
@@ -79,14 +77,20 @@ impl Desk {
             {
                 mailbox.expect(js, false);
             }
-            let function = js.rescope(function);
-            js.call(js.undefined()?, function, &[js.number(id.into())?, answer(js)?]).map(drop)
+            let (function, id) = (js.rescope(function), js.number(id.into())?);
+            let args = match answer(js) {
+                Ok(answer) => [id, answer, js.undefined()?],
+                // Such as more bytes than there is memory for.
+                Err(thrown) => [id, js.undefined()?, js.take_exception(thrown)?],
+            };
+            js.call(js.undefined()?, function, &args).map(drop)
         });
         mailbox.post(letter);
     }
 }
 
-/// `listen(deliver)`: a desk whose answers `deliver(id, answer)` gets.
+/// `listen(deliver)`: a desk whose answers `deliver(id, answer)` gets; `deliver(id, undefined, exception)` for one that could
+/// not be made.
 struct Listen;
 
 impl Method for Listen {
@@ -276,28 +280,6 @@ impl Method for EndRun {
     }
 }
 
-/// `pipe()`: the two ends of a new pipe, reading and writing, as numbers.
-struct MakePipe;
-
-impl Method for MakePipe {
-    const NAME: &'static str = "pipe";
-
-    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let js = call.js;
-        let ends = pipe().map_err(|error| {
-            let message = js.string(&format!("can't make a pipe: {error}"));
-            match message.and_then(|message| js.error(ErrorKind::Error, Some("EMFILE"), message)) {
-                Ok(error) => js.throw(error),
-                Err(thrown) => thrown,
-            }
-        })?;
-        let result = js.object()?;
-        js.set_named(result, "reader", js.number(ends[0].into())?)?;
-        js.set_named(result, "writer", js.number(ends[1].into())?)?;
-        Ok(result)
-    }
-}
-
 /// `beside({ program, args, input? })`: starts Node, or what embeds it, as a process that nobody waits for.
 struct StartBeside;
 
@@ -379,7 +361,7 @@ impl<'s> Reader<'s> {
     clippy::cast_sign_loss,
     reason = "out of range it becomes the nearest there is"
 )]
-fn whole(number: f64) -> u64 {
+pub(super) fn whole(number: f64) -> u64 {
     number as u64
 }
 
@@ -388,7 +370,7 @@ fn number_as_id(number: f64) -> u32 {
 }
 
 /// What an object of ours holds.
-fn held<'s, T: 'static>(js: Js<'s>, object: Value<'s>) -> JsResult<Arc<T>> {
+pub(super) fn held<'s, T: 'static>(js: Js<'s>, object: Value<'s>) -> JsResult<Arc<T>> {
     if js.type_of(object)? == Type::Object
         && let Some(held) = js.held::<Arc<T>>(object)?
     {
@@ -397,23 +379,15 @@ fn held<'s, T: 'static>(js: Js<'s>, object: Value<'s>) -> JsResult<Arc<T>> {
     Err(js.throw(js.error(ErrorKind::TypeError, None, js.string("not an object of wasi-rs")?)?))
 }
 
-/// A descriptor's number, bytes, or `'capture'`.
+/// The number of a ticket, bytes, `'capture'` or `'ignore'`.
 fn read_stdio<'s>(js: Js<'s>, stdio: Value<'s>, index: u32) -> JsResult<Stdio> {
     let value = js.get_index(stdio, index)?;
-    match js.type_of(value)? {
-        Type::Number => {
-            let number = js.number_of(value)?;
-            let fd = i32::try_from(whole(number)).unwrap_or(-1);
-            let name = super::stdio::NAMES.get(index as usize).copied().unwrap_or_default();
-            let file = own_descriptor(fd).map_err(|error| {
-                let what = format!("can't use the descriptor {fd} of options.{name}");
-                super::errors::not_initialized(js, error.into(), &what)
-            })?;
-            Ok(Stdio::File(file, number <= HOST_STREAMS))
-        }
-        Type::String => Ok(Stdio::Capture),
-        _ => Ok(Stdio::Bytes(js.uint8_array(value)?.unwrap_or_default())),
-    }
+    Ok(match js.type_of(value)? {
+        Type::Number => Stdio::Ticket(whole(js.number_of(value)?)),
+        Type::String if js.string_of(value)? == "ignore" => Stdio::Ignore,
+        Type::String => Stdio::Capture,
+        _ => Stdio::Bytes(js.uint8_array(value)?.unwrap_or_default()),
+    })
 }
 
 fn unusable_to_js<'s>(js: Js<'s>, unusable: &Unusable) -> JsResult<Value<'s>> {
@@ -486,6 +460,6 @@ fn usage_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "JavaScript's numbers are these")]
-fn float(number: u64) -> f64 {
+pub(super) fn float(number: u64) -> f64 {
     number as f64
 }

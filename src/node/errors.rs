@@ -216,6 +216,12 @@ pub fn invalid_arg_value(js: Js<'_>, name: &str, value: Value<'_>, reason: &str)
     })
 }
 
+/// `ERR_INCOMPATIBLE_OPTION_PAIR`: options that contradict each other.
+pub fn incompatible_options(js: Js<'_>, one: &str, other: &str) -> Thrown {
+    let message = format!("Option \"{one}\" cannot be used in combination with option \"{other}\"");
+    throw_as_node(js, ErrorKind::TypeError, "ERR_INCOMPATIBLE_OPTION_PAIR", message)
+}
+
 /// `ERR_OUT_OF_RANGE` for a number.
 pub fn out_of_range(js: Js<'_>, name: &str, range: &str, value: Value<'_>, number: f64) -> Thrown {
     thrown(|| {

@@ -13,6 +13,7 @@
 //! | [`bind`] | how these get a memory |
 //! | [`permission`] | Node's permission model |
 //! | [`engine`] | the functions behind `run()`, `spawn()` and `compile()` |
+//! | [`tickets`] | descriptors that are handed over to their programs |
 //! | [`wat`], [`describe`] | WebAssembly's text, and what a module is, for the command line |
 //! | [`ffi`] | raw Node-API, made safe |
 
@@ -36,6 +37,8 @@ pub mod permission;
 pub mod realm;
 pub mod shim;
 pub mod stdio;
+#[cfg(feature = "engine")]
+pub mod tickets;
 pub mod wasm;
 #[cfg(feature = "text")]
 pub mod wat;

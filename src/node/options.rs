@@ -1,7 +1,7 @@
 //! The constructor's options: checked in node:wasi's order, with its errors, and made into what a guest owns.
 
 use super::errors::{self, Expected};
-use super::ffi::{Js, JsResult, Type, Value, Worker, host_descriptor, is_main_thread};
+use super::ffi::{Js, JsResult, Type, Value, Worker, copy_of_descriptor, host_descriptor, is_main_thread};
 use super::permission;
 use super::realm::{Kept, Realm};
 use super::stdio::{self, Choice, Stdio};
@@ -31,11 +31,13 @@ pub struct Edition {
     pub lists_dots: bool,
     /// Whether a standard stream may be something else than a descriptor, which node:wasi refuses.
     pub streams: bool,
+    /// Whether a standard stream may be a descriptor of which the guest gets a copy.
+    pub copies: bool,
 }
 
 /// The class of `wasi-rs`.
 pub const STANDARD: Edition =
-    Edition { export: "WASI", version: None, return_on_exit: true, lists_dots: true, streams: true };
+    Edition { export: "WASI", version: None, return_on_exit: true, lists_dots: true, streams: true, copies: false };
 
 /// The class of `wasi-rs/compat`: what Node's own tests pin.
 pub const COMPAT: Edition = Edition { export: "compat", lists_dots: false, streams: false, ..STANDARD };
@@ -43,6 +45,9 @@ pub const COMPAT: Edition = Edition { export: "compat", lists_dots: false, strea
 /// The class of `wasi-rs/legacy`: the older edition of Node's documentation.
 pub const LEGACY: Edition =
     Edition { export: "legacy", version: Some(Abi::Preview1), return_on_exit: false, ..STANDARD };
+
+/// The class for the programs of `run()` in V8, which no user gets.
+pub const RUN: Edition = Edition { export: "run", copies: true, ..STANDARD };
 
 /// What the options come to.
 pub struct Options<'s> {
@@ -102,6 +107,7 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
         let pushed = match (stdio.connect(number, choice, limits.stdout), &*choice) {
             (Some(stream), _) => ctx.push_stream(stream),
             (None, Choice::Descriptor(descriptor)) => push_descriptor(&ctx, *descriptor),
+            (None, Choice::Copy { of, host_s_own }) => push_copy(&ctx, *of, *host_s_own),
             (None, _) => Err(Errno::Badf),
         };
         pushed.map_err(|errno| {
@@ -124,6 +130,11 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
 /// Gives the guest a descriptor of the host as its next standard stream.
 fn push_descriptor(ctx: &Ctx, number: i32) -> Result<Fd, Errno> {
     ctx.push_stdio(host_descriptor(number)?, number <= HOST_STREAMS)
+}
+
+/// Gives the guest a copy of a descriptor of the host, which may be one of the host's own standard streams.
+fn push_copy(ctx: &Ctx, number: i32, host_s_own: bool) -> Result<Fd, Errno> {
+    ctx.push_stdio(copy_of_descriptor(number)?, host_s_own)
 }
 
 /// An option's value, if it is given.
@@ -233,8 +244,14 @@ fn read_stdio<'s>(js: Js<'s>, options: Value<'s>, edition: &Edition) -> JsResult
     // All are read before any is looked at, as Node does.
     let [stdin, stdout, stderr] = stdio::NAMES.map(|name| given(js, options, name));
     let (stdin, stdout, stderr) = (stdin?, stdout?, stderr?);
-    let choose = |number, value| stdio::choose(js, number, value, edition.streams);
-    Ok([choose(0, stdin)?, choose(1, stdout)?, choose(2, stderr)?])
+    let input = if edition.streams { given(js, options, "input")? } else { None };
+    let choose = |number, value| stdio::choose(js, number, value, edition);
+    let stdin = match input {
+        Some(_) if stdin.is_some() => return Err(errors::incompatible_options(js, "options.input", "options.stdin")),
+        Some(input) => stdio::read_input(js, input)?,
+        None => choose(0, stdin)?,
+    };
+    Ok([stdin, choose(1, stdout)?, choose(2, stderr)?])
 }
 
 /// How much a guest may have.

@@ -6,7 +6,7 @@
 
 use super::errors::{self, Expected};
 use super::ffi::{Js, JsResult, Type, Value};
-use super::options::descriptor_number;
+use super::options::{Edition, descriptor_number};
 use super::realm::{Guest, Kept, Realm};
 use crate::host::stream::{Input, Output, Stream};
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub const NAMES: [&str; 3] = ["stdin", "stdout", "stderr"];
 pub enum Choice<'s> {
     /// A descriptor of the host.
     Descriptor(i32),
+    /// A copy of one, which may be one of the host's own standard streams.
+    Copy { of: i32, host_s_own: bool },
     /// Nothing comes, and what goes is lost.
     Ignore,
     /// Bytes for the guest.
@@ -28,8 +30,22 @@ pub enum Choice<'s> {
     Handler(Value<'s>),
 }
 
-/// What the option of stream `number` says, by default the host's own; with `streams` it may be more than a descriptor.
-pub fn choose<'s>(js: Js<'s>, number: usize, value: Option<Value<'s>>, streams: bool) -> JsResult<Choice<'s>> {
+/// What `options.input` says.
+pub fn read_input<'s>(js: Js<'s>, value: Value<'s>) -> JsResult<Choice<'s>> {
+    let bytes = match js.type_of(value)? {
+        Type::String => Some(js.string_of(value)?.into_bytes()),
+        Type::Object => js.view_or_buffer(value)?,
+        _ => None,
+    };
+    bytes.map(Choice::Bytes).ok_or_else(|| {
+        let expected = "of type string or an instance of Buffer, TypedArray, DataView, or ArrayBuffer";
+        errors::invalid_arg_type(js, "options.input", Expected::OneOf(expected), value)
+    })
+}
+
+/// What the option of stream `number` says, by default the host's own; it depends on the edition whether it may be more than
+/// a descriptor.
+pub fn choose<'s>(js: Js<'s>, number: usize, value: Option<Value<'s>>, edition: &Edition) -> JsResult<Choice<'s>> {
     let Some(value) = value else {
         return Ok(inherit(number));
     };
@@ -39,8 +55,16 @@ pub fn choose<'s>(js: Js<'s>, number: usize, value: Option<Value<'s>>, streams: 
     if kind == Type::Number {
         return Ok(Choice::Descriptor(descriptor_number(js, value, &option)?));
     }
-    if !streams {
+    if !edition.streams {
         return refuse(Expected::Type("number"));
+    }
+    if edition.copies
+        && kind == Type::Object
+        && let of = js.get_named(value, "fd")?
+        && js.type_of(of)? == Type::Number
+    {
+        let host_s_own = js.truthy(js.get_named(value, "isHosts")?)?;
+        return Ok(Choice::Copy { of: descriptor_number(js, of, &option)?, host_s_own });
     }
     let is_input = number == 0;
     match kind {
@@ -73,13 +97,11 @@ fn choose_by_word<'s>(js: Js<'s>, number: usize, option: &str, value: Value<'s>)
     match (text.as_str(), number) {
         ("inherit", _) => Ok(inherit(number)),
         ("ignore", _) => Ok(Choice::Ignore),
-        ("pipe", 0) => {
-            let reason =
-                "must be the input itself, or a function that supplies it: nobody writes to a pipe while start() runs";
+        (_, 0) => {
+            let reason = "must be one of: 'inherit', 'ignore'; what the program is to read belongs into options.input";
             Err(errors::invalid_arg_value(js, option, value, reason))
         }
         ("pipe", _) => Ok(Choice::Capture),
-        (_, 0) => Ok(Choice::Bytes(text.into_bytes())),
         _ => Err(errors::invalid_arg_value(js, option, value, "must be one of: 'inherit', 'ignore', 'pipe'")),
     }
 }
@@ -107,7 +129,7 @@ impl Stdio {
     /// The stream for a choice, which is no descriptor; `limit` is how much is captured.
     pub fn connect(&mut self, number: usize, choice: &mut Choice<'_>, limit: usize) -> Option<Stream> {
         match choice {
-            Choice::Descriptor(_) => None,
+            Choice::Descriptor(_) | Choice::Copy { .. } => None,
             Choice::Ignore if number == 0 => Some(Stream::Input(Arc::new(Input::new(Vec::new())))),
             Choice::Ignore => Some(Stream::Output(Arc::new(Output::discarding()))),
             Choice::Bytes(bytes) => Some(Stream::Input(Arc::new(Input::new(std::mem::take(bytes))))),

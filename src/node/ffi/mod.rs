@@ -10,8 +10,11 @@
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
 mod bridge;
+mod bytes;
 mod callback;
 mod memory;
+#[cfg(feature = "engine")]
+pub mod pipes;
 mod process;
 #[cfg(feature = "engine")]
 pub mod threads;
@@ -19,7 +22,7 @@ pub mod threads;
 pub use bridge::within;
 pub use callback::{Call, Method, method};
 pub use memory::{GuestMemory, PageMemory, UNBOUND};
-pub use process::{Worker, host_descriptor, is_main_thread, prepare_process};
+pub use process::{Worker, copy_of_descriptor, host_descriptor, is_main_thread, prepare_process};
 
 use super::realm::Realm;
 use callback::{guest_collected, realm_ended, syscall};
@@ -197,25 +200,6 @@ impl<'s> Js<'s> {
     pub fn buffer(self, bytes: &[u8]) -> JsResult<Value<'s>> {
         napi!(self, napi_create_buffer_copy(bytes.len(), bytes.as_ptr().cast(), ptr::null_mut()) -> sys::napi_value)
             .map(|raw| self.value(raw))
-    }
-
-    /// The bytes of a Uint8Array, copied; nothing if it is something else.
-    pub fn uint8_array(self, value: Value<'s>) -> JsResult<Option<Vec<u8>>> {
-        if !napi!(self, napi_is_typedarray(value.raw) -> bool)? {
-            return Ok(None);
-        }
-        let (kind, base, len) = self.typed_array(value)?;
-        if kind != sys::TypedarrayType::uint8_array {
-            return Ok(None);
-        }
-        let mut bytes = Vec::with_capacity(len);
-        // SAFETY: the engine gave these bytes, and nothing runs that could take them away; the array may be shared with
-        // other threads, so no reference to it is made. `set_len` counts what was just written.
-        unsafe {
-            base.as_ptr().copy_to_nonoverlapping(bytes.as_mut_ptr(), len);
-            bytes.set_len(len);
-        }
-        Ok(Some(bytes))
     }
 
     /// A function backed by a [`Method`], which finds `data` (see [`Call::data`]).

@@ -7,11 +7,11 @@ use napi::sys;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
-pub use unix::{host_descriptor, is_main_thread, prepare_process};
+pub use unix::{copy_of_descriptor, host_descriptor, is_main_thread, prepare_process};
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
-pub use windows::{host_descriptor, is_main_thread, prepare_process};
+pub use windows::{copy_of_descriptor, host_descriptor, is_main_thread, prepare_process};
 
 /// A thread that may be told to end while a call waits: a worker.
 #[derive(Debug)]

@@ -1,14 +1,9 @@
-//! What has to do with other threads: a way from any of them to the environment's own, values that belong to Rust, and
-//! descriptors that a guest keeps for itself.
+//! What has to do with other threads: a way from any of them to the environment's own, and values that belong to Rust.
 
 use super::{Js, JsResult, Thrown, Value, callback};
-use crate::host::file::File;
 use napi::sys;
-use rustix::fs::{FileType, Mode, OFlags};
 use std::any::Any;
 use std::ffi::c_void;
-use std::io;
-use std::os::fd::{BorrowedFd, IntoRawFd};
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -167,32 +162,4 @@ impl<'s> Js<'s> {
         let held = unsafe { held.cast::<Held>().as_ref() }.ok_or(Thrown)?;
         Ok(held.0.downcast_ref::<T>().cloned())
     }
-}
-
-/// What a descriptor number of the host stands for, as a descriptor of the guest's own.
-///
-/// Where it is a pipe, with flags of its own too: a write to a full one must not keep a thread in the kernel, where
-/// nobody reaches it.
-pub fn own_descriptor(number: i32) -> io::Result<File> {
-    if number < 0 {
-        return Err(rustix::io::Errno::BADF.into());
-    }
-    // SAFETY: it is only used during this call, which looks the number up; EBADF if nothing has it.
-    let fd = unsafe { BorrowedFd::borrow_raw(number) };
-    let stat = rustix::fs::fstat(fd)?;
-    if FileType::from_raw_mode(stat.st_mode) == FileType::Fifo {
-        let flags = rustix::fs::fcntl_getfl(fd)? & OFlags::ACCMODE;
-        let path = format!("/proc/self/fd/{number}");
-        if let Ok(own) = rustix::fs::open(path, flags | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()) {
-            return Ok(own.into());
-        }
-    }
-    Ok(rustix::io::fcntl_dupfd_cloexec(fd, 3)?.into())
-}
-
-/// A new pipe that children of the process don't get: the numbers of its reading and its writing end, the caller's to
-/// close.
-pub fn pipe() -> io::Result<[i32; 2]> {
-    let (reader, writer) = io::pipe()?;
-    Ok([reader.into_raw_fd(), writer.into_raw_fd()])
 }

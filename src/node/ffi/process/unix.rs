@@ -1,6 +1,6 @@
 use crate::host::file::File;
 use std::mem::ManuallyDrop;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 /// Makes the process one in which a guest can do no harm by what it does.
@@ -59,4 +59,14 @@ pub fn host_descriptor(number: i32) -> std::io::Result<File> {
     // SAFETY: it is open, and since this "owner" is never dropped it is not closed here. If the host closes it after all,
     // the guest's calls get EBADF, or what the host has opened under that number since.
     Ok(File::borrowed(ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(number) })))
+}
+
+/// What a descriptor number of the host stands for, as a descriptor of the guest's own.
+pub fn copy_of_descriptor(number: i32) -> std::io::Result<File> {
+    if number < 0 {
+        return Err(rustix::io::Errno::BADF.into());
+    }
+    // SAFETY: it is only used during this call, which looks the number up; EBADF if nothing has it.
+    let fd = unsafe { BorrowedFd::borrow_raw(number) };
+    Ok(rustix::io::fcntl_dupfd_cloexec(fd, 3)?.into())
 }

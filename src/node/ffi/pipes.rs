@@ -1,0 +1,44 @@
+//! Descriptors that a guest keeps for itself.
+
+use super::copy_of_descriptor;
+use crate::host::file::File;
+use rustix::fs::{FileType, Mode, OFlags};
+use std::io;
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+
+/// What a descriptor number of the host stands for, as a descriptor of the guest's own.
+///
+/// Where it is a pipe, with flags of its own too: a write to a full one must not keep a thread in the kernel, where
+/// nobody reaches it.
+pub fn own_descriptor(number: i32) -> io::Result<File> {
+    let copy = copy_of_descriptor(number)?;
+    let stat = rustix::fs::fstat(copy.handle())?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Fifo {
+        let flags = rustix::fs::fcntl_getfl(copy.handle())? & OFlags::ACCMODE;
+        let path = format!("/proc/self/fd/{}", copy.handle().as_raw_fd());
+        if let Ok(own) = rustix::fs::open(path, flags | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()) {
+            return Ok(own.into());
+        }
+    }
+    Ok(copy)
+}
+
+/// A new pipe that children of the process don't get, to a guest or from it.
+pub struct Pipe {
+    /// The number of this end, the caller's to close.
+    pub here: RawFd,
+    /// The guest's end. It is non-blocking, as in [`own_descriptor`].
+    pub there: File,
+}
+
+impl Pipe {
+    /// A pipe that the guest reads, or one that it writes.
+    pub fn new(is_input: bool) -> io::Result<Self> {
+        let (reader, writer) = io::pipe()?;
+        let (reader, writer) = (OwnedFd::from(reader), OwnedFd::from(writer));
+        let (here, there) = if is_input { (writer, reader) } else { (reader, writer) };
+        let flags = rustix::fs::fcntl_getfl(&there)?;
+        rustix::fs::fcntl_setfl(&there, flags | OFlags::NONBLOCK)?;
+        Ok(Self { here: here.into_raw_fd(), there: there.into() })
+    }
+}
