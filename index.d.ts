@@ -8,7 +8,10 @@ import type { Readable, Writable } from 'node:stream';
 /** A function of `wasiImport`: takes WebAssembly's numbers and returns an errno. */
 export type WASIFunction = (...args: any[]) => any;
 
-/** Something with the `write()` of a stream.Writable. */
+/**
+ * Something with the `write()` of a stream.Writable. In `run()` and `spawn()`, one that is no stream (it has no `on()`) is called
+ * like a function: what it throws ends the program, and a promise that it returns is waited for.
+ */
 export interface OutputStream {
   write(chunk: Buffer): unknown;
 }
@@ -27,12 +30,10 @@ export type OutputOption =
 
 /** Where the input of a program in the class comes from. */
 export type InputOption =
-  | number
-  | 'inherit'
-  | 'ignore'
-  | (string & {})
-  | Uint8Array
-  | ((maxBytes: number) => Uint8Array | null);
+  number | 'inherit' | 'ignore' | Uint8Array | ((maxBytes: number) => Uint8Array | null);
+
+/** The whole input of a program: a text, in UTF-8, or bytes. */
+export type Input = string | NodeJS.ArrayBufferView | ArrayBuffer;
 
 export interface WASILimits {
   /**
@@ -90,13 +91,18 @@ export interface WASIOptions {
   /**
    * The program's standard input:
    * - a number: a file descriptor of this process, used as it is: keep it open while the program may use it;
-   * - `'inherit'`: this process's own; `'ignore'`: nothing;
-   * - any other string: that text, in UTF-8 (`'pipe'` is refused); a Uint8Array: a copy of its bytes;
+   * - `'inherit'`: this process's own; `'ignore'`: nothing; any other text is refused: it belongs into `input`;
+   * - a Uint8Array: a copy of its bytes;
    * - a function: called with how many bytes the program wants, when it wants some and none are left. It returns them (more
    *   are kept for the next reads), or `null` at the end; anything else is ERR_INVALID_RETURN_VALUE.
    * @default 0
    */
   stdin?: InputOption | undefined;
+  /**
+   * All that the program finds on its standard input, copied; in place of `stdin`, with which it can't be combined
+   * (ERR_INCOMPATIBLE_OPTION_PAIR).
+   */
+  input?: Input | undefined;
   /**
    * The program's standard output.
    * @default 1
@@ -117,7 +123,10 @@ export interface WASIOptions {
 }
 
 /** The options that node:wasi knows as well. */
-export interface DescriptorOptions extends Omit<WASIOptions, 'limits' | 'preopens' | 'trace'> {
+export interface DescriptorOptions extends Omit<
+  WASIOptions,
+  'input' | 'limits' | 'preopens' | 'trace'
+> {
   preopens?: Readonly<Record<string, string | undefined>> | undefined;
   stdin?: number | undefined;
   stdout?: number | undefined;
@@ -184,9 +193,13 @@ export class WASI {
 /** A program: a path, the URL of a file, its bytes, or what `compile()` made of one. */
 export type ProgramSource = string | URL | NodeJS.ArrayBufferView | ArrayBufferLike | Program;
 
-/** Where the input of a program off the event loop comes from: as in the class, or a Readable or another AsyncIterable. */
+/**
+ * Where the input of a program off the event loop comes from: as in the class, or a Readable or another AsyncIterable; `'pipe'`
+ * in `spawn()`.
+ */
 export type RunInputOption =
   | InputOption
+  | 'pipe'
   | AsyncIterable<string | Uint8Array>
   | ((maxBytes: number) => Uint8Array | null | Promise<Uint8Array | null>);
 
@@ -216,24 +229,29 @@ export interface RunLimits extends WASILimits {
   fuel?: number | undefined;
 }
 
+/** All of it is read and copied, and relative paths are resolved, by the time that `run()` or `spawn()` returns. */
 export interface RunOptions {
-  /** As in the class. @default [] */
+  /** As in the class, but without NUL in them. @default [] */
   args?: readonly string[] | undefined;
-  /** As in the class. @default {} */
+  /** As in the class, but without NUL in them, and with names that are not empty and have no `=`. @default {} */
   env?: Readonly<Record<string, string | undefined>> | undefined;
-  /** As in the class; the directories are opened when the program begins. @default {} */
+  /** As in the class, but without NUL in them; the directories are opened when the program begins. @default {} */
   preopens?: Readonly<Record<string, string | Preopen>> | undefined;
   /** Need not be given: the program's imports tell it. */
   version?: 'unstable' | 'preview1' | undefined;
   /**
-   * The program's standard input. A descriptor must stay open until the program has begun. A stream is read as fast as the
-   * program reads, and destroyed if the program ends before it; what it throws ends the program.
+   * The program's standard input. The program gets a copy of a descriptor: it may be closed when `run()` has returned. A stream
+   * is read as fast as the program reads, and destroyed if the program ends before it; what it throws, when it is opened or
+   * later, ends the program.
    * @default 'ignore' in run(), 'pipe' in spawn(): a stream that this side writes to
    */
   stdin?: RunInputOption | undefined;
+  /** As in the class: all that the program finds on its standard input, in place of `stdin`. */
+  input?: Input | undefined;
   /**
    * The program's standard output. `'pipe'` is captured in run(), and a stream that this side reads in spawn(). A Writable,
-   * or a function that returns a promise, makes the program wait; what they throw ends it. A Writable is not ended.
+   * or a function that returns a promise, makes the program wait, and the run ends when they have taken the last byte; what they
+   * throw ends it. A Writable is not ended; if somebody else ends or destroys it, the program ends with EPIPE.
    * @default 'pipe'
    */
   stdout?: OutputOption | undefined;
@@ -306,6 +324,7 @@ export interface RunResult {
 /** An error that ended a program, with what had come of it so far. */
 export interface RunError extends Error {
   /**
+   * - EPIPE: a Writable that was to take its output was ended or destroyed
    * - ERR_WASI_TIMEOUT, ABORT_ERR, ERR_WASI_KILLED: it was ended
    * - ERR_WASI_FUEL, ERR_WASI_STDIO_MAXBUFFER: it met a limit
    * - ERR_WASI_TRAP: it trapped; the first line of the message says why, in the same words in both engines, and below it are
@@ -333,7 +352,7 @@ export function run(source: ProgramSource, options?: RunOptions): Promise<RunRes
 
 /**
  * Starts a program that runs beside this one: its streams, events and `kill()` are those of Node's ChildProcess.
- * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_ACCESS_DENIED
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_ACCESS_DENIED, UVWASI_EBADF
  */
 export function spawn(source: ProgramSource, options?: RunOptions): GuestProcess;
 

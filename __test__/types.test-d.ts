@@ -69,13 +69,18 @@ new WASI({
   stderr: process.stderr,
   limits: { stdout: 1024, openFiles: 20 },
 }).stdout satisfies Buffer | undefined;
-new WASI({ version: 'preview1', stdin: 'text', stdout: (chunk) => chunk.length, stderr: 'ignore' });
+new WASI({ version: 'preview1', input: 'text', stdout: (chunk) => chunk.length, stderr: 'ignore' });
 new WASI({ version: 'preview1', stdin: (most) => (most > 5 ? new Uint8Array(most) : null) });
 new WASI({
   version: 'preview1',
   preopens: { '/': '.', '/data': { path: './data', readOnly: true } },
 });
 new WASI({ version: 'preview1', trace: true });
+new WASI({ version: 'preview1', input: new DataView(new ArrayBuffer(2)) });
+// @ts-expect-error a text is input
+new WASI({ version: 'preview1', stdin: 'text' });
+// @ts-expect-error not there
+new CompatWASI({ version: 'preview1', input: 'text' });
 // @ts-expect-error not there
 new CompatWASI({ version: 'preview1', trace: true });
 // @ts-expect-error strings only
@@ -139,6 +144,9 @@ async function programs() {
     await deserialize(await program.serialize())
   ).run({ stdin: Readable.from(['a']), stdout: process.stdout });
   spawn(new Uint8Array()).kill() satisfies boolean;
+  await run('app.wasm', { input: new ArrayBuffer(2) });
+  // @ts-expect-error a text is input
+  await run('app.wasm', { stdin: 'text' });
   // @ts-expect-error no such engine
   await run('app.wasm', { engine: 'jsc' });
   // @ts-expect-error not a program

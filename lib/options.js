@@ -5,6 +5,9 @@
 // Each file of JavaScript takes 0.2 to 0.3 ms to load, and many programs take less than 1: what a run need not have is
 // loaded by those that need it.
 
+const { types } = require('node:util');
+const { absolute, bytesOf } = require('./program.js');
+
 /** Loaded when there is something to say. */
 const errors = () => require('./errors.js');
 
@@ -17,6 +20,7 @@ const MAX_STACK = 64 * 1024 * 1024;
 const ENGINES = ['auto', 'wasmtime', 'v8'];
 const VERSIONS = ['unstable', 'preview1'];
 const OUTPUTS = ['inherit', 'ignore', 'pipe'];
+const INPUTS = ['inherit', 'ignore'];
 
 /** The greatest number of a descriptor. */
 const MAX_DESCRIPTOR = 2 ** 31 - 1;
@@ -52,6 +56,9 @@ const LIMITS = {
  */
 
 /**
+ * Everything is copied here, and paths are made absolute: what becomes of the options, or of the working directory, after the
+ * call changes nothing.
+ *
  * @param {any} options
  * @param {boolean} isSpawned whether `'pipe'` is a stream at this end; otherwise it is captured
  * @returns {Options}
@@ -66,7 +73,7 @@ function readOptions(options, isSpawned) {
     env: readEnv(options.env),
     preopens: readPreopens(options.preopens),
     stdio: [
-      readInput(options.stdin, isSpawned),
+      readStdin(options.stdin, options.input, isSpawned),
       readOutput(options.stdout, 'stdout', isSpawned),
       readOutput(options.stderr, 'stderr', isSpawned),
     ],
@@ -104,7 +111,7 @@ function readArgs(args) {
   if (args === undefined) return [];
   if (!Array.isArray(args))
     throw errors().invalidArgType('options.args', 'an instance of Array', args);
-  return args.map(String);
+  return Array.from(args, (arg, i) => withoutNull(String(arg), `options.args[${i}]`));
 }
 
 /** @param {any} env @returns {string[]} */
@@ -112,7 +119,18 @@ function readEnv(env) {
   if (env === undefined) return [];
   requireObject(env, 'options.env');
   const given = Object.entries(env).filter(([, value]) => value !== undefined);
-  return given.map(([name, value]) => `${name}=${value}`);
+  return given.map(([name, value]) => {
+    const option = `options.env['${name}']`;
+    if (name === '' || name.includes('='))
+      throw errors().invalidArgValue(option, name, "must have a name, and without '='");
+    return `${withoutNull(name, option)}=${withoutNull(`${value}`, option)}`;
+  });
+}
+
+/** A string that the program, or the system, would take to end at a NUL. @param {string} text @param {string} name */
+function withoutNull(text, name) {
+  if (!text.includes('\0')) return text;
+  throw errors().invalidArgValue(name, text, 'must be a string without null bytes');
 }
 
 /** @param {any} preopens @returns {Options['preopens']} */
@@ -124,14 +142,24 @@ function readPreopens(preopens) {
 
 /** @param {string} guest @param {any} value @returns {Options['preopens'][number]} */
 function readPreopen(guest, value) {
-  const isObject = typeof value === 'object' && value !== null;
-  if (!isObject) return { guest, path: String(value), readOnly: false };
   const name = `options.preopens['${guest}']`;
+  withoutNull(guest, name);
+  const isObject = typeof value === 'object' && value !== null;
+  if (!isObject) return { guest, path: readPath(String(value), name), readOnly: false };
   requireObject(value, name);
-  const { path } = value;
+  const { path, readOnly } = value;
   if (typeof path !== 'string')
     throw errors().invalidArgType(`${name}.path`, 'of type string', path);
-  return { guest, path, readOnly: readBoolean(value.readOnly, `${name}.readOnly`) };
+  return {
+    guest,
+    path: readPath(path, `${name}.path`),
+    readOnly: readBoolean(readOnly, `${name}.readOnly`),
+  };
+}
+
+/** @param {string} path @param {string} name */
+function readPath(path, name) {
+  return absolute(withoutNull(path, name));
 }
 
 /** @param {unknown} value @param {string} name */
@@ -173,20 +201,34 @@ function readSignal(signal) {
 }
 
 /**
- * @param {any} value
+ * @param {any} stdin
+ * @param {any} input
  * @param {boolean} isSpawned
  * @returns {unknown} see Stdio
  */
-function readInput(value, isSpawned) {
+function readStdin(stdin, input, isSpawned) {
+  if (input === undefined) return readSource(stdin, isSpawned);
+  if (stdin !== undefined) throw errors().incompatible('options.input', 'options.stdin');
+  if (typeof input === 'string') return new Uint8Array(Buffer.from(input));
+  return new Uint8Array(bytesOf(input, 'options.input', 'of type string or an instance of'));
+}
+
+/** @param {any} value @param {boolean} isSpawned @returns {unknown} see Stdio */
+function readSource(value, isSpawned) {
   if (value === undefined) value = isSpawned ? 'pipe' : 'ignore';
   if (value === 'inherit') return 0;
   if (value === 'ignore') return new Uint8Array();
   if (value === 'pipe' && isSpawned) return value;
-  if (typeof value === 'string') return Buffer.from(value);
+  if (typeof value === 'string') {
+    const words = (isSpawned ? OUTPUTS : INPUTS).map((word) => `'${word}'`).join(', ');
+    const reason = `must be one of: ${words}; what the program is to read belongs into options.input`;
+    throw errors().invalidArgValue('options.stdin', value, reason);
+  }
   if (typeof value === 'number') return readWhole(value, 'options.stdin', 0, MAX_DESCRIPTOR);
-  if (typeof value === 'function' || value instanceof Uint8Array) return value;
+  if (typeof value === 'function') return value;
+  if (types.isUint8Array(value)) return new Uint8Array(value);
   const isObject = value !== null && typeof value === 'object';
-  if (isObject && value[Symbol.asyncIterator]) return value;
+  if (isObject && Symbol.asyncIterator in value) return value;
   throw notAStream('options.stdin', 'Uint8Array, Readable or AsyncIterable', value);
 }
 

@@ -129,8 +129,9 @@ class Code {
  * @param {string} given
  */
 function absolute(given) {
-  // One that is so already may have dots in it; to look for them took as long as to load a file.
-  return path.isAbsolute(given) ? given : path.resolve(given);
+  // Dots stay: what `..` leads to, behind a link, only the system knows. And no path at all is not this directory.
+  if (path.isAbsolute(given) || given === '') return given;
+  return process.platform === 'win32' ? path.resolve(given) : `${process.cwd()}/${given}`;
 }
 
 /**
@@ -185,9 +186,21 @@ function permitted(folder) {
  * @returns {Code}
  */
 function codeOf(source, cache) {
-  if (typeof source === 'string') return new Code(absolute(source), cache);
-  if (source instanceof URL) return new Code(fileURLToPath(source), cache);
+  if (typeof source === 'string') return new Code(absolute(withoutNull(source)), cache);
+  if (isURL(source)) return new Code(withoutNull(fileURLToPath(source.href)), cache);
   return new Code(bytesOf(source, 'source', 'of type string or an instance of URL,'), cache);
+}
+
+/** Whether it is a URL, of whatever realm, as Node tells it. @param {any} value @returns {value is URL} */
+function isURL(value) {
+  return typeof value?.href === 'string' && typeof value.protocol === 'string';
+}
+
+/** A path that the system would take to end at a NUL. @param {string} source */
+function withoutNull(source) {
+  if (!source.includes('\0')) return source;
+  const reason = 'must be a string, Uint8Array, or URL without null bytes';
+  throw require('./errors.js').invalidArgValue('source', source, reason);
 }
 
 /** @param {any} source @param {string} name @param {string} others what it may be as well @returns {Uint8Array} */
@@ -249,4 +262,4 @@ function unlessUnusable(error) {
   if (!error.code.startsWith('ERR_WASI_')) throw error;
 }
 
-module.exports = { Code, bytesOf, cacheFolder, choose, codeOf, inV8, inWasmtime };
+module.exports = { Code, absolute, bytesOf, cacheFolder, choose, codeOf, inV8, inWasmtime };

@@ -40,7 +40,12 @@ function resolve(source, options) {
 
 /** @param {any} cache */
 function readCache(cache) {
-  if (cache === undefined || typeof cache === 'boolean' || typeof cache === 'string') return cache;
+  if (cache === undefined || typeof cache === 'boolean') return cache;
+  if (typeof cache === 'string' && !cache.includes('\0')) return cache;
+  if (typeof cache === 'string') {
+    const reason = 'must be a string without null bytes';
+    throw require('./errors.js').invalidArgValue('options.cache', cache, reason);
+  }
   throw require('./errors.js').invalidArgType(
     'options.cache',
     'one of type boolean or string',
