@@ -7,6 +7,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
+const { clearTimeout, setImmediate, setTimeout } = require('node:timers');
 const { isOpen } = require('./cache.js');
 
 /** How old a lock may become before it is thought to be left over, or it is tried again. */

@@ -5,6 +5,7 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { fileURLToPath } = require('node:url');
+const { types } = require('node:util');
 const wasmtime = require('./wasmtime.js');
 
 /**
@@ -80,7 +81,7 @@ class Code {
   /** Asks the addon about it, at once if nothing has to be read before. @type {(question: Parameters<typeof wasmtime.ask>[0], limits?: import('./v8/engine.js').Limits) => Promise<any>} */
   async #ask(question, limits) {
     const native = this.native();
-    return wasmtime.ask(question, native instanceof Promise ? await native : native, limits);
+    return wasmtime.ask(question, types.isPromise(native) ? await native : native, limits);
   }
 
   /** Makes machine code, or finds it in the cache. */
