@@ -265,6 +265,13 @@ export interface RunOptions {
   timeout?: number | undefined;
   /** Ends the program with an AbortError, whose `cause` is the signal's reason. */
   signal?: AbortSignal | undefined;
+  /**
+   * How many programs may have begun in its engine and not ended, this one included. One that would be one too many when its
+   * turn comes is not begun: it ends with ERR_WASI_BUSY. So programs that wait for input or a clock, which take no processor
+   * but a thread each, can't stop all others for ever. (wasmtime counts those of the process, V8 those of this thread.)
+   * @default 512 in wasmtime, 64 in V8
+   */
+  concurrency?: number | undefined;
   /** How much the program may have. */
   limits?: RunLimits | undefined;
   /**
@@ -327,6 +334,7 @@ export interface RunError extends Error {
    * - EPIPE: a Writable that was to take its output was ended or destroyed
    * - ERR_WASI_TIMEOUT, ABORT_ERR, ERR_WASI_KILLED: it was ended
    * - ERR_WASI_FUEL, ERR_WASI_STDIO_MAXBUFFER: it met a limit
+   * - ERR_WASI_BUSY: it was not begun, since as many had begun as `concurrency` allows
    * - ERR_WASI_TRAP: it trapped; the first line of the message says why, in the same words in both engines, and below it are
    *   the functions that were being called, by name
    * - ERR_WASI_PROGRAM: it is no program that runs here: no module, none that the engine can compile, without a `_start` of no

@@ -100,10 +100,17 @@ function accessDenied() {
   return Object.assign(error, { permission: 'WASI', resource: '' });
 }
 
+/** @param {string} engine @param {number} most programs that may have begun in it at a time */
+function busy(engine, most) {
+  const message = `the program was not begun: as many as "options.concurrency" allows, ${most}, have begun in the engine '${engine}' and not ended`;
+  return errorOf(Error, 'ERR_WASI_BUSY', message);
+}
+
 module.exports = {
   AbortError,
   accessDenied,
   addTo,
+  busy,
   errorOf,
   incompatible,
   invalidArgType,

@@ -79,8 +79,8 @@ class Execution {
   async #execute(code, choosing, options, onStart) {
     this.#arm(options);
     const chosen = await Promise.race([choosing, this.#interrupted]);
-    const { args, env, preopens, limits, trace } = options;
-    const plan = { args, env, preopens, limits, trace, stdio: this.streams.plan };
+    const { args, env, preopens, limits, concurrency, trace } = options;
+    const plan = { args, env, preopens, limits, concurrency, trace, stdio: this.streams.plan };
     const result = this.#start(chosen, plan);
     if (chosen.isFirst) require('./background.js').compileAfter(code, result);
     onStart?.();

@@ -52,6 +52,7 @@ const LIMITS = {
  * @property {boolean} trace
  * @property {number} timeout 0: none
  * @property {AbortSignal | undefined} signal
+ * @property {number | undefined} concurrency
  * @property {'auto' | 'wasmtime' | 'v8'} engine
  */
 
@@ -81,6 +82,7 @@ function readOptions(options, isSpawned) {
     trace: readBoolean(options.trace, 'options.trace'),
     timeout: readWhole(options.timeout, 'options.timeout', 0, 2 ** 31 - 1) ?? 0,
     signal: readSignal(options.signal),
+    concurrency: readWhole(options.concurrency, 'options.concurrency', 1, 2 ** 31 - 1),
     engine: requireOneOf(options.engine, ENGINES, 'options.engine') ?? 'auto',
   };
 }

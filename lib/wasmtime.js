@@ -17,7 +17,7 @@ const errorOf = (...parts) => require('./errors.js').errorOf(...parts);
  * @typedef {{ exitCode: number, stdout?: Buffer, stderr?: Buffer, usage: Usage }} Result
  *
  * @typedef {object} Answer
- * @property {'exit' | 'ended' | 'fuel' | 'overflow' | 'trap' | 'unusable' | 'unopened' | 'failed'} [end]
+ * @property {'exit' | 'ended' | 'busy' | 'fuel' | 'overflow' | 'trap' | 'unusable' | 'unopened' | 'failed'} [end]
  * @property {string} message
  * @property {string} [code]
  * @property {number} exitCode
@@ -116,6 +116,8 @@ function settle({ end, message, code, exitCode, stdout, stderr, usage }, killed,
 /** @param {Answer['end']} end @param {string} message @param {string | undefined} code @param {Plan} plan */
 function errorAt(end, message, code = '', { limits }) {
   switch (end) {
+    case 'busy':
+      return require('./errors.js').busy('wasmtime', Number(message));
     case 'fuel':
       return errorOf(Error, 'ERR_WASI_FUEL', `the program used up its fuel, ${limits.fuel} units`);
     case 'overflow':

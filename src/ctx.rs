@@ -102,6 +102,10 @@ pub struct Ctx {
     pub usage: Usage,
 }
 
+/// What a guest had open. It is closed when this is dropped, which takes long on a slow file system.
+#[allow(dead_code, reason = "what counts is when it is dropped")]
+pub struct Released(Descriptors, Box<dyn Patience>);
+
 impl Ctx {
     /// A guest with these arguments and variables, and no descriptor yet.
     pub fn new(abi: Abi, args: Strings, env: Strings) -> Self {
@@ -137,10 +141,11 @@ impl Ctx {
         Self { patience, ..self }
     }
 
-    /// Closes all it has open, and what it would wait with: it makes no call any more.
-    pub fn close(&mut self) {
-        self.descriptors.clear();
-        self.patience = Box::new(Endless);
+    /// Takes out what it has open, and what it would wait with: it makes no call any more.
+    #[must_use]
+    pub fn release(&mut self) -> Released {
+        let descriptors = std::mem::replace(&mut self.descriptors, Descriptors::new(0));
+        Released(descriptors, std::mem::replace(&mut self.patience, Box::new(Endless)))
     }
 
     /// Lets it have at most `limit` descriptors open, if that is less than it may have anyway. To be called before any is.

@@ -14,7 +14,7 @@ use wasi_rs::ctx::Preopen;
 use wasi_rs::engine::handover::{Given, Ticket};
 use wasi_rs::engine::plan::{Limits, Plan, Stdio};
 use wasi_rs::engine::program::{Program, Source};
-use wasi_rs::engine::run::{End, Outcome, Run};
+use wasi_rs::engine::run::{CONCURRENCY, End, Outcome, Run};
 use wasi_rs::syscalls::SYSCALLS;
 
 /// A program: `body` stands in `_start`, `items` beside it. All calls can be made by their names.
@@ -62,6 +62,7 @@ fn plan() -> Plan {
         trace: false,
         stdio: [Stdio::Bytes(Vec::new()), Stdio::Capture, Stdio::Capture],
         limits: Limits::default(),
+        concurrency: CONCURRENCY,
     }
 }
 

@@ -10,7 +10,7 @@ const path = require('node:path');
 const { performance } = require('node:perf_hooks');
 const { clearTimeout, setTimeout } = require('node:timers');
 const { Worker } = require('node:worker_threads');
-const { addTo, errorOf } = require('../errors.js');
+const { addTo, busy, errorOf } = require('../errors.js');
 const { collect } = require('./sink.js');
 
 /**
@@ -37,6 +37,7 @@ const { collect } = require('./sink.js');
  * @property {{ guest: string, path: string, readOnly: boolean }[]} preopens
  * @property {[stdin: number | Uint8Array, stdout: Output, stderr: Output]} stdio numbers are those of tickets
  * @property {Limits} limits
+ * @property {number} [concurrency] how many may have begun at a time, this one included
  * @property {boolean} trace
  *
  * @typedef {object} Usage
@@ -78,8 +79,8 @@ const SLOT = Object.freeze({
 /** How many guests run at once. */
 const MAX_THREADS = Math.max(4, os.availableParallelism());
 
-/** How many there may be when some of them wait for input or a clock, and give their places away. */
-const MAX_WAITING_THREADS = 64;
+/** How many may have begun at a time, unless the plan says: most of them then wait for input or a clock. */
+const CONCURRENCY = 64;
 
 /**
  * How often it is looked who waits, in milliseconds, while guests have no thread; and up to which share of that time a
@@ -170,9 +171,9 @@ function schedule() {
   while (waiting.length > 0) {
     let thread;
     try {
-      thread = takeThread(waiting[0].stack);
+      thread = takeThread(waiting[0]);
     } catch (error) {
-      waiting.shift()?.fail(error, NO_USAGE); // the permission model allows no workers
+      waiting.shift()?.fail(error, NO_USAGE); // there are too many, or the permission model allows no workers
       continue;
     }
     if (!thread) return lookSoon();
@@ -191,12 +192,13 @@ function lookSoon() {
   }, LOOK.every).unref();
 }
 
-/** @param {number | undefined} stack @returns {Thread | undefined} */
-function takeThread(stack) {
+/** @param {Run} run @returns {Thread | undefined} */
+function takeThread({ stack, plan: { concurrency = CONCURRENCY } }) {
+  const hasPlace = running.size < MAX_THREADS + givenAway + extra;
+  if (hasPlace && running.size >= concurrency) throw busy('v8', concurrency);
   const fitting = idle.findLastIndex((thread) => thread.stack === stack);
   if (fitting >= 0) return idle.splice(fitting, 1)[0];
-  const most = Math.min(MAX_THREADS + givenAway + extra, MAX_WAITING_THREADS);
-  if (threads < Math.max(MAX_THREADS, most)) return new Thread(stack);
+  if (threads < MAX_THREADS + givenAway + extra) return new Thread(stack);
   idle.shift()?.end(); // which makes room for one with the right stack
   return undefined;
 }

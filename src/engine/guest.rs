@@ -1,5 +1,6 @@
 //! One run inside wasmtime: what its calls come down to, and what it may have.
 
+use super::ending::Turn;
 use super::raw;
 use super::watch::Watch;
 use crate::abi::{Args, Errno};
@@ -7,13 +8,13 @@ use crate::ctx::Ctx;
 use crate::syscalls::trace::Line;
 use crate::syscalls::{ENTRIES, Flow};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use wasmtime::{Caller, Error, Extern, Memory, ResourceLimiter, Result, SharedMemory};
 
 /// What the store of a run holds.
 pub struct Guest {
     /// What the guest owns. Its thread has it for the time of a call; who ends the run needs it when there is none.
-    pub ctx: Arc<Mutex<Ctx>>,
+    pub ctx: Arc<Turn<Ctx>>,
     /// Who ends it early.
     pub watch: Arc<Watch>,
     /// What of its memory and tables it may have.
@@ -61,7 +62,7 @@ impl fmt::Display for Stop {
 impl Guest {
     /// A guest that has not begun.
     pub fn new(
-        ctx: Arc<Mutex<Ctx>>,
+        ctx: Arc<Turn<Ctx>>,
         watch: Arc<Watch>,
         room: Room,
         is_overflowing: Box<dyn Fn() -> bool + Send>,
@@ -71,7 +72,7 @@ impl Guest {
 
     /// Whether it may go on after a call that ended so; it has written so much by now. (What finds no room at all is ENOSPC.)
     fn check(&mut self, written: u64, flow: Flow) -> Result<()> {
-        if !self.watch.leave_call() {
+        if self.watch.is_ended() {
             return Err(Stop::Ended.into());
         }
         if written != self.written || matches!(flow, Flow::Answer(Errno::Nospc)) {
@@ -98,11 +99,11 @@ pub fn serve(mut caller: Caller<'_, Guest>, index: usize, args: &Args) -> Result
     let (Some(memory), Some(entry)) = (&guest.memory, ENTRIES.get(index)) else {
         return Ok(Some(Errno::Nosys));
     };
-    if !guest.watch.enter_call() {
+    let Some(ctx) = guest.ctx.enter(&guest.watch.ending) else {
         return Err(Stop::Ended.into());
-    }
+    };
+    guest.watch.count_call();
     let memory = raw::view(memory, &caller);
-    let ctx = guest.ctx.lock().unwrap_or_else(PoisonError::into_inner);
     let line = Line::begin(&ctx, &memory, index, args);
     let flow = entry(&ctx, &memory, args);
     if let Some(line) = line {

@@ -16,12 +16,15 @@
 //! | [`guest`] | one run inside wasmtime |
 //! | [`run`] | one run from outside: started, ended early, its outcome |
 //! | [`watch`] | how a run is ended early, wherever it is |
+//! | [`ending`], [`sync`] | the end of a run against what its thread does at that moment |
+//! | [`reaper`] | the thread that sees ended runs to their end |
 //! | [`pool`] | the threads |
 //! | [`raw`] | what wasmtime can't check: one of the addresses of `unsafe` |
 
 pub mod beside;
 pub mod cache;
 pub mod edit;
+pub mod ending;
 pub mod fit;
 pub mod for_v8;
 pub mod guest;
@@ -34,7 +37,9 @@ pub mod plan;
 pub mod pool;
 pub mod program;
 pub mod raw;
+pub mod reaper;
 pub mod run;
 pub mod start;
 pub mod stoppable;
+mod sync;
 pub mod watch;

@@ -22,6 +22,8 @@ pub struct Plan {
     pub stdio: [Stdio; 3],
     /// What it may use.
     pub limits: Limits,
+    /// How many may have begun and not ended when it has begun, itself included.
+    pub concurrency: usize,
     /// Whether its calls are shown.
     pub trace: bool,
 }

@@ -1,11 +1,12 @@
 //! The threads that guests run on: as many at a time as there are processors, the others wait in a queue.
 //!
 //! A guest that waits in a call gives its place away for as long: four guests that read from each other's pipes must not
-//! wait for a fifth that would feed them. What is bounded then is the number of threads, high above.
+//! wait for a fifth that would feed them. What is bounded then is the number of those that have begun (`run.rs`).
 //!
 //! Guests that calculate for ever must not keep the others from ever having their turn: where no job has begun for a
 //! second, there is a place more; for the next one twice as long has to pass, and so on.
 
+use super::reaper::REAPER;
 use std::collections::VecDeque;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,9 +22,6 @@ const IDLE: Duration = Duration::from_secs(5);
 
 /// The least number of places: a guest or two that calculate for long should not hold all others up.
 const MIN_PLACES: usize = 4;
-
-/// The most threads, waiting ones included.
-const MAX_THREADS: usize = 512;
 
 /// How long the queue stands still before there is a place more; doubled for each that there is already.
 const STANDSTILL: Duration = Duration::from_secs(1);
@@ -68,7 +66,7 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a thread do this as soon as there is a place. An error if no thread can be made and there is none.
+    /// Has a thread do this as soon as there is a place. An error if no thread can be made and none comes to it.
     pub fn submit(&'static self, job: Job) -> std::io::Result<()> {
         let mut state = self.state();
         if state.queue.is_empty() {
@@ -77,10 +75,7 @@ impl Pool {
         state.queue.push_back(job);
         self.usher(&mut state);
         self.staff(&mut state).inspect_err(|_| {
-            // The other threads, if there are any, will come to it.
-            if state.threads == 0 {
-                state.queue.pop_back();
-            }
+            state.queue.pop_back();
         })
     }
 
@@ -95,9 +90,6 @@ impl Pool {
             self.wake.notify_one();
             return Ok(());
         }
-        if state.threads >= MAX_THREADS {
-            return Ok(());
-        }
         let stack = super::mode::MAX_STACK + HOST_STACK;
         let thread = thread::Builder::new().name("wasi-rs".to_owned()).stack_size(stack);
         match thread.spawn(|| self.work()) {
@@ -105,10 +97,22 @@ impl Pool {
                 state.threads += 1;
                 state.idle += 1;
             }
-            Err(_) if state.threads > 0 => {}
-            Err(error) => return Err(error),
+            Err(error) => {
+                REAPER.remind(self);
+                // Those that wait in a call don't come to it.
+                if state.running + state.idle == 0 {
+                    return Err(error);
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Makes the threads that could not be made before.
+    pub fn staff_again(&'static self) {
+        let mut state = self.state();
+        self.usher(&mut state);
+        let _ = self.staff(&mut state);
     }
 
     fn work(&'static self) {
@@ -147,8 +151,10 @@ impl Pool {
         if state.ushered || state.queue.is_empty() || state.free(1) > 0 {
             return;
         }
-        // Where no thread can be made for it, those in the queue wait for longer.
         state.ushered = thread::Builder::new().name("wasi-rs usher".to_owned()).spawn(|| self.look()).is_ok();
+        if !state.ushered {
+            REAPER.remind(self);
+        }
     }
 
     fn look(&'static self) {

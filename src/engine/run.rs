@@ -1,17 +1,19 @@
 //! One run from outside: started, ended early, and what came of it.
 
+use super::ending::Turn;
 use super::guest::{Guest, Room, Stop};
 use super::plan::{Captures, Limits, Plan, Unopened};
 use super::pool::POOL;
 use super::program::{Prepared, Program, Unusable};
+use super::reaper::REAPER;
 use super::watch::Watch;
 use crate::abi::flags::Clockid;
 use crate::ctx::Ctx;
 use crate::host::clock;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace};
 
 /// How a run ended.
@@ -25,6 +27,8 @@ pub enum End {
     Fuel,
     /// It wrote more than is captured.
     Overflow,
+    /// It was not begun, for so many others have.
+    Busy(usize),
     /// It trapped; the reason and where.
     Trap(String),
     /// The program can't be run.
@@ -73,6 +77,8 @@ pub struct Run {
     watch: Arc<Watch>,
     limits: Limits,
     finish: Mutex<Option<Finish>>,
+    /// Its part in the number of those that have begun, until its outcome is delivered.
+    counted: Mutex<Option<Counted>>,
     begun: OnceLock<Begun>,
     cpu: AtomicU64,
     fuel: AtomicU64,
@@ -86,7 +92,7 @@ struct Begun {
     /// Its thread, and what that had run before.
     thread: clock::Thread,
     cpu: u64,
-    ctx: Arc<Mutex<Ctx>>,
+    ctx: Arc<Turn<Ctx>>,
     captures: Captures,
     engine: Engine,
 }
@@ -102,10 +108,9 @@ impl Begun {
         self.thread.cpu().map_or_else(|| self.wall(), |cpu| cpu.saturating_sub(self.cpu))
     }
 
-    /// Closes what the guest has open; how many bytes it has read and written. No call is being made.
-    fn close(&self) -> (u64, u64) {
-        let mut ctx = self.ctx.lock().unwrap_or_else(PoisonError::into_inner);
-        ctx.close();
+    /// How many bytes the guest has read and written. No call is being made.
+    fn moved(&self) -> (u64, u64) {
+        let ctx = self.ctx.own();
         (ctx.usage.read(), ctx.usage.written())
     }
 }
@@ -117,6 +122,7 @@ impl Run {
             watch: Arc::default(),
             limits: plan.limits,
             finish: Mutex::new(Some(finish)),
+            counted: Mutex::new(None),
             begun: OnceLock::new(),
             cpu: AtomicU64::new(0),
             fuel: AtomicU64::new(0),
@@ -124,7 +130,7 @@ impl Run {
         });
         let job = Arc::clone(&run);
         if let Err(error) = POOL.submit(Box::new(move || job.work(&program, plan))) {
-            run.settle(End::Failed(format!("no thread could be started: {error}")));
+            run.settle(no_thread(&error));
         }
         run
     }
@@ -137,7 +143,7 @@ impl Run {
         match self.begun.get() {
             Some(begun) => {
                 begun.engine.increment_epoch();
-                UNDERTAKER.expect(Arc::clone(self));
+                REAPER.expect(Arc::clone(self));
             }
             // It is in the queue, or being compiled. If it begins at this moment, it notices before its first instruction.
             None => self.settle(End::Ended),
@@ -149,8 +155,9 @@ impl Run {
         let Some(finish) = self.finish.lock().unwrap_or_else(PoisonError::into_inner).take() else {
             return;
         };
+        drop(self.counted().take());
         let begun = self.begun.get();
-        let (read, written) = begun.map_or((0, 0), Begun::close);
+        let (read, written) = begun.map_or((0, 0), Begun::moved);
         let cpu = match self.cpu.load(Relaxed) {
             0 => begun.map_or(0, Begun::cpu), // its thread is not back
             cpu => cpu,
@@ -170,19 +177,30 @@ impl Run {
         });
     }
 
-    fn is_settled(&self) -> bool {
-        self.finish.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    fn counted(&self) -> MutexGuard<'_, Option<Counted>> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn work(&self, program: &Program, plan: Plan) {
         if self.is_settled() {
             return;
         }
+        *self.counted() = Counted::new(plan.concurrency);
+        if self.counted().is_none() {
+            return self.settle(End::Busy(plan.concurrency));
+        }
+        let attendance = match REAPER.attend() {
+            Ok(attendance) => attendance,
+            Err(error) => return self.settle(no_thread(&error)),
+        };
         let end = catch_unwind(AssertUnwindSafe(|| self.run(program, plan)));
+        // Not while it is held: who ends the run meanwhile need not wait for a slow file system.
+        drop(self.begun.get().map(|begun| begun.ctx.own().release()));
+        self.settle(end.unwrap_or_else(|panic| End::Failed(format!("wasi-rs panicked: {}", text_of(&*panic)))));
+        drop(attendance);
         if self.has_left.swap(true, SeqCst) {
             POOL.find();
         }
-        self.settle(end.unwrap_or_else(|panic| End::Failed(format!("wasi-rs panicked: {}", text_of(&*panic)))));
     }
 
     fn run(&self, program: &Program, plan: Plan) -> End {
@@ -194,7 +212,7 @@ impl Run {
             Ok(opened) => opened,
             Err(unopened) => return End::Unopened(unopened),
         };
-        let ctx = Arc::new(Mutex::new(ctx));
+        let ctx = Arc::new(Turn::new(ctx));
         let engine = prepared.module.engine().clone();
         let cpu = clock::now(Clockid::ThreadCputimeId);
         let begun = Begun {
@@ -205,7 +223,7 @@ impl Run {
             captures: captures.clone(),
             engine,
         };
-        if self.begun.set(begun).is_err() || self.watch.is_ended() {
+        if self.begun.set(begun).is_err() || self.watch.ending.is_ended_by_now() {
             return End::Ended;
         }
         let room = Room::new(Arc::clone(&self.watch), self.limits.memory, self.limits.table_elements);
@@ -244,6 +262,10 @@ impl Run {
         }
         end
     }
+}
+
+fn no_thread(error: &std::io::Error) -> End {
+    End::Failed(format!("no thread could be started: {error}"))
 }
 
 /// What an error of wasmtime says about the run; `early` if the program had not begun yet.
@@ -295,74 +317,55 @@ fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
     text.unwrap_or("no message").to_owned()
 }
 
-/// Looks after runs that were ended and are not over.
-struct Undertaker {
-    expected: Mutex<Vec<Expected>>,
-    wake: Condvar,
-    thread: Once,
-}
+/// How many programs have begun and not ended.
+static BEGUN: AtomicUsize = AtomicUsize::new(0);
 
-struct Expected {
-    run: Arc<Run>,
-    since: Instant,
-}
+/// How many may have, unless the plan says.
+pub const CONCURRENCY: usize = 512;
 
-static UNDERTAKER: Undertaker =
-    Undertaker { expected: Mutex::new(Vec::new()), wake: Condvar::new(), thread: Once::new() };
+/// One of those that have begun.
+struct Counted;
 
-/// How long a run has to notice that it was ended, before it is declared dead. Whatever it had begun to do when it was
-/// ended is long visible to other processors then.
-const GRACE: Duration = Duration::from_millis(10);
-
-/// How often those are looked at that have not noticed.
-const ROUND: Duration = Duration::from_millis(2);
-
-impl Undertaker {
-    /// Sees to it that this run's outcome comes.
-    fn expect(&'static self, run: Arc<Run>) {
-        self.expected().push(Expected { run, since: Instant::now() });
-        self.wake.notify_one();
-        self.thread.call_once(|| {
-            // Where there is none, a run notices by itself, save in the rare cases it is for.
-            let _ = std::thread::Builder::new().name("wasi-rs undertaker".to_owned()).spawn(|| self.work());
-        });
-    }
-
-    fn expected(&self) -> MutexGuard<'_, Vec<Expected>> {
-        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn work(&self) {
-        let mut expected = self.expected();
-        loop {
-            expected.retain(|Expected { run, since }| !run.is_over(*since));
-            expected = if expected.is_empty() {
-                self.wake.wait(expected).unwrap_or_else(PoisonError::into_inner)
-            } else {
-                self.wake.wait_timeout(expected, ROUND).unwrap_or_else(PoisonError::into_inner).0
-            };
-        }
+impl Counted {
+    /// Counts one more, unless there are so many already.
+    fn new(most: usize) -> Option<Self> {
+        let counted = BEGUN.fetch_update(Relaxed, Relaxed, |begun| (begun < most).then_some(begun + 1));
+        counted.ok().map(|_| Self)
     }
 }
 
+impl Drop for Counted {
+    fn drop(&mut self) {
+        BEGUN.fetch_sub(1, Relaxed);
+    }
+}
+
+/// What the reaper does with a run that was ended.
 impl Run {
-    /// Whether nobody has to wait for it any more.
-    fn is_over(&self, since: Instant) -> bool {
-        if self.is_settled() {
-            return true;
-        }
+    /// Asks it again: a run that was being asked for another's sake when it was ended has missed the first time.
+    pub fn ask_to_end(&self) {
         if let Some(begun) = self.begun.get() {
-            // Again: a run that was being asked for another's sake when it was ended has missed the first time.
             begun.engine.increment_epoch();
         }
-        if since.elapsed() < GRACE || self.watch.is_in_call() {
-            return false;
-        }
-        // Its thread may take long to be back, or for ever: others get its place.
+    }
+
+    /// Sees that it makes no call any more; what it has open, to be closed. Nothing while it makes one.
+    pub fn declare_dead(&self) -> Option<Box<dyn Send>> {
+        let open = self.begun.get()?.ctx.seize()?.release();
+        // Its thread may take long to be back: others get its place.
         if !self.has_left.swap(true, SeqCst) {
             POOL.lose();
         }
+        Some(Box::new(open))
+    }
+
+    /// Delivers its outcome, without its thread.
+    pub fn bury(&self) {
         self.settle(End::Ended);
-        true
+    }
+
+    /// Whether its outcome has been delivered.
+    pub fn is_settled(&self) -> bool {
+        self.finish.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 }

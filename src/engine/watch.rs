@@ -2,69 +2,45 @@
 //!
 //! A run notices by itself when it makes a call or comes around a loop: then it stops. In a call that waits, an alarm that
 //! is polled along wakes it. In an instruction that takes long (`memory.fill` over gigabytes, `memory.atomic.wait32`)
-//! nothing reaches it; but there it can't do anything either that anybody would see, so it is declared dead, and its
-//! thread buries it when the instruction is over.
+//! nothing reaches it; but there it can't do anything either that anybody would see, so the reaper declares it dead, and its
+//! thread follows when the instruction is over.
 
+use super::ending::Ending;
 use super::pool::POOL;
 use crate::host::file::{File, OwnedHandle};
 use crate::host::wait::Patience;
 use std::io::{PipeWriter, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 /// What a run shares with those who may end it.
 #[derive(Debug, Default)]
 pub struct Watch {
-    ended: AtomicBool,
-    in_call: AtomicBool,
-    /// Rings the alarm.
-    bell: Mutex<Option<PipeWriter>>,
+    /// Whether it shall end; and what rings the alarm.
+    pub ending: Ending<PipeWriter>,
     calls: AtomicU64,
     memory: AtomicU64,
+}
+
+/// Once, or twice: whoever hears it does not read it.
+fn ring(bell: &mut PipeWriter) {
+    let _ = bell.write(&[1]);
 }
 
 impl Watch {
     /// Asks the run to end. Whether it was this call that did.
     pub fn end(&self) -> bool {
-        let first = !self.ended.swap(true, SeqCst);
-        if first {
-            self.ring();
-        }
-        first
-    }
-
-    fn bell(&self) -> MutexGuard<'_, Option<PipeWriter>> {
-        self.bell.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ring(&self) {
-        if let Some(bell) = &mut *self.bell() {
-            // Once, or twice: whoever hears it does not read it.
-            let _ = bell.write(&[1]);
-        }
+        self.ending.end(ring)
     }
 
     /// Whether the run shall end.
     pub fn is_ended(&self) -> bool {
-        self.ended.load(Relaxed)
+        self.ending.is_ended()
     }
 
-    /// Notes that a call begins; false if the run shall end instead.
-    pub fn enter_call(&self) -> bool {
-        self.in_call.store(true, Relaxed);
+    /// Counts a call. Only the run's own thread makes any.
+    pub fn count_call(&self) {
         self.calls.store(self.calls.load(Relaxed).wrapping_add(1), Relaxed);
-        !self.is_ended()
-    }
-
-    /// Notes that a call is over; false if the run shall end now.
-    pub fn leave_call(&self) -> bool {
-        self.in_call.store(false, Relaxed);
-        !self.is_ended()
-    }
-
-    /// Whether a call is being made.
-    pub fn is_in_call(&self) -> bool {
-        self.in_call.load(Relaxed)
     }
 
     /// How many calls were made.
@@ -100,7 +76,7 @@ impl UntilEnded {
 
     fn make_alarm(&self) -> Option<File> {
         let (reader, writer) = std::io::pipe().ok()?;
-        *self.watch.bell() = Some(writer);
+        self.watch.ending.arm(writer, ring);
         Some(OwnedHandle::from(reader).into())
     }
 }
@@ -108,7 +84,7 @@ impl UntilEnded {
 impl Drop for UntilEnded {
     /// Nobody is left to hear it; the watch may be there for long, with a thread that never comes back.
     fn drop(&mut self) {
-        self.watch.bell().take();
+        self.watch.ending.disarm();
     }
 }
 
@@ -123,12 +99,7 @@ impl Patience for UntilEnded {
     }
 
     fn alarm(&self) -> Option<&File> {
-        let alarm = self.alarm.get_or_init(|| self.make_alarm()).as_ref()?;
-        if self.watch.ended.load(SeqCst) {
-            // It may have been ended before there was an alarm to ring.
-            self.watch.ring();
-        }
-        Some(alarm)
+        self.alarm.get_or_init(|| self.make_alarm()).as_ref()
     }
 
     fn rest(&self) {

@@ -15,7 +15,7 @@ use crate::engine::for_v8::{ForV8, ImportedMemory};
 use crate::engine::plan::{Limits, Plan, Stdio};
 use crate::engine::pool::POOL;
 use crate::engine::program::{Program, Source, Unusable};
-use crate::engine::run::{End, Outcome, Run};
+use crate::engine::run::{CONCURRENCY, End, Outcome, Run};
 use napi::Env;
 use napi::bindgen_prelude::{JsObjectValue, Object};
 use std::collections::HashMap;
@@ -232,7 +232,7 @@ fn imported_memory_to_js<'s>(js: Js<'s>, memory: &ImportedMemory) -> JsResult<Va
     Ok(object)
 }
 
-/// `start(desk, { id, program, args, env, preopens, stdio, limits, trace })`: runs the program; the answer is its outcome.
+/// `start(desk, { id, program, args, env, preopens, stdio, limits, concurrency?, trace })`: runs the program; the answer is its outcome.
 struct Start;
 
 impl Method for Start {
@@ -252,6 +252,7 @@ impl Method for Start {
             trace: js.truthy(request.get("trace")?)?,
             stdio: [read_stdio(js, stdio, 0)?, read_stdio(js, stdio, 1)?, read_stdio(js, stdio, 2)?],
             limits: Reader { js, object: request.get("limits")? }.limits()?,
+            concurrency: request.size("concurrency")?.unwrap_or(CONCURRENCY),
         };
         desk.expect(js);
         let answer = Arc::clone(&desk);
@@ -317,6 +318,10 @@ impl<'s> Reader<'s> {
         self.given(name)?.map(|value| self.js.number_of(value)).transpose()
     }
 
+    fn size(&self, name: &str) -> JsResult<Option<usize>> {
+        Ok(self.number(name)?.map(|number| usize::try_from(whole(number)).unwrap_or(usize::MAX)))
+    }
+
     fn id(&self) -> JsResult<u32> {
         Ok(number_as_id(self.js.number_of(self.get("id")?)?))
     }
@@ -343,14 +348,13 @@ impl<'s> Reader<'s> {
     }
 
     fn limits(&self) -> JsResult<Limits> {
-        let size = |name| Ok(self.number(name)?.map(|number| usize::try_from(whole(number)).unwrap_or(usize::MAX)));
         Ok(Limits {
             memory: self.number("memory")?.map(whole),
             table_elements: self.number("tableElements")?.map(whole),
-            stack: size("stack")?,
+            stack: self.size("stack")?,
             fuel: self.number("fuel")?.map(whole),
-            open_files: size("openFiles")?,
-            stdout: size("stdout")?,
+            open_files: self.size("openFiles")?,
+            stdout: self.size("stdout")?,
         })
     }
 }
@@ -421,6 +425,7 @@ fn outcome_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
         End::Ended => describe(js, answer, "ended", "")?,
         End::Fuel => describe(js, answer, "fuel", "")?,
         End::Overflow => describe(js, answer, "overflow", "")?,
+        End::Busy(most) => describe(js, answer, "busy", &most.to_string())?,
         End::Trap(text) => describe(js, answer, "trap", text)?,
         End::Unusable(_) => {}
         End::Unopened(unopened) => {
