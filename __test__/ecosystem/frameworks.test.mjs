@@ -36,6 +36,18 @@ for (const { name, folder, args, env, says } of [
     says: /^ +Tests +57 passed \(57\)$/m,
   },
   {
+    name: 'run() and spawn() in jest, in the environments of Node and of jsdom',
+    folder: 'realms/jest',
+    args: [command('jest')],
+    says: /^Tests: +26 passed, 26 total$/m,
+  },
+  {
+    name: 'run() and spawn() in vitest, in the environments of Node, of jsdom and of happy-dom',
+    folder: 'realms/vitest',
+    args: [command('vitest'), 'run'],
+    says: /^ +Tests +39 passed \(39\)$/m,
+  },
+  {
     name: 'ava, with wasi-rs/register',
     folder: 'ava',
     args: [command('ava')],
