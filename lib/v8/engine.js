@@ -8,7 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 // Not the globals: those of jsdom and of fake clocks are others.
 const { performance } = require('node:perf_hooks');
-const { clearTimeout, setTimeout } = require('node:timers');
+const timers = require('node:timers');
 const { Worker } = require('node:worker_threads');
 const { addTo, busy, errorOf } = require('../errors.js');
 const { collect } = require('./sink.js');
@@ -184,12 +184,14 @@ function schedule() {
 
 /** A guest may wait for another, which waits for a thread: both would wait for ever. */
 function lookSoon() {
-  looking ??= setTimeout(() => {
-    looking = undefined;
-    givenAway = [...running].filter((thread) => thread.isWaiting()).length;
-    if (performance.now() - moved >= STANDSTILL * 2 ** extra) extra++;
-    schedule();
-  }, LOOK.every).unref();
+  looking ??= timers
+    .setTimeout(() => {
+      looking = undefined;
+      givenAway = [...running].filter((thread) => thread.isWaiting()).length;
+      if (performance.now() - moved >= STANDSTILL * 2 ** extra) extra++;
+      schedule();
+    }, LOOK.every)
+    .unref();
 }
 
 /** @param {Run} run @returns {Thread | undefined} */
@@ -312,7 +314,7 @@ class Thread {
 
   /** @param {Run} run */
   async begin(run) {
-    clearTimeout(this.#rest);
+    timers.clearTimeout(this.#rest);
     running.add(this);
     this.#run = run;
     run.thread = this;
@@ -330,12 +332,12 @@ class Thread {
   end() {
     if (this.#ended) return;
     this.#ended = true;
-    clearTimeout(this.#rest);
+    timers.clearTimeout(this.#rest);
     const place = idle.indexOf(this);
     if (place >= 0) idle.splice(place, 1);
     if (this.#run) {
       this.#usage = readUsage(this.numbers);
-      this.#grace = setTimeout(() => this.#leave(), GRACE);
+      this.#grace = timers.setTimeout(() => this.#leave(), GRACE);
     }
     this.worker.terminate();
   }
@@ -369,7 +371,7 @@ class Thread {
   /** Waits for the next guest, but not for ever. */
   rest() {
     idle.push(this);
-    this.#rest = setTimeout(() => this.end(), PATIENCE).unref();
+    this.#rest = timers.setTimeout(() => this.end(), PATIENCE).unref();
   }
 
   /** Whether it has done next to nothing since it was asked the last time. */
@@ -383,7 +385,7 @@ class Thread {
 
   #exited() {
     this.end(); // where it ended by itself
-    clearTimeout(this.#grace);
+    timers.clearTimeout(this.#grace);
     if (!this.#left) this.#leave();
   }
 
