@@ -205,19 +205,31 @@ export type RunInputOption =
 
 export interface RunLimits extends WASILimits {
   /**
-   * How many bytes of memory the program may have, all its memories together. Beyond, `memory.grow` fails, and the program
-   * goes on. One that needs more to begin with does not start (ERR_WASI_PROGRAM). Shared memories count with the most they
-   * may have, and in V8 all do: the first may grow as far as the limit allows, the next by what that leaves.
-   * @default what its module says, 4 GiB at most
+   * As in the class.
+   * @default 67108864; or limits.memory if that is less, but 1048576 at least
+   */
+  stdout?: number | undefined;
+  /**
+   * How many bytes the program may have: its memories, tables and garbage-collected objects together. Beyond, `memory.grow`
+   * and `table.grow` fail, and the program goes on; where it makes one object more, it traps (ERR_WASI_TRAP). One that needs
+   * more to begin with does not start (ERR_WASI_PROGRAM). The process may grow by this and an allowance: 32 MiB in wasmtime,
+   * 128 MiB in V8; what is captured of its output comes on top.
+   *
+   * V8 can't be asked while a program runs, so each gets its share before: what they begin with; of the rest an eighth for
+   * tables to grow, half of what that leaves for objects if the program can make any, and what is left then for the
+   * memories, the first as far as it may grow, the next by what that leaves. `docs/limits.md` says more.
+   * @default what its module says; all its memories together 4 GiB at most
    */
   memory?: number | undefined;
   /**
-   * How many elements its tables may have together. Beyond, `table.grow` fails. In V8 they are allotted as memories are.
-   * @default no limit
+   * How many elements its tables may have together. Beyond, `table.grow` fails. In V8 they are allotted: the first may grow
+   * as far as the limit allows, the next by what that leaves.
+   * @default 10000000, which is the most also if more is said; 1000000 in V8 for a program that makes objects
    */
   tableElements?: number | undefined;
   /**
-   * How many bytes of stack it may use, from 4096 to 67108864 (64 MiB). Beyond, it traps (ERR_WASI_TRAP).
+   * How many bytes of stack it may use, from 4096 to 67108864 (64 MiB). Beyond, it traps (ERR_WASI_TRAP). V8's code takes
+   * more of it for the same calls than wasmtime's.
    * @default 1048576
    */
   stack?: number | undefined;

@@ -81,7 +81,7 @@ const FLAGS = [
     kind: 'size',
     example: '256M',
     commands: ['run'],
-    help: 'How large its memory may grow (bytes, or 64K, 256M, 1G); beyond that it gets no more.',
+    help: 'How much its memories, tables and objects may take together (bytes, or 64K, 256M, 1G); beyond that it gets no more.',
   },
   {
     name: 'max-table',
@@ -90,7 +90,7 @@ const FLAGS = [
     kind: 'count',
     example: '100000',
     commands: ['run'],
-    help: 'How many elements its tables may have.',
+    help: 'How many elements its tables may have, 10000000 at most.',
   },
   {
     name: 'max-stack',
@@ -99,7 +99,7 @@ const FLAGS = [
     kind: 'size',
     example: '1M',
     commands: ['run'],
-    help: 'How much stack its calls may take.',
+    help: 'How much stack its calls may take, 4K to 64M; 1M otherwise.',
   },
   {
     name: 'max-files',

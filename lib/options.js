@@ -14,6 +14,9 @@ const errors = () => require('./errors.js');
 /** How many bytes of a stream are captured unless `limits.stdout` says; as in the class. */
 const CAPTURED = 64 * 1024 * 1024;
 
+/** Where `limits.memory` says less than that, as many as that; but no less than this. */
+const CAPTURED_AT_LEAST = 1024 * 1024;
+
 /** The most bytes of stack a program gets. */
 const MAX_STACK = 64 * 1024 * 1024;
 
@@ -179,7 +182,8 @@ function readLimits(limits) {
     return [name, readWhole(limits[name], `options.limits.${name}`, least, most)];
   });
   const given = Object.fromEntries(read.filter(([, value]) => value !== undefined));
-  return { stdout: CAPTURED, ...given };
+  const stdout = Math.max(CAPTURED_AT_LEAST, Math.min(CAPTURED, given.memory ?? CAPTURED));
+  return { stdout, ...given };
 }
 
 /** @param {unknown} value @param {string} name @param {number} least @param {number} most */

@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import loadWabt from 'wabt';
 
 const wabt = await loadWabt();
@@ -23,3 +24,13 @@ export function assemble(text) {
  * @param {string} text
  */
 export const wat = (text) => new WebAssembly.Module(assemble(text));
+
+const { more } = createRequire(import.meta.url)('../../lib/addon.js');
+
+/**
+ * The bytes of a module from WebAssembly text that has what wabt does not know: garbage-collected types, several memories.
+ *
+ * @param {string} text
+ * @returns {Buffer}
+ */
+export const assembleAny = (text) => more().watToWasm(text);

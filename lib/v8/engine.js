@@ -20,10 +20,11 @@ const { collect } = require('./sink.js');
  * @property {import('./guest.js').ImportedMemory[]} memories
  * @property {'preview1' | 'unstable'} version of WASI
  * @property {string} [start] what its start function is exported as
+ * @property {number} [objects] bytes that its garbage-collected objects may have, if it makes any and is limited
  *
  * @typedef {object} Limits
- * @property {number} [memory] bytes of each memory
- * @property {number} [tableElements] elements of each table
+ * @property {number} [memory] bytes of all memories, tables and objects
+ * @property {number} [tableElements] elements of all tables
  * @property {number} [stack] bytes
  * @property {number} [fuel] which V8 has none of
  * @property {number} [openFiles]
@@ -52,7 +53,7 @@ const { collect } = require('./sink.js');
  *
  * @typedef {{ exitCode: number, stdout?: Buffer, stderr?: Buffer, usage: Usage }} Result
  *
- * @typedef {Pick<ForV8, 'memories' | 'version' | 'start'> & { module: WebAssembly.Module, meter: WebAssembly.Module }} Prepared
+ * @typedef {Pick<ForV8, 'memories' | 'objects' | 'start' | 'version'> & { module: WebAssembly.Module, meter: WebAssembly.Module }} Prepared
  *
  * @typedef {Prepared & { options: any, capacity: number }} Job what a worker gets: options of the class, but that a
  * stream may be the number of a ticket, or `'capture'`, and how many bytes of each such stream
@@ -109,6 +110,15 @@ const GRACE = 50;
 /** V8's own frames, and Node's, need this much of a worker's stack beside what the guest may use. */
 const STACK_OF_NODE = MEBIBYTE / 4;
 
+/** How much stack a guest has unless its limits say; as in wasmtime (`src/engine/mode.rs`). */
+const STACK = MEBIBYTE;
+
+/** Bytes of a worker's heap beside the objects of its guest: for Node, and what the class keeps of a guest. */
+const HEAP_OF_NODE = 16 * MEBIBYTE;
+
+/** Where a heap is limited, mebibytes of it for what is new. */
+const NEW_OBJECTS = 8;
+
 /** How many bytes of a stream are captured unless the limits say; as in the class. */
 const CAPACITY = 64 * MEBIBYTE;
 
@@ -138,10 +148,16 @@ let looking;
 function start(program, plan) {
   refuseFuel(plan.limits);
   const run = new Run(program, plan);
+  if (plan.limits.memory === undefined) enqueue(run);
+  else run.prepare(enqueue);
+  return { result: run.result, kill: (error) => run.kill(error) };
+}
+
+/** @param {Run} run */
+function enqueue(run) {
   if (waiting.length === 0) moved = performance.now();
   waiting.push(run);
   schedule();
-  return { result: run.result, kill: (error) => run.kill(error) };
 }
 
 /**
@@ -149,10 +165,10 @@ function start(program, plan) {
  *
  * @param {number | undefined} stack bytes of it that the guest will want
  */
-function expect(stack) {
-  if (threads >= MAX_THREADS || idle.some((thread) => thread.stack === stack)) return;
+function expect(stack = STACK) {
+  if (threads >= MAX_THREADS || idle.some((thread) => thread.fits({ stack }))) return;
   try {
-    new Thread(stack).rest();
+    new Thread({ stack }).rest();
   } catch {
     // The guest will be told.
   }
@@ -195,13 +211,13 @@ function lookSoon() {
 }
 
 /** @param {Run} run @returns {Thread | undefined} */
-function takeThread({ stack, plan: { concurrency = CONCURRENCY } }) {
+function takeThread({ stack, objects, plan: { concurrency = CONCURRENCY } }) {
   const hasPlace = running.size < MAX_THREADS + givenAway + extra;
   if (hasPlace && running.size >= concurrency) throw busy('v8', concurrency);
-  const fitting = idle.findLastIndex((thread) => thread.stack === stack);
+  const fitting = idle.findLastIndex((thread) => thread.fits({ stack, objects }));
   if (fitting >= 0) return idle.splice(fitting, 1)[0];
-  if (threads < MAX_THREADS + givenAway + extra) return new Thread(stack);
-  idle.shift()?.end(); // which makes room for one with the right stack
+  if (threads < MAX_THREADS + givenAway + extra) return new Thread({ stack, objects });
+  idle.shift()?.end(); // which makes room for one with the right limits
   return undefined;
 }
 
@@ -209,6 +225,7 @@ function takeThread({ stack, plan: { concurrency = CONCURRENCY } }) {
 class Run {
   /** @type {{ stdout: SharedArrayBuffer[], stderr: SharedArrayBuffer[] }} */
   chunks = { stdout: [], stderr: [] };
+  isPreparing = false;
   /** The thread it runs on. @type {Thread | undefined} */
   thread;
   /** Why it was killed. @type {{ error: unknown } | undefined} */
@@ -218,12 +235,31 @@ class Run {
   constructor(program, plan) {
     this.program = program;
     this.plan = plan;
-    this.stack = plan.limits.stack;
+    this.stack = plan.limits.stack ?? STACK;
+    /** Bytes that its objects may have. @type {number | undefined} */
+    this.objects = undefined;
     /** @type {Promise<Result>} */
     this.result = new Promise((resolve, reject) => {
       this.resolve = resolve;
       this.reject = reject;
     });
+  }
+
+  /**
+   * Finds out what thread it needs: one whose heap is limited if it makes objects there.
+   *
+   * @param {(run: Run) => void} next
+   */
+  async prepare(next) {
+    this.isPreparing = true;
+    try {
+      ({ objects: this.objects } = await this.program);
+    } catch (error) {
+      if (this.isPreparing) this.fail(error, NO_USAGE);
+      this.isPreparing = false;
+    }
+    if (this.isPreparing) next(this);
+    this.isPreparing = false;
   }
 
   /** @param {unknown} error */
@@ -233,8 +269,9 @@ class Run {
     if (this.thread) this.thread.end();
     else {
       const place = waiting.indexOf(this);
-      if (place < 0) return; // it has ended
-      waiting.splice(place, 1);
+      if (place < 0 && !this.isPreparing) return; // it has ended
+      if (place >= 0) waiting.splice(place, 1);
+      this.isPreparing = false;
       this.fail(error, NO_USAGE);
     }
   }
@@ -268,6 +305,18 @@ class Run {
   }
 }
 
+/**
+ * What a guest needs of its thread: bytes of stack, and for its objects if they are limited.
+ *
+ * @typedef {{ stack: number, objects?: number }} Needs
+ */
+
+/** The limits of a heap with so many bytes for the guest's objects. @param {number} objects */
+function heapFor(objects) {
+  const maxOldGenerationSizeMb = Math.ceil((HEAP_OF_NODE + objects) / MEBIBYTE);
+  return { maxOldGenerationSizeMb, maxYoungGenerationSizeMb: NEW_OBJECTS };
+}
+
 /** @type {Usage} */
 const NO_USAGE = Object.freeze({ wall: 0, cpu: 0, memory: 0, calls: 0, read: 0, written: 0 });
 
@@ -289,9 +338,10 @@ class Thread {
   /** @type {NodeJS.Timeout | undefined} */
   #rest;
 
-  /** @param {number | undefined} stack bytes of it for the guest */
-  constructor(stack) {
+  /** @param {Needs} needs */
+  constructor({ stack, objects }) {
     this.stack = stack;
+    this.objects = objects;
     this.shared = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
     this.numbers = new Float64Array(this.shared.buffer);
     this.worker = new Worker(path.join(__dirname, 'worker.js'), {
@@ -302,14 +352,22 @@ class Thread {
       // Neither the preloads nor the flags of the program that runs the guest, which are not for this thread.
       env: {},
       execArgv: [],
-      resourceLimits:
-        stack === undefined ? {} : { stackSizeMb: (stack + STACK_OF_NODE) / MEBIBYTE },
+      resourceLimits: {
+        stackSizeMb: (stack + STACK_OF_NODE) / MEBIBYTE,
+        ...(objects !== undefined && heapFor(objects)),
+      },
     });
     this.worker.unref(); // without a guest it does not keep the process from ending
+    this.worker.once('online', () => this.#run ?? this.worker.unref());
     threads++;
     this.worker.on('message', (message) => this.#hear(message));
     this.worker.on('error', (error) => (this.#error = /** @type {Error} */ (error)));
     this.worker.on('exit', () => this.#exited());
+  }
+
+  /** Whether a guest with these needs may have it. @param {Needs} needs */
+  fits({ stack, objects }) {
+    return this.stack === stack && this.objects === objects;
   }
 
   /** @param {Run} run */
@@ -442,12 +500,12 @@ function splitVariable(entry) {
 
 /** Compiles a program. @param {Promise<ForV8>} program @returns {Promise<Prepared>} */
 async function compile(program) {
-  const { bytes, meter, memories, version, start } = await program;
+  const { bytes, meter, memories, version, start, objects } = await program;
   const [compiled, compiledMeter] = await Promise.all([
     WebAssembly.compile(bytes),
     WebAssembly.compile(meter),
   ]);
-  return { module: compiled, meter: compiledMeter, memories, version, start };
+  return { module: compiled, meter: compiledMeter, memories, version, start, objects };
 }
 
 /** @param {Float64Array} numbers @returns {Usage} of the guest whose numbers they are, until now */

@@ -106,9 +106,12 @@ function trapMessage(error) {
   const { message, stack = '' } = error;
   const [, words = message] = TRAPS.find(([theirs]) => theirs.test(message)) ?? [];
   const frames = stack.split('\n').filter((line) => line.includes('wasm://'));
-  const functions = frames.map((line) => line.replace(/wasm:\/\/[^:]*:/, ''));
+  const functions = frames.map((line) => shortened(line.replace(/wasm:\/\/[^:]*:/, '')));
   return [`wasm trap: ${words}`, ...functions].join('\n');
 }
+
+/** How much a message has of a line that a program's names make long. @param {string} line */
+const shortened = (line) => (line.length > 400 ? `${line.slice(0, 400)}...` : line);
 
 /** @param {unknown} error */
 function isException(error) {

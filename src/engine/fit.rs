@@ -1,6 +1,7 @@
 //! Whether a module is a program that runs here. Both engines ask, of what each has of the module, and get the same words.
 
 use super::program::Unusable;
+use super::unshared::{NAMESPACE, PAUSE};
 use crate::abi::Abi;
 use crate::module::outline::{self, Item, Outline};
 use crate::module::signature;
@@ -42,8 +43,9 @@ impl Kind {
 impl<'a> Face<'a> {
     /// That of a module as wasmtime has it.
     pub fn of_module(module: &'a Module) -> Self {
-        let imports: Vec<_> =
-            module.imports().map(|import| (import.module(), import.name(), kind_of(&import.ty()))).collect();
+        let imports = module.imports().map(|import| (import.module(), import.name(), kind_of(&import.ty())));
+        // The function that was added by us is none of the program's.
+        let imports: Vec<_> = imports.filter(|import| (import.0, import.1) != (NAMESPACE, PAUSE)).collect();
         let exports: HashMap<_, _> = module.exports().map(|export| (export.name(), kind_of(&export.ty()))).collect();
         let has_memory = module.resources_required().num_memories > 0
             || imports.iter().any(|(_, _, kind)| kind.name() == MEMORY)
@@ -80,7 +82,9 @@ impl<'a> Face<'a> {
     pub fn check(&self) -> Result<Abi, Unusable> {
         let abi = self.edition()?;
         let is_missing = |(module, name, kind): &&(&str, &str, Kind)| {
-            kind.name() != MEMORY && syscall(abi, module, name).filter(|_| kind.name() == "function").is_none()
+            let is_call = kind.name() == "function" && syscall(abi, module, name).is_some();
+            // Any memory is made for it, but for those under the name of what is added by us.
+            !is_call && (kind.name() != MEMORY || *module == NAMESPACE)
         };
         let missing: Vec<_> = self.imports.iter().filter(is_missing).collect();
         if !missing.is_empty() {

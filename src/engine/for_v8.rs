@@ -3,11 +3,12 @@
 
 #![allow(clippy::disallowed_methods, reason = "the embedder's own files, not the guest's")]
 
-use super::edit::{self, PREAMBLE};
+use super::edit::{self, Edit, PREAMBLE};
 use super::fit::Face;
+use super::limit::{self, Limited};
 use super::plan::Limits;
 use super::program::{Unusable, expect_core_module};
-use super::{limit, meter, start, stoppable};
+use super::{meter, objects, start, stoppable};
 use crate::abi::Abi;
 use crate::module::bounds::Bounds;
 use crate::module::outline::{Item, Outline};
@@ -41,6 +42,8 @@ pub struct ForV8 {
     pub abi: Abi,
     /// What its start function is exported as, for who runs it to call.
     pub start: Option<String>,
+    /// How many bytes its garbage-collected objects may have; nothing if it makes none, or is not limited.
+    pub objects: Option<u64>,
 }
 
 /// A memory that a program imports.
@@ -56,26 +59,45 @@ pub struct ImportedMemory {
 /// For a thread of its own, under limits.
 ///
 /// A module that can't be read here, V8 gets as it is: it says what is wrong, or knows more. Only it can't be limited.
-pub fn for_thread(mut bytes: Vec<u8>, limits: &Limits) -> Result<ForV8, Unusable> {
+pub fn for_thread(bytes: Vec<u8>, limits: &Limits) -> Result<ForV8, Unusable> {
     expect_core_module(&bytes)?;
-    let mut outline = match Outline::read(&bytes) {
+    let outline = match Outline::read(&bytes) {
         Ok(outline) => outline,
-        Err(error) if limits.memory.is_some() || limits.table_elements.is_some() => {
-            return Err(Unusable::Uncompiled(error.to_string()));
-        }
+        Err(error) if limits.memory.is_some() || limits.table_elements.is_some() => return Err(unreadable(&error)),
         Err(_) => return Ok(unread(bytes)),
     };
     let abi = Face::of_outline(&outline).check()?;
-    let mut edits = limit::edits(&mut outline, limits)?;
-    edits.extend(stoppable::edits(&bytes, &outline).unwrap_or_default());
-    let start = start::edits(&bytes, &outline).ok().flatten().map(|(starts, name)| {
-        edits.extend(starts);
-        name
-    });
-    let (meter, memories) = (meter::meter(&calls(&outline, abi)), memories(&outline));
-    let sections = outline.sections;
+    let meter = meter::meter(&calls(&outline, abi));
+    let looked_at = if objects::are_made(&outline) { Some(objects::looked_at(&bytes, &outline)?) } else { None };
+    let changed = match &looked_at {
+        Some(bytes) => changed(bytes, Outline::read(bytes).map_err(|error| unreadable(&error))?, limits)?,
+        None => changed(&bytes, outline, limits)?,
+    };
+    let Changed { edits, sections, memories, start, objects } = changed;
+    let mut bytes = looked_at.unwrap_or(bytes);
     edit::apply(&mut bytes, &sections, edits);
-    Ok(ForV8 { bytes, meter, memories, abi, start })
+    Ok(ForV8 { bytes, meter, memories, abi, start, objects })
+}
+
+/// What is changed of a program, and what is known of it then.
+struct Changed {
+    edits: Vec<Edit>,
+    sections: Vec<(u8, Range<usize>)>,
+    memories: Vec<ImportedMemory>,
+    start: Option<String>,
+    objects: Option<u64>,
+}
+
+fn changed(bytes: &[u8], mut outline: Outline<'_>, limits: &Limits) -> Result<Changed, Unusable> {
+    let Limited { mut edits, objects } = limit::limited(&mut outline, limits)?;
+    edits.extend(stoppable::edits(bytes, &outline).unwrap_or_default());
+    let (starts, start) = start::edits(bytes, &outline).ok().flatten().unzip();
+    edits.extend(starts.unwrap_or_default());
+    Ok(Changed { edits, memories: memories(&outline), start, objects, sections: outline.sections })
+}
+
+fn unreadable(error: &impl std::fmt::Display) -> Unusable {
+    Unusable::Uncompiled(error.to_string())
 }
 
 /// For the main thread, without limits of its own, and with nobody to end it.
@@ -85,18 +107,19 @@ pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<ForV8, Unusable> {
         return Ok(unread(bytes));
     };
     let abi = Face::of_outline(&outline).check()?;
-    let mut edits = limit::edits(&mut outline, &Limits::default())?;
+    let Limited { mut edits, .. } = limit::limited(&mut outline, &Limits::default())?;
     let (starts, start) = start::edits(&bytes, &outline).ok().flatten().unzip();
     edits.extend(starts.unwrap_or_default());
     let (memories, sections) = (memories(&outline), outline.sections);
     edit::apply(&mut bytes, &sections, edits);
-    Ok(ForV8 { bytes, meter: Vec::new(), memories, abi, start })
+    Ok(ForV8 { bytes, meter: Vec::new(), memories, abi, start, objects: None })
 }
 
 /// A program of which nothing is known.
 fn unread(bytes: Vec<u8>) -> ForV8 {
     let all: Vec<_> = SYSCALLS.iter().collect();
-    ForV8 { bytes, meter: meter::meter(&all), memories: Vec::new(), abi: Abi::Preview1, start: None }
+    let (meter, memories) = (meter::meter(&all), Vec::new());
+    ForV8 { bytes, meter, memories, abi: Abi::Preview1, start: None, objects: None }
 }
 
 /// The syscalls it imports, each once: a program may import one twice.

@@ -1,15 +1,19 @@
 //! One run inside wasmtime: what its calls come down to, and what it may have.
 
 use super::ending::Turn;
+use super::plan::Limits;
 use super::raw;
 use super::watch::Watch;
+use crate::abi::flags::Clockid;
 use crate::abi::{Args, Errno};
 use crate::ctx::Ctx;
+use crate::host::clock;
+use crate::host::wait::wait;
 use crate::syscalls::trace::Line;
 use crate::syscalls::{ENTRIES, Flow};
 use std::fmt;
 use std::sync::Arc;
-use wasmtime::{Caller, Error, Extern, Memory, ResourceLimiter, Result, SharedMemory};
+use wasmtime::{Caller, Error, Extern, Memory, ResourceLimiter, Result};
 
 /// What the store of a run holds.
 pub struct Guest {
@@ -21,19 +25,9 @@ pub struct Guest {
     pub room: Room,
     /// Looks whether it has written more than is captured.
     pub is_overflowing: Box<dyn Fn() -> bool + Send>,
-    memory: Option<Linear>,
+    /// Its memory, if that has been looked up and there is one: without it a program can exit, and little else.
+    memory: Option<Option<Memory>>,
     written: u64,
-}
-
-/// A memory of WebAssembly.
-#[derive(Clone)]
-pub enum Linear {
-    /// Of one store.
-    Own(Memory),
-    /// Of threads.
-    Shared(SharedMemory),
-    /// There is none: such a program can exit, and little else.
-    None,
 }
 
 /// Why a run ended that did not end by itself. Such an error passes through wasmtime and comes out of `_start`.
@@ -89,14 +83,13 @@ impl Guest {
 pub fn serve(mut caller: Caller<'_, Guest>, index: usize, args: &Args) -> Result<Option<Errno>> {
     if caller.data().memory.is_none() {
         let memory = match caller.get_export("memory") {
-            Some(Extern::Memory(memory)) => Linear::Own(memory),
-            Some(Extern::SharedMemory(memory)) => Linear::Shared(memory),
-            _ => Linear::None,
+            Some(Extern::Memory(memory)) => Some(memory),
+            _ => None,
         };
         caller.data_mut().memory = Some(memory);
     }
     let guest = caller.data();
-    let (Some(memory), Some(entry)) = (&guest.memory, ENTRIES.get(index)) else {
+    let (Some(memory), Some(entry)) = (guest.memory, ENTRIES.get(index)) else {
         return Ok(Some(Errno::Nosys));
     };
     let Some(ctx) = guest.ctx.enter(&guest.watch.ending) else {
@@ -118,21 +111,37 @@ pub fn serve(mut caller: Caller<'_, Guest>, index: usize, args: &Args) -> Result
     }
 }
 
+/// What `memory.atomic.wait32` and `wait64` do where the value is the expected one: the guest waits for so many nanoseconds, or
+/// for ever if that is negative. The answer is 2: nobody has woken it.
+pub fn pause(caller: Caller<'_, Guest>, nanoseconds: i64) -> Result<i32> {
+    let guest = caller.data();
+    let deadline = u64::try_from(nanoseconds).ok().map(|time| clock::now(Clockid::Monotonic).saturating_add(time));
+    let Some(ctx) = guest.ctx.enter(&guest.watch.ending) else {
+        return Err(Stop::Ended.into());
+    };
+    // If it can't wait, because there is no descriptor left to be woken by, it does so in slices; other errors there are none.
+    let _ = wait(&[], deadline, ctx.patience());
+    drop(ctx);
+    if guest.watch.is_ended() { Err(Stop::Ended.into()) } else { Ok(2) }
+}
+
+/// Bytes of memory, unless the limits say: as much as a memory of 32 bits can have.
+pub const MEMORY: u64 = 1 << 32;
+
+/// Bytes of an element of a table.
+const ELEMENT: u64 = 8;
+
 /// How much memory and how many table elements a guest may have, and has.
 #[derive(Debug)]
 pub struct Room {
     watch: Arc<Watch>,
     memory: Amount,
     table: Amount,
-    shared: Vec<SharedMemory>,
+    /// Whether tables count as memory too.
+    is_limited: bool,
 }
 
-/// Bytes of a page of memory.
-const PAGE: u64 = 65536;
-
-/// Bytes of memory, unless the limits say: as much as a memory of 32 bits can have.
-pub const MEMORY: u64 = 1 << 32;
-
+/// Of bytes or elements.
 #[derive(Debug)]
 struct Amount {
     most: u64,
@@ -142,14 +151,14 @@ struct Amount {
 }
 
 impl Amount {
-    fn new(most: u64) -> Self {
+    const fn new(most: u64) -> Self {
         Self { most, now: 0, before: 0 }
     }
 
-    /// Whether one of several may change from `current` to `desired`.
-    fn change(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> bool {
+    /// Whether one of several may change from `current` to `desired`, where so much is left.
+    fn change(&mut self, current: usize, desired: usize, maximum: Option<usize>, left: u64) -> bool {
         let wanted = self.now.saturating_add((desired.saturating_sub(current)) as u64);
-        if wanted > self.most || maximum.is_some_and(|maximum| desired > maximum) {
+        if wanted > self.most.min(self.now.saturating_add(left)) || maximum.is_some_and(|maximum| desired > maximum) {
             return false;
         }
         self.before = std::mem::replace(&mut self.now, wanted);
@@ -158,38 +167,28 @@ impl Amount {
 }
 
 impl Room {
-    /// So many bytes of memory, so many elements in tables.
-    pub fn new(watch: Arc<Watch>, memory: Option<u64>, table_elements: Option<u64>) -> Self {
-        let (memory, table) = (memory.unwrap_or(MEMORY), table_elements.unwrap_or(u64::MAX));
-        Self { watch, memory: Amount::new(memory), table: Amount::new(table), shared: Vec::new() }
+    /// So many bytes of memory and tables together, so many elements in tables.
+    pub fn new(watch: Arc<Watch>, limits: &Limits) -> Self {
+        let (memory, table) = (limits.memory.unwrap_or(MEMORY), limits.table_elements());
+        Self { watch, memory: Amount::new(memory), table: Amount::new(table), is_limited: limits.memory.is_some() }
     }
 
-    /// Takes away what a shared memory of `least` to `most` pages may have: how many at most, if there are enough.
-    pub fn set_aside(&mut self, least: u64, most: u64) -> Option<u64> {
-        let pages = most.min(self.memory.most.saturating_sub(self.memory.now) / PAGE);
-        if pages < least {
-            return None;
-        }
-        self.memory.most -= pages * PAGE;
-        Some(pages)
+    /// How many bytes are left for memories and tables.
+    fn left(&self) -> u64 {
+        let tables = if self.is_limited { self.table.now.saturating_mul(ELEMENT) } else { 0 };
+        self.memory.most.saturating_sub(self.memory.now).saturating_sub(tables)
     }
 
-    /// Has a shared memory be counted.
-    pub fn note_shared(&mut self, memory: &SharedMemory) {
-        self.shared.push(memory.clone());
-        self.note();
-    }
-
-    /// Notes how much memory there is; of shared ones nobody hears when they grow.
-    pub fn note(&self) {
-        let shared = self.shared.iter().map(|memory| memory.data().len() as u64).sum::<u64>();
-        self.watch.note_memory(self.memory.now.saturating_add(shared));
+    /// Notes how much memory there is.
+    fn note(&self) {
+        self.watch.note_memory(self.memory.now);
     }
 }
 
 impl ResourceLimiter for Room {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
-        let may = self.memory.change(current, desired, maximum);
+        let left = self.left();
+        let may = self.memory.change(current, desired, maximum, left);
         self.note();
         Ok(may)
     }
@@ -200,7 +199,8 @@ impl ResourceLimiter for Room {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
-        Ok(self.table.change(current, desired, maximum))
+        let left = if self.is_limited { self.left() / ELEMENT } else { u64::MAX };
+        Ok(self.table.change(current, desired, maximum, left))
     }
 
     fn table_grow_failed(&mut self, _: Error) -> Result<()> {

@@ -1,25 +1,77 @@
-//! V8 limits no memory and no table but by what the module itself declares as their maximum; so that is lowered.
+//! V8 limits no memory and no table but by what the module itself declares as their maximum; so that is lowered. Nobody is
+//! asked later, so what each may have is set aside before the program begins.
 
 use super::edit::{Edit, number_at};
 use super::guest::MEMORY;
+use super::objects;
 use super::plan::Limits;
 use super::program::Unusable;
 use crate::module::bounds::Bounds;
 use crate::module::outline::Outline;
 
+/// Bytes that an element of a table takes in V8: 40 of one for functions, and while it grows there are two of it.
+const ELEMENT: u128 = 64;
+
+/// Tables may grow by so much of what is left when everything is there that the program begins with.
+const TABLES_SHARE: u128 = 8;
+
+/// Its objects may have so much of it, if it makes any.
+const OBJECTS_SHARE: u128 = 2;
+
+/// What a program is changed to within its limits.
+pub struct Limited {
+    /// What is lowered of what it declares.
+    pub edits: Vec<Edit>,
+    /// How many bytes its garbage-collected objects may have; nothing if it makes none, or is not limited.
+    pub objects: Option<u64>,
+}
+
 /// Lowers what a module declares, as far as the limits say, here and in what is returned.
-pub fn edits(outline: &mut Outline<'_>, limits: &Limits) -> Result<Vec<Edit>, Unusable> {
-    let mut edits = Vec::new();
-    // Also without a limit there is one, as in wasmtime: memories with addresses of 64 bits, or several, could have more.
-    let limit = limits.memory.unwrap_or(MEMORY);
-    let lowered = lower(&mut outline.all_memories().collect::<Vec<_>>(), limit);
-    edits.extend(lowered.map_err(|least| too_much(&format!("{least} bytes of memory"), limit, "memory"))?);
-    if let Some(limit) = limits.table_elements {
-        let lowered = lower(&mut outline.all_tables().collect::<Vec<_>>(), limit);
-        edits
-            .extend(lowered.map_err(|least| too_much(&format!("tables of {least} elements"), limit, "tableElements"))?);
+pub fn limited(outline: &mut Outline<'_>, limits: &Limits) -> Result<Limited, Unusable> {
+    let makes_objects = objects::are_made(outline);
+    let mut elements = limits.table_elements();
+    if makes_objects {
+        elements = elements.min(objects::MAX_TABLE_ELEMENTS);
     }
-    Ok(edits)
+    let at_first = objects::at_first(outline)?;
+    let tables_at_first = outline.all_tables().map(|bounds| bounds.least()).sum::<u128>();
+    let mut left = None;
+    if let Some(limit) = limits.memory {
+        let memories = outline.all_memories().map(|bounds| bounds.least()).sum::<u128>();
+        let least = memories + tables_at_first * ELEMENT + at_first;
+        let rest = u128::from(limit).checked_sub(least);
+        let rest = rest.ok_or_else(|| too_much(&format!("{least} bytes of memory"), limit, "memory"))?;
+        let grown = tables_at_first + rest / TABLES_SHARE / ELEMENT;
+        elements = elements.min(u64::try_from(grown).unwrap_or(u64::MAX)).max(elements.min(whole(tables_at_first)));
+        left = Some(rest);
+    }
+    let mut tables: Vec<_> = outline.all_tables().collect();
+    let lowered = lower(&mut tables, elements);
+    let mut edits =
+        lowered.map_err(|least| too_much(&format!("tables of {least} elements"), elements, "tableElements"))?;
+    let Some(rest) = left else {
+        // Also without a limit there is one, as in wasmtime: memories with addresses of 64 bits, or several, could have more.
+        let lowered = lower(&mut outline.all_memories().collect::<Vec<_>>(), MEMORY);
+        edits.extend(lowered.map_err(|least| too_much(&format!("{least} bytes of memory"), MEMORY, "memory"))?);
+        if at_first > u128::from(MAX_AT_FIRST) {
+            return Err(Unusable::Wrong(format!("can't be started: it begins with objects of {at_first} bytes")));
+        }
+        return Ok(Limited { edits, objects: None });
+    };
+    let growth = outline.all_tables().map(|bounds| bounds.most() - bounds.least()).sum::<u128>() * ELEMENT;
+    let objects = if makes_objects { (rest - growth) / OBJECTS_SHARE } else { 0 };
+    let mut memories: Vec<_> = outline.all_memories().collect();
+    let least = memories.iter().map(|bounds| bounds.least()).sum::<u128>();
+    let most = whole(least + rest - growth - objects);
+    edits.extend(lower(&mut memories, most).unwrap_or_default());
+    Ok(Limited { edits, objects: makes_objects.then(|| whole(objects + at_first)) })
+}
+
+/// Bytes of objects that a program may begin with where there is no limit: V8's heap holds more.
+const MAX_AT_FIRST: u64 = 64 << 20;
+
+fn whole(number: u128) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 /// The first may grow as far as its own maximum and what the others begin with allow, the second by what that leaves, and so
@@ -59,7 +111,7 @@ mod tests {
     fn limited(bytes: &[u8], memory: Option<u64>, table_elements: Option<u64>) -> Result<Vec<u8>, String> {
         let mut outline = Outline::read(bytes).map_err(|error| error.to_string())?;
         let limits = Limits { memory, table_elements, ..Limits::default() };
-        let edits = edits(&mut outline, &limits).map_err(|error| error.to_string())?;
+        let edits = super::limited(&mut outline, &limits).map_err(|error| error.to_string())?.edits;
         let sections = outline.sections.clone();
         let declared = found(&mut outline);
         let mut limited = bytes.to_vec();
@@ -90,7 +142,7 @@ mod tests {
         }
         let both = wat("(module (memory 1) (table 1 funcref))");
         assert_eq!(bounds(&limited(&both, None, Some(5)).unwrap()), (vec![(1, None)], vec![(1, Some(5))]));
-        assert_eq!(bounds(&limited(&both, Some(5 * PAGE), None).unwrap()), (vec![(1, Some(5))], vec![(1, None)]));
+        assert_eq!(bounds(&limited(&both, Some(5 * PAGE), None).unwrap()), (vec![(1, Some(4))], vec![(1, Some(512))]));
     }
 
     #[test]
@@ -109,7 +161,7 @@ mod tests {
             (6, [Some(1), Some(2), Some(3)]),
             (10, [Some(5), Some(2), Some(3)]),
             (1000, [Some(995), Some(2), Some(3)]),
-            (1 << 40, [None, Some(5), None]),
+            (1 << 40, [Some(9_999_995), Some(2), Some(3)]),
         ] {
             let tables = bounds(&limited(&bytes, None, Some(limit)).unwrap()).1;
             assert_eq!(tables.iter().map(|(_, max)| *max).collect::<Vec<_>>(), expected);
@@ -127,10 +179,10 @@ mod tests {
             (import "a" "e" (tag)) (memory 2))"#;
         let bytes = limited(&wat(text), Some(5 * PAGE), Some(7)).unwrap();
         Validator::new().validate_all(&bytes).unwrap();
-        assert_eq!(bounds(&bytes), (vec![(1, Some(3)), (2, Some(2))], vec![(1, Some(7))]));
+        assert_eq!(bounds(&bytes), (vec![(1, Some(2)), (2, Some(2))], vec![(1, Some(7))]));
         assert_eq!(
             limited(&wat(text), Some(3 * PAGE - 1), None).unwrap_err(),
-            "can't be started: it needs 196608 bytes of memory, more than the 196607 of limits.memory"
+            "can't be started: it needs 196672 bytes of memory, more than the 196607 of limits.memory"
         );
     }
 
@@ -141,8 +193,8 @@ mod tests {
         let bytes = limited(&wat(&text), Some(300 * PAGE), Some(1_000_000)).unwrap();
         Validator::new().validate_all(&bytes).unwrap();
         let mut expected = [(1, Some(1)); 40];
-        expected[0] = (1, Some(1_000_000 - 39));
-        assert_eq!(bounds(&bytes), (vec![(1, Some(300))], expected.to_vec()));
+        expected[0] = (1, Some(38_268)); // an eighth of what is left when 40 are there
+        assert_eq!(bounds(&bytes), (vec![(1, Some(262))], expected.to_vec()));
     }
 
     /// A module of these sections, each of less than 128 bytes.
@@ -171,10 +223,11 @@ mod tests {
         assert_eq!(bounds(&bytes), (vec![(1, Some(1 << 32))], vec![(2, None), (1, None), (3, Some(9))]));
         let bytes = limited(&bytes, Some(10 * PAGE), Some(8)).unwrap();
         Validator::new().validate_all(&bytes).unwrap();
-        assert_eq!(bounds(&bytes), (vec![(1, Some(10))], vec![(2, Some(4)), (1, Some(1)), (3, Some(3))]));
+        assert_eq!(bounds(&bytes), (vec![(1, Some(5))], vec![(2, Some(4)), (1, Some(1)), (3, Some(3))]));
         let wide = wat("(module (memory i64 1) (table i64 1 funcref))");
         let most = limited(&wide, Some(u64::MAX), Some(u64::MAX)).unwrap();
-        assert_eq!(bounds(&most), (vec![(1, Some(u64::MAX / PAGE))], vec![(1, Some(u64::MAX))]));
+        let memory = (u64::MAX - 64 * 10_000_000) / PAGE;
+        assert_eq!(bounds(&most), (vec![(1, Some(memory))], vec![(1, None)]), "V8 has its own maximum");
     }
 
     #[test]

@@ -7,8 +7,9 @@
 //! | [`fit`] | whether a module is a program that runs here, for both engines |
 //! | [`for_v8`] | a program as V8 gets it, where it runs there |
 //! | [`stoppable`], [`limit`], [`start`], [`edit`] | how it is changed for that |
+//! | [`objects`] | its garbage-collected objects, kept to a limit there |
 //! | [`meter`] | what counts its calls there |
-//! | [`memories`] | shared memories of a program's own, under wasmtime's limit too |
+//! | [`unshared`] | memories that a program declares as shared, and its waiting for them, in wasmtime |
 //! | [`cache`] | machine code on disk |
 //! | [`beside`] | a process that makes it meanwhile |
 //! | [`plan`] | what a run is asked for, and the guest's context made from it |
@@ -30,9 +31,9 @@ pub mod for_v8;
 pub mod guest;
 pub mod handover;
 pub mod limit;
-pub mod memories;
 pub mod meter;
 pub mod mode;
+pub mod objects;
 pub mod plan;
 pub mod pool;
 pub mod program;
@@ -42,4 +43,5 @@ pub mod run;
 pub mod start;
 pub mod stoppable;
 mod sync;
+pub mod unshared;
 pub mod watch;

@@ -46,8 +46,8 @@ impl Mode {
             .consume_fuel(self.fuel)
             .epoch_interruption(true)
             .max_wasm_stack(self.stack)
-            // A guest that imports a shared memory gets one; no thread of its own ever comes of it.
-            .shared_memory(true)
+            // Nothing is asynchronous here, but a stack of more than this is refused: its default is 2 MiB.
+            .async_stack_size(MAX_STACK)
             // Only debuggers and profilers of the process would read it.
             .native_unwind_info(cfg!(windows));
         config

@@ -58,7 +58,15 @@ pub struct Limits {
     pub stdout: Option<usize>,
 }
 
+/// The most elements that the tables of a program may have together, whatever the limits say: as many as V8 lets one have.
+pub const MAX_TABLE_ELEMENTS: u64 = 10_000_000;
+
 impl Limits {
+    /// How many elements the tables may have together.
+    pub fn table_elements(&self) -> u64 {
+        self.table_elements.unwrap_or(MAX_TABLE_ELEMENTS).min(MAX_TABLE_ELEMENTS)
+    }
+
     /// What the machine code must be made for.
     pub fn mode(&self) -> Mode {
         Mode { fuel: self.fuel.is_some(), stack: self.stack.unwrap_or(STACK) }

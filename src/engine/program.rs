@@ -5,10 +5,10 @@
 use super::cache::{Cache, Digest, Key};
 use super::fit::Face;
 use super::for_v8::ForV8;
-use super::guest::{Guest, Linear};
+use super::guest::Guest;
 use super::mode::Mode;
 use super::plan::Limits;
-use super::{cache, for_v8, memories, raw};
+use super::{cache, for_v8, guest, raw, unshared};
 use crate::abi::{Abi, Errno};
 use crate::module::outline::Outline;
 use crate::syscalls::SYSCALLS;
@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use wasmtime::{Engine, ExternType, InstancePre, Linker, MemoryType, Module, SharedMemory, Store};
+use wasmtime::{Engine, ExternType, InstancePre, Linker, MemoryType, Module, Store};
 
 /// Up to so many bytes Cranelift compiles sooner than V8 starts a worker.
 const SMALL: u64 = 64 * 1024;
@@ -47,6 +47,18 @@ pub enum Source {
     Code(Vec<u8>),
 }
 
+/// How many bytes of a line, or a name, of a program's own choice stand in a message.
+const SHOWN_BYTES: usize = 400;
+
+/// What a message has of it.
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    if text.len() <= SHOWN_BYTES {
+        return Cow::Borrowed(text);
+    }
+    let end = (0..=SHOWN_BYTES).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    Cow::Owned(format!("{}...", text.get(..end).unwrap_or_default()))
+}
+
 /// What is wrong with a program.
 #[derive(Debug)]
 pub enum Unusable {
@@ -68,6 +80,7 @@ impl fmt::Display for Unusable {
             Self::Unreadable(path, errno) => write!(f, "can't be read: {}: '{}'", errno.text(), path.display()),
             Self::Import(unknown) => {
                 let (shown, more) = unknown.split_at(unknown.len().min(SHOWN_IMPORTS));
+                let shown: Vec<_> = shown.iter().map(|name| shortened(name)).collect();
                 write!(f, "imports what WASI preview 1 does not have: {}", shown.join(", "))?;
                 if !more.is_empty() {
                     write!(f, " and {} more", more.len())?;
@@ -248,7 +261,7 @@ impl Program {
 
 fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, Unusable> {
     expect_core_module(bytes)?;
-    Module::from_binary(engine, &memories::imported(bytes)).map_err(|error| {
+    Module::from_binary(engine, &unshared::unshared(bytes)?).map_err(|error| {
         // What no engine has says more.
         let refused = Outline::read(bytes).ok().and_then(|outline| Face::of_outline(&outline).check().err());
         refused.unwrap_or_else(|| Unusable::Uncompiled(format!("{error:#}")))
@@ -278,6 +291,10 @@ impl Prepared {
                 memories.push((import.module().to_owned(), import.name().to_owned(), memory));
                 continue;
             }
+            if (import.module(), import.name()) == (unshared::NAMESPACE, unshared::PAUSE) {
+                linker.func_wrap(unshared::NAMESPACE, unshared::PAUSE, guest::pause)?;
+                continue;
+            }
             if let Some((index, row)) = SYSCALLS.iter().enumerate().find(|(_, row)| row.name == import.name()) {
                 raw::define(&mut linker, import.module(), index, row)?;
             }
@@ -298,27 +315,9 @@ impl Prepared {
         };
         let mut linker = linker.clone();
         for (module, name, ty) in memories {
-            match memory(store, ty)? {
-                Linear::Own(memory) => linker.define(&*store, module, name, memory)?,
-                Linear::Shared(memory) => linker.define(&*store, module, name, memory)?,
-                Linear::None => continue,
-            };
+            let memory = wasmtime::Memory::new(&mut *store, ty.clone())?;
+            linker.define(&*store, module, name, memory)?;
         }
         linker.instantiate(store, &self.module)
     }
-}
-
-/// A memory to import. wasmtime does not ask before a shared one grows, so its maximum is what it may have.
-fn memory(store: &mut Store<Guest>, ty: &MemoryType) -> wasmtime::Result<Linear> {
-    if !ty.is_shared() {
-        return Ok(Linear::Own(wasmtime::Memory::new(store, ty.clone())?));
-    }
-    let (least, most) = (ty.minimum(), ty.maximum().unwrap_or_else(|| ty.minimum()));
-    let Some(most) = store.data_mut().room.set_aside(least, most) else {
-        return Err(wasmtime::Error::msg(format!("a shared memory of {least} pages is more than limits.memory")));
-    };
-    let ty = MemoryType::shared(u32::try_from(least)?, u32::try_from(most)?);
-    let memory = SharedMemory::new(store.engine(), ty)?;
-    store.data_mut().room.note_shared(&memory);
-    Ok(Linear::Shared(memory))
 }

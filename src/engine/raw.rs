@@ -3,7 +3,7 @@
 
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
-use super::guest::{Guest, Linear, serve};
+use super::guest::{Guest, serve};
 use crate::abi::{Args, ValType};
 use crate::memory::Memory;
 use crate::syscalls::Syscall;
@@ -52,15 +52,14 @@ unsafe fn read_slots(slots: &[MaybeUninit<ValRaw>], row: &Syscall) -> Args {
 }
 
 /// The bytes of a guest's memory, for one of its calls.
-pub fn view<'a>(memory: &Linear, store: &'a impl AsContext<Data = Guest>) -> Memory<'a> {
+pub fn view<'a>(memory: Option<wasmtime::Memory>, store: &'a impl AsContext<Data = Guest>) -> Memory<'a> {
     let nothing = NonNull::dangling();
     let (base, len) = match memory {
-        Linear::None => (nothing.as_ptr(), 0),
-        Linear::Own(memory) => (memory.data_ptr(store), memory.data_size(store)),
-        Linear::Shared(memory) => (memory.data().as_ptr().cast_mut().cast(), memory.data().len()),
+        None => (nothing.as_ptr(), 0),
+        Some(memory) => (memory.data_ptr(store), memory.data_size(store)),
     };
-    // SAFETY: wasmtime gave these bytes. An unshared memory is neither grown nor dropped while its store is borrowed, a
-    // shared one never moves or shrinks and the store holds it. Nobody makes a reference to the bytes.
+    // SAFETY: wasmtime gave these bytes. The memory is neither grown nor dropped while its store is borrowed. Nobody makes
+    // a reference to the bytes.
     unsafe { Memory::new(NonNull::new(base).unwrap_or(nothing), len) }
 }
 

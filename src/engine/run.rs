@@ -4,7 +4,7 @@ use super::ending::Turn;
 use super::guest::{Guest, Room, Stop};
 use super::plan::{Captures, Limits, Plan, Unopened};
 use super::pool::POOL;
-use super::program::{Prepared, Program, Unusable};
+use super::program::{Prepared, Program, Unusable, shortened};
 use super::reaper::REAPER;
 use super::watch::Watch;
 use crate::abi::flags::Clockid;
@@ -226,7 +226,7 @@ impl Run {
         if self.begun.set(begun).is_err() || self.watch.ending.is_ended_by_now() {
             return End::Ended;
         }
-        let room = Room::new(Arc::clone(&self.watch), self.limits.memory, self.limits.table_elements);
+        let room = Room::new(Arc::clone(&self.watch), &self.limits);
         let is_overflowing = Box::new(move || captures.are_overflowing());
         let guest = Guest::new(ctx, Arc::clone(&self.watch), room, is_overflowing);
         let end = self.call(&prepared, guest);
@@ -256,7 +256,6 @@ impl Run {
             Ok(Err(error)) => end_of(&error, false),
             Err(error) => End::Unusable(error.into()),
         };
-        store.data().room.note();
         if let Ok(left) = store.get_fuel() {
             self.fuel.store(fuel.saturating_sub(left), Relaxed);
         }
@@ -280,7 +279,7 @@ fn end_of(error: &wasmtime::Error, early: bool) -> End {
         Some(Trap::OutOfFuel) => End::Fuel,
         Some(trap) => End::Trap(with_backtrace(&in_words(*trap), error)),
         // A host's function that failed, or what was too large to begin with.
-        None if early => End::Unusable(Unusable::Wrong(format!("can't be started: {error:#}"))),
+        None if early => End::Unusable(Unusable::Wrong(format!("can't be started: {}", naming_limits(error)))),
         None => End::Trap(with_backtrace(&error.root_cause().to_string(), error)),
     }
 }
@@ -302,13 +301,22 @@ fn in_words(trap: Trap) -> String {
     format!("wasm trap: {words}")
 }
 
+/// An error in words that name the limit: wasmtime tells of what is too large to begin with without.
+fn naming_limits(error: &wasmtime::Error) -> String {
+    let text = format!("{error:#}").replace("exceeds memory limits", "is more than limits.memory allows");
+    text.replace("exceeds table limits", "is more than limits.tableElements or limits.memory allows")
+}
+
+/// How many lines of a backtrace are told.
+const MAX_LINES: usize = 100;
+
 /// The reason, and below it the functions that were being called, innermost first.
 fn with_backtrace(reason: &str, error: &wasmtime::Error) -> String {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
         return reason.to_owned();
     };
     let text = backtrace.to_string();
-    let frames = text.lines().skip(1).map(|line| format!("\n{line}"));
+    let frames = text.lines().skip(1).take(MAX_LINES).map(|line| format!("\n{}", shortened(line)));
     format!("{reason}{}", frames.collect::<String>())
 }
 

@@ -21,6 +21,9 @@ const I32_CONST: u8 = 0x41;
 /// So many bytes are filled or copied at once in next to no time.
 const SHORT: i32 = 4096;
 
+/// Bytes of an object that is made without a check.
+const SMALL_OBJECT: u32 = 64;
+
 /// More instructions than V8 inlines: what is inlined is not entered.
 const MAX_INLINED: usize = 4096;
 
@@ -31,7 +34,8 @@ const CHECK_TYPE: [u8; 4] = [0x60, 1, 0x7f, 0];
 /// none of these.
 pub fn edits(bytes: &[u8], outline: &Outline<'_>) -> Result<Vec<Edit>, BinaryReaderError> {
     // Instructions that are not known here are none that were there when this was written.
-    let places = outline.bodies.iter().map(|body| (body.range(), long(bytes, body).unwrap_or_default()));
+    let places =
+        outline.bodies.iter().map(|body| (body.range(), long(bytes, body, &outline.objects).unwrap_or_default()));
     let bodies: Vec<_> = places.collect();
     if bodies.iter().all(|(_, places)| places.is_empty()) {
         return Ok(Vec::new());
@@ -55,7 +59,7 @@ pub fn edits(bytes: &[u8], outline: &Outline<'_>) -> Result<Vec<Edit>, BinaryRea
 }
 
 /// Where the instructions of a function are that may take long by themselves, as they go over memories, tables or arrays.
-fn long(bytes: &[u8], body: &FunctionBody<'_>) -> Result<Vec<usize>, BinaryReaderError> {
+fn long(bytes: &[u8], body: &FunctionBody<'_>, sizes: &[u32]) -> Result<Vec<usize>, BinaryReaderError> {
     let mut places = Vec::new();
     let Range { start, end } = body.range();
     let Some(last) = seek_last(slice(bytes, start..end)) else {
@@ -72,7 +76,9 @@ fn long(bytes: &[u8], body: &FunctionBody<'_>) -> Result<Vec<usize>, BinaryReade
         }
         let mut reader = OperatorsReader::new(BinaryReader::new(rest, at));
         let operator = reader.read()?;
-        if is_long(&operator) && !is_short(&operator, constant.map(|at| slice(bytes, at..end))) {
+        if (is_long(&operator) || is_large(&operator, sizes))
+            && !is_short(&operator, constant.map(|at| slice(bytes, at..end)))
+        {
             places.push(at);
         }
         constant = None;
@@ -85,7 +91,7 @@ fn long(bytes: &[u8], body: &FunctionBody<'_>) -> Result<Vec<usize>, BinaryReade
 fn seek_last(code: &[u8]) -> Option<usize> {
     memchr2_iter(OF_REFERENCES, OF_BULK, code).rev().find(|&at| match (code.get(at), code.get(at + 1)) {
         // All of these are below 128, so the first byte has all of one, also where more follow that add nothing.
-        (Some(&OF_REFERENCES), Some(second)) => matches!(second & 0x7f, 6 | 7 | 9 | 10 | 16..=19),
+        (Some(&OF_REFERENCES), Some(second)) => matches!(second & 0x7f, 0 | 1 | 6..=10 | 16..=19),
         (Some(_), Some(second)) => matches!(second & 0x7f, 8 | 10..=12 | 14 | 15 | 17),
         _ => false,
     })
@@ -140,6 +146,21 @@ fn is_long(operator: &Operator<'_>) -> bool {
             | TableGrow { .. }
             | TableInit { .. }
     )
+}
+
+/// Whether it makes a large object: in a loop of baseline code many of these would go past the limit of V8's heap before it is
+/// looked whether the program is to stop for that.
+fn is_large(operator: &Operator<'_>, sizes: &[u32]) -> bool {
+    let size = |ty: u32| usize::try_from(ty).ok().and_then(|ty| sizes.get(ty)).copied().unwrap_or(0);
+    match *operator {
+        Operator::StructNew { struct_type_index: ty } | Operator::StructNewDefault { struct_type_index: ty } => {
+            size(ty) > SMALL_OBJECT
+        }
+        Operator::ArrayNewFixed { array_type_index: ty, array_size } => {
+            size(ty).saturating_mul(array_size) > SMALL_OBJECT
+        }
+        _ => false,
+    }
 }
 
 /// Whether it goes over few bytes only: over as many as the constant says that stands before it.
@@ -213,7 +234,7 @@ mod tests {
         for payload in Parser::new(0).parse_all(&bytes) {
             if let Payload::CodeSectionEntry(body) = payload.unwrap() {
                 let start = body.range().start;
-                return long(&bytes, &body).unwrap_or_default().into_iter().map(|at| at - start).collect();
+                return long(&bytes, &body, &[]).unwrap_or_default().into_iter().map(|at| at - start).collect();
             }
         }
         unreachable!("there is a function");

@@ -1,7 +1,7 @@
 //! How a run is ended early, wherever it is: in a loop, in one long instruction, or in a call that waits.
 //!
 //! A run notices by itself when it makes a call or comes around a loop: then it stops. In a call that waits, an alarm that
-//! is polled along wakes it. In an instruction that takes long (`memory.fill` over gigabytes, `memory.atomic.wait32`)
+//! is polled along wakes it. In an instruction that takes long (`memory.fill` over gigabytes)
 //! nothing reaches it; but there it can't do anything either that anybody would see, so the reaper declares it dead, and its
 //! thread follows when the instruction is over.
 

@@ -13,6 +13,9 @@ const IS_WIDE: u8 = 4;
 const MOST: u128 = 1 << 32;
 const MOST_WIDE: u128 = 1 << 64;
 
+/// How many elements V8 lets one table have, whatever it declares.
+const MOST_ELEMENTS: u128 = 10_000_000;
+
 /// What a table with a first value begins with.
 const WITH_VALUE: u8 = 0x40;
 
@@ -25,6 +28,7 @@ pub struct Bounds {
     pub max: Option<u64>,
     /// What a unit is: so many bytes of a memory, or one element of a table.
     pub unit: u128,
+    is_table: bool,
     flags: u8,
     /// Where the flags stand.
     flags_at: usize,
@@ -37,7 +41,7 @@ impl Bounds {
     pub fn of_memory(bytes: &[u8], at: usize) -> Result<Self, BinaryReaderError> {
         let mut reader = reader_at(bytes, at);
         let page = reader.clone().read::<MemoryType>()?.page_size_log2.unwrap_or(16);
-        Self::read(&mut reader, 1 << page)
+        Self::read(&mut reader, 1 << page, false)
     }
 
     /// Those of the table whose type stands at `at`, with what may be before it.
@@ -46,16 +50,16 @@ impl Bounds {
         let mut reader = reader_at(bytes, if is_longer { at + 2 } else { at });
         reader.clone().read::<TableType>()?;
         reader.read::<RefType>()?;
-        Self::read(&mut reader, 1)
+        Self::read(&mut reader, 1, true)
     }
 
-    fn read(reader: &mut BinaryReader<'_>, unit: u128) -> Result<Self, BinaryReaderError> {
+    fn read(reader: &mut BinaryReader<'_>, unit: u128, is_table: bool) -> Result<Self, BinaryReaderError> {
         let flags_at = reader.original_position();
         let flags = reader.read_u8()?;
         let min = reader.read_var_u64()?;
         let start = reader.original_position();
         let max = if flags & HAS_MAX == 0 { None } else { Some(reader.read_var_u64()?) };
-        Ok(Self { min, max, unit, flags, flags_at, max_at: start..reader.original_position() })
+        Ok(Self { min, max, unit, is_table, flags, flags_at, max_at: start..reader.original_position() })
     }
 
     /// Whether threads share it.
@@ -75,8 +79,17 @@ impl Bounds {
 
     /// How many it may ever have.
     pub fn most(&self) -> u128 {
-        let greatest = if self.is_wide() { MOST_WIDE * self.unit } else { MOST };
-        self.max.map_or(greatest, |max| u128::from(max) * self.unit)
+        let declared = self.max.map(|max| u128::from(max) * self.unit);
+        if self.is_table {
+            return declared.unwrap_or(MOST_ELEMENTS).min(MOST_ELEMENTS).max(self.least());
+        }
+        declared.unwrap_or(if self.is_wide() { MOST_WIDE * self.unit } else { MOST })
+    }
+
+    /// Declares that no other thread shares it. What has to be written for that, and where.
+    pub const fn unshare(&mut self) -> (Range<usize>, u8) {
+        self.flags &= !IS_SHARED;
+        (self.flags_at..self.flags_at + 1, self.flags)
     }
 
     /// Declares another maximum. What has to be written for that: where, and the flags or the number.

@@ -6,9 +6,12 @@ use crate::syscalls::{SYSCALLS, Syscall};
 use std::fmt;
 use std::ops::Range;
 use wasmparser::{
-    BinaryReader, BinaryReaderError, CompositeInnerType, Encoding, Export, ExternalKind, FuncType, FunctionBody,
-    Imports, Parser, Payload, TypeRef, ValType,
+    BinaryReader, BinaryReaderError, CompositeInnerType, ConstExpr, ElementItems, Encoding, Export, ExternalKind,
+    FieldType, FuncType, FunctionBody, Imports, Parser, Payload, StorageType, TableInit, TypeRef, ValType,
 };
+
+/// Bytes that an object has beside its fields.
+const OBJECT: u32 = 16;
 
 /// What a module says of itself.
 #[derive(Default)]
@@ -17,6 +20,12 @@ pub struct Outline<'a> {
     pub sections: Vec<(u8, Range<usize>)>,
     /// Its types, of which some are no function's.
     pub types: Vec<Option<FuncType>>,
+    /// Of each type, bytes of a struct, or of an element of an array; 0 of a function's.
+    pub objects: Vec<u32>,
+    /// Whether it has what exceptions are told apart by.
+    pub has_tags: bool,
+    /// What is calculated before it begins: the first values of its variables, elements and tables.
+    pub constants: Vec<ConstExpr<'a>>,
     /// What it imports.
     pub imports: Vec<Import<'a>>,
     /// The types of the functions it defines.
@@ -69,6 +78,11 @@ impl Item {
 }
 
 impl Import<'_> {
+    /// Whether it is a function.
+    pub const fn is_function(&self) -> bool {
+        matches!(self.item, Item::Function(_))
+    }
+
     /// The syscall that it is in this edition of WASI, whatever type the module thinks that has.
     pub fn syscall(&self, abi: Abi) -> Option<&'static Syscall> {
         let is_call = matches!(self.item, Item::Function(_)) && self.module == abi.module();
@@ -128,10 +142,13 @@ impl<'a> Outline<'a> {
             }
             Payload::TypeSection(section) => {
                 for group in section {
-                    self.types.extend(group?.into_types().map(|ty| match ty.composite_type.inner {
-                        CompositeInnerType::Func(ty) => Some(ty),
-                        _ => None,
-                    }));
+                    for ty in group?.into_types() {
+                        self.objects.push(object_size(&ty.composite_type.inner));
+                        self.types.push(match ty.composite_type.inner {
+                            CompositeInnerType::Func(ty) => Some(ty),
+                            _ => None,
+                        });
+                    }
                 }
             }
             Payload::ImportSection(section) => {
@@ -146,12 +163,29 @@ impl<'a> Outline<'a> {
             }
             Payload::TableSection(section) => {
                 for table in section.into_iter_with_offsets() {
-                    self.tables.push(Bounds::of_table(bytes, table?.0)?);
+                    let (at, table) = table?;
+                    self.tables.push(Bounds::of_table(bytes, at)?);
+                    if let TableInit::Expr(value) = table.init {
+                        self.constants.push(value);
+                    }
                 }
             }
             Payload::MemorySection(section) => {
                 for memory in section.into_iter_with_offsets() {
                     self.memories.push(Bounds::of_memory(bytes, memory?.0)?);
+                }
+            }
+            Payload::TagSection(section) => self.has_tags = section.count() > 0,
+            Payload::GlobalSection(section) => {
+                for global in section {
+                    self.constants.push(global?.init_expr);
+                }
+            }
+            Payload::ElementSection(section) => {
+                for element in section {
+                    if let ElementItems::Expressions(_, items) = element?.items {
+                        self.constants.extend(items.into_iter().collect::<Result<Vec<_>, _>>()?);
+                    }
                 }
             }
             Payload::ExportSection(section) => {
@@ -218,6 +252,22 @@ impl<'a> Outline<'a> {
     /// Whether it exports a function of this name.
     pub fn exports_function(&self, name: &str) -> bool {
         self.exports.iter().any(|export| export.name == name && kind_of(export) == "function")
+    }
+}
+
+/// Bytes of a struct of this type, or of an element of an array; 0 of a function.
+fn object_size(ty: &CompositeInnerType) -> u32 {
+    let bytes = |field: &FieldType| match field.element_type {
+        StorageType::I8 => 1,
+        StorageType::I16 => 2,
+        StorageType::Val(ValType::I32 | ValType::F32) => 4,
+        StorageType::Val(ValType::V128) => 16,
+        StorageType::Val(_) => 8,
+    };
+    match ty {
+        CompositeInnerType::Struct(ty) => OBJECT + ty.fields.iter().map(bytes).sum::<u32>(),
+        CompositeInnerType::Array(ty) => bytes(&ty.0),
+        _ => 0,
     }
 }
 

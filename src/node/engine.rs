@@ -203,7 +203,7 @@ fn look_into(program: &Program, question: &str, limits: &Limits) -> Result<Found
     }
 }
 
-/// `{ bytes, meter, memories: [{ module, name, type }], version, start? }`.
+/// `{ bytes, meter, memories: [{ module, name, type }], version, start?, objects? }`.
 fn for_v8_to_js(js: Js<'_>, program: ForV8) -> JsResult<Value<'_>> {
     let value = js.object()?;
     js.set_named(value, "bytes", js.owned_buffer(program.bytes)?)?;
@@ -213,6 +213,9 @@ fn for_v8_to_js(js: Js<'_>, program: ForV8) -> JsResult<Value<'_>> {
     js.set_named(value, "version", js.string(program.abi.version())?)?;
     if let Some(start) = &program.start {
         js.set_named(value, "start", js.string(start)?)?;
+    }
+    if let Some(bytes) = program.objects {
+        js.set_named(value, "objects", js.number(float(bytes))?)?;
     }
     Ok(value)
 }

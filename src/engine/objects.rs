@@ -1,0 +1,272 @@
+//! Garbage-collected objects of a program in V8: structs, arrays, exceptions. V8 keeps them in the heap of the worker, which
+//! has a limit; a worker that comes to it is ended. But one array or table that is larger than what V8 adds to the heap then
+//! (16 MiB) would end the process. So where an array is made that is not small, the thread is asked before whether its heap
+//! has room; if not, V8 gets a length that it refuses, and the program traps.
+
+use super::program::Unusable;
+use crate::module::outline::Outline;
+use wasm_encoder::reencode::{Error, Reencode, utils};
+use wasm_encoder::{
+    BlockType, CodeSection, EntityType, Function, FunctionSection, ImportSection, Instruction, Module, SectionId,
+    TypeSection, ValType,
+};
+use wasmparser::{
+    BinaryReaderError, CodeSectionReader, ConstExpr, FunctionBody, FunctionSectionReader, ImportSectionReader,
+    Operator, Parser,
+};
+
+/// The module that the function is imported from which looks whether there is room: `worker.js` has it.
+const NAMESPACE: &str = "wasi-rs";
+const FITS: &str = "fits";
+
+/// Bytes of an array that is made without asking.
+const SMALL: i32 = 64 * 1024;
+
+/// The most elements that the tables may have together of a program that makes objects. V8 makes a new array as a table
+/// grows, for which nobody can ask.
+pub const MAX_TABLE_ELEMENTS: u64 = 1_000_000;
+
+/// Whether the program makes objects of V8's heap.
+pub fn are_made(outline: &Outline<'_>) -> bool {
+    let has_types = outline.objects.iter().any(|size| *size > 0);
+    has_types || outline.has_tags
+}
+
+/// The program with its arrays looked at before they are made. An error if it imports what this adds.
+pub fn looked_at(bytes: &[u8], outline: &Outline<'_>) -> Result<Vec<u8>, Unusable> {
+    let imported = outline.imports.iter().filter(|import| import.is_function()).count();
+    let mut rewriter = Rewriter {
+        types: number(outline.types.len()),
+        imported: number(imported),
+        functions: number(outline.functions.len()),
+        sizes: outline.objects.clone(),
+    };
+    let mut module = Module::new();
+    match rewriter.parse_core_module(&mut module, Parser::new(0), bytes) {
+        Ok(()) => Ok(module.finish()),
+        Err(error) => Err(Unusable::Wrong(format!("can't be compiled: {error}"))),
+    }
+}
+
+/// Bytes of the objects that are made before the program begins: in the values of variables, elements and tables.
+pub fn at_first(outline: &Outline<'_>) -> Result<u128, Unusable> {
+    let wrong = |error: BinaryReaderError| Unusable::Wrong(format!("can't be compiled: {error}"));
+    let sizes = outline.constants.iter().map(|constant| made_by(constant, &outline.objects));
+    sizes.sum::<Result<u128, _>>().map_err(wrong)
+}
+
+fn made_by(constant: &ConstExpr<'_>, sizes: &[u32]) -> Result<u128, BinaryReaderError> {
+    let mut made = 0;
+    let mut length = None;
+    let mut operators = constant.get_operators_reader();
+    while !operators.eof() {
+        let operator = operators.read()?;
+        made += match operator {
+            Operator::StructNew { struct_type_index: ty } | Operator::StructNewDefault { struct_type_index: ty } => {
+                u128::from(size_of(sizes, ty))
+            }
+            // A length that is calculated may be any.
+            Operator::ArrayNew { array_type_index: ty } | Operator::ArrayNewDefault { array_type_index: ty } => {
+                u128::from(length.unwrap_or(u32::MAX)) * u128::from(size_of(sizes, ty))
+            }
+            Operator::ArrayNewFixed { array_type_index: ty, array_size } => {
+                u128::from(array_size) * u128::from(size_of(sizes, ty))
+            }
+            _ => 0,
+        };
+        length = if let Operator::I32Const { value } = operator { Some(value.cast_unsigned()) } else { None };
+    }
+    Ok(made)
+}
+
+/// Bytes of a struct of this type, or of an element of an array.
+fn size_of(sizes: &[u32], ty: u32) -> u32 {
+    usize::try_from(ty).ok().and_then(|ty| sizes.get(ty)).copied().unwrap_or(u32::MAX)
+}
+
+fn number(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+struct Rewriter {
+    /// How many types the module has of its own.
+    types: u32,
+    /// How many functions it imports, and defines.
+    imported: u32,
+    functions: u32,
+    /// Bytes of what each type is.
+    sizes: Vec<u32>,
+}
+
+impl Rewriter {
+    fn import_fits(&self, imports: &mut ImportSection) {
+        imports.import(NAMESPACE, FITS, EntityType::Function(self.types));
+    }
+
+    /// The number of the function that looks: it follows the program's own.
+    const fn looking(&self) -> u32 {
+        self.imported.saturating_add(1).saturating_add(self.functions)
+    }
+
+    /// Bytes of an element, where an array is made whose length is on the stack.
+    fn element(&self, operator: &Operator<'_>) -> Option<u32> {
+        match *operator {
+            Operator::ArrayNew { array_type_index: ty }
+            | Operator::ArrayNewDefault { array_type_index: ty }
+            | Operator::ArrayNewData { array_type_index: ty, .. }
+            | Operator::ArrayNewElem { array_type_index: ty, .. } => Some(size_of(&self.sizes, ty)),
+            _ => None,
+        }
+    }
+}
+
+/// The length that an array is to have and the bytes of its elements, to the length, or to -1 where there is no room.
+fn look(fits: u32) -> Function {
+    let mut function = Function::new([]);
+    let mut code = function.instructions();
+    code.local_get(0).i32_const(SMALL).local_get(1).i32_div_u().i32_le_u();
+    code.if_(BlockType::Result(ValType::I32)).local_get(0);
+    code.else_().local_get(0).local_get(1).call(fits).end().end();
+    function
+}
+
+impl Reencode for Rewriter {
+    type Error = std::convert::Infallible;
+
+    fn function_index(&mut self, function: u32) -> Result<u32, Error> {
+        Ok(if function < self.imported { function } else { function.saturating_add(1) })
+    }
+
+    fn parse_type_section(
+        &mut self,
+        types: &mut TypeSection,
+        section: wasmparser::TypeSectionReader<'_>,
+    ) -> Result<(), Error> {
+        utils::parse_type_section(self, types, section)?;
+        types.ty().function([ValType::I32; 2], [ValType::I32]);
+        Ok(())
+    }
+
+    fn parse_import_section(
+        &mut self,
+        imports: &mut ImportSection,
+        section: ImportSectionReader<'_>,
+    ) -> Result<(), Error> {
+        utils::parse_import_section(self, imports, section)?;
+        self.import_fits(imports);
+        Ok(())
+    }
+
+    fn parse_function_section(
+        &mut self,
+        functions: &mut FunctionSection,
+        section: FunctionSectionReader<'_>,
+    ) -> Result<(), Error> {
+        utils::parse_function_section(self, functions, section)?;
+        functions.function(self.types);
+        Ok(())
+    }
+
+    fn parse_code_section(&mut self, code: &mut CodeSection, section: CodeSectionReader<'_>) -> Result<(), Error> {
+        utils::parse_code_section(self, code, section)?;
+        code.function(&look(self.imported));
+        Ok(())
+    }
+
+    fn parse_function_body(&mut self, code: &mut CodeSection, body: FunctionBody<'_>) -> Result<(), Error> {
+        let mut function = self.new_function_with_parsed_locals(&body)?;
+        let mut operators = body.get_operators_reader()?;
+        while !operators.eof() {
+            let operator = operators.read()?;
+            if let Some(element) = self.element(&operator) {
+                function.instruction(&Instruction::I32Const(element.cast_signed()));
+                function.instruction(&Instruction::Call(self.looking()));
+            }
+            function.instruction(&self.instruction(operator)?);
+        }
+        code.function(&function);
+        Ok(())
+    }
+
+    /// Where there are no imports, they stand behind the types.
+    fn intersperse_section_hook(
+        &mut self,
+        module: &mut Module,
+        after: Option<SectionId>,
+        before: Option<SectionId>,
+    ) -> Result<(), Error> {
+        if after == Some(SectionId::Type) && before != Some(SectionId::Import) {
+            let mut imports = ImportSection::new();
+            self.import_fits(&mut imports);
+            module.section(&imports);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmparser::Validator;
+
+    fn outlined(text: &str) -> Vec<u8> {
+        let bytes = wat::parse_str(text).unwrap();
+        Validator::new().validate_all(&bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_program_makes_objects_if_it_has_types_of_them() {
+        for (text, expected) in [
+            ("(module (func (param i32)) (table 1 externref))", false),
+            ("(module (type (struct)))", true),
+            ("(module (type (array i8)))", true),
+            ("(module (tag))", true),
+        ] {
+            assert_eq!(are_made(&Outline::read(&outlined(text)).unwrap()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_call_stands_before_each_array_whose_length_is_not_known() {
+        let text = r#"(module (type $a (array (mut i64))) (type $b (array (mut i8))) (type $f (array funcref))
+            (import "wasi_snapshot_preview1" "sched_yield" (func $y (result i32))) (elem $e func $y) (data $d "abc")
+            (func (export "_start") (drop (call $y))
+                (drop (array.new $a (i64.const 1) (i32.const 2))) (drop (array.new_default $a (i32.const 2)))
+                (drop (array.new_data $b $d (i32.const 0) (i32.const 2)))
+                (drop (array.new_elem $f $e (i32.const 0) (i32.const 1)))
+                (drop (array.new_fixed $a 1 (i64.const 1))) (call $after))
+            (func $after (drop (ref.func $after))) (elem declare func $after))"#;
+        let bytes = outlined(text);
+        let changed = looked_at(&bytes, &Outline::read(&bytes).unwrap()).unwrap();
+        Validator::new().validate_all(&changed).unwrap();
+        let outline = Outline::read(&changed).unwrap();
+        assert_eq!(outline.imports.iter().map(|import| import.name).collect::<Vec<_>>(), ["sched_yield", FITS]);
+        let operators = outline.bodies[0].get_operators_reader().unwrap().into_iter().map(Result::unwrap);
+        let sizes: Vec<_> = operators
+            .collect::<Vec<_>>()
+            .windows(2)
+            .filter_map(|pair| match pair {
+                [Operator::I32Const { value }, Operator::Call { function_index: 4 }] => Some(*value),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(sizes, [8, 8, 1, 8]);
+    }
+
+    #[test]
+    fn what_is_made_at_first_is_known_before() {
+        let bytes = outlined(
+            "(module (type $s (struct (field i64) (field i8))) (type $a (array i16)) (global i32 (i32.const 5))
+            (global (ref $s) (struct.new_default $s)) (global (ref $a) (array.new_default $a (i32.const 1000)))
+            (global (ref $a) (array.new_fixed $a 2 (i32.const 1) (i32.const 2)))
+            (elem (ref null $a) (item (array.new $a (i32.const 1) (i32.const 30)))))",
+        );
+        assert_eq!(at_first(&Outline::read(&bytes).unwrap()).unwrap(), 25 + 2000 + 4 + 60);
+        let bytes = outlined(
+            "(module (type $a (array i16)) (global $n i32 (i32.const 5))
+            (global (ref $a) (array.new_default $a (global.get $n))))",
+        );
+        assert_eq!(at_first(&Outline::read(&bytes).unwrap()).unwrap(), u128::from(u32::MAX) * 2, "it may be any");
+    }
+}

@@ -1,0 +1,343 @@
+//! Memories that a program declares as shared, for wasmtime: none of them is, since a program has no thread but its own. So
+//! the limiter is asked before one grows, and nothing is left behind by one that waits.
+//!
+//! `memory.atomic.wait32` and `wait64` trap on a memory that is not shared, and inside wasmtime nothing ends them. They become
+//! calls of functions that are added to the module: these load the value as the instruction does, with its traps, compare
+//! it, and have the host wait ([`super::guest::pause`]). Nobody can wake it, so `memory.atomic.notify` is right as it is: 0.
+
+use super::edit::{Edit, apply};
+use super::program::Unusable;
+use crate::module::bounds::Bounds;
+use crate::module::outline::Outline;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use wasm_encoder::reencode::{Error, Reencode, utils};
+use wasm_encoder::{
+    BlockType, CodeSection, EntityType, Function, FunctionSection, ImportSection, Instruction, MemArg, Module,
+    SectionId, TypeSection, ValType,
+};
+use wasmparser::{BinaryReaderError, CodeSectionReader, FunctionSectionReader, ImportSectionReader, Operator, Parser};
+
+/// The module that the function is imported from which waits, and its name.
+pub const NAMESPACE: &str = "wasi-rs";
+/// The name of that function.
+pub const PAUSE: &str = "pause";
+
+/// The module with no memory shared. One that can't be read is left as it is, for wasmtime to say why.
+pub fn unshared(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Unusable> {
+    let Ok(mut outline) = Outline::read(bytes) else {
+        return Ok(Cow::Borrowed(bytes));
+    };
+    let taken: Vec<_> = outline.imports.iter().filter(|import| import.module == NAMESPACE).collect();
+    if !taken.is_empty() {
+        return Err(Unusable::Import(taken.iter().map(ToString::to_string).collect()));
+    }
+    let shared: Vec<_> = outline.all_memories().map(|memory| (memory.is_shared(), memory.is_wide())).collect();
+    if !shared.iter().any(|(is_shared, _)| *is_shared) {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    let wrong = |error: String| Unusable::Wrong(format!("can't be compiled: {error}"));
+    let waits = waits(&outline, &shared).map_err(|error| wrong(error.to_string()))?;
+    let edits: Vec<Edit> = outline.all_memories().filter(|memory| memory.is_shared()).map(unshare).collect();
+    let mut bytes = bytes.to_vec();
+    apply(&mut bytes, &outline.sections.clone(), edits);
+    if !waits.is_empty() {
+        bytes = without_waits(&bytes, waits, shared).map_err(|error| wrong(error.to_string()))?;
+    }
+    Ok(Cow::Owned(bytes))
+}
+
+fn unshare(memory: &mut Bounds) -> Edit {
+    let (place, flags) = memory.unshare();
+    (place, vec![flags])
+}
+
+/// A kind of instruction that waits: each becomes a function.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Wait {
+    value: Value,
+    memory: u32,
+    offset: u64,
+    /// Whether addresses have 64 bits.
+    is_wide: bool,
+}
+
+/// What is compared.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Value {
+    I32,
+    I64,
+}
+
+impl Wait {
+    /// The instruction, if it is one on a memory that is declared as shared.
+    fn of(operator: &Operator<'_>, memories: &[(bool, bool)]) -> Option<Self> {
+        let (value, memarg) = match operator {
+            Operator::MemoryAtomicWait32 { memarg } => (Value::I32, memarg),
+            Operator::MemoryAtomicWait64 { memarg } => (Value::I64, memarg),
+            _ => return None,
+        };
+        let &(is_shared, is_wide) = memories.get(usize::try_from(memarg.memory).ok()?)?;
+        is_shared.then_some(Self { value, memory: memarg.memory, offset: memarg.offset, is_wide })
+    }
+
+    const fn expected(self) -> ValType {
+        match self.value {
+            Value::I32 => ValType::I32,
+            Value::I64 => ValType::I64,
+        }
+    }
+
+    const fn address(self) -> ValType {
+        if self.is_wide { ValType::I64 } else { ValType::I32 }
+    }
+
+    /// The function: address, what is expected there, and nanoseconds, to 1 (something else is there) or 2 (they are over).
+    fn function(self) -> Function {
+        let place = |align| MemArg { offset: self.offset, align, memory_index: self.memory };
+        let mut function = Function::new([]);
+        let mut code = function.instructions();
+        code.local_get(0);
+        match self.value {
+            Value::I32 => code.i32_atomic_load(place(2)).local_get(1).i32_ne(),
+            Value::I64 => code.i64_atomic_load(place(3)).local_get(1).i64_ne(),
+        };
+        code.if_(BlockType::Result(ValType::I32)).i32_const(1).else_().local_get(2);
+        // The number of the function that waits is put in by who knows it.
+        function
+    }
+}
+
+/// The kinds of instructions that wait, in order.
+fn waits(outline: &Outline<'_>, memories: &[(bool, bool)]) -> Result<Vec<Wait>, BinaryReaderError> {
+    let mut found = Vec::new();
+    for body in &outline.bodies {
+        let mut operators = body.get_operators_reader()?;
+        while !operators.eof() {
+            found.extend(Wait::of(&operators.read()?, memories));
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// The module with calls instead of these instructions.
+fn without_waits(bytes: &[u8], waits: Vec<Wait>, memories: Vec<(bool, bool)>) -> Result<Vec<u8>, Error> {
+    let outline = Outline::read(bytes).map_err(|_| Error::InvalidCodeSectionSize)?;
+    let imported = number(outline.imports.iter().filter(|import| import.is_function()).count());
+    // Those that are added follow the program's own, and the imported one that is added.
+    let first = imported + 1 + number(outline.functions.len());
+    let waits: BTreeMap<_, _> = waits.into_iter().zip(first..).collect();
+    let mut rewriter = Rewriter { types: number(outline.types.len()), imported, waits, memories };
+    let mut module = Module::new();
+    rewriter.parse_core_module(&mut module, Parser::new(0), bytes)?;
+    Ok(module.finish())
+}
+
+fn number(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// Puts the functions in.
+struct Rewriter {
+    /// How many types the module has of its own.
+    types: u32,
+    /// How many functions it imports.
+    imported: u32,
+    /// What is replaced, and by which function.
+    waits: BTreeMap<Wait, u32>,
+    /// Of each memory whether it was shared, and whether its addresses have 64 bits.
+    memories: Vec<(bool, bool)>,
+}
+
+impl Rewriter {
+    fn import_pause(&self, imports: &mut ImportSection) {
+        imports.import(NAMESPACE, PAUSE, EntityType::Function(self.types));
+    }
+}
+
+impl Reencode for Rewriter {
+    type Error = std::convert::Infallible;
+
+    fn function_index(&mut self, function: u32) -> Result<u32, Error> {
+        Ok(if function < self.imported { function } else { function.saturating_add(1) })
+    }
+
+    fn parse_type_section(
+        &mut self,
+        types: &mut TypeSection,
+        section: wasmparser::TypeSectionReader<'_>,
+    ) -> Result<(), Error> {
+        utils::parse_type_section(self, types, section)?;
+        types.ty().function([ValType::I64], [ValType::I32]);
+        for wait in self.waits.keys() {
+            types.ty().function([wait.address(), wait.expected(), ValType::I64], [ValType::I32]);
+        }
+        Ok(())
+    }
+
+    fn parse_import_section(
+        &mut self,
+        imports: &mut ImportSection,
+        section: ImportSectionReader<'_>,
+    ) -> Result<(), Error> {
+        utils::parse_import_section(self, imports, section)?;
+        self.import_pause(imports);
+        Ok(())
+    }
+
+    fn parse_function_section(
+        &mut self,
+        functions: &mut FunctionSection,
+        section: FunctionSectionReader<'_>,
+    ) -> Result<(), Error> {
+        utils::parse_function_section(self, functions, section)?;
+        for ty in (self.types + 1..).take(self.waits.len()) {
+            functions.function(ty);
+        }
+        Ok(())
+    }
+
+    fn parse_code_section(&mut self, code: &mut CodeSection, section: CodeSectionReader<'_>) -> Result<(), Error> {
+        utils::parse_code_section(self, code, section)?;
+        for wait in self.waits.keys() {
+            let mut function = wait.function();
+            function.instructions().call(self.imported).end().end();
+            code.function(&function);
+        }
+        Ok(())
+    }
+
+    fn instruction<'a>(&mut self, operator: Operator<'a>) -> Result<Instruction<'a>, Error> {
+        let wait = Wait::of(&operator, &self.memories);
+        match wait.and_then(|wait| self.waits.get(&wait)) {
+            Some(function) => Ok(Instruction::Call(*function)),
+            None => utils::instruction(self, operator),
+        }
+    }
+
+    /// Where there are no imports, they stand behind the types.
+    fn intersperse_section_hook(
+        &mut self,
+        module: &mut Module,
+        after: Option<SectionId>,
+        before: Option<SectionId>,
+    ) -> Result<(), Error> {
+        if after == Some(SectionId::Type) && before != Some(SectionId::Import) {
+            let mut imports = ImportSection::new();
+            self.import_pause(&mut imports);
+            module.section(&imports);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::module::outline::kind_of;
+    use wasmparser::Validator;
+
+    fn rewritten(text: &str) -> Vec<u8> {
+        let bytes = wat::parse_str(text).unwrap();
+        let result = unshared(&bytes).unwrap().into_owned();
+        Validator::new().validate_all(&result).unwrap();
+        let mut outline = Outline::read(&result).unwrap();
+        assert!(outline.all_memories().all(|memory| !memory.is_shared()), "{text}");
+        assert_eq!(unshared(&bytes).unwrap(), result, "twice the same");
+        if let Ok(again) = unshared(&result) {
+            assert_eq!(again, result, "nothing is left to be done");
+        }
+        result
+    }
+
+    #[test]
+    fn a_module_without_shared_memories_is_left_as_it_is() {
+        let wait = "(func (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const 0))))";
+        for text in ["(module)".to_owned(), format!("(module (memory 1) {wait})"), "(module (memory i64 1))".to_owned()]
+        {
+            let bytes = wat::parse_str(&text).unwrap();
+            assert_eq!(rewritten(&text), bytes);
+        }
+        for bytes in [&b""[..], b"\0asm", b"no module", b"\0asm\x0d\0\x01\0"] {
+            assert!(matches!(unshared(bytes), Ok(Cow::Borrowed(_))));
+        }
+    }
+
+    #[test]
+    fn memories_get_the_flag_taken_off_and_keep_their_bounds() {
+        let text = r#"(module (import "a" "m" (memory 1 5 shared)) (import "a" "n" (memory 2))
+            (memory 3 300 shared) (memory 4) (func (export "f") (drop (memory.grow 2 (i32.const 1)))))"#;
+        let bytes = rewritten(text);
+        assert_eq!(bytes.len(), wat::parse_str(text).unwrap().len(), "nothing else is changed");
+        let mut outline = Outline::read(&bytes).unwrap();
+        let bounds: Vec<_> = outline.all_memories().map(|memory| (memory.min, memory.max)).collect();
+        assert_eq!(bounds, [(1, Some(5)), (2, None), (3, Some(300)), (4, None)]);
+    }
+
+    #[test]
+    fn waits_become_calls_of_functions_one_for_each_kind() {
+        let text = r#"(module
+            (type $t (func)) (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
+            (memory $m (export "memory") 1 2 shared) (memory $plain 1) (memory $wide i64 1 2 shared)
+            (table 2 funcref) (elem (i32.const 0) $start $yield) (global funcref (ref.func $f)) (start $start)
+            (func $start (drop (call $yield)))
+            (func $f (export "f") (local i64)
+                (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const 0)))
+                (drop (memory.atomic.wait32 (i32.const 4) (i32.const 0) (i64.const 0)))
+                (drop (memory.atomic.wait32 offset=8 (i32.const 0) (i32.const 0) (i64.const 0)))
+                (drop (memory.atomic.wait64 (i32.const 0) (i64.const 0) (i64.const 0)))
+                (drop (memory.atomic.wait64 $wide (i64.const 0) (i64.const 0) (i64.const 0)))
+                (drop (memory.atomic.wait32 $plain (i32.const 0) (i32.const 0) (i64.const 0)))
+                (drop (memory.atomic.notify (i32.const 0) (i32.const 1)))
+                (call $start) (call_indirect (type $t) (i32.const 0))))"#;
+        let bytes = rewritten(text);
+        let outline = Outline::read(&bytes).unwrap();
+        assert_eq!(outline.imports.iter().map(|import| import.name).collect::<Vec<_>>(), ["sched_yield", PAUSE]);
+        assert_eq!(outline.bodies.len(), 2 + 4);
+        let waits = |body: &wasmparser::FunctionBody<'_>| {
+            let operators = body.get_operators_reader().unwrap().into_iter();
+            operators.filter(|operator| matches!(operator, Ok(Operator::MemoryAtomicWait32 { .. }))).count()
+        };
+        assert_eq!(outline.bodies.iter().map(waits).sum::<usize>(), 1, "that on the memory which is its own");
+        let functions: Vec<_> = outline.exports.iter().filter(|export| kind_of(export) == "function").collect();
+        assert_eq!(functions[0].index, 3);
+    }
+
+    #[test]
+    fn a_module_that_imports_nothing_imports_then() {
+        let wait = "(drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const 0)))";
+        for text in [
+            format!("(module (memory 1 1 shared) (func {wait}))"),
+            format!(r#"(module (@custom "x" (after type) "y") (memory 1 1 shared) (func {wait}))"#),
+        ] {
+            let bytes = rewritten(&text);
+            assert_eq!(Outline::read(&bytes).unwrap().imports.len(), 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn nobody_else_imports_what_waits() {
+        let bytes = wat::parse_str(r#"(module (import "wasi-rs" "pause" (func (param i64) (result i32))))"#).unwrap();
+        let Err(Unusable::Import(names)) = unshared(&bytes) else { panic!("it is refused") };
+        assert_eq!(names, ["wasi-rs.pause (function)"]);
+    }
+
+    #[test]
+    fn bytes_that_are_changed_anywhere_make_no_panic() {
+        let text = r#"(module (memory 1 2 shared) (func (export "f")
+            (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const 0)))))"#;
+        let whole = wat::parse_str(text).unwrap();
+        for at in 0..whole.len() {
+            for value in 0..=u8::MAX {
+                let mut bytes = whole.clone();
+                bytes[at] = value;
+                let Ok(result) = unshared(&bytes) else { continue };
+                if Validator::new().validate_all(&bytes).is_ok() {
+                    Validator::new().validate_all(&result).unwrap();
+                }
+            }
+        }
+    }
+}
