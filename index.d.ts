@@ -117,6 +117,7 @@ export interface WASIOptions {
   limits?: WASILimits | undefined;
   /**
    * Whether each system call is shown as a line on this process's stderr (descriptor 2), for finding out what a program does.
+   * Whoever reads it slowly slows the program down: no line is lost.
    * @default false
    */
   trace?: boolean | undefined;
@@ -288,6 +289,7 @@ export interface RunOptions {
   limits?: RunLimits | undefined;
   /**
    * Whether each system call is shown as a line on this process's stderr (descriptor 2), for finding out what a program does.
+   * Whoever reads it slowly slows the program down: no line is lost.
    * @default false
    */
   trace?: boolean | undefined;

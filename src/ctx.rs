@@ -89,7 +89,7 @@ impl Usage {
 pub struct Ctx {
     abi: Abi,
     lists_dots: bool,
-    traced: bool,
+    trace: Option<File>,
     patience: Box<dyn Patience>,
     random: RefCell<Random>,
     /// The command line.
@@ -113,7 +113,7 @@ impl Ctx {
         Self {
             abi,
             lists_dots: true,
-            traced: false,
+            trace: None,
             patience: Box::new(Endless),
             random: RefCell::default(),
             args,
@@ -129,10 +129,10 @@ impl Ctx {
         Self { lists_dots, ..self }
     }
 
-    /// Whether each of its calls is to be shown on the host's stderr.
+    /// Shows each of its calls in this file, if there is one.
     #[must_use]
-    pub fn tracing(self, traced: bool) -> Self {
-        Self { traced, ..self }
+    pub fn tracing(self, trace: Option<File>) -> Self {
+        Self { trace, ..self }
     }
 
     /// Asks whether to go on whenever a call waits.
@@ -198,9 +198,14 @@ impl Ctx {
         self.lists_dots
     }
 
-    /// Whether each of its calls is to be shown.
+    /// Where each of its calls is shown, if it is traced.
+    pub const fn trace(&self) -> Option<&File> {
+        self.trace.as_ref()
+    }
+
+    /// Whether each of its calls is shown.
     pub const fn is_traced(&self) -> bool {
-        self.traced
+        self.trace.is_some()
     }
 
     /// The guest's generator of random bytes.

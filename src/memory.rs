@@ -9,14 +9,13 @@
 use crate::abi::Ptr;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::records::{Iovec, Record};
-use smallvec::SmallVec;
 use std::ffi::CStr;
-use std::io;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::atomic::{Ordering, compiler_fence};
 
+mod iovecs;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
@@ -26,11 +25,10 @@ mod windows;
 #[cfg(windows)]
 use windows as os;
 
+pub use iovecs::{Buffer, Buffers, Call, Iovecs, Mode, Position};
+
 /// Paths longer than this are ENAMETOOLONG; it bounds what a guest can make the host allocate for one.
 pub const PATH_MAX: u32 = 4096;
-
-/// How many iovecs one kernel call takes (Linux's and macOS's `IOV_MAX`).
-const IOV_MAX: usize = 1024;
 
 /// Room for a path copied out of the memory: on the stack while it is of ordinary length. It is filled where it is, for
 /// to move it would cost as much as to look for a file.
@@ -189,7 +187,7 @@ impl<'a> Memory<'a> {
     /// An array of iovecs, not yet looked at; EFAULT unless the array itself is inside.
     pub fn iovecs(&self, ptr: Ptr<Iovec>, len: u32) -> Result<Iovecs<'a>> {
         self.check(ptr, len)?;
-        Ok(Iovecs { memory: *self, array: ptr, len })
+        Ok(Iovecs::new(*self, ptr, len))
     }
 
     /// Lets `fill` write the bytes of one stretch, a bounded piece at a time.
@@ -230,172 +228,6 @@ unsafe fn read_word(from: *const u8) -> u64 {
 const fn holds_zero(word: u64) -> bool {
     const LOWEST: u64 = u64::MAX / 0xff;
     word.wrapping_sub(LOWEST) & !word & (LOWEST << 7) != 0
-}
-
-/// Where in a file the bytes go or come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Position {
-    /// At the descriptor's own offset, which moves.
-    Current,
-    /// At this offset; the descriptor's own stays.
-    At(u64),
-    /// At the end of the file, wherever that is when the bytes are written.
-    End,
-}
-
-impl Position {
-    /// Where to go on after so many bytes. EINVAL for an offset beyond 63 bits: it is signed in the operating system.
-    fn moved_by(self, bytes: u32) -> Result<Self> {
-        let Self::At(start) = self else {
-            return Ok(self);
-        };
-        let offset = start.checked_add(u64::from(bytes)).filter(|offset| i64::try_from(*offset).is_ok());
-        offset.map(Self::At).ok_or(Errno::Inval)
-    }
-}
-
-/// The iovecs of one call.
-#[derive(Clone, Copy, Debug)]
-pub struct Iovecs<'a> {
-    memory: Memory<'a>,
-    array: Ptr<Iovec>,
-    len: u32,
-}
-
-/// Iovecs as the kernel takes them, all inside the memory.
-type Batch = SmallVec<[os::Iovec; 8]>;
-
-impl Iovecs<'_> {
-    /// Reads from `file` into the guest's buffers, all of them as far as the data goes; how many bytes came.
-    pub fn read_from(&self, file: os::Handle<'_>, position: Position) -> Result<io::Result<u32>> {
-        // SAFETY: `transfer` gives iovecs that lie in the memory, which outlives the call.
-        self.transfer(position, |iovecs, position| unsafe { os::read(file, iovecs, position) })
-    }
-
-    /// Writes the guest's buffers to `file`; how many bytes went.
-    pub fn write_to(&self, file: os::Handle<'_>, position: Position) -> Result<io::Result<u32>> {
-        // SAFETY: as in `read_from`.
-        self.transfer(position, |iovecs, position| unsafe { os::write(file, iovecs, position) })
-    }
-
-    /// Receives from a socket; how many bytes came, and whether a message was cut.
-    /// With `peek` the data stays in the queue; with `whole` the call waits until the buffers are full.
-    pub fn receive_from(&self, socket: os::Handle<'_>, peek: bool, whole: bool) -> Result<io::Result<(u32, bool)>> {
-        let mut batch = Batch::new();
-        self.batch(0, &mut batch)?;
-        // SAFETY: the iovecs of a batch lie in the memory, which outlives the call.
-        Ok(unsafe { os::receive(socket, &mut batch, peek, whole) })
-    }
-
-    /// Sends to a socket; how many bytes went. A closed peer is EPIPE and no signal.
-    pub fn send_to(&self, socket: os::Handle<'_>) -> Result<io::Result<u32>> {
-        let mut batch = Batch::new();
-        self.batch(0, &mut batch)?;
-        // SAFETY: as in `receive_from`.
-        Ok(unsafe { os::send(socket, &mut batch) })
-    }
-
-    /// How many bytes they span; EFAULT for one outside the memory.
-    pub fn bytes(&self) -> Result<u64> {
-        (0..self.len).map(|index| self.stretch(index).map(|(_, len)| len as u64)).sum()
-    }
-
-    /// Copies the guest's buffers behind `to`, at most `most` bytes; how many bytes went.
-    pub fn gather(&self, most: usize, to: &mut Vec<u8>) -> Result<u32> {
-        self.copy(most, |base, len| {
-            to.reserve(len);
-            // SAFETY: `copy` gives a stretch inside the memory; `reserve` made room for as much behind what is there, and
-            // `set_len` counts what was just written.
-            unsafe {
-                to.as_mut_ptr().add(to.len()).copy_from_nonoverlapping(base, len);
-                to.set_len(to.len() + len);
-            }
-        })
-    }
-
-    /// Copies `from` into the guest's buffers as far as both go; how many bytes came.
-    pub fn scatter(&self, from: &[u8]) -> Result<u32> {
-        let mut rest = from;
-        self.copy(from.len(), |base, len| {
-            let (piece, behind) = rest.split_at(len);
-            rest = behind;
-            // SAFETY: `copy` gives a stretch inside the memory; `piece` is as long, and Rust's own.
-            unsafe { base.copy_from_nonoverlapping(piece.as_ptr(), len) };
-        })
-    }
-
-    /// Hands each buffer to `copy_one`, together at most `most` bytes; how many bytes that were.
-    fn copy(&self, most: usize, mut copy_one: impl FnMut(*mut u8, usize)) -> Result<u32> {
-        let mut copied = 0;
-        for index in 0..self.len {
-            let (base, len) = self.stretch(index)?;
-            let len = len.min(most - copied);
-            copy_one(base, len);
-            copied += len;
-            if copied == most {
-                break;
-            }
-        }
-        u32::try_from(copied).map_err(|_| Errno::Overflow)
-    }
-
-    /// The bytes that an iovec stands for; EFAULT if they are outside the memory.
-    fn stretch(&self, index: u32) -> Result<(*mut u8, usize)> {
-        let iovec = self.memory.read(self.memory.element(self.array, index)?)?;
-        Ok((self.memory.range(u64::from(iovec.buf), u64::from(iovec.buf_len))?, iovec.buf_len as usize))
-    }
-
-    /// Calls `kernel` with the iovecs. Most calls have one: it makes no batch.
-    #[inline]
-    fn transfer(
-        &self,
-        position: Position,
-        kernel: impl Fn(&[os::Iovec], Position) -> io::Result<u32>,
-    ) -> Result<io::Result<u32>> {
-        if self.len != 1 {
-            return self.transfer_batches(position, kernel);
-        }
-        let (base, len) = self.stretch(0)?;
-        Ok(kernel(&[os::Iovec { iov_base: base.cast(), iov_len: len }], position.moved_by(0)?))
-    }
-
-    /// Calls `kernel` with batches of at most IOV_MAX iovecs until one is cut short, or all are served.
-    fn transfer_batches(
-        &self,
-        position: Position,
-        kernel: impl Fn(&[os::Iovec], Position) -> io::Result<u32>,
-    ) -> Result<io::Result<u32>> {
-        let mut first = 0;
-        let mut total = 0_u32;
-        let mut batch = Batch::new();
-        loop {
-            let wanted = self.batch(first, &mut batch)?;
-            let moved = match kernel(&batch, position.moved_by(total)?) {
-                Ok(moved) => moved,
-                // What was moved before the error is reported first; the error comes with the next call.
-                Err(error) => return Ok(if total > 0 { Ok(total) } else { Err(error) }),
-            };
-            total = total.saturating_add(moved);
-            first += u32::try_from(batch.len()).unwrap_or(u32::MAX);
-            // A count is 32 bits: stop well before it is full.
-            if first >= self.len || u64::from(moved) < wanted || total > u32::MAX / 2 {
-                return Ok(Ok(total));
-            }
-        }
-    }
-
-    /// Puts the iovecs from number `first` on into `batch`, at most IOV_MAX; how many bytes they span. EFAULT for one
-    /// outside the memory.
-    fn batch(&self, first: u32, batch: &mut Batch) -> Result<u64> {
-        let mut wanted = 0;
-        batch.clear();
-        for index in (first..self.len).take(IOV_MAX) {
-            let (base, len) = self.stretch(index)?;
-            batch.push(os::Iovec { iov_base: base.cast(), iov_len: len });
-            wanted += len as u64;
-        }
-        Ok(wanted)
-    }
 }
 
 /// A memory for tests: every byte starts as [`guest::MASK`], so that a stray write is seen.
@@ -463,7 +295,6 @@ pub mod guest {
 mod tests {
     use super::guest::TestMemory;
     use super::*;
-    use std::io::{Read, Seek, Write};
 
     #[test]
     fn what_ends_past_the_memory_is_efault_and_nothing_is_written() {
@@ -519,40 +350,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn every_iovec_is_served_also_more_than_the_kernel_takes_at_once() {
-        let count = 3000_u32;
-        let memory = TestMemory::new(64 * 1024);
-        let rows: Vec<_> = (0..count).map(|index| (40_000 + index, 1)).collect();
-        let (array, len) = memory.put_iovecs(0, &rows);
-        let data: Vec<u8> = (0..count).map(|index| (index % 251) as u8).collect();
-        memory.put(40_000, &data);
-
-        let mut file = tempfile::tempfile().unwrap();
-        let iovecs = memory.view().iovecs(array, len).unwrap();
-        assert_eq!(iovecs.write_to(os::handle(&file), Position::Current).unwrap().unwrap(), count);
-        let mut found = Vec::new();
-        file.rewind().unwrap();
-        file.read_to_end(&mut found).unwrap();
-        assert_eq!(found, data);
-
-        memory.put(40_000, &vec![0; count as usize]);
-        assert_eq!(iovecs.read_from(os::handle(&file), Position::At(1)).unwrap().unwrap(), count - 1);
-        assert_eq!(memory.get(40_000, count as usize - 1), data[1..]);
-    }
-
-    #[test]
-    fn one_iovec_outside_the_memory_moves_nothing() {
-        let memory = TestMemory::new(128);
-        let (array, len) = memory.put_iovecs(0, &[(64, 8), (126, 8)]);
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(b"0123456789abcdef").unwrap();
-        let iovecs = memory.view().iovecs(array, len).unwrap();
-        assert_eq!(iovecs.read_from(os::handle(&file), Position::At(0)).unwrap_err(), Errno::Fault);
-        memory.assert_masked_but(&[(0, 16)]);
-        assert_eq!(memory.view().iovecs(Ptr::new(8), u32::MAX).unwrap_err(), Errno::Fault);
     }
 
     #[test]

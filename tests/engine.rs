@@ -59,7 +59,7 @@ fn plan() -> Plan {
         args: vec!["program".to_owned()],
         env: Vec::new(),
         preopens: Vec::new(),
-        trace: false,
+        trace: None,
         stdio: [Stdio::Bytes(Vec::new()), Stdio::Capture, Stdio::Capture],
         limits: Limits::default(),
         concurrency: CONCURRENCY,

@@ -100,7 +100,7 @@ pub fn serve(mut caller: Caller<'_, Guest>, index: usize, args: &Args) -> Result
     let line = Line::begin(&ctx, &memory, index, args);
     let flow = entry(&ctx, &memory, args);
     if let Some(line) = line {
-        line.end(&memory, flow);
+        line.end(&ctx, &memory, flow);
     }
     let written = ctx.usage.written();
     drop(ctx);

@@ -6,6 +6,7 @@ use super::watch::{UntilEnded, Watch};
 use crate::abi::{Abi, Errno};
 use crate::ctx::{Ctx, Preopen, Strings};
 use crate::host::dir::open_preopen_unsandboxed;
+use crate::host::file::File;
 use crate::host::stream::{Input, Output, Stream};
 use std::sync::Arc;
 
@@ -24,8 +25,8 @@ pub struct Plan {
     pub limits: Limits,
     /// How many may have begun and not ended when it has begun, itself included.
     pub concurrency: usize,
-    /// Whether its calls are shown.
-    pub trace: bool,
+    /// Where its calls are shown, if they are.
+    pub trace: Option<File>,
 }
 
 /// A standard stream.

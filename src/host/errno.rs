@@ -13,13 +13,14 @@ impl From<io::Error> for Errno {
     }
 }
 
-/// Errors that a library made itself. cap-std reports a path that leads outside as PermissionDenied without a code.
+/// Errors that a library, or we, made. cap-std reports a path that leads outside as PermissionDenied without a code.
 fn from_kind(kind: io::ErrorKind) -> Errno {
     match kind {
         io::ErrorKind::PermissionDenied => Errno::Notcapable,
         io::ErrorKind::InvalidInput => Errno::Inval,
         io::ErrorKind::NotFound => Errno::Noent,
         io::ErrorKind::Unsupported => Errno::Notsup,
+        io::ErrorKind::WouldBlock => Errno::Again,
         _ => Errno::Io,
     }
 }

@@ -18,6 +18,28 @@ pub struct File {
     // they answer ENOTDIR, as the kernel does; so what was opened need not be asked for its type first.
     pub(super) handle: Handle,
     filetype: OnceLock<Filetype>,
+    /// Another description of the same, which does not wait, if one was needed and there is one.
+    twin: OnceLock<Option<Box<File>>>,
+}
+
+/// Another description of a file, which does not wait.
+#[derive(Debug)]
+pub enum Twin<'f> {
+    /// Kept with the file.
+    Kept(&'f File),
+    /// For one call.
+    Made(Box<File>),
+}
+
+impl Deref for Twin<'_> {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        match self {
+            Self::Kept(file) => file,
+            Self::Made(file) => file,
+        }
+    }
 }
 
 /// A handle that is closed with its file, or never: the host's own standard streams stay the host's.
@@ -63,13 +85,14 @@ impl From<cap_std::fs::File> for File {
 
 impl File {
     fn new(file: std::fs::File, filetype: OnceLock<Filetype>) -> Self {
-        Self { handle: Handle::Owned(Dir::from_std_file(file)), filetype }
+        Self { handle: Handle::Owned(Dir::from_std_file(file)), filetype, twin: OnceLock::new() }
     }
 
     /// What the host keeps open, and what stays open when this is dropped.
     pub fn borrowed(stream: ManuallyDrop<OwnedHandle>) -> Self {
         let file = std::fs::File::from(ManuallyDrop::into_inner(stream));
-        Self { handle: Handle::Borrowed(ManuallyDrop::new(Dir::from_std_file(file))), filetype: OnceLock::new() }
+        let handle = Handle::Borrowed(ManuallyDrop::new(Dir::from_std_file(file)));
+        Self { handle, filetype: OnceLock::new(), twin: OnceLock::new() }
     }
 
     /// What is known to be a directory.
@@ -96,6 +119,16 @@ impl File {
     fn find_out_filetype(&self) -> Result<Filetype> {
         let filetype = os::file::filetype(self)?;
         Ok(*self.filetype.get_or_init(|| filetype))
+    }
+
+    /// Another description of it, which does not wait; none where it can't be had. What the host keeps open may be closed or
+    /// replaced by the host at any time, so of that there is a new one for each call.
+    pub fn twin(&self) -> Option<Twin<'_>> {
+        let make = || os::wait::nonblocking_twin(self).map(Box::new);
+        match self.handle {
+            Handle::Owned(_) => self.twin.get_or_init(make).as_deref().map(Twin::Kept),
+            Handle::Borrowed(_) => make().map(Twin::Made),
+        }
     }
 
     /// Its attributes.

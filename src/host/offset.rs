@@ -13,6 +13,7 @@ use std::cell::Cell;
 pub struct Offset {
     is_own: bool,
     kept: Cell<Option<u64>>,
+    has_moved: Cell<bool>,
 }
 
 /// Up to here every file system takes offsets. What is beyond, the operating system is asked for.
@@ -21,7 +22,7 @@ const NEAR: u64 = i32::MAX as u64;
 impl Offset {
     /// That of a file which was opened for the guest, so that nobody shares it.
     pub const fn own() -> Self {
-        Self { is_own: true, kept: Cell::new(None) }
+        Self { is_own: true, kept: Cell::new(None), has_moved: Cell::new(false) }
     }
 
     /// Moves it; where it is then.
@@ -56,9 +57,15 @@ impl Offset {
         self.kept.get()
     }
 
+    /// Whether nothing has been transferred yet of what was opened for the guest.
+    pub const fn is_fresh(&self) -> bool {
+        self.is_own && !self.has_moved.get()
+    }
+
     /// Moves it past what was transferred there.
     #[inline]
     pub fn pass(&self, bytes: u32) {
+        self.has_moved.set(self.has_moved.get() | (bytes > 0));
         if let Some(offset) = self.kept.get() {
             self.kept.set(Some(offset + u64::from(bytes)));
         }

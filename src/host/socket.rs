@@ -12,6 +12,11 @@ impl File {
         os::socket::accept(self)
     }
 
+    /// Whether it takes connections, as far as the operating system tells.
+    pub fn is_listening(&self) -> io::Result<bool> {
+        os::socket::is_listening(self)
+    }
+
     /// Ends one direction, or both; EINVAL for none.
     pub fn shutdown(&self, how: Sdflags) -> Result {
         if how.is_empty() { Err(Errno::Inval) } else { os::socket::shutdown(self, how) }

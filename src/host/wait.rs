@@ -1,10 +1,10 @@
 //! Waiting: for descriptors, for time.
 
 use super::clock;
-use super::file::File;
+use super::file::{File, Twin};
 use super::os;
 use crate::abi::errno::{Errno, Result};
-use crate::abi::flags::Clockid;
+use crate::abi::flags::{Clockid, Filetype};
 use smallvec::SmallVec;
 use std::fmt::Debug;
 
@@ -59,6 +59,62 @@ impl Patience for Endless {
     fn go_on(&self) -> bool {
         true
     }
+}
+
+/// How much a call may do before it looks whether to go on: bytes that are moved or made, in a few milliseconds.
+pub const STRETCH: u64 = 1 << 20;
+
+/// Looks, in a call that takes long, after each stretch of work whether to go on.
+#[derive(Debug)]
+pub struct Checkpoint<'p> {
+    patience: &'p dyn Patience,
+    done: u64,
+}
+
+impl<'p> Checkpoint<'p> {
+    /// At the beginning of the call.
+    pub const fn new(patience: &'p dyn Patience) -> Self {
+        Self { patience, done: 0 }
+    }
+
+    /// Counts work, which is measured in bytes; ECANCELED when patience has run out.
+    #[inline]
+    pub fn pass(&mut self, work: u64) -> Result {
+        self.done = self.done.saturating_add(work);
+        if self.done < STRETCH {
+            return Ok(());
+        }
+        self.done = 0;
+        if self.patience.go_on() { Ok(()) } else { Err(Errno::Canceled) }
+    }
+}
+
+/// How a transfer is kept from waiting in the kernel, on a file for which no call can say so.
+#[derive(Debug)]
+pub enum Unblocked<'f> {
+    /// The file's own description does not wait.
+    Same,
+    /// By another description of it, which does not wait.
+    Twin(Twin<'f>),
+    /// By polling before each transfer of at most so many bytes. It may wait all the same if another process takes the
+    /// bytes, or the room, in between.
+    Polled(u64),
+}
+
+/// How a transfer is kept from waiting on this file, where the kernel does not know `RWF_NOWAIT` for it.
+pub fn unblocked(file: &File, interest: Interest) -> Result<Unblocked<'_>> {
+    if os::wait::answers_at_once(file, interest)? {
+        return Ok(Unblocked::Same);
+    }
+    if let Some(twin) = file.twin() {
+        return Ok(Unblocked::Twin(twin));
+    }
+    // A read takes what is there. A write waits until all has gone, and room is promised for little only.
+    Ok(Unblocked::Polled(match (interest, file.filetype()?) {
+        (Interest::Read, _) => STRETCH,
+        (Interest::Write, Filetype::CharacterDevice) => os::wait::TERMINAL_ROOM,
+        (Interest::Write, _) => os::wait::PIPE_ROOM,
+    }))
 }
 
 /// Waits until one of `files` is ready or the monotonic clock shows `deadline` (nanoseconds), whichever is first; never
@@ -126,6 +182,40 @@ pub fn is_ready(file: &File, interest: Interest) -> Result<bool> {
 /// Waits until `file` is ready; ECANCELED when patience has run out.
 pub fn wait_for(file: &File, interest: Interest, patience: &dyn Patience) -> Result {
     wait(&[(file, interest)], None, patience).map(drop)
+}
+
+/// The first pause between two calls of `retry`, and the longest, in nanoseconds.
+const RETRY: (u64, u64) = (1_000_000, 20_000_000);
+
+/// How long, in nanoseconds, the other end of a named pipe is waited for where nobody can end the guest.
+pub const MOST_FOR_PIPE: u64 = 5_000_000_000;
+
+/// How many calls `retry` makes in that time.
+pub const RETRIES_FOR_PIPE: u64 = MOST_FOR_PIPE / RETRY.1;
+
+/// Makes a call that fails as long as another process has not done its part, and that nothing tells when it has: again and
+/// again, at most 20 ms apart, while it fails with an error that `is_early`. ECANCELED when patience has run out.
+pub fn retry<T>(
+    patience: &dyn Patience,
+    mut call: impl FnMut() -> Result<T>,
+    mut is_early: impl FnMut(Errno) -> bool,
+) -> Result<T> {
+    let mut pause = RETRY.0;
+    loop {
+        match call() {
+            Err(errno) if is_early(errno) => {}
+            result => return result,
+        }
+        pause_for(pause, patience)?;
+        pause = (pause * 2).min(RETRY.1);
+    }
+}
+
+/// Sleeps for so many nanoseconds; ECANCELED when patience has run out.
+pub fn pause_for(nanoseconds: u64, patience: &dyn Patience) -> Result {
+    wait(&[], Some(clock::now(Clockid::Monotonic).saturating_add(nanoseconds)), patience)?;
+    // What passes is mostly less than a slice.
+    if patience.go_on() { Ok(()) } else { Err(Errno::Canceled) }
 }
 
 #[cfg(test)]

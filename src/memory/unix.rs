@@ -1,6 +1,6 @@
 //! The kernel calls that get addresses of the guest's memory. No safe wrapper may have those: the memory is shared.
 
-use super::Position;
+use super::{Mode, Position};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -51,22 +51,56 @@ pub unsafe fn write(fd: BorrowedFd<'_>, iovecs: &[Iovec], position: Position) ->
     })
 }
 
+/// As `read`, without waiting: EAGAIN where it would, EOPNOTSUPP where the kernel can't tell.
+///
 /// # Safety
 /// As `read`.
-pub unsafe fn receive(fd: BorrowedFd<'_>, iovecs: &mut [Iovec], peek: bool, whole: bool) -> io::Result<(u32, bool)> {
+pub unsafe fn read_now(fd: BorrowedFd<'_>, iovecs: &[Iovec], position: Position) -> io::Result<u32> {
+    let (fd, count) = (fd.as_raw_fd(), c_int(iovecs.len()));
+    // SAFETY: as in `read`.
+    unsafe { transfer::read_now(fd, iovecs.as_ptr(), count, offset_of(position)) }
+}
+
+/// As `write`, without waiting: EAGAIN where it would, EOPNOTSUPP where the kernel can't tell.
+///
+/// # Safety
+/// As `write`.
+pub unsafe fn write_now(fd: BorrowedFd<'_>, iovecs: &[Iovec], position: Position) -> io::Result<u32> {
+    let (fd, count) = (fd.as_raw_fd(), c_int(iovecs.len()));
+    // SAFETY: as in `read`.
+    unsafe { transfer::write_now(fd, iovecs.as_ptr(), count, offset_of(position)) }
+}
+
+/// How a message is to be moved.
+const fn flag_of(mode: Mode) -> libc::c_int {
+    match mode {
+        Mode::Blocking => 0,
+        Mode::Nonblocking => libc::MSG_DONTWAIT,
+    }
+}
+
+/// # Safety
+/// As `read`.
+pub unsafe fn receive(
+    fd: BorrowedFd<'_>,
+    iovecs: &[Iovec],
+    peek: bool,
+    whole: bool,
+    mode: Mode,
+) -> io::Result<(u32, bool)> {
     let flags = if peek { libc::MSG_PEEK } else { 0 } | if whole { libc::MSG_WAITALL } else { 0 };
     let mut message = message_header(iovecs);
     // SAFETY: the caller answers for the iovecs `message` points at; it has no name or control part.
-    let got = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) };
+    let got = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags | flag_of(mode)) };
     count_of(got).map(|count| (count, message.msg_flags & libc::MSG_TRUNC != 0))
 }
 
 /// # Safety
 /// As `write`.
-pub unsafe fn send(fd: BorrowedFd<'_>, iovecs: &mut [Iovec]) -> io::Result<u32> {
+pub unsafe fn send(fd: BorrowedFd<'_>, iovecs: &[Iovec], mode: Mode) -> io::Result<u32> {
     let message = message_header(iovecs);
     // SAFETY: as in `receive`; the kernel only reads.
-    count_of(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) })
+    count_of(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL | flag_of(mode)) })
 }
 
 /// The calls that move bytes, as Linux has them. The C library's are cancellation points, which costs two atomic exchanges
@@ -91,7 +125,7 @@ mod transfer {
 
     #[cfg(target_arch = "x86_64")]
     macro_rules! call {
-        ($number:expr, $first:expr, $second:expr, $third:expr $(, $fourth:expr)?) => {{
+        ($number:expr, $first:expr, $second:expr, $third:expr $(, $fourth:expr $(, $fifth:expr, $sixth:expr)?)?) => {{
             let returned: ssize_t;
             std::arch::asm!(
                 "syscall",
@@ -99,7 +133,7 @@ mod transfer {
                 in("rdi") $first,
                 in("rsi") $second,
                 in("rdx") $third,
-                $(in("r10") $fourth,)?
+                $(in("r10") $fourth, $(in("r8") $fifth, in("r9") $sixth,)?)?
                 lateout("rcx") _,
                 lateout("r11") _,
                 options(nostack),
@@ -136,20 +170,63 @@ mod transfer {
         pwrite = SYS_pwrite64(fd: c_int, base: *const c_void, len: size_t, offset: off_t);
         preadv = SYS_preadv(fd: c_int, iovecs: *const iovec, count: c_int, offset: off_t);
         pwritev = SYS_pwritev(fd: c_int, iovecs: *const iovec, count: c_int, offset: off_t);
+        preadv2 = SYS_preadv2(fd: c_int, iovecs: *const iovec, count: c_int, offset: off_t, high: off_t, flags: c_int);
+        pwritev2 = SYS_pwritev2(fd: c_int, iovecs: *const iovec, count: c_int, offset: off_t, high: off_t, flags: c_int);
+    }
+
+    /// The descriptor's own offset, to calls that take one.
+    const OWN_OFFSET: off_t = -1;
+
+    /// # Safety
+    /// As `readv`.
+    pub unsafe fn read_now(
+        fd: c_int,
+        iovecs: *const iovec,
+        count: c_int,
+        offset: Option<off_t>,
+    ) -> std::io::Result<u32> {
+        // SAFETY: the caller answers for the iovecs. (An offset has one part where registers have 64 bits.)
+        count_of(unsafe { preadv2(fd, iovecs, count, offset.unwrap_or(OWN_OFFSET), 0, libc::RWF_NOWAIT) })
+    }
+
+    /// # Safety
+    /// As `writev`.
+    pub unsafe fn write_now(
+        fd: c_int,
+        iovecs: *const iovec,
+        count: c_int,
+        offset: Option<off_t>,
+    ) -> std::io::Result<u32> {
+        // SAFETY: as in `read_now`.
+        count_of(unsafe { pwritev2(fd, iovecs, count, offset.unwrap_or(OWN_OFFSET), 0, libc::RWF_NOWAIT) })
     }
 }
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 mod transfer {
     pub(super) use super::count_of;
+    use libc::{c_int, iovec, off_t};
     pub use libc::{pread, preadv, pwrite, pwritev, read, readv, write, writev};
+    use std::io::{ErrorKind, Result};
+
+    /// # Safety
+    /// None: no call of this system says that it must not wait.
+    pub unsafe fn read_now(_: c_int, _: *const iovec, _: c_int, _: Option<off_t>) -> Result<u32> {
+        Err(ErrorKind::Unsupported.into())
+    }
+
+    /// # Safety
+    /// None: as `read_now`.
+    pub unsafe fn write_now(_: c_int, _: *const iovec, _: c_int, _: Option<off_t>) -> Result<u32> {
+        Err(ErrorKind::Unsupported.into())
+    }
 }
 
 /// A message of these buffers and nothing else.
-fn message_header(iovecs: &mut [Iovec]) -> libc::msghdr {
+fn message_header(iovecs: &[Iovec]) -> libc::msghdr {
     // SAFETY: msghdr is a C struct of numbers and pointers, for which all zeros is a valid value.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = iovecs.as_mut_ptr();
+    message.msg_iov = iovecs.as_ptr().cast_mut(); // which the kernel only reads
     message.msg_iovlen = iovecs.len() as _;
     message
 }

@@ -1,6 +1,6 @@
 //! The calls that get addresses of the guest's memory. No safe wrapper may have those: the memory is shared.
 
-use super::Position;
+use super::{Mode, Position};
 use std::ffi::c_void;
 use std::io;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle};
@@ -36,8 +36,8 @@ pub unsafe fn read(file: BorrowedHandle<'_>, iovecs: &[Iovec], position: Positio
     // SAFETY: the handle is borrowed, so it is open.
     let is_pipe = unsafe { GetFileType(handle) == FILE_TYPE_PIPE };
     one_by_one(handle, iovecs, position, |first, base, len, count, overlapped| {
-        // One read that finds something is a read: the next would wait for more.
-        if !first && is_pipe && !has_bytes(handle) {
+        // One read that finds something is a read: the next would wait for more. One that wants nothing would wait too.
+        if is_pipe && (len == 0 || (!first && !has_bytes(handle))) {
             return Ok(());
         }
         // SAFETY: the caller answers for the iovecs; the rest is this function's own.
@@ -61,14 +61,26 @@ pub unsafe fn write(file: BorrowedHandle<'_>, iovecs: &[Iovec], position: Positi
 }
 
 /// # Safety
+/// None: no call of this system says that it must not wait.
+pub unsafe fn read_now(_: BorrowedHandle<'_>, _: &[Iovec], _: Position) -> io::Result<u32> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// # Safety
+/// None: as `read_now`.
+pub unsafe fn write_now(_: BorrowedHandle<'_>, _: &[Iovec], _: Position) -> io::Result<u32> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// # Safety
 /// None: there are no sockets to receive from.
-pub unsafe fn receive(_: BorrowedHandle<'_>, _: &mut [Iovec], _: bool, _: bool) -> io::Result<(u32, bool)> {
+pub unsafe fn receive(_: BorrowedHandle<'_>, _: &[Iovec], _: bool, _: bool, _: Mode) -> io::Result<(u32, bool)> {
     Err(io::Error::from_raw_os_error(WSAENOTSOCK))
 }
 
 /// # Safety
 /// None: there are no sockets to send to.
-pub unsafe fn send(_: BorrowedHandle<'_>, _: &mut [Iovec]) -> io::Result<u32> {
+pub unsafe fn send(_: BorrowedHandle<'_>, _: &[Iovec], _: Mode) -> io::Result<u32> {
     Err(io::Error::from_raw_os_error(WSAENOTSOCK))
 }
 

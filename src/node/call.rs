@@ -70,7 +70,7 @@ fn make_attended(js: Js<'_>, realm: &Realm, guest: &Guest, call: &PageCall, entr
         expect_no_end(js, realm, guest)?;
     }
     if let Some(line) = line {
-        line.end(&view_anew(js, realm, guest)?, flow);
+        line.end(&guest.ctx, &view_anew(js, realm, guest)?, flow);
     }
     Ok(flow)
 }

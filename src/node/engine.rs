@@ -252,7 +252,7 @@ impl Method for Start {
             args: request.strings("args")?,
             env: request.strings("env")?,
             preopens: request.preopens()?,
-            trace: js.truthy(request.get("trace")?)?,
+            trace: if js.truthy(request.get("trace")?)? { ffi::trace_file() } else { None },
             stdio: [read_stdio(js, stdio, 0)?, read_stdio(js, stdio, 1)?, read_stdio(js, stdio, 2)?],
             limits: Reader { js, object: request.get("limits")? }.limits()?,
             concurrency: request.size("concurrency")?.unwrap_or(CONCURRENCY),

@@ -1,7 +1,7 @@
 //! The constructor's options: checked in node:wasi's order, with its errors, and made into what a guest owns.
 
 use super::errors::{self, Expected};
-use super::ffi::{Js, JsResult, Type, Value, Worker, copy_of_descriptor, host_descriptor, is_main_thread};
+use super::ffi::{Js, JsResult, Type, Value, Worker, copy_of_descriptor, host_descriptor, is_main_thread, trace_file};
 use super::permission;
 use super::realm::{Kept, Realm};
 use super::stdio::{self, Choice, Stdio};
@@ -101,7 +101,7 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
     env.iter().try_for_each(|entry| strings.1.push(entry)).map_err(too_long)?;
     let ctx = Ctx::new(abi, strings.0, strings.1).listing_dots(edition.lists_dots);
     let ctx = if is_main_thread() { ctx } else { ctx.waiting_with(Box::new(Worker::new(js)?)) };
-    let ctx = ctx.limiting_open_files(limits.open_files).tracing(trace);
+    let ctx = ctx.limiting_open_files(limits.open_files).tracing(if trace { trace_file() } else { None });
     let mut stdio = Stdio::default();
     for ((number, choice), name) in choices.iter_mut().enumerate().zip(stdio::NAMES) {
         let pushed = match (stdio.connect(number, choice, limits.stdout), &*choice) {

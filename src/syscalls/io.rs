@@ -1,5 +1,6 @@
 //! Reading, writing, the offset between them, and the way to the device.
 
+use super::transfer::{BATCH, MOST, Transfer};
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Fdflags, Filetype, Rights, Whence};
 use crate::abi::records::Iovec;
@@ -9,9 +10,8 @@ use crate::descriptors::Descriptor;
 use crate::host::file::{File, SeekFrom};
 use crate::host::object::Object;
 use crate::host::stream::Stream;
-use crate::host::wait::{Interest, is_ready, wait_for};
-use crate::memory::{Memory, Position};
-use std::io;
+use crate::host::wait::{Checkpoint, Interest};
+use crate::memory::{Buffers, Memory, Position};
 
 pub(super) fn fd_read(
     ctx: &Ctx,
@@ -79,27 +79,55 @@ fn transfer(
     let moved = match &descriptor.object {
         Object::File(file) => {
             let place = place_in_file(descriptor, file, interest, position)?;
-            let moved = patiently(ctx, file, descriptor.flags(), interest, || match interest {
-                Interest::Read => iovecs.read_from(file.handle(), place),
-                Interest::Write => iovecs.write_to(file.handle(), place),
-            })?;
+            let moved = Transfer::new(ctx, descriptor, file).at(iovecs, interest, place)?;
             if position == Position::Current {
                 descriptor.offset.pass(moved);
             }
             moved
         }
         Object::Stream(_) if position != Position::Current => return Err(Errno::Spipe),
-        Object::Stream(stream) => match (stream, interest) {
-            (Stream::Input(input), Interest::Read) => input.read(iovecs.bytes()?, |bytes| iovecs.scatter(bytes))?,
-            (Stream::Output(output), Interest::Write) => {
-                output.write(iovecs.bytes()?, |most, bytes| iovecs.gather(most, bytes))?
-            }
-            // The other end of a pipe.
-            _ => return Err(Errno::Badf),
-        },
+        Object::Stream(stream) => transfer_in_memory(ctx, stream, interest, iovecs.into())?,
     };
     ctx.usage.count(interest, moved);
     memory.write(count, &moved)
+}
+
+/// The same with a stream in memory, which never waits.
+fn transfer_in_memory(ctx: &Ctx, stream: &Stream, interest: Interest, mut buffers: Buffers<'_>) -> Result<u32> {
+    let mut checkpoint = Checkpoint::new(ctx.patience());
+    loop {
+        buffers.take_up()?;
+        let wanted = buffers.left();
+        if wanted == 0 && buffers.has_more() {
+            checkpoint.pass(BATCH)?;
+            continue;
+        }
+        let moved = match (stream, interest) {
+            (Stream::Input(input), Interest::Read) => input.read(wanted, |bytes| buffers.scatter(bytes)),
+            (Stream::Output(output), Interest::Write) => {
+                output.write(wanted, |most, bytes| buffers.gather(most, bytes))
+            }
+            // The other end of a pipe.
+            _ => Err(Errno::Badf),
+        };
+        match moved {
+            Ok(moved) => {
+                buffers.advance(moved);
+                if u64::from(moved) < wanted || !buffers.has_more() || buffers.moved() > MOST {
+                    return Ok(buffers.moved());
+                }
+                checkpoint.pass(wanted)?;
+            }
+            Err(errno) if buffers.moved() == 0 => return Err(errno),
+            Err(_) => {
+                // What was moved is the answer: nobody makes the call again for what it found no more of.
+                if let Stream::Input(input) = stream {
+                    input.take_wanted();
+                }
+                return Ok(buffers.moved());
+            }
+        }
+    }
 }
 
 /// Where in the file that is: without a place of its own at the offset, and what is written with APPEND at the end, which not
@@ -114,40 +142,6 @@ fn place_in_file(descriptor: &Descriptor, file: &File, interest: Interest, posit
         return Ok(Position::End);
     }
     Ok(descriptor.offset.kept().map_or(Position::Current, Position::At))
-}
-
-/// Whether reading or writing may have to wait for somebody else.
-fn may_wait(file: &File) -> Result<bool> {
-    Ok(!matches!(file.filetype()?, Filetype::RegularFile | Filetype::Directory | Filetype::BlockDevice))
-}
-
-/// Makes a call on `file` that may find nothing to do yet, until it has done something. The guest waits unless it asked for
-/// NONBLOCK, whatever the host has set on a stream that both share.
-pub(super) fn patiently<T>(
-    ctx: &Ctx,
-    file: &File,
-    flags: Fdflags,
-    interest: Interest,
-    mut call: impl FnMut() -> Result<io::Result<T>>,
-) -> Result<T> {
-    let nonblock = flags.contains(Fdflags::NONBLOCK);
-    if nonblock && !is_ready(file, interest)? {
-        return Err(Errno::Again);
-    }
-    if !nonblock && ctx.patience().slice().is_some() && may_wait(file)? {
-        // The kernel would wait without asking anybody.
-        wait_for(file, interest, ctx.patience())?;
-    }
-    loop {
-        match call()? {
-            Ok(done) => return Ok(done),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !nonblock => {
-                wait_for(file, interest, ctx.patience())?
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
 }
 
 pub(super) fn fd_seek(

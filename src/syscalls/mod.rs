@@ -15,6 +15,7 @@ mod random;
 mod readdir;
 mod sock;
 pub mod trace;
+mod transfer;
 
 #[cfg(test)]
 mod testing;
@@ -133,7 +134,7 @@ macro_rules! syscalls {
                 old_fd: Fd, old_flags: Lookupflags, old_path: Ptr<u8>, old_path_len: u32,
                 new_fd: Fd, new_path: Ptr<u8>, new_path_len: u32) -> Errno;
             /// Opens a file or directory.
-            /// EEXIST: CREAT with EXCL; EISDIR: a directory for writing; EMFILE; ENXIO: a pipe for writing that nobody reads; EINVAL: unknown flags.
+            /// EEXIST: CREAT with EXCL; EISDIR: a directory for writing; EMFILE; ENXIO: a pipe for writing that nobody reads, at once with NONBLOCK; EINVAL: unknown flags.
             path::path_open(
                 fd: Fd, dirflags: Lookupflags, path: Ptr<u8>, path_len: u32, oflags: Oflags,
                 fs_rights_base: Rights, fs_rights_inheriting: Rights, fdflags: Fdflags, opened_fd: Ptr<u32>) -> Errno;

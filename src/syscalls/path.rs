@@ -2,13 +2,14 @@
 
 use super::attr::{times, write_filestat};
 use crate::abi::errno::{Errno, Result};
-use crate::abi::flags::{Fdflags, Fstflags, Lookupflags, Oflags, Rights};
+use crate::abi::flags::{Fdflags, Filetype, Fstflags, Lookupflags, Oflags, Rights};
 use crate::abi::records::Filestat;
 use crate::abi::{Fd, Ptr};
 use crate::ctx::Ctx;
 use crate::descriptors::Descriptor;
 use crate::host::dir::OpenHow;
 use crate::host::file::File;
+use crate::host::wait::{RETRIES_FOR_PIPE, retry};
 use crate::memory::{Memory, PathBytes};
 use std::cell::Ref;
 use std::ffi::CStr;
@@ -22,6 +23,12 @@ struct Place<'p> {
 impl Place<'_> {
     fn dir(&self) -> Result<&File> {
         self.descriptor.object.dir()
+    }
+
+    /// Whether a named pipe is there.
+    fn names_pipe(&self, follow: bool) -> bool {
+        let stat = self.dir().and_then(|dir| dir.stat_at(self.path, follow));
+        stat.is_ok_and(|stat| stat.filetype == Filetype::Unknown.number())
     }
 }
 
@@ -151,11 +158,22 @@ pub(super) fn path_open(
         read: moving.contains(Rights::FD_READ),
         write: moving.contains(Rights::FD_WRITE),
     };
-    let file = if place.descriptor.is_read_only() {
-        place.dir()?.open_at_read_only(place.path, how)?
-    } else {
-        place.dir()?.open_at(place.path, &how)?
+    let open = || match place.descriptor.is_read_only() {
+        true => place.dir()?.open_at_read_only(place.path, how),
+        false => place.dir()?.open_at(place.path, &how),
     };
+    // What is opened is non-blocking; the guest waits where the operating system would have: for a reader of a named pipe,
+    // and for who has a lease on the file. Where nobody can end it, a pipe in the tree must not hold the host up for ever.
+    let mut calls = 0;
+    let is_early = |errno| match errno {
+        Errno::Again => !fdflags.contains(Fdflags::NONBLOCK),
+        Errno::Nxio if !fdflags.contains(Fdflags::NONBLOCK) && place.names_pipe(how.follow) => {
+            calls += 1;
+            ctx.patience().slice().is_some() || calls < RETRIES_FOR_PIPE
+        }
+        _ => false,
+    };
+    let file = retry(ctx.patience(), open, is_early)?;
     let opened = place.descriptor.opened(file, rights, inheriting, fdflags);
     drop(place); // the table is about to change
     memory.write(opened_fd, &ctx.descriptors.insert(opened)?.0)

@@ -127,7 +127,12 @@ fn clock_of(subscription: &SubscriptionClock) -> Result<What<'static>> {
 }
 
 fn fd_of<'c>(ctx: &'c Ctx, subscription: SubscriptionFd, interest: Interest, polled: &mut usize) -> What<'c> {
-    match ctx.fd(Fd(subscription.file_descriptor), Rights::POLL_FD_READWRITE) {
+    let moving = match interest {
+        Interest::Read => Rights::FD_READ,
+        Interest::Write => Rights::FD_WRITE,
+    };
+    // To wait for what may not be done is refused, as doing it is.
+    match ctx.fd(Fd(subscription.file_descriptor), Rights::POLL_FD_READWRITE | moving) {
         Ok(descriptor) => {
             let number = *polled;
             *polled += usize::from(matches!(descriptor.object, Object::File(_)));

@@ -3,11 +3,16 @@
 use crate::abi::Ptr;
 use crate::abi::errno::Result;
 use crate::ctx::Ctx;
+use crate::host::wait::Checkpoint;
 use crate::memory::Memory;
 
 pub(super) fn random_get(ctx: &Ctx, memory: &Memory<'_>, buf: Ptr<u8>, buf_len: u32) -> Result {
     let mut random = ctx.random();
-    memory.fill(buf, buf_len, |piece| random.fill(piece))
+    let mut checkpoint = Checkpoint::new(ctx.patience());
+    memory.fill(buf, buf_len, |piece| {
+        checkpoint.pass(piece.len() as u64)?;
+        random.fill(piece)
+    })
 }
 
 #[cfg(test)]

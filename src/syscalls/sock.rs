@@ -1,6 +1,6 @@
 //! Stream sockets that the embedder handed in.
 
-use super::io::patiently;
+use super::transfer::Transfer;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Fdflags, Riflags, Rights, Roflags, Sdflags, Siflags};
 use crate::abi::records::Iovec;
@@ -8,9 +8,10 @@ use crate::abi::{Fd, Ptr};
 use crate::ctx::Ctx;
 use crate::descriptors::Descriptor;
 use crate::host::file::File;
-use crate::host::wait::Interest;
-use crate::memory::Memory;
+use crate::host::wait::{Interest, is_ready, wait_for};
+use crate::memory::{Buffers, Call, Memory};
 use std::cell::Ref;
+use std::io::ErrorKind;
 
 /// A descriptor that may be used as a socket.
 struct Socket<'c>(Ref<'c, Descriptor>);
@@ -39,10 +40,31 @@ pub(super) fn sock_accept(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, flags: Fdflags
     let socket = Socket::of(ctx, fd, Rights::SOCK_ACCEPT)?;
     memory.check(result, 1)?;
     let file = socket.file()?;
-    let connection = patiently(ctx, file, socket.flags(), Interest::Read, || Ok(file.accept()))?;
+    let connection = accept(ctx, file, socket.flags().contains(Fdflags::NONBLOCK))?;
     drop(socket); // the table is about to change
     let accepted = Descriptor::new(connection, Rights::FILE, Rights::empty(), flags);
     memory.write(result, &ctx.descriptors.insert(accepted)?.0)
+}
+
+/// Takes a connection, and waits for one unless the guest asked for EAGAIN. No call takes one without waiting from a socket
+/// that is not non-blocking itself; so that is polled, and the kernel waits only if another process takes the connection in
+/// between.
+fn accept(ctx: &Ctx, file: &File, nonblock: bool) -> Result<File> {
+    let polls = nonblock || ctx.patience().slice().is_some();
+    loop {
+        let taken = if polls && file.is_listening()? && !is_ready(file, Interest::Read)? {
+            Err(ErrorKind::WouldBlock.into())
+        } else {
+            file.accept()
+        };
+        match taken {
+            Err(error) if error.kind() == ErrorKind::WouldBlock && !nonblock => {
+                wait_for(file, Interest::Read, ctx.patience())?;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            taken => return Ok(taken?),
+        }
+    }
 }
 
 #[allow(clippy::too_many_arguments, reason = "one parameter of the standard, one parameter here")]
@@ -63,11 +85,13 @@ pub(super) fn sock_recv(
     let peek = ri_flags.contains(Riflags::RECV_PEEK);
     let whole = ri_flags.contains(Riflags::RECV_WAITALL);
     let file = socket.file()?;
-    let receive = || iovecs.receive_from(file.handle(), peek, whole);
-    let (count, cut) = patiently(ctx, file, socket.flags(), Interest::Read, receive)?;
+    // What is only looked at is never waited for as a whole: more does not come in pieces.
+    let call = Call::Receive { peek, whole: whole && !peek };
+    let mut buffers = Buffers::from(iovecs);
+    let count = Transfer::new(ctx, &socket.0, file).run(call, &mut buffers)?;
     ctx.usage.count(Interest::Read, count);
     memory.write(ro_datalen, &count)?;
-    let flags = if cut { Roflags::RECV_DATA_TRUNCATED } else { Roflags::empty() };
+    let flags = if buffers.is_cut() { Roflags::RECV_DATA_TRUNCATED } else { Roflags::empty() };
     memory.write(ro_flags, &flags.bits())
 }
 
@@ -84,7 +108,7 @@ pub(super) fn sock_send(
     let iovecs = memory.iovecs(si_data, si_data_len)?;
     memory.check(so_datalen, 1)?;
     let file = socket.file()?;
-    let count = patiently(ctx, file, socket.flags(), Interest::Write, || iovecs.send_to(file.handle()))?;
+    let count = Transfer::new(ctx, &socket.0, file).run(Call::Send, &mut iovecs.into())?;
     ctx.usage.count(Interest::Write, count);
     memory.write(so_datalen, &count)
 }

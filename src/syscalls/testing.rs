@@ -9,6 +9,7 @@ use crate::abi::{Args, Ptr};
 use crate::ctx::{Ctx, Strings};
 use crate::host::dir::open_preopen_unsandboxed;
 use crate::host::file::{File, OwnedHandle};
+use crate::host::wait::Patience;
 use crate::memory::guest::TestMemory;
 use std::io::PipeReader;
 use std::path::PathBuf;
@@ -43,8 +44,18 @@ impl Guest {
     }
 
     pub fn traced() -> Self {
-        let guest = Self::new();
-        Self { ctx: guest.ctx.tracing(true), ..guest }
+        let trace = std::fs::File::options().write(true).open(if cfg!(windows) { "NUL" } else { "/dev/null" });
+        Self::new().traced_to(trace.unwrap())
+    }
+
+    /// Its calls are shown there.
+    pub fn traced_to(self, file: impl Into<OwnedHandle>) -> Self {
+        Self { ctx: self.ctx.tracing(Some(file.into().into())), ..self }
+    }
+
+    /// Its calls wait no longer than this allows.
+    pub fn waiting_with(self, patience: Box<dyn Patience>) -> Self {
+        Self { ctx: self.ctx.waiting_with(patience), ..self }
     }
 
     pub fn with(abi: Abi) -> Self {

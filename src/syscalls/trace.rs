@@ -3,6 +3,7 @@
 //! What is decoded, the list says. Guest memory is only read, and checked as for any call: what does not lie in it is shown
 //! as its address. A line is bounded by the longest path, however large the numbers are that the guest hands over.
 
+use super::transfer::Transfer;
 use super::{Flow, Parameter, SYSCALLS, Syscall};
 use crate::abi::errno::Errno;
 use crate::abi::flags::{
@@ -11,10 +12,9 @@ use crate::abi::flags::{
 use crate::abi::records::Iovec;
 use crate::abi::{Abi, Args, Param, Ptr};
 use crate::ctx::Ctx;
-use crate::memory::{Memory, PathBytes};
+use crate::memory::{Buffers, Call, Memory, PathBytes, Position};
 use bitflags::Flags;
 use std::fmt::{Debug, Write as _};
-use std::io::Write as _;
 
 /// How many iovecs are shown.
 const IOVECS: u32 = 8;
@@ -80,10 +80,13 @@ impl Line {
         self.text
     }
 
-    /// Writes the line to this process's stderr, at once. That it can't be written is nothing to the guest.
-    pub fn end(self, memory: &Memory<'_>, flow: Flow) {
-        let line = self.finish(memory, flow);
-        let _ = std::io::stderr().write(line.as_bytes());
+    /// Writes the line to where the guest is traced, at once. A reader that is slow is waited for as long as the guest may
+    /// wait; that the line can't be written at all is nothing to the guest.
+    pub fn end(self, ctx: &Ctx, memory: &Memory<'_>, flow: Flow) {
+        let Some(file) = ctx.trace() else { return };
+        let mut line = self.finish(memory, flow).into_bytes();
+        let mut buffers = Buffers::from(line.as_mut_slice());
+        let _ = Transfer::on(file, ctx.patience()).run(Call::Write(Position::Current), &mut buffers);
     }
 }
 
@@ -273,6 +276,59 @@ mod tests {
                 assert!(line.starts_with(row.name) && line.len() < 400, "{line}");
             }
         }
+    }
+
+    /// A guest that is traced to a pipe nobody reads yet, and its reader.
+    fn traced_to_a_pipe() -> (Guest, std::io::PipeReader) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        (Guest::new().traced_to(writer), reader)
+    }
+
+    /// Makes calls of so many bytes of lines, which are more than a pipe holds.
+    fn make_calls(guest: &Guest, bytes: usize) -> usize {
+        let mut len = 0;
+        while len < bytes {
+            let line = Line::begin(&guest.ctx, &guest.memory.view(), 0, &Args::default()).unwrap();
+            len += line.text.len() + " = 0, ".len() - 1;
+            line.end(&guest.ctx, &guest.memory.view(), Flow::Answer(Errno::Success));
+        }
+        len
+    }
+
+    #[test]
+    fn no_line_is_lost_on_a_reader_that_is_slow() {
+        use std::io::Read;
+        let (guest, mut reader) = traced_to_a_pipe();
+        let read = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes).unwrap();
+            bytes
+        });
+        let len = make_calls(&guest, 200_000);
+        drop(guest);
+        let bytes = read.join().unwrap();
+        assert_eq!(bytes.len(), len);
+        assert!(
+            bytes
+                .split_inclusive(|byte| *byte == b'\n')
+                .all(|line| line == b"args_get(argv: 0x0, argv_buf: 0x0) = 0\n")
+        );
+    }
+
+    #[test]
+    fn a_reader_that_never_reads_is_waited_for_as_long_as_the_guest_may_wait() {
+        #[derive(Debug)]
+        struct Never;
+        impl crate::host::wait::Patience for Never {
+            fn slice(&self) -> Option<u64> {
+                Some(1_000)
+            }
+            fn go_on(&self) -> bool {
+                false
+            }
+        }
+        let (guest, _reader) = traced_to_a_pipe();
+        make_calls(&guest.waiting_with(Box::new(Never)), 200_000);
     }
 
     #[test]

@@ -8,17 +8,25 @@ use crate::host::readdir::{DirEntry, Rows};
 use crate::host::unix::dir::open_beneath;
 use crate::host::unix::file::{retry, timestamps};
 use crate::host::unix::readdir::entry_type;
-use rustix::fs::{AtFlags, FallocateFlags, OFlags, RawDir, SeekFrom};
+use rustix::event::PollFlags;
+use rustix::fs::{AtFlags, FallocateFlags, FileType, Mode, OFlags, RawDir, SeekFrom, major};
 use rustix::net::{SocketFlags, accept_with};
 use std::ffi::CStr;
 use std::io;
 use std::num::NonZeroU64;
+use std::os::fd::AsRawFd;
 
 /// A handle that only names a file.
 pub const PATH_ONLY: OFlags = OFlags::PATH;
 
 /// Linux ignores O_RSYNC; what it asks for is what O_SYNC gives.
 pub const RSYNC: OFlags = OFlags::SYNC;
+
+/// What a socket shows whose other side has ended its writing.
+pub const HALF_CLOSED: PollFlags = PollFlags::RDHUP;
+
+/// The driver of terminals' masters, and of a process's own terminal: to open one means another than the one that is open.
+const ALIASES: u32 = 5;
 
 /// Room for what one kernel call gives.
 const BATCH_BYTES: usize = 32 * 1024;
@@ -38,6 +46,30 @@ pub fn cpu_of(thread: ThreadNumber) -> Option<u64> {
 
 pub fn accept(file: &File) -> io::Result<File> {
     Ok(accept_with(file, SocketFlags::CLOEXEC)?.into())
+}
+
+/// Whether the socket takes connections.
+pub fn is_listening(file: &File) -> io::Result<bool> {
+    Ok(rustix::net::sockopt::socket_acceptconn(file)?)
+}
+
+/// Another description of an open pipe or terminal, which does not wait; none where it can't be opened anew, as another
+/// user's, and of other devices, for which to open them again may mean something else.
+pub fn nonblocking_twin(file: &File) -> Option<File> {
+    let stat = rustix::fs::fstat(file).ok()?;
+    let is_same = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Fifo => true,
+        FileType::CharacterDevice => major(stat.st_rdev) != ALIASES && file.is_terminal(),
+        _ => false,
+    };
+    if !is_same {
+        return None;
+    }
+    let access = rustix::fs::fcntl_getfl(file).ok()? & OFlags::ACCMODE;
+    let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    // A link of the kernel's, that leads to what is open and not to a name.
+    let path = format!("/proc/self/fd/{}", file.handle().as_raw_fd());
+    Some(rustix::fs::open(path, flags, Mode::empty()).ok()?.into())
 }
 
 pub fn allocate(file: &File, offset: u64, len: u64) -> Result {

@@ -8,6 +8,7 @@ use crate::host::file::{File, SetTime};
 use crate::host::unix::dir::{open_dir, set_times_of_name, stat_name};
 use crate::host::unix::file::retry;
 use crate::host::unix::readdir::entry_type;
+use rustix::event::PollFlags;
 use rustix::fs::{Dir, FallocateFlags, OFlags};
 use rustix::io::FdFlags;
 use std::ffi::CStr;
@@ -18,6 +19,9 @@ pub const PATH_ONLY: OFlags = OFlags::empty();
 
 /// There is no O_RSYNC; what it asks for is what O_SYNC gives.
 pub const RSYNC: OFlags = OFlags::SYNC;
+
+/// A socket whose other side has ended its writing shows nothing of its own.
+pub const HALF_CLOSED: PollFlags = PollFlags::empty();
 
 /// No thread can be asked for by another.
 pub type ThreadNumber = ();
@@ -34,6 +38,16 @@ pub fn accept(file: &File) -> io::Result<File> {
     // Here a call can't say that a closed peer shall be EPIPE and no signal; the socket does.
     rustix::net::sockopt::set_socket_nosigpipe(&connection, true)?;
     Ok(connection.into())
+}
+
+/// Whether the socket takes connections, which the system does not tell.
+pub fn is_listening(_: &File) -> io::Result<bool> {
+    Ok(true)
+}
+
+/// There is none: what is opened anew by its number shares the description.
+pub const fn nonblocking_twin(_: &File) -> Option<File> {
+    None
 }
 
 pub fn allocate(file: &File, offset: u64, len: u64) -> Result {

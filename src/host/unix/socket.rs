@@ -3,7 +3,7 @@ use crate::abi::flags::Sdflags;
 use crate::host::file::File;
 use rustix::net::Shutdown;
 
-pub use super::system::accept;
+pub use super::system::{accept, is_listening};
 
 pub fn shutdown(file: &File, how: Sdflags) -> Result {
     let how = match (how.contains(Sdflags::RD), how.contains(Sdflags::WR)) {

@@ -1,9 +1,19 @@
 use crate::abi::errno::Result;
 use crate::host::file::File;
 use crate::host::unix::clock::timespec;
+use crate::host::unix::system::HALF_CLOSED;
 use crate::host::wait::{Interest, Ready};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{OFlags, fcntl_getfl};
 use smallvec::SmallVec;
+
+pub use super::system::nonblocking_twin;
+
+/// So many bytes have room in a pipe that `poll` calls writable.
+pub const PIPE_ROOM: u64 = libc::PIPE_BUF as u64;
+
+/// So many bytes have room in a terminal that `poll` calls writable, as a rule.
+pub const TERMINAL_ROOM: u64 = 256;
 
 /// What the kernel is asked to look at.
 pub struct Poll<'a>(SmallVec<[PollFd<'a>; 4]>);
@@ -11,7 +21,7 @@ pub struct Poll<'a>(SmallVec<[PollFd<'a>; 4]>);
 impl<'a> Poll<'a> {
     pub fn new(files: impl Iterator<Item = (&'a File, Interest)>) -> Self {
         let events = |interest| match interest {
-            Interest::Read => PollFlags::IN,
+            Interest::Read => PollFlags::IN.union(HALF_CLOSED),
             Interest::Write => PollFlags::OUT,
         };
         Self(files.map(|(file, interest)| PollFd::new(file, events(interest))).collect())
@@ -29,7 +39,17 @@ impl<'a> Poll<'a> {
 }
 
 fn ready_of(events: PollFlags) -> Ready {
-    Ready { ready: !events.is_empty(), hangup: events.contains(PollFlags::HUP) }
+    Ready { ready: !events.is_empty(), hangup: events.intersects(PollFlags::HUP.union(HALF_CLOSED)) }
+}
+
+/// Whether a transfer on this description never waits: it is non-blocking, or not open in that direction.
+pub fn answers_at_once(file: &File, interest: Interest) -> Result<bool> {
+    let flags = fcntl_getfl(file)?;
+    let other = match interest {
+        Interest::Read => OFlags::WRONLY,
+        Interest::Write => OFlags::RDONLY,
+    };
+    Ok(flags.contains(OFlags::NONBLOCK) || flags & OFlags::ACCMODE == other)
 }
 
 /// Lets other threads run.

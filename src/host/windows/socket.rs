@@ -9,6 +9,10 @@ pub fn accept(_: &File) -> io::Result<File> {
     Err(io::Error::from_raw_os_error(WSAENOTSOCK))
 }
 
+pub fn is_listening(_: &File) -> io::Result<bool> {
+    Err(io::Error::from_raw_os_error(WSAENOTSOCK))
+}
+
 pub fn shutdown(_: &File, _: Sdflags) -> Result {
     Err(Errno::Notsock)
 }

@@ -11,6 +11,10 @@ pub use std::thread::yield_now as sched_yield;
 /// The first pause between two looks, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(8));
 
+/// How many bytes a pipe or console has room for, nobody knows: a write waits for it.
+pub const PIPE_ROOM: u64 = 1 << 20;
+pub const TERMINAL_ROOM: u64 = PIPE_ROOM;
+
 /// What is looked at, again and again: Windows has no call that waits for pipes, consoles and files together.
 pub struct Poll<'a>(SmallVec<[(&'a File, Interest, Ready); 4]>);
 
@@ -61,4 +65,14 @@ fn state_of(file: &File, interest: Interest) -> Ready {
         // How much room a pipe has, only its reader can find out.
         _ => ready(true),
     }
+}
+
+/// Nothing here is non-blocking.
+pub const fn answers_at_once(_: &File, _: Interest) -> Result<bool> {
+    Ok(false)
+}
+
+/// There is none.
+pub const fn nonblocking_twin(_: &File) -> Option<File> {
+    None
 }

@@ -22,7 +22,7 @@ pub mod threads;
 pub use bridge::within;
 pub use callback::{Call, Method, method};
 pub use memory::{GuestMemory, PageMemory, UNBOUND};
-pub use process::{Worker, copy_of_descriptor, host_descriptor, is_main_thread, prepare_process};
+pub use process::{Worker, copy_of_descriptor, host_descriptor, is_main_thread, prepare_process, trace_file};
 
 use super::realm::Realm;
 use callback::{guest_collected, realm_ended, syscall};

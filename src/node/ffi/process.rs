@@ -1,6 +1,7 @@
 //! The process and its threads: forks, signals, workers that are told to end, descriptors of the host.
 
 use super::{Js, JsResult, Reference, Thrown};
+use crate::host::file::File;
 use crate::host::wait::Patience;
 use napi::sys;
 
@@ -12,6 +13,11 @@ pub use unix::{copy_of_descriptor, host_descriptor, is_main_thread, prepare_proc
 mod windows;
 #[cfg(windows)]
 pub use windows::{copy_of_descriptor, host_descriptor, is_main_thread, prepare_process};
+
+/// Where guests are traced: this process's stderr, unless it is closed.
+pub fn trace_file() -> Option<File> {
+    host_descriptor(2).ok()
+}
 
 /// A thread that may be told to end while a call waits: a worker.
 #[derive(Debug)]
