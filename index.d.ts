@@ -44,6 +44,8 @@ export interface WASILimits {
   stdout?: number | undefined;
   /**
    * How many descriptors the program may have open, its standard streams and preopens included; beyond, it gets EMFILE.
+   * All programs together leave the host a quarter: while the process has three quarters of what it may have open
+   * (`ulimit -n`), no program opens anything, and one that would have to in order to start fails with EMFILE.
    * @default half of what the process may have, and 16384 at most
    */
   openFiles?: number | undefined;
@@ -76,7 +78,8 @@ export interface WASIOptions {
   env?: object | undefined;
   /**
    * The directories the program may use: each key is a path as the program sees it, each value the real path of that directory.
-   * No path, link or `..` leads the program out of them. One that can't be opened is an error whose `code` is `UVWASI_` and
+   * No path, link or `..` leads the program out of them. In the root directory `/` (on Linux), which has nothing outside,
+   * absolute links are followed; magic ones, such as `/proc/self/fd/1`, nowhere. One that can't be opened is an error whose `code` is `UVWASI_` and
    * the errno's name, such as `UVWASI_ENOENT`.
    * `{ path, readOnly: true }` is one in which the program can only read: all else is EROFS to it.
    * (An entry that is undefined, which node:wasi's types let through, is the path `undefined` here as there.)
@@ -90,7 +93,10 @@ export interface WASIOptions {
   returnOnExit?: boolean | undefined;
   /**
    * The program's standard input:
-   * - a number: a file descriptor of this process, used as it is: keep it open while the program may use it;
+   * - a number: a file descriptor of this process, used as it is: keep it open while the program may use it. Of 0, 1 and 2,
+   *   this process's own streams, the program has one direction (it reads stdin, and writes stdout and stderr) and nothing
+   *   else; with any other it may do what this process can, such as cut the file, or set and clear O_APPEND for all who
+   *   share it;
    * - `'inherit'`: this process's own; `'ignore'`: nothing; any other text is refused: it belongs into `input`;
    * - a Uint8Array: a copy of its bytes;
    * - a function: called with how many bytes the program wants, when it wants some and none are left. It returns them (more

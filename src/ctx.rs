@@ -7,6 +7,7 @@ use crate::descriptors::{Descriptor, Descriptors};
 use crate::host::clock;
 use crate::host::file::{File, open_files_limit};
 use crate::host::random::Random;
+use crate::host::readdir::Listings;
 use crate::host::stream::Stream;
 use crate::host::wait::{Endless, Interest, Patience};
 use std::cell::{Cell, Ref, RefCell, RefMut};
@@ -84,6 +85,17 @@ impl Usage {
     }
 }
 
+/// A message on what could not be opened for a guest that is to start, with the way out if there were too many files.
+pub fn unopened(what: String, errno: Errno) -> String {
+    if errno != Errno::Mfile {
+        return what;
+    }
+    format!(
+        "{what} (a program may have `limits.openFiles` open, and none opens more once the process has three quarters of \
+         its own limit open: see `ulimit -n`)"
+    )
+}
+
 /// What one guest owns. It may go from thread to thread, but only one uses it at a time, and none has to keep others out.
 #[derive(Debug)]
 pub struct Ctx {
@@ -92,6 +104,7 @@ pub struct Ctx {
     trace: Option<File>,
     patience: Box<dyn Patience>,
     random: RefCell<Random>,
+    listings: RefCell<Listings>,
     /// The command line.
     pub args: Strings,
     /// The environment, each entry `NAME=value`.
@@ -116,6 +129,7 @@ impl Ctx {
             trace: None,
             patience: Box::new(Endless),
             random: RefCell::default(),
+            listings: RefCell::default(),
             args,
             env,
             descriptors: Descriptors::new(limit),
@@ -144,6 +158,7 @@ impl Ctx {
     /// Takes out what it has open, and what it would wait with: it makes no call any more.
     #[must_use]
     pub fn release(&mut self) -> Released {
+        self.listings.get_mut().clear();
         let descriptors = std::mem::replace(&mut self.descriptors, Descriptors::new(0));
         Released(descriptors, std::mem::replace(&mut self.patience, Box::new(Endless)))
     }
@@ -155,9 +170,12 @@ impl Ctx {
         Self { descriptors: Descriptors::new(limit), ..self }
     }
 
-    /// Adds a standard stream, which may be the host's own, under the next number: 0, 1, 2.
+    /// Adds a standard stream, which may be the host's own, under the next number: 0, 1, 2. The first is the guest's input,
+    /// the others are its outputs.
     pub fn push_stdio(&self, file: File, host_s_own: bool) -> Result<Fd> {
-        self.descriptors.insert(Descriptor::stdio(file, host_s_own)?)
+        let way = if self.descriptors.is_empty() { Interest::Read } else { Interest::Write };
+        let descriptor = if host_s_own { Descriptor::host_stream(file, way)? } else { Descriptor::stdio(file)? };
+        self.descriptors.insert(descriptor)
     }
 
     /// Adds a standard stream in memory under the next number.
@@ -211,6 +229,11 @@ impl Ctx {
     /// The guest's generator of random bytes.
     pub fn random(&self) -> RefMut<'_, Random> {
         self.random.borrow_mut()
+    }
+
+    /// What is kept of the directories it lists.
+    pub fn listings(&self) -> RefMut<'_, Listings> {
+        self.listings.borrow_mut()
     }
 
     /// Who is asked whether to go on when a call waits.

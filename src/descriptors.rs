@@ -6,8 +6,9 @@ use crate::abi::flags::{Fdflags, Rights};
 use crate::host::file::File;
 use crate::host::object::Object;
 use crate::host::offset::Offset;
-use crate::host::readdir::Listing;
+use crate::host::readdir::Place;
 use crate::host::stream::Stream;
+use crate::host::wait::Interest;
 use std::cell::{Cell, Ref, RefCell};
 
 /// What a descriptor number stands for.
@@ -21,12 +22,15 @@ pub struct Descriptor {
     preopen: Option<Box<str>>,
     /// Whether the socket calls are served, if it is a socket.
     socket: bool,
+    /// Which way bytes go, if it is one of the host's own standard streams.
+    host_stream: Option<Interest>,
     /// Whether what is reached through it may only be read.
     read_only: bool,
     rights: Cell<Rights>,
     inheriting: Cell<Rights>,
     flags: Cell<Fdflags>,
-    listing: RefCell<Option<Box<Listing>>>,
+    /// Where the listing of the directory stands, if it is one.
+    pub place: Cell<Place>,
 }
 
 impl Descriptor {
@@ -37,11 +41,12 @@ impl Descriptor {
             offset: Offset::default(),
             preopen: None,
             socket: true,
+            host_stream: None,
             read_only: false,
             rights: Cell::new(rights),
             inheriting: Cell::new(inheriting),
             flags: Cell::new(flags),
-            listing: RefCell::default(),
+            place: Cell::default(),
         }
     }
 
@@ -66,12 +71,19 @@ impl Descriptor {
         Self { offset: Offset::own(), read_only: self.read_only, ..Self::new(file, rights, inheriting, flags) }
     }
 
-    /// One of the guest's standard streams. If it is the host's own too, it is never a socket to the guest: shutting it
-    /// down would end the host's stream, whatever it is made of.
-    pub fn stdio(file: File, host_s_own: bool) -> Result<Self> {
+    /// A descriptor that the embedder hands in. The guest may do with it what the embedder can: also what others see who
+    /// share the open file, such as moving its offset or setting APPEND.
+    pub fn stdio(file: File) -> Result<Self> {
         // That a stream which the host shares does not wait is the host's business; the guest asks for itself.
         let flags = file.flags()?.difference(Fdflags::NONBLOCK);
-        Ok(Self { socket: !host_s_own, ..Self::new(file, Rights::FILE, Rights::empty(), flags) })
+        Ok(Self::new(file, Rights::FILE, Rights::empty(), flags))
+    }
+
+    /// One of the host's own standard streams, of which the guest moves bytes this way and has nothing else: whatever it
+    /// is made of, a log that a shell has opened, a terminal, a socket, it does what one end of a pipe does.
+    pub fn host_stream(file: File, way: Interest) -> Result<Self> {
+        let rights = rights_of_stream(way);
+        Ok(Self { socket: false, host_stream: Some(way), rights: Cell::new(rights), ..Self::stdio(file)? })
     }
 
     /// A standard stream in memory.
@@ -89,6 +101,11 @@ impl Descriptor {
         self.preopen.as_deref()
     }
 
+    /// Whether it is one of the host's own standard streams, which other processes may share.
+    pub const fn is_host_stream(&self) -> bool {
+        self.host_stream.is_some()
+    }
+
     /// Whether what is reached through it may only be read.
     pub const fn is_read_only(&self) -> bool {
         self.read_only
@@ -104,14 +121,30 @@ impl Descriptor {
         self.inheriting.get()
     }
 
-    /// ENOTCAPABLE unless it has all of `needed`; EROFS if it has not because it is for reading only.
+    /// ENOTCAPABLE unless it has all of `needed`; EROFS if it has not because it is for reading only, and what a pipe
+    /// answers if it is a stream of the host's.
     pub fn require(&self, needed: Rights) -> Result {
         if self.rights().contains(needed) { Ok(()) } else { Err(self.refusal(needed)) }
     }
 
     #[cold]
     fn refusal(&self, needed: Rights) -> Errno {
-        if self.read_only && needed.intersects(Rights::CHANGING) { Errno::Rofs } else { Errno::Notcapable }
+        if self.read_only && needed.intersects(Rights::CHANGING) {
+            return Errno::Rofs;
+        }
+        // What the guest has dropped itself is ENOTCAPABLE on a stream too.
+        let missing = self.host_stream.map_or(Rights::empty(), |way| needed - rights_of_stream(way));
+        if missing.intersects(Rights::FD_READ | Rights::FD_WRITE) {
+            Errno::Badf
+        } else if missing.intersects(Rights::FD_SEEK | Rights::FD_TELL | Rights::FD_ADVISE | Rights::FD_ALLOCATE) {
+            Errno::Spipe
+        } else if missing.intersects(Rights::FD_SYNC | Rights::FD_DATASYNC | Rights::FD_FILESTAT_SET_SIZE) {
+            Errno::Inval
+        } else if missing.intersects(Rights::FD_FILESTAT_SET_TIMES) {
+            Errno::Notsup
+        } else {
+            Errno::Notcapable
+        }
     }
 
     /// Drops rights; ENOTCAPABLE if any would be added.
@@ -133,11 +166,15 @@ impl Descriptor {
     pub fn set_flags(&self, flags: Fdflags) {
         self.flags.set(flags);
     }
+}
 
-    /// Uses what is known of how far the directory has been listed.
-    pub fn with_listing<T>(&self, use_listing: impl FnOnce(&mut Listing) -> T) -> T {
-        use_listing(self.listing.borrow_mut().get_or_insert_default())
-    }
+/// What a guest may do with a stream of the host's.
+fn rights_of_stream(way: Interest) -> Rights {
+    let moving = match way {
+        Interest::Read => Rights::FD_READ,
+        Interest::Write => Rights::FD_WRITE,
+    };
+    moving | Rights::FD_FDSTAT_SET_FLAGS | Rights::FD_FILESTAT_GET | Rights::POLL_FD_READWRITE
 }
 
 /// The table of a guest's descriptors. Numbers are given out lowest first, as POSIX does.
@@ -186,6 +223,11 @@ impl Descriptors {
         self.limit
     }
 
+    /// Whether none is open.
+    pub fn is_empty(&self) -> bool {
+        self.table.borrow().open == 0
+    }
+
     /// The descriptor of this number, or EBADF.
     #[inline]
     pub fn get(&self, fd: Fd) -> Result<Ref<'_, Descriptor>> {
@@ -198,12 +240,20 @@ impl Descriptors {
         change(&mut *self.table.try_borrow_mut().map_err(|_| Errno::Busy)?)
     }
 
-    /// Gives the descriptor the lowest free number; EMFILE when the table is full.
+    /// EMFILE when the table is full: before a file is opened, since that may make or cut it.
+    #[inline]
+    pub fn require_room(&self) -> Result {
+        if self.table.borrow().open < self.limit { Ok(()) } else { Err(Errno::Mfile) }
+    }
+
+    /// Gives the descriptor the lowest free number. EMFILE, and it is closed, when the table is full or what all guests
+    /// together may have open is.
     pub fn insert(&self, descriptor: Descriptor) -> Result<Fd> {
+        if matches!(&descriptor.object, Object::File(file) if file.is_one_too_many()) {
+            return Err(Errno::Mfile);
+        }
+        self.require_room()?;
         self.write(|table| {
-            if table.open >= self.limit {
-                return Err(Errno::Mfile);
-            }
             let free = table.slots.iter().skip(table.lowest).position(Option::is_none);
             let index = free.map_or(table.slots.len(), |position| table.lowest + position);
             let fd = u32::try_from(index).map_err(|_| Errno::Mfile)?;
@@ -266,6 +316,30 @@ mod tests {
         assert_eq!(table.insert(descriptor()), Ok(Fd(1)));
         assert_eq!(table.insert(descriptor()), Ok(Fd(2)));
         assert_eq!(table.insert(descriptor()), Ok(Fd(4)));
+    }
+
+    /// With 16384 of them, in a table that has doubled its room, that is 6 MiB.
+    #[test]
+    fn a_descriptor_takes_little() {
+        let size = size_of::<Option<Descriptor>>();
+        assert!(size <= 192, "{size} bytes");
+    }
+
+    #[test]
+    fn a_host_s_stream_goes_one_way_whatever_number_it_gets() {
+        let table = Descriptors::new(10);
+        for way in [Interest::Read, Interest::Write] {
+            let file = File::from(OwnedHandle::from(tempfile::tempfile().unwrap()));
+            table.insert(Descriptor::host_stream(file, way).unwrap()).unwrap();
+        }
+        table.renumber(Fd(0), Fd(1)).unwrap();
+        let input = table.get(Fd(1)).unwrap();
+        assert_eq!(input.require(Rights::FD_READ), Ok(()));
+        assert_eq!(input.require(Rights::FD_WRITE), Err(Errno::Badf));
+        assert_eq!(input.require(Rights::FD_READ | Rights::FD_SEEK), Err(Errno::Spipe));
+        assert_eq!(input.narrow(Rights::FD_READ | Rights::FD_WRITE, Rights::empty()), Err(Errno::Notcapable));
+        input.narrow(Rights::empty(), Rights::empty()).unwrap();
+        assert_eq!(input.require(Rights::FD_READ), Err(Errno::Notcapable));
     }
 
     #[test]

@@ -28,6 +28,17 @@ for (const { name, threads, says, expected } of [
     },
   },
   {
+    name: 'links',
+    threads: true,
+    expected: {
+      resolved: 'store/linked/index.js',
+      source: 'store/linked/index.js',
+      answer: 42,
+      candidates: ['text-red-500'],
+      dangling: true,
+    },
+  },
+  {
     name: 'tailwind',
     expected: {
       candidates: ['underline', 'text-red-500', 'md:flex', 'font-bold'],

@@ -4,7 +4,7 @@ use super::handover;
 use super::mode::{Mode, STACK};
 use super::watch::{UntilEnded, Watch};
 use crate::abi::{Abi, Errno};
-use crate::ctx::{Ctx, Preopen, Strings};
+use crate::ctx::{Ctx, Preopen, Strings, unopened};
 use crate::host::dir::open_preopen_unsandboxed;
 use crate::host::file::File;
 use crate::host::stream::{Input, Output, Stream};
@@ -119,13 +119,13 @@ impl Plan {
         for ((stdio, output), name) in self.stdio.into_iter().zip(outputs).zip(["stdin", "stdout", "stderr"]) {
             let limit = self.limits.stdout.unwrap_or(usize::MAX);
             push_stdio(&ctx, stdio, output, limit)
-                .map_err(|errno| Unopened { errno, what: format!("can't use options.{name}") })?;
+                .map_err(|errno| Unopened { errno, what: unopened(format!("can't use options.{name}"), errno) })?;
         }
         for Preopen { name, path, read_only } in self.preopens {
             let what = || format!("can't open '{path}' for the preopen '{name}'");
-            let dir =
-                open_preopen_unsandboxed(&path).map_err(|error| Unopened { errno: error.into(), what: what() })?;
-            ctx.push_preopen(&name, dir, read_only).map_err(|errno| Unopened { errno, what: what() })?;
+            let failed = |errno| Unopened { errno, what: unopened(what(), errno) };
+            let dir = open_preopen_unsandboxed(&path).map_err(|error| failed(error.into()))?;
+            ctx.push_preopen(&name, dir, read_only).map_err(failed)?;
         }
         Ok((ctx, captures))
     }

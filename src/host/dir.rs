@@ -4,6 +4,9 @@
 //!
 //! 1. A path of several components is resolved by cap-std, beneath the directory it starts at (one `openat2` with
 //!    `RESOLVE_BENEATH` on Linux, component by component elsewhere). What leads outside is ENOTCAPABLE.
+//!    A preopen that is the root directory has nothing outside: there Linux resolves within it (`RESOLVE_IN_ROOT`), so
+//!    that absolute links lead where they lead for the host, and `..` of the root is the root. Magic links, such as
+//!    `/proc/self/fd/1`, are followed nowhere.
 //! 2. A call that works on a name gets exactly one component, never `.` or `..`, relative to an open directory, and
 //!    does not follow a link there. So there is no moment between a check and a use.
 
@@ -37,7 +40,11 @@ pub struct OpenHow {
 /// Opens a directory of the host by its host path. The one place where a path string means what the host's user means
 /// by it: it comes from the embedder, never from a guest.
 pub fn open_preopen_unsandboxed(path: &str) -> std::io::Result<File> {
-    os::dir::open_preopen_unsandboxed(path).map(File::directory)
+    let dir = os::dir::open_preopen_unsandboxed(path)?;
+    let is_root = os::dir::is_root(&dir);
+    let mut dir = File::directory(dir);
+    dir.is_root = is_root;
+    Ok(dir)
 }
 
 impl File {
@@ -164,9 +171,10 @@ impl File {
         os::dir::link(&parent, &name, &new_parent, &new_name)
     }
 
-    /// Makes `new_path` a link to `target`, which is stored as it is. An absolute target is ENOTCAPABLE.
+    /// Makes `new_path` a link to `target`, which is stored as it is. An absolute target is ENOTCAPABLE, unless this is
+    /// the root directory, where it means the same file to the guest as to the host.
     pub fn symlink_at(&self, target: &CStr, new_path: &CStr) -> Result {
-        if target.to_bytes().starts_with(b"/") {
+        if target.to_bytes().starts_with(b"/") && !self.is_root {
             return Err(Errno::Notcapable);
         }
         let (parent, name) = self.new_name(new_path)?;
@@ -196,11 +204,19 @@ impl File {
                 Err(Errno::Inval) => return Ok(path),
                 other => other?,
             };
+            let mut bytes = path.as_bytes().to_vec();
             if target.starts_with(b"/") {
-                return Err(Errno::Notcapable);
+                if !self.is_root {
+                    return Err(Errno::Notcapable);
+                }
+                // A magic link has a text too, but does not lead where that says: the kernel refuses to follow it.
+                os::dir::stat(self, &path, true)?;
+                // From the root directory, `./a` is `/a`.
+                bytes.clear();
+                bytes.push(b'.');
+            } else {
+                bytes.truncate(bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1));
             }
-            let mut bytes = path.into_bytes();
-            bytes.truncate(bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1));
             bytes.extend_from_slice(&target);
             path = CString::new(bytes).map_err(|_| Errno::Ilseq)?;
         }
@@ -222,7 +238,7 @@ impl File {
         let (directory, name) = path.split_at(start);
         if name == b"." || name == b".." {
             // Whether it is there, and inside.
-            os::dir::open_dir(self, path)?;
+            os::dir::open_parent(self, path)?;
             return Ok(Entry::Dots);
         }
         let parent = if directory.is_empty() {
@@ -506,5 +522,99 @@ mod tests {
         assert_eq!(dir.open_at(c"fifo", &READ).unwrap().filetype(), Ok(Filetype::Unknown));
         let write = OpenHow { read: false, write: true, ..READ };
         assert_eq!(dir.open_at(c"fifo", &write).unwrap_err(), Errno::Nxio);
+    }
+
+    /// The root directory, and a folder in it with `store/file`, `absolute` (a link to the store), `to-file`,
+    /// `magic` (a link to a magic link), and paths in it from the root.
+    #[cfg(target_os = "linux")]
+    fn root_directory(path: &str) -> (tempfile::TempDir, File, impl Fn(&str) -> CString) {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path();
+        fs::create_dir(base.join("store")).unwrap();
+        fs::write(base.join("store/file"), "file").unwrap();
+        symlink(base.join("store"), base.join("absolute")).unwrap();
+        symlink(base.join("store/file"), base.join("to-file")).unwrap();
+        symlink("/proc/self/cwd", base.join("magic")).unwrap();
+        let prefix = base.to_str().unwrap().trim_start_matches('/').to_owned();
+        let at = move |name: &str| CString::new(format!("{prefix}/{name}")).unwrap();
+        (folder, open_preopen_unsandboxed(path).unwrap(), at)
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn within_the_root_directory_absolute_links_lead_on() {
+        for path in ["/", "/tmp/..", "/proc/self/root"] {
+            let (folder, root, at) = root_directory(path);
+            let base = folder.path();
+            assert!(root.open_at(&at("absolute/file"), &READ).is_ok(), "{path}");
+            assert!(root.open_at(&at("to-file"), &READ).is_ok());
+            let nofollow = OpenHow { follow: false, ..READ };
+            assert_eq!(root.open_at(&at("to-file"), &nofollow).unwrap_err(), Errno::Loop);
+            assert_eq!(root.stat_at(&at("absolute/file"), false).unwrap().size, 4);
+            assert_eq!(root.stat_at(&at("to-file"), true).unwrap().size, 4);
+            root.set_times_at(&at("to-file"), true, SetTime::Keep, SetTime::To(7_000_000_000)).unwrap();
+            assert_eq!(root.stat_at(&at("store/file"), false).unwrap().mtim, 7_000_000_000);
+            root.link_at(&at("to-file"), true, &root, &at("absolute/hard")).unwrap();
+            assert_eq!(root.stat_at(&at("store/file"), false).unwrap().nlink, 2);
+            root.create_dir_at(&at("absolute/dir")).unwrap();
+            root.rename_at(&at("absolute/dir"), &root, &at("absolute/moved")).unwrap();
+            assert!(base.join("store/moved").is_dir());
+            root.remove_dir_at(&at("absolute/moved")).unwrap();
+            root.unlink_at(&at("absolute/hard")).unwrap();
+            let target = CString::new(base.join("store").to_str().unwrap()).unwrap();
+            root.symlink_at(&target, &at("absolute/link")).unwrap();
+            assert_eq!(root.readlink_at(&at("absolute/link"), |text| Ok(text.to_vec())), Ok(target.into_bytes()));
+            let create = OpenHow { oflags: Oflags::CREAT, write: true, ..READ };
+            assert!(root.open_at(&at("absolute/link/made"), &create).is_ok());
+            assert!(base.join("store/made").exists());
+            assert_eq!(root.open_at_read_only(&at("absolute/made"), create).unwrap_err(), Errno::Rofs);
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn above_the_root_directory_is_itself() {
+        let (_folder, root, _) = root_directory("/");
+        assert_eq!(root.stat_at(c"../..", true).unwrap().ino, root.stat().unwrap().ino);
+        assert!(root.open_at(c"../../proc", &READ).is_ok());
+        assert_eq!(root.create_dir_at(c".."), Err(Errno::Exist));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn within_the_root_directory_magic_links_are_refused() {
+        let (folder, root, at) = root_directory("/");
+        let secret = fs::File::open(folder.path().join("store/file")).unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&secret);
+        for path in ["fd/0", "exe", "cwd", "root", "task/../fd/0", "ns/pid"].map(|name| format!("proc/self/{name}")) {
+            let path = CString::new(path).unwrap();
+            assert_eq!(root.open_at(&path, &READ).unwrap_err(), Errno::Loop, "{path:?}");
+            assert_eq!(root.stat_at(&path, true).unwrap_err(), Errno::Loop, "{path:?}");
+            assert_eq!(root.set_times_at(&path, true, SetTime::Keep, SetTime::Now), Err(Errno::Loop), "{path:?}");
+        }
+        for path in [c"proc/self/cwd/x", c"proc/self/root/tmp", c"proc/thread-self/root/tmp"] {
+            assert_eq!(root.open_at(path, &READ).unwrap_err(), Errno::Loop, "{path:?}");
+            assert_eq!(root.create_dir_at(path), Err(Errno::Loop), "{path:?}");
+            assert_eq!(root.rename_at(path, &root, c"tmp/x"), Err(Errno::Loop), "{path:?}");
+        }
+        let named = CString::new(format!("proc/self/fd/{number}")).unwrap();
+        assert_eq!(root.link_at(&named, true, &root, &at("hard")), Err(Errno::Loop));
+        assert_eq!(root.open_at(&at("magic/x"), &READ).unwrap_err(), Errno::Loop);
+        assert_eq!(root.link_at(&at("magic"), true, &root, &at("hard")), Err(Errno::Loop));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_opened_in_the_root_directory_has_a_fence_of_its_own() {
+        let (folder, root, at) = root_directory("/");
+        let dir = root.open_at(&at("."), &READ).unwrap();
+        assert_eq!(dir.open_at(c"absolute/file", &READ).unwrap_err(), Errno::Notcapable);
+        assert_eq!(dir.open_at(c"../x", &READ).unwrap_err(), Errno::Notcapable);
+        assert_eq!(dir.symlink_at(c"/etc", c"x"), Err(Errno::Notcapable));
+        let again = root.open_at(c".", &READ).unwrap();
+        assert_eq!(again.open_at(&at("absolute/file"), &READ).unwrap_err(), Errno::Notcapable);
+        let other = open_preopen_unsandboxed(folder.path().to_str().unwrap()).unwrap();
+        assert_eq!(other.open_at(c"absolute/file", &READ).unwrap_err(), Errno::Notcapable);
+        assert_eq!(other.link_at(c"to-file", true, &other, c"hard"), Err(Errno::Notcapable));
     }
 }

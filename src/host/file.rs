@@ -11,6 +11,16 @@ use std::sync::OnceLock;
 
 pub use os::file::{BorrowedHandle, OwnedHandle, SeekFrom, open_files_limit};
 
+/// A number of open files that no process is short of: up to here its limit is not asked for.
+const FEW: usize = 48;
+
+/// Whether a new file of this number is one too many for guests. They may open files as long as the process has no more
+/// than three quarters of those open that it may have: the rest is the host's. The operating system gives the lowest free
+/// number, so a new one says how many are open, by whichever guest, thread or addon, or by the host itself.
+pub fn is_beyond_share(number: usize) -> bool {
+    number >= FEW && number >= open_files_limit() / 4 * 3
+}
+
 /// An open file, directory, pipe or device.
 #[derive(Debug)]
 pub struct File {
@@ -20,6 +30,8 @@ pub struct File {
     filetype: OnceLock<Filetype>,
     /// Another description of the same, which does not wait, if one was needed and there is one.
     twin: OnceLock<Option<Box<File>>>,
+    /// Whether it is the root directory, and paths are resolved within it rather than beneath it (`host::dir`).
+    pub(super) is_root: bool,
 }
 
 /// Another description of a file, which does not wait.
@@ -85,19 +97,24 @@ impl From<cap_std::fs::File> for File {
 
 impl File {
     fn new(file: std::fs::File, filetype: OnceLock<Filetype>) -> Self {
-        Self { handle: Handle::Owned(Dir::from_std_file(file)), filetype, twin: OnceLock::new() }
+        Self { handle: Handle::Owned(Dir::from_std_file(file)), filetype, twin: OnceLock::new(), is_root: false }
     }
 
     /// What the host keeps open, and what stays open when this is dropped.
     pub fn borrowed(stream: ManuallyDrop<OwnedHandle>) -> Self {
         let file = std::fs::File::from(ManuallyDrop::into_inner(stream));
         let handle = Handle::Borrowed(ManuallyDrop::new(Dir::from_std_file(file)));
-        Self { handle, filetype: OnceLock::new(), twin: OnceLock::new() }
+        Self { handle, filetype: OnceLock::new(), twin: OnceLock::new(), is_root: false }
     }
 
     /// What is known to be a directory.
     pub(super) fn directory(file: std::fs::File) -> Self {
         Self::new(file, OnceLock::from(Filetype::Directory))
+    }
+
+    /// Whether it was opened for a guest when the process had too many files open already: see [`is_beyond_share`].
+    pub fn is_one_too_many(&self) -> bool {
+        matches!(self.handle, Handle::Owned(_)) && is_beyond_share(os::file::number(self))
     }
 
     /// As the operating system knows it.

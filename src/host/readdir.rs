@@ -1,20 +1,36 @@
 //! Directory listings.
 //!
-//! On Linux an entry's cookie is where the kernel goes on after it, so a cookie stays good when entries come and go, and
-//! what one kernel call gave is kept until it is used up. Elsewhere no such number outlives the open stream: there the
-//! directory is read once, at its start, and an entry's cookie is its place in what was found. Either way a listing is
-//! linear, however small the guest's buffer is.
+//! The guest's cookie of an entry is how many entries a listing has passed with it: a small number, which fits a C `long`
+//! of any width, where the operating system's own has up to 63 bits. Each open directory keeps where it stands, in both
+//! countings ([`Place`]). To go elsewhere, a listing has marks: the operating system's cookie of each entry of the first
+//! thousand, of every second entry when there are more, then of every fourth; between two marks the entries are counted.
+//! So a cookie is exact as long as no entry is removed between its mark and itself.
+//!
+//! Entries that are read ahead, and marks, are kept for the few directories that a guest listed last ([`Listings`]). Any
+//! other has its entries read again from its place, so however many are open, what a guest makes the host keep is bounded.
+//!
+//! On Linux a place of the operating system's stays good when entries come and go. Elsewhere none outlives the open
+//! stream: there a directory is read as a whole, and a place in it is a number of entries.
 
 use super::file::File;
-use super::os::readdir::Source;
-use crate::abi::errno::Result;
+use super::os;
+use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Filetype;
 use std::ops::Range;
+
+/// How many directories of a guest have entries read ahead. A program that walks a tree seldom lists more by turns.
+const READ_AHEAD: usize = 4;
+
+/// How many marks a listing has.
+const MARKS: usize = 1024;
+
+/// The greatest cookie: what a C `long` of 32 bits holds.
+const LAST_COOKIE: u64 = i32::MAX as u64;
 
 /// An entry of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DirEntry<'a> {
-    /// Where the next entry is found.
+    /// The cookie that leads to the entry behind it.
     pub next: u64,
     /// Serial number of the file.
     pub ino: u64,
@@ -24,15 +40,17 @@ pub struct DirEntry<'a> {
     pub name: &'a [u8],
 }
 
-/// How far a directory has been listed.
-#[derive(Debug, Default)]
-pub struct Listing {
-    rows: Rows,
-    /// The row that `cookie` stands for.
-    at: usize,
-    /// The cookie of the next entry.
-    cookie: u64,
-    source: Source,
+/// Where the listing of an open directory stands; what is kept for each of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    /// The number of the listing, once there is one.
+    listing: Option<u32>,
+    /// How many entries it has passed.
+    passed: u32,
+    /// The greatest cookie that it has told.
+    furthest: u32,
+    /// Where the operating system goes on.
+    next: u64,
 }
 
 /// Entries that the operating system gave.
@@ -46,60 +64,236 @@ pub(super) struct Rows {
 
 #[derive(Debug)]
 struct Row {
+    /// Where the operating system goes on behind it.
     next: u64,
     ino: u64,
     filetype: Filetype,
-    name: Range<usize>,
+    name: Range<u32>,
 }
 
 impl Rows {
-    pub fn clear(&mut self) {
+    fn clear(&mut self) {
         self.entries.clear();
         self.names.clear();
     }
 
+    /// How many there are.
+    #[cfg(not(target_os = "linux"))]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub fn push(&mut self, entry: &DirEntry<'_>) {
-        let start = self.names.len();
-        self.names.extend_from_slice(entry.name);
-        let DirEntry { next, ino, filetype, .. } = *entry;
-        self.entries.push(Row { next, ino, filetype, name: start..self.names.len() });
+    /// Adds one, behind which the operating system goes on at `next`. EOVERFLOW if there are 4 GiB of names.
+    pub fn push(&mut self, next: u64, ino: u64, filetype: Filetype, name: &[u8]) -> Result {
+        let end = |names: &Vec<u8>| u32::try_from(names.len()).map_err(|_| Errno::Overflow);
+        let start = end(&self.names)?;
+        self.names.extend_from_slice(name);
+        self.entries.push(Row { next, ino, filetype, name: start..end(&self.names)? });
+        Ok(())
+    }
+
+    /// Takes the first `count` out.
+    #[cfg(not(target_os = "linux"))]
+    pub fn skip(&mut self, count: usize) {
+        self.entries.drain(..count.min(self.entries.len()));
     }
 }
 
+/// The operating system's cookies of every `step`th entry.
+#[derive(Debug)]
+struct Marks {
+    step: u32,
+    next: Vec<u64>,
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Self { step: 1, next: Vec::new() }
+    }
+}
+
+impl Marks {
+    /// Notes where the operating system goes on after so many entries, if that is the next one to mark.
+    fn note(&mut self, passed: u32, next: u64) {
+        if !self.is_next(passed) {
+            return;
+        }
+        if self.next.len() == MARKS {
+            self.next = self.next.iter().copied().skip(1).step_by(2).collect();
+            self.step = self.step.saturating_mul(2);
+        }
+        if self.is_next(passed) {
+            self.next.push(next);
+        }
+    }
+
+    fn is_next(&self, passed: u32) -> bool {
+        passed.is_multiple_of(self.step) && (passed / self.step) as usize == self.next.len() + 1
+    }
+
+    /// The last mark that is not behind `passed`: how many entries it has passed, and where the operating system goes on.
+    fn before(&self, passed: u32) -> (u32, u64) {
+        let index = ((passed / self.step) as usize).min(self.next.len());
+        let next = index.checked_sub(1).and_then(|index| self.next.get(index));
+        next.map_or((0, 0), |next| (u32::try_from(index).unwrap_or(0) * self.step, *next))
+    }
+}
+
+/// A directory with entries read ahead.
+#[derive(Debug, Default)]
+struct Listing {
+    number: u32,
+    rows: Rows,
+    /// How many entries are before the rows.
+    before: u32,
+    /// Whether the operating system stands behind the last row.
+    goes_on: bool,
+    marks: Marks,
+}
+
 impl Listing {
-    /// Goes to where `cookie` says; 0 is the start.
-    pub fn seek(&mut self, dir: &File, cookie: u64) -> Result {
-        if cookie != self.cookie || cookie == 0 {
-            self.at = self.source.seek(dir, cookie, &mut self.rows)?;
-            self.cookie = cookie;
+    /// How many entries have been passed behind the last row.
+    fn behind(&self) -> u32 {
+        self.before.saturating_add(u32::try_from(self.rows.entries.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Reads the rows behind what `place` has passed, which are not there yet.
+    fn refill(&mut self, dir: &File, place: &Place, scratch: &mut Vec<u8>) -> Result {
+        self.rows.clear();
+        self.before = place.passed;
+        let start = if std::mem::take(&mut self.goes_on) { None } else { Some(place.next) };
+        os::readdir::read(dir, start, scratch, &mut self.rows)?;
+        if u64::from(self.behind()) > LAST_COOKIE {
+            self.rows.clear();
+            return Err(Errno::Overflow);
+        }
+        for (row, passed) in self.rows.entries.iter().zip(self.before + 1..) {
+            self.marks.note(passed, row.next);
+        }
+        self.goes_on = true;
+        Ok(())
+    }
+
+    /// Moves `place` to after so many entries, if that is among the rows; whether it is.
+    fn reach(&self, place: &mut Place, passed: u32) -> bool {
+        let Some(index) = passed.checked_sub(self.before + 1) else { return false };
+        let Some(row) = self.rows.entries.get(index as usize) else { return false };
+        place.passed = passed;
+        place.next = row.next;
+        true
+    }
+}
+
+/// What is kept of the directories that a guest lists.
+#[derive(Debug, Default)]
+pub struct Listings {
+    /// Those listed last, the last one at the end.
+    listings: Vec<Listing>,
+    /// How many there were.
+    count: u32,
+    /// Scratch for the operating system.
+    scratch: Vec<u8>,
+}
+
+impl Listings {
+    /// The entries from `cookie` on; 0 is the start, as the directory is now. EINVAL for a cookie that no entry had.
+    pub fn entries<'l>(&'l mut self, dir: &'l File, place: &'l mut Place, cookie: u64) -> Result<Entries<'l>> {
+        let cookie = u32::try_from(cookie).ok().filter(|cookie| u64::from(*cookie) <= LAST_COOKIE);
+        let cookie = cookie.ok_or(Errno::Inval)?;
+        let known = place.listing.and_then(|number| self.listings.iter().position(|one| one.number == number));
+        let listing = match known {
+            Some(index) => self.listings.remove(index),
+            None => {
+                if self.listings.len() >= READ_AHEAD {
+                    self.listings.remove(0);
+                }
+                self.count = self.count.wrapping_add(1);
+                place.listing = Some(self.count);
+                Listing { number: self.count, before: place.passed, ..Listing::default() }
+            }
+        };
+        self.listings.push(listing);
+        let listing = self.listings.last_mut().ok_or(Errno::Io)?;
+        let mut entries = Entries { listing, scratch: &mut self.scratch, dir, place };
+        entries.seek(cookie)?;
+        Ok(entries)
+    }
+
+    /// Gives everything back.
+    pub fn clear(&mut self) {
+        *self = Self { count: self.count, ..Self::default() };
+    }
+}
+
+/// The entries of a directory from some place on.
+#[derive(Debug)]
+pub struct Entries<'l> {
+    listing: &'l mut Listing,
+    scratch: &'l mut Vec<u8>,
+    dir: &'l File,
+    place: &'l mut Place,
+}
+
+impl Entries<'_> {
+    fn seek(&mut self, cookie: u32) -> Result {
+        if cookie == 0 {
+            self.listing.marks = Marks::default();
+            self.go_to((0, 0));
+            return Ok(());
+        }
+        if cookie == self.place.passed || self.listing.reach(self.place, cookie) {
+            return Ok(());
+        }
+        let here = (self.place.passed, self.place.next);
+        let mark = self.listing.marks.before(cookie);
+        self.go_to(if here.0 <= cookie && here.0 > mark.0 { here } else { mark });
+        while self.place.passed < cookie {
+            self.refill()?;
+            if self.listing.reach(self.place, cookie) {
+                return Ok(());
+            }
+            let behind = self.listing.behind();
+            if !self.listing.reach(self.place, behind) {
+                // The end: there have been that many entries, or never.
+                return if cookie <= self.place.furthest { Ok(()) } else { Err(Errno::Inval) };
+            }
         }
         Ok(())
     }
 
+    fn go_to(&mut self, (passed, next): (u32, u64)) {
+        self.listing.rows.clear();
+        self.listing.before = passed;
+        self.place.passed = passed;
+        self.place.next = next;
+        self.listing.goes_on = false;
+    }
+
+    fn refill(&mut self) -> Result {
+        self.listing.refill(self.dir, self.place, self.scratch)
+    }
+
+    fn index(&self) -> usize {
+        self.place.passed.saturating_sub(self.listing.before) as usize
+    }
+
     /// The entry at the present place, or `None` at the end.
-    pub fn peek(&mut self, dir: &File) -> Result<Option<DirEntry<'_>>> {
-        if self.at == self.rows.len() && self.source.refill(dir, &mut self.rows)? {
-            self.at = 0;
+    pub fn peek(&mut self) -> Result<Option<DirEntry<'_>>> {
+        if self.index() >= self.listing.rows.entries.len() {
+            self.refill()?;
         }
-        let Rows { entries, names } = &self.rows;
-        Ok(entries.get(self.at).map(|row| DirEntry {
-            next: row.next,
-            ino: row.ino,
-            filetype: row.filetype,
-            name: names.get(row.name.clone()).unwrap_or_default(),
-        }))
+        let index = self.index();
+        let Rows { entries, names } = &self.listing.rows;
+        let Some(row) = entries.get(index) else { return Ok(None) };
+        let next = self.place.passed + 1;
+        self.place.furthest = self.place.furthest.max(next);
+        let name = names.get(row.name.start as usize..row.name.end as usize).unwrap_or_default();
+        Ok(Some(DirEntry { next: next.into(), ino: row.ino, filetype: row.filetype, name }))
     }
 
     /// Goes on to the next entry.
     pub fn advance(&mut self) {
-        if let Some(row) = self.rows.entries.get(self.at) {
-            self.cookie = row.next;
-            self.at += 1;
-        }
+        self.listing.reach(self.place, self.place.passed + 1);
     }
 }
 
@@ -107,78 +301,169 @@ impl Listing {
 mod tests {
     use super::super::dir::open_preopen_unsandboxed;
     use super::*;
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::fs;
 
-    fn rest(listing: &mut Listing, dir: &File) -> Vec<(String, u64)> {
-        let mut rest = Vec::new();
-        while let Some(entry) = listing.peek(dir).unwrap() {
-            rest.push((String::from_utf8(entry.name.to_vec()).unwrap(), entry.next));
-            listing.advance();
+    /// An open directory that is listed.
+    struct Listed {
+        listings: Listings,
+        place: Place,
+        dir: File,
+        root: tempfile::TempDir,
+    }
+
+    impl Listed {
+        fn new(files: usize) -> Self {
+            let root = tempfile::tempdir().unwrap();
+            for index in 0..files {
+                fs::write(root.path().join(format!("entry-{index}")), "").unwrap();
+            }
+            let dir = open_preopen_unsandboxed(root.path().to_str().unwrap()).unwrap();
+            Self { listings: Listings::default(), place: Place::default(), dir, root }
         }
-        rest
+
+        fn path(&self, name: &str) -> std::path::PathBuf {
+            self.root.path().join(name)
+        }
+
+        /// At most `most` entries from `cookie` on: names and cookies.
+        fn some(&mut self, cookie: u64, most: usize) -> Result<Vec<(String, u64)>> {
+            let mut entries = self.listings.entries(&self.dir, &mut self.place, cookie)?;
+            let mut found = Vec::new();
+            while found.len() < most
+                && let Some(entry) = entries.peek()?
+            {
+                found.push((String::from_utf8(entry.name.to_vec()).unwrap(), entry.next));
+                entries.advance();
+            }
+            Ok(found)
+        }
+
+        fn all(&mut self, cookie: u64) -> Vec<(String, u64)> {
+            self.some(cookie, usize::MAX).unwrap()
+        }
     }
 
     #[test]
     fn a_cookie_leads_back_to_what_followed_it() {
-        let root = tempfile::tempdir().unwrap();
-        for index in 0..2000 {
-            fs::write(root.path().join(format!("entry-{index}")), "").unwrap();
+        let mut listed = Listed::new(5000);
+        let all = listed.all(0);
+        assert_eq!(all.len(), 5002);
+        assert_eq!(all.iter().map(|(name, _)| name).collect::<BTreeSet<_>>().len(), 5002);
+        assert!(all.iter().all(|(_, cookie)| i32::try_from(*cookie).is_ok()));
+        for index in [0, 1, 700, 5001, 1999, 4997, 4096, 1023, 1024, 1025] {
+            assert_eq!(listed.all(all[index].1), all[index + 1..], "after entry {index}");
         }
-        let dir = open_preopen_unsandboxed(root.path().to_str().unwrap()).unwrap();
-        let mut listing = Listing::default();
-        listing.seek(&dir, 0).unwrap();
-        let all = rest(&mut listing, &dir);
-        assert_eq!(all.len(), 2002);
-        assert_eq!(all.iter().map(|(name, _)| name).collect::<std::collections::BTreeSet<_>>().len(), 2002);
-        for index in [0, 1, 700, 1999, 2001] {
-            listing.seek(&dir, all[index].1).unwrap();
-            assert_eq!(rest(&mut listing, &dir), all[index + 1..], "after entry {index}");
+        for index in (0..5001).rev().step_by(97) {
+            assert_eq!(listed.some(all[index].1, 1).unwrap(), all[index + 1..=index + 1], "after entry {index}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_that_no_entry_had_is_einval() {
+        let mut listed = Listed::new(10);
+        for cookie in [13, 14, 1 << 31, 1 << 32, u64::MAX] {
+            assert_eq!(listed.some(cookie, 1), Err(Errno::Inval), "{cookie}");
+        }
+        let all = listed.all(0);
+        assert_eq!((listed.all(12), listed.some(13, 1)), (vec![], Err(Errno::Inval)));
+        // One that an entry had leads to the end if there is nothing left behind it.
+        for index in 0..10 {
+            fs::remove_file(listed.path(&format!("entry-{index}"))).unwrap();
+        }
+        assert_eq!(listed.all(0).len(), 2);
+        assert_eq!(listed.all(all[10].1), []);
+    }
+
+    #[test]
+    fn a_cookie_is_good_on_another_descriptor_of_the_directory() {
+        let mut listed = Listed::new(3000);
+        let all = listed.all(0);
+        listed.place = Place::default();
+        assert_eq!(listed.all(all[2000].1), all[2001..]);
+    }
+
+    #[test]
+    #[cfg_attr(not(target_os = "linux"), ignore = "places are numbers there")]
+    fn removed_entries_don_t_move_the_place_of_others() {
+        let mut listed = Listed::new(900);
+        let all = listed.all(0);
+        for (name, _) in all.iter().take(450).filter(|(name, _)| name.starts_with("entry")) {
+            fs::remove_file(listed.path(name)).unwrap();
+        }
+        assert_eq!(listed.all(all[600].1), all[601..]);
+    }
+
+    #[test]
+    fn many_directories_are_listed_by_turns() {
+        let mut all: Vec<_> = (0..20).map(|_| Listed::new(50)).collect();
+        let expected: Vec<_> = all.iter_mut().map(|listed| listed.all(0)).collect();
+        let mut listings = Listings::default();
+        let mut found = vec![Vec::new(); 20];
+        for _ in 0..52 {
+            for (listed, found) in all.iter_mut().zip(&mut found) {
+                std::mem::swap(&mut listings, &mut listed.listings);
+                let cookie = found.last().map_or(0, |(_, cookie)| *cookie);
+                found.extend(listed.some(cookie, 1).unwrap());
+                std::mem::swap(&mut listings, &mut listed.listings);
+            }
+            assert!(listings.listings.len() <= READ_AHEAD);
+        }
+        assert_eq!(found, expected);
+        listings.clear();
+        assert_eq!((listings.listings.capacity(), listings.scratch.capacity()), (0, 0));
+    }
+
+    #[test]
+    fn marks_are_few_and_near() {
+        let mut marks = Marks::default();
+        for passed in 1..=100_000 {
+            marks.note(passed, u64::from(passed) * 10);
+        }
+        assert!(marks.next.len() <= MARKS && marks.step == 128, "{} {}", marks.next.len(), marks.step);
+        marks.note(7, 0);
+        for passed in [0, 1, 127, 128, 5000, 99_999, 1_000_000] {
+            let (at, next) = marks.before(passed);
+            assert!(at <= passed && passed.min(100_000) - at < 256, "{passed}: {at}");
+            assert_eq!(next, u64::from(at) * 10);
         }
     }
 
     #[test]
     fn entries_that_stay_are_listed_once_while_others_come_and_go() {
-        let root = tempfile::tempdir().unwrap();
-        let path = |name: &str| root.path().join(name);
+        let mut listed = Listed::new(1500);
         for index in 0..1500 {
-            fs::write(path(&format!("stays-{index}")), "").unwrap();
-            fs::write(path(&format!("goes-{index}")), "").unwrap();
+            fs::write(listed.path(&format!("goes-{index}")), "").unwrap();
         }
-        let dir = open_preopen_unsandboxed(root.path().to_str().unwrap()).unwrap();
-        let mut listing = Listing::default();
-        listing.seek(&dir, 0).unwrap();
         let mut seen = BTreeMap::new();
         let mut step = 0;
-        while let Some(entry) = listing.peek(&dir).unwrap() {
-            *seen.entry(String::from_utf8(entry.name.to_vec()).unwrap()).or_insert(0) += 1;
-            listing.advance();
+        let mut cookie = 0;
+        while let Some((name, next)) = listed.some(cookie, 1).unwrap().pop() {
+            *seen.entry(name).or_insert(0) += 1;
+            cookie = next;
             if step < 1500 {
-                fs::remove_file(path(&format!("goes-{step}"))).unwrap();
-                fs::write(path(&format!("comes-{step}")), "").unwrap();
+                fs::remove_file(listed.path(&format!("goes-{step}"))).unwrap();
+                fs::write(listed.path(&format!("comes-{step}")), "").unwrap();
             }
             step += 1;
         }
-        let stays: Vec<_> = seen.iter().filter(|(name, _)| name.starts_with("stays-")).collect();
-        assert_eq!(stays.len(), 1500);
+        assert_eq!(seen.keys().filter(|name| name.starts_with("entry-")).count(), 1500);
         assert!(seen.values().all(|count| *count == 1), "an entry came twice");
     }
 
     #[test]
     fn entries_tell_their_type_and_serial_number() {
-        let root = tempfile::tempdir().unwrap();
-        fs::create_dir(root.path().join("dir")).unwrap();
-        let dir = open_preopen_unsandboxed(root.path().to_str().unwrap()).unwrap();
-        let ino = dir.stat_at(c"dir", false).unwrap().ino;
-        let mut listing = Listing::default();
-        listing.seek(&dir, 0).unwrap();
+        let mut listed = Listed::new(0);
+        fs::create_dir(listed.path("dir")).unwrap();
+        let ino = listed.dir.stat_at(c"dir", false).unwrap().ino;
+        let mut entries = listed.listings.entries(&listed.dir, &mut listed.place, 0).unwrap();
         let mut found = false;
-        while let Some(entry) = listing.peek(&dir).unwrap() {
+        while let Some(entry) = entries.peek().unwrap() {
             if entry.name == b"dir" {
                 found = true;
                 assert_eq!((entry.ino, entry.filetype), (ino, Filetype::Directory));
             }
-            listing.advance();
+            entries.advance();
         }
         assert!(found);
     }

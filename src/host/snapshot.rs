@@ -2,39 +2,18 @@
 
 use super::file::File;
 use super::os::readdir::for_each_entry;
-use super::readdir::{DirEntry, Rows};
+use super::readdir::Rows;
 use crate::abi::errno::Result;
 
-/// A directory that is read as a whole.
-#[derive(Debug, Default)]
-pub struct Source {
-    is_read: bool,
-}
-
-impl Source {
-    /// Goes to a cookie; which row that is.
-    pub fn seek(&mut self, dir: &File, cookie: u64, rows: &mut Rows) -> Result<usize> {
-        if cookie == 0 {
-            // From the start means as it is now.
-            self.is_read = false;
-            rows.clear();
-            return Ok(0);
+/// Reads the whole directory and leaves out the first `start` entries; nothing more if it has been read.
+pub fn read(dir: &File, start: Option<u64>, _scratch: &mut Vec<u8>, rows: &mut Rows) -> Result {
+    let Some(start) = start else { return Ok(()) };
+    let mut result = Ok(());
+    for_each_entry(dir, |name, ino, filetype| {
+        if result.is_ok() {
+            result = rows.push(rows.len() as u64 + 1, ino, filetype, name);
         }
-        self.refill(dir, rows)?;
-        Ok(usize::try_from(cookie).map_or(rows.len(), |cookie| cookie.min(rows.len())))
-    }
-
-    /// Reads the directory unless it has been read; whether the rows are new.
-    pub fn refill(&mut self, dir: &File, rows: &mut Rows) -> Result<bool> {
-        if self.is_read {
-            return Ok(false);
-        }
-        rows.clear();
-        for_each_entry(dir, |name, ino, filetype| {
-            let next = rows.len() as u64 + 1;
-            rows.push(&DirEntry { next, ino, filetype, name });
-        })?;
-        self.is_read = true;
-        Ok(true)
-    }
+    })?;
+    rows.skip(usize::try_from(start).unwrap_or(usize::MAX));
+    result
 }

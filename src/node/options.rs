@@ -6,7 +6,7 @@ use super::permission;
 use super::realm::{Kept, Realm};
 use super::stdio::{self, Choice, Stdio};
 use crate::abi::{Abi, Errno, Fd};
-use crate::ctx::{Ctx, Preopen, Strings};
+use crate::ctx::{Ctx, Preopen, Strings, unopened};
 use crate::host::dir::open_preopen_unsandboxed;
 
 /// The greatest number of the host's own standard streams.
@@ -115,14 +115,14 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
                 Choice::Descriptor(descriptor) => format!("can't use the descriptor {descriptor} of options.{name}"),
                 _ => format!("can't use options.{name}"),
             };
-            errors::not_initialized(js, errno, &what)
+            errors::not_initialized(js, errno, &unopened(what, errno))
         })?;
     }
     for Preopen { name, path, read_only } in preopens {
         let what = || format!("can't open '{path}' for the preopen '{name}'");
-        let dir =
-            open_preopen_unsandboxed(&path).map_err(|error| errors::not_initialized(js, error.into(), &what()))?;
-        ctx.push_preopen(&name, dir, read_only).map_err(|errno| errors::not_initialized(js, errno, &what()))?;
+        let failed = |errno| errors::not_initialized(js, errno, &unopened(what(), errno));
+        let dir = open_preopen_unsandboxed(&path).map_err(|error| failed(error.into()))?;
+        ctx.push_preopen(&name, dir, read_only).map_err(failed)?;
     }
     Ok(Options { ctx, return_on_exit: read_return_on_exit(js, options, edition)?, stdio, choices })
 }

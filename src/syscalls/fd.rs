@@ -24,9 +24,14 @@ pub(super) fn fd_fdstat_get(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, stat: Ptr<Fd
     let filetype = descriptor.object.filetype()?;
     let mut rights =
         descriptor.rights() & if filetype == Filetype::Directory { Rights::DIRECTORY } else { Rights::FILE };
-    if filetype == Filetype::CharacterDevice && descriptor.object.is_terminal() {
+    if filetype == Filetype::CharacterDevice {
         // wasi-libc's isatty takes for a terminal what is a character device that can't seek.
-        rights.remove(Rights::FD_SEEK | Rights::FD_TELL);
+        let seeking = Rights::FD_SEEK | Rights::FD_TELL;
+        if descriptor.object.is_terminal() {
+            rights.remove(seeking);
+        } else if descriptor.is_host_stream() {
+            rights.insert(seeking); // /dev/null, which is none, though its calls answer as a pipe's
+        }
     }
     let record = Fdstat {
         filetype: filetype.number(),
@@ -39,6 +44,10 @@ pub(super) fn fd_fdstat_get(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, stat: Ptr<Fd
 
 pub(super) fn fd_fdstat_set_flags(ctx: &Ctx, _: &Memory<'_>, fd: Fd, flags: Fdflags) -> Result {
     let descriptor = ctx.fd(fd, Rights::FD_FDSTAT_SET_FLAGS)?;
+    // Other processes write through the stream too, and rely on its APPEND. As fcntl does with flags that can't be changed,
+    // it is left as it is: programs set all flags at once, of which they mean NONBLOCK.
+    let kept = if descriptor.is_host_stream() { Fdflags::APPEND } else { Fdflags::empty() };
+    let flags = (flags - kept) | (descriptor.flags() & kept);
     let changed = flags.symmetric_difference(descriptor.flags());
     if changed.intersects(FIXED) {
         return Err(Errno::Notsup);

@@ -139,6 +139,7 @@ pub(super) fn path_open(
     let mut bytes = PathBytes::default();
     let place = place(ctx, memory, (fd, needed), (path, path_len), &mut bytes)?;
     memory.check(opened_fd, 1)?;
+    ctx.descriptors.require_room()?;
 
     // Reading and writing are what was asked for; everything else comes from the directory, so that a program which
     // asks for little is not crippled, and none gets more than the directory may hand on.

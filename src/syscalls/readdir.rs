@@ -6,7 +6,7 @@ use crate::abi::records::{Dirent, Record};
 use crate::abi::{Fd, Ptr};
 use crate::ctx::Ctx;
 use crate::host::file::File;
-use crate::host::readdir::Listing;
+use crate::host::readdir::Place;
 use crate::memory::Memory;
 
 pub(super) fn fd_readdir(
@@ -22,8 +22,10 @@ pub(super) fn fd_readdir(
     memory.check(buf, buf_len)?;
     memory.check(bufused, 1)?;
     let dir = descriptor.object.dir()?;
-    let used = descriptor.with_listing(|listing| list(ctx, memory, dir, listing, buf, buf_len, cookie))?;
-    memory.write(bufused, &used)
+    let mut place = descriptor.place.get();
+    let used = list(ctx, memory, dir, &mut place, buf, buf_len, cookie);
+    descriptor.place.set(place);
+    memory.write(bufused, &used?)
 }
 
 /// Writes entries from `cookie` on, as far as the buffer goes; how many bytes.
@@ -31,16 +33,17 @@ fn list(
     ctx: &Ctx,
     memory: &Memory<'_>,
     dir: &File,
-    listing: &mut Listing,
+    place: &mut Place,
     buf: Ptr<u8>,
     buf_len: u32,
     cookie: u64,
 ) -> Result<u32> {
-    listing.seek(dir, cookie)?;
+    let mut listings = ctx.listings();
+    let mut entries = listings.entries(dir, place, cookie)?;
     let mut used = 0;
-    while let Some(entry) = listing.peek(dir)? {
+    while let Some(entry) = entries.peek()? {
         if !ctx.lists_dots() && matches!(entry.name, b"." | b"..") {
-            listing.advance();
+            entries.advance();
             continue;
         }
         // A name is at most 255 bytes on every file system there is.
@@ -54,7 +57,7 @@ fn list(
             // Full. The entry may be cut; the guest asks for it again, by the cookie of the one before it.
             break;
         }
-        listing.advance();
+        entries.advance();
     }
     Ok(used)
 }

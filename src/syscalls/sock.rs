@@ -17,10 +17,11 @@ use std::io::ErrorKind;
 struct Socket<'c>(Ref<'c, Descriptor>);
 
 impl<'c> Socket<'c> {
-    /// The descriptor, if it is open (EBADF), has these rights (ENOTCAPABLE) and may be used as a socket (ENOTSOCK).
+    /// The descriptor, if it is open (EBADF), may be used as a socket (ENOTSOCK) and has these rights (ENOTCAPABLE).
     fn of(ctx: &'c Ctx, fd: Fd, needed: Rights) -> Result<Self> {
-        let descriptor = ctx.fd(fd, needed)?;
+        let descriptor = ctx.fd(fd, Rights::empty())?;
         descriptor.require_socket()?;
+        descriptor.require(needed)?;
         Ok(Self(descriptor))
     }
 

@@ -4,7 +4,7 @@ use crate::abi::records::Filestat;
 use crate::host::dir::OpenHow;
 use crate::host::file::{File, SetTime};
 use crate::host::unix::file::{filestat_of, timestamps};
-use crate::host::unix::system::{PATH_ONLY, RSYNC};
+use crate::host::unix::system::{PATH_ONLY, RSYNC, open_in_root};
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{OpenOptions, OpenOptionsExt};
 use rustix::fs::{AtFlags, Mode, OFlags};
@@ -13,7 +13,7 @@ use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-pub use super::system::{set_times, stat};
+pub use super::system::{is_root, set_times, stat};
 
 pub fn open_preopen_unsandboxed(path: &str) -> std::io::Result<std::fs::File> {
     // Not cap-std's `open_ambient_dir`: the handle that makes can't be listed or synced.
@@ -43,7 +43,13 @@ pub fn open(dir: &File, path: &CStr, how: &OpenHow) -> Result<File> {
     open_beneath(dir, path.to_bytes(), how.read || !how.write, how.write, how.follow, flags)
 }
 
+/// Opens what `path` leads to: within `dir` if it is the root directory and the system can do that, else beneath it.
 pub fn open_beneath(dir: &File, path: &[u8], read: bool, write: bool, follow: bool, flags: OFlags) -> Result<File> {
+    if dir.is_root
+        && let Some(result) = open_in_root(dir, path, access(read, write) | nofollow(follow) | flags)
+    {
+        return result;
+    }
     let mut options = OpenOptions::new();
     options
         .read(read)
@@ -54,12 +60,7 @@ pub fn open_beneath(dir: &File, path: &[u8], read: bool, write: bool, follow: bo
     Ok(dir.handle.open_with(os_path(path), &options)?.into())
 }
 
-/// Opens a directory for its entries.
-pub fn open_dir(dir: &File, path: &[u8]) -> Result<File> {
-    Ok(File::directory(dir.handle.open_dir(os_path(path))?.into_std_file()))
-}
-
-/// Opens a directory for nothing but names in it.
+/// Opens a directory for names in it, and its attributes.
 pub fn open_parent(dir: &File, path: &[u8]) -> Result<File> {
     open_beneath(dir, path, true, false, true, PATH_ONLY | OFlags::DIRECTORY)
 }
@@ -103,6 +104,18 @@ pub fn readlink<T>(dir: &File, name: &CStr, use_target: impl FnOnce(&[u8]) -> Re
     let mut buffer = [MaybeUninit::uninit(); libc::PATH_MAX as usize];
     let (target, _) = rustix::fs::readlinkat_raw(dir, name, &mut buffer)?;
     use_target(target)
+}
+
+const fn access(read: bool, write: bool) -> OFlags {
+    match (read, write) {
+        (true, true) => OFlags::RDWR,
+        (false, true) => OFlags::WRONLY,
+        _ => OFlags::RDONLY,
+    }
+}
+
+const fn nofollow(follow: bool) -> OFlags {
+    if follow { OFlags::empty() } else { OFlags::NOFOLLOW }
 }
 
 fn os_path(path: &[u8]) -> &Path {

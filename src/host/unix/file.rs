@@ -6,7 +6,7 @@ use crate::host::file::{File, SetTime};
 use crate::host::unix::clock::timespec;
 use rustix::fs::{FileType, OFlags, Stat, Timespec, Timestamps};
 use rustix::process::{Resource, getrlimit};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 pub use super::system::{advise, allocate, datasync, sync};
 pub use rustix::fs::SeekFrom;
@@ -30,6 +30,11 @@ impl AsFd for File {
 #[inline]
 pub fn handle(file: &File) -> BorrowedFd<'_> {
     file.as_fd()
+}
+
+/// Its number in the process.
+pub fn number(file: &File) -> usize {
+    usize::try_from(file.as_fd().as_raw_fd()).unwrap_or(0)
 }
 
 pub fn filetype(file: &File) -> Result<Filetype> {

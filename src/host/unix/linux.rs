@@ -4,12 +4,13 @@ use crate::abi::errno::Result;
 use crate::abi::flags::Advice;
 use crate::abi::records::Filestat;
 use crate::host::file::{File, SetTime};
-use crate::host::readdir::{DirEntry, Rows};
+use crate::host::readdir::Rows;
 use crate::host::unix::dir::open_beneath;
 use crate::host::unix::file::{retry, timestamps};
 use crate::host::unix::readdir::entry_type;
 use rustix::event::PollFlags;
-use rustix::fs::{AtFlags, FallocateFlags, FileType, Mode, OFlags, RawDir, SeekFrom, major};
+use rustix::fs::{AtFlags, FallocateFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, major, openat2};
+use rustix::io::Errno as Os;
 use rustix::net::{SocketFlags, accept_with};
 use std::ffi::CStr;
 use std::io;
@@ -97,6 +98,33 @@ pub fn datasync(file: &File) -> Result {
     retry(|| rustix::fs::fdatasync(file))
 }
 
+/// How often a path is resolved again when something was renamed meanwhile, anywhere in the system.
+const RENAMES: usize = 16;
+
+/// Whether it is the root directory of the process, by whichever path it was opened.
+pub fn is_root(dir: &std::fs::File) -> bool {
+    let identity = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
+    match (rustix::fs::fstat(dir), rustix::fs::stat("/")) {
+        (Ok(dir), Ok(root)) => identity(dir) == identity(root),
+        _ => false,
+    }
+}
+
+/// Opens what `path` leads to if `dir` is the root directory. `None` if that can't be done: before Linux 5.6, where a
+/// filter of system calls forbids it (EPERM has other meanings too), while others rename without end.
+pub fn open_in_root(dir: &File, path: &[u8], flags: OFlags) -> Option<Result<File>> {
+    let mode = if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o666) } else { Mode::empty() };
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    for _ in 0..RENAMES {
+        match openat2(dir, path, flags | OFlags::CLOEXEC, mode, resolve) {
+            Err(Os::AGAIN) => {}
+            Err(Os::NOSYS | Os::PERM) => return None,
+            result => return Some(result.map(File::from).map_err(Into::into)),
+        }
+    }
+    None
+}
+
 /// A handle that names what `path` leads to, for its attributes only.
 fn open_named(dir: &File, path: &CStr, follow: bool) -> Result<File> {
     open_beneath(dir, path.to_bytes(), true, false, follow, PATH_ONLY)
@@ -111,37 +139,21 @@ pub fn set_times(dir: &File, path: &CStr, atim: SetTime, mtim: SetTime) -> Resul
     Ok(rustix::fs::utimensat(&file, "", &timestamps(atim, mtim), AtFlags::EMPTY_PATH)?)
 }
 
-/// A directory that is read as it is listed, some entries at a time.
-#[derive(Debug, Default)]
-pub struct Source {
-    /// Scratch for the kernel, kept for the next call.
-    buffer: Vec<u8>,
-}
-
-impl Source {
-    /// Goes to a cookie; which row that is.
-    #[allow(clippy::unused_self, reason = "its twin has a use for it")]
-    pub fn seek(&mut self, dir: &File, cookie: u64, rows: &mut Rows) -> Result<usize> {
-        dir.seek(SeekFrom::Start(cookie))?;
-        rows.clear();
-        Ok(0)
+/// Reads what one kernel call gives, from `start` on unless from where it stands.
+pub fn read(dir: &File, start: Option<u64>, scratch: &mut Vec<u8>, rows: &mut Rows) -> Result {
+    if let Some(start) = start {
+        dir.seek(SeekFrom::Start(start))?;
     }
-
-    /// Takes in what one more kernel call gives; whether the rows are new.
-    pub fn refill(&mut self, dir: &File, rows: &mut Rows) -> Result<bool> {
-        rows.clear();
-        self.buffer.clear();
-        self.buffer.reserve(BATCH_BYTES);
-        let mut raw = RawDir::new(dir, self.buffer.spare_capacity_mut());
-        while let Some(entry) = raw.next() {
-            let entry = entry?;
-            let name = entry.file_name().to_bytes();
-            let filetype = entry_type(dir, name, entry.file_type());
-            rows.push(&DirEntry { next: entry.next_entry_cookie(), ino: entry.ino(), filetype, name });
-            if raw.is_buffer_empty() {
-                break;
-            }
+    scratch.clear();
+    scratch.reserve_exact(BATCH_BYTES);
+    let mut raw = RawDir::new(dir, scratch.spare_capacity_mut());
+    while let Some(entry) = raw.next() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        rows.push(entry.next_entry_cookie(), entry.ino(), entry_type(dir, name, entry.file_type()), name)?;
+        if raw.is_buffer_empty() {
+            break;
         }
-        Ok(true)
     }
+    Ok(())
 }

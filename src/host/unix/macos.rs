@@ -5,7 +5,7 @@ use crate::abi::flags::{Advice, Filetype};
 use crate::abi::records::Filestat;
 use crate::host::dir::Entry;
 use crate::host::file::{File, SetTime};
-use crate::host::unix::dir::{open_dir, set_times_of_name, stat_name};
+use crate::host::unix::dir::{open_parent, set_times_of_name, stat_name};
 use crate::host::unix::file::retry;
 use crate::host::unix::readdir::entry_type;
 use rustix::event::PollFlags;
@@ -80,6 +80,16 @@ pub fn datasync(file: &File) -> Result {
     sync(file)
 }
 
+/// There is no call that resolves a path within a directory, so a root directory is as any other.
+pub const fn is_root(_: &std::fs::File) -> bool {
+    false
+}
+
+/// See [`is_root`].
+pub const fn open_in_root(_: &File, _: &[u8], _: OFlags) -> Option<Result<File>> {
+    None
+}
+
 pub fn stat(dir: &File, path: &CStr, follow: bool) -> Result<Filestat> {
     at_end(dir, path, follow, |parent, name| stat_name(parent, name), File::stat)
 }
@@ -107,7 +117,7 @@ fn at_end<T>(
     };
     match dir.entry(path)? {
         Entry::Name { parent, name, slash: false } => of_name(&parent, &name),
-        _ => of_dir(&open_dir(dir, path.to_bytes())?),
+        _ => of_dir(&open_parent(dir, path.to_bytes())?),
     }
 }
 

@@ -4,11 +4,11 @@ use crate::host::unix::file::{filestat_of, filetype_of};
 use rustix::fs::{AtFlags, FileType};
 
 #[cfg(target_os = "macos")]
-pub use crate::host::snapshot::Source;
-#[cfg(target_os = "linux")]
-pub use crate::host::unix::system::Source;
+pub use crate::host::snapshot::read;
 #[cfg(target_os = "macos")]
 pub use crate::host::unix::system::for_each_entry;
+#[cfg(target_os = "linux")]
+pub use crate::host::unix::system::read;
 
 /// What an entry is. Some file systems don't say so in a listing.
 pub fn entry_type(dir: &File, name: &[u8], listed: FileType) -> Filetype {

@@ -19,6 +19,11 @@ pub fn open_preopen_unsandboxed(path: &str) -> std::io::Result<std::fs::File> {
     Ok(Dir::open_ambient_dir(path, ambient_authority())?.into_std_file())
 }
 
+/// There is no one root directory, and no call that resolves a path within one.
+pub const fn is_root(_: &std::fs::File) -> bool {
+    false
+}
+
 const fn follow_option(follow: bool) -> FollowSymlinks {
     if follow { FollowSymlinks::Yes } else { FollowSymlinks::No }
 }
@@ -75,12 +80,8 @@ fn open_directory(dir: &File, path: &CStr, how: &OpenHow) -> Result<File> {
     if how.write || how.oflags.intersects(Oflags::CREAT | Oflags::TRUNC) { Err(Errno::Isdir) } else { Ok(file) }
 }
 
-pub fn open_dir(dir: &File, path: &[u8]) -> Result<File> {
-    Ok(File::directory(dir.handle.open_dir(os_path(path)?)?.into_std_file()))
-}
-
 pub fn open_parent(dir: &File, path: &[u8]) -> Result<File> {
-    open_dir(dir, path)
+    Ok(File::directory(dir.handle.open_dir(os_path(path)?)?.into_std_file()))
 }
 
 /// A handle that names what `path` leads to, for its attributes only.

@@ -6,7 +6,7 @@ use crate::host::file::File;
 use std::mem::offset_of;
 use windows_sys::Win32::Storage::FileSystem::FILE_ID_BOTH_DIR_INFO as Record;
 
-pub use crate::host::snapshot::Source;
+pub use crate::host::snapshot::read;
 
 /// Room for what one call gives.
 const BATCH_BYTES: usize = 32 * 1024;

@@ -1,6 +1,6 @@
 //! Descriptors that a guest keeps for itself.
 
-use super::copy_of_descriptor;
+use super::{copy_of_descriptor, within_share};
 use crate::host::file::File;
 use rustix::fs::{FileType, Mode, OFlags};
 use std::io;
@@ -17,6 +17,7 @@ pub fn own_descriptor(number: i32) -> io::Result<File> {
         let flags = rustix::fs::fcntl_getfl(copy.handle())? & OFlags::ACCMODE;
         let path = format!("/proc/self/fd/{}", copy.handle().as_raw_fd());
         if let Ok(own) = rustix::fs::open(path, flags | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()) {
+            within_share(&own)?;
             return Ok(own.into());
         }
     }
@@ -36,6 +37,8 @@ impl Pipe {
     pub fn new(is_input: bool) -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         let (reader, writer) = (OwnedFd::from(reader), OwnedFd::from(writer));
+        within_share(&reader)?;
+        within_share(&writer)?;
         let (here, there) = if is_input { (writer, reader) } else { (reader, writer) };
         let flags = rustix::fs::fcntl_getfl(&there)?;
         rustix::fs::fcntl_setfl(&there, flags | OFlags::NONBLOCK)?;

@@ -8,7 +8,7 @@ use napi::sys;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
-pub use unix::{copy_of_descriptor, host_descriptor, is_main_thread, prepare_process};
+pub use unix::{copy_of_descriptor, host_descriptor, is_main_thread, prepare_process, within_share};
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]

@@ -1,6 +1,6 @@
-use crate::host::file::File;
+use crate::host::file::{File, is_beyond_share};
 use std::mem::ManuallyDrop;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 /// Makes the process one in which a guest can do no harm by what it does.
@@ -68,5 +68,13 @@ pub fn copy_of_descriptor(number: i32) -> std::io::Result<File> {
     }
     // SAFETY: it is only used during this call, which looks the number up; EBADF if nothing has it.
     let fd = unsafe { BorrowedFd::borrow_raw(number) };
-    Ok(rustix::io::fcntl_dupfd_cloexec(fd, 3)?.into())
+    let own = rustix::io::fcntl_dupfd_cloexec(fd, 3)?;
+    within_share(&own)?;
+    Ok(own.into())
+}
+
+/// EMFILE if what was opened for a program is one too many for all of them.
+pub fn within_share(file: &impl AsRawFd) -> std::io::Result<()> {
+    let number = usize::try_from(file.as_raw_fd()).unwrap_or(0);
+    if is_beyond_share(number) { Err(rustix::io::Errno::MFILE.into()) } else { Ok(()) }
 }
