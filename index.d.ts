@@ -311,7 +311,9 @@ export interface RunOptions {
   engine?: 'auto' | 'wasmtime' | 'v8' | undefined;
   /**
    * The folder in which machine code is kept, at most 1 GiB. It must be this user's and closed to others (mode 700, as it is
-   * made): otherwise nothing is kept, with a warning. `false` keeps none. Of a program from `compile()` that call decides.
+   * made), no symbolic link, and on a file system with extended attributes: otherwise nothing is kept, with a warning. A
+   * program that may write to it can't change what is run. A folder that can't be used is no error. `false` keeps none. Of a
+   * program from `compile()` that call decides.
    * @default the variable WASI_RS_CACHE (empty: none); or `wasi-rs` in XDG_CACHE_HOME, ~/.cache, ~/Library/Caches, LOCALAPPDATA
    */
   cache?: boolean | string | undefined;

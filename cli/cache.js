@@ -30,20 +30,32 @@ function cache({ flags }) {
 
 /** @param {string} folder */
 function filesOf(folder) {
-  const names = list(folder).filter((name) => OURS.test(name));
-  return names.map((name) => {
+  return list(folder).flatMap((name) => {
     const file = path.join(folder, name);
-    return { file, bytes: fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0 };
+    const stat = OURS.test(name) && lstat(file);
+    return stat && stat.isFile() ? [{ file, bytes: stat.size }] : [];
   });
 }
 
-/** @param {string} folder @returns {string[]} */
+/** The names in a folder; in a link's place there is no cache. @param {string} folder @returns {string[]} */
 function list(folder) {
+  if (lstat(folder)?.isSymbolicLink()) {
+    throw new CliError(`the cache ${folder}: is a symbolic link. Name the folder it leads to`);
+  }
   try {
     return fs.readdirSync(folder);
   } catch (error) {
     if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') return [];
     throw new CliError(`the cache ${folder}: ${reason(error)}`);
+  }
+}
+
+/** What is there, be it a link; nothing where that can't be told. @param {string} path */
+function lstat(path) {
+  try {
+    return fs.lstatSync(path);
+  } catch {
+    return undefined;
   }
 }
 

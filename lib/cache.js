@@ -1,30 +1,30 @@
 'use strict';
 
-const fs = require('node:fs');
+const { makeCache } = require('./wasmtime.js');
 
-/** The folders of which it was told that they are open. @type {Set<string>} */
-const open = new Set();
+/** The folders of which it was told that nothing is kept in them. @type {Set<string>} */
+const told = new Set();
 
 /**
- * Whether others may look into a folder, or it is theirs: then nothing is kept there, for machine code is trusted. Who chose
- * it is told.
+ * Whether nothing can be kept in a folder: others may look into it, or write to it unnoticed, or it can't be made. That is
+ * no error. Who chose the folder, and can mend it, is told.
  *
  * @param {string} folder
  */
 function isOpen(folder) {
-  const found = fs.statSync(folder, { throwIfNoEntry: false });
-  if (
-    !found ||
-    !process.getuid ||
-    ((found.mode & 0o077) === 0 && found.uid === process.geteuid?.())
-  )
-    return false;
-  if (!open.has(folder)) {
-    const message = `no machine code is kept in ${folder}: it is not only yours. chmod 700 it, or name another`;
+  const found = makeCache(folder);
+  if (typeof found === 'string' && isChosen(folder) && !told.has(folder)) {
+    told.add(folder);
+    const message = `no machine code is kept in ${folder}: ${found}`;
     process.emitWarning(message, { type: 'Warning', code: 'WASI_RS_CACHE' });
   }
-  open.add(folder);
-  return true;
+  return found !== true;
+}
+
+/** @param {string} folder */
+function isChosen(folder) {
+  const { cacheFolder } = require('./program.js');
+  return process.env.WASI_RS_CACHE !== undefined || folder !== cacheFolder(undefined);
 }
 
 module.exports = { isOpen };

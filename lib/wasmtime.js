@@ -148,6 +148,13 @@ function beside(args, input) {
 }
 
 /**
+ * Makes a folder for machine code. Whether something can be kept in it, or, where the user can mend that it can't, what to do.
+ *
+ * @type {(folder: string) => boolean | string}
+ */
+const makeCache = (folder) => addon.cache(folder);
+
+/**
  * Descriptors on their way to a program: closed here unless its engine has taken them, and by the addon at the latest when
  * this environment ends.
  */
@@ -195,4 +202,4 @@ function takeOver(number) {
   return { fd, isHosts, close: () => addon.close(ticket) };
 }
 
-module.exports = { Tickets, ask, beside, makeProgram, start, takeOver };
+module.exports = { Tickets, ask, beside, makeCache, makeProgram, start, takeOver };

@@ -63,12 +63,13 @@ pub fn view<'a>(memory: Option<wasmtime::Memory>, store: &'a impl AsContext<Data
     unsafe { Memory::new(NonNull::new(base).unwrap_or(nothing), len) }
 }
 
-/// Takes machine code from a file. The caller vouches that it is what this program wrote: see [`super::cache`].
+/// Takes machine code from a file, which is mapped. The caller vouches that it is what this crate made: see
+/// [`super::cache`].
 pub fn deserialize(engine: &Engine, file: File) -> Result<Module> {
-    // SAFETY: the cache opens only files in a folder that nobody but the user can write to, whose length and checksum
-    // are as they were noted when this program wrote them (or were, and the file has not changed since), and it never
-    // writes to a file again. Code that another version
-    // of wasmtime made, or for another processor, wasmtime refuses itself.
+    // SAFETY: two things are asked of the file. It is what wasmtime made: its seal, a MAC with a secret that no guest can
+    // reach, says so, and code of another version of wasmtime, or for another processor, wasmtime refuses itself. And it does
+    // not change while it is mapped: it is a sealed copy without a name, or a file that the system does not let this process
+    // write to, and that this crate never writes to again.
     unsafe { Module::deserialize_open_file(engine, file) }
 }
 

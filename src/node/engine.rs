@@ -10,7 +10,7 @@ use super::permission::{Scope, require_path, require_wasi};
 use super::tickets;
 use crate::ctx::Preopen;
 use crate::engine::beside;
-use crate::engine::cache::Cache;
+use crate::engine::cache::{self, Cache, Unfit};
 use crate::engine::for_v8::{ForV8, ImportedMemory};
 use crate::engine::plan::{Limits, Plan, Stdio};
 use crate::engine::pool::POOL;
@@ -33,6 +33,7 @@ pub fn export(env: &Env, exports: &mut Object<'_>) -> napi::Result<()> {
         let object = js.adopt(&object);
         js.set_named(object, Listen::NAME, js.function::<Listen>(0)?)?;
         js.set_named(object, MakeProgram::NAME, js.function::<MakeProgram>(0)?)?;
+        js.set_named(object, MakeCache::NAME, js.function::<MakeCache>(0)?)?;
         js.set_named(object, Ask::NAME, js.function::<Ask>(0)?)?;
         js.set_named(object, Start::NAME, js.function::<Start>(0)?)?;
         js.set_named(object, EndRun::NAME, js.function::<EndRun>(0)?)?;
@@ -117,23 +118,35 @@ impl Method for MakeProgram {
     const NAME: &'static str = "program";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let js = call.js;
-        let options = Reader { js, object: call.args[0] };
+        let (js, options) = (call.js, Reader { js: call.js, object: call.args[0] });
         let source = options.get("source")?;
         let source = match js.uint8_array(source)? {
             Some(code) if js.truthy(options.get("isCode")?)? => Source::Code(code),
             Some(bytes) => Source::Bytes(bytes),
             None => Source::File(require_path(js, &[Scope::Read], &js.string_of(source)?)?),
         };
-        let cache = match options.given("cache")? {
-            Some(folder) => {
-                let size = options.number("cacheSize")?.map_or(crate::engine::cache::SIZE, whole);
-                let folder = require_path(js, &[Scope::Read, Scope::Write], &js.string_of(folder)?)?;
-                Some(Cache::new(folder, size))
-            }
-            None => None,
-        };
+        let size = options.number("cacheSize")?.map_or(cache::SIZE, whole);
+        let cache = options.given("cache")?.map(|folder| cache_at(js, folder, size)).transpose()?;
         js.hold(Arc::new(Program::new(source, cache)))
+    }
+}
+
+fn cache_at(js: Js<'_>, folder: Value<'_>, size: u64) -> JsResult<Cache> {
+    require_path(js, &[Scope::Read, Scope::Write], &js.string_of(folder)?).map(|folder| Cache::new(folder, size))
+}
+
+/// `cache(folder)`: makes a folder for machine code. Whether something can be kept there, or how the user can mend it.
+struct MakeCache;
+
+impl Method for MakeCache {
+    const NAME: &'static str = "cache";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let js = call.js;
+        match cache_at(js, call.args[0], cache::SIZE)?.make() {
+            Err(unfit @ (Unfit::Shared | Unfit::Link | Unfit::NoAttributes)) => js.string(&unfit.to_string()),
+            made => js.boolean(made.is_ok()),
+        }
     }
 }
 
