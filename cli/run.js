@@ -39,7 +39,7 @@ async function run({ flags, program, args }) {
     if (engine === 'v8' && !isLimited) return await runHere(code, setting);
     const isHere = engine === 'auto' && !isLimited && !(await code.isReady(limits));
     if (!isHere) return await runBeside(code, { ...setting, limits }, flags);
-    compileAfter(code, Promise.resolve());
+    compileAfter(code);
     return await runHere(code, setting).catch((error) => {
       if (!isInvalid(error)) throw error;
       return runBeside(code, { ...setting, limits }, flags); // wasmtime may have what V8 lacks, or says what is wrong

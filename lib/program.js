@@ -18,8 +18,10 @@ const wasmtime = require('./wasmtime.js');
 
 /** A program as run(), spawn() and Program share it. */
 class Code {
-  /** What the engine V8 gets, for each set of limits. @type {Map<string, ForV8>} */
+  /** What the engine V8 gets, for each set of limits, while a run uses it. @type {Map<string, { prepared: WeakRef<ForV8['prepared']>, isRead: Promise<void> }>} */
   #v8 = new Map();
+  /** What it got last, for the next run. @type {ForV8['prepared'] | undefined} */
+  #lastV8;
   /** What the engine wasmtime gets. @type {unknown} */
   #native;
   #isCompiled = false;
@@ -63,14 +65,21 @@ class Code {
   v8(limits) {
     const key = `${limits.memory} ${limits.tableElements}`;
     const known = this.#v8.get(key);
-    if (known) return known;
+    this.#lastV8 = known?.prepared.deref();
+    if (known && this.#lastV8) return { prepared: this.#lastV8, isRead: known.isRead };
     const read = this.#ask('forV8', limits);
     const prepared = require('./v8/engine.js').compile(read);
     prepared.catch(() => {}); // who runs it is told
     // Without its bytes, which nobody needs any more when V8 has them.
-    const program = { prepared, isRead: read.then(() => {}, unlessUnusable) };
-    this.#v8.set(key, program);
-    return program;
+    const isRead = read.then(() => {}, unlessUnusable);
+    this.#forgetUnused();
+    this.#v8.set(key, { prepared: new WeakRef(prepared), isRead });
+    this.#lastV8 = prepared;
+    return { prepared, isRead };
+  }
+
+  #forgetUnused() {
+    for (const [key, { prepared }] of this.#v8) if (!prepared.deref()) this.#v8.delete(key);
   }
 
   /** For V8 on the main thread. @returns {Promise<import('./v8/engine.js').ForV8>} */

@@ -38,9 +38,14 @@ let lastId = 0;
 /** @type {unknown} */
 let desk;
 
+function openDesk() {
+  desk ??= addon.listen(deliver);
+  return desk;
+}
+
 /** @param {(id: number) => void} ask @returns {{ id: number, answer: Promise<Answer> }} */
 function request(ask) {
-  desk ??= addon.listen(deliver);
+  openDesk();
   const id = (lastId = (lastId + 1) % 2 ** 32);
   ask(id);
   return { id, answer: new Promise((resolve, reject) => waiting.set(id, { resolve, reject })) };
@@ -138,14 +143,13 @@ function errorAt(end, message, code = '', { limits }) {
 }
 
 /**
- * Runs a script in a process of its own, of the lowest priority, that nobody waits for.
+ * Has machine code made in the background, for the next time.
  *
- * @param {string[]} args the script, and what it gets
- * @param {Uint8Array} [input]
+ * @param {unknown} program
+ * @param {number} delay in milliseconds; for one that waits already, it is set anew
+ * @returns {boolean} whether it is going to be: there is room for it
  */
-function beside(args, input) {
-  addon.beside({ program: process.execPath, args, input });
-}
+const compileLater = (program, delay) => addon.compileLater(openDesk(), { program, delay });
 
 /**
  * Makes a folder for machine code. Whether something can be kept in it, or, where the user can mend that it can't, what to do.
@@ -202,4 +206,4 @@ function takeOver(number) {
   return { fd, isHosts, close: () => addon.close(ticket) };
 }
 
-module.exports = { Tickets, ask, beside, makeCache, makeProgram, start, takeOver };
+module.exports = { Tickets, ask, compileLater, makeCache, makeProgram, start, takeOver };

@@ -4,7 +4,6 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { quantity, times } from '../report/format.mjs';
-import { endBackground } from './background.mjs';
 import { runChild } from './child.mjs';
 import { inTurn, median } from './compare.mjs';
 
@@ -18,9 +17,6 @@ export const PROGRAMS = {
 
 /** Machine code that has changed just now is looked at as a whole, as its times don't tell it from what it becomes next. */
 const SETTLED = 2500;
-
-/** Cold runs leave a process behind, each time. */
-const COLD_RUNS = 9;
 
 /** Runs for the peak of the memory, which the time is not to pay for. */
 const MEMORY_RUNS = 3;
@@ -48,16 +44,14 @@ async function warm(program, { folder, runs }) {
   return compare(runs, run, `compiled once, in ${quantity(report, 'ms')}`);
 }
 
-/** There is none, and nothing works at it. @param {typeof PROGRAMS.CPython} program @param {Context} context */
+/** There is none: a folder of its own for each run. @param {typeof PROGRAMS.CPython} program @param {Context} context */
 function cold(program, { folder, runs }) {
   let count = 0;
   const run = (side, what) => {
     const cache = path.join(folder, `cold-${path.basename(program.wasm)}-${count++}`);
-    const sample = once(side, program, cache, what);
-    if (side === 'ours') endBackground(cache);
-    return sample;
+    return once(side, program, cache, what);
   };
-  return compare(Math.min(runs, COLD_RUNS), run, 'in V8; machine code is made on the side');
+  return compare(runs, run, 'in V8');
 }
 
 export const KINDS = { warm, cold };

@@ -11,7 +11,9 @@
 //! | [`meter`] | what counts its calls there |
 //! | [`unshared`] | memories that a program declares as shared, and its waiting for them, in wasmtime |
 //! | [`cache`] | machine code on disk |
-//! | [`beside`] | a process that makes it meanwhile |
+//! | [`compile`], [`effort`] | one compilation, and what Cranelift is given at most |
+//! | [`compilations`] | those of one program, and who waits for them |
+//! | [`background`] | machine code made for the next time |
 //! | [`plan`] | what a run is asked for, and the guest's context made from it |
 //! | [`handover`] | descriptors on their way to a guest |
 //! | [`guest`] | one run inside wasmtime |
@@ -22,9 +24,12 @@
 //! | [`pool`] | the threads |
 //! | [`raw`] | what wasmtime can't check: one of the addresses of `unsafe` |
 
-pub mod beside;
+pub mod background;
 pub mod cache;
+pub mod compilations;
+pub mod compile;
 pub mod edit;
+pub mod effort;
 pub mod ending;
 pub mod fit;
 pub mod for_v8;

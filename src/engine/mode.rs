@@ -35,9 +35,14 @@ impl Mode {
             return Ok(engine);
         }
         engines.retain(|_, engine| engine.upgrade().is_some());
-        let engine = Engine::new(&self.config())?;
+        let engine = self.new_engine()?;
         engines.insert(self, engine.weak());
         Ok(engine)
+    }
+
+    /// An engine of this mode that nobody else has.
+    pub fn new_engine(self) -> Result<Engine> {
+        Engine::new(&self.config())
     }
 
     fn config(self) -> Config {

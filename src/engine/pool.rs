@@ -1,4 +1,6 @@
-//! The threads that guests run on: as many at a time as there are processors, the others wait in a queue.
+//! The threads that guests run on: as many at a time as there are processors, the others wait in a queue. Programs are
+//! compiled on others, of a pool of their own: a guest that runs and a program that is hard to compile don't hold each other
+//! up.
 //!
 //! A guest that waits in a call gives its place away for as long: four guests that read from each other's pipes must not
 //! wait for a fifth that would feed them. What is bounded then is the number of those that have begun (`run.rs`).
@@ -29,8 +31,14 @@ const STANDSTILL: Duration = Duration::from_secs(1);
 /// The stack of a thread beside what the guest has of it: for the host's part of a call.
 const HOST_STACK: usize = 1 << 20;
 
+/// The stack of a thread that sees a compilation through, on other threads.
+const COMPILATION_STACK: usize = 1 << 20;
+
 /// The pool of this process.
-pub static POOL: Pool = Pool::new();
+pub static POOL: Pool = Pool::new("wasi-rs", super::mode::MAX_STACK + HOST_STACK, places);
+
+/// Where programs are compiled that somebody waits for. There are few places: each may take gigabytes.
+pub static COMPILATIONS: Pool = Pool::new("wasi-rs compile", COMPILATION_STACK, || MIN_PLACES);
 
 /// Threads and their queue.
 pub struct Pool {
@@ -38,6 +46,10 @@ pub struct Pool {
     wake: Condvar,
     /// Wakes the usher.
     moved: Condvar,
+    name: &'static str,
+    stack: usize,
+    /// How many jobs run at a time, as a rule.
+    places: fn() -> usize,
 }
 
 struct State {
@@ -56,10 +68,10 @@ struct State {
 }
 
 impl Pool {
-    const fn new() -> Self {
+    const fn new(name: &'static str, stack: usize, places: fn() -> usize) -> Self {
         let state =
             State { queue: VecDeque::new(), moved: None, extra: 0, ushered: false, running: 0, idle: 0, threads: 0 };
-        Self { state: Mutex::new(state), wake: Condvar::new(), moved: Condvar::new() }
+        Self { state: Mutex::new(state), wake: Condvar::new(), moved: Condvar::new(), name, stack, places }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -82,7 +94,7 @@ impl Pool {
     /// Sees that a thread looks after the queue, if there is a place for one.
     fn staff(&'static self, state: &mut State) -> std::io::Result<()> {
         // Who was woken for one job and is not up yet is still counted as idle, but is not there for the next.
-        let wanted = state.free(state.queue.len());
+        let wanted = self.free(state, state.queue.len());
         if wanted == 0 {
             return Ok(());
         }
@@ -90,8 +102,7 @@ impl Pool {
             self.wake.notify_one();
             return Ok(());
         }
-        let stack = super::mode::MAX_STACK + HOST_STACK;
-        let thread = thread::Builder::new().name("wasi-rs".to_owned()).stack_size(stack);
+        let thread = thread::Builder::new().name(self.name.to_owned()).stack_size(self.stack);
         match thread.spawn(|| self.work()) {
             Ok(_) => {
                 state.threads += 1;
@@ -119,7 +130,7 @@ impl Pool {
         let mut state = self.state();
         state.idle -= 1;
         loop {
-            if state.free(1) > 0
+            if self.free(&state, 1) > 0
                 && let Some(job) = state.queue.pop_front()
             {
                 state.running += 1;
@@ -132,7 +143,7 @@ impl Pool {
                 // What a panic means to whoever waits for the job, the job has seen to.
                 let _ = catch_unwind(AssertUnwindSafe(job));
                 state = self.state();
-                state.leave();
+                self.leave(&mut state);
                 continue;
             }
             state.idle += 1;
@@ -148,7 +159,7 @@ impl Pool {
 
     /// Sees that somebody looks whether the queue stands still, where that may be.
     fn usher(&'static self, state: &mut State) {
-        if state.ushered || state.queue.is_empty() || state.free(1) > 0 {
+        if state.ushered || state.queue.is_empty() || self.free(state, 1) > 0 {
             return;
         }
         state.ushered = thread::Builder::new().name("wasi-rs usher".to_owned()).spawn(|| self.look()).is_ok();
@@ -174,7 +185,7 @@ impl Pool {
     /// The calling thread's job waits: another may have its place.
     pub fn rest(&'static self) {
         let mut state = self.state();
-        state.leave();
+        self.leave(&mut state);
         let _ = self.staff(&mut state);
     }
 
@@ -190,6 +201,23 @@ impl Pool {
         self.resume();
     }
 
+    /// How many places are free, as far as so many are wanted.
+    fn free(&self, state: &State, wanted: usize) -> usize {
+        // To find out how many there are takes longer than the rest, and a few there always are.
+        if state.running + wanted <= MIN_PLACES {
+            return wanted;
+        }
+        wanted.min(((self.places)() + state.extra as usize).saturating_sub(state.running))
+    }
+
+    /// One that was running does not any more.
+    fn leave(&self, state: &mut State) {
+        state.running = state.running.saturating_sub(1);
+        if state.extra > 0 && state.running < (self.places)() {
+            state.extra = 0;
+        }
+    }
+
     /// The calling thread's job goes on.
     pub fn resume(&'static self) {
         let mut state = self.state();
@@ -199,32 +227,15 @@ impl Pool {
 }
 
 impl State {
-    /// How many places are free, as far as so many are wanted.
-    fn free(&self, wanted: usize) -> usize {
-        // To find out how many there are takes longer than the rest, and a few there always are.
-        if self.running + wanted <= MIN_PLACES {
-            return wanted;
-        }
-        wanted.min((places() + self.extra as usize).saturating_sub(self.running))
-    }
-
     /// How long the queue may still stand still; nothing if nobody is in it.
     fn patience(&self) -> Option<Duration> {
         let since = self.moved.filter(|_| !self.queue.is_empty())?;
         let most = STANDSTILL.saturating_mul(2_u32.saturating_pow(self.extra));
         Some(most.saturating_sub(since.elapsed()))
     }
-
-    /// One that was running does not any more.
-    fn leave(&mut self) {
-        self.running = self.running.saturating_sub(1);
-        if self.extra > 0 && self.running < places() {
-            self.extra = 0;
-        }
-    }
 }
 
-/// How many jobs run at a time, as a rule.
+/// How many guests run at a time, as a rule.
 fn places() -> usize {
     static PLACES: OnceLock<usize> = OnceLock::new();
     *PLACES.get_or_init(|| thread::available_parallelism().map_or(MIN_PLACES, NonZero::get).max(MIN_PLACES))

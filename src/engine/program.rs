@@ -3,6 +3,8 @@
 #![allow(clippy::disallowed_methods, reason = "the embedder's own files, not the guest's")]
 
 use super::cache::{Cache, Digest, Key};
+use super::compilations::{Compilations, Then, Wait};
+use super::compile::{self, Cancellation, Effort, Failure};
 use super::fit::Face;
 use super::for_v8::ForV8;
 use super::guest::Guest;
@@ -10,14 +12,13 @@ use super::mode::Mode;
 use super::plan::Limits;
 use super::{cache, for_v8, guest, raw, unshared};
 use crate::abi::{Abi, Errno};
-use crate::module::outline::Outline;
 use crate::syscalls::SYSCALLS;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use wasmtime::{Engine, ExternType, InstancePre, Linker, MemoryType, Module, Store};
+use wasmtime::{ExternType, InstancePre, Linker, MemoryType, Module, Store};
 
 /// Up to so many bytes Cranelift compiles sooner than V8 starts a worker.
 const SMALL: u64 = 64 * 1024;
@@ -31,6 +32,10 @@ pub struct Program {
     cache: Option<Cache>,
     digest: OnceLock<Digest>,
     ready: Mutex<HashMap<Mode, Weak<Prepared>>>,
+    /// Held while the cache is looked into.
+    looking: Mutex<()>,
+    /// Those that are going on.
+    pub(super) compilations: Compilations,
     /// What stays ready, also while it does not run.
     kept: Mutex<Vec<Arc<Prepared>>>,
     /// What was found to be ready, for the run that comes then.
@@ -60,7 +65,7 @@ pub fn shortened(text: &str) -> Cow<'_, str> {
 }
 
 /// What is wrong with a program.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Unusable {
     /// Its file can't be read.
     Unreadable(PathBuf, Errno),
@@ -129,51 +134,122 @@ impl Program {
     /// A program that nothing is known of yet.
     pub fn new(source: Source, cache: Option<Cache>) -> Self {
         let (digest, ready) = (OnceLock::new(), Mutex::default());
-        Self { source, cache, digest, ready, kept: Mutex::default(), found: Mutex::default() }
+        Self {
+            source,
+            cache,
+            digest,
+            ready,
+            looking: Mutex::default(),
+            compilations: Compilations::default(),
+            kept: Mutex::default(),
+            found: Mutex::default(),
+        }
     }
 
-    /// Makes it ready, for as long as the program is there.
-    pub fn compile(&self, mode: Mode) -> Result<(), Unusable> {
-        let prepared = self.prepare(mode)?;
+    /// Has `then` called with the program ready to run in this mode: as others use it now, from the cache, or compiled. That
+    /// is given up, and `then` never called, when what this returns is dropped before.
+    pub fn prepare(self: &Arc<Self>, mode: Mode, then: Then) -> Option<Wait> {
+        match self.in_use(mode) {
+            Some(prepared) => then(Ok(prepared)),
+            None => return Compilations::join(self, mode, then),
+        }
+        None
+    }
+
+    /// Keeps it ready, for as long as the program is there.
+    pub fn keep(&self, prepared: Arc<Prepared>) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(prepared);
-        Ok(())
     }
 
-    /// The program, ready to run in this mode: as others use it now, from the cache, or compiled.
-    pub fn prepare(&self, mode: Mode) -> Result<Arc<Prepared>, Unusable> {
-        // Held while it compiles: whoever wants the same waits for it.
-        let mut ready = self.ready();
-        if let Some(prepared) = ready.get(&mode).and_then(Weak::upgrade) {
-            self.found.lock().unwrap_or_else(PoisonError::into_inner).take();
+    /// The program, ready to run in this mode, if nothing has to be compiled for that.
+    pub fn find(&self, mode: Mode) -> Result<Option<Arc<Prepared>>, Unusable> {
+        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(prepared) = self.in_use(mode) {
+            return Ok(Some(prepared));
+        }
+        let engine = mode.engine()?;
+        let module = match &self.source {
+            Source::Code(_) if mode.fuel => {
+                let why =
+                    "is machine code that does not count, from deserialize(): limits.fuel needs the module itself";
+                return Err(Unusable::Wrong(why.to_owned()));
+            }
+            Source::Code(code) => Some(raw::deserialize_bytes(&engine, code)?),
+            _ => match self.cache_of(self.len()?) {
+                Some(cache) => cache.load(&engine, &Key::new(&engine, self.digest()?)),
+                None => None,
+            },
+        };
+        module.map(|module| self.link(mode, module)).transpose()
+    }
+
+    /// Finds it, or makes the machine code that is missing.
+    pub(super) fn make(
+        &self,
+        mode: Mode,
+        effort: Effort,
+        cancellation: &Cancellation,
+    ) -> Result<Arc<Prepared>, Failure> {
+        if let Some(prepared) = self.find(mode)? {
             return Ok(prepared);
         }
-        let prepared = Arc::new(Prepared::new(self.module(mode)?)?);
-        ready.insert(mode, Arc::downgrade(&prepared));
+        let bytes = self.bytes()?;
+        let code = compile::compile(&bytes, mode, effort, cancellation)?;
+        let engine = mode.engine()?;
+        // Of the bytes that were compiled: the file may have changed since it was looked at.
+        if let Some(cache) = &self.cache
+            && let Ok(digest) = cache::digest(&bytes[..])
+        {
+            cache.store(&Key::new(&engine, &digest), &code);
+        }
+        Ok(self.link(mode, raw::deserialize_bytes(&engine, &code)?)?)
+    }
+
+    /// Whether it runs without a delay to speak of: there is machine code, or little to make.
+    pub fn is_ready(&self, mode: Mode) -> Result<bool, Unusable> {
+        if !matches!(self.source, Source::Code(_)) && self.len()? <= SMALL {
+            return Ok(true);
+        }
+        let found = self.find(mode)?;
+        let is_ready = found.is_some();
+        if is_ready {
+            *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        }
+        Ok(is_ready)
+    }
+
+    /// As it is being used in this mode.
+    pub(super) fn in_use(&self, mode: Mode) -> Option<Arc<Prepared>> {
+        let prepared = self.ready().get(&mode).and_then(Weak::upgrade)?;
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Some(prepared)
+    }
+
+    fn link(&self, mode: Mode, module: Module) -> Result<Arc<Prepared>, Unusable> {
+        let prepared = Arc::new(Prepared::new(module)?);
+        self.ready().insert(mode, Arc::downgrade(&prepared));
         Ok(prepared)
     }
 
-    /// Whether [`Self::prepare`] takes no time to speak of: there is machine code, or little to make.
-    pub fn is_ready(&self, mode: Mode) -> Result<bool, Unusable> {
-        let len = match &self.source {
-            Source::Code(_) => return Ok(true),
-            Source::Bytes(bytes) => bytes.len() as u64,
-            Source::File(path) => std::fs::metadata(path).map_err(|error| self.unreadable(error))?.len(),
-        };
-        let mut ready = self.ready();
-        if len <= SMALL || ready.get(&mode).is_some_and(|ready| ready.strong_count() > 0) {
-            return Ok(true);
+    /// The cache, if it has machine code of any program of so many bytes.
+    fn cache_of(&self, len: u64) -> Option<&Cache> {
+        self.cache.as_ref().filter(|cache| cache.has_any(len))
+    }
+
+    /// How many bytes it has.
+    fn len(&self) -> Result<u64, Unusable> {
+        match &self.source {
+            Source::Bytes(bytes) | Source::Code(bytes) => Ok(bytes.len() as u64),
+            Source::File(path) => Ok(std::fs::metadata(path).map_err(|error| self.unreadable(error))?.len()),
         }
-        let Some(cache) = self.cache.as_ref().filter(|cache| cache.has_any(len)) else {
-            return Ok(false);
-        };
-        let engine = mode.engine()?;
-        let Some(module) = cache.load(&engine, &Key::new(&engine, self.digest()?)) else {
-            return Ok(false);
-        };
-        let prepared = Arc::new(Prepared::new(module)?);
-        ready.insert(mode, Arc::downgrade(&prepared));
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(prepared);
-        Ok(true)
+    }
+
+    /// How many bytes of memory it holds for its source.
+    pub fn held(&self) -> usize {
+        match &self.source {
+            Source::Bytes(bytes) | Source::Code(bytes) => bytes.len(),
+            Source::File(_) => 0,
+        }
     }
 
     fn ready(&self) -> MutexGuard<'_, HashMap<Mode, Weak<Prepared>>> {
@@ -200,11 +276,6 @@ impl Program {
         }
     }
 
-    /// The machine code of the default mode, to be kept by the caller.
-    pub fn serialize(&self) -> Result<Vec<u8>, Unusable> {
-        Ok(self.prepare(Mode::default())?.module.serialize()?)
-    }
-
     /// What its bytes are, in short; told without reading them into memory as a whole.
     fn digest(&self) -> Result<&Digest, Unusable> {
         if let Some(digest) = self.digest.get() {
@@ -226,46 +297,12 @@ impl Program {
         Unusable::Unreadable(path.to_owned(), error.into())
     }
 
-    fn module(&self, mode: Mode) -> Result<Module, Unusable> {
-        let engine = mode.engine()?;
-        if let Source::Code(code) = &self.source {
-            if mode.fuel {
-                let why =
-                    "is machine code that does not count, from deserialize(): limits.fuel needs the module itself";
-                return Err(Unusable::Wrong(why.to_owned()));
-            }
-            return Ok(raw::deserialize_bytes(&engine, code)?);
-        }
-        let Some(cache) = &self.cache else {
-            return compile(&engine, &self.bytes()?);
-        };
-        if let Some(module) = cache.load(&engine, &Key::new(&engine, self.digest()?)) {
-            return Ok(module);
-        }
-        let bytes = self.bytes()?;
-        let module = compile(&engine, &bytes)?;
-        // Of the bytes that were compiled: the file may have changed since it was looked at.
-        if let (Ok(digest), Ok(code)) = (cache::digest(&bytes[..]), module.serialize()) {
-            cache.store(&Key::new(&engine, &digest), &code);
-        }
-        Ok(module)
-    }
-
     fn bytes(&self) -> Result<Cow<'_, [u8]>, Unusable> {
         match &self.source {
             Source::Bytes(bytes) | Source::Code(bytes) => Ok(bytes.into()),
             Source::File(path) => Ok(std::fs::read(path).map_err(|error| self.unreadable(error))?.into()),
         }
     }
-}
-
-fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, Unusable> {
-    expect_core_module(bytes)?;
-    Module::from_binary(engine, &unshared::unshared(bytes)?).map_err(|error| {
-        // What no engine has says more.
-        let refused = Outline::read(bytes).ok().and_then(|outline| Face::of_outline(&outline).check().err());
-        refused.unwrap_or_else(|| Unusable::Uncompiled(format!("{error:#}")))
-    })
 }
 
 /// Whether it begins as a module does that an engine takes.

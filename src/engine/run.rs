@@ -1,9 +1,10 @@
 //! One run from outside: started, ended early, and what came of it.
 
+use super::compilations::{Made, Wait};
 use super::ending::Turn;
 use super::guest::{Guest, Room, Stop};
 use super::plan::{Captures, Limits, Plan, Unopened};
-use super::pool::POOL;
+use super::pool::{Job, POOL};
 use super::program::{Prepared, Program, Unusable, shortened};
 use super::reaper::REAPER;
 use super::watch::Watch;
@@ -76,6 +77,10 @@ pub type Finish = Box<dyn FnOnce(Outcome) + Send>;
 pub struct Run {
     watch: Arc<Watch>,
     limits: Limits,
+    /// What it has not begun with yet. Ended before, it lets go of it at once: the files of its streams are closed.
+    plan: Mutex<Option<Plan>>,
+    /// Its interest in machine code that is being made.
+    wait: Mutex<Option<Wait>>,
     finish: Mutex<Option<Finish>>,
     /// Its part in the number of those that have begun, until its outcome is delivered.
     counted: Mutex<Option<Counted>>,
@@ -121,6 +126,8 @@ impl Run {
         let run = Arc::new(Self {
             watch: Arc::default(),
             limits: plan.limits,
+            plan: Mutex::new(Some(plan)),
+            wait: Mutex::default(),
             finish: Mutex::new(Some(finish)),
             counted: Mutex::new(None),
             begun: OnceLock::new(),
@@ -129,10 +136,14 @@ impl Run {
             has_left: AtomicBool::new(false),
         });
         let job = Arc::clone(&run);
-        if let Err(error) = POOL.submit(Box::new(move || job.work(&program, plan))) {
-            run.settle(no_thread(&error));
-        }
+        run.submit(Box::new(move || job.begin(&program)));
         run
+    }
+
+    fn submit(&self, job: Job) {
+        if let Err(error) = POOL.submit(job) {
+            self.settle(no_thread(&error));
+        }
     }
 
     /// Ends it early. The outcome comes as soon as nothing it does can be seen any more.
@@ -146,8 +157,20 @@ impl Run {
                 REAPER.expect(Arc::clone(self));
             }
             // It is in the queue, or being compiled. If it begins at this moment, it notices before its first instruction.
-            None => self.settle(End::Ended),
+            None => {
+                drop(self.take_plan());
+                drop(self.take_wait());
+                self.settle(End::Ended);
+            }
         }
+    }
+
+    fn take_plan(&self) -> Option<Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn take_wait(&self) -> Option<Wait> {
+        self.wait.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Delivers the outcome, unless that has been done.
@@ -181,10 +204,39 @@ impl Run {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self, program: &Program, plan: Plan) {
+    /// Runs the program if there is machine code; otherwise gives its place away until there is.
+    fn begin(self: Arc<Self>, program: &Arc<Program>) {
         if self.is_settled() {
             return;
         }
+        let mode = self.limits.mode();
+        match catch_unwind(AssertUnwindSafe(|| program.find(mode))) {
+            Ok(Ok(Some(prepared))) => self.work(&prepared),
+            Ok(Ok(None)) => {
+                let run = Arc::clone(&self);
+                let wait = program.prepare(mode, Box::new(move |made| run.go_on(made)));
+                *self.wait.lock().unwrap_or_else(PoisonError::into_inner) = wait;
+                if self.watch.is_ended() {
+                    drop(self.take_wait()); // it was ended meanwhile
+                }
+            }
+            Ok(Err(unusable)) => self.settle(End::Unusable(unusable)),
+            Err(panic) => self.settle(panicked(&*panic)),
+        }
+    }
+
+    fn go_on(self: Arc<Self>, made: Made) {
+        match made {
+            Ok(prepared) => {
+                let run = Arc::clone(&self);
+                self.submit(Box::new(move || run.work(&prepared)));
+            }
+            Err(unusable) => self.settle(End::Unusable(unusable)),
+        }
+    }
+
+    fn work(&self, prepared: &Prepared) {
+        let Some(plan) = self.take_plan() else { return };
         *self.counted() = Counted::new(plan.concurrency);
         if self.counted().is_none() {
             return self.settle(End::Busy(plan.concurrency));
@@ -193,21 +245,17 @@ impl Run {
             Ok(attendance) => attendance,
             Err(error) => return self.settle(no_thread(&error)),
         };
-        let end = catch_unwind(AssertUnwindSafe(|| self.run(program, plan)));
+        let end = catch_unwind(AssertUnwindSafe(|| self.run(prepared, plan)));
         // Not while it is held: who ends the run meanwhile need not wait for a slow file system.
         drop(self.begun.get().map(|begun| begun.ctx.own().release()));
-        self.settle(end.unwrap_or_else(|panic| End::Failed(format!("wasi-rs panicked: {}", text_of(&*panic)))));
+        self.settle(end.unwrap_or_else(|panic| panicked(&*panic)));
         drop(attendance);
         if self.has_left.swap(true, SeqCst) {
             POOL.find();
         }
     }
 
-    fn run(&self, program: &Program, plan: Plan) -> End {
-        let prepared = match program.prepare(self.limits.mode()) {
-            Ok(prepared) => prepared,
-            Err(error) => return End::Unusable(error),
-        };
+    fn run(&self, prepared: &Prepared, plan: Plan) -> End {
         let (ctx, captures) = match plan.open(prepared.abi, &self.watch) {
             Ok(opened) => opened,
             Err(unopened) => return End::Unopened(unopened),
@@ -229,7 +277,7 @@ impl Run {
         let room = Room::new(Arc::clone(&self.watch), &self.limits);
         let is_overflowing = Box::new(move || captures.are_overflowing());
         let guest = Guest::new(ctx, Arc::clone(&self.watch), room, is_overflowing);
-        let end = self.call(&prepared, guest);
+        let end = self.call(prepared, guest);
         self.cpu.store(clock::now(Clockid::ThreadCputimeId).saturating_sub(cpu), Relaxed);
         end
     }
@@ -318,6 +366,10 @@ fn with_backtrace(reason: &str, error: &wasmtime::Error) -> String {
     let text = backtrace.to_string();
     let frames = text.lines().skip(1).take(MAX_LINES).map(|line| format!("\n{}", shortened(line)));
     format!("{reason}{}", frames.collect::<String>())
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> End {
+    End::Failed(format!("wasi-rs panicked: {}", text_of(panic)))
 }
 
 fn text_of(panic: &(dyn std::any::Any + Send)) -> String {

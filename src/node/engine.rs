@@ -9,12 +9,13 @@ use super::ffi::{self, Call, ErrorKind, Js, JsResult, Method, Type, Value};
 use super::permission::{Scope, require_path, require_wasi};
 use super::tickets;
 use crate::ctx::Preopen;
-use crate::engine::beside;
+use crate::engine::background::BACKGROUND;
 use crate::engine::cache::{self, Cache, Unfit};
+use crate::engine::compilations::{Made, Wait};
 use crate::engine::for_v8::{ForV8, ImportedMemory};
 use crate::engine::plan::{Limits, Plan, Stdio};
 use crate::engine::pool::POOL;
-use crate::engine::program::{Program, Source, Unusable};
+use crate::engine::program::{Prepared, Program, Source, Unusable};
 use crate::engine::run::{CONCURRENCY, End, Outcome, Run};
 use napi::Env;
 use napi::bindgen_prelude::{JsObjectValue, Object};
@@ -22,9 +23,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-
-/// What makes Electron run a script as Node does.
-const BE_NODE: (&str, &str) = ("ELECTRON_RUN_AS_NODE", "1");
+use std::time::Duration;
 
 /// Defines the functions, as properties of one object.
 pub fn export(env: &Env, exports: &mut Object<'_>) -> napi::Result<()> {
@@ -38,7 +37,7 @@ pub fn export(env: &Env, exports: &mut Object<'_>) -> napi::Result<()> {
         js.set_named(object, Start::NAME, js.function::<Start>(0)?)?;
         js.set_named(object, EndRun::NAME, js.function::<EndRun>(0)?)?;
         tickets::export(js, object)?;
-        js.set_named(object, StartBeside::NAME, js.function::<StartBeside>(0)?)
+        js.set_named(object, CompileLater::NAME, js.function::<CompileLater>(0)?)
     })?;
     exports.set_named_property("engine", object)
 }
@@ -50,11 +49,31 @@ struct Desk {
     /// Letters that are expected.
     expected: AtomicUsize,
     runs: Mutex<HashMap<u32, Arc<Run>>>,
+    /// Interest in compilations, by their requests.
+    waits: Mutex<HashMap<u32, Wait>>,
 }
 
 impl Desk {
     fn runs(&self) -> MutexGuard<'_, HashMap<u32, Arc<Run>>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waits(&self) -> MutexGuard<'_, HashMap<u32, Wait>> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What tells its work in the background from that of other environments.
+    fn number(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+
+    /// Ends all that was asked for.
+    fn end_all(self: &Arc<Self>) {
+        let runs = std::mem::take(&mut *self.runs());
+        runs.into_values().for_each(|run| run.end());
+        let waits = std::mem::take(&mut *self.waits());
+        drop(waits);
+        BACKGROUND.give_up(self.number());
     }
 
     /// Notes that there will be a letter.
@@ -66,6 +85,14 @@ impl Desk {
         }
     }
 
+    /// Answers a question about a program.
+    fn tell(self: Arc<Self>, id: u32, found: Result<Found, Unusable>) {
+        self.answer(id, move |js| match found {
+            Ok(found) => found.into_js(js),
+            Err(unusable) => unusable_to_js(js, &unusable),
+        });
+    }
+
     /// Answers request `id` with what `answer` makes, on the environment's thread.
     fn answer(self: Arc<Self>, id: u32, answer: impl for<'s> FnOnce(Js<'s>) -> JsResult<Value<'s>> + Send + 'static) {
         let Some(mailbox) = self.mailbox.get().map(Arc::clone) else {
@@ -73,6 +100,8 @@ impl Desk {
         };
         let letter: Letter = Box::new(move |js, function| {
             self.runs().remove(&id);
+            let wait = self.waits().remove(&id);
+            drop(wait);
             if self.expected.fetch_sub(1, Relaxed) == 1
                 && let Some(mailbox) = self.mailbox.get()
             {
@@ -101,11 +130,7 @@ impl Method for Listen {
         let js = call.js;
         let desk = Arc::new(Desk::default());
         let at_end = Arc::clone(&desk);
-        let end_all = move || {
-            let runs = std::mem::take(&mut *at_end.runs());
-            runs.into_values().for_each(|run| run.end());
-        };
-        let mailbox = js.mailbox(js.rescope(call.args[0]), Box::new(end_all))?;
+        let mailbox = js.mailbox(js.rescope(call.args[0]), Box::new(move || at_end.end_all()))?;
         let _ = desk.mailbox.set(mailbox);
         js.hold(desk)
     }
@@ -165,20 +190,36 @@ impl Method for Ask {
         let (id, limits) = (request.id()?, Reader { js, object: request.get("limits")? }.limits()?);
         let question = js.string_of(request.get("question")?)?;
         desk.expect(js);
+        if let Some(take) = taker(&question) {
+            let (asked, answer) = (Arc::clone(&program), Arc::clone(&desk));
+            let then = move |made: Made| answer.tell(id, made.and_then(|prepared| take(&asked, prepared)));
+            // Its letter is opened on this thread, and so after this.
+            if let Some(wait) = program.prepare(limits.mode(), Box::new(then)) {
+                desk.waits().insert(id, wait);
+            }
+            return js.undefined();
+        }
         let answer = Arc::clone(&desk);
         let submitted = POOL.submit(Box::new(move || {
             let found = catch_unwind(AssertUnwindSafe(|| look_into(&program, &question, &limits)));
-            let found = found.unwrap_or_else(|_| Err(Unusable::Wrong("made wasi-rs panic".to_owned())));
-            answer.answer(id, move |js| match found {
-                Ok(found) => found.into_js(js),
-                Err(unusable) => unusable_to_js(js, &unusable),
-            });
+            answer.tell(id, found.unwrap_or_else(|_| Err(Unusable::Wrong("made wasi-rs panic".to_owned()))));
         }));
         if let Err(error) = submitted {
-            let wrong = Unusable::Wrong(format!("can't be compiled: {error}"));
-            desk.answer(id, move |js| unusable_to_js(js, &wrong));
+            desk.tell(id, Err(Unusable::Wrong(format!("can't be read: no thread could be started: {error}"))));
         }
         js.undefined()
+    }
+}
+
+/// What is done with a program that is ready to run, for the questions that need one.
+fn taker(question: &str) -> Option<fn(&Program, Arc<Prepared>) -> Result<Found, Unusable>> {
+    match question {
+        "compile" => Some(|program, prepared| {
+            program.keep(prepared);
+            Ok(Found::Nothing)
+        }),
+        "serialize" => Some(|_, prepared| Ok(Found::Bytes(prepared.module.serialize()?))),
+        _ => None,
     }
 }
 
@@ -205,13 +246,10 @@ impl Found {
 }
 
 fn look_into(program: &Program, question: &str, limits: &Limits) -> Result<Found, Unusable> {
-    let mode = limits.mode();
     match question {
-        "compile" => program.compile(mode).map(|()| Found::Nothing),
         "forV8" => program.for_v8(limits).map(Found::ForV8),
         "forMainThread" => program.for_main_thread().map(Found::ForV8),
-        "isReady" => program.is_ready(mode).map(Found::Truth),
-        "serialize" => program.serialize().map(Found::Bytes),
+        "isReady" => program.is_ready(limits.mode()).map(Found::Truth),
         other => Err(Unusable::Wrong(format!("was asked for '{other}'"))),
     }
 }
@@ -297,20 +335,19 @@ impl Method for EndRun {
     }
 }
 
-/// `beside({ program, args, input? })`: starts Node, or what embeds it, as a process that nobody waits for.
-struct StartBeside;
+/// `compileLater(desk, { program, delay })`: has machine code made in the background, after so many milliseconds. Whether it is
+/// going to be, as there is room for it.
+struct CompileLater;
 
-impl Method for StartBeside {
-    const NAME: &'static str = "beside";
+impl Method for CompileLater {
+    const NAME: &'static str = "compileLater";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let js = call.js;
-        let request = Reader { js, object: call.args[0] };
-        let program = js.string_of(request.get("program")?)?;
-        let input = js.uint8_array(request.get("input")?)?;
-        // That it can't be started, nobody waits to hear.
-        let _ = beside::start(&program, &request.strings("args")?, BE_NODE, input);
-        js.undefined()
+        let (js, desk) = (call.js, held::<Desk>(call.js, call.args[0])?);
+        let request = Reader { js, object: call.args[1] };
+        let program = held::<Program>(js, request.get("program")?)?;
+        let delay = Duration::from_millis(request.number("delay")?.map_or(0, whole));
+        js.boolean(BACKGROUND.add(program, delay, desk.number()))
     }
 }
 
