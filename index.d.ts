@@ -301,9 +301,10 @@ export interface RunOptions {
   trace?: boolean | undefined;
   /**
    * What runs it: `'wasmtime'`, from machine code that is kept on disk; `'v8'`, in a worker thread; or `'auto'`, wasmtime if
-   * there is machine code or little to compile, otherwise V8, while another process of low priority makes the machine code
-   * for the next time. A program that one of them can't run (wasmtime has no garbage-collected types and no exceptions, some
-   * versions of V8 no memories of 64 bits) runs in the other.
+   * there is machine code or little to compile, otherwise V8; and when the run is over, or after a second, a thread of low
+   * priority makes the machine code for the next time, unless the process ends before: `compile()` makes it at once. A program
+   * that one of them can't run (wasmtime has no garbage-collected types and no exceptions, and refuses what is too hard to
+   * compile; some versions of V8 have no memories of 64 bits) runs in the other.
    * V8 calculates faster, up to twice as fast, once it has run for a second or so; wasmtime starts sooner, takes less memory
    * and counts fuel.
    * @default 'auto'
@@ -387,7 +388,7 @@ export function run(source: ProgramSource, options?: RunOptions): Promise<RunRes
 export function spawn(source: ProgramSource, options?: RunOptions): GuestProcess;
 
 /**
- * Compiles a program, or finds its machine code in the cache.
+ * Compiles a program, or finds its machine code in the cache: then also a short-lived program starts warm.
  * @throws ERR_WASI_PROGRAM, ERR_WASI_IMPORT, ENOENT, ..., as a rejection
  */
 export function compile(

@@ -6,6 +6,7 @@
 
 use super::ffi::threads::{Letter, Mailbox};
 use super::ffi::{self, Call, ErrorKind, Js, JsResult, Method, Type, Value};
+use super::outcome::{float, outcome_to_js, unusable_to_js};
 use super::permission::{Scope, require_path, require_wasi};
 use super::tickets;
 use crate::ctx::Preopen;
@@ -16,7 +17,7 @@ use crate::engine::for_v8::{ForV8, ImportedMemory};
 use crate::engine::plan::{Limits, Plan, Stdio};
 use crate::engine::pool::POOL;
 use crate::engine::program::{Prepared, Program, Source, Unusable};
-use crate::engine::run::{CONCURRENCY, End, Outcome, Run};
+use crate::engine::run::{CONCURRENCY, Outcome, Run};
 use napi::Env;
 use napi::bindgen_prelude::{JsObjectValue, Object};
 use std::collections::HashMap;
@@ -211,8 +212,11 @@ impl Method for Ask {
     }
 }
 
+/// Makes an answer of a program that is ready to run.
+type Taker = fn(&Program, Arc<Prepared>) -> Result<Found, Unusable>;
+
 /// What is done with a program that is ready to run, for the questions that need one.
-fn taker(question: &str) -> Option<fn(&Program, Arc<Prepared>) -> Result<Found, Unusable>> {
+fn taker(question: &str) -> Option<Taker> {
     match question {
         "compile" => Some(|program, prepared| {
             program.keep(prepared);
@@ -445,79 +449,4 @@ fn read_stdio<'s>(js: Js<'s>, stdio: Value<'s>, index: u32) -> JsResult<Stdio> {
         Type::String => Stdio::Capture,
         _ => Stdio::Bytes(js.uint8_array(value)?.unwrap_or_default()),
     })
-}
-
-fn unusable_to_js<'s>(js: Js<'s>, unusable: &Unusable) -> JsResult<Value<'s>> {
-    let answer = js.object()?;
-    describe(js, answer, "unusable", &unusable.to_string())?;
-    let code = match unusable {
-        Unusable::Unreadable(_, errno) => errno.name(),
-        Unusable::Import(_) | Unusable::Editions => "ERR_WASI_IMPORT",
-        Unusable::Uncompiled(_) | Unusable::Wrong(_) => "ERR_WASI_PROGRAM",
-    };
-    js.set_named(answer, "code", js.string(code)?)?;
-    Ok(answer)
-}
-
-fn describe<'s>(js: Js<'s>, answer: Value<'s>, end: &str, message: &str) -> JsResult<()> {
-    js.set_named(answer, "end", js.string(end)?)?;
-    js.set_named(answer, "message", js.string(message)?)
-}
-
-fn outcome_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
-    let answer = match &outcome.end {
-        End::Unusable(unusable) => unusable_to_js(js, unusable)?,
-        _ => js.object()?,
-    };
-    match &outcome.end {
-        End::Exit(code) => {
-            describe(js, answer, "exit", "")?;
-            // As WebAssembly hands an i32 to JavaScript, and the class does.
-            js.set_named(answer, "exitCode", js.number(code.cast_signed().into())?)?;
-        }
-        End::Ended => describe(js, answer, "ended", "")?,
-        End::Fuel => describe(js, answer, "fuel", "")?,
-        End::Overflow => describe(js, answer, "overflow", "")?,
-        End::Busy(most) => describe(js, answer, "busy", &most.to_string())?,
-        End::Trap(text) => describe(js, answer, "trap", text)?,
-        End::Unusable(_) => {}
-        End::Unopened(unopened) => {
-            describe(js, answer, "unopened", &format!("{}: {}", unopened.what, unopened.errno.text()))?;
-            js.set_named(answer, "code", js.string(unopened.errno.name())?)?;
-        }
-        End::Failed(why) => describe(js, answer, "failed", why)?,
-    }
-    for (name, captured) in ["stdout", "stderr"].into_iter().zip(&outcome.captured) {
-        if let Some(bytes) = captured {
-            js.set_named(answer, name, js.buffer(bytes)?)?;
-        }
-    }
-    js.set_named(answer, "usage", usage_to_js(js, outcome)?)?;
-    Ok(answer)
-}
-
-fn usage_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
-    let used = &outcome.usage;
-    let usage = js.object()?;
-    let milliseconds = |nanoseconds| float(nanoseconds) / 1e6;
-    let numbers = [
-        ("wall", Some(milliseconds(used.wall))),
-        ("cpu", Some(milliseconds(used.cpu))),
-        ("memory", Some(float(used.memory))),
-        ("fuel", used.fuel.map(float)),
-        ("calls", Some(float(used.calls))),
-        ("read", Some(float(used.read))),
-        ("written", Some(float(used.written))),
-    ];
-    for (name, number) in numbers {
-        if let Some(number) = number {
-            js.set_named(usage, name, js.number(number)?)?;
-        }
-    }
-    Ok(usage)
-}
-
-#[allow(clippy::cast_precision_loss, reason = "JavaScript's numbers are these")]
-pub(super) fn float(number: u64) -> f64 {
-    number as f64
 }

@@ -13,6 +13,7 @@
 //! | [`bind`] | how these get a memory |
 //! | [`permission`] | Node's permission model |
 //! | [`engine`] | the functions behind `run()`, `spawn()` and `compile()` |
+//! | [`outcome`] | what came of a run, as JavaScript gets it |
 //! | [`tickets`] | descriptors that are handed over to their programs |
 //! | [`wat`], [`describe`] | WebAssembly's text, and what a module is, for the command line |
 //! | [`ffi`] | raw Node-API, made safe |
@@ -32,6 +33,8 @@ pub mod errors;
 pub mod ffi;
 pub mod gauge;
 pub mod options;
+#[cfg(feature = "engine")]
+pub mod outcome;
 pub mod page;
 pub mod permission;
 pub mod realm;

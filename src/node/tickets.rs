@@ -1,10 +1,11 @@
 //! The functions with which `lib/` hands descriptors over to guests, in the form of tickets (see
 //! [`handover`](crate::engine::handover)).
 
-use super::engine::{float, held, whole};
+use super::engine::{held, whole};
 use super::errors;
 use super::ffi::pipes::{Pipe, own_descriptor};
 use super::ffi::{Call, ErrorKind, Js, JsResult, Method, Value};
+use super::outcome::float;
 use crate::abi::Errno;
 use crate::engine::handover::{self, Given, Ticket};
 use std::os::fd::AsRawFd;
