@@ -7,7 +7,8 @@
 use super::program::Unusable;
 use std::fmt::Display;
 use wasmparser::{
-    BinaryReaderError, BlockType, CompositeInnerType, FunctionBody, Operator, Parser, Payload, TryTable, TypeRef,
+    BinaryReaderError, BlockType, CompositeInnerType, ContType, FrameKind, FuncType, FunctionBody, ModuleArity,
+    Operator, Parser, Payload, RefType, SubType, TryTable, TypeRef,
 };
 
 /// Bytes of a module (30 million). The machine code holds all its data, and for a moment there are several copies.
@@ -27,7 +28,8 @@ const CALL_WORK: u64 = 4;
 /// What a function or a type costs beside its instructions: 5 KB and 40 µs.
 const FUNCTION_WORK: u64 = 150;
 
-/// Variables of a function (524). Time grows with the square where a loop uses all: 0.4 s.
+/// Variables of a function, and values on its stack at a time (524). Time grows with the square where all are needed at once:
+/// 0.6 s.
 const MAX_LOCALS: u64 = 5_000;
 
 /// Blocks in each other (3 233). Time grows with the square: 0.2 s.
@@ -155,6 +157,8 @@ const fn work_of(params: u64, results: u64) -> u64 {
 struct Shape {
     work: u64,
     locals: u64,
+    /// The most values on its stack.
+    height: u64,
     branches: u64,
     depth: usize,
     loops: usize,
@@ -165,6 +169,8 @@ struct Label {
     is_loop: bool,
     /// How many values a jump to it hands over.
     values: u64,
+    /// How many are on the stack at most when it has ended, or its other half begins.
+    height: u64,
 }
 
 impl Shape {
@@ -175,21 +181,27 @@ impl Shape {
         for group in body.get_locals_reader()? {
             shape.locals += u64::from(group?.0);
         }
-        let mut labels = vec![Label { is_loop: false, values: results }];
-        let mut loops = 0;
+        let mut labels = vec![Label { is_loop: false, values: results, height: results }];
+        let (mut loops, mut height) = (0, 0);
         for operator in body.get_operators_reader()? {
             let operator = operator?;
             let (branches, values) = branches_and_values(module, &labels, &operator)?;
             shape.branches += branches;
             shape.work += 1 + values;
+            height = after(module, &labels, height, &operator);
+            shape.height = shape.height.max(height);
             match operator {
                 Operator::Block { blockty }
                 | Operator::If { blockty }
                 | Operator::TryTable { try_table: TryTable { ty: blockty, .. } } => {
-                    labels.push(Label { is_loop: false, values: module.of_block(blockty).1 });
+                    let (params, results) = module.of_block(blockty);
+                    let base = height.saturating_sub(params);
+                    labels.push(Label { is_loop: false, values: results, height: base + params.max(results) });
                 }
                 Operator::Loop { blockty } => {
-                    labels.push(Label { is_loop: true, values: module.of_block(blockty).0 });
+                    let (params, results) = module.of_block(blockty);
+                    let base = height.saturating_sub(params);
+                    labels.push(Label { is_loop: true, values: params, height: base + params.max(results) });
                     loops += 1;
                 }
                 Operator::End => loops -= usize::from(labels.pop().is_some_and(|label| label.is_loop)),
@@ -203,7 +215,7 @@ impl Shape {
 
     fn check(&self, who: &str) -> Result<(), Unusable> {
         within(who, self.work, MAX_FUNCTION_WORK, INSTRUCTIONS)?;
-        within(who, self.locals, MAX_LOCALS, "variables")?;
+        within(who, self.locals + self.height, MAX_LOCALS, "variables and values on its stack")?;
         within(who, self.depth, MAX_DEPTH, "blocks in each other")?;
         within(who, self.loops, MAX_LOOPS, "loops in each other")?;
         let values = self.values();
@@ -213,6 +225,60 @@ impl Shape {
     /// Values that its variables may need, at all its branches.
     const fn values(&self) -> u64 {
         self.locals.saturating_mul(self.branches)
+    }
+}
+
+/// How many values are on the stack behind an instruction, where so many were before. Behind a jump nothing is known, and
+/// nothing runs.
+fn after(module: &Module, labels: &[Label], height: u64, operator: &Operator<'_>) -> u64 {
+    let (taken, given) = match operator {
+        Operator::Block { .. } | Operator::Loop { .. } | Operator::TryTable { .. } => (0, 0),
+        Operator::If { .. } => (1, 0),
+        // With what its type takes, or gives: whichever is more.
+        Operator::Else | Operator::End => return labels.last().map_or(0, |label| label.height),
+        Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
+            module.of_function(*function_index)
+        }
+        Operator::CallIndirect { type_index, .. } => {
+            let (params, results) = module.of_type(*type_index);
+            (params + 1, results)
+        }
+        Operator::BrIf { .. } | Operator::BrTable { .. } => (1, 0),
+        other => other.operator_arity(&Nothing).map_or((0, 0), |(taken, given)| (taken.into(), given.into())),
+    };
+    height.saturating_sub(taken) + given
+}
+
+/// What wasmparser is told of a module: nothing, for it is asked about instructions only that always take and give the same.
+struct Nothing;
+
+impl ModuleArity for Nothing {
+    fn sub_type_at(&self, _: u32) -> Option<&SubType> {
+        None
+    }
+
+    fn tag_type_arity(&self, _: u32) -> Option<(u32, u32)> {
+        None
+    }
+
+    fn type_index_of_function(&self, _: u32) -> Option<u32> {
+        None
+    }
+
+    fn func_type_of_cont_type(&self, _: &ContType) -> Option<&FuncType> {
+        None
+    }
+
+    fn sub_type_of_ref_type(&self, _: &RefType) -> Option<&SubType> {
+        None
+    }
+
+    fn control_stack_height(&self) -> u32 {
+        0
+    }
+
+    fn label_block(&self, _: u32) -> Option<(BlockType, FrameKind)> {
+        None
     }
 }
 
@@ -289,6 +355,7 @@ mod tests {
     #[test]
     fn each_bound_is_named_with_the_function_beyond_it() {
         let locals = |count| format!("(func (local {}))", "i64 ".repeat(count));
+        let stack = |count| format!("(func {} {})", "i32.const 0 ".repeat(count), "drop ".repeat(count));
         let calls = |count| format!("(func $f {})", "call $f ".repeat(count));
         let branching = |locals, branches| {
             let blocks = "block i32.const 0 br_if 0 end ".repeat(branches);
@@ -296,7 +363,8 @@ mod tests {
         };
         let cases = [
             (calls(79_999), calls(80_001), "function 0 has 400006 instructions and values they hand over, and 400000"),
-            (locals(5_000), locals(5_001), "function 0 has 5001 variables, and 5000"),
+            (locals(5_000), locals(5_001), "function 0 has 5001 variables and values on its stack, and 5000"),
+            (stack(5_000), stack(5_001), "function 0 has 5001 variables and values on its stack, and 5000"),
             (
                 in_each_other("block ", 9_999),
                 in_each_other("block ", 10_000),
