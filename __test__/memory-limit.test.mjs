@@ -47,7 +47,7 @@ const GREEDY = {
     (memory.fill (i64.const 0) (i32.const 1) (i64.mul (i64.const 65536) (memory.size))))`,
   'queues of waits': `(memory 64 64 shared) ${START} (local i32)
     (loop (drop ${WAIT('(local.get 0)')})
-      (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 4))) (i32.const 4194304)))))`,
+      (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 4))) (i32.const 1048576)))))`,
 };
 
 /** Guests with garbage-collected objects, which wasmtime leaves to V8. */

@@ -128,7 +128,7 @@ impl Numbers {
     }
 
     pub fn given(bytes: &[u8]) -> Self {
-        Self::Given(bytes.to_vec().into_iter())
+        Self::Given(Vec::from(bytes).into_iter())
     }
 
     /// Whether there are no more; those of a seed never end.
