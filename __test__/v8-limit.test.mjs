@@ -113,9 +113,11 @@ describe('what V8 gets under limits', () => {
       (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
       (memory (export "memory") 1 100) (func (export "_start") ${grow} (call 0 (memory.size))))`);
     const code = new Code(bytes, false);
-    assert.equal(code.v8({ memory: 5 * PAGE }), code.v8({ memory: 5 * PAGE, stack: 4096 }));
-    assert.notEqual(code.v8({ memory: 5 * PAGE }), code.v8({ memory: 6 * PAGE }));
-    assert.notEqual(code.v8({}), code.v8({ tableElements: 5 }));
+    const all = [{ memory: 5 * PAGE }, { memory: 5 * PAGE, stack: 4096 }, { memory: 6 * PAGE }, {}];
+    const prepared = await Promise.all(all.map((limits) => code.v8(limits).prepared));
+    const [one, same, ...others] = prepared.map((program) => program.module);
+    assert.equal(one, same);
+    assert.equal(new Set([one, ...others]).size, 3);
     const { module } = await code.v8({}).prepared;
     assert.equal((await code.v8({}).prepared).module, module);
     const program = await compile(bytes, { cache: false });

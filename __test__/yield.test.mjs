@@ -3,7 +3,6 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { wat } from './support/wat.mjs';
 
 let entered = 0;
 const { Instance } = WebAssembly;
@@ -16,6 +15,7 @@ WebAssembly.Instance = function (module, imports) {
   return new Instance(module, { 'wasi-rs': syscall ? { syscall: counted, ...others } : others });
 };
 const { WASI } = await import('../index.js');
+const { wat } = await import('./support/wat.mjs'); // loads the addon too
 WebAssembly.Instance = Instance;
 
 /** For each of so many calls: whether it went down. */
