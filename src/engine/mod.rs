@@ -7,6 +7,7 @@
 //! | [`fit`] | whether a module is a program that runs here, for both engines |
 //! | [`for_v8`] | a program as V8 gets it, where it runs there |
 //! | [`stoppable`], [`limit`], [`start`], [`edit`] | how it is changed for that |
+//! | [`additions`] | functions that are added to a module, for [`objects`] and [`unshared`] |
 //! | [`objects`] | its garbage-collected objects, kept to a limit there |
 //! | [`meter`] | what counts its calls there |
 //! | [`unshared`] | memories that a program declares as shared, and its waiting for them, in wasmtime |
@@ -24,6 +25,7 @@
 //! | [`pool`] | the threads |
 //! | [`raw`] | what wasmtime can't check: one of the addresses of `unsafe` |
 
+pub mod additions;
 pub mod background;
 pub mod cache;
 pub mod compilations;

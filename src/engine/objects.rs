@@ -3,20 +3,13 @@
 //! (16 MiB) would end the process. So where an array is made that is not small, the thread is asked before whether its heap
 //! has room; if not, V8 gets a length that it refuses, and the program traps.
 
+use super::additions::{self, Addition, Change, Signature};
 use super::program::Unusable;
 use crate::module::outline::Outline;
-use wasm_encoder::reencode::{Error, Reencode, utils};
-use wasm_encoder::{
-    BlockType, CodeSection, EntityType, Function, FunctionSection, ImportSection, Instruction, Module, SectionId,
-    TypeSection, ValType,
-};
-use wasmparser::{
-    BinaryReaderError, CodeSectionReader, ConstExpr, FunctionBody, FunctionSectionReader, ImportSectionReader,
-    Operator, Parser,
-};
+use wasm_encoder::{BlockType, Function, Instruction, ValType};
+use wasmparser::{BinaryReaderError, ConstExpr, Operator};
 
-/// The module that the function is imported from which looks whether there is room: `worker.js` has it.
-const NAMESPACE: &str = "wasi-rs";
+/// The function that looks whether there is room: `worker.js` has it.
 const FITS: &str = "fits";
 
 /// Bytes of an array that is made without asking.
@@ -34,18 +27,8 @@ pub fn are_made(outline: &Outline<'_>) -> bool {
 
 /// The program with its arrays looked at before they are made. An error if it imports what this adds.
 pub fn looked_at(bytes: &[u8], outline: &Outline<'_>) -> Result<Vec<u8>, Unusable> {
-    let imported = outline.imports.iter().filter(|import| import.is_function()).count();
-    let mut rewriter = Rewriter {
-        types: number(outline.types.len()),
-        imported: number(imported),
-        functions: number(outline.functions.len()),
-        sizes: outline.objects.clone(),
-    };
-    let mut module = Module::new();
-    match rewriter.parse_core_module(&mut module, Parser::new(0), bytes) {
-        Ok(()) => Ok(module.finish()),
-        Err(error) => Err(Unusable::Wrong(format!("can't be compiled: {error}"))),
-    }
+    additions::with(&Looks { sizes: &outline.objects }, bytes, outline)
+        .map_err(|error| Unusable::Wrong(format!("can't be compiled: {error}")))
 }
 
 /// Bytes of the objects that are made before the program begins: in the values of variables, elements and tables.
@@ -84,37 +67,20 @@ fn size_of(sizes: &[u32], ty: u32) -> u32 {
     usize::try_from(ty).ok().and_then(|ty| sizes.get(ty)).copied().unwrap_or(u32::MAX)
 }
 
-fn number(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or(u32::MAX)
-}
-
-struct Rewriter {
-    /// How many types the module has of its own.
-    types: u32,
-    /// How many functions it imports, and defines.
-    imported: u32,
-    functions: u32,
+/// The looks before arrays are made.
+struct Looks<'o> {
     /// Bytes of what each type is.
-    sizes: Vec<u32>,
+    sizes: &'o [u32],
 }
 
-impl Rewriter {
-    fn import_fits(&self, imports: &mut ImportSection) {
-        imports.import(NAMESPACE, FITS, EntityType::Function(self.types));
-    }
-
-    /// The number of the function that looks: it follows the program's own.
-    const fn looking(&self) -> u32 {
-        self.imported.saturating_add(1).saturating_add(self.functions)
-    }
-
+impl Looks<'_> {
     /// Bytes of an element, where an array is made whose length is on the stack.
     fn element(&self, operator: &Operator<'_>) -> Option<u32> {
         match *operator {
             Operator::ArrayNew { array_type_index: ty }
             | Operator::ArrayNewDefault { array_type_index: ty }
             | Operator::ArrayNewData { array_type_index: ty, .. }
-            | Operator::ArrayNewElem { array_type_index: ty, .. } => Some(size_of(&self.sizes, ty)),
+            | Operator::ArrayNewElem { array_type_index: ty, .. } => Some(size_of(self.sizes, ty)),
             _ => None,
         }
     }
@@ -130,77 +96,23 @@ fn look(fits: u32) -> Function {
     function
 }
 
-impl Reencode for Rewriter {
-    type Error = std::convert::Infallible;
-
-    fn function_index(&mut self, function: u32) -> Result<u32, Error> {
-        Ok(if function < self.imported { function } else { function.saturating_add(1) })
+impl Addition for Looks<'_> {
+    fn import(&self) -> &'static str {
+        FITS
     }
 
-    fn parse_type_section(
-        &mut self,
-        types: &mut TypeSection,
-        section: wasmparser::TypeSectionReader<'_>,
-    ) -> Result<(), Error> {
-        utils::parse_type_section(self, types, section)?;
-        types.ty().function([ValType::I32; 2], [ValType::I32]);
-        Ok(())
+    fn signatures(&self) -> Vec<Signature> {
+        vec![(vec![ValType::I32; 2], ValType::I32)]
     }
 
-    fn parse_import_section(
-        &mut self,
-        imports: &mut ImportSection,
-        section: ImportSectionReader<'_>,
-    ) -> Result<(), Error> {
-        utils::parse_import_section(self, imports, section)?;
-        self.import_fits(imports);
-        Ok(())
+    fn functions(&self, import: u32) -> Vec<(u32, Function)> {
+        vec![(0, look(import))]
     }
 
-    fn parse_function_section(
-        &mut self,
-        functions: &mut FunctionSection,
-        section: FunctionSectionReader<'_>,
-    ) -> Result<(), Error> {
-        utils::parse_function_section(self, functions, section)?;
-        functions.function(self.types);
-        Ok(())
-    }
-
-    fn parse_code_section(&mut self, code: &mut CodeSection, section: CodeSectionReader<'_>) -> Result<(), Error> {
-        utils::parse_code_section(self, code, section)?;
-        code.function(&look(self.imported));
-        Ok(())
-    }
-
-    fn parse_function_body(&mut self, code: &mut CodeSection, body: FunctionBody<'_>) -> Result<(), Error> {
-        let mut function = self.new_function_with_parsed_locals(&body)?;
-        let mut operators = body.get_operators_reader()?;
-        while !operators.eof() {
-            let operator = operators.read()?;
-            if let Some(element) = self.element(&operator) {
-                function.instruction(&Instruction::I32Const(element.cast_signed()));
-                function.instruction(&Instruction::Call(self.looking()));
-            }
-            function.instruction(&self.instruction(operator)?);
-        }
-        code.function(&function);
-        Ok(())
-    }
-
-    /// Where there are no imports, they stand behind the types.
-    fn intersperse_section_hook(
-        &mut self,
-        module: &mut Module,
-        after: Option<SectionId>,
-        before: Option<SectionId>,
-    ) -> Result<(), Error> {
-        if after == Some(SectionId::Type) && before != Some(SectionId::Import) {
-            let mut imports = ImportSection::new();
-            self.import_fits(&mut imports);
-            module.section(&imports);
-        }
-        Ok(())
+    fn change<'a>(&self, operator: &Operator<'_>, first: u32) -> Change<'a> {
+        self.element(operator).map_or(Change::None, |element| {
+            Change::Before([Instruction::I32Const(element.cast_signed()), Instruction::Call(first)])
+        })
     }
 }
 

@@ -5,22 +5,20 @@
 //! calls of functions that are added to the module: these load the value as the instruction does, with its traps, compare
 //! it, and have the host wait ([`super::guest::pause`]). Nobody can wake it, so `memory.atomic.notify` is right as it is: 0.
 
+pub use super::additions::NAMESPACE;
+
+use super::additions::{self, Addition, Change, Signature};
 use super::edit::{Edit, apply};
 use super::program::Unusable;
 use crate::module::bounds::Bounds;
 use crate::module::outline::Outline;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use wasm_encoder::reencode::{Error, Reencode, utils};
-use wasm_encoder::{
-    BlockType, CodeSection, EntityType, Function, FunctionSection, ImportSection, Instruction, MemArg, Module,
-    SectionId, TypeSection, ValType,
-};
-use wasmparser::{BinaryReaderError, CodeSectionReader, FunctionSectionReader, ImportSectionReader, Operator, Parser};
+use wasm_encoder::reencode::Error;
+use wasm_encoder::{BlockType, Function, Instruction, MemArg, ValType};
+use wasmparser::{BinaryReaderError, Operator};
 
-/// The module that the function is imported from which waits, and its name.
-pub const NAMESPACE: &str = "wasi-rs";
-/// The name of that function.
+/// The name of the function that waits.
 pub const PAUSE: &str = "pause";
 
 /// The module with no memory shared. One that can't be read is left as it is, for wasmtime to say why.
@@ -93,7 +91,7 @@ impl Wait {
     }
 
     /// The function: address, what is expected there, and nanoseconds, to 1 (something else is there) or 2 (they are over).
-    fn function(self) -> Function {
+    fn function(self, pause: u32) -> Function {
         let place = |align| MemArg { offset: self.offset, align, memory_index: self.memory };
         let mut function = Function::new([]);
         let mut code = function.instructions();
@@ -103,7 +101,7 @@ impl Wait {
             Value::I64 => code.i64_atomic_load(place(3)).local_get(1).i64_ne(),
         };
         code.if_(BlockType::Result(ValType::I32)).i32_const(1).else_().local_get(2);
-        // The number of the function that waits is put in by who knows it.
+        code.call(pause).end().end();
         function
     }
 }
@@ -125,111 +123,34 @@ fn waits(outline: &Outline<'_>, memories: &[(bool, bool)]) -> Result<Vec<Wait>, 
 /// The module with calls instead of these instructions.
 fn without_waits(bytes: &[u8], waits: Vec<Wait>, memories: Vec<(bool, bool)>) -> Result<Vec<u8>, Error> {
     let outline = Outline::read(bytes).map_err(|_| Error::InvalidCodeSectionSize)?;
-    let imported = number(outline.imports.iter().filter(|import| import.is_function()).count());
-    // Those that are added follow the program's own, and the imported one that is added.
-    let first = imported + 1 + number(outline.functions.len());
-    let waits: BTreeMap<_, _> = waits.into_iter().zip(first..).collect();
-    let mut rewriter = Rewriter { types: number(outline.types.len()), imported, waits, memories };
-    let mut module = Module::new();
-    rewriter.parse_core_module(&mut module, Parser::new(0), bytes)?;
-    Ok(module.finish())
+    additions::with(&Pauses { waits: waits.into_iter().zip(0..).collect(), memories }, bytes, &outline)
 }
 
-fn number(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or(u32::MAX)
-}
-
-/// Puts the functions in.
-struct Rewriter {
-    /// How many types the module has of its own.
-    types: u32,
-    /// How many functions it imports.
-    imported: u32,
-    /// What is replaced, and by which function.
+/// The functions that wait.
+struct Pauses {
+    /// What is replaced, and by which of the added functions.
     waits: BTreeMap<Wait, u32>,
     /// Of each memory whether it was shared, and whether its addresses have 64 bits.
     memories: Vec<(bool, bool)>,
 }
 
-impl Rewriter {
-    fn import_pause(&self, imports: &mut ImportSection) {
-        imports.import(NAMESPACE, PAUSE, EntityType::Function(self.types));
-    }
-}
-
-impl Reencode for Rewriter {
-    type Error = std::convert::Infallible;
-
-    fn function_index(&mut self, function: u32) -> Result<u32, Error> {
-        Ok(if function < self.imported { function } else { function.saturating_add(1) })
+impl Addition for Pauses {
+    fn import(&self) -> &'static str {
+        PAUSE
     }
 
-    fn parse_type_section(
-        &mut self,
-        types: &mut TypeSection,
-        section: wasmparser::TypeSectionReader<'_>,
-    ) -> Result<(), Error> {
-        utils::parse_type_section(self, types, section)?;
-        types.ty().function([ValType::I64], [ValType::I32]);
-        for wait in self.waits.keys() {
-            types.ty().function([wait.address(), wait.expected(), ValType::I64], [ValType::I32]);
-        }
-        Ok(())
+    fn signatures(&self) -> Vec<Signature> {
+        let waits = self.waits.keys().map(|wait| (vec![wait.address(), wait.expected(), ValType::I64], ValType::I32));
+        [(vec![ValType::I64], ValType::I32)].into_iter().chain(waits).collect()
     }
 
-    fn parse_import_section(
-        &mut self,
-        imports: &mut ImportSection,
-        section: ImportSectionReader<'_>,
-    ) -> Result<(), Error> {
-        utils::parse_import_section(self, imports, section)?;
-        self.import_pause(imports);
-        Ok(())
+    fn functions(&self, import: u32) -> Vec<(u32, Function)> {
+        (1..).zip(self.waits.keys().map(|wait| wait.function(import))).collect()
     }
 
-    fn parse_function_section(
-        &mut self,
-        functions: &mut FunctionSection,
-        section: FunctionSectionReader<'_>,
-    ) -> Result<(), Error> {
-        utils::parse_function_section(self, functions, section)?;
-        for ty in (self.types + 1..).take(self.waits.len()) {
-            functions.function(ty);
-        }
-        Ok(())
-    }
-
-    fn parse_code_section(&mut self, code: &mut CodeSection, section: CodeSectionReader<'_>) -> Result<(), Error> {
-        utils::parse_code_section(self, code, section)?;
-        for wait in self.waits.keys() {
-            let mut function = wait.function();
-            function.instructions().call(self.imported).end().end();
-            code.function(&function);
-        }
-        Ok(())
-    }
-
-    fn instruction<'a>(&mut self, operator: Operator<'a>) -> Result<Instruction<'a>, Error> {
-        let wait = Wait::of(&operator, &self.memories);
-        match wait.and_then(|wait| self.waits.get(&wait)) {
-            Some(function) => Ok(Instruction::Call(*function)),
-            None => utils::instruction(self, operator),
-        }
-    }
-
-    /// Where there are no imports, they stand behind the types.
-    fn intersperse_section_hook(
-        &mut self,
-        module: &mut Module,
-        after: Option<SectionId>,
-        before: Option<SectionId>,
-    ) -> Result<(), Error> {
-        if after == Some(SectionId::Type) && before != Some(SectionId::Import) {
-            let mut imports = ImportSection::new();
-            self.import_pause(&mut imports);
-            module.section(&imports);
-        }
-        Ok(())
+    fn change<'a>(&self, operator: &Operator<'_>, first: u32) -> Change<'a> {
+        let place = Wait::of(operator, &self.memories).and_then(|wait| self.waits.get(&wait));
+        place.map_or(Change::None, |place| Change::Instead(Instruction::Call(first.saturating_add(*place))))
     }
 }
 
