@@ -4,6 +4,7 @@
 
 const { EventEmitter } = require('node:events');
 const { finished } = require('node:stream');
+const { setImmediate: turn } = require('node:timers/promises');
 const { errorOf } = require('./errors.js');
 const { Execution } = require('./execute.js');
 
@@ -90,6 +91,8 @@ class GuestProcess extends EventEmitter {
   async #close() {
     const outputs = [this.stdout, this.stderr].filter((stream) => stream !== null);
     await Promise.all(outputs.map(drained));
+    // Who has just read the last of it may want to hear of this too, as of a process, of which the system tells later.
+    await turn();
     this.emit('close', this.exitCode, this.signalCode);
   }
 }

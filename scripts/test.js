@@ -42,6 +42,8 @@ const tests = folders.flatMap((folder) =>
 );
 run(process.execPath, [
   '--test',
+  // A test, or a file of them, that hangs is a failure with a name. The longest file takes a tenth of this.
+  '--test-timeout=1200000',
   // tap always ends in the counts; spec, for people, lists the failures after them.
   `--test-reporter=${process.stdout.isTTY ? 'spec' : 'tap'}`,
   ...filters.map((filter) => `--test-name-pattern=${filter}`),

@@ -83,7 +83,7 @@ const TRAPS = [
     /^table (index|access|element).* out of bounds$|: (table|element) .*out of bounds/,
     'out of bounds table access',
   ],
-  [/^null function or function signature mismatch$/, 'null function or signature mismatch'],
+  [/^(?:null function or )?function signature mismatch$/, 'null function or signature mismatch'],
   [/^(divide|remainder) by zero$/, 'integer divide by zero'],
   [
     /^(divide result unrepresentable|float unrepresentable in integer range)$/,

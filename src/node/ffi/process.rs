@@ -7,8 +7,10 @@ use napi::sys;
 
 #[cfg(unix)]
 mod unix;
+#[cfg(all(unix, feature = "engine"))]
+pub use unix::within_share;
 #[cfg(unix)]
-pub use unix::{copy_of_descriptor, host_descriptor, is_main_thread, prepare_process, within_share};
+pub use unix::{copy_of_descriptor, host_descriptor, is_main_thread, prepare_process};
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
