@@ -40,7 +40,7 @@ test('compile() keeps machine code, in a folder for the user only', async () => 
   await compile(CAT, { cache });
   assert.equal(entries().length, 1);
   assert.equal(fs.statSync(cache).mode & 0o777, 0o700);
-  assert.equal(fs.statSync(path.join(cache, entries()[0])).mode & 0o777, 0o600);
+  assert.equal(fs.statSync(path.join(cache, entries()[0])).mode & 0o777, 0o400);
   await compile(Buffer.from(CAT), { cache });
   await run(CAT, { cache, engine: 'wasmtime' });
   assert.equal(entries().length, 1, 'it is found by its content');

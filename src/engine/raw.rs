@@ -68,8 +68,8 @@ pub fn view<'a>(memory: Option<wasmtime::Memory>, store: &'a impl AsContext<Data
 pub fn deserialize(engine: &Engine, file: File) -> Result<Module> {
     // SAFETY: two things are asked of the file. It is what wasmtime made: its seal, a MAC with a secret that no guest can
     // reach, says so, and code of another version of wasmtime, or for another processor, wasmtime refuses itself. And it does
-    // not change while it is mapped: it is a sealed copy without a name, or a file that the system does not let this process
-    // write to, and that this crate never writes to again.
+    // not change while it is mapped: this crate never writes to it again, and no guest can, since the system does not let this
+    // process write to it, or else `host::dir` lets no guest.
     unsafe { Module::deserialize_open_file(engine, file) }
 }
 

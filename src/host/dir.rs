@@ -19,6 +19,10 @@ use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::ops::Deref;
 
+/// The mode of files that guests of this crate can't write to even if the process [`ignores_modes`].
+#[cfg(unix)]
+pub use os::dir::{FIXED, ignores_modes};
+
 /// How many links a path may lead through, as on Linux.
 const MAX_LINKS: u32 = 40;
 
@@ -403,6 +407,47 @@ mod tests {
         let create = OpenHow { oflags: Oflags::CREAT, write: true, ..READ };
         assert_eq!(dir.open_at(c"up/made", &create).unwrap_err(), Errno::Notcapable);
         assert_eq!(dir.symlink_at(c"/etc", c"abs"), Err(Errno::Notcapable));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_fixed_file_is_not_written_to_and_others_are_as_ever() {
+        use std::os::unix::fs::PermissionsExt;
+        let (root, dir) = tree();
+        let path = root.path().join("box/file");
+        let open = |read, write, oflags| {
+            dir.open_at(c"file", &OpenHow { follow: true, oflags, fdflags: Fdflags::empty(), read, write })
+        };
+        let chmod = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let ways = [
+            (true, false, Oflags::TRUNC),
+            (false, false, Oflags::TRUNC | Oflags::CREAT),
+            (false, true, Oflags::TRUNC),
+            (true, true, Oflags::TRUNC),
+            (true, true, Oflags::empty()),
+            (false, true, Oflags::CREAT),
+        ];
+        chmod(FIXED.as_raw_mode());
+        for (read, write, oflags) in ways {
+            assert_eq!(open(read, write, oflags).unwrap_err(), Errno::Acces, "{read} {write} {oflags:?}");
+        }
+        open(true, false, Oflags::empty()).unwrap();
+        open(true, false, Oflags::CREAT).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "file");
+        chmod(0o600);
+        for (read, write, oflags) in ways {
+            fs::write(&path, "file").unwrap();
+            let file = open(read, write, oflags).unwrap();
+            let left = if oflags.contains(Oflags::TRUNC) { "" } else { "file" };
+            assert_eq!(fs::read_to_string(&path).unwrap(), left, "{read} {write} {oflags:?}");
+            let access = rustix::fs::fcntl_getfl(&file).unwrap() & rustix::fs::OFlags::ACCMODE;
+            let expected = match (read, write) {
+                (true, true) => rustix::fs::OFlags::RDWR,
+                (false, true) => rustix::fs::OFlags::WRONLY,
+                (_, false) => rustix::fs::OFlags::RDONLY,
+            };
+            assert_eq!(access, expected);
+        }
     }
 
     #[test]

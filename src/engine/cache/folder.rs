@@ -5,6 +5,7 @@
 //! A folder that a guest put in its place has no secret and gets a new one: nothing that lies in it is known.
 
 use super::sealed::{Seal, Secret, Short};
+use crate::host::dir::{FIXED, ignores_modes};
 use crate::host::random::Random;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
@@ -126,7 +127,7 @@ impl Folder {
         random(&mut unique)?;
         let unfinished = format!("{name}.{:x}.{UNFINISHED}", u64::from_le_bytes(unique));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let written = rustix::fs::openat(&self.dir, &unfinished, flags, file_mode()).map_err(io::Error::from);
+        let written = rustix::fs::openat(&self.dir, &unfinished, flags, FIXED).map_err(io::Error::from);
         let written = written.map(File::from).and_then(|mut file| {
             file.write_all(content)?;
             file.write_all(&seal)?;
@@ -149,7 +150,7 @@ impl Folder {
         // The mode alone does not tell: root is not bound by it, nor is anybody on some file systems.
         let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let refused = || rustix::fs::openat(&self.dir, name, flags, Mode::empty()).err() == Some(Errno::ACCESS);
-        metadata.mode() & 0o222 == 0 && refused()
+        Mode::from_raw_mode(metadata.mode()) == FIXED && (ignores_modes() || refused())
     }
 
     /// The names of what is in it.
@@ -163,11 +164,6 @@ impl Folder {
     pub fn has_name(&self, end: &str) -> bool {
         self.names().is_ok_and(|names| names.enumerate().any(|(index, name)| name.ends_with(end) || index == LOOKED_AT))
     }
-}
-
-/// The mode of files. Root writes to a file of any mode.
-fn file_mode() -> Mode {
-    if geteuid().is_root() { Mode::RUSR | Mode::WUSR } else { Mode::RUSR }
 }
 
 /// Whether a file may have so many bytes: the system ends who writes more.

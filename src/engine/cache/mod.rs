@@ -1,20 +1,20 @@
 //! Machine code on disk.
 //!
 //! To take machine code from a file is to trust the file, and a guest may be able to write to the folder. So each file is
-//! sealed with a secret that no guest can reach ([`folder`]), under its own name ([`sealed`]); and what is executed is a copy
-//! that nobody can change any more ([`copy`]), or a file that no guest of this process can write to. Whatever does not fit is
-//! made anew, and that nothing can be kept is no error.
+//! sealed with a secret that no guest can reach ([`folder`]), under its own name ([`sealed`]); and what is executed is a file
+//! that no guest can write to, of whichever process, or else a copy in memory ([`code`]). Whatever does not fit is made anew,
+//! and that nothing can be kept is no error.
 
 #![allow(clippy::disallowed_methods, reason = "the embedder's own files, not the guest's")]
 
-mod copy;
+mod code;
 mod folder;
 mod room;
 pub mod sealed;
 
 use super::raw;
 use crate::module::REWRITINGS;
-use copy::Code;
+use code::Code;
 pub use folder::Unfit;
 use folder::{Folder, each_piece};
 use sealed::Short;
@@ -45,6 +45,10 @@ const DIGEST_EXTENSION: &str = "digest";
 
 /// The end of the name of a file that tells which file of machine code was found to be whole.
 const CHECKED_EXTENSION: &str = "checked";
+
+/// Up to so many bytes a copy is taken of machine code: then it takes less than a millisecond, and not even who may change
+/// anything can cut off what runs.
+const COPIED: u64 = 2 << 20;
 
 /// How long ago a file must have changed for its times to tell it from what it becomes next.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -213,16 +217,16 @@ fn load(folder: &Folder, name: &str, note: &str) -> Option<Code> {
     let seal = folder.seal(name, &file)?;
     let metadata = file.metadata().ok()?;
     let identity = Identity::of(&metadata);
-    let copied = if folder.is_beyond_reach(name, &metadata) {
+    let code = if seal.len > COPIED && folder.is_beyond_reach(name, &metadata) {
         Code::File(file.try_clone().ok()?)
     } else {
-        Code::copy(&file, seal.len).ok()?
+        Code::read(&file, seal.len).ok()?
     };
     // Reading all of it takes longer than everything else that there is to do before a large program runs. But the note is
-    // of the file as it was before it was copied.
+    // of the file as it was before that.
     let is_noted = folder.note(note) == Some(identity.short);
     let is_unchanged = Identity::of(&file.metadata().ok()?).short == identity.short;
-    if !(is_noted && is_unchanged) && copied.digest(seal.len).ok()? != seal.digest {
+    if !(is_noted && is_unchanged) && code.digest(seal.len).ok()? != seal.digest {
         return None;
     }
     if !is_noted && is_unchanged && identity.is_settled {
@@ -232,13 +236,16 @@ fn load(folder: &Folder, name: &str, note: &str) -> Option<Code> {
         // What has not been used for longest goes first.
         let _ = file.set_modified(SystemTime::now());
     }
-    Some(copied)
+    Some(code)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::abi::Errno;
+    use crate::abi::flags::{Fdflags, Oflags};
     use crate::engine::mode::Mode;
+    use crate::host::dir::{FIXED, OpenHow, open_preopen_unsandboxed};
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -297,7 +304,7 @@ mod tests {
         let mode = |mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         mode(0o600);
         fs::write(path, content).unwrap();
-        mode(0o400);
+        mode(FIXED.as_raw_mode());
     }
 
     #[test]
@@ -395,14 +402,34 @@ mod tests {
     }
 
     #[test]
-    fn what_was_loaded_stays_what_it_is() {
+    fn what_was_loaded_no_guest_can_change() {
         let kept = kept();
-        let folder = kept.folder();
-        let code = load(&folder, &kept.key.0, &kept.key.note()).unwrap();
-        let seal = sealed::Seal::of(&kept.code);
+        let (folder, note) = (kept.folder(), kept.key.note());
+        let large = vec![7; usize::try_from(COPIED).unwrap() + 1];
+        kept.cache.store(&kept.key, &large);
+        let seal = sealed::Seal::of(&large);
+        let loaded = || load(&folder, &kept.key.0, &note).unwrap();
+        let mapped = loaded();
+        assert!(matches!(mapped, Code::File(_)));
+        let dir = open_preopen_unsandboxed(kept.cache.folder.to_str().unwrap()).unwrap();
+        let name = std::ffi::CString::new(kept.key.0.as_str()).unwrap();
+        for (write, oflags) in
+            [(true, Oflags::empty()), (false, Oflags::TRUNC), (true, Oflags::TRUNC), (true, Oflags::CREAT)]
+        {
+            let how = OpenHow { follow: false, oflags, fdflags: Fdflags::empty(), read: true, write };
+            assert_eq!(dir.open_at(&name, &how).unwrap_err(), Errno::Acces, "{how:?}");
+        }
+        assert_eq!(mapped.digest(seal.len).unwrap(), seal.digest);
+        // Of a file that has lost its mode, as on file systems that keep none, a copy is taken; and of a small one.
+        fs::set_permissions(kept.path(), fs::Permissions::from_mode(0o600)).unwrap();
+        let copy = loaded();
         overwrite(&kept.path(), b"");
-        let is_root = rustix::process::geteuid().is_root();
-        assert_eq!(code.digest(seal.len).unwrap() == seal.digest, is_root, "it takes chmod to change what is mapped");
+        assert_eq!(copy.digest(seal.len).unwrap(), seal.digest);
+        kept.cache.store(&kept.key, &kept.code);
+        let small = loaded();
+        overwrite(&kept.path(), b"");
+        let seal = sealed::Seal::of(&kept.code);
+        assert_eq!(small.digest(seal.len).unwrap(), seal.digest);
     }
 
     #[test]

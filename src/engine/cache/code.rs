@@ -1,0 +1,72 @@
+//! A file's content, where it can't change any more.
+
+use super::folder::{each_piece, rewind};
+use sha2::{Digest as _, Sha256};
+use std::fs::File;
+use std::io::{self, Read};
+
+/// Machine code to be taken over by wasmtime.
+pub enum Code {
+    /// To be mapped.
+    File(File),
+    /// To be copied.
+    Bytes(Vec<u8>),
+}
+
+impl Code {
+    /// The first `len` bytes of a file, which stands at its beginning; an error if there are fewer.
+    pub fn read(file: &File, len: u64) -> io::Result<Self> {
+        let size = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(size)?;
+        file.take(len).read_to_end(&mut bytes)?;
+        if bytes.len() == size { Ok(Self::Bytes(bytes)) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+
+    /// The digest of its first `len` bytes.
+    pub fn digest(&self, len: u64) -> io::Result<super::sealed::Short> {
+        let mut sha = Sha256::new();
+        match self {
+            Self::Bytes(bytes) => sha.update(bytes),
+            Self::File(file) => {
+                rewind(file)?;
+                each_piece(&mut file.take(len), |piece| sha.update(piece))?;
+            }
+        }
+        Ok(sha.finalize().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Seek, Write};
+
+    fn file(content: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content).unwrap();
+        file.rewind().unwrap();
+        file
+    }
+
+    #[test]
+    fn what_was_read_stays_as_it_is() {
+        let content: Vec<u8> = (0..300_000u32).map(|number| number.to_le_bytes()[0]).collect();
+        let original = file(&content);
+        let mapped = Code::File(original.try_clone().unwrap());
+        let digest = <[u8; 32]>::from(Sha256::digest(&content[..299_999]));
+        assert_eq!(mapped.digest(299_999).unwrap(), digest);
+        rewind(&original).unwrap();
+        let copy = Code::read(&original, 299_999).unwrap();
+        original.set_len(0).unwrap();
+        assert_eq!(copy.digest(299_999).unwrap(), digest);
+    }
+
+    #[test]
+    fn a_file_that_was_cut_off_is_an_error() {
+        assert!(Code::read(&file(b"content"), 8).is_err());
+        assert!(Code::read(&file(b""), 1).is_err());
+        assert!(Code::read(&file(b"content"), u64::MAX).is_err(), "more than there is memory");
+        Code::read(&file(b"content"), 7).unwrap();
+    }
+}
