@@ -20,6 +20,9 @@ const { values: options } = parseArgs({
 /** How much more memory may be resident at the end, in MiB: what the allocators of V8 and of C keep for later. */
 const MORE_MEMORY = 96;
 
+/** The part of the time after which is looked what the process holds. */
+const WARMING = 1 / 3;
+
 /** How long idle threads, and what is closed by the collector, may take to go, in milliseconds. */
 const SETTLING = 60_000;
 
@@ -99,20 +102,28 @@ async function settle(before) {
   return now;
 }
 
-async function main() {
-  process.on('unhandledRejection', (error) => {
-    throw error;
-  });
-  // Once each, so that what is made once is there.
-  for (const name of names) await play(name);
-  await pause(12_000); // idle threads end
-  const before = await settle();
-  console.log('before', before);
-  const until = Date.now() + Number(options.minutes) * 60_000;
+/** Scenarios by chance, in all lanes, for so many milliseconds. @param {number} time */
+async function mix(time) {
+  const until = Date.now() + time;
   const lane = async () => {
     while (Date.now() < until) await play(names[below(names.length)]);
   };
   await Promise.all(Array.from({ length: Number(options.lanes) }, lane));
+}
+
+async function main() {
+  process.on('unhandledRejection', (error) => {
+    throw error;
+  });
+  // Once each, so that what is made once is there; then all together, until the allocators have what they keep.
+  for (const name of names) await play(name);
+  const time = Number(options.minutes) * 60_000;
+  await mix(time * WARMING);
+  await pause(12_000); // idle threads end
+  const before = await settle();
+  console.log('before', before);
+  counts.clear();
+  await mix(time * (1 - WARMING));
   const after = await settle(before);
   console.log('after ', after);
   for (const [name, count] of counts) console.log(String(count).padStart(7), name);
