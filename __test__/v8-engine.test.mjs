@@ -475,11 +475,13 @@ test(
     for (const { kill } of running.toReversed()) kill(error);
     const reasons = await Promise.allSettled(running.map(({ result }) => result));
     assert.ok(reasons.every(({ reason }) => reason === error));
-    await Promise.all(exits); // a thread that is slow to end has no place any more, but is there
+    await Promise.all(exits);
     const finished = await Promise.all(Array.from({ length: 100 }, () => run(EXIT_7)));
     assert.ok(finished.every(({ exitCode }) => exitCode === 7));
     process.off('worker', count);
-    assert.ok(most > 0 && most <= Math.max(4, os.availableParallelism()), `${most} threads`);
+    // A thread whose guest was killed may be slow to end: it has no place any more, but is there.
+    const places = Math.max(4, os.availableParallelism());
+    assert.ok(most > 0 && most <= 2 * places, `${most} threads`);
   },
 );
 
