@@ -85,6 +85,17 @@ const STRINGS = [
   [['/'], undefined],
 ];
 
+test('a misspelt name does not make a directory writable', async () => {
+  const preopens = { '/data': { path: '/', readonly: true } };
+  const expected = {
+    code: 'ERR_INVALID_ARG_VALUE',
+    message:
+      "The property 'options.preopens['/data'].readonly' is not known: options.preopens['/data'] may have 'path', 'readOnly'. Received true",
+  };
+  assert.throws(() => new WASI({ version: 'preview1', preopens }), expected);
+  await assert.rejects(run(new Uint8Array(), { preopens }), expected);
+});
+
 test('wrong types are named, the same everywhere', async () => {
   for (const [value, property] of [...WRONG, ...STRINGS]) {
     const option = `options.preopens['/data']${property ? `.${property}` : ''}`;

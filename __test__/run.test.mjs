@@ -394,6 +394,13 @@ test('options are checked, in Node’s words', async () => {
     [{ limits: { memory: -1 } }, { code: 'ERR_OUT_OF_RANGE', message: /"options.limits.memory"/ }],
     [{ limits: { stack: 1e9 } }, { code: 'ERR_OUT_OF_RANGE', message: /Received 1000000000$/ }],
     [{ stdin: -1 }, { code: 'ERR_OUT_OF_RANGE', message: /"options.stdin"/ }],
+    [
+      { limits: { stdout: 1, mem: 5 } },
+      {
+        code: 'ERR_INVALID_ARG_VALUE',
+        message: /^The property 'options.limits.mem' is not known: .* 'memory', .*Received 5$/,
+      },
+    ],
   ];
   for (const [options, expected] of cases) await assert.rejects(run(HELLO, options), expected);
   await assert.rejects(run(HELLO, null), type('options', 'of type object'));

@@ -306,6 +306,11 @@ test('a wrong option is an error that names it', () => {
     message:
       "The property 'options.stdout' must be one of: 'inherit', 'ignore', 'pipe'. Received 'pipes'",
   });
+  assert.throws(make({ limits: { memory: 5 } }), {
+    code: 'ERR_INVALID_ARG_VALUE',
+    message:
+      "The property 'options.limits.memory' is not known: options.limits may have 'stdout', 'openFiles'. Received 5",
+  });
   assert.throws(make({ limits: 5 }), { code: 'ERR_INVALID_ARG_TYPE', message: /options.limits/ });
   for (const name of ['stdout', 'openFiles']) {
     assert.throws(make({ limits: { [name]: '5' } }), { code: 'ERR_INVALID_ARG_TYPE' });

@@ -103,6 +103,23 @@ function requireObject(value, name) {
   }
 }
 
+/**
+ * A misspelt name must not leave a program with more than it was meant to have.
+ *
+ * @param {any} value
+ * @param {string} option
+ * @param {string[]} known
+ */
+function refuseUnknown(value, option, known) {
+  const isUnknown = (/** @type {string} */ name) =>
+    !known.includes(name) && value[name] !== undefined;
+  const name = Object.keys(value).find(isUnknown);
+  if (name === undefined) return;
+  const names = known.map((one) => `'${one}'`).join(', ');
+  const reason = `is not known: ${option} may have ${names}`;
+  throw errors().invalidArgValue(`${option}.${name}`, value[name], reason);
+}
+
 /** @param {any} value @param {string[]} words @param {string} name */
 function requireOneOf(value, words, name) {
   if (value === undefined || words.includes(value)) return value;
@@ -152,6 +169,7 @@ function readPreopen(guest, value) {
   const isObject = typeof value === 'object' && value !== null;
   if (!isObject) return { guest, path: readPath(String(value), name), readOnly: false };
   requireObject(value, name);
+  refuseUnknown(value, name, ['path', 'readOnly']);
   const { path, readOnly } = value;
   if (typeof path !== 'string')
     throw errors().invalidArgType(`${name}.path`, 'of type string', path);
@@ -178,6 +196,7 @@ function readBoolean(value, name) {
 function readLimits(limits) {
   if (limits === undefined) limits = {};
   requireObject(limits, 'options.limits');
+  refuseUnknown(limits, 'options.limits', Object.keys(LIMITS));
   const read = Object.entries(LIMITS).map(([name, [least, most]]) => {
     return [name, readWhole(limits[name], `options.limits.${name}`, least, most)];
   });

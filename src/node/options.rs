@@ -91,7 +91,7 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
     let env = read_env(js, realm, options)?;
     let preopens = read_preopens(js, realm, options, edition)?;
     let mut choices = read_stdio(js, options, edition)?;
-    let limits = if edition.streams { read_limits(js, options)? } else { Limits::default() };
+    let limits = if edition.streams { read_limits(js, realm, options)? } else { Limits::default() };
     let trace = edition.streams && read_boolean(js, options, "trace", "options.trace")?;
     permission::require_wasi(js)?;
 
@@ -172,7 +172,11 @@ fn read_entries<'s>(
         return Ok(Vec::new());
     }
     validate_object(js, js.get_named(options, name)?, &format!("options.{name}"))?;
-    let object = js.get_named(options, name)?;
+    entries(js, realm, js.get_named(options, name)?)
+}
+
+/// The own enumerable properties of an object.
+fn entries<'s>(js: Js<'s>, realm: &Realm, object: Value<'s>) -> JsResult<Vec<(Value<'s>, Value<'s>)>> {
     let entries = js.call(js.undefined()?, realm.get(js, Kept::ObjectEntries)?, &[object])?;
     (0..js.array_length(entries)?)
         .map(|index| {
@@ -205,7 +209,7 @@ fn read_preopens<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, edition: &Ed
         .map(|(name, value)| {
             let name = text(name)?;
             if edition.streams && is_description(js, value)? {
-                read_preopen(js, name, value)
+                read_preopen(js, realm, name, value)
             } else {
                 Ok(Preopen { name, path: text(value)?, read_only: false })
             }
@@ -220,14 +224,29 @@ fn is_description<'s>(js: Js<'s>, value: Value<'s>) -> JsResult<bool> {
 }
 
 /// A directory that is given as an object, `{ path, readOnly }`.
-fn read_preopen<'s>(js: Js<'s>, name: String, value: Value<'s>) -> JsResult<Preopen> {
+fn read_preopen<'s>(js: Js<'s>, realm: &Realm, name: String, value: Value<'s>) -> JsResult<Preopen> {
     let option = format!("options.preopens['{name}']");
     let path = js.get_named(value, "path")?;
     if js.type_of(path)? != Type::String {
         return Err(errors::invalid_arg_type(js, &format!("{option}.path"), Expected::Type("string"), path));
     }
     let read_only = read_boolean(js, value, "readOnly", &format!("{option}.readOnly"))?;
+    refuse_unknown(js, realm, value, &option, &["path", "readOnly"])?;
     Ok(Preopen { name, path: js.string_of(path)?, read_only })
+}
+
+/// `ERR_INVALID_ARG_VALUE` for a property that nobody reads: a misspelt name must not leave a guest with more than it was meant
+/// to have.
+fn refuse_unknown<'s>(js: Js<'s>, realm: &Realm, object: Value<'s>, option: &str, known: &[&str]) -> JsResult<()> {
+    for (name, value) in entries(js, realm, object)? {
+        let name = js.string_of(name)?;
+        if !known.contains(&name.as_str()) && !js.is_undefined(value)? {
+            let names: Vec<_> = known.iter().map(|name| format!("'{name}'")).collect();
+            let reason = format!("is not known: {option} may have {}", names.join(", "));
+            return Err(errors::invalid_arg_value(js, &format!("{option}.{name}"), value, &reason));
+        }
+    }
+    Ok(())
 }
 
 /// A boolean that is false unless it is given.
@@ -269,10 +288,11 @@ impl Default for Limits {
     }
 }
 
-fn read_limits<'s>(js: Js<'s>, options: Value<'s>) -> JsResult<Limits> {
+fn read_limits<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>) -> JsResult<Limits> {
     let mut limits = Limits::default();
     if let Some(given_limits) = given(js, options, "limits")? {
         validate_object(js, given_limits, "options.limits")?;
+        refuse_unknown(js, realm, given_limits, "options.limits", &["stdout", "openFiles"])?;
         for (name, limit) in [("stdout", &mut limits.stdout), ("openFiles", &mut limits.open_files)] {
             if let Some(value) = given(js, given_limits, name)? {
                 let number = whole_number(js, value, &format!("options.limits.{name}"), MAX_SAFE_INTEGER)?;
