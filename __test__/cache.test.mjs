@@ -133,7 +133,12 @@ test('in a folder that others may look into nothing is kept, and that is said, o
   const file = path.join(root, 'large-for-all.wasm');
   fs.writeFileSync(file, large());
   fs.mkdirSync(cache, { mode: 0o755 });
-  for (const call of ['compile(file, options)', 'run(file, options)']) {
+  const calls = [
+    'compile(file, options)',
+    'run(file, options)',
+    "run(file, { ...options, engine: 'wasmtime' })",
+  ];
+  for (const call of calls) {
     const { stdout } = spawnSync(process.execPath, ['-e', script(call)], { encoding: 'utf8' });
     const message = `WASI_RS_CACHE no machine code is kept in ${cache}: it is not only yours. chmod 700 it, or name another\n`;
     assert.equal(stdout, message, call);

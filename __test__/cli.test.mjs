@@ -308,6 +308,23 @@ describe('what can not be run is said in a line, with what to do', () => {
     },
   );
 
+  test('also where nobody reads it, the process ends', { skip: IS_WINDOWS }, async (t) => {
+    const loops = path.join(folder, 'full.wasm');
+    const write = '(drop (call $fd_write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))';
+    const text = `(module (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+      (memory (export "memory") 1) (data (i32.const 0) "\\10\\00\\00\\00\\00\\ff\\00\\00")
+      (func (export "_start") (loop ${write} (br 0))))`;
+    fs.writeFileSync(loops, assemble(text));
+    for (const engine of ['wasmtime', 'v8']) {
+      const child = spawn(process.execPath, [main, '--engine', engine, '--timeout=200ms', loops], {
+        stdio: ['ignore', 'ignore', 'pipe'], // of child_process: a socket
+        timeout: HANGS,
+      });
+      t.after(() => child.stderr.destroy());
+      assert.deepEqual(await once(child, 'exit'), [124, null]);
+    }
+  });
+
   test('a command that is misspelt', async () => {
     assert.match(await refusal('inspct'), /did you mean the command inspect\?$/);
   });
@@ -533,6 +550,21 @@ describe('wasi-rs compile and cache', () => {
     const { code, stderr } = await withCache(['compile', 'hello.wasm'], '');
     assert.equal(code, 2);
     assert.match(stderr, /set WASI_RS_CACHE to a folder\n$/);
+  });
+
+  test('a folder in which nothing can be kept', async () => {
+    const open = path.join(folder, 'open');
+    fs.mkdirSync(open);
+    fs.chmodSync(open, 0o755);
+    for (const [where, why] of [
+      [path.join(folder, 'hello.wasm'), /it can't be used: Not a directory/],
+      [open, /it is not only yours. chmod 700 it/],
+    ]) {
+      const { code, stderr } = await withCache(['compile', 'hello.wasm'], where);
+      assert.equal(code, 2);
+      assert.ok(stderr.startsWith(`wasi-rs: no machine code can be kept in ${where}: `), stderr);
+      assert.match(stderr, why);
+    }
   });
 
   test('what can not be compiled', async () => {

@@ -123,6 +123,7 @@ test('a text file in place of the addon: the error keeps what dlopen said', () =
   const error = loadError(folder);
   assertComplete(error, folder);
   assert.equal(error.cause.code, 'ERR_DLOPEN_FAILED');
+  assert.match(error.message, /To mend it, install wasi-rs again/);
 });
 
 test(

@@ -161,4 +161,26 @@ describe('what the package has inside', () => {
       assert.deepEqual(tried, Array(4).fill([DENIED, 'WASI']));
     },
   );
+
+  test('what V8 would need a worker for, auto gives to wasmtime', { skip: !isThere }, () => {
+    const large = path.join(temporary, 'large.wasm');
+    // More than what is compiled at once: a section of nothing.
+    const nothing = [0, 0x80, 0x80, 0x08, 0, ...Array(2 ** 17 - 1).fill(0)];
+    const start = [
+      1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0, 7, 10, 1, 6, 0x5f, 0x73, 0x74, 0x61, 0x72, 0x74, 0, 0, 10, 4,
+      1, 2, 0, 0x0b,
+    ];
+    fs.writeFileSync(large, Buffer.from([...EMPTY, ...nothing, ...start]));
+    const script = `require('${addon}').run(${JSON.stringify(large)})
+      .then(({ exitCode }) => exitCode, ({ code }) => code).then((end) => console.log(JSON.stringify(end)));`;
+    const allowed = [...isPackage, `--allow-fs-read=${large}`, '--allow-wasi'];
+    assert.equal(outcome(allowed, script, temporary), 0);
+  });
+});
+
+test('without --allow-addons it is said what to do', () => {
+  const args = [flag, '--allow-fs-read=*', '--allow-wasi', '-e', `require('${addon}')`];
+  const { stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  assert.match(stderr, /could not be loaded[^]*Under --permission, add --allow-addons;/);
+  assert.doesNotMatch(stderr, /install wasi-rs again/);
 });

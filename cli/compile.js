@@ -2,6 +2,7 @@
 
 const { compile: compileProgram } = require('../lib/run.js');
 const { cacheFolder } = require('../lib/program.js');
+const { makeCache } = require('../lib/wasmtime.js');
 const { CliError, inNameOf } = require('./errors.js');
 const { sourceOf } = require('./program.js');
 
@@ -11,8 +12,13 @@ const { sourceOf } = require('./program.js');
  * @param {import('./parse.js').Invocation} invocation
  */
 async function compile({ program }) {
-  if (cacheFolder(undefined) === undefined) {
+  const folder = cacheFolder(undefined);
+  if (folder === undefined) {
     throw new CliError('there is no cache to keep machine code in: set WASI_RS_CACHE to a folder');
+  }
+  const reason = makeCache(folder);
+  if (reason !== undefined) {
+    throw new CliError(`no machine code can be kept in ${folder}: ${reason}`);
   }
   try {
     await compileProgram(sourceOf(program));

@@ -5,7 +5,7 @@
 
 const { explain } = require('./errors.js');
 const { help } = require('./help.js');
-const { write } = require('./output.js');
+const { complain, write } = require('./output.js');
 const { parse } = require('./parse.js');
 
 /** What does the work of each command. @type {Record<string, (invocation: import('./parse.js').Invocation) => unknown>} */
@@ -31,7 +31,6 @@ main(process.argv.slice(2)).then(
   },
   (error) => {
     const { message, exitCode } = explain(error);
-    process.stderr.write(`wasi-rs: ${message}\n`);
-    process.exitCode = exitCode;
+    complain(`wasi-rs: ${message}\n`, exitCode);
   },
 );

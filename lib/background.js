@@ -4,7 +4,7 @@
 // never gets any: who wants it for a short-lived program calls compile().
 
 const { setImmediate } = require('node:timers');
-const { isOpen } = require('./cache.js');
+const { isUnfit } = require('./cache.js');
 const { compileLater } = require('./wasmtime.js');
 
 /** How long a program has the processors for itself, in milliseconds. */
@@ -28,7 +28,7 @@ const askedBytes = new WeakSet();
 async function compileAfter(code, run) {
   const { source, cache } = code;
   try {
-    if (cache === undefined || isAsked(source) || isOpen(cache)) return;
+    if (cache === undefined || isAsked(source) || isUnfit(cache)) return;
     const native = await code.native();
     if (!compileLater(native, HEAD_START)) return;
     remember(source);

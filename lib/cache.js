@@ -7,24 +7,18 @@ const told = new Set();
 
 /**
  * Whether nothing can be kept in a folder: others may look into it, or write to it unnoticed, or it can't be made. That is
- * no error. Who chose the folder, and can mend it, is told.
+ * no error. Who chose the folder is told.
  *
  * @param {string} folder
  */
-function isOpen(folder) {
-  const found = makeCache(folder);
-  if (typeof found === 'string' && isChosen(folder) && !told.has(folder)) {
+function isUnfit(folder) {
+  const reason = makeCache(folder);
+  if (reason !== undefined && require('./program.js').isChosen(folder) && !told.has(folder)) {
     told.add(folder);
-    const message = `no machine code is kept in ${folder}: ${found}`;
+    const message = `no machine code is kept in ${folder}: ${reason}`;
     process.emitWarning(message, { type: 'Warning', code: 'WASI_RS_CACHE' });
   }
-  return found !== true;
+  return reason !== undefined;
 }
 
-/** @param {string} folder */
-function isChosen(folder) {
-  const { cacheFolder } = require('./program.js');
-  return process.env.WASI_RS_CACHE !== undefined || folder !== cacheFolder(undefined);
-}
-
-module.exports = { isOpen };
+module.exports = { isUnfit };

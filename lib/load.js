@@ -34,6 +34,14 @@ function load(name, check) {
   throw loadError(candidates, errors);
 }
 
+/** What to do where the addon is missing, or is none for here. */
+const MEND = `To mend it, install wasi-rs again, or build it with Rust (https://rustup.rs) and \`npm rebuild wasi-rs\`;
+where npm blocks install scripts: node ${JSON.stringify(path.join(root, 'scripts', 'build.js'))}`;
+
+/** What to do where Node was told to load none. */
+const ALLOW =
+  'Node is run without native addons. Under --permission, add --allow-addons; otherwise leave out --no-addons';
+
 /**
  * @param {string[]} candidates
  * @param {NodeJS.ErrnoException[]} errors one for each candidate
@@ -42,10 +50,10 @@ function loadError(candidates, errors) {
   const reasons = errors.map(
     ({ message }, i) => `  ${candidates[i]}\n    ${message.replace(/\nRequire stack:[^]*/, '')}`,
   );
+  const isForbidden = errors.some(({ code }) => code === 'ERR_DLOPEN_DISABLED');
   const message = `wasi-rs: the native addon for ${triple()} could not be loaded
 ${reasons.join('\n')}
-To mend it, install wasi-rs again, or build it with Rust (https://rustup.rs) and \`npm rebuild wasi-rs\`;
-where npm blocks install scripts: node ${JSON.stringify(path.join(root, 'scripts', 'build.js'))}`;
+${isForbidden ? ALLOW : MEND}`;
   // A file that is there and does not load tells more than one that is missing.
   const cause = errors.find(({ code }) => code !== 'MODULE_NOT_FOUND') ?? errors[0];
   return Object.assign(new Error(message, { cause }), { code: 'ERR_WASI_RS_LOAD', errors });

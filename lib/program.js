@@ -4,6 +4,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
+const timers = require('node:timers');
 const { fileURLToPath } = require('node:url');
 const { types } = require('node:util');
 const wasmtime = require('./wasmtime.js');
@@ -95,7 +96,7 @@ class Code {
 
   /** Makes machine code, or finds it in the cache. */
   async compile() {
-    if (this.cache) require('./cache.js').isOpen(this.cache);
+    if (this.cache) require('./cache.js').isUnfit(this.cache);
     await this.#ask('compile');
     this.#isCompiled = true;
   }
@@ -158,6 +159,11 @@ function cacheFolder(option) {
   if (WASI_RS_CACHE !== undefined) return WASI_RS_CACHE ? absolute(WASI_RS_CACHE) : undefined;
   const base = baseFolder();
   return base && `${base}${path.sep}wasi-rs`;
+}
+
+/** Whether somebody chose a folder for machine code. @param {string} folder */
+function isChosen(folder) {
+  return process.env.WASI_RS_CACHE !== undefined || folder !== cacheFolder(undefined);
 }
 
 /** @returns {string | undefined} */
@@ -241,7 +247,8 @@ function bytesOf(source, name, others) {
  */
 async function choose(code, { engine, limits }) {
   // Of machine code, V8's part says that it is none of its.
-  const isForced = engine === 'wasmtime' || limits.fuel !== undefined || code.isCode;
+  const isForced =
+    engine === 'wasmtime' || limits.fuel !== undefined || code.isCode || !mayHaveWorkers();
   if (engine !== 'v8' && (isForced || (await code.isReady(limits)))) {
     return { ...(await inWasmtime(code)), mayChange: !isForced };
   }
@@ -249,8 +256,17 @@ async function choose(code, { engine, limits }) {
   return { ...(await inV8(code, limits)), isFirst, mayChange: isFirst };
 }
 
+/** Whether Node's permission model lets V8 run a program, which takes a worker. */
+function mayHaveWorkers() {
+  const { permission } = /** @type {any} */ (process);
+  return !permission || permission.has('worker');
+}
+
 /** @param {Code} code @returns {Promise<Chosen>} */
 async function inWasmtime(code) {
+  const { cache } = code;
+  // Who chose a folder in which nothing can be kept is told; not before the program runs.
+  if (cache && isChosen(cache)) timers.setImmediate(() => require('./cache.js').isUnfit(cache));
   return { engine: wasmtime, program: { native: await code.native() } };
 }
 
@@ -272,4 +288,14 @@ function unlessUnusable(error) {
   if (!error.code.startsWith('ERR_WASI_')) throw error;
 }
 
-module.exports = { Code, absolute, bytesOf, cacheFolder, choose, codeOf, inV8, inWasmtime };
+module.exports = {
+  Code,
+  absolute,
+  bytesOf,
+  cacheFolder,
+  choose,
+  codeOf,
+  inV8,
+  inWasmtime,
+  isChosen,
+};

@@ -152,9 +152,9 @@ function errorAt(end, message, code = '', { limits }) {
 const compileLater = (program, delay) => addon.compileLater(openDesk(), { program, delay });
 
 /**
- * Makes a folder for machine code. Whether something can be kept in it, or, where the user can mend that it can't, what to do.
+ * Makes a folder for machine code. Why nothing can be kept in it, and what to do; nothing if it can.
  *
- * @type {(folder: string) => boolean | string}
+ * @type {(folder: string) => string | undefined}
  */
 const makeCache = (folder) => addon.cache(folder);
 

@@ -11,7 +11,7 @@ use super::permission::{Scope, require_path, require_wasi};
 use super::tickets;
 use crate::ctx::Preopen;
 use crate::engine::background::BACKGROUND;
-use crate::engine::cache::{self, Cache, Unfit};
+use crate::engine::cache::{self, Cache};
 use crate::engine::compilations::{Made, Wait};
 use crate::engine::for_v8::{ForV8, ImportedMemory};
 use crate::engine::plan::{Limits, Plan, Stdio};
@@ -161,7 +161,7 @@ fn cache_at(js: Js<'_>, folder: Value<'_>, size: u64) -> JsResult<Cache> {
     require_path(js, &[Scope::Read, Scope::Write], &js.string_of(folder)?).map(|folder| Cache::new(folder, size))
 }
 
-/// `cache(folder)`: makes a folder for machine code. Whether something can be kept there, or how the user can mend it.
+/// `cache(folder)`: makes a folder for machine code. Why nothing can be kept there; nothing if it can.
 struct MakeCache;
 
 impl Method for MakeCache {
@@ -170,8 +170,8 @@ impl Method for MakeCache {
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let js = call.js;
         match cache_at(js, call.args[0], cache::SIZE)?.make() {
-            Err(unfit @ (Unfit::Shared | Unfit::Link | Unfit::NoAttributes)) => js.string(&unfit.to_string()),
-            made => js.boolean(made.is_ok()),
+            Err(unfit) => js.string(&unfit.to_string()),
+            Ok(()) => js.undefined(),
         }
     }
 }
