@@ -435,6 +435,31 @@ test('a run in a worker gives no warning', bounded, async () => {
   assert.deepEqual(messages, ['done']);
 });
 
+test('a source that always has something leaves the event loop to others', bounded, async () => {
+  const script = `
+    const { Readable } = await import('node:stream');
+    const { run } = await import(${JSON.stringify(new URL('../index.js', import.meta.url))});
+    const { cat } = await import(${JSON.stringify(new URL('./support/programs.mjs', import.meta.url))});
+    const one = new Uint8Array(1);
+    const sources = [
+      async function* () { for (;;) yield one; },
+      async function* () { for (;;) yield new Uint8Array(); },
+      () => Readable.from(function* () { for (;;) yield one; }()),
+      () => new Readable({ read() { this.push(one); } }),
+      () => () => one,
+      () => async () => one,
+    ];
+    for (const source of sources) {
+      for (const engine of ['wasmtime', 'v8']) {
+        const stdin = source();
+        await run(cat(), { engine, cache: false, stdin, stdout: 'ignore', timeout: 20 }).catch(({ code }) => console.log(code));
+      }
+    }`;
+  // What has the event loop for itself, no timer of its own process ends.
+  const { code, stdout } = await runInChild(script);
+  assert.deepEqual([code, stdout], [0, 'ERR_WASI_TIMEOUT\n'.repeat(12)]);
+});
+
 test("the process's own streams", bounded, async () => {
   const script = `
     const { run } = await import(${JSON.stringify(new URL('../index.js', import.meta.url))});

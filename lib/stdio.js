@@ -5,6 +5,7 @@
 // and waiting for room are the kernel's, at its speed.
 
 const net = require('node:net');
+const { performance } = require('node:perf_hooks');
 const { finished } = require('node:stream');
 const { setImmediate: turn } = require('node:timers/promises');
 const { types } = require('node:util');
@@ -15,6 +16,9 @@ const { Tickets } = require('./wasmtime.js');
 
 /** How many bytes a function that supplies input is asked for. */
 const PIECE = 64 * 1024;
+
+/** How long a source is read without a turn of the event loop, in milliseconds. */
+const TURN = 5;
 
 /** @typedef {import('node:net').Socket} Socket */
 
@@ -118,11 +122,16 @@ class Streams {
       const opened = (iterator = /** @type {AsyncIterator<unknown>} */ (
         source[Symbol.asyncIterator]()
       ));
+      let since = performance.now();
       for (;;) {
         const { done, value } = await opened.next();
         if (isOver) return;
         if (done) break;
         await written(socket, chunkOf(value));
+        // A source that always has something at once would leave the event loop to nobody else, timers included.
+        if (performance.now() - since < TURN) continue;
+        await turn();
+        since = performance.now();
       }
       isDone = true;
       unwatch();
