@@ -216,6 +216,14 @@ const ROWS = {
     text: `${MEMORY} (table 1 funcref) (type $t (func)) ${start('(call_indirect (type $t) (i32.const 9))')}`,
     outcome: OOB_TABLE,
   },
+  'an element segment that is no more': {
+    text: `${MEMORY} (table 1 funcref) (func $f) (elem $e func $f) ${start('(elem.drop $e) (table.init $e (i32.const 0) (i32.const 0) (i32.const 1))')}`,
+    outcome: OOB_TABLE,
+  },
+  'a memory of a name that objects have': {
+    text: `${EXIT} (import "__proto__" "constructor" (memory 1 5)) (export "memory" (memory 0)) ${start(exit(4))}`,
+    outcome: exits(4),
+  },
   'table.get outside': {
     text: `${MEMORY} (table 1 funcref) ${start('(drop (table.get 0 (i32.const 5)))')}`,
     outcome: OOB_TABLE,

@@ -4,6 +4,7 @@
 
 const { EventEmitter } = require('node:events');
 const { finished } = require('node:stream');
+const timers = require('node:timers');
 const { setImmediate: turn } = require('node:timers/promises');
 const { errorOf } = require('./errors.js');
 const { Execution } = require('./execute.js');
@@ -84,7 +85,7 @@ class GuestProcess extends EventEmitter {
     const isHeard = this.killed || (this.#isAwaited && this.listenerCount('error') === 0);
     if (this.#isStarted || this.killed) this.#exit(null);
     else this.stdin?.destroy();
-    if (!isHeard) process.nextTick(() => this.emit('error', error));
+    if (!isHeard) timers.setImmediate(() => this.emit('error', error));
   }
 
   /** When all that it wrote has been read. */

@@ -28,11 +28,13 @@ const MAX_WIDE_PAGES = 2 ** 18;
  * @returns {WebAssembly.Imports}
  */
 function importsOf(namespace, syscalls, memories) {
+  // A module of any name is one, also of names that objects have.
   /** @type {Record<string, WebAssembly.ModuleImports>} */
-  const imports = { [namespace]: { ...syscalls } };
+  const imports = Object.create(null);
+  imports[namespace] = Object.assign(Object.create(null), syscalls);
   for (const { module, name, type, isWide } of memories) {
-    const memory = isWide ? wideMemory(type) : new WebAssembly.Memory(type);
-    imports[module] = { ...imports[module], [name]: memory };
+    imports[module] ??= Object.create(null);
+    imports[module][name] = isWide ? wideMemory(type) : new WebAssembly.Memory(type);
   }
   return imports;
 }
@@ -80,9 +82,10 @@ const TRAPS = [
   [/^unreachable$/, 'unreachable'],
   [/^memory access out of bounds$|: data segment /, 'out of bounds memory access'],
   [
-    /^table (index|access|element).* out of bounds$|: (table|element) .*out of bounds/,
+    /^table (index|access|element).* out of bounds$|^element segment out of bounds$|: (table|element) .*out of bounds/,
     'out of bounds table access',
   ],
+  [/^dereferencing a null pointer$/, 'null reference'],
   [/^(?:null function or )?function signature mismatch$/, 'null function or signature mismatch'],
   [/^(divide|remainder) by zero$/, 'integer divide by zero'],
   [

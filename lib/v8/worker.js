@@ -93,10 +93,12 @@ function instantiate({ module, meter, memories, start }, wasi) {
     numbers[slot] += view.getUint32(address >>> 0, true);
   };
   const metered = new WebAssembly.Instance(meter, { m: { m: shared, t: transfer }, s: syscalls });
-  const imports = {
-    ...importsOf(namespace, { ...syscalls, .../** @type {any} */ (metered.exports) }, memories),
-    'wasi-rs': { fits }, // of src/engine/objects.rs; no guest has it in its own name
-  };
+  const imports = importsOf(
+    namespace,
+    { ...syscalls, .../** @type {any} */ (metered.exports) },
+    memories,
+  );
+  imports['wasi-rs'] = { fits }; // of src/engine/objects.rs; no guest has it in its own name
   const exports = exportsOf(new WebAssembly.Instance(module, imports), start);
   guest.memory = exports.memory;
   numbers[SLOT.memory] = guest.memory.buffer.byteLength;
