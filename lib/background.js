@@ -25,11 +25,11 @@ const askedBytes = new WeakSet();
  * @param {import('./program.js').ProgramCode} code
  * @param {Promise<unknown>} [run] of which the end is told on this thread
  */
-async function compileAfter(code, run) {
+function compileAfter(code, run) {
   const { source, cache } = code;
   try {
     if (cache === undefined || isAsked(source) || isUnfit(cache)) return;
-    const native = await code.native();
+    const native = code.native();
     if (!compileLater(native, HEAD_START)) return;
     remember(source);
     // Behind what whoever waits for the run does then.

@@ -23,10 +23,10 @@ class GuestProcess extends EventEmitter {
   /** @type {Promise<void>} */
   #closed;
 
-  /** @param {import('./program.js').ProgramCode} code @param {Promise<import('./program.js').Chosen>} chosen @param {import('./options.js').Options} options */
-  constructor(code, chosen, options) {
+  /** @param {import('./program.js').ProgramCode} code @param {import('./execute.js').Choice} choice @param {import('./options.js').Options} options */
+  constructor(code, choice, options) {
     super();
-    this.#execution = new Execution(code, chosen, options, () => this.#start());
+    this.#execution = new Execution(code, choice, options, () => this.#start());
     const { stdin = null, stdout = null, stderr = null } = this.#execution.streams.ends;
     this.stdin = stdin;
     this.stdout = stdout;

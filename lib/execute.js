@@ -20,7 +20,12 @@ const errors = () => require('./errors.js');
  * @property {import('./wasmtime.js').Usage} usage
  */
 
-/** @typedef {import('./program.js').Chosen} Chosen */
+/**
+ * @typedef {import('./program.js').Chosen} Chosen
+ *
+ * @typedef {{ chosen: Promise<Chosen>, interest: InstanceType<typeof import('./program.js').Interest> }} Choice where it is
+ * to run, and its interest in what is looked for to find that out
+ */
 
 /** A run, from when it is asked for until all it has written has been delivered. */
 class Execution {
@@ -32,6 +37,8 @@ class Execution {
   #interrupted;
   /** @type {(error: unknown) => void} */
   #interrupt;
+  /** @type {Choice['interest']} */
+  #interest;
   #disarm = () => {};
   /** Whether the program has ended, and its output is waited for. */
   #isDelivering = false;
@@ -40,11 +47,12 @@ class Execution {
 
   /**
    * @param {import('./program.js').ProgramCode} code
-   * @param {Promise<Chosen>} chosen where it is to run
+   * @param {Choice} choice
    * @param {import('./options.js').Options} options
    * @param {() => void} [onStart] is called when the engine has it
    */
-  constructor(code, chosen, options, onStart) {
+  constructor(code, { chosen, interest }, options, onStart) {
+    this.#interest = interest;
     chosen.catch(() => {}); // the result tells
     const { promise, reject } = withReject();
     this.#interrupted = promise;
@@ -61,6 +69,7 @@ class Execution {
     if (this.#killed) return false;
     this.#killed = { error };
     this.#interrupt(error);
+    this.#interest.lose();
     this.#kill?.(error);
     if (this.#isDelivering) this.streams.hurry();
     return true;
@@ -109,7 +118,10 @@ class Execution {
     if (unified(error)?.code !== 'ERR_WASI_PROGRAM' || this.#killed) throw error;
     const isV8 = engine === require('./wasmtime.js');
     try {
-      return await this.#start(isV8 ? await inV8(code, plan.limits) : await inWasmtime(code), plan);
+      return await this.#start(
+        isV8 ? await inV8(code, plan.limits, this.#interest) : await inWasmtime(code),
+        plan,
+      );
     } catch (second) {
       const { code: why } = unified(second) ?? {};
       // EBADF: wasmtime has come as far as to take its descriptors.

@@ -2,11 +2,9 @@
 
 // A program: where it is, what the engines made of it, and where that is kept.
 
-const fs = require('node:fs');
 const path = require('node:path');
 const timers = require('node:timers');
 const { fileURLToPath } = require('node:url');
-const { types } = require('node:util');
 const wasmtime = require('./wasmtime.js');
 
 /**
@@ -17,16 +15,40 @@ const wasmtime = require('./wasmtime.js');
  * @property {Promise<void>} isRead rejects if its file can't be
  */
 
+/** The interest of a run in what is looked for on its behalf: when it is lost, that is given up. */
+class Interest {
+  #isLost = false;
+  /** @type {(() => void)[]} */
+  #giveUps = [];
+
+  /** @param {() => void} giveUp is called when the interest is lost */
+  in(giveUp) {
+    if (this.#isLost) giveUp();
+    else this.#giveUps.push(giveUp);
+  }
+
+  lose() {
+    this.#isLost = true;
+    for (const giveUp of this.#giveUps.splice(0)) giveUp();
+  }
+}
+
+/**
+ * What V8 gets, for one set of limits: who is interested in it, and what gives it up.
+ *
+ * @typedef {{ prepared: WeakRef<ForV8['prepared']>, isRead: Promise<void>, interested: number, giveUp: () => void }} Reading
+ */
+
 /** A program as run(), spawn() and Program share it. */
 class Code {
-  /** What the engine V8 gets, for each set of limits, while a run uses it. @type {Map<string, { prepared: WeakRef<ForV8['prepared']>, isRead: Promise<void> }>} */
+  /** What the engine V8 gets, for each set of limits, while a run uses it. @type {Map<string, Reading>} */
   #v8 = new Map();
   /** What it got last, for the next run. @type {ForV8['prepared'] | undefined} */
   #lastV8;
   /** What the engine wasmtime gets. @type {unknown} */
   #native;
   #isCompiled = false;
-  /** Whether it is ready for a run without limits, once. @type {Promise<boolean> | undefined} */
+  /** Whether it is ready for a run without limits, once. @type {ReturnType<typeof wasmtime.ask> | undefined} */
   #looked;
 
   /**
@@ -40,43 +62,57 @@ class Code {
     this.cache = permitted(cacheFolder(cache));
   }
 
-  /** For the engine wasmtime; a promise only where Node has to read the file first. @returns {unknown} */
+  /** For the engine wasmtime. @returns {unknown} */
   native() {
-    this.#native ??= this.#makeNative();
-    return this.#native;
-  }
-
-  #makeNative() {
     const { source, isCode, cache } = this;
-    const make = (/** @type {string | Uint8Array} */ from) =>
-      wasmtime.makeProgram({ source: from, isCode, ...(cache && { cache }) });
-    // Under the permission model it is Node that says whether that may be read.
-    const asks = 'permission' in process && process.permission && typeof source === 'string';
-    if (!asks) return make(source);
-    // node:fs's own promises take 3 ms to load.
-    return require('node:util').promisify(fs.readFile)(source).then(make);
+    this.#native ??= wasmtime.makeProgram({ source, isCode, ...(cache && { cache }) });
+    return this.#native;
   }
 
   /**
    * For the engine V8. It is being read when this returns.
    *
    * @param {import('./v8/engine.js').Limits} limits
+   * @param {Interest} [interest]
    * @returns {ForV8}
    */
-  v8(limits) {
+  v8(limits, interest = new Interest()) {
     const key = `${limits.memory} ${limits.tableElements}`;
-    const known = this.#v8.get(key);
-    this.#lastV8 = known?.prepared.deref();
-    if (known && this.#lastV8) return { prepared: this.#lastV8, isRead: known.isRead };
-    const read = this.#ask('forV8', limits);
-    const prepared = require('./v8/engine.js').compile(read);
+    let reading = this.#v8.get(key);
+    this.#lastV8 = reading?.prepared.deref();
+    if (!reading || !this.#lastV8) reading = this.#read(key, limits);
+    const prepared = /** @type {ForV8['prepared']} */ (this.#lastV8);
+    const { isRead } = reading;
+    this.#share(key, reading, interest);
+    return { prepared, isRead };
+  }
+
+  /** @param {string} key @param {import('./v8/engine.js').Limits} limits @returns {Reading} */
+  #read(key, limits) {
+    const { answer, giveUp } = this.#ask('forV8', limits);
+    const prepared = require('./v8/engine.js').compile(answer);
     prepared.catch(() => {}); // who runs it is told
     // Without its bytes, which nobody needs any more when V8 has them.
-    const isRead = read.then(() => {}, unlessUnusable);
+    const isRead = answer.then(() => {}, unlessUnusable);
+    isRead.catch(() => {});
     this.#forgetUnused();
-    this.#v8.set(key, { prepared: new WeakRef(prepared), isRead });
+    const reading = { prepared: new WeakRef(prepared), isRead, interested: 0, giveUp };
+    this.#v8.set(key, reading);
     this.#lastV8 = prepared;
-    return { prepared, isRead };
+    return reading;
+  }
+
+  /** Gives up reading when the last has lost interest. @param {string} key @param {Reading} reading @param {Interest} interest */
+  #share(key, reading, interest) {
+    let isReading = true;
+    const done = () => (isReading = false);
+    reading.isRead.then(done, done);
+    reading.interested++;
+    interest.in(() => {
+      if (!isReading || --reading.interested > 0) return;
+      reading.giveUp();
+      if (this.#v8.get(key) === reading) this.#v8.delete(key);
+    });
   }
 
   #forgetUnused() {
@@ -85,25 +121,24 @@ class Code {
 
   /** For V8 on the main thread. @returns {Promise<import('./v8/engine.js').ForV8>} */
   async forMainThread() {
-    return this.#ask('forMainThread');
+    return this.#ask('forMainThread').answer;
   }
 
-  /** Asks the addon about it, at once if nothing has to be read before. @type {(question: Parameters<typeof wasmtime.ask>[0], limits?: import('./v8/engine.js').Limits) => Promise<any>} */
-  async #ask(question, limits) {
-    const native = this.native();
-    return wasmtime.ask(question, types.isPromise(native) ? await native : native, limits);
+  /** Asks the addon about it. @param {Parameters<typeof wasmtime.ask>[0]} question @param {import('./v8/engine.js').Limits} [limits] */
+  #ask(question, limits) {
+    return wasmtime.ask(question, this.native(), limits);
   }
 
   /** Makes machine code, or finds it in the cache. */
   async compile() {
     if (this.cache) require('./cache.js').isUnfit(this.cache);
-    await this.#ask('compile');
+    await this.#ask('compile').answer;
     this.#isCompiled = true;
   }
 
   /** The machine code. @returns {Promise<Buffer>} */
   async serialize() {
-    return this.#ask('serialize');
+    return this.#ask('serialize').answer;
   }
 
   /**
@@ -115,7 +150,7 @@ class Code {
     const isUsual = !options?.engine && !options?.limits && !('permission' in process);
     if (this.#isCompiled || !isUsual) return;
     this.#looked = this.#ask('isReady');
-    this.#looked.catch(() => {}); // who waits for it is told
+    this.#looked.answer.catch(() => {}); // who waits for it is told
   }
 
   /**
@@ -123,14 +158,17 @@ class Code {
    * looked for when this returns.
    *
    * @param {import('./v8/engine.js').Limits} limits
+   * @param {Interest} [interest]
    * @returns {Promise<boolean>}
    */
-  async isReady(limits) {
+  async isReady(limits, interest = new Interest()) {
     if (this.#isCompiled) return true;
     const looked = this.#looked;
     this.#looked = undefined; // there may be machine code the next time
     const isUsual = limits.fuel === undefined && limits.stack === undefined;
-    return (isUsual && looked) || this.#ask('isReady', limits);
+    const { answer, giveUp } = (isUsual && looked) || this.#ask('isReady', limits);
+    interest.in(giveUp);
+    return answer;
   }
 }
 
@@ -243,17 +281,18 @@ function bytesOf(source, name, others) {
  *
  * @param {Code} code
  * @param {{ engine: string, limits: import('./v8/engine.js').Limits }} options
+ * @param {Interest} interest
  * @returns {Promise<Chosen>}
  */
-async function choose(code, { engine, limits }) {
+async function choose(code, { engine, limits }, interest) {
   // Of machine code, V8's part says that it is none of its.
   const isForced =
     engine === 'wasmtime' || limits.fuel !== undefined || code.isCode || !mayHaveWorkers();
-  if (engine !== 'v8' && (isForced || (await code.isReady(limits)))) {
+  if (engine !== 'v8' && (isForced || (await code.isReady(limits, interest)))) {
     return { ...(await inWasmtime(code)), mayChange: !isForced };
   }
   const isFirst = engine === 'auto';
-  return { ...(await inV8(code, limits)), isFirst, mayChange: isFirst };
+  return { ...(await inV8(code, limits, interest)), isFirst, mayChange: isFirst };
 }
 
 /** Whether Node's permission model lets V8 run a program, which takes a worker. */
@@ -267,16 +306,17 @@ async function inWasmtime(code) {
   const { cache } = code;
   // Who chose a folder in which nothing can be kept is told; not before the program runs.
   if (cache && isChosen(cache)) timers.setImmediate(() => require('./cache.js').isUnfit(cache));
-  return { engine: wasmtime, program: { native: await code.native() } };
+  return { engine: wasmtime, program: { native: code.native() } };
 }
 
 /**
  * @param {Code} code
  * @param {import('./v8/engine.js').Limits} limits
+ * @param {Interest} interest
  * @returns {Promise<Chosen>}
  */
-async function inV8(code, limits) {
-  const { prepared, isRead } = code.v8(limits);
+async function inV8(code, limits, interest) {
+  const { prepared, isRead } = code.v8(limits, interest);
   const engine = require('./v8/engine.js');
   engine.expect(limits.stack);
   await isRead;
@@ -290,6 +330,7 @@ function unlessUnusable(error) {
 
 module.exports = {
   Code,
+  Interest,
   absolute,
   bytesOf,
   cacheFolder,

@@ -2,7 +2,7 @@
 
 // run(), spawn() and compile(): programs off the event loop.
 
-const { Code, bytesOf, choose, codeOf } = require('./program.js');
+const { Code, Interest, bytesOf, choose, codeOf } = require('./program.js');
 
 /** @typedef {import('./program.js').ProgramCode} ProgramCode */
 
@@ -64,7 +64,8 @@ function prepare(source, options, isSpawned) {
   const code = resolve(source, options);
   code.expect(options); // while everything else is loaded
   const checked = require('./options.js').readOptions(options, isSpawned);
-  return { code, checked, chosen: choose(code, checked) };
+  const interest = new Interest();
+  return { code, checked, choice: { interest, chosen: choose(code, checked, interest) } };
 }
 
 /**
@@ -75,9 +76,9 @@ function prepare(source, options, isSpawned) {
  * @returns {Promise<import('./execute.js').Outcome>}
  */
 async function run(source, options) {
-  const { code, checked, chosen } = prepare(source, options, false);
+  const { code, checked, choice } = prepare(source, options, false);
   const { Execution } = require('./execute.js');
-  return new Execution(code, chosen, checked).result;
+  return new Execution(code, choice, checked).result;
 }
 
 /**
@@ -87,9 +88,9 @@ async function run(source, options) {
  * @param {any} [options]
  */
 function spawn(source, options) {
-  const { code, checked, chosen } = prepare(source, options, true);
+  const { code, checked, choice } = prepare(source, options, true);
   const { GuestProcess } = require('./child.js');
-  return new GuestProcess(code, chosen, checked);
+  return new GuestProcess(code, choice, checked);
 }
 
 /**

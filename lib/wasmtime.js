@@ -70,16 +70,20 @@ function deliver(id, answer, thrown) {
 const makeProgram = (options) => addon.program(options);
 
 /**
- * Asks the addon about a program.
+ * Asks the addon about a program. What nobody waits for any more is given up.
  *
  * @param {'compile' | 'forMainThread' | 'forV8' | 'isReady' | 'serialize'} question
  * @param {unknown} program
  * @param {import('./v8/engine.js').Limits} [limits]
- * @returns {Promise<any>}
+ * @returns {{ answer: Promise<any>, giveUp: () => void }}
  */
-async function ask(question, program, limits = {}) {
-  const { answer } = request((id) => addon.ask(desk, { id, program, question, limits }));
-  const { end, message, code, value } = await answer;
+function ask(question, program, limits = {}) {
+  const { id, answer } = request((id) => addon.ask(desk, { id, program, question, limits }));
+  return { answer: answer.then(valueOf), giveUp: () => addon.giveUp(desk, id) };
+}
+
+/** @param {Answer} answer */
+function valueOf({ end, message, code, value }) {
   if (end) throw unusable(/** @type {string} */ (code), message);
   return value;
 }

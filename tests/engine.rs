@@ -13,8 +13,9 @@ use wasi_rs::abi::Errno;
 use wasi_rs::ctx::Preopen;
 use wasi_rs::engine::handover::{Given, Ticket};
 use wasi_rs::engine::plan::{Limits, Plan, Stdio};
-use wasi_rs::engine::program::{Program, Source};
+use wasi_rs::engine::program::Program;
 use wasi_rs::engine::run::{CONCURRENCY, End, Outcome, Run};
+use wasi_rs::engine::source::Source;
 use wasi_rs::syscalls::SYSCALLS;
 
 /// A program: `body` stands in `_start`, `items` beside it. All calls can be made by their names.

@@ -5,6 +5,7 @@
 
 use libfuzzer_sys::arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
+use wasi_rs::engine::cancellation::Cancellation;
 use wasi_rs::engine::for_v8::{for_main_thread, for_thread};
 use wasi_rs::engine::plan::Limits;
 use wasm_smith::{Config, Module};
@@ -38,7 +39,10 @@ fuzz_target!(|input: &[u8]| {
         Limits { memory: limits.0.map(u64::from), table_elements: limits.1.map(u64::from), ..Limits::default() };
     let is_valid = |bytes: &[u8]| Validator::new_with_features(WasmFeatures::all()).validate_all(bytes).is_ok();
     let was_valid = is_valid(&bytes);
-    for rewrite in [|bytes, limits: &Limits| for_thread(bytes, limits), |bytes, _: &Limits| for_main_thread(bytes)] {
+    for rewrite in [
+        |bytes, limits: &Limits| for_thread(bytes, limits, &Cancellation::default()),
+        |bytes, _: &Limits| for_main_thread(bytes),
+    ] {
         let (once, again) = (rewrite(bytes.clone(), &limits), rewrite(bytes.clone(), &limits));
         match (once, again) {
             (Ok(once), Ok(again)) => {

@@ -1,5 +1,7 @@
 //! A module with one more import and functions behind its own, which some of its instructions call.
 
+use super::cancellation::Cancellation;
+use super::program::Unusable;
 use crate::module::outline::Outline;
 use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{
@@ -39,21 +41,32 @@ pub trait Addition {
 }
 
 /// The module with the functions of this addition.
-pub fn with(addition: &impl Addition, bytes: &[u8], outline: &Outline<'_>) -> Result<Vec<u8>, Error> {
+pub fn with(
+    addition: &impl Addition,
+    bytes: &[u8],
+    outline: &Outline<'_>,
+    cancellation: &Cancellation,
+) -> Result<Vec<u8>, Unusable> {
     let imported = number(outline.imports.iter().filter(|import| import.is_function()).count());
     let first = imported.saturating_add(1).saturating_add(number(outline.functions.len()));
-    let mut rewriter = Rewriter { addition, types: number(outline.types.len()), imported, first };
+    let mut rewriter = Rewriter { addition, cancellation, types: number(outline.types.len()), imported, first };
     let mut module = Module::new();
-    rewriter.parse_core_module(&mut module, Parser::new(0), bytes)?;
-    Ok(module.finish())
+    match rewriter.parse_core_module(&mut module, Parser::new(0), bytes) {
+        Ok(()) => Ok(module.finish()),
+        Err(Error::UserError(unusable)) => Err(unusable),
+        Err(error) => Err(Unusable::Uncompiled(error.to_string())),
+    }
 }
 
 fn number(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
+type Refused = Error<Unusable>;
+
 struct Rewriter<'r, A> {
     addition: &'r A,
+    cancellation: &'r Cancellation,
     /// How many types the module has of its own.
     types: u32,
     /// How many functions it imports: also the number of the one that is added.
@@ -69,13 +82,13 @@ impl<A: Addition> Rewriter<'_, A> {
 }
 
 impl<A: Addition> Reencode for Rewriter<'_, A> {
-    type Error = std::convert::Infallible;
+    type Error = Unusable;
 
-    fn function_index(&mut self, function: u32) -> Result<u32, Error> {
+    fn function_index(&mut self, function: u32) -> Result<u32, Refused> {
         Ok(if function < self.imported { function } else { function.saturating_add(1) })
     }
 
-    fn parse_type_section(&mut self, types: &mut TypeSection, section: TypeSectionReader<'_>) -> Result<(), Error> {
+    fn parse_type_section(&mut self, types: &mut TypeSection, section: TypeSectionReader<'_>) -> Result<(), Refused> {
         utils::parse_type_section(self, types, section)?;
         for (params, result) in self.addition.signatures() {
             types.ty().function(params, [result]);
@@ -87,7 +100,7 @@ impl<A: Addition> Reencode for Rewriter<'_, A> {
         &mut self,
         imports: &mut ImportSection,
         section: ImportSectionReader<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Refused> {
         utils::parse_import_section(self, imports, section)?;
         self.add_import(imports);
         Ok(())
@@ -97,7 +110,7 @@ impl<A: Addition> Reencode for Rewriter<'_, A> {
         &mut self,
         functions: &mut FunctionSection,
         section: FunctionSectionReader<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Refused> {
         utils::parse_function_section(self, functions, section)?;
         for (ty, _) in self.addition.functions(self.imported) {
             functions.function(self.types.saturating_add(ty));
@@ -105,7 +118,7 @@ impl<A: Addition> Reencode for Rewriter<'_, A> {
         Ok(())
     }
 
-    fn parse_code_section(&mut self, code: &mut CodeSection, section: CodeSectionReader<'_>) -> Result<(), Error> {
+    fn parse_code_section(&mut self, code: &mut CodeSection, section: CodeSectionReader<'_>) -> Result<(), Refused> {
         utils::parse_code_section(self, code, section)?;
         for (_, function) in self.addition.functions(self.imported) {
             code.function(&function);
@@ -113,7 +126,8 @@ impl<A: Addition> Reencode for Rewriter<'_, A> {
         Ok(())
     }
 
-    fn parse_function_body(&mut self, code: &mut CodeSection, body: FunctionBody<'_>) -> Result<(), Error> {
+    fn parse_function_body(&mut self, code: &mut CodeSection, body: FunctionBody<'_>) -> Result<(), Refused> {
+        self.cancellation.check().map_err(Error::UserError)?;
         let mut function = self.new_function_with_parsed_locals(&body)?;
         let mut operators = body.get_operators_reader()?;
         while !operators.eof() {
@@ -142,7 +156,7 @@ impl<A: Addition> Reencode for Rewriter<'_, A> {
         module: &mut Module,
         after: Option<SectionId>,
         before: Option<SectionId>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Refused> {
         if after == Some(SectionId::Type) && before != Some(SectionId::Import) {
             let mut imports = ImportSection::new();
             self.add_import(&mut imports);

@@ -3,7 +3,8 @@
 //! Nobody waits for it and nobody hears of it. What waits is bounded, and what does not fit is left out: the program is
 //! asked for again at its next run. When the environment that asked ends, its programs are given up.
 
-use super::compile::{Cancellation, Effort, yield_to_all};
+use super::cancellation::Cancellation;
+use super::compile::{Effort, yield_to_all};
 use super::mode::Mode;
 use super::program::Program;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -151,7 +152,7 @@ impl State {
 mod tests {
     use super::super::cache::{Cache, SIZE};
     use super::super::compile::tests::{hard, until};
-    use super::super::program::Source;
+    use super::super::source::Source;
     use super::*;
 
     const SOON: Duration = Duration::ZERO;

@@ -4,7 +4,8 @@
 //! there. One program is compiled once for each mode, however many wait; and when nobody does any more, not at all.
 
 use super::background::BACKGROUND;
-use super::compile::{Cancellation, Effort, Failure};
+use super::cancellation::Cancellation;
+use super::compile::{Effort, Failure};
 use super::mode::Mode;
 use super::pool::COMPILATIONS;
 use super::program::{Prepared, Program, Unusable};
@@ -115,7 +116,7 @@ fn work(program: &Weak<Program>, mode: Mode, cancellation: &Cancellation) {
 #[cfg(test)]
 mod tests {
     use super::super::compile::tests::{hard, until};
-    use super::super::program::Source;
+    use super::super::source::Source;
     use super::*;
     use std::sync::mpsc::{Receiver, channel};
 

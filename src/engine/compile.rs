@@ -4,6 +4,7 @@
 //! function: ours unwinds the thread there, once nobody wants the machine code any more. The engine that compiles is made
 //! for this one compilation, so nothing that was unwound is used again, and no buffer grown for a large function is kept.
 
+use super::cancellation::Cancellation;
 use super::fit::Face;
 use super::mode::Mode;
 use super::program::{Unusable, expect_core_module};
@@ -12,10 +13,10 @@ use crate::module::outline::Outline;
 use cranelift_codegen::timing::{Pass, Profiler, set_thread_profiler};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::any::Any;
+use std::borrow::Cow;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
 /// Up to so many bytes one thread compiles sooner than several are started.
@@ -30,27 +31,6 @@ const STACK: usize = 4 << 20;
 /// The least priority a thread can have.
 #[cfg(target_os = "linux")]
 const LEAST_PRIORITY: i32 = 19;
-
-/// Tells a compilation to stop.
-#[derive(Clone, Debug, Default)]
-pub struct Cancellation(Arc<AtomicBool>);
-
-impl Cancellation {
-    /// Has it stop at its next pass.
-    pub fn cancel(&self) {
-        self.0.store(true, Relaxed);
-    }
-
-    /// Whether it is the same one.
-    pub fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
-    /// Whether it shall stop.
-    pub fn is_cancelled(&self) -> bool {
-        self.0.load(Relaxed)
-    }
-}
 
 /// How much of the machine a compilation may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +52,7 @@ pub enum Failure {
 
 impl From<Unusable> for Failure {
     fn from(unusable: Unusable) -> Self {
-        Self::Unusable(unusable)
+        if matches!(unusable, Unusable::GivenUp) { Self::Cancelled } else { Self::Unusable(unusable) }
     }
 }
 
@@ -108,8 +88,7 @@ impl Drop for Counted {
 /// Machine code for this mode, as an engine of the mode deserializes it.
 pub fn compile(bytes: &[u8], mode: Mode, effort: Effort, cancellation: &Cancellation) -> Result<Vec<u8>, Failure> {
     expect_core_module(bytes)?;
-    effort::check(bytes)?;
-    let module = unshared::unshared(bytes)?;
+    let module = checked(bytes, cancellation).map_err(|unusable| in_best_words(bytes, unusable))?;
     let (_counted, going_on) = Counted::new();
     let threads = if effort == Effort::Background || bytes.len() <= SMALL { 1 } else { threads(going_on) };
     let pool = pool(threads, effort, cancellation)
@@ -119,13 +98,26 @@ pub fn compile(bytes: &[u8], mode: Mode, effort: Effort, cancellation: &Cancella
     match compiled {
         _ if cancellation.is_cancelled() => Err(Failure::Cancelled),
         Ok(Ok(code)) => Ok(code),
-        Ok(Err(error)) => {
-            // What no engine has says more.
-            let refused = Outline::read(bytes).ok().and_then(|outline| Face::of_outline(&outline).check().err());
-            Err(refused.unwrap_or_else(|| Unusable::Uncompiled(format!("{error:#}"))).into())
-        }
+        Ok(Err(error)) => Err(in_best_words(bytes, Unusable::Uncompiled(format!("{error:#}"))).into()),
         Err(panic) => resume_unwind(panic),
     }
+}
+
+/// The module as wasmtime is to have it, within the bounds.
+fn checked<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [u8]>, Unusable> {
+    effort::check(bytes, cancellation)?;
+    let module = unshared::unshared(bytes, cancellation)?;
+    if let Cow::Owned(changed) = &module {
+        effort::check(changed, cancellation)?; // there may be many functions more
+    }
+    Ok(module)
+}
+
+/// Why a module can't be compiled; or, if it is so, that it needs what no engine has, which says more.
+fn in_best_words(bytes: &[u8], unusable: Unusable) -> Unusable {
+    let Unusable::Uncompiled(_) = unusable else { return unusable };
+    let refused = Outline::read(bytes).ok().and_then(|outline| Face::of_outline(&outline).check().err());
+    refused.unwrap_or(unusable)
 }
 
 /// How many threads a compilation gets where so many share the processors.

@@ -4,15 +4,16 @@
 //! each several times what the largest of CPython, Ruby, esbuild and Rolldown have (in brackets), found by compiling
 //! modules made to be hard. V8 runs what is beyond them.
 
+use super::cancellation::Cancellation;
 use super::program::Unusable;
 use std::fmt::Display;
 use wasmparser::{
-    BinaryReaderError, BlockType, CompositeInnerType, ContType, FrameKind, FuncType, FunctionBody, ModuleArity,
-    Operator, Parser, Payload, RefType, SubType, TryTable, TypeRef,
+    BinaryReaderError, BlockType, CompositeInnerType, ContType, ElementItems, FrameKind, FuncType, FunctionBody,
+    ModuleArity, Operator, Parser, Payload, RefType, SubType, TryTable, TypeRef,
 };
 
 /// Bytes of a module (30 million). The machine code holds all its data, and for a moment there are several copies.
-const MAX_BYTES: usize = 256 << 20;
+const MAX_BYTES: u64 = 256 << 20;
 
 /// Units of work of a module (10 million). A unit is an instruction, or a value that one hands to a function or to the end
 /// of a block. It takes 10 µs, and 35 bytes until the module is compiled.
@@ -27,6 +28,12 @@ const CALL_WORK: u64 = 4;
 
 /// What a function or a type costs beside its instructions: 5 KB and 40 µs.
 const FUNCTION_WORK: u64 = 150;
+
+/// What an element of a table costs whose value is calculated: 700 bytes until the module is compiled.
+const ELEMENT_WORK: u64 = 20;
+
+/// What a variable of the module costs, or a segment.
+const ITEM_WORK: u64 = 4;
 
 /// Variables of a function, and values on its stack at a time (524). Time grows with the square where all are needed at once:
 /// 0.6 s.
@@ -48,10 +55,20 @@ const VALUES_PER_UNIT: u64 = 100;
 /// What a unit of work is called.
 const INSTRUCTIONS: &str = "instructions and values they hand over";
 
-/// Refuses a module that would take Cranelift too long, or too much memory. One that can't be read is wasmtime's to refuse.
-pub fn check(bytes: &[u8]) -> Result<(), Unusable> {
-    within("it", bytes.len(), MAX_BYTES, "bytes")?;
-    Module::default().read(bytes).unwrap_or(Ok(()))
+/// Refuses a module that would take Cranelift too long, or too much memory; and one that can't be read, of which nobody knows.
+pub fn check(bytes: &[u8], cancellation: &Cancellation) -> Result<(), Unusable> {
+    check_bytes(bytes.len() as u64)?;
+    Module::default().read(bytes, cancellation)
+}
+
+/// Refuses a module of so many bytes, if they are too many.
+pub fn check_bytes(bytes: u64) -> Result<(), Unusable> {
+    within("it", bytes, MAX_BYTES, "bytes")
+}
+
+/// Whether wasmtime takes a module of so many bytes.
+pub const fn may_be_compiled(bytes: u64) -> bool {
+    bytes <= MAX_BYTES
 }
 
 /// An error that names what is too large, unless it is within its bound.
@@ -77,18 +94,21 @@ struct Module {
 }
 
 impl Module {
-    fn read(mut self, bytes: &[u8]) -> Result<Result<(), Unusable>, BinaryReaderError> {
+    fn read(&mut self, bytes: &[u8], cancellation: &Cancellation) -> Result<(), Unusable> {
         for payload in Parser::new(0).parse_all(bytes) {
+            cancellation.check()?;
             match payload? {
                 Payload::TypeSection(section) => {
                     for group in section {
-                        let types = group?.into_types().map(|ty| match ty.composite_type.inner {
-                            CompositeInnerType::Func(ty) => (ty.params().len() as u64, ty.results().len() as u64),
-                            _ => (0, 0),
-                        });
-                        self.types.extend(types);
+                        for ty in group?.into_types() {
+                            let (params, results) = match ty.composite_type.inner {
+                                CompositeInnerType::Func(ty) => (ty.params().len() as u64, ty.results().len() as u64),
+                                _ => (0, 0),
+                            };
+                            self.types.push((params, results));
+                            self.work += work_of(params, results);
+                        }
                     }
-                    self.work += self.types.iter().map(|(params, results)| work_of(*params, *results)).sum::<u64>();
                 }
                 Payload::ImportSection(section) => {
                     for import in section.into_imports() {
@@ -106,22 +126,29 @@ impl Module {
                         self.add_function(ty);
                     }
                 }
+                Payload::GlobalSection(section) => self.work += ITEM_WORK * u64::from(section.count()),
+                Payload::ExportSection(section) => self.work += ITEM_WORK * u64::from(section.count()),
+                Payload::DataSection(section) => self.work += ITEM_WORK * u64::from(section.count()),
+                Payload::ElementSection(section) => {
+                    for element in section {
+                        self.work += match element?.items {
+                            ElementItems::Functions(items) => ITEM_WORK + u64::from(items.count()),
+                            ElementItems::Expressions(_, items) => ITEM_WORK + ELEMENT_WORK * u64::from(items.count()),
+                        };
+                    }
+                }
                 Payload::CodeSectionEntry(body) => {
-                    let shape = Shape::read(&self, &body)?;
+                    let shape = Shape::read(self, &body)?;
                     let who = format!("function {}", self.imported + self.bodies);
                     self.bodies += 1;
                     self.work += shape.work + shape.values() / VALUES_PER_UNIT;
-                    if let Err(error) = shape.check(&who) {
-                        return Ok(Err(error));
-                    }
+                    shape.check(&who)?;
                 }
                 _ => continue,
             }
-            if let Err(error) = within("it", self.work, MAX_WORK, INSTRUCTIONS) {
-                return Ok(Err(error));
-            }
+            within("it", self.work, MAX_WORK, INSTRUCTIONS)?;
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
     fn add_function(&mut self, ty: u32) {
@@ -345,7 +372,7 @@ mod tests {
     /// What is wrong with a module of these functions.
     fn refusal(items: &str) -> String {
         let bytes = wat::parse_str(format!("(module (memory 1) {items})")).unwrap();
-        check(&bytes).map_or_else(|error| error.to_string(), |()| String::new())
+        check(&bytes, &Cancellation::default()).map_or_else(|error| error.to_string(), |()| String::new())
     }
 
     fn in_each_other(begin: &str, times: usize) -> String {
@@ -409,9 +436,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_module_is_for_others_to_refuse() {
+    fn what_a_module_begins_with_counts() {
+        let elements = |count| format!("(table 1 funcref) (func $f) (elem funcref {})", "(ref.func $f)".repeat(count));
+        assert_eq!(refusal(&elements(1000)), "");
+        let bytes = wat::parse_str(format!("(module {})", elements(1000))).unwrap();
+        let mut module = Module::default();
+        assert!(module.read(&bytes, &Cancellation::default()).is_ok() && module.work >= 1000 * ELEMENT_WORK);
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_refused() {
         for bytes in [&b""[..], b"no module", b"\0asm\x01\0\0\0\x0a\x7f"] {
-            check(bytes).unwrap();
+            assert!(matches!(check(bytes, &Cancellation::default()), Err(Unusable::Uncompiled(_))));
         }
+        let mut bytes = wat::parse_str("(module (func nop))").unwrap();
+        *bytes.iter_mut().rfind(|byte| **byte == 1).unwrap() = 0xff; // nop
+        assert!(matches!(check(&bytes, &Cancellation::default()), Err(Unusable::Uncompiled(_))));
     }
 }

@@ -1,12 +1,14 @@
 //! Whether a module is a program that runs here. Both engines ask, of what each has of the module, and get the same words.
 
-use super::program::Unusable;
+use super::program::{Unusable, shortened};
 use super::unshared::{NAMESPACE, PAUSE};
 use crate::abi::Abi;
 use crate::module::outline::{self, Item, Outline};
 use crate::module::signature;
 use crate::syscalls::{SYSCALLS, Syscall};
 use std::collections::HashMap;
+use std::fmt;
+use wasmparser::FuncType;
 use wasmtime::{ExternType, Module, ValType};
 
 /// The editions of WASI that are served.
@@ -15,81 +17,129 @@ const EDITIONS: [Abi; 2] = [Abi::Preview1, Abi::Unstable];
 /// The memory that the system calls work on.
 const MEMORY: &str = "memory";
 
-/// What a module imports and exports.
+/// The exports that are looked at.
+const START: &str = "_start";
+const INITIALIZE: &str = "_initialize";
+
+/// What is looked at of a module: what it imports, and three exports. The types stay the module's: there may be more to say of
+/// them than it has bytes.
 pub struct Face<'a> {
-    imports: Vec<(&'a str, &'a str, Kind)>,
-    exports: HashMap<&'a str, Kind>,
+    imports: Vec<Import<'a>>,
+    start: Option<Kind<'a>>,
+    has_initialize: bool,
+    memory: Option<Kind<'a>>,
     has_memory: bool,
 }
 
+struct Import<'a> {
+    module: &'a str,
+    name: &'a str,
+    kind: Kind<'a>,
+}
+
 /// What is imported or exported.
-#[derive(Debug, PartialEq, Eq)]
-enum Kind {
-    /// A function, with its type in words.
-    Function(String),
+enum Kind<'a> {
+    /// A function, as the bytes say; of a type that may not be there.
+    Function(Option<&'a FuncType>),
+    /// A function, as wasmtime has it.
+    FunctionOfModule(wasmtime::FuncType),
     /// Something else.
     Other(&'static str),
 }
 
-impl Kind {
+impl Kind<'_> {
     const fn name(&self) -> &'static str {
         match self {
-            Self::Function(_) => "function",
+            Self::Function(_) | Self::FunctionOfModule(_) => "function",
             Self::Other(name) => name,
         }
+    }
+
+    /// A function's type in words.
+    fn signature(&self) -> Option<String> {
+        match self {
+            Self::Function(ty) => Some(ty.map(signature::of_function).unwrap_or_default()),
+            Self::FunctionOfModule(ty) => {
+                let names = |types: Vec<ValType>| types.iter().map(name).collect::<Vec<_>>();
+                let (params, results) = (names(ty.params().collect()), names(ty.results().collect()));
+                Some(signature::text(params.into_iter(), results.into_iter()))
+            }
+            Self::Other(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Import<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{} ({})", self.module, self.name, self.kind.name())
+    }
+}
+
+impl Import<'_> {
+    fn syscall(&self, abi: Abi) -> Option<&'static Syscall> {
+        syscall(abi, self.module, self.name)
     }
 }
 
 impl<'a> Face<'a> {
     /// That of a module as wasmtime has it.
     pub fn of_module(module: &'a Module) -> Self {
-        let imports = module.imports().map(|import| (import.module(), import.name(), kind_of(&import.ty())));
+        let imports = module.imports().map(|import| Import {
+            module: import.module(),
+            name: import.name(),
+            kind: kind_of(import.ty()),
+        });
         // The function that was added by us is none of the program's.
-        let imports: Vec<_> = imports.filter(|import| (import.0, import.1) != (NAMESPACE, PAUSE)).collect();
-        let exports: HashMap<_, _> = module.exports().map(|export| (export.name(), kind_of(&export.ty()))).collect();
+        let imports: Vec<_> = imports.filter(|import| (import.module, import.name) != (NAMESPACE, PAUSE)).collect();
+        let export = |name| module.get_export(name).map(kind_of);
+        let memory = export(MEMORY);
         let has_memory = module.resources_required().num_memories > 0
-            || imports.iter().any(|(_, _, kind)| kind.name() == MEMORY)
-            || exports.values().any(|kind| kind.name() == MEMORY);
-        Self { imports, exports, has_memory }
+            || imports.iter().any(|import| import.kind.name() == MEMORY)
+            || module.exports().any(|export| matches!(export.ty(), ExternType::Memory(_)));
+        Self { imports, start: export(START), has_initialize: export(INITIALIZE).is_some(), memory, has_memory }
     }
 
     /// That of a module as its bytes say.
-    pub fn of_outline(outline: &Outline<'a>) -> Self {
-        let in_words = |ty: Option<u32>| ty.and_then(|ty| outline.function_type(ty)).map(signature::of_function);
-        let function = |ty| Kind::Function(in_words(ty).unwrap_or_default());
-        let imports = outline.imports.iter().map(|import| {
-            let kind = match import.item {
+    pub fn of_outline(outline: &'a Outline<'_>) -> Self {
+        let function = |ty: Option<u32>| Kind::Function(ty.and_then(|ty| outline.function_type(ty)));
+        let imports = outline.imports.iter().map(|import| Import {
+            module: import.module,
+            name: import.name,
+            kind: match import.item {
                 Item::Function(ty) => function(Some(ty)),
                 ref other => Kind::Other(other.kind()),
-            };
-            (import.module, import.name, kind)
+            },
         });
-        let functions: Vec<_> = outline.all_functions().collect();
-        let exports = outline.exports.iter().map(|export| {
-            let kind = match outline::kind_of(export) {
-                "function" => function(functions.get(export.index as usize).copied()),
+        let export = |name| {
+            let export = outline.exports.iter().find(|export| export.name == name)?;
+            Some(match outline::kind_of(export) {
+                "function" => function(outline.all_functions().nth(export.index as usize)),
                 other => Kind::Other(other),
-            };
-            (export.name, kind)
-        });
+            })
+        };
         let has_memory =
             !outline.memories.is_empty() || outline.imports.iter().any(|import| matches!(import.item, Item::Memory(_)));
-        Self { imports: imports.collect(), exports: exports.collect(), has_memory }
+        Self {
+            imports: imports.collect(),
+            start: export(START),
+            has_initialize: export(INITIALIZE).is_some(),
+            memory: export(MEMORY),
+            has_memory,
+        }
     }
 
     /// The edition of WASI that it is for, if it can be run: every import is there and of the type it has, there is a
     /// `_start`, and a memory for those calls that take addresses.
     pub fn check(&self) -> Result<Abi, Unusable> {
         let abi = self.edition()?;
-        let is_missing = |(module, name, kind): &&(&str, &str, Kind)| {
-            let is_call = kind.name() == "function" && syscall(abi, module, name).is_some();
+        let is_missing = |import: &&Import<'_>| {
+            let is_call = import.kind.name() == "function" && import.syscall(abi).is_some();
             // Any memory is made for it, but for those under the name of what is added by us.
-            !is_call && (kind.name() != MEMORY || *module == NAMESPACE)
+            !is_call && (import.kind.name() != MEMORY || import.module == NAMESPACE)
         };
-        let missing: Vec<_> = self.imports.iter().filter(is_missing).collect();
-        if !missing.is_empty() {
-            let in_words = |(module, name, kind): &&(&str, &str, Kind)| format!("{module}.{name} ({})", kind.name());
-            return Err(Unusable::Import(missing.iter().map(in_words).collect()));
+        let mut missing = self.imports.iter().filter(is_missing).peekable();
+        if missing.peek().is_some() {
+            return Err(Unusable::import(missing));
         }
         self.check_types(abi)?;
         self.check_start()?;
@@ -98,7 +148,7 @@ impl<'a> Face<'a> {
     }
 
     fn edition(&self) -> Result<Abi, Unusable> {
-        let is_used = |abi: &Abi| self.imports.iter().any(|(module, name, _)| syscall(*abi, module, name).is_some());
+        let is_used = |abi: &Abi| self.imports.iter().any(|import| import.syscall(*abi).is_some());
         match EDITIONS.into_iter().filter(is_used).collect::<Vec<_>>()[..] {
             [] => Ok(Abi::Preview1),
             [abi] => Ok(abi),
@@ -107,16 +157,22 @@ impl<'a> Face<'a> {
     }
 
     fn check_types(&self, abi: Abi) -> Result<(), Unusable> {
-        for (module, name, kind) in &self.imports {
-            if let (Kind::Function(ty), Some(row)) = (kind, syscall(abi, module, name)) {
+        // Of each name what it is first, and whether it is something else later.
+        let mut kinds = HashMap::new();
+        for Import { module, name, kind } in &self.imports {
+            let (first, is_mixed) = kinds.entry((*module, *name)).or_insert((kind.name(), false));
+            *is_mixed |= *first != kind.name();
+        }
+        for import @ Import { module, name, kind } in &self.imports {
+            if let (Some(ty), Some(row)) = (kind.signature(), import.syscall(abi)) {
                 let right = signature::of_syscall(row);
-                if *ty != right {
+                if ty != right {
                     let wrong = format!("imports {module}.{name} as a function of type {ty}; its type is {right}");
                     return Err(Unusable::Wrong(wrong));
                 }
             }
-            if self.imports.iter().any(|other| (other.0, other.1) == (*module, *name) && other.2.name() != kind.name())
-            {
+            if kinds.get(&(*module, *name)).is_some_and(|(_, is_mixed)| *is_mixed) {
+                let (module, name) = (shortened(module), shortened(name));
                 let wrong = format!("imports {module}.{name} as two different things, one of them a {}", kind.name());
                 return Err(Unusable::Wrong(wrong));
             }
@@ -126,13 +182,13 @@ impl<'a> Face<'a> {
 
     fn check_start(&self) -> Result<(), Unusable> {
         let wrong = |why: String| Err(Unusable::Wrong(format!("is not a command: {why}")));
-        let Some(Kind::Function(ty)) = self.exports.get("_start") else {
+        let Some(ty) = self.start.as_ref().and_then(Kind::signature) else {
             return wrong("it exports no function '_start'".to_owned());
         };
-        if *ty != signature::text([].into_iter(), [].into_iter()) {
+        if ty != signature::text([].into_iter(), [].into_iter()) {
             return wrong(format!("its '_start' is of type {ty}; it must take nothing and return nothing"));
         }
-        if self.exports.contains_key("_initialize") {
+        if self.has_initialize {
             return wrong("it exports '_initialize' as well as '_start', and a program is one or the other".to_owned());
         }
         Ok(())
@@ -140,19 +196,19 @@ impl<'a> Face<'a> {
 
     /// Every call that takes an address would answer EFAULT.
     fn check_memory(&self, abi: Abi) -> Result<(), Unusable> {
-        let takes_address = |(module, name, _): &&(&str, &str, Kind)| {
-            syscall(abi, module, name).is_some_and(|row| row.params.iter().any(|param| !param.pointee.is_empty()))
+        let takes_address = |import: &&Import<'_>| {
+            import.syscall(abi).is_some_and(|row| row.params.iter().any(|param| !param.pointee.is_empty()))
         };
-        let Some((_, call, _)) = self.imports.iter().find(takes_address) else {
+        let Some(Import { name, .. }) = self.imports.iter().find(takes_address) else {
             return Ok(());
         };
-        let why = match self.exports.get(MEMORY) {
+        let why = match &self.memory {
             Some(Kind::Other(MEMORY)) => return Ok(()),
             Some(other) => format!("its export 'memory' is a {}", other.name()),
             None if self.has_memory => "it does not export its memory; it must do so as 'memory'".to_owned(),
             None => "it has no memory, which it would have to export as 'memory'".to_owned(),
         };
-        Err(Unusable::Wrong(format!("can't make its system calls ({call}): {why}")))
+        Err(Unusable::Wrong(format!("can't make its system calls ({name}): {why}")))
     }
 }
 
@@ -161,13 +217,9 @@ fn syscall(abi: Abi, module: &str, name: &str) -> Option<&'static Syscall> {
     SYSCALLS.iter().find(|row| module == abi.module() && row.name == name)
 }
 
-fn kind_of(ty: &ExternType) -> Kind {
+fn kind_of(ty: ExternType) -> Kind<'static> {
     match ty {
-        ExternType::Func(ty) => {
-            let names = |types: Vec<ValType>| types.iter().map(name).collect::<Vec<_>>();
-            let (params, results) = (names(ty.params().collect()), names(ty.results().collect()));
-            Kind::Function(signature::text(params.into_iter(), results.into_iter()))
-        }
+        ExternType::Func(ty) => Kind::FunctionOfModule(ty),
         ExternType::Global(_) => Kind::Other("global"),
         ExternType::Table(_) => Kind::Other("table"),
         ExternType::Memory(_) => Kind::Other(MEMORY),
@@ -262,6 +314,19 @@ mod tests {
         let bytes = wat::parse_str(unknown).unwrap();
         let error = Face::of_outline(&Outline::read(&bytes).unwrap()).check().unwrap_err();
         assert!(error.to_string().contains("wasi_snapshot_preview1.fd_close (global), a.t (tag)"), "{error}");
+    }
+
+    #[test]
+    fn many_imports_are_looked_at_one_by_one() {
+        let import = format!(r#"(import "{P1}" "sched_yield" (func (result i32)))"#);
+        let module =
+            |count, other: &str| format!(r#"(module {} {other} (func (export "_start")))"#, import.repeat(count));
+        assert_eq!(check(&module(outline::MAX_IMPORTS, "")), Ok(Abi::Preview1));
+        let memory = format!(r#"(import "{P1}" "sched_yield" (memory 1))"#);
+        let mixed = check(&module(5000, &memory)).unwrap_err();
+        assert!(mixed.contains("as two different things, one of them a function"), "{mixed}");
+        let bytes = wat::parse_str(module(outline::MAX_IMPORTS + 1, "")).unwrap();
+        assert!(Outline::read(&bytes).err().unwrap().to_string().contains("10000 is the most"));
     }
 
     #[test]

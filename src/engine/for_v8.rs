@@ -1,9 +1,8 @@
 //! A program as V8 gets it: without what only debuggers look at, within its limits, with what counts its calls, and one that
 //! can be ended in whatever it does.
 
-#![allow(clippy::disallowed_methods, reason = "the embedder's own files, not the guest's")]
-
-use super::edit::{self, Edit, PREAMBLE};
+use super::cancellation::Cancellation;
+use super::edit::{self, Edit};
 use super::fit::Face;
 use super::limit::{self, Limited};
 use super::plan::Limits;
@@ -12,23 +11,8 @@ use super::{meter, objects, start, stoppable};
 use crate::abi::Abi;
 use crate::module::bounds::Bounds;
 use crate::module::outline::{Item, Outline};
-use crate::module::sections::CUSTOM;
-use crate::syscalls::{SYSCALLS, Syscall};
-use std::fs::File;
-use std::io::{self, Read};
+use crate::syscalls::Syscall;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
-use wasmparser::{BinaryReader, BinaryReaderError};
-
-/// How the names begin of the custom sections that only debuggers look at.
-const DEBUG: &[u8] = b".debug_";
-
-/// So many sections are looked at, each with a call of its own, one after the other.
-const MAX_SECTIONS: usize = 1000;
-
-/// A section's number, length and name begin within so many bytes.
-const PEEK: usize = 32;
 
 /// A program as V8 gets it.
 pub struct ForV8 {
@@ -58,20 +42,17 @@ pub struct ImportedMemory {
 
 /// For a thread of its own, under limits.
 ///
-/// A module that can't be read here, V8 gets as it is: it says what is wrong, or knows more. Only it can't be limited.
-pub fn for_thread(bytes: Vec<u8>, limits: &Limits) -> Result<ForV8, Unusable> {
+/// A module that can't be read here is refused, whatever V8 thinks of it: it could be neither limited nor ended.
+pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) -> Result<ForV8, Unusable> {
     expect_core_module(&bytes)?;
-    let outline = match Outline::read(&bytes) {
-        Ok(outline) => outline,
-        Err(error) if limits.memory.is_some() || limits.table_elements.is_some() => return Err(unreadable(&error)),
-        Err(_) => return Ok(unread(bytes)),
-    };
+    let outline = cancellation.outline(&bytes)?;
     let abi = Face::of_outline(&outline).check()?;
     let meter = meter::meter(&calls(&outline, abi));
-    let looked_at = if objects::are_made(&outline) { Some(objects::looked_at(&bytes, &outline)?) } else { None };
+    let looked_at =
+        if objects::are_made(&outline) { Some(objects::looked_at(&bytes, &outline, cancellation)?) } else { None };
     let changed = match &looked_at {
-        Some(bytes) => changed(bytes, Outline::read(bytes).map_err(|error| unreadable(&error))?, limits)?,
-        None => changed(&bytes, outline, limits)?,
+        Some(bytes) => changed(bytes, cancellation.outline(bytes)?, limits, cancellation)?,
+        None => changed(&bytes, outline, limits, cancellation)?,
     };
     let Changed { edits, sections, memories, start, objects } = changed;
     let mut bytes = looked_at.unwrap_or(bytes);
@@ -88,38 +69,30 @@ struct Changed {
     objects: Option<u64>,
 }
 
-fn changed(bytes: &[u8], mut outline: Outline<'_>, limits: &Limits) -> Result<Changed, Unusable> {
+fn changed(
+    bytes: &[u8],
+    mut outline: Outline<'_>,
+    limits: &Limits,
+    cancellation: &Cancellation,
+) -> Result<Changed, Unusable> {
     let Limited { mut edits, objects } = limit::limited(&mut outline, limits)?;
-    edits.extend(stoppable::edits(bytes, &outline).unwrap_or_default());
-    let (starts, start) = start::edits(bytes, &outline).ok().flatten().unzip();
+    edits.extend(stoppable::edits(bytes, &outline, cancellation)?);
+    let (starts, start) = start::edits(bytes, &outline)?.unzip();
     edits.extend(starts.unwrap_or_default());
     Ok(Changed { edits, memories: memories(&outline), start, objects, sections: outline.sections })
-}
-
-fn unreadable(error: &impl std::fmt::Display) -> Unusable {
-    Unusable::Uncompiled(error.to_string())
 }
 
 /// For the main thread, without limits of its own, and with nobody to end it.
 pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<ForV8, Unusable> {
     expect_core_module(&bytes)?;
-    let Ok(mut outline) = Outline::read(&bytes) else {
-        return Ok(unread(bytes));
-    };
+    let mut outline = Outline::read(&bytes)?;
     let abi = Face::of_outline(&outline).check()?;
     let Limited { mut edits, .. } = limit::limited(&mut outline, &Limits::default())?;
-    let (starts, start) = start::edits(&bytes, &outline).ok().flatten().unzip();
+    let (starts, start) = start::edits(&bytes, &outline)?.unzip();
     edits.extend(starts.unwrap_or_default());
     let (memories, sections) = (memories(&outline), outline.sections);
     edit::apply(&mut bytes, &sections, edits);
     Ok(ForV8 { bytes, meter: Vec::new(), memories, abi, start, objects: None })
-}
-
-/// A program of which nothing is known.
-fn unread(bytes: Vec<u8>) -> ForV8 {
-    let all: Vec<_> = SYSCALLS.iter().collect();
-    let (meter, memories) = (meter::meter(&all), Vec::new());
-    ForV8 { bytes, meter, memories, abi: Abi::Preview1, start: None, objects: None }
 }
 
 /// The syscalls it imports, each once: a program may import one twice.
@@ -144,66 +117,9 @@ fn memories(outline: &Outline<'_>) -> Vec<ImportedMemory> {
         .collect()
 }
 
-/// What a program's file holds for V8. (V8 makes a copy of all it gets, and debug information is half of some files.)
-pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
-    let metadata = file.metadata()?;
-    let size = metadata.len();
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    if metadata.is_file() {
-        for Range { start, end } in kept(&file, size)? {
-            io::Seek::seek(&mut file, io::SeekFrom::Start(start))?;
-            Read::by_ref(&mut file).take(end - start).read_to_end(&mut bytes)?;
-        }
-    } else {
-        file.read_to_end(&mut bytes)?;
-    }
-    Ok(bytes)
-}
-
-/// Where in a file is what is not for debuggers only; all of it where it is no module.
-fn kept(file: &File, size: u64) -> io::Result<Vec<Range<u64>>> {
-    let mut at = PREAMBLE as u64;
-    let mut ranges: Vec<_> = std::iter::once(0..at.min(size)).collect();
-    for left in (0..MAX_SECTIONS).rev() {
-        if at >= size {
-            break;
-        }
-        let mut head = [0; PEEK];
-        let len = file.read_at(&mut head, at)?;
-        // V8 says what is wrong with the rest.
-        let section = header(head.get(..len).unwrap_or_default()).ok().filter(|_| left > 0);
-        let (section, is_debug) = section.unwrap_or((size - at, false));
-        let end = at.saturating_add(section).min(size);
-        match ranges.last_mut() {
-            _ if is_debug => {}
-            Some(last) if last.end == at => last.end = end,
-            _ => ranges.push(at..end),
-        }
-        at = end;
-    }
-    Ok(ranges)
-}
-
-/// How long the section is that begins so, and whether it is for debuggers only.
-fn header(head: &[u8]) -> Result<(u64, bool), BinaryReaderError> {
-    let mut reader = BinaryReader::new(head, 0);
-    let id = reader.read_u8()?;
-    let content = reader.read_var_u32()?;
-    let len = reader.original_position() as u64 + u64::from(content);
-    if id != CUSTOM {
-        return Ok((len, false));
-    }
-    reader.read_var_u32()?; // the length of its name
-    let name = reader.read_bytes(reader.bytes_remaining())?;
-    Ok((len, name.starts_with(DEBUG)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
-    use wasm_encoder::Encode;
 
     const LIMITED: Limits = Limits {
         memory: Some(5 * 65536),
@@ -215,7 +131,7 @@ mod tests {
     };
 
     fn prepared(text: &str, limits: &Limits) -> Result<ForV8, String> {
-        for_thread(wat::parse_str(text).unwrap(), limits).map_err(|error| error.to_string())
+        for_thread(wat::parse_str(text).unwrap(), limits, &Cancellation::default()).map_err(|error| error.to_string())
     }
 
     /// What a module exports.
@@ -224,21 +140,41 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_read_is_v8_s_unless_it_is_to_be_limited() {
-        let module =
-            wat::parse_str("(module (memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 9))))");
+    fn what_can_not_be_read_is_refused() {
+        let module = wat::parse_str(
+            r#"(module (memory 1) (func (export "_start") (memory.fill (i32.const 0) (i32.const 0) (i32.const 9))))"#,
+        );
         let module = module.unwrap();
-        for bytes in
-            [&module[..module.len() - 3], b"\0asm\x01\0\0\0\x7f", b"\0asm\x01\0\0\0\x02\x05\xff\xff\xff\xff\x0f"]
-        {
-            let program = for_thread(bytes.to_vec(), &Limits::default()).unwrap();
-            assert!(program.bytes == bytes);
-            assert_eq!(exports(&program.meter).len(), SYSCALLS.len(), "it may want any");
-            assert!(for_main_thread(bytes.to_vec()).unwrap().bytes == bytes);
-            assert!(matches!(for_thread(bytes.to_vec(), &LIMITED), Err(Unusable::Uncompiled(_))));
+        // Of the function: its length, no variables, i32.const 0.
+        let body = module.windows(4).position(|four| four == [0, 0x41, 0, 0x41]).unwrap();
+        let mut unknown = module.clone();
+        unknown[body + 1] = 0xff;
+        let long = format!(r#"(module (memory (export "{}") 1) (func (export "_start")))"#, "x".repeat(100_001));
+        let named = wat::parse_str(long.replacen("xx", "x", 1)).unwrap();
+        assert!(for_thread(named, &Limits::default(), &Cancellation::default()).is_ok());
+        for bytes in [
+            &module[..module.len() - 3],
+            b"\0asm\x01\0\0\0\x7f",
+            b"\0asm\x01\0\0\0\x02\x05\xff\xff\xff\xff\x0f",
+            &wat::parse_str(long).unwrap(),
+        ] {
+            for limits in [&Limits::default(), &LIMITED] {
+                assert!(matches!(
+                    for_thread(bytes.to_vec(), limits, &Cancellation::default()),
+                    Err(Unusable::Uncompiled(_))
+                ));
+            }
+            assert!(matches!(for_main_thread(bytes.to_vec()), Err(Unusable::Uncompiled(_))));
         }
+        assert!(
+            matches!(for_thread(unknown, &Limits::default(), &Cancellation::default()), Err(Unusable::Uncompiled(_))),
+            "an instruction"
+        );
         for bytes in [&b""[..], b"\0asm", b"no module", b"\0asm\x0d\0\x01\0"] {
-            assert!(matches!(for_thread(bytes.to_vec(), &Limits::default()), Err(Unusable::Wrong(_))));
+            assert!(matches!(
+                for_thread(bytes.to_vec(), &Limits::default(), &Cancellation::default()),
+                Err(Unusable::Wrong(_))
+            ));
             assert!(matches!(for_main_thread(bytes.to_vec()), Err(Unusable::Wrong(_))));
         }
     }
@@ -288,36 +224,5 @@ mod tests {
              build it for wasm32-wasip1";
         assert_eq!(refusal(text), expected);
         assert!(for_main_thread(wat::parse_str(text).unwrap()).is_err());
-    }
-
-    #[test]
-    fn debug_sections_are_not_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("a.wasm");
-        let custom = |name: &str, len: usize| {
-            let mut content = Vec::new();
-            name.encode(&mut content);
-            content.resize(content.len() + len, 7);
-            let mut section = vec![CUSTOM];
-            content.as_slice().encode(&mut section);
-            section
-        };
-        let module = wat::parse_str("(module (func))").unwrap();
-        let (name, debug) = (custom("name", 10), custom(".debug_str", 100_000));
-        let long_name = custom(&format!(".debug_{}", "x".repeat(100)), 0);
-        let of = |parts: &[&[u8]]| {
-            fs::write(&file, parts.concat()).unwrap();
-            read(&file).unwrap()
-        };
-        assert_eq!(of(&[&module]), module);
-        assert_eq!(of(&[&module, &debug, &name, &long_name, &debug]), [&module[..], &name].concat());
-        assert_eq!(of(&[&module, &debug[..50]]), module, "its end is beyond the file's");
-        let many = name.repeat(MAX_SECTIONS);
-        assert_eq!(of(&[&module, &many, &debug]), [&module[..], &many, &debug].concat());
-        for other in [&b"no module, but long enough to look at it as if it were one"[..], b"short", b""] {
-            assert_eq!(of(&[other]), other);
-        }
-        assert_eq!(read(&folder.path().join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
-        assert!(read(folder.path()).is_err());
     }
 }

@@ -33,7 +33,7 @@ pub fn limited(outline: &mut Outline<'_>, limits: &Limits) -> Result<Limited, Un
     if makes_objects {
         elements = elements.min(objects::MAX_TABLE_ELEMENTS);
     }
-    let at_first = objects::at_first(outline)?;
+    let at_first = outline.at_first;
     let tables_at_first = outline.all_tables().map(|bounds| bounds.least()).sum::<u128>();
     let mut left = None;
     if let Some(limit) = limits.memory {

@@ -3,7 +3,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`mode`] | what machine code is made for, and the engine that makes it |
-//! | [`program`] | a program: its bytes, its machine code, its imports |
+//! | [`program`], [`source`] | a program: its bytes, and how they are read; its machine code, its imports |
 //! | [`fit`] | whether a module is a program that runs here, for both engines |
 //! | [`for_v8`] | a program as V8 gets it, where it runs there |
 //! | [`stoppable`], [`limit`], [`start`], [`edit`] | how it is changed for that |
@@ -13,7 +13,7 @@
 //! | [`unshared`] | memories that a program declares as shared, and its waiting for them, in wasmtime |
 //! | [`cache`] | machine code on disk |
 //! | [`compile`], [`effort`] | one compilation, and what Cranelift is given at most |
-//! | [`compilations`] | those of one program, and who waits for them |
+//! | [`compilations`], [`cancellation`] | those of one program, and who waits for them; how work is given up |
 //! | [`background`] | machine code made for the next time |
 //! | [`plan`] | what a run is asked for, and the guest's context made from it |
 //! | [`handover`] | descriptors on their way to a guest |
@@ -28,6 +28,7 @@
 pub mod additions;
 pub mod background;
 pub mod cache;
+pub mod cancellation;
 pub mod compilations;
 pub mod compile;
 pub mod edit;
@@ -47,6 +48,7 @@ pub mod program;
 pub mod raw;
 pub mod reaper;
 pub mod run;
+pub mod source;
 pub mod start;
 pub mod stoppable;
 mod sync;

@@ -4,10 +4,11 @@
 //! has room; if not, V8 gets a length that it refuses, and the program traps.
 
 use super::additions::{self, Addition, Change, Signature};
+use super::cancellation::Cancellation;
 use super::program::Unusable;
-use crate::module::outline::Outline;
+use crate::module::outline::{Outline, size_of};
 use wasm_encoder::{BlockType, Function, Instruction, ValType};
-use wasmparser::{BinaryReaderError, ConstExpr, Operator};
+use wasmparser::Operator;
 
 /// The function that looks whether there is room: `worker.js` has it.
 const FITS: &str = "fits";
@@ -26,45 +27,8 @@ pub fn are_made(outline: &Outline<'_>) -> bool {
 }
 
 /// The program with its arrays looked at before they are made. An error if it imports what this adds.
-pub fn looked_at(bytes: &[u8], outline: &Outline<'_>) -> Result<Vec<u8>, Unusable> {
-    additions::with(&Looks { sizes: &outline.objects }, bytes, outline)
-        .map_err(|error| Unusable::Wrong(format!("can't be compiled: {error}")))
-}
-
-/// Bytes of the objects that are made before the program begins: in the values of variables, elements and tables.
-pub fn at_first(outline: &Outline<'_>) -> Result<u128, Unusable> {
-    let wrong = |error: BinaryReaderError| Unusable::Wrong(format!("can't be compiled: {error}"));
-    let sizes = outline.constants.iter().map(|constant| made_by(constant, &outline.objects));
-    sizes.sum::<Result<u128, _>>().map_err(wrong)
-}
-
-fn made_by(constant: &ConstExpr<'_>, sizes: &[u32]) -> Result<u128, BinaryReaderError> {
-    let mut made = 0;
-    let mut length = None;
-    let mut operators = constant.get_operators_reader();
-    while !operators.eof() {
-        let operator = operators.read()?;
-        made += match operator {
-            Operator::StructNew { struct_type_index: ty } | Operator::StructNewDefault { struct_type_index: ty } => {
-                u128::from(size_of(sizes, ty))
-            }
-            // A length that is calculated may be any.
-            Operator::ArrayNew { array_type_index: ty } | Operator::ArrayNewDefault { array_type_index: ty } => {
-                u128::from(length.unwrap_or(u32::MAX)) * u128::from(size_of(sizes, ty))
-            }
-            Operator::ArrayNewFixed { array_type_index: ty, array_size } => {
-                u128::from(array_size) * u128::from(size_of(sizes, ty))
-            }
-            _ => 0,
-        };
-        length = if let Operator::I32Const { value } = operator { Some(value.cast_unsigned()) } else { None };
-    }
-    Ok(made)
-}
-
-/// Bytes of a struct of this type, or of an element of an array.
-fn size_of(sizes: &[u32], ty: u32) -> u32 {
-    usize::try_from(ty).ok().and_then(|ty| sizes.get(ty)).copied().unwrap_or(u32::MAX)
+pub fn looked_at(bytes: &[u8], outline: &Outline<'_>, cancellation: &Cancellation) -> Result<Vec<u8>, Unusable> {
+    additions::with(&Looks { sizes: &outline.objects }, bytes, outline, cancellation)
 }
 
 /// The looks before arrays are made.
@@ -150,7 +114,7 @@ mod tests {
                 (drop (array.new_fixed $a 1 (i64.const 1))) (call $after))
             (func $after (drop (ref.func $after))) (elem declare func $after))"#;
         let bytes = outlined(text);
-        let changed = looked_at(&bytes, &Outline::read(&bytes).unwrap()).unwrap();
+        let changed = looked_at(&bytes, &Outline::read(&bytes).unwrap(), &Cancellation::default()).unwrap();
         Validator::new().validate_all(&changed).unwrap();
         let outline = Outline::read(&changed).unwrap();
         assert_eq!(outline.imports.iter().map(|import| import.name).collect::<Vec<_>>(), ["sched_yield", FITS]);
@@ -174,11 +138,11 @@ mod tests {
             (global (ref $a) (array.new_fixed $a 2 (i32.const 1) (i32.const 2)))
             (elem (ref null $a) (item (array.new $a (i32.const 1) (i32.const 30)))))",
         );
-        assert_eq!(at_first(&Outline::read(&bytes).unwrap()).unwrap(), 25 + 2000 + 4 + 60);
+        assert_eq!(Outline::read(&bytes).unwrap().at_first, 25 + 2000 + 4 + 60);
         let bytes = outlined(
             "(module (type $a (array i16)) (global $n i32 (i32.const 5))
             (global (ref $a) (array.new_default $a (global.get $n))))",
         );
-        assert_eq!(at_first(&Outline::read(&bytes).unwrap()).unwrap(), u128::from(u32::MAX) * 2, "it may be any");
+        assert_eq!(Outline::read(&bytes).unwrap().at_first, u128::from(u32::MAX) * 2, "it may be any");
     }
 }

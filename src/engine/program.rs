@@ -1,23 +1,25 @@
 //! A program: its bytes, the machine code made from them, and what it imports.
 
-#![allow(clippy::disallowed_methods, reason = "the embedder's own files, not the guest's")]
-
 use super::cache::{Cache, Digest, Key};
+use super::cancellation::Cancellation;
 use super::compilations::{Compilations, Then, Wait};
-use super::compile::{self, Cancellation, Effort, Failure};
+use super::compile::{self, Effort, Failure};
 use super::fit::Face;
 use super::for_v8::ForV8;
 use super::guest::Guest;
 use super::mode::Mode;
 use super::plan::Limits;
-use super::{cache, for_v8, guest, raw, unshared};
+use super::source::Source;
+use super::{cache, effort, for_v8, guest, raw, unshared};
 use crate::abi::{Abi, Errno};
+use crate::module::outline::Unreadable;
 use crate::syscalls::SYSCALLS;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use wasmparser::BinaryReaderError;
 use wasmtime::{ExternType, InstancePre, Linker, MemoryType, Module, Store};
 
 /// Up to so many bytes Cranelift compiles sooner than V8 starts a worker.
@@ -42,16 +44,6 @@ pub struct Program {
     found: Mutex<Option<Arc<Prepared>>>,
 }
 
-/// Where a program's bytes are.
-pub enum Source {
-    /// In memory.
-    Bytes(Vec<u8>),
-    /// In a file, which is read when it is needed.
-    File(PathBuf),
-    /// There are none: it is machine code already, of the default mode.
-    Code(Vec<u8>),
-}
-
 /// How many bytes of a line, or a name, of a program's own choice stand in a message.
 const SHOWN_BYTES: usize = 400;
 
@@ -69,26 +61,39 @@ pub fn shortened(text: &str) -> Cow<'_, str> {
 pub enum Unusable {
     /// Its file can't be read.
     Unreadable(PathBuf, Errno),
-    /// It imports what is not there.
-    Import(Vec<String>),
+    /// It imports what is not there: this, and so much more.
+    Import {
+        /// The first few.
+        shown: Vec<String>,
+        /// How many others.
+        more: usize,
+    },
     /// It imports from both editions of WASI.
     Editions,
     /// It is not valid, or needs what the engine does not have; in the engine's words.
     Uncompiled(String),
     /// It is none, or can't be run here; in words.
     Wrong(String),
+    /// Nobody waited any more for what was to be done with it.
+    GivenUp,
+}
+
+impl Unusable {
+    /// It imports these, which are not there.
+    pub fn import(mut all: impl Iterator<Item: ToString>) -> Self {
+        let shown = all.by_ref().take(SHOWN_IMPORTS).map(|one| shortened(&one.to_string()).into_owned()).collect();
+        Self::Import { shown, more: all.count() }
+    }
 }
 
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(path, errno) => write!(f, "can't be read: {}: '{}'", errno.text(), path.display()),
-            Self::Import(unknown) => {
-                let (shown, more) = unknown.split_at(unknown.len().min(SHOWN_IMPORTS));
-                let shown: Vec<_> = shown.iter().map(|name| shortened(name)).collect();
+            Self::Import { shown, more } => {
                 write!(f, "imports what WASI preview 1 does not have: {}", shown.join(", "))?;
-                if !more.is_empty() {
-                    write!(f, " and {} more", more.len())?;
+                if *more > 0 {
+                    write!(f, " and {more} more")?;
                 }
                 f.write_str("; build it for wasm32-wasip1")
             }
@@ -103,7 +108,20 @@ impl fmt::Display for Unusable {
                 write!(f, "can't be compiled: it is not valid, or needs what this engine does not have\n  {why}")
             }
             Self::Wrong(why) => f.write_str(why),
+            Self::GivenUp => f.write_str("was given up, as nobody waited for it"),
         }
+    }
+}
+
+impl From<Unreadable> for Unusable {
+    fn from(error: Unreadable) -> Self {
+        Self::Uncompiled(error.to_string())
+    }
+}
+
+impl From<BinaryReaderError> for Unusable {
+    fn from(error: BinaryReaderError) -> Self {
+        Self::Uncompiled(error.to_string())
     }
 }
 
@@ -162,7 +180,7 @@ impl Program {
     }
 
     /// The program, ready to run in this mode, if nothing has to be compiled for that.
-    pub fn find(&self, mode: Mode) -> Result<Option<Arc<Prepared>>, Unusable> {
+    pub fn find(&self, mode: Mode, cancellation: &Cancellation) -> Result<Option<Arc<Prepared>>, Unusable> {
         let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(prepared) = self.in_use(mode) {
             return Ok(Some(prepared));
@@ -175,8 +193,8 @@ impl Program {
                 return Err(Unusable::Wrong(why.to_owned()));
             }
             Source::Code(code) => Some(raw::deserialize_bytes(&engine, code)?),
-            _ => match self.cache_of(self.len()?) {
-                Some(cache) => cache.load(&engine, &Key::new(&engine, self.digest()?)),
+            _ => match self.cache_of(self.source.size()?) {
+                Some(cache) => cache.load(&engine, &Key::new(&engine, self.digest(cache, cancellation)?)),
                 None => None,
             },
         };
@@ -190,10 +208,10 @@ impl Program {
         effort: Effort,
         cancellation: &Cancellation,
     ) -> Result<Arc<Prepared>, Failure> {
-        if let Some(prepared) = self.find(mode)? {
+        if let Some(prepared) = self.find(mode, cancellation)? {
             return Ok(prepared);
         }
-        let bytes = self.bytes()?;
+        let bytes = self.source.for_wasmtime(cancellation)?;
         let code = compile::compile(&bytes, mode, effort, cancellation)?;
         let engine = mode.engine()?;
         // Of the bytes that were compiled: the file may have changed since it was looked at.
@@ -206,11 +224,11 @@ impl Program {
     }
 
     /// Whether it runs without a delay to speak of: there is machine code, or little to make.
-    pub fn is_ready(&self, mode: Mode) -> Result<bool, Unusable> {
-        if !matches!(self.source, Source::Code(_)) && self.len()? <= SMALL {
+    pub fn is_ready(&self, mode: Mode, cancellation: &Cancellation) -> Result<bool, Unusable> {
+        if !matches!(self.source, Source::Code(_)) && self.source.size()? <= SMALL {
             return Ok(true);
         }
-        let found = self.find(mode)?;
+        let found = self.find(mode, cancellation)?;
         let is_ready = found.is_some();
         if is_ready {
             *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
@@ -233,23 +251,12 @@ impl Program {
 
     /// The cache, if it has machine code of any program of so many bytes.
     fn cache_of(&self, len: u64) -> Option<&Cache> {
-        self.cache.as_ref().filter(|cache| cache.has_any(len))
-    }
-
-    /// How many bytes it has.
-    fn len(&self) -> Result<u64, Unusable> {
-        match &self.source {
-            Source::Bytes(bytes) | Source::Code(bytes) => Ok(bytes.len() as u64),
-            Source::File(path) => Ok(std::fs::metadata(path).map_err(|error| self.unreadable(error))?.len()),
-        }
+        self.cache.as_ref().filter(|cache| effort::may_be_compiled(len) && cache.has_any(len))
     }
 
     /// How many bytes of memory it holds for its source.
     pub fn held(&self) -> usize {
-        match &self.source {
-            Source::Bytes(bytes) | Source::Code(bytes) => bytes.len(),
-            Source::File(_) => 0,
-        }
+        self.source.held()
     }
 
     fn ready(&self) -> MutexGuard<'_, HashMap<Mode, Weak<Prepared>>> {
@@ -257,51 +264,22 @@ impl Program {
     }
 
     /// As V8 is to get it for a thread of its own.
-    pub fn for_v8(&self, limits: &Limits) -> Result<ForV8, Unusable> {
-        for_v8::for_thread(self.bytes_for_v8()?, limits)
+    pub fn for_v8(&self, limits: &Limits, cancellation: &Cancellation) -> Result<ForV8, Unusable> {
+        for_v8::for_thread(self.source.for_v8(cancellation)?, limits, cancellation)
     }
 
     /// As V8 is to get it for the main thread.
-    pub fn for_main_thread(&self) -> Result<ForV8, Unusable> {
-        for_v8::for_main_thread(self.bytes_for_v8()?)
+    pub fn for_main_thread(&self, cancellation: &Cancellation) -> Result<ForV8, Unusable> {
+        for_v8::for_main_thread(self.source.for_v8(cancellation)?)
     }
 
-    fn bytes_for_v8(&self) -> Result<Vec<u8>, Unusable> {
-        match &self.source {
-            Source::Bytes(bytes) => Ok(bytes.clone()),
-            Source::Code(_) => Err(Unusable::Wrong(
-                "is machine code of wasmtime, from deserialize(), which no other engine runs".to_owned(),
-            )),
-            Source::File(path) => for_v8::read(path).map_err(|error| self.unreadable(error)),
-        }
-    }
-
-    /// What its bytes are, in short; told without reading them into memory as a whole.
-    fn digest(&self) -> Result<&Digest, Unusable> {
+    /// What its bytes are, in short.
+    fn digest(&self, cache: &Cache, cancellation: &Cancellation) -> Result<&Digest, Unusable> {
         if let Some(digest) = self.digest.get() {
             return Ok(digest);
         }
-        let digest = match &self.source {
-            Source::Bytes(bytes) | Source::Code(bytes) => cache::digest(&bytes[..]),
-            Source::File(path) => match &self.cache {
-                Some(cache) => cache.digest(path),
-                None => std::fs::File::open(path).and_then(cache::digest),
-            },
-        };
-        let digest = digest.map_err(|error| self.unreadable(error))?;
+        let digest = self.source.digest(cache, cancellation)?;
         Ok(self.digest.get_or_init(|| digest))
-    }
-
-    fn unreadable(&self, error: std::io::Error) -> Unusable {
-        let path = if let Source::File(path) = &self.source { path.as_path() } else { Path::new("") };
-        Unusable::Unreadable(path.to_owned(), error.into())
-    }
-
-    fn bytes(&self) -> Result<Cow<'_, [u8]>, Unusable> {
-        match &self.source {
-            Source::Bytes(bytes) | Source::Code(bytes) => Ok(bytes.into()),
-            Source::File(path) => Ok(std::fs::read(path).map_err(|error| self.unreadable(error))?.into()),
-        }
     }
 }
 

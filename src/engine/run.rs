@@ -1,5 +1,6 @@
 //! One run from outside: started, ended early, and what came of it.
 
+use super::cancellation::Cancellation;
 use super::compilations::{Made, Wait};
 use super::ending::Turn;
 use super::guest::{Guest, Room, Stop};
@@ -11,6 +12,7 @@ use super::watch::Watch;
 use crate::abi::flags::Clockid;
 use crate::ctx::Ctx;
 use crate::host::clock;
+use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -79,6 +81,8 @@ pub struct Run {
     limits: Limits,
     /// What it has not begun with yet. Ended before, it lets go of it at once: the files of its streams are closed.
     plan: Mutex<Option<Plan>>,
+    /// Ends the search for machine code.
+    search: Cancellation,
     /// Its interest in machine code that is being made.
     wait: Mutex<Option<Wait>>,
     finish: Mutex<Option<Finish>>,
@@ -127,6 +131,7 @@ impl Run {
             watch: Arc::default(),
             limits: plan.limits,
             plan: Mutex::new(Some(plan)),
+            search: Cancellation::default(),
             wait: Mutex::default(),
             finish: Mutex::new(Some(finish)),
             counted: Mutex::new(None),
@@ -158,6 +163,7 @@ impl Run {
             }
             // It is in the queue, or being compiled. If it begins at this moment, it notices before its first instruction.
             None => {
+                self.search.cancel();
                 drop(self.take_plan());
                 drop(self.take_wait());
                 self.settle(End::Ended);
@@ -210,7 +216,7 @@ impl Run {
             return;
         }
         let mode = self.limits.mode();
-        match catch_unwind(AssertUnwindSafe(|| program.find(mode))) {
+        match catch_unwind(AssertUnwindSafe(|| program.find(mode, &self.search))) {
             Ok(Ok(Some(prepared))) => self.work(&prepared),
             Ok(Ok(None)) => {
                 let run = Arc::clone(&self);
@@ -358,13 +364,31 @@ fn naming_limits(error: &wasmtime::Error) -> String {
 /// How many lines of a backtrace are told.
 const MAX_LINES: usize = 100;
 
+/// How many bytes it may have before it is shortened. The names in it are the program's own, and there are some of C++ that
+/// double with each of their letters as they are written out.
+const MAX_BACKTRACE: usize = 4 << 20;
+
+/// A text that ends when it is full.
+struct Bounded(String);
+
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        if self.0.len() + piece.len() > MAX_BACKTRACE {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(piece);
+        Ok(())
+    }
+}
+
 /// The reason, and below it the functions that were being called, innermost first.
 fn with_backtrace(reason: &str, error: &wasmtime::Error) -> String {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
         return reason.to_owned();
     };
-    let text = backtrace.to_string();
-    let frames = text.lines().skip(1).take(MAX_LINES).map(|line| format!("\n{}", shortened(line)));
+    let mut text = Bounded(String::new());
+    let _ = write!(text, "{backtrace}"); // it may be full
+    let frames = text.0.lines().skip(1).take(MAX_LINES).map(|line| format!("\n{}", shortened(line)));
     format!("{reason}{}", frames.collect::<String>())
 }
 

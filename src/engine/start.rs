@@ -4,6 +4,7 @@
 use super::edit::{Edit, encoded, one_more};
 use crate::module::outline::Outline;
 use crate::module::sections::{CUSTOM, EXPORT, START, slice};
+use std::collections::HashSet;
 use wasm_encoder::Encode;
 use wasmparser::{BinaryReader, BinaryReaderError};
 
@@ -21,7 +22,9 @@ pub fn edits(bytes: &[u8], outline: &Outline<'_>) -> Result<Option<(Vec<Edit>, S
     };
     let function = BinaryReader::new(slice(bytes, start.clone()), start.start).read_var_u32()?;
     let mut name = NAME.to_owned();
-    while outline.exports.iter().any(|export| export.name == name) {
+    let taken: HashSet<_> =
+        outline.exports.iter().map(|export| export.name).filter(|name| name.starts_with(NAME)).collect();
+    while taken.contains(&name[..]) {
         name.push('\'');
     }
     let mut export = Vec::new();

@@ -4,13 +4,15 @@
 //! often that the function is to be optimised, thousands of times. Where each round fills gigabytes, that is hours. So
 //! before each instruction that may take long a function is called that does nothing: V8 looks as it enters.
 
+use super::cancellation::Cancellation;
 use super::edit::{Edit, encoded, number, number_at, one_more};
+use super::program::Unusable;
 use crate::module::outline::Outline;
 use crate::module::sections::{CODE, FUNCTION, TYPE, slice};
 use memchr::memchr2_iter;
 use std::ops::Range;
 use wasm_encoder::Encode;
-use wasmparser::{BinaryReader, BinaryReaderError, FunctionBody, Operator, OperatorsReader};
+use wasmparser::{BinaryReader, FunctionBody, Operator, OperatorsReader};
 
 /// What the instructions begin with that may take long: those of arrays, and those of memories and tables.
 const OF_REFERENCES: u8 = 0xfb;
@@ -24,6 +26,15 @@ const SHORT: i32 = 4096;
 /// Bytes of an object that is made without a check.
 const SMALL_OBJECT: u32 = 64;
 
+/// How many such instructions a module may have: what is noted of each takes 100 bytes for the moment. (Those of esbuild: 3000.)
+const MAX_PLACES: usize = 1_000_000;
+
+/// Of a function with more bytes than that it is looked how many blocks it has in each other.
+const LARGE: usize = 128 * 1024;
+
+/// The most blocks in each other of a large function. V8 takes 1 KB for each as it compiles.
+const MAX_DEPTH: usize = 50_000;
+
 /// More instructions than V8 inlines: what is inlined is not entered.
 const MAX_INLINED: usize = 4096;
 
@@ -32,12 +43,9 @@ const CHECK_TYPE: [u8; 4] = [0x60, 1, 0x7f, 0];
 
 /// What makes of a module one that can be stopped between any two of its instructions that may take long: nothing, if it has
 /// none of these.
-pub fn edits(bytes: &[u8], outline: &Outline<'_>) -> Result<Vec<Edit>, BinaryReaderError> {
-    // Instructions that are not known here are none that were there when this was written.
-    let places =
-        outline.bodies.iter().map(|body| (body.range(), long(bytes, body, &outline.objects).unwrap_or_default()));
-    let bodies: Vec<_> = places.collect();
-    if bodies.iter().all(|(_, places)| places.is_empty()) {
+pub fn edits(bytes: &[u8], outline: &Outline<'_>, cancellation: &Cancellation) -> Result<Vec<Edit>, Unusable> {
+    let bodies = slow_bodies(bytes, outline, cancellation)?;
+    if bodies.is_empty() {
         return Ok(Vec::new());
     }
     let functions = outline.all_functions().count();
@@ -47,7 +55,7 @@ pub fn edits(bytes: &[u8], outline: &Outline<'_>) -> Result<Vec<Edit>, BinaryRea
             TYPE => CHECK_TYPE.to_vec(),
             FUNCTION => encoded(number(outline.types.len())),
             CODE => {
-                all.extend(calls(bytes, range, &bodies, functions)?);
+                all.extend(calls(&bodies, functions));
                 check(functions)
             }
             _ => continue,
@@ -58,17 +66,60 @@ pub fn edits(bytes: &[u8], outline: &Outline<'_>) -> Result<Vec<Edit>, BinaryRea
     Ok(all)
 }
 
-/// Where the instructions of a function are that may take long by themselves, as they go over memories, tables or arrays.
-fn long(bytes: &[u8], body: &FunctionBody<'_>, sizes: &[u32]) -> Result<Vec<usize>, BinaryReaderError> {
+/// A function with instructions that may take long.
+struct Slow {
+    /// Where its length stands.
+    length: Range<usize>,
+    body: Range<usize>,
+    /// Where these instructions are.
+    places: Vec<usize>,
+}
+
+fn slow_bodies(bytes: &[u8], outline: &Outline<'_>, cancellation: &Cancellation) -> Result<Vec<Slow>, Unusable> {
+    let code =
+        outline.sections.iter().find(|(id, _)| *id == CODE).map(|(_, range)| one_more(bytes, range)).transpose()?;
+    let mut before = code.map_or(0, |(count, _)| count.end);
+    let (mut slow, mut count) = (Vec::new(), 0);
+    for one in &outline.bodies {
+        cancellation.check()?;
+        let (body, places) = (one.range(), long(bytes, one, &outline.objects)?);
+        count += places.len();
+        if count > MAX_PLACES {
+            let wrong = format!("can't be run in V8: more than {MAX_PLACES} of its instructions may take long");
+            return Err(Unusable::Wrong(wrong));
+        }
+        let end = body.end;
+        if !places.is_empty() {
+            slow.push(Slow { length: before..body.start, body, places });
+        }
+        before = end;
+    }
+    Ok(slow)
+}
+
+/// Where the instructions of a function are that may take long by themselves, as they go over memories, tables or arrays. An
+/// error if there is one before these that is not known here.
+fn long(bytes: &[u8], body: &FunctionBody<'_>, sizes: &[u32]) -> Result<Vec<usize>, Unusable> {
     let mut places = Vec::new();
     let Range { start, end } = body.range();
-    let Some(last) = seek_last(slice(bytes, start..end)) else {
+    let last = if end - start > LARGE { Some(end - start - 1) } else { seek_last(slice(bytes, start..end)) };
+    let Some(last) = last else {
         return Ok(places);
     };
+    let mut depth = 0_usize;
     let mut at = body.get_binary_reader_for_operators()?.original_position();
     let mut constant = None;
     while at <= start + last {
         let rest = slice(bytes, at..end);
+        depth = match rest.first() {
+            Some(0x02..=0x04 | 0x06 | 0x1f) => depth + 1,
+            Some(0x0b) => depth.saturating_sub(1),
+            _ => depth,
+        };
+        if depth > MAX_DEPTH {
+            let wrong = format!("can't be run in V8: a function has more than {MAX_DEPTH} blocks in each other");
+            return Err(Unusable::Wrong(wrong));
+        }
         if let Some(len) = plain(rest) {
             constant = (rest.first() == Some(&I32_CONST)).then_some(at + 1);
             at += len;
@@ -172,24 +223,15 @@ fn is_short(operator: &Operator<'_>, constant: Option<&[u8]>) -> bool {
 }
 
 /// Calls of the function `check` before the instructions that may take long.
-fn calls(
-    bytes: &[u8],
-    section: &Range<usize>,
-    bodies: &[(Range<usize>, Vec<usize>)],
-    check: usize,
-) -> Result<Vec<Edit>, BinaryReaderError> {
+fn calls(bodies: &[Slow], check: usize) -> Vec<Edit> {
     let mut call = vec![I32_CONST, 0, 0x10]; // i32.const 0, call
     check.encode(&mut call);
-    let mut before = one_more(bytes, section)?.0.end;
     let mut edits = Vec::new();
-    for (range, places) in bodies {
-        if !places.is_empty() {
-            edits.push(number_at(before..range.start, number(range.len() + places.len() * call.len())));
-            edits.extend(places.iter().map(|&at| (at..at, call.clone())));
-        }
-        before = range.end;
+    for Slow { length, body, places } in bodies {
+        edits.push(number_at(length.clone(), number(body.len() + places.len() * call.len())));
+        edits.extend(places.iter().map(|&at| (at..at, call.clone())));
     }
-    Ok(edits)
+    edits
 }
 
 /// `(if (local.get 0) (then (call $check (local.get 0))))`: always called with 0, but optimised code doesn't look for
@@ -224,7 +266,7 @@ mod tests {
 
     fn make_stoppable(bytes: &mut Vec<u8>) {
         let outline = Outline::read(bytes).unwrap();
-        let (edits, sections) = (edits(bytes, &outline).unwrap(), outline.sections.clone());
+        let (edits, sections) = (edits(bytes, &outline, &Cancellation::default()).unwrap(), outline.sections.clone());
         apply(bytes, &sections, edits);
     }
 
@@ -234,7 +276,7 @@ mod tests {
         for payload in Parser::new(0).parse_all(&bytes) {
             if let Payload::CodeSectionEntry(body) = payload.unwrap() {
                 let start = body.range().start;
-                return long(&bytes, &body, &[]).unwrap_or_default().into_iter().map(|at| at - start).collect();
+                return long(&bytes, &body, &[]).unwrap().into_iter().map(|at| at - start).collect();
             }
         }
         unreachable!("there is a function");
@@ -310,7 +352,31 @@ mod tests {
             let code = [&[0][..], &instruction, &[0x0b]].concat();
             assert_eq!(places(&code), [1], "{instruction:x?}");
         }
-        assert!(places(&[0, 0xff, 0xfc, 11, 0, 0x0b]).is_empty(), "an instruction that nobody knows");
+    }
+
+    #[test]
+    fn what_nobody_knows_is_refused() {
+        let bytes = module(&[0, 0xff, 0xfc, 11, 0, 0x0b]);
+        assert!(edits(&bytes, &Outline::read(&bytes).unwrap(), &Cancellation::default()).is_err());
+    }
+
+    #[test]
+    fn blocks_may_not_be_in_each_other_too_often() {
+        let with = |depth: usize| {
+            let code = [[0x02, 0x40].repeat(depth), [0x01].repeat(LARGE), [0x0b].repeat(depth + 1)].concat();
+            let bytes = module(&[&[0][..], &code].concat());
+            edits(&bytes, &Outline::read(&bytes).unwrap(), &Cancellation::default()).is_ok()
+        };
+        assert!(with(MAX_DEPTH) && !with(MAX_DEPTH + 1));
+    }
+
+    #[test]
+    fn they_may_not_be_too_many() {
+        let with = |count: usize| {
+            let bytes = module(&[&[0][..], &FILL.repeat(count), &[0x0b]].concat());
+            edits(&bytes, &Outline::read(&bytes).unwrap(), &Cancellation::default()).is_ok()
+        };
+        assert!(with(MAX_PLACES) && !with(MAX_PLACES + 1));
     }
 
     #[test]

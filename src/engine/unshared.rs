@@ -8,39 +8,36 @@
 pub use super::additions::NAMESPACE;
 
 use super::additions::{self, Addition, Change, Signature};
+use super::cancellation::Cancellation;
 use super::edit::{Edit, apply};
 use super::program::Unusable;
 use crate::module::bounds::Bounds;
 use crate::module::outline::Outline;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use wasm_encoder::reencode::Error;
 use wasm_encoder::{BlockType, Function, Instruction, MemArg, ValType};
-use wasmparser::{BinaryReaderError, Operator};
+use wasmparser::Operator;
 
 /// The name of the function that waits.
 pub const PAUSE: &str = "pause";
 
-/// The module with no memory shared. One that can't be read is left as it is, for wasmtime to say why.
-pub fn unshared(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Unusable> {
-    let Ok(mut outline) = Outline::read(bytes) else {
-        return Ok(Cow::Borrowed(bytes));
-    };
-    let taken: Vec<_> = outline.imports.iter().filter(|import| import.module == NAMESPACE).collect();
-    if !taken.is_empty() {
-        return Err(Unusable::Import(taken.iter().map(ToString::to_string).collect()));
+/// The module with no memory shared. One that can't be read is refused: what it shares would stay shared.
+pub fn unshared<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [u8]>, Unusable> {
+    let mut outline = cancellation.outline(bytes)?;
+    let mut taken = outline.imports.iter().filter(|import| import.module == NAMESPACE).peekable();
+    if taken.peek().is_some() {
+        return Err(Unusable::import(taken));
     }
     let shared: Vec<_> = outline.all_memories().map(|memory| (memory.is_shared(), memory.is_wide())).collect();
     if !shared.iter().any(|(is_shared, _)| *is_shared) {
         return Ok(Cow::Borrowed(bytes));
     }
-    let wrong = |error: String| Unusable::Wrong(format!("can't be compiled: {error}"));
-    let waits = waits(&outline, &shared).map_err(|error| wrong(error.to_string()))?;
+    let waits = waits(&outline, &shared, cancellation)?;
     let edits: Vec<Edit> = outline.all_memories().filter(|memory| memory.is_shared()).map(unshare).collect();
     let mut bytes = bytes.to_vec();
     apply(&mut bytes, &outline.sections.clone(), edits);
     if !waits.is_empty() {
-        bytes = without_waits(&bytes, waits, shared).map_err(|error| wrong(error.to_string()))?;
+        bytes = without_waits(&bytes, waits, shared, cancellation)?;
     }
     Ok(Cow::Owned(bytes))
 }
@@ -107,9 +104,10 @@ impl Wait {
 }
 
 /// The kinds of instructions that wait, in order.
-fn waits(outline: &Outline<'_>, memories: &[(bool, bool)]) -> Result<Vec<Wait>, BinaryReaderError> {
+fn waits(outline: &Outline<'_>, memories: &[(bool, bool)], cancellation: &Cancellation) -> Result<Vec<Wait>, Unusable> {
     let mut found = Vec::new();
     for body in &outline.bodies {
+        cancellation.check()?;
         let mut operators = body.get_operators_reader()?;
         while !operators.eof() {
             found.extend(Wait::of(&operators.read()?, memories));
@@ -121,9 +119,14 @@ fn waits(outline: &Outline<'_>, memories: &[(bool, bool)]) -> Result<Vec<Wait>, 
 }
 
 /// The module with calls instead of these instructions.
-fn without_waits(bytes: &[u8], waits: Vec<Wait>, memories: Vec<(bool, bool)>) -> Result<Vec<u8>, Error> {
-    let outline = Outline::read(bytes).map_err(|_| Error::InvalidCodeSectionSize)?;
-    additions::with(&Pauses { waits: waits.into_iter().zip(0..).collect(), memories }, bytes, &outline)
+fn without_waits(
+    bytes: &[u8],
+    waits: Vec<Wait>,
+    memories: Vec<(bool, bool)>,
+    cancellation: &Cancellation,
+) -> Result<Vec<u8>, Unusable> {
+    let outline = cancellation.outline(bytes)?;
+    additions::with(&Pauses { waits: waits.into_iter().zip(0..).collect(), memories }, bytes, &outline, cancellation)
 }
 
 /// The functions that wait.
@@ -162,19 +165,19 @@ mod tests {
 
     fn rewritten(text: &str) -> Vec<u8> {
         let bytes = wat::parse_str(text).unwrap();
-        let result = unshared(&bytes).unwrap().into_owned();
+        let result = unshared(&bytes, &Cancellation::default()).unwrap().into_owned();
         Validator::new().validate_all(&result).unwrap();
         let mut outline = Outline::read(&result).unwrap();
         assert!(outline.all_memories().all(|memory| !memory.is_shared()), "{text}");
-        assert_eq!(unshared(&bytes).unwrap(), result, "twice the same");
-        if let Ok(again) = unshared(&result) {
+        assert_eq!(unshared(&bytes, &Cancellation::default()).unwrap(), result, "twice the same");
+        if let Ok(again) = unshared(&result, &Cancellation::default()) {
             assert_eq!(again, result, "nothing is left to be done");
         }
         result
     }
 
     #[test]
-    fn a_module_without_shared_memories_is_left_as_it_is() {
+    fn a_module_without_shared_memories_is_left_as_it_is_and_what_is_none_refused() {
         let wait = "(func (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const 0))))";
         for text in ["(module)".to_owned(), format!("(module (memory 1) {wait})"), "(module (memory i64 1))".to_owned()]
         {
@@ -182,7 +185,7 @@ mod tests {
             assert_eq!(rewritten(&text), bytes);
         }
         for bytes in [&b""[..], b"\0asm", b"no module", b"\0asm\x0d\0\x01\0"] {
-            assert!(matches!(unshared(bytes), Ok(Cow::Borrowed(_))));
+            assert!(matches!(unshared(bytes, &Cancellation::default()), Err(Unusable::Uncompiled(_))));
         }
     }
 
@@ -241,8 +244,10 @@ mod tests {
     #[test]
     fn nobody_else_imports_what_waits() {
         let bytes = wat::parse_str(r#"(module (import "wasi-rs" "pause" (func (param i64) (result i32))))"#).unwrap();
-        let Err(Unusable::Import(names)) = unshared(&bytes) else { panic!("it is refused") };
-        assert_eq!(names, ["wasi-rs.pause (function)"]);
+        let Err(Unusable::Import { shown, more: 0 }) = unshared(&bytes, &Cancellation::default()) else {
+            panic!("it is refused")
+        };
+        assert_eq!(shown, ["wasi-rs.pause (function)"]);
     }
 
     #[test]
@@ -254,7 +259,7 @@ mod tests {
             for value in 0..=u8::MAX {
                 let mut bytes = whole.clone();
                 bytes[at] = value;
-                let Ok(result) = unshared(&bytes) else { continue };
+                let Ok(result) = unshared(&bytes, &Cancellation::default()) else { continue };
                 if Validator::new().validate_all(&bytes).is_ok() {
                     Validator::new().validate_all(&result).unwrap();
                 }

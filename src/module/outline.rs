@@ -1,17 +1,32 @@
 //! What a module says of itself. It is read here once: for those who change a module, check it, or tell of it.
 
 use super::bounds::Bounds;
+use super::sections::CUSTOM;
 use crate::abi::{Abi, ValType as SyscallType};
 use crate::syscalls::{SYSCALLS, Syscall};
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use wasmparser::{
     BinaryReader, BinaryReaderError, CompositeInnerType, ConstExpr, ElementItems, Encoding, Export, ExternalKind,
-    FieldType, FuncType, FunctionBody, Imports, Parser, Payload, StorageType, TableInit, TypeRef, ValType,
+    FieldType, FuncType, FunctionBody, Imports, Operator, Parser, Payload, StorageType, TableInit, TypeRef, ValType,
 };
 
 /// Bytes that an object has beside its fields.
 const OBJECT: u32 = 16;
+
+/// The most things a module may import: WASI has fewer than 50, and each run looks all of them up.
+pub const MAX_IMPORTS: usize = 10_000;
+
+/// The most types, functions and exports, of each: as many as the engines take. With so many of each,
+/// an outline has 200 MB.
+const MAX_ITEMS: usize = 1_000_000;
+
+/// The most tables, and memories: many times what any program has.
+const MAX_TABLES: usize = 1000;
+
+/// The most sections: real ones have a dozen, and some for debuggers.
+const MAX_SECTIONS: usize = 100_000;
 
 /// What a module says of itself.
 #[derive(Default)]
@@ -24,8 +39,8 @@ pub struct Outline<'a> {
     pub objects: Vec<u32>,
     /// Whether it has what exceptions are told apart by.
     pub has_tags: bool,
-    /// What is calculated before it begins: the first values of its variables, elements and tables.
-    pub constants: Vec<ConstExpr<'a>>,
+    /// Bytes of the objects that are made before it begins: in the first values of its variables, elements and tables.
+    pub at_first: u128,
     /// What it imports.
     pub imports: Vec<Import<'a>>,
     /// The types of the functions it defines.
@@ -126,10 +141,24 @@ impl From<BinaryReaderError> for Unreadable {
 impl<'a> Outline<'a> {
     /// Reads a module. What it says need not be valid.
     pub fn read(bytes: &'a [u8]) -> Result<Self, Unreadable> {
+        Self::read_while(bytes, || true)
+    }
+
+    /// Reads a module, as long as somebody wants it. What it says need not be valid.
+    pub fn read_while(bytes: &'a [u8], is_wanted: impl Fn() -> bool) -> Result<Self, Unreadable> {
         let mut outline = Self::default();
+        let mut seen = HashSet::new();
         for payload in Parser::new(0).parse_all(bytes) {
+            if !is_wanted() {
+                return Err(Unreadable("nobody wants to know".to_owned()));
+            }
             let payload = payload?;
-            outline.sections.extend(payload.as_section());
+            if let Some((id, range)) = payload.as_section() {
+                if id != CUSTOM && !seen.insert(id) {
+                    return Err(Unreadable(format!("it has two sections of the number {id}")));
+                }
+                push(&mut outline.sections, (id, range), MAX_SECTIONS, "sections")?;
+            }
             outline.note(bytes, payload)?;
         }
         Ok(outline)
@@ -144,56 +173,59 @@ impl<'a> Outline<'a> {
                 for group in section {
                     for ty in group?.into_types() {
                         self.objects.push(object_size(&ty.composite_type.inner));
-                        self.types.push(match ty.composite_type.inner {
+                        let ty = match ty.composite_type.inner {
                             CompositeInnerType::Func(ty) => Some(ty),
                             _ => None,
-                        });
+                        };
+                        push(&mut self.types, ty, MAX_ITEMS, "types")?;
                     }
                 }
             }
             Payload::ImportSection(section) => {
                 for imports in section {
-                    self.imports.push(import(bytes, imports?)?);
+                    push(&mut self.imports, import(bytes, imports?)?, MAX_IMPORTS, "imports")?;
                 }
             }
             Payload::FunctionSection(section) => {
                 for ty in section {
-                    self.functions.push(ty?);
+                    push(&mut self.functions, ty?, MAX_ITEMS, "functions")?;
                 }
             }
             Payload::TableSection(section) => {
                 for table in section.into_iter_with_offsets() {
                     let (at, table) = table?;
-                    self.tables.push(Bounds::of_table(bytes, at)?);
+                    push(&mut self.tables, Bounds::of_table(bytes, at)?, MAX_TABLES, "tables")?;
                     if let TableInit::Expr(value) = table.init {
-                        self.constants.push(value);
+                        self.at_first += made_by(&value, &self.objects)?;
                     }
                 }
             }
             Payload::MemorySection(section) => {
                 for memory in section.into_iter_with_offsets() {
-                    self.memories.push(Bounds::of_memory(bytes, memory?.0)?);
+                    push(&mut self.memories, Bounds::of_memory(bytes, memory?.0)?, MAX_TABLES, "memories")?;
                 }
             }
             Payload::TagSection(section) => self.has_tags = section.count() > 0,
             Payload::GlobalSection(section) => {
                 for global in section {
-                    self.constants.push(global?.init_expr);
+                    self.at_first += made_by(&global?.init_expr, &self.objects)?;
                 }
             }
             Payload::ElementSection(section) => {
                 for element in section {
                     if let ElementItems::Expressions(_, items) = element?.items {
-                        self.constants.extend(items.into_iter().collect::<Result<Vec<_>, _>>()?);
+                        for item in items {
+                            self.at_first += made_by(&item?, &self.objects)?;
+                        }
                     }
                 }
             }
             Payload::ExportSection(section) => {
                 for export in section {
-                    self.exports.push(export?);
+                    push(&mut self.exports, export?, MAX_ITEMS, "exports")?;
                 }
             }
-            Payload::CodeSectionEntry(body) => self.bodies.push(body),
+            Payload::CodeSectionEntry(body) => push(&mut self.bodies, body, MAX_ITEMS, "functions")?,
             _ => {}
         }
         Ok(())
@@ -253,6 +285,45 @@ impl<'a> Outline<'a> {
     pub fn exports_function(&self, name: &str) -> bool {
         self.exports.iter().any(|export| export.name == name && kind_of(export) == "function")
     }
+}
+
+/// One more of these, if there may be.
+fn push<T>(list: &mut Vec<T>, one: T, most: usize, what: &str) -> Result<(), Unreadable> {
+    if list.len() >= most {
+        return Err(Unreadable(format!("it has too many {what}: {most} is the most")));
+    }
+    list.push(one);
+    Ok(())
+}
+
+/// Bytes of the objects that are made for a first value, where types have these sizes.
+fn made_by(constant: &ConstExpr<'_>, sizes: &[u32]) -> Result<u128, BinaryReaderError> {
+    let mut made = 0;
+    let mut length = None;
+    let mut operators = constant.get_operators_reader();
+    while !operators.eof() {
+        let operator = operators.read()?;
+        made += match operator {
+            Operator::StructNew { struct_type_index: ty } | Operator::StructNewDefault { struct_type_index: ty } => {
+                u128::from(size_of(sizes, ty))
+            }
+            // A length that is calculated may be any.
+            Operator::ArrayNew { array_type_index: ty } | Operator::ArrayNewDefault { array_type_index: ty } => {
+                u128::from(length.unwrap_or(u32::MAX)) * u128::from(size_of(sizes, ty))
+            }
+            Operator::ArrayNewFixed { array_type_index: ty, array_size } => {
+                u128::from(array_size) * u128::from(size_of(sizes, ty))
+            }
+            _ => 0,
+        };
+        length = if let Operator::I32Const { value } = operator { Some(value.cast_unsigned()) } else { None };
+    }
+    Ok(made)
+}
+
+/// Bytes of a struct of this type, or of an element of an array; the most there can be where that is not known.
+pub fn size_of(sizes: &[u32], ty: u32) -> u32 {
+    usize::try_from(ty).ok().and_then(|ty| sizes.get(ty)).copied().unwrap_or(u32::MAX)
 }
 
 /// Bytes of a struct of this type, or of an element of an array; 0 of a function.

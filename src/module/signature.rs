@@ -4,13 +4,22 @@ use crate::abi::ValType as SyscallType;
 use crate::syscalls::Syscall;
 use wasmparser::{FuncType, RefType, ValType};
 
+/// How many types are told of a list, more than a syscall has.
+const SHOWN: usize = 16;
+
 /// In words, from the names of the types.
 pub fn text<'n>(params: impl Iterator<Item = &'n str>, results: impl Iterator<Item = &'n str>) -> String {
     let (params, results): (Vec<_>, Vec<_>) = (params.collect(), results.collect());
     match &results[..] {
-        [result] => format!("({}) -> {result}", params.join(", ")),
-        _ => format!("({}) -> ({})", params.join(", "), results.join(", ")),
+        [result] => format!("({}) -> {result}", list(&params)),
+        _ => format!("({}) -> ({})", list(&params), list(&results)),
     }
+}
+
+fn list(names: &[&str]) -> String {
+    let (shown, more) = names.split_at(names.len().min(SHOWN));
+    let shown = shown.join(", ");
+    if more.is_empty() { shown } else { format!("{shown} and {} more", more.len()) }
 }
 
 /// That of a function.

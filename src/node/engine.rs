@@ -12,12 +12,14 @@ use super::tickets;
 use crate::ctx::Preopen;
 use crate::engine::background::BACKGROUND;
 use crate::engine::cache::{self, Cache};
+use crate::engine::cancellation::Cancellation;
 use crate::engine::compilations::{Made, Wait};
 use crate::engine::for_v8::{ForV8, ImportedMemory};
 use crate::engine::plan::{Limits, Plan, Stdio};
 use crate::engine::pool::POOL;
-use crate::engine::program::{Prepared, Program, Source, Unusable};
+use crate::engine::program::{Prepared, Program, Unusable};
 use crate::engine::run::{CONCURRENCY, Outcome, Run};
+use crate::engine::source::Source;
 use napi::Env;
 use napi::bindgen_prelude::{JsObjectValue, Object};
 use std::collections::HashMap;
@@ -35,6 +37,7 @@ pub fn export(env: &Env, exports: &mut Object<'_>) -> napi::Result<()> {
         js.set_named(object, MakeProgram::NAME, js.function::<MakeProgram>(0)?)?;
         js.set_named(object, MakeCache::NAME, js.function::<MakeCache>(0)?)?;
         js.set_named(object, Ask::NAME, js.function::<Ask>(0)?)?;
+        js.set_named(object, GiveUp::NAME, js.function::<GiveUp>(0)?)?;
         js.set_named(object, Start::NAME, js.function::<Start>(0)?)?;
         js.set_named(object, EndRun::NAME, js.function::<EndRun>(0)?)?;
         tickets::export(js, object)?;
@@ -52,6 +55,8 @@ struct Desk {
     runs: Mutex<HashMap<u32, Arc<Run>>>,
     /// Interest in compilations, by their requests.
     waits: Mutex<HashMap<u32, Wait>>,
+    /// What gives up looking for an answer, by requests.
+    looks: Mutex<HashMap<u32, Cancellation>>,
 }
 
 impl Desk {
@@ -61,6 +66,10 @@ impl Desk {
 
     fn waits(&self) -> MutexGuard<'_, HashMap<u32, Wait>> {
         self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn looks(&self) -> MutexGuard<'_, HashMap<u32, Cancellation>> {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What tells its work in the background from that of other environments.
@@ -74,6 +83,7 @@ impl Desk {
         runs.into_values().for_each(|run| run.end());
         let waits = std::mem::take(&mut *self.waits());
         drop(waits);
+        self.looks().values().for_each(Cancellation::cancel);
         BACKGROUND.give_up(self.number());
     }
 
@@ -103,6 +113,7 @@ impl Desk {
             self.runs().remove(&id);
             let wait = self.waits().remove(&id);
             drop(wait);
+            self.looks().remove(&id);
             if self.expected.fetch_sub(1, Relaxed) == 1
                 && let Some(mailbox) = self.mailbox.get()
             {
@@ -201,13 +212,30 @@ impl Method for Ask {
             return js.undefined();
         }
         let answer = Arc::clone(&desk);
+        let cancellation = Cancellation::default();
+        desk.looks().insert(id, cancellation.clone());
         let submitted = POOL.submit(Box::new(move || {
-            let found = catch_unwind(AssertUnwindSafe(|| look_into(&program, &question, &limits)));
+            let look = || cancellation.check().and_then(|()| look_into(&program, &question, &limits, &cancellation));
+            let found = catch_unwind(AssertUnwindSafe(look));
             answer.tell(id, found.unwrap_or_else(|_| Err(Unusable::Wrong("made wasi-rs panic".to_owned()))));
         }));
         if let Err(error) = submitted {
             desk.tell(id, Err(Unusable::Wrong(format!("can't be read: no thread could be started: {error}"))));
         }
+        js.undefined()
+    }
+}
+
+/// `giveUp(desk, id)`: nobody waits any more for what is being looked for. The answer comes all the same, soon, and says so.
+struct GiveUp;
+
+impl Method for GiveUp {
+    const NAME: &'static str = "giveUp";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, desk) = (call.js, held::<Desk>(call.js, call.args[0])?);
+        let id = number_as_id(js.number_of(call.args[1])?);
+        desk.looks().get(&id).into_iter().for_each(Cancellation::cancel);
         js.undefined()
     }
 }
@@ -249,11 +277,16 @@ impl Found {
     }
 }
 
-fn look_into(program: &Program, question: &str, limits: &Limits) -> Result<Found, Unusable> {
+fn look_into(
+    program: &Program,
+    question: &str,
+    limits: &Limits,
+    cancellation: &Cancellation,
+) -> Result<Found, Unusable> {
     match question {
-        "forV8" => program.for_v8(limits).map(Found::ForV8),
-        "forMainThread" => program.for_main_thread().map(Found::ForV8),
-        "isReady" => program.is_ready(limits.mode()).map(Found::Truth),
+        "forV8" => program.for_v8(limits, cancellation).map(Found::ForV8),
+        "forMainThread" => program.for_main_thread(cancellation).map(Found::ForV8),
+        "isReady" => program.is_ready(limits.mode(), cancellation).map(Found::Truth),
         other => Err(Unusable::Wrong(format!("was asked for '{other}'"))),
     }
 }

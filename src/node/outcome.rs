@@ -10,8 +10,8 @@ pub fn unusable_to_js<'s>(js: Js<'s>, unusable: &Unusable) -> JsResult<Value<'s>
     describe(js, answer, "unusable", &unusable.to_string())?;
     let code = match unusable {
         Unusable::Unreadable(_, errno) => errno.name(),
-        Unusable::Import(_) | Unusable::Editions => "ERR_WASI_IMPORT",
-        Unusable::Uncompiled(_) | Unusable::Wrong(_) => "ERR_WASI_PROGRAM",
+        Unusable::Import { .. } | Unusable::Editions => "ERR_WASI_IMPORT",
+        Unusable::Uncompiled(_) | Unusable::Wrong(_) | Unusable::GivenUp => "ERR_WASI_PROGRAM",
     };
     js.set_named(answer, "code", js.string(code)?)?;
     Ok(answer)

@@ -23,7 +23,7 @@ use std::fs::{File, Metadata};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 use wasmtime::{Engine, Module};
 
@@ -167,15 +167,15 @@ impl Cache {
         Folder::make(&self.folder).map(drop)
     }
 
-    /// What a file's bytes are, in short: as it was noted when they were last looked at, if nothing has changed since.
-    pub fn digest(&self, path: &Path) -> io::Result<Digest> {
-        let file = File::open(path)?;
+    /// What a file's bytes are, in short: as it was noted when they were last looked at, if nothing has changed since;
+    /// otherwise `content` is what is read of it.
+    pub fn digest(&self, file: &File, content: impl Read) -> io::Result<Digest> {
         let metadata = file.metadata()?;
         let identity = Identity::of(&metadata);
         if let Some(short) = Folder::open(&self.folder).ok().and_then(|folder| folder.note(&identity.note())) {
             return Ok(Digest { short, len: metadata.len() });
         }
-        let found = digest(&file)?;
+        let found = digest(content)?;
         let unchanged = Identity::of(&file.metadata()?).short == identity.short;
         if unchanged
             && identity.is_settled
@@ -248,6 +248,7 @@ mod tests {
     use crate::host::dir::{FIXED, OpenHow, open_preopen_unsandboxed};
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::Path;
 
     const WASM: &str = r#"(module (func (export "_start")))"#;
 
@@ -591,25 +592,29 @@ mod tests {
     fn a_file_is_looked_at_again_when_it_may_have_changed() {
         let kept = kept();
         let path = kept.cache.folder.join("program.wasm");
+        let of = |path: &Path| {
+            let file = File::open(path)?;
+            kept.cache.digest(&file, &file)
+        };
         fs::write(&path, "one").unwrap();
-        assert_eq!(kept.cache.digest(&path).unwrap(), digest(&b"one"[..]).unwrap());
+        assert_eq!(of(&path).unwrap(), digest(&b"one"[..]).unwrap());
         assert!(kept.names().iter().all(|name| !name.ends_with(DIGEST_EXTENSION)), "it has changed just now");
         // A file that has been there for long: of the system's own.
         let old = Path::new("/bin/sh");
-        let found = kept.cache.digest(old).unwrap();
+        let found = of(old).unwrap();
         let noted = kept.names().into_iter().find(|name| name.ends_with(DIGEST_EXTENSION)).unwrap();
         assert_eq!(found, digest(File::open(old).unwrap()).unwrap());
         kept.write_note(&noted, &[7; 32]);
         let as_noted = Digest { short: [7; 32], len: fs::metadata(old).unwrap().len() };
-        assert_eq!(kept.cache.digest(old).unwrap(), as_noted);
+        assert_eq!(of(old).unwrap(), as_noted);
         kept.write_note(&noted, &[7; 31]);
-        assert_eq!(kept.cache.digest(old).unwrap(), found);
+        assert_eq!(of(old).unwrap(), found);
         // As a guest would have it, who has no secret.
         kept.write_note(&noted, &[7; 32]);
         let mut forged = fs::read(kept.cache.folder.join(&noted)).unwrap();
         forged[0] ^= 1;
         overwrite(&kept.cache.folder.join(&noted), &forged);
-        assert_eq!(kept.cache.digest(old).unwrap(), found);
+        assert_eq!(of(old).unwrap(), found);
     }
 
     #[test]
