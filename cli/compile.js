@@ -21,7 +21,7 @@ async function compile({ program }) {
     throw new CliError(`no machine code can be kept in ${folder}: ${reason}`);
   }
   try {
-    await compileProgram(sourceOf(program));
+    await compileProgram(await sourceOf(program));
   } catch (error) {
     const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
     if (code === undefined || error instanceof CliError) throw error;

@@ -28,10 +28,10 @@ const { sizeText } = require('./values.js');
  * wasi-rs inspect
  *
  * @param {import('./parse.js').Invocation} invocation
- * @returns {number} the exit code: 1 if it can't run here
+ * @returns {Promise<number>} the exit code: 1 if it can't run here
  */
-function inspect({ flags, program }) {
-  const bytes = readProgram(program);
+async function inspect({ flags, program }) {
+  const bytes = await readProgram(program);
   const report = describe(program, bytes);
   write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : toText(report));
   return report.missing.length > 0 ? 1 : 0;

@@ -2,7 +2,8 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { CliError, closest, reason } = require('./errors.js');
+const { setTimeout: pause } = require('node:timers/promises');
+const { CliError, EXIT, closest, reason } = require('./errors.js');
 const { COMMANDS } = require('./flags.js');
 
 /** How much of a file tells what it is. */
@@ -10,14 +11,24 @@ const HEAD = 4096;
 
 const MAGIC = 0x6d736100; // "\0asm"
 
+/** The most bytes of a program's file, as in `src/engine/source.rs`. */
+const MAX_BYTES = 1024 ** 3;
+
+/** How many bytes are read of a pipe at a time. */
+const PIECE = 65_536;
+
+/** How often it is looked whether a pipe has more, in milliseconds. */
+const LOOK = 5;
+
 /**
  * What a file is to an engine: its path, or the bytes of a module where the file itself is something else.
  *
  * @param {string} file
- * @returns {string | Buffer}
+ * @param {number} [timeout] how long a pipe is waited for, in milliseconds
+ * @returns {Promise<string | Buffer>}
  */
-function sourceOf(file) {
-  const { bytes, isWhole } = readHead(file);
+async function sourceOf(file, timeout) {
+  const { bytes, isWhole } = await readHead(file, timeout);
   if (isText(file, bytes)) return assemble(file, isWhole ? bytes : readFile(file));
   refuse(file, bytes);
   return isWhole ? bytes : file;
@@ -27,37 +38,101 @@ function sourceOf(file) {
  * The bytes of a core module, from a file of it or of its text.
  *
  * @param {string} file
- * @returns {Buffer}
+ * @returns {Promise<Buffer>}
  */
-function readProgram(file) {
-  const source = sourceOf(file);
+async function readProgram(file) {
+  const source = await sourceOf(file);
   return typeof source === 'string' ? readFile(source) : source;
 }
 
-/** The beginning of a file; what is no regular file can be read only once, so all of it. @param {string} file */
-function readHead(file) {
-  return attempt(file, () => {
-    const descriptor = fs.openSync(file, 'r');
-    try {
-      if (!fs.fstatSync(descriptor).isFile())
-        return { bytes: fs.readFileSync(descriptor), isWhole: true };
-      const head = Buffer.alloc(HEAD);
-      const length = fs.readSync(descriptor, head);
-      return { bytes: head.subarray(0, length), isWhole: length < HEAD };
-    } finally {
-      fs.closeSync(descriptor);
+/**
+ * The beginning of a file; what is no regular file can be read only once, so all of it.
+ *
+ * @param {string} file
+ * @param {number} [timeout] in milliseconds
+ */
+async function readHead(file, timeout) {
+  // A named pipe that nobody writes to would keep this thread as it is opened.
+  const { O_RDONLY, O_NONBLOCK = 0 } = fs.constants;
+  const descriptor = attempt(file, () => fs.openSync(file, O_RDONLY | O_NONBLOCK));
+  try {
+    const stat = attempt(file, () => fs.fstatSync(descriptor));
+    if (!stat.isFile()) return { bytes: await readPipe(file, descriptor, timeout), isWhole: true };
+    const head = Buffer.alloc(HEAD);
+    const length = attempt(file, () => fs.readSync(descriptor, head));
+    return { bytes: head.subarray(0, length), isWhole: length < HEAD };
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+/**
+ * What comes out of a pipe, or a device, if it begins as a program does.
+ *
+ * @param {string} file
+ * @param {number} descriptor that does not wait
+ * @param {number} [timeout] in milliseconds
+ */
+async function readPipe(file, descriptor, timeout = Infinity) {
+  const begun = performance.now();
+  // Of a named pipe, the first writer may be yet to come.
+  const isAwaited = fs.lstatSync(file).isFIFO();
+  const pieces = [];
+  let length = 0;
+  for (;;) {
+    const piece = attempt(file, () => readPiece(descriptor));
+    if (piece && piece.length > 0) {
+      pieces.push(piece);
+      if (length < HEAD && length + piece.length >= HEAD)
+        refuseBeginning(file, Buffer.concat(pieces));
+      length += piece.length;
+      if (length > MAX_BYTES) throw tooLarge(file);
+    } else if (piece && (length > 0 || !isAwaited)) {
+      return Buffer.concat(pieces);
+    } else {
+      if (performance.now() - begun >= timeout) {
+        throw new CliError(`${file}: it had not been read after ${timeout} ms`, EXIT.TIMEOUT);
+      }
+      await pause(LOOK);
     }
+  }
+}
+
+/** What there is to read now; nothing if it has not come yet. @param {number} descriptor */
+function readPiece(descriptor) {
+  const piece = Buffer.allocUnsafe(PIECE);
+  try {
+    return piece.subarray(0, fs.readSync(descriptor, piece));
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'EAGAIN') return undefined;
+    throw error;
+  }
+}
+
+/** Throws unless it begins as a program or its text. @param {string} file @param {Buffer} head */
+function refuseBeginning(file, head) {
+  if (!isText(file, head)) refuse(file, head);
+}
+
+/** @param {string} file */
+function readFile(file) {
+  return attempt(file, () => {
+    if (fs.statSync(file).size > MAX_BYTES) throw tooLarge(file);
+    return fs.readFileSync(file);
   });
 }
 
 /** @param {string} file */
-const readFile = (file) => attempt(file, () => fs.readFileSync(file));
+function tooLarge(file) {
+  return new CliError(`${file} is too large: ${MAX_BYTES} bytes is the most`);
+}
 
 /** @template T @param {string} file @param {() => T} read @returns {T} */
 function attempt(file, read) {
   try {
     return read();
   } catch (error) {
+    if (error instanceof CliError) throw error;
     const isWord = path.basename(file) === file;
     const names = COMMANDS.map(({ name }) => name);
     const meant = isWord ? closest(file, names) : undefined;

@@ -34,7 +34,10 @@ async function run({ flags, program, args }) {
   const limits = limitsOf(flags);
   const isLimited = flags.timeout !== undefined || Object.keys(limits).length > 0;
   try {
-    const code = codeOf(sourceOf(program), flags['no-cache'] ? false : undefined);
+    const code = codeOf(
+      await sourceOf(program, flags.timeout),
+      flags['no-cache'] ? false : undefined,
+    );
     const { engine = 'auto' } = flags;
     if (engine === 'v8' && !isLimited) return await runHere(code, setting);
     const isHere = engine === 'auto' && !isLimited && !(await code.isReady(limits));
