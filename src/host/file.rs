@@ -1,6 +1,8 @@
 //! Open files of every kind: regular files, directories, pipes, devices.
 
 use super::os;
+use super::pieces::{FIRST, in_pieces};
+use super::wait::Patience;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Advice, Fdflags, Filetype};
 use crate::abi::records::Filestat;
@@ -153,11 +155,13 @@ impl File {
         os::file::stat(self)
     }
 
-    /// Cuts or extends it to `size` bytes.
-    pub fn set_size(&self, size: u64) -> Result {
+    /// Cuts or extends it to `size` bytes. What is cut off is cut off in pieces; where patience runs out between two, the rest
+    /// is left.
+    pub fn set_size(&self, size: u64, patience: &dyn Patience) -> Result {
         // A file's size is signed in the operating system.
         i64::try_from(size).map_err(|_| Errno::Inval)?;
-        os::file::set_size(self, size)
+        let cut = if patience.slice().is_none() { 0 } else { self.stat()?.size.saturating_sub(size) };
+        in_pieces(patience, cut, |done, next| os::file::set_size(self, size + (cut - done - next)))
     }
 
     /// Sets its times.
@@ -165,9 +169,10 @@ impl File {
         os::file::set_times(self, atim, mtim)
     }
 
-    /// Makes room for `len` bytes from `offset` on; the file becomes as long as that at least.
-    pub fn allocate(&self, offset: u64, len: u64) -> Result {
-        os::file::allocate(self, offset, len)
+    /// Makes room for `len` bytes from `offset` on; the file becomes as long as that at least. Where patience runs out
+    /// meanwhile, some room has been made, and the file is as long as it was.
+    pub fn allocate(&self, offset: u64, len: u64, patience: &dyn Patience) -> Result {
+        os::file::allocate(self, offset, len, patience)
     }
 
     /// The size that makes room for a stretch, or `None` if the file is as long already; for systems that have no call for
@@ -188,8 +193,17 @@ impl File {
     }
 
     /// Tells the operating system how a stretch will be used; a `len` of 0 is to the end.
-    pub fn advise(&self, offset: u64, len: u64, advice: Advice) -> Result {
-        os::file::advise(self, offset, len, advice)
+    pub fn advise(&self, offset: u64, len: u64, advice: Advice, patience: &dyn Patience) -> Result {
+        // What moves pages is done in pieces; the rest is about the file as a whole.
+        if !matches!(advice, Advice::Willneed | Advice::Dontneed) || patience.slice().is_none() {
+            return os::file::advise(self, offset, len, advice);
+        }
+        let left = self.stat()?.size.saturating_sub(offset);
+        let there = if len == 0 { left } else { len.min(left) };
+        if there <= FIRST || i64::try_from(len).is_err() {
+            return os::file::advise(self, offset, len, advice);
+        }
+        in_pieces(patience, there, |done, next| os::file::advise(self, offset + done, next, advice))
     }
 
     /// Moves its offset; where it is then.
@@ -230,6 +244,7 @@ impl File {
 
 #[cfg(test)]
 mod tests {
+    use super::super::wait::Endless;
     use super::*;
     use std::io::Write;
 
@@ -277,8 +292,8 @@ mod tests {
     #[test]
     fn a_size_the_os_can_t_hold_is_einval() {
         let file = File::from(OwnedHandle::from(tempfile::tempfile().unwrap()));
-        assert_eq!(file.set_size(u64::MAX), Err(Errno::Inval));
-        file.set_size(10).unwrap();
+        assert_eq!(file.set_size(u64::MAX, &Endless), Err(Errno::Inval));
+        file.set_size(10, &Endless).unwrap();
         assert_eq!(file.stat().unwrap().size, 10);
     }
 }

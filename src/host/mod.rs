@@ -12,6 +12,7 @@ pub mod errno;
 pub mod file;
 pub mod object;
 pub mod offset;
+pub mod pieces;
 pub mod random;
 pub mod readdir;
 #[cfg(not(target_os = "linux"))]

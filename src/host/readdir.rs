@@ -14,12 +14,16 @@
 
 use super::file::File;
 use super::os;
+use super::wait::{Checkpoint, Patience, STRETCH};
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Filetype;
 use std::ops::Range;
 
 /// How many directories of a guest have entries read ahead. A program that walks a tree seldom lists more by turns.
 const READ_AHEAD: usize = 4;
+
+/// What it costs to have the operating system read on, in bytes that could be moved meanwhile.
+const REFILL: u64 = STRETCH / 4;
 
 /// How many marks a listing has.
 const MARKS: usize = 1024;
@@ -196,8 +200,15 @@ pub struct Listings {
 }
 
 impl Listings {
-    /// The entries from `cookie` on; 0 is the start, as the directory is now. EINVAL for a cookie that no entry had.
-    pub fn entries<'l>(&'l mut self, dir: &'l File, place: &'l mut Place, cookie: u64) -> Result<Entries<'l>> {
+    /// The entries from `cookie` on; 0 is the start, as the directory is now. EINVAL for a cookie that no entry had; ECANCELED,
+    /// here and from what comes after it, when patience has run out.
+    pub fn entries<'l>(
+        &'l mut self,
+        dir: &'l File,
+        place: &'l mut Place,
+        cookie: u64,
+        patience: &'l dyn Patience,
+    ) -> Result<Entries<'l>> {
         let cookie = u32::try_from(cookie).ok().filter(|cookie| u64::from(*cookie) <= LAST_COOKIE);
         let cookie = cookie.ok_or(Errno::Inval)?;
         let known = place.listing.and_then(|number| self.listings.iter().position(|one| one.number == number));
@@ -214,7 +225,8 @@ impl Listings {
         };
         self.listings.push(listing);
         let listing = self.listings.last_mut().ok_or(Errno::Io)?;
-        let mut entries = Entries { listing, scratch: &mut self.scratch, dir, place };
+        let checkpoint = Checkpoint::new(patience);
+        let mut entries = Entries { listing, scratch: &mut self.scratch, dir, place, checkpoint };
         entries.seek(cookie)?;
         Ok(entries)
     }
@@ -232,6 +244,7 @@ pub struct Entries<'l> {
     scratch: &'l mut Vec<u8>,
     dir: &'l File,
     place: &'l mut Place,
+    checkpoint: Checkpoint<'l>,
 }
 
 impl Entries<'_> {
@@ -270,6 +283,7 @@ impl Entries<'_> {
     }
 
     fn refill(&mut self) -> Result {
+        self.checkpoint.pass(REFILL)?;
         self.listing.refill(self.dir, self.place, self.scratch)
     }
 
@@ -300,6 +314,9 @@ impl Entries<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::dir::open_preopen_unsandboxed;
+    use super::super::wait::Endless;
+    #[cfg(target_os = "linux")]
+    use super::super::wait::testing::Looks;
     use super::*;
     use std::collections::{BTreeMap, BTreeSet};
     use std::fs;
@@ -309,6 +326,7 @@ mod tests {
         listings: Listings,
         place: Place,
         dir: File,
+        patience: Box<dyn Patience>,
         root: tempfile::TempDir,
     }
 
@@ -319,7 +337,7 @@ mod tests {
                 fs::write(root.path().join(format!("entry-{index}")), "").unwrap();
             }
             let dir = open_preopen_unsandboxed(root.path().to_str().unwrap()).unwrap();
-            Self { listings: Listings::default(), place: Place::default(), dir, root }
+            Self { listings: Listings::default(), place: Place::default(), dir, patience: Box::new(Endless), root }
         }
 
         fn path(&self, name: &str) -> std::path::PathBuf {
@@ -328,7 +346,7 @@ mod tests {
 
         /// At most `most` entries from `cookie` on: names and cookies.
         fn some(&mut self, cookie: u64, most: usize) -> Result<Vec<(String, u64)>> {
-            let mut entries = self.listings.entries(&self.dir, &mut self.place, cookie)?;
+            let mut entries = self.listings.entries(&self.dir, &mut self.place, cookie, &*self.patience)?;
             let mut found = Vec::new();
             while found.len() < most
                 && let Some(entry) = entries.peek()?
@@ -414,6 +432,20 @@ mod tests {
         assert_eq!((listings.listings.capacity(), listings.scratch.capacity()), (0, 0));
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_long_listing_ends_between_two_batches() {
+        let mut listed = Listed::new(9000);
+        let all = listed.all(0);
+        listed.patience = Box::new(Looks::new(0));
+        assert_eq!(listed.some(0, 10).map(|some| some.len()), Ok(10), "a short one does not ask");
+        assert_eq!(listed.some(0, usize::MAX), Err(Errno::Canceled));
+        // So does the way to a place that has no mark.
+        listed.place = Place::default();
+        listed.listings.clear();
+        assert_eq!(listed.some(all[8990].1, 1), Err(Errno::Canceled));
+    }
+
     #[test]
     fn marks_are_few_and_near() {
         let mut marks = Marks::default();
@@ -456,7 +488,7 @@ mod tests {
         let mut listed = Listed::new(0);
         fs::create_dir(listed.path("dir")).unwrap();
         let ino = listed.dir.stat_at(c"dir", false).unwrap().ino;
-        let mut entries = listed.listings.entries(&listed.dir, &mut listed.place, 0).unwrap();
+        let mut entries = listed.listings.entries(&listed.dir, &mut listed.place, 0, &Endless).unwrap();
         let mut found = false;
         while let Some(entry) = entries.peek().unwrap() {
             if entry.name == b"dir" {

@@ -219,6 +219,40 @@ pub fn pause_for(nanoseconds: u64, patience: &dyn Patience) -> Result {
 }
 
 #[cfg(test)]
+pub mod testing {
+    //! A patience for tests.
+
+    use super::Patience;
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    /// Runs out after so many looks; with none, it allows no waiting.
+    #[derive(Debug)]
+    pub struct Looks(AtomicU32);
+
+    impl Looks {
+        /// So many.
+        pub fn new(looks: u32) -> Self {
+            Self(looks.into())
+        }
+
+        /// How many are left.
+        pub fn left(&self) -> u32 {
+            self.0.load(Relaxed)
+        }
+    }
+
+    impl Patience for Looks {
+        fn slice(&self) -> Option<u64> {
+            Some(1_000)
+        }
+
+        fn go_on(&self) -> bool {
+            self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::host::file::OwnedHandle;
@@ -250,19 +284,9 @@ mod tests {
 
     #[test]
     fn patience_runs_out() {
-        #[derive(Debug)]
-        struct Thrice(std::sync::atomic::AtomicU32);
-        impl Patience for Thrice {
-            fn slice(&self) -> Option<u64> {
-                Some(1)
-            }
-            fn go_on(&self) -> bool {
-                self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 3
-            }
-        }
         let (reader, _writer) = std::io::pipe().unwrap();
-        let thrice = Thrice(0.into());
+        let thrice = testing::Looks::new(3);
         assert_eq!(wait_for(&file(reader), Interest::Read, &thrice), Err(Errno::Canceled));
-        assert_eq!(thrice.0.into_inner(), 4);
+        assert_eq!(thrice.left(), 0);
     }
 }

@@ -9,11 +9,11 @@ use crate::host::file::SetTime;
 use crate::memory::Memory;
 
 pub(super) fn fd_advise(ctx: &Ctx, _: &Memory<'_>, fd: Fd, offset: u64, len: u64, advice: Advice) -> Result {
-    ctx.fd(fd, Rights::FD_ADVISE)?.object.file_or(Errno::Spipe)?.advise(offset, len, advice)
+    ctx.fd(fd, Rights::FD_ADVISE)?.object.file_or(Errno::Spipe)?.advise(offset, len, advice, ctx.patience())
 }
 
 pub(super) fn fd_allocate(ctx: &Ctx, _: &Memory<'_>, fd: Fd, offset: u64, len: u64) -> Result {
-    ctx.fd(fd, Rights::FD_ALLOCATE)?.object.file_or(Errno::Spipe)?.allocate(offset, len)
+    ctx.fd(fd, Rights::FD_ALLOCATE)?.object.file_or(Errno::Spipe)?.allocate(offset, len, ctx.patience())
 }
 
 pub(super) fn fd_filestat_get(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, buf: Ptr<Filestat>) -> Result {
@@ -22,7 +22,7 @@ pub(super) fn fd_filestat_get(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, buf: Ptr<F
 }
 
 pub(super) fn fd_filestat_set_size(ctx: &Ctx, _: &Memory<'_>, fd: Fd, size: u64) -> Result {
-    ctx.fd(fd, Rights::FD_FILESTAT_SET_SIZE)?.object.file_or(Errno::Inval)?.set_size(size)
+    ctx.fd(fd, Rights::FD_FILESTAT_SET_SIZE)?.object.file_or(Errno::Inval)?.set_size(size, ctx.patience())
 }
 
 pub(super) fn fd_filestat_set_times(
@@ -61,6 +61,9 @@ mod tests {
     use super::super::testing::{ALL, DIR, Guest, kept};
     use super::*;
     use crate::abi::flags::Filetype;
+    use crate::host::wait::testing::Looks;
+    #[cfg(target_os = "linux")]
+    use crate::host::wait::{Endless, Patience};
 
     #[test]
     fn fd_filestat_get_tells_the_attributes() {
@@ -131,6 +134,61 @@ mod tests {
         }
         assert_eq!(guest.call("fd_advise", &[fd, 0, 0, 6]), Errno::Inval);
         assert_eq!(guest.call("fd_advise", &[1, 0, 0, 0]), Errno::Spipe);
+    }
+
+    /// More than one piece.
+    const LARGE: u64 = 100 << 20;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_allocation_that_is_ended_leaves_the_file_s_length() {
+        let guest = Guest::new().waiting_with(Box::new(Looks::new(0)));
+        let fd = guest.open("file", 1, ALL, 0).unwrap();
+        assert_eq!(guest.call("fd_allocate", &[fd, 10, LARGE]), Errno::Canceled);
+        assert_eq!(std::fs::metadata(guest.host("file")).unwrap().len(), 0);
+        // What is wrong with it is known before there is anything.
+        for (offset, len) in [(u64::MAX, LARGE), (0, u64::MAX), (0, i64::MAX.unsigned_abs()), (1 << 62, 1 << 62)] {
+            let whole = Guest::new();
+            let other = whole.open("file", 1, ALL, 0).unwrap();
+            let errno = whole.call("fd_allocate", &[other, offset, len]);
+            assert_ne!(errno, Errno::Success);
+            assert_eq!(guest.call("fd_allocate", &[fd, offset, len]), errno, "{offset} {len}");
+        }
+        assert_eq!(guest.call("fd_allocate", &[DIR, 0, LARGE]), Errno::Notcapable);
+        assert_eq!(guest.call("fd_allocate", &[1, 0, LARGE]), Errno::Spipe);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_allocation_in_pieces_is_the_same_as_in_one() {
+        use std::os::unix::fs::MetadataExt;
+        let sizes = [Box::new(Endless) as Box<dyn Patience>, Box::new(Looks::new(u32::MAX))].map(|patience| {
+            let guest = Guest::new().waiting_with(patience);
+            let fd = guest.open("file", 1, ALL, 0).unwrap();
+            assert_eq!(guest.call("fd_allocate", &[fd, 4096, LARGE]), Errno::Success);
+            let stat = std::fs::metadata(guest.host("file")).unwrap();
+            assert_eq!(stat.len(), 4096 + LARGE);
+            assert!(stat.blocks() * 512 >= LARGE, "{} blocks", stat.blocks());
+            // Cut, in pieces too, it has none.
+            assert_eq!(guest.call("fd_filestat_set_size", &[fd, 10]), Errno::Success);
+            std::fs::metadata(guest.host("file")).unwrap().len()
+        });
+        assert_eq!(sizes, [10, 10]);
+    }
+
+    #[test]
+    fn a_cut_that_is_ended_has_cut_a_part() {
+        let guest = Guest::new().waiting_with(Box::new(Looks::new(0)));
+        let fd = guest.open("file", 1, ALL, 0).unwrap();
+        assert_eq!(guest.call("fd_filestat_set_size", &[fd, LARGE]), Errno::Success, "that is short work");
+        for advice in [3, 4] {
+            let answer = guest.call("fd_advise", &[fd, 0, 0, advice]);
+            assert_eq!(answer, if cfg!(target_os = "linux") { Errno::Canceled } else { answer });
+        }
+        assert_eq!(guest.call("fd_advise", &[fd, 0, 0, 1]), Errno::Success);
+        assert_eq!(guest.call("fd_filestat_set_size", &[fd, 1]), Errno::Canceled);
+        let len = std::fs::metadata(guest.host("file")).unwrap().len();
+        assert!(1 < len && len < LARGE, "{len}");
     }
 
     #[test]

@@ -323,6 +323,7 @@ mod tests {
     use crate::abi::records::{Event, Record, SubscriptionFd};
     use crate::host::file::OwnedHandle;
     use crate::host::stream::{Input, Output, Stream};
+    use crate::host::wait::testing::Looks;
     use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
     use std::any::Any;
     use std::fs;
@@ -331,21 +332,6 @@ mod tests {
     use std::os::unix::fs::OpenOptionsExt;
     use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    /// Runs out after so many looks; with none, it allows no waiting.
-    #[derive(Debug)]
-    struct Looks(AtomicU32);
-
-    impl Patience for Looks {
-        fn slice(&self) -> Option<u64> {
-            Some(1_000)
-        }
-
-        fn go_on(&self) -> bool {
-            self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
-        }
-    }
 
     /// The guest's calls wait for nothing.
     fn impatient(guest: Guest) -> Guest {
@@ -353,7 +339,7 @@ mod tests {
     }
 
     fn looking(guest: Guest, looks: u32) -> Guest {
-        guest.waiting_with(Box::new(Looks(looks.into())))
+        guest.waiting_with(Box::new(Looks::new(looks)))
     }
 
     /// What a test holds open at the other end.

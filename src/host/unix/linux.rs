@@ -1,13 +1,15 @@
 //! What Linux does otherwise than macOS.
 
-use crate::abi::errno::Result;
+use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Advice;
 use crate::abi::records::Filestat;
 use crate::host::file::{File, SetTime};
+use crate::host::pieces::{FIRST, in_pieces};
 use crate::host::readdir::Rows;
 use crate::host::unix::dir::open_beneath;
 use crate::host::unix::file::{retry, timestamps};
 use crate::host::unix::readdir::entry_type;
+use crate::host::wait::Patience;
 use rustix::event::PollFlags;
 use rustix::fs::{AtFlags, FallocateFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, major, openat2};
 use rustix::io::Errno as Os;
@@ -83,8 +85,21 @@ pub fn nonblocking_twin(file: &File) -> Option<File> {
     Some(rustix::fs::open(path, flags, Mode::empty()).ok()?.into())
 }
 
-pub fn allocate(file: &File, offset: u64, len: u64) -> Result {
-    retry(|| rustix::fs::fallocate(file, FallocateFlags::empty(), offset, len))
+pub fn allocate(file: &File, offset: u64, len: u64, patience: &dyn Patience) -> Result {
+    let make = |flags, offset, len| retry(|| rustix::fs::fallocate(file, flags, offset, len));
+    let make_all = |offset, len| make(FallocateFlags::empty(), offset, len);
+    if patience.slice().is_none() || len <= FIRST || offset.checked_add(len).is_none() {
+        return make_all(offset, len);
+    }
+    // The end comes first, without the file becoming longer: so what is wrong with the range or the file is known before
+    // there is anything else. It comes last again, and sets the length.
+    let head = len - FIRST;
+    match make(FallocateFlags::KEEP_SIZE, offset + head, FIRST) {
+        Err(Errno::Notsup) => return make_all(offset, len), // such as NFS
+        result => result?,
+    }
+    in_pieces(patience, head, |done, next| make(FallocateFlags::KEEP_SIZE, offset + done, next))?;
+    make_all(offset + head, FIRST)
 }
 
 pub fn advise(file: &File, offset: u64, len: u64, advice: Advice) -> Result {

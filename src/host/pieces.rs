@@ -1,0 +1,77 @@
+//! Kernel calls over a range of a file that may be large: in pieces, for a guest that may be ended between two of them.
+
+use super::clock;
+use super::wait::{Patience, STRETCH};
+use crate::abi::errno::{Errno, Result};
+use crate::abi::flags::Clockid;
+
+/// Bytes of the first piece. In a file system in memory each page of it is made or given back: that takes some 5 ms.
+pub const FIRST: u64 = 16 * STRETCH;
+
+/// A piece that took less, in nanoseconds, is followed by one twice as large: most file systems on disks note ranges, however
+/// long they are.
+const SHORT: u64 = 2_000_000;
+
+/// Makes a call for `len` bytes in pieces, the first `FIRST` bytes long: `call` gets how many bytes are done, and the length of
+/// the next piece. In one if nobody ends the guest meanwhile. ECANCELED when patience has run out between two.
+pub fn in_pieces(patience: &dyn Patience, len: u64, mut call: impl FnMut(u64, u64) -> Result) -> Result {
+    let mut piece = if patience.slice().is_none() { len } else { FIRST };
+    let mut done = 0;
+    loop {
+        let next = piece.min(len - done);
+        let before = clock::now(Clockid::Monotonic);
+        call(done, next)?;
+        done += next;
+        if done == len {
+            return Ok(());
+        }
+        if !patience.go_on() {
+            return Err(Errno::Canceled);
+        }
+        if clock::now(Clockid::Monotonic).saturating_sub(before) < SHORT {
+            piece = piece.saturating_mul(2);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wait::Endless;
+    use super::super::wait::testing::Looks;
+    use super::*;
+
+    /// Has `len` bytes done; the pieces.
+    fn pieces(patience: &dyn Patience, len: u64) -> (Vec<(u64, u64)>, Result) {
+        let mut pieces = Vec::new();
+        let result = in_pieces(patience, len, |done, next| {
+            pieces.push((done, next));
+            Ok(())
+        });
+        (pieces, result)
+    }
+
+    #[test]
+    fn pieces_follow_each_other_to_the_end() {
+        let len = 10 * FIRST + 7;
+        let (pieces, result) = pieces(&Looks::new(u32::MAX), len);
+        assert_eq!(result, Ok(()));
+        assert_eq!(pieces.first(), Some(&(0, FIRST)));
+        assert_eq!(pieces.iter().fold(0, |end, (done, next)| if *done == end { end + next } else { 0 }), len);
+    }
+
+    #[test]
+    fn one_that_nobody_ends_is_made_in_one_as_is_one_that_is_short() {
+        assert_eq!(pieces(&Endless, 1 << 50), (vec![(0, 1 << 50)], Ok(())));
+        for len in [0, 1, FIRST] {
+            assert_eq!(pieces(&Looks::new(0), len), (vec![(0, len)], Ok(())));
+        }
+    }
+
+    #[test]
+    fn it_ends_between_two_pieces_and_with_an_error() {
+        let (pieces, result) = pieces(&Looks::new(1), 1 << 40);
+        assert_eq!((pieces.len(), result), (2, Err(Errno::Canceled)));
+        let failing = in_pieces(&Looks::new(9), 1 << 40, |done, _| if done > 0 { Err(Errno::Nospc) } else { Ok(()) });
+        assert_eq!(failing, Err(Errno::Nospc));
+    }
+}
