@@ -320,6 +320,65 @@ fn a_run_is_ended_wherever_it_is() {
     ended(&program(HELLO_DATA, &format!("{HELLO} {READ}")), given(socket.into()));
 }
 
+/// A socket whose end the kernel waits for, since it holds bytes that the other end has not taken; the other end, and the
+/// line of the kernel's table that tells of it.
+#[cfg(target_os = "linux")]
+fn lingering() -> (OwnedFd, std::net::TcpStream, String) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (other, _) = listener.accept().unwrap();
+    rustix::net::sockopt::set_socket_linger(&socket, Some(std::time::Duration::from_secs(3600))).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    while (&socket).write(&[0; 65536]).is_ok() {}
+    let line = format!(" 0100007F:{:04X} ", socket.local_addr().unwrap().port());
+    (socket.into(), other, line)
+}
+
+/// Waits until the kernel is at closing that socket.
+#[cfg(target_os = "linux")]
+fn is_closing(line: &str) {
+    const FIN_WAIT1: &str = "04";
+    let is_closing = |table: String| {
+        let mut ours = table.lines().filter_map(|one| one.split_once(line));
+        ours.any(|(_, rest)| rest.split(' ').nth(1) == Some(FIN_WAIT1))
+    };
+    while !is_closing(std::fs::read_to_string("/proc/net/tcp").unwrap()) {
+        std::thread::yield_now();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_is_given_up_while_the_kernel_is_at_its_call() {
+    let closes = program(HELLO_DATA, &format!("(drop (call $fd_close (i32.const 0))) {HELLO}"));
+    let mut others = Vec::new();
+    let mut outputs = Vec::new();
+    // More than there are places.
+    for _ in 0..2 * std::thread::available_parallelism().unwrap().get().max(4) {
+        let (socket, other, line) = lingering();
+        let (reader, writer) = std::io::pipe().unwrap();
+        let stdio = [given(socket), given(writer.into()), Stdio::Capture];
+        let (run, outcome) = start(&closes, Plan { stdio, ..plan() });
+        is_closing(&line);
+        run.end();
+        let outcome = outcome.recv().unwrap();
+        assert!(matches!(outcome.end, End::Ended), "{:?}", outcome.end);
+        assert_eq!(outcome.usage.calls, 1);
+        is_closing(&line); // still
+        others.push(other);
+        outputs.push((run, reader));
+    }
+    // None of them has a place.
+    assert!(matches!(self::run(&program(HELLO_DATA, HELLO), plan()).end, End::Exit(0)));
+    // When the kernel is done, its thread makes no other call, and closes what it had open.
+    drop(others);
+    for (_, mut reader) in outputs {
+        let mut written = Vec::new();
+        std::io::Read::read_to_end(&mut reader, &mut written).unwrap();
+        assert_eq!(written, b"");
+    }
+}
+
 #[test]
 fn a_run_that_never_began_is_ended_at_once() {
     let spinning: Vec<_> = (0..64).map(|_| start(&SPIN, plan())).collect();

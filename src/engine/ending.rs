@@ -7,6 +7,9 @@
 //!   take the lock. Whoever is second at the lock sees what the other did before: either the call finds the flag set and is
 //!   not made, or the lock is taken as long as the call is. So the flag itself needs no order on any processor, and a call
 //!   costs no locked instruction beside those of the lock, which it takes anyway.
+//! - **A call is being made, and is not over for longer than a run has** (`reaper.rs`): the kernel is at it. Then the run is
+//!   given up, and what it owns stays with its thread. That finds the flag set when the call is over, as it was long before;
+//!   but nothing relies on it: whoever closes what the run owns does so with the lock.
 //! - **The run begins.** It publishes what there is to end, then looks at the flag; who ends it sets the flag, then looks for
 //!   what was published. No lock is common to both, so a fence stands between the two steps on both sides: without it both
 //!   may see the old (store buffering), on ARM64 and in principle everywhere, and nobody ends the run.

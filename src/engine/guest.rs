@@ -103,6 +103,7 @@ pub fn serve(mut caller: Caller<'_, Guest>, index: usize, args: &Args) -> Result
         line.end(&ctx, &memory, flow);
     }
     let written = ctx.usage.written();
+    guest.watch.note_moved(ctx.usage.read(), written);
     drop(ctx);
     caller.data_mut().check(written, flow)?;
     match flow {

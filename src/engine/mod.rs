@@ -42,6 +42,7 @@ pub mod limit;
 pub mod meter;
 pub mod mode;
 pub mod objects;
+pub mod place;
 pub mod plan;
 pub mod pool;
 pub mod program;

@@ -189,10 +189,13 @@ impl Pool {
         let _ = self.staff(&mut state);
     }
 
-    /// A thread is lost in its job, which may take for ever: another may be made for it.
-    pub fn lose(&'static self) {
+    /// A thread is lost in its job, which may take for ever: another may be made for it. If it was running, it does not count
+    /// as that any more.
+    pub fn lose(&'static self, was_running: bool) {
         self.state().threads -= 1;
-        self.rest();
+        if was_running {
+            self.rest();
+        }
     }
 
     /// The calling thread, which was lost, is back.

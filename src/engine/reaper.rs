@@ -2,7 +2,7 @@
 //!
 //! It is there before the first guest begins, and as long as there is any: a run that nobody could end does not begin. What
 //! may take long it leaves to others: what a dead run had open, closers close, a few threads that are made when they are
-//! needed.
+//! needed; what a run has open that it has given up, closes the run's own thread.
 
 use super::pool::Pool;
 use super::run::Run;
@@ -16,6 +16,10 @@ use std::time::{Duration, Instant};
 /// How long a run has to notice that it was ended, before it is declared dead; and how long after that its outcome waits for
 /// what it had open to be closed.
 pub const GRACE: Duration = Duration::from_millis(10);
+
+/// How long a run has until it is given up, in a call that the kernel is still at. With what is behind that, to be ended
+/// takes no longer than 50 ms.
+pub const PATIENCE: Duration = Duration::from_millis(40);
 
 /// How often those are looked at that have not noticed.
 const ROUND: Duration = Duration::from_millis(2);
@@ -171,7 +175,14 @@ impl Reaper {
             run.ask_to_end();
             *closed = if grace < GRACE { None } else { run.declare_dead().map(|open| self.close(open)) };
         }
-        let is_over = closed.as_ref().is_some_and(|closed| closed.load(Relaxed) || grace >= 2 * GRACE);
+        let is_over = match closed {
+            Some(closed) => closed.load(Relaxed) || grace >= 2 * GRACE,
+            None if grace >= PATIENCE => {
+                run.give_up();
+                true
+            }
+            None => false,
+        };
         if is_over {
             run.bury();
         }

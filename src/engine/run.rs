@@ -14,7 +14,7 @@ use crate::ctx::Ctx;
 use crate::host::clock;
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace};
@@ -88,11 +88,11 @@ pub struct Run {
     finish: Mutex<Option<Finish>>,
     /// Its part in the number of those that have begun, until its outcome is delivered.
     counted: Mutex<Option<Counted>>,
+    /// Its part in the number of those whose thread is not back, if it has been given up.
+    given_up: Mutex<Option<Counted>>,
     begun: OnceLock<Begun>,
     cpu: AtomicU64,
     fuel: AtomicU64,
-    /// Whether its place in the pool has been given back: by its thread, or when it was declared dead before.
-    has_left: AtomicBool,
 }
 
 /// What there is once it has begun.
@@ -116,12 +116,6 @@ impl Begun {
     fn cpu(&self) -> u64 {
         self.thread.cpu().map_or_else(|| self.wall(), |cpu| cpu.saturating_sub(self.cpu))
     }
-
-    /// How many bytes the guest has read and written. No call is being made.
-    fn moved(&self) -> (u64, u64) {
-        let ctx = self.ctx.own();
-        (ctx.usage.read(), ctx.usage.written())
-    }
 }
 
 impl Run {
@@ -135,17 +129,25 @@ impl Run {
             wait: Mutex::default(),
             finish: Mutex::new(Some(finish)),
             counted: Mutex::new(None),
+            given_up: Mutex::new(None),
             begun: OnceLock::new(),
             cpu: AtomicU64::new(0),
             fuel: AtomicU64::new(0),
-            has_left: AtomicBool::new(false),
         });
-        let job = Arc::clone(&run);
-        run.submit(Box::new(move || job.begin(&program)));
+        run.submit(move |run| run.begin(&program));
         run
     }
 
-    fn submit(&self, job: Job) {
+    /// Has a thread of the pool do something for the run.
+    fn submit(self: &Arc<Self>, job: impl FnOnce(&Arc<Self>) + Send + 'static) {
+        let run = Arc::clone(self);
+        let job: Job = Box::new(move || {
+            run.watch.place.hold();
+            // What a panic means to whoever waits for the run, the job has seen to.
+            let _ = catch_unwind(AssertUnwindSafe(|| job(&run)));
+            run.watch.place.leave();
+            drop(run.given_up().take());
+        });
         if let Err(error) = POOL.submit(job) {
             self.settle(no_thread(&error));
         }
@@ -167,6 +169,8 @@ impl Run {
                 drop(self.take_plan());
                 drop(self.take_wait());
                 self.settle(End::Ended);
+                // Its thread may be with a file system that does not answer, for its program or its preopens.
+                self.give_up();
             }
         }
     }
@@ -186,7 +190,7 @@ impl Run {
         };
         drop(self.counted().take());
         let begun = self.begun.get();
-        let (read, written) = begun.map_or((0, 0), Begun::moved);
+        let (read, written) = self.watch.moved();
         let cpu = match self.cpu.load(Relaxed) {
             0 => begun.map_or(0, Begun::cpu), // its thread is not back
             cpu => cpu,
@@ -210,8 +214,12 @@ impl Run {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn given_up(&self) -> MutexGuard<'_, Option<Counted>> {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Runs the program if there is machine code; otherwise gives its place away until there is.
-    fn begin(self: Arc<Self>, program: &Arc<Program>) {
+    fn begin(self: &Arc<Self>, program: &Arc<Program>) {
         if self.is_settled() {
             return;
         }
@@ -219,7 +227,7 @@ impl Run {
         match catch_unwind(AssertUnwindSafe(|| program.find(mode, &self.search))) {
             Ok(Ok(Some(prepared))) => self.work(&prepared),
             Ok(Ok(None)) => {
-                let run = Arc::clone(&self);
+                let run = Arc::clone(self);
                 let wait = program.prepare(mode, Box::new(move |made| run.go_on(made)));
                 *self.wait.lock().unwrap_or_else(PoisonError::into_inner) = wait;
                 if self.watch.is_ended() {
@@ -231,19 +239,19 @@ impl Run {
         }
     }
 
-    fn go_on(self: Arc<Self>, made: Made) {
+    fn go_on(self: &Arc<Self>, made: Made) {
         match made {
-            Ok(prepared) => {
-                let run = Arc::clone(&self);
-                self.submit(Box::new(move || run.work(&prepared)));
-            }
+            Ok(prepared) => self.submit(move |run| run.work(&prepared)),
             Err(unusable) => self.settle(End::Unusable(unusable)),
         }
     }
 
     fn work(&self, prepared: &Prepared) {
         let Some(plan) = self.take_plan() else { return };
-        *self.counted() = Counted::new(plan.concurrency);
+        if GIVEN_UP.load(Relaxed) >= CONCURRENCY {
+            return self.settle(End::Busy(CONCURRENCY));
+        }
+        *self.counted() = Counted::among(&BEGUN, plan.concurrency);
         if self.counted().is_none() {
             return self.settle(End::Busy(plan.concurrency));
         }
@@ -256,9 +264,6 @@ impl Run {
         drop(self.begun.get().map(|begun| begun.ctx.own().release()));
         self.settle(end.unwrap_or_else(|panic| panicked(&*panic)));
         drop(attendance);
-        if self.has_left.swap(true, SeqCst) {
-            POOL.find();
-        }
     }
 
     fn run(&self, prepared: &Prepared, plan: Plan) -> End {
@@ -407,20 +412,23 @@ static BEGUN: AtomicUsize = AtomicUsize::new(0);
 /// How many may have, unless the plan says.
 pub const CONCURRENCY: usize = 512;
 
-/// One of those that have begun.
-struct Counted;
+/// How many programs have been given up whose threads are not back. While there are `CONCURRENCY`, none begins.
+static GIVEN_UP: AtomicUsize = AtomicUsize::new(0);
+
+/// One of those that are counted.
+struct Counted(&'static AtomicUsize);
 
 impl Counted {
     /// Counts one more, unless there are so many already.
-    fn new(most: usize) -> Option<Self> {
-        let counted = BEGUN.fetch_update(Relaxed, Relaxed, |begun| (begun < most).then_some(begun + 1));
-        counted.ok().map(|_| Self)
+    fn among(all: &'static AtomicUsize, most: usize) -> Option<Self> {
+        let counted = all.fetch_update(Relaxed, Relaxed, |count| (count < most).then_some(count + 1));
+        counted.ok().map(|_| Self(all))
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        BEGUN.fetch_sub(1, Relaxed);
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 
@@ -437,10 +445,15 @@ impl Run {
     pub fn declare_dead(&self) -> Option<Box<dyn Send>> {
         let open = self.begun.get()?.ctx.seize()?.release();
         // Its thread may take long to be back: others get its place.
-        if !self.has_left.swap(true, SeqCst) {
-            POOL.lose();
-        }
+        self.watch.place.lose();
         Some(Box::new(open))
+    }
+
+    /// Does without its thread, which may be with the kernel for long: others get its place.
+    pub fn give_up(&self) {
+        if self.watch.place.lose() {
+            *self.given_up() = Counted::among(&GIVEN_UP, usize::MAX);
+        }
     }
 
     /// Delivers its outcome, without its thread.

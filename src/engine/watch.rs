@@ -4,9 +4,14 @@
 //! is polled along wakes it. In an instruction that takes long (`memory.fill` over gigabytes)
 //! nothing reaches it; but there it can't do anything either that anybody would see, so the reaper declares it dead, and its
 //! thread follows when the instruction is over.
+//!
+//! Nor is it reached in a call that the kernel makes in one go, however long that takes: on a disk that is busy, on a file
+//! system over a network or in another process that does not answer. What such a call does can't be recalled; the reaper
+//! gives the run up, which is over for everybody but its thread: that makes no other call, closes what the run had open, and
+//! goes back to the pool, when the kernel lets it.
 
 use super::ending::Ending;
-use super::pool::POOL;
+use super::place::Place;
 use crate::host::file::{File, OwnedHandle};
 use crate::host::wait::Patience;
 use std::io::{PipeWriter, Write};
@@ -18,7 +23,11 @@ use std::sync::{Arc, OnceLock};
 pub struct Watch {
     /// Whether it shall end; and what rings the alarm.
     pub ending: Ending<PipeWriter>,
+    /// Its place in the pool.
+    pub place: Place,
     calls: AtomicU64,
+    read: AtomicU64,
+    written: AtomicU64,
     memory: AtomicU64,
 }
 
@@ -41,6 +50,17 @@ impl Watch {
     /// Counts a call. Only the run's own thread makes any.
     pub fn count_call(&self) {
         self.calls.store(self.calls.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    /// Notes how many bytes the calls have read and written that are over.
+    pub fn note_moved(&self, read: u64, written: u64) {
+        self.read.store(read, Relaxed);
+        self.written.store(written, Relaxed);
+    }
+
+    /// How many bytes were read and written.
+    pub fn moved(&self) -> (u64, u64) {
+        (self.read.load(Relaxed), self.written.load(Relaxed))
     }
 
     /// How many calls were made.
@@ -103,10 +123,10 @@ impl Patience for UntilEnded {
     }
 
     fn rest(&self) {
-        POOL.rest();
+        self.watch.place.rest();
     }
 
     fn resume(&self) {
-        POOL.resume();
+        self.watch.place.resume();
     }
 }

@@ -48,6 +48,40 @@ fn no_call_is_made_once_the_run_has_been_declared_dead() {
 }
 
 #[test]
+fn what_a_run_owns_is_closed_once_though_it_was_given_up_in_a_call() {
+    loom::model(|| {
+        let run = Arc::new((Ending::<()>::default(), Turn::new(Owned::default())));
+        let closed = Arc::new(AtomicUsize::new(0));
+        let close = |owned: &mut Owned, closed: &AtomicUsize| {
+            if !std::mem::replace(&mut owned.is_closed, true) {
+                closed.fetch_add(1, Relaxed);
+            }
+        };
+        let guest = thread::spawn({
+            let (run, closed) = (Arc::clone(&run), Arc::clone(&closed));
+            move || {
+                while let Some(mut owned) = run.1.enter(&run.0) {
+                    assert!(!owned.is_closed);
+                    owned.calls += 1;
+                    if owned.calls == 2 {
+                        break;
+                    }
+                }
+                close(&mut run.1.own(), &closed);
+            }
+        });
+        run.0.end(|()| ());
+        // Once more, as the reaper does; then it gives up, and touches nothing.
+        if let Some(mut owned) = run.1.seize().or_else(|| run.1.seize()) {
+            close(&mut owned, &closed);
+        }
+        guest.join().unwrap();
+        assert_eq!(closed.load(Relaxed), 1);
+        assert!(run.1.own().is_closed);
+    });
+}
+
+#[test]
 fn a_run_that_begins_as_it_is_ended_is_ended_by_one_or_the_other() {
     loom::model(|| {
         let run = Arc::new((Ending::<()>::default(), AtomicBool::new(false)));
