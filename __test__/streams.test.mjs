@@ -309,6 +309,9 @@ for (const engine of ['wasmtime', 'v8']) {
              (br_if $l (i32.lt_u (local.get $i) (i32.const ${times})))) ${rest}`,
         );
       const limits = { stdout: 160 };
+      const TOO_MUCH =
+        'the program wrote more than 160 bytes to stdout, which is captured: raise options.limits.stdout, ' +
+        'or pass a function or a stream as options.stdout to take any amount';
       const exit = '(call $proc_exit (i32.const 0))';
       for (const [times, length] of [
         [16, 10],
@@ -329,6 +332,7 @@ for (const engine of ['wasmtime', 'v8']) {
         await assert.rejects(run(writing(times, length, rest), { limits }), (error) => {
           assert.equal(error.code, 'ERR_WASI_STDIO_MAXBUFFER');
           assert.ok(error instanceof RangeError);
+          assert.equal(error.message, TOO_MUCH);
           assert.equal(error.stdout.length, 160);
           return true;
         });

@@ -100,6 +100,13 @@ function accessDenied() {
   return Object.assign(error, { permission: 'WASI', resource: '' });
 }
 
+/** @param {string} stream @param {number} limit bytes that are captured of it */
+function tooMuchOutput(stream, limit) {
+  const mend = `raise options.limits.stdout, or pass a function or a stream as options.${stream} to take any amount`;
+  const message = `the program wrote more than ${limit} bytes to ${stream}, which is captured: ${mend}`;
+  return errorOf(RangeError, 'ERR_WASI_STDIO_MAXBUFFER', message);
+}
+
 /** @param {string} engine @param {number} most programs that may have begun in it at a time */
 function busy(engine, most) {
   const message = `the program was not begun: as many as "options.concurrency" allows, ${most}, have begun in the engine '${engine}' and not ended`;
@@ -116,5 +123,6 @@ module.exports = {
   invalidArgType,
   invalidArgValue,
   outOfRange,
+  tooMuchOutput,
   uncompiled,
 };

@@ -130,11 +130,7 @@ function errorAt(end, message, code = '', { limits }) {
     case 'fuel':
       return errorOf(Error, 'ERR_WASI_FUEL', `the program used up its fuel, ${limits.fuel} units`);
     case 'overflow':
-      return errorOf(
-        RangeError,
-        'ERR_WASI_STDIO_MAXBUFFER',
-        `the program wrote more than the ${limits.stdout} bytes of options.limits.stdout`,
-      );
+      return require('./errors.js').tooMuchOutput(message, /** @type {number} */ (limits.stdout));
     case 'trap':
       return errorOf(Error, 'ERR_WASI_TRAP', message);
     case 'unusable':

@@ -208,7 +208,7 @@ fn table_elements_fuel_stack_and_files_are_limited() {
 fn more_output_than_is_captured_ends_the_program_and_the_rest_is_kept() {
     let limits = Limits { stdout: Some(8), ..Limits::default() };
     let outcome = run(&program(HELLO_DATA, &format!("{HELLO} (loop $l (br $l))")), limited(limits));
-    assert!(matches!(outcome.end, End::Overflow), "{:?}", outcome.end);
+    assert!(matches!(outcome.end, End::Overflow("stdout")), "{:?}", outcome.end);
     assert_eq!(outcome.captured[0].as_deref(), Some(&b"hello\nhe"[..]));
 }
 

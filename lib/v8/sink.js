@@ -1,6 +1,6 @@
 'use strict';
 
-const { errorOf } = require('../errors.js');
+const { tooMuchOutput } = require('../errors.js');
 
 // What a guest writes to a stream that is captured, in memory shared between its thread and the one that wants it: what
 // has been written is there also when the guest's thread is ended in the middle of the next write.
@@ -39,14 +39,7 @@ class Sink {
     const allowed = Math.min(bytes.length, this.#room);
     for (let at = 0; at < allowed;) at += this.#fill(bytes.subarray(at, allowed));
     this.#room -= allowed;
-    if (allowed < bytes.length) throw this.#tooMuch();
-  }
-
-  /** As the class words it. */
-  #tooMuch() {
-    const mend = `raise options.limits.stdout; to take any amount, pass a function or a stream as options.${this.name}`;
-    const message = `The guest wrote more than ${this.capacity} bytes to ${this.name}. To capture more, ${mend}`;
-    return errorOf(RangeError, 'ERR_WASI_STDIO_MAXBUFFER', message);
+    if (allowed < bytes.length) throw tooMuchOutput(this.name, this.capacity);
   }
 
   /** Writes as much as fits into the present chunk. @param {Uint8Array} bytes @returns {number} how much */

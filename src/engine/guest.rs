@@ -23,8 +23,8 @@ pub struct Guest {
     pub watch: Arc<Watch>,
     /// What of its memory and tables it may have.
     pub room: Room,
-    /// Looks whether it has written more than is captured.
-    pub is_overflowing: Box<dyn Fn() -> bool + Send>,
+    /// Looks whether it has written more than is captured, and to which stream.
+    pub overflowing: Box<dyn Fn() -> Option<&'static str> + Send>,
     /// Its memory, if that has been looked up and there is one: without it a program can exit, and little else.
     memory: Option<Option<Memory>>,
     written: u64,
@@ -37,8 +37,8 @@ pub enum Stop {
     Exit(u32),
     /// It was ended early.
     Ended,
-    /// It wrote more than is captured.
-    Overflow,
+    /// It wrote more than is captured, to this stream.
+    Overflow(&'static str),
 }
 
 impl std::error::Error for Stop {}
@@ -48,7 +48,7 @@ impl fmt::Display for Stop {
         match self {
             Self::Exit(code) => write!(f, "the program exited with code {code}"),
             Self::Ended => write!(f, "the program was ended"),
-            Self::Overflow => write!(f, "the program wrote more than may be captured"),
+            Self::Overflow(stream) => write!(f, "the program wrote more to {stream} than may be captured"),
         }
     }
 }
@@ -59,9 +59,9 @@ impl Guest {
         ctx: Arc<Turn<Ctx>>,
         watch: Arc<Watch>,
         room: Room,
-        is_overflowing: Box<dyn Fn() -> bool + Send>,
+        overflowing: Box<dyn Fn() -> Option<&'static str> + Send>,
     ) -> Self {
-        Self { ctx, watch, room, is_overflowing, memory: None, written: 0 }
+        Self { ctx, watch, room, overflowing, memory: None, written: 0 }
     }
 
     /// Whether it may go on after a call that ended so; it has written so much by now. (What finds no room at all is ENOSPC.)
@@ -71,8 +71,8 @@ impl Guest {
         }
         if written != self.written || matches!(flow, Flow::Answer(Errno::Nospc)) {
             self.written = written;
-            if (self.is_overflowing)() {
-                return Err(Stop::Overflow.into());
+            if let Some(stream) = (self.overflowing)() {
+                return Err(Stop::Overflow(stream).into());
             }
         }
         Ok(())

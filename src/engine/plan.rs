@@ -79,9 +79,10 @@ impl Limits {
 pub struct Captures(pub [Option<Arc<Output>>; 2]);
 
 impl Captures {
-    /// Whether the guest has written more than is captured.
-    pub fn are_overflowing(&self) -> bool {
-        self.0.iter().flatten().any(|output| output.is_exceeded())
+    /// The name of a stream to which the guest has written more than is captured of it.
+    pub fn overflowing(&self) -> Option<&'static str> {
+        let named = self.0.iter().zip(["stdout", "stderr"]);
+        named.flat_map(|(output, name)| output.as_ref().filter(|output| output.is_exceeded()).map(|_| name)).next()
     }
 
     /// Takes what has been captured.

@@ -28,8 +28,8 @@ pub enum End {
     Ended,
     /// It had used up its fuel.
     Fuel,
-    /// It wrote more than is captured.
-    Overflow,
+    /// It wrote more than is captured, to this stream.
+    Overflow(&'static str),
     /// It was not begun, for so many others have.
     Busy(usize),
     /// It trapped; the reason and where.
@@ -286,8 +286,8 @@ impl Run {
             return End::Ended;
         }
         let room = Room::new(Arc::clone(&self.watch), &self.limits);
-        let is_overflowing = Box::new(move || captures.are_overflowing());
-        let guest = Guest::new(ctx, Arc::clone(&self.watch), room, is_overflowing);
+        let overflowing = Box::new(move || captures.overflowing());
+        let guest = Guest::new(ctx, Arc::clone(&self.watch), room, overflowing);
         let end = self.call(prepared, guest);
         self.cpu.store(clock::now(Clockid::ThreadCputimeId).saturating_sub(cpu), Relaxed);
         end
@@ -331,7 +331,7 @@ fn end_of(error: &wasmtime::Error, early: bool) -> End {
     match error.downcast_ref::<Stop>() {
         Some(Stop::Exit(code)) => return End::Exit(*code),
         Some(Stop::Ended) => return End::Ended,
-        Some(Stop::Overflow) => return End::Overflow,
+        Some(Stop::Overflow(stream)) => return End::Overflow(stream),
         None => {}
     }
     match error.downcast_ref::<Trap>() {

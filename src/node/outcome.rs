@@ -36,7 +36,7 @@ pub fn outcome_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
         }
         End::Ended => describe(js, answer, "ended", "")?,
         End::Fuel => describe(js, answer, "fuel", "")?,
-        End::Overflow => describe(js, answer, "overflow", "")?,
+        End::Overflow(stream) => describe(js, answer, "overflow", stream)?,
         End::Busy(most) => describe(js, answer, "busy", &most.to_string())?,
         End::Trap(text) => describe(js, answer, "trap", text)?,
         End::Unusable(_) => {}
