@@ -7,9 +7,11 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { HANGS, startWorker, temporaryFolder } from './support/host.mjs';
+import { makeSpawn } from './support/engine.mjs';
 import { SPIN, program } from './support/programs.mjs';
 
 const index = fileURLToPath(new URL('../index.js', import.meta.url));
@@ -209,6 +211,51 @@ describe('on the command line', () => {
         code: null,
         signal: 'SIGINT',
       });
+    });
+  }
+});
+
+/**
+ * A file system that is deaf to the second name it is asked for.
+ *
+ * @returns {Promise<{ folder: string, asked: () => Promise<unknown>, end: () => Promise<void> } | undefined>} where it is;
+ *   when somebody waits for it; and, to let them go on, its end. Nothing where it can't be had.
+ */
+async function deafFileSystem(t) {
+  const folder = temporaryFolder(t);
+  const script = fileURLToPath(new URL('./support/deaf.py', import.meta.url));
+  const server = spawn('python3', [script, folder], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const end = async () => {
+    if (server.pid === undefined || server.exitCode !== null || server.signalCode !== null) return;
+    server.kill('SIGKILL');
+    await once(server, 'exit');
+    spawnSync('umount', ['-l', folder]);
+  };
+  t.after(end);
+  const lines = createInterface({ input: server.stdout })[Symbol.asyncIterator]();
+  const failed = once(server, 'error').then(() => ({ done: true }));
+  const { done } = await Promise.race([lines.next(), failed]);
+  return done ? undefined : { folder, end, asked: () => lines.next() };
+}
+
+describe('a call that the kernel is at', { skip: process.platform !== 'linux' && 'FUSE' }, () => {
+  const NEEDS = 'needs Python, and the right to mount';
+  const ASKS = program(
+    `(drop ${opens('fifo', 2)}) (i32.store ${i32(4096, 0x66616564)}) (call $proc_exit ${opens('deaf', 2)})`,
+    { memory: MEMORY, items: named('fifo') },
+  );
+
+  for (const engine of ['wasmtime', 'v8']) {
+    test(`kill() settles the run, in ${engine}`, limits, async (t) => {
+      const deaf = await deafFileSystem(t);
+      if (!deaf) return t.skip(NEEDS);
+      const error = new Error('enough');
+      const child = makeSpawn(engine)(ASKS, { preopens: { '/': deaf.folder } });
+      await deaf.asked();
+      child.kill(error);
+      await assert.rejects(child.result, (thrown) => thrown === error);
+      assert.equal(error.usage.calls, 2);
+      await deaf.end(); // a process can't end while a worker is in the kernel
     });
   }
 });

@@ -131,6 +131,8 @@ let threads = 0;
 const running = new Set();
 /** How many of them only wait. */
 let givenAway = 0;
+/** How many threads, of guests that were killed, are not back: the kernel is at a call of theirs. */
+let lost = 0;
 /** How many places there are because nobody got a thread for so long. */
 let extra = 0;
 /** When somebody last did, or began to wait for one. */
@@ -212,6 +214,7 @@ function lookSoon() {
 
 /** @param {Run} run @returns {Thread | undefined} */
 function takeThread({ stack, objects, plan: { concurrency = CONCURRENCY } }) {
+  if (lost >= CONCURRENCY) throw busy('v8', CONCURRENCY);
   const hasPlace = running.size < MAX_THREADS + givenAway + extra;
   if (hasPlace && running.size >= concurrency) throw busy('v8', concurrency);
   const fitting = idle.findLastIndex((thread) => thread.fits({ stack, objects }));
@@ -395,7 +398,7 @@ class Thread {
     if (place >= 0) idle.splice(place, 1);
     if (this.#run) {
       this.#usage = readUsage(this.numbers);
-      this.#grace = timers.setTimeout(() => this.#leave(), GRACE);
+      this.#grace = timers.setTimeout(() => this.#lose(), GRACE);
     }
     this.worker.terminate();
   }
@@ -444,10 +447,18 @@ class Thread {
   #exited() {
     this.end(); // where it ended by itself
     timers.clearTimeout(this.#grace);
-    if (!this.#left) this.#leave();
+    if (this.#left) lost--;
+    else this.#leave();
   }
 
-  /** The worker has ended, or is about to: another may have its place. */
+  /** The worker ends, but not soon. */
+  #lose() {
+    lost++;
+    this.worker.unref();
+    this.#leave();
+  }
+
+  /** The worker has ended, or is lost: another may have its place. */
   #leave() {
     this.#left = true;
     threads--;
