@@ -44,6 +44,10 @@ const WRITES = program(
 );
 /** Makes calls that are traced, for ever. */
 const CALLS = program(`(loop $l (drop (call $args_sizes_get ${i32(0, 8)})) (br $l))`);
+/** Makes calls that wait for nothing and take long, for ever. */
+const RANDOM = program(`(loop $l (drop (call $random_get ${i32(65536, 2 ** 28)})) (br $l))`, {
+  memory: '(memory (export "memory") 4200)',
+});
 const READS_FIFO = program(
   `(drop ${opens('fifo', 2)}) ${iovec(65536, 100)}
   (drop (call $fd_read (i32.load (i32.const 16)) ${i32(0, 1, 8)})) (call $proc_exit (i32.load (i32.const 8)))`,
@@ -135,7 +139,9 @@ for (const place of ['wasmtime', 'v8', 'worker']) {
     test('a write to a socket that nobody reads', limits, (t) => ends(t, WRITES));
 
     test('a process exits meanwhile', limits, async (t) => {
-      assert.equal((await host(t, place, WRITES, { exit: 7 })).code, 7);
+      for (const bytes of [WRITES, RANDOM]) {
+        assert.equal((await host(t, place, bytes, { exit: 7 })).code, 7);
+      }
     });
 
     test('a write to a pipe of another user', limits, async (t) => {

@@ -14,6 +14,7 @@ const TYPES = {
   path_open: '(param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)',
   poll_oneoff: '(param i32 i32 i32 i32) (result i32)',
   proc_exit: '(param i32)',
+  random_get: '(param i32 i32) (result i32)',
   sched_yield: '(result i32)',
 };
 

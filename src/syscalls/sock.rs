@@ -49,7 +49,7 @@ pub(super) fn sock_accept(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, flags: Fdflags
 
 /// Takes a connection, and waits for one unless the guest asked for EAGAIN. No call takes one without waiting from a socket
 /// that is not non-blocking itself; so that is polled, and the kernel waits only if another process takes the connection in
-/// between.
+/// between (SECURITY.md).
 fn accept(ctx: &Ctx, file: &File, nonblock: bool) -> Result<File> {
     let polls = nonblock || ctx.patience().slice().is_some();
     loop {

@@ -325,6 +325,8 @@ mod tests {
     use crate::host::stream::{Input, Output, Stream};
     use crate::host::wait::testing::Looks;
     use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    use rustix::pty::OpenptFlags;
+    use rustix::termios::Action;
     use std::any::Any;
     use std::fs;
     use std::io::{Read, Write};
@@ -370,6 +372,18 @@ mod tests {
 
     fn fifo_writer(path: &std::path::Path) -> fs::File {
         fs::File::options().write(true).custom_flags(libc::O_NONBLOCK).open(path).unwrap()
+    }
+
+    /// A terminal at which this was typed.
+    fn terminal(guest: &Guest, typed: &str, output: Action) -> (u64, Kept) {
+        let access = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+        let master = rustix::pty::openpt(access).unwrap();
+        rustix::pty::unlockpt(&master).unwrap();
+        let name = rustix::pty::ptsname(&master, Vec::new()).unwrap();
+        let slave = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, rustix::fs::Mode::empty()).unwrap();
+        rustix::io::write(&master, typed.as_bytes()).unwrap();
+        rustix::termios::tcflow(&slave, output).unwrap();
+        (push(guest, slave), Box::new(master))
     }
 
     /// A descriptor of each kind, and what is at its other end.
@@ -455,6 +469,10 @@ mod tests {
                 drop(fifo_writer(&path));
                 (fd, Box::new(()))
             }
+            "terminal" => terminal(guest, "", Action::OOn),
+            "terminal with a line" => terminal(guest, "abc\n", Action::OOn),
+            "terminal with half a line" => terminal(guest, "abc", Action::OOn),
+            "stopped terminal" => terminal(guest, "", Action::OOff),
             "input" => (stream(guest, Stream::Input(Arc::new(Input::new(b"abc".to_vec())))), Box::new(())),
             "ended input" => (stream(guest, Stream::Input(Arc::new(Input::new(Vec::new())))), Box::new(())),
             "output" => (stream(guest, Stream::Output(Arc::new(Output::new(100)))), Box::new(())),
@@ -471,7 +489,7 @@ mod tests {
 
     /// What each call answers: how many bytes, an errno, `wait`; of poll `ready`, `hangup`. (The columns are CALLS.)
     #[rustfmt::skip]
-    const TABLE: [(&str, &str); 25] = [
+    const TABLE: [(&str, &str); 29] = [
         //                          read[] [0]  4      pread  write[] [0]  4      pwrite poll-r poll-w recv[0] 4     send
         ("file",                   "0      0    4      4      0      0     4      4      ready  ready  NOTSOCK NOTSOCK NOTSOCK"),
         ("file at its end",        "0      0    0      0      0      0     4      4      ready  ready  NOTSOCK NOTSOCK NOTSOCK"),
@@ -494,6 +512,10 @@ mod tests {
         ("fifo without a writer",  "0      0    wait   SPIPE  CAP    CAP   CAP    CAP    wait   CAP    NOTSOCK NOTSOCK CAP"),
         ("fifo with a writer",     "0      0    wait   SPIPE  CAP    CAP   CAP    CAP    wait   CAP    NOTSOCK NOTSOCK CAP"),
         ("fifo whose writer left", "0      0    0      SPIPE  CAP    CAP   CAP    CAP    hangup CAP    NOTSOCK NOTSOCK CAP"),
+        ("terminal",               "0      0    wait   SPIPE  0      0     4      SPIPE  wait   ready  NOTSOCK NOTSOCK NOTSOCK"),
+        ("terminal with a line",   "0      0    4      SPIPE  0      0     4      SPIPE  ready  ready  NOTSOCK NOTSOCK NOTSOCK"),
+        ("terminal with half a line", "0   0    wait   SPIPE  0      0     4      SPIPE  wait   ready  NOTSOCK NOTSOCK NOTSOCK"),
+        ("stopped terminal",       "0      0    wait   SPIPE  0      0     wait   SPIPE  wait   wait   NOTSOCK NOTSOCK NOTSOCK"),
         ("input",                  "0      0    3      SPIPE  BADF   BADF  BADF   SPIPE  hangup hangup NOTSOCK NOTSOCK NOTSOCK"),
         ("ended input",            "0      0    0      SPIPE  BADF   BADF  BADF   SPIPE  hangup hangup NOTSOCK NOTSOCK NOTSOCK"),
         ("output",                 "BADF   BADF BADF   SPIPE  0      0     4      SPIPE  ready  ready  NOTSOCK NOTSOCK NOTSOCK"),
