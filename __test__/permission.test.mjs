@@ -184,3 +184,113 @@ test('without --allow-addons it is said what to do', () => {
   assert.match(stderr, /could not be loaded[^]*Under --permission, add --allow-addons;/);
   assert.doesNotMatch(stderr, /install wasi-rs again/);
 });
+
+describe('what the model says can not be changed by replacing', () => {
+  const DENIED = 'ERR_ACCESS_DENIED';
+  const load = `const { WASI, run } = require(${JSON.stringify(addon)});`;
+  const use = `
+    const tries = [async () => void new WASI({ version: 'preview1' }), run];
+    const bytes = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+    const codes = Promise.allSettled(tries.map((one) => one(bytes)));
+    codes.then((all) => console.log(JSON.stringify(all.map(({ reason }) => reason?.code ?? 'made'))));`;
+  /** Uses it once, so that all is loaded. */
+  const once = `try { new WASI({ version: 'preview1' }); } catch {} run(new Uint8Array()).catch(() => {});`;
+  /** What a script may do to be allowed more. */
+  const REPLACEMENTS = {
+    'another process': 'globalThis.process = { __proto__: process, permission: undefined };',
+    'another process that allows all':
+      'globalThis.process = { __proto__: process, permission: { has: () => true } };',
+    'another process, which stays': `Object.defineProperty(globalThis, 'process',
+      { value: { __proto__: process, permission: undefined }, configurable: false });`,
+    'another permission': `try {
+      Object.defineProperty(process, 'permission', { value: { has: () => true } });
+    } catch {}
+    try { delete process.permission; } catch {}`,
+  };
+  /** What nobody can tell from Node's own, once it is there before the addons. */
+  const AFTERWARDS = {
+    'another has()': 'process.permission.has = () => true;',
+    'another has(), and the addons loaded once more': `process.permission.has = () => true;
+      for (const file of Object.keys(require.cache)) delete require.cache[file];
+      ({ WASI, run } = require(${JSON.stringify(addon)}));`,
+  };
+  const reads = [`--allow-fs-read=*`];
+  const expected = process.platform === 'win32' ? undefined : [DENIED, DENIED];
+
+  for (const [name, replace] of Object.entries(REPLACEMENTS)) {
+    test(`${name}, before it is loaded`, { skip: !expected }, () => {
+      assert.deepEqual(outcome(reads, `${replace} ${load} ${use}`), expected);
+    });
+    test(`${name}, before the first use`, { skip: !expected }, () => {
+      assert.deepEqual(outcome(reads, `${load} ${replace} ${use}`), expected);
+    });
+  }
+  for (const [name, replace] of Object.entries({ ...REPLACEMENTS, ...AFTERWARDS })) {
+    test(`${name}, after the first use`, { skip: !expected }, () => {
+      const script = `${load.replace('const', 'let')} ${once} ${replace} ${use}`;
+      assert.deepEqual(outcome(reads, script), expected);
+    });
+  }
+
+  test('in a worker', { skip: !expected }, () => {
+    const script = `${load} ${REPLACEMENTS['another process']} ${use}`.replaceAll(
+      'console.log',
+      `require('node:worker_threads').parentPort.postMessage`,
+    );
+    const main = `const { Worker } = require('node:worker_threads');
+      new Worker(${JSON.stringify(script)}, { eval: true }).on('message', console.log);`;
+    assert.deepEqual(outcome([...reads, '--allow-worker'], main), expected);
+  });
+
+  test('from a context of node:vm', { skip: !expected }, () => {
+    const script = `${load} ${once}
+      const context = require('node:vm').createContext({ WASI, run, console, Uint8Array,
+        process: { __proto__: process, permission: undefined } });
+      require('node:vm').runInContext(${JSON.stringify(use)}, context);`;
+    assert.deepEqual(outcome(reads, script), expected);
+  });
+
+  test('and what it allows, is allowed', () => {
+    const script = `${load} ${once} ${REPLACEMENTS['another process']} ${use}`;
+    const [made] = outcome([...reads, '--allow-wasi'], script);
+    assert.equal(made, 'made');
+  });
+});
+
+/**
+ * All functions of the addons, and what each needs of the permission model. None takes a program of the system to start. Whoever
+ * adds one decides here what it asks for.
+ */
+const FUNCTIONS = {
+  WASI: 'wasi',
+  edition: 'gives the class, which asks for wasi',
+  'engine.ask': 'wasi',
+  'engine.cache': 'fs.read and fs.write of the folder',
+  'engine.close': 'takes a ticket',
+  'engine.compileLater': 'takes a program of engine.program, which has asked',
+  'engine.end': 'takes the number of a run',
+  'engine.handOver': "takes the number of a descriptor, which is the process's",
+  'engine.listen': 'takes a function',
+  'engine.pipe': 'takes a direction',
+  'engine.program': 'fs.read of the file; fs.read and fs.write of the cache',
+  'engine.start': 'wasi',
+  'engine.takeOver': 'takes the number of a ticket',
+  describe: 'takes bytes',
+  watToWasm: 'takes text',
+};
+
+test('each function of the addons is known here', () => {
+  const lib = JSON.stringify(path.join(root, 'lib', 'addon.js'));
+  const script = `
+    const { addon, more } = require(${lib});
+    const names = (object, prefix = '') => Object.entries(object).flatMap(([name, value]) =>
+      typeof value === 'function' ? [prefix + name] : names(value, prefix + name + '.'));
+    const hidden = [addon, more()].flatMap((one) => Reflect.ownKeys(one)).length;
+    const shown = [addon, more()].flatMap((one) => Object.keys(one)).length;
+    console.log(JSON.stringify({ names: [...new Set([...names(addon), ...names(more())])].sort(), hidden: hidden - shown }));`;
+  const child = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+  const { names, hidden } = JSON.parse(child.stdout);
+  assert.equal(hidden, 0);
+  const isThere = (name) => process.platform !== 'win32' || !name.startsWith('engine.');
+  assert.deepEqual(names, Object.keys(FUNCTIONS).filter(isThere).sort());
+});

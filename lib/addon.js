@@ -4,6 +4,8 @@
 
 const fs = require('node:fs');
 const { dirname, sep } = require('node:path');
+// Node's own, whatever the global one has become.
+const process = require('node:process');
 
 const root = dirname(__dirname);
 /** @type {NodeJS.Module} */
@@ -64,7 +66,9 @@ function open(file, otherwise = () => require(file)) {
   if (!opened || !extension) return otherwise();
   require.cache[file] = opened;
   try {
+    if (file.endsWith('.node')) opened.exports.process = process; // for src/node/permission.rs
     extension(opened, file);
+    delete opened.exports.process;
   } catch (error) {
     delete require.cache[file];
     throw error;
@@ -133,4 +137,17 @@ function refuseTruncated(file) {
   }
 }
 
-module.exports = { addon, more, openOwn };
+/**
+ * Node's permission model, where the process was started with `--permission`, as it was when this was loaded. The addons ask
+ * for themselves; who asks here, asks to say it sooner.
+ *
+ * @type {{ has(scope: string, resource?: string): boolean } | undefined}
+ */
+const permission = kept(/** @type {any} */ (process).permission);
+
+/** @param {any} permission @returns {typeof permission} */
+function kept(permission) {
+  return permission && { has: permission.has.bind(permission) };
+}
+
+module.exports = { addon, more, openOwn, permission };

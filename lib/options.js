@@ -6,6 +6,7 @@
 // loaded by those that need it.
 
 const { types } = require('node:util');
+const { permission } = require('./addon.js');
 const { absolute, bytesOf } = require('./program.js');
 
 /** Loaded when there is something to say. */
@@ -92,7 +93,6 @@ function readOptions(options, isSpawned) {
 
 /** Node's permission model asks for `--allow-wasi`, here as in the class. */
 function requirePermission() {
-  const { permission } = /** @type {any} */ (process);
   if (permission && !permission.has('wasi')) throw errors().accessDenied();
 }
 

@@ -5,6 +5,7 @@
 const path = require('node:path');
 const timers = require('node:timers');
 const { fileURLToPath } = require('node:url');
+const { permission } = require('./addon.js');
 const wasmtime = require('./wasmtime.js');
 
 /**
@@ -147,7 +148,7 @@ class Code {
    * @param {any} options
    */
   expect(options) {
-    const isUsual = !options?.engine && !options?.limits && !('permission' in process);
+    const isUsual = !options?.engine && !options?.limits && !permission;
     if (this.#isCompiled || !isUsual) return;
     this.#looked = this.#ask('isReady');
     this.#looked.answer.catch(() => {}); // who waits for it is told
@@ -227,7 +228,6 @@ function homeFolder() {
 
 /** A folder that Node's permission model lets the process write to. @param {string | undefined} folder */
 function permitted(folder) {
-  const { permission } = /** @type {any} */ (process);
   if (folder === undefined || !permission) return folder;
   return permission.has('fs.read', folder) && permission.has('fs.write', folder)
     ? folder

@@ -54,6 +54,10 @@ use napi_derive::napi;
 #[napi(module_exports)]
 pub fn init(mut exports: Object<'_>, env: Env) -> napi::Result<()> {
     ffi::prepare_process();
+    ffi::within(&env, |js| {
+        let permission = permission::Model::take(js, js.adopt(&exports))?;
+        js.set_environment(Box::new(realm::Environment::new(permission)))
+    })?;
     #[cfg(feature = "class")]
     {
         ffi::within(&env, realm::Realm::init)?;

@@ -1,9 +1,12 @@
 //! Node's permission model. It is asked by the native functions themselves: whoever may read the package's files can call
-//! these without the checks of `lib/`.
+//! these without the checks of `lib/`. What they ask is what was there when the addon was loaded: `globalThis.process` and
+//! `process.permission.has` are anybody's to replace.
 
 use super::errors;
-use super::ffi::{Js, JsResult, Value};
+use super::ffi::{Js, JsResult, Reference, Type, Value};
+use std::cell::RefCell;
 use std::path::{Path, PathBuf, absolute};
+use std::rc::{Rc, Weak};
 
 /// What a process needs a flag for, where it was started with `--permission`.
 #[derive(Clone, Copy)]
@@ -42,22 +45,60 @@ pub fn require_path(js: Js<'_>, scopes: &[Scope], path: &str) -> JsResult<PathBu
 }
 
 fn require(js: Js<'_>, scope: Scope, path: Option<&Path>) -> JsResult<()> {
-    let Some(permission) = model(js)? else {
-        return Ok(());
-    };
+    let models: Vec<_> = MODELS.with_borrow(|models| models.iter().filter_map(Weak::upgrade).collect());
     let resource = path.map(Path::to_string_lossy).unwrap_or_default();
     let (name, ..) = scope.names();
-    let mut arguments = vec![js.string(name)?];
-    if path.is_some() {
-        arguments.push(js.string(&resource)?);
+    for model in models {
+        let mut arguments = vec![js.string(name)?];
+        if path.is_some() {
+            arguments.push(js.string(&resource)?);
+        }
+        if !model.permits(js, &arguments)? {
+            return Err(errors::access_denied(js, scope, &resource));
+        }
     }
-    let has = js.call(permission, js.get_named(permission, "has")?, &arguments)?;
-    if js.truthy(has)? { Ok(()) } else { Err(errors::access_denied(js, scope, &resource)) }
+    Ok(())
 }
 
-/// `process.permission`, which is there where the process was started with `--permission`.
-fn model(js: Js<'_>) -> JsResult<Option<Value<'_>>> {
-    let process = js.get_named(js.global()?, "process")?;
-    let permission = js.get_named(process, "permission")?;
-    Ok(if js.is_undefined(permission)? { None } else { Some(permission) })
+thread_local! {
+    /// Those of all loads of the addons on this thread. All are asked: who has replaced something since may load an addon once
+    /// more.
+    static MODELS: RefCell<Vec<Weak<Model>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The model of an environment, where the process was started with `--permission`.
+#[derive(Debug)]
+pub struct Model {
+    permission: Reference,
+    has: Reference,
+}
+
+impl Model {
+    /// Takes it as the addon is loaded. `lib/addon.js` has put Node's own `process` on the exports, for another may be the
+    /// global one already.
+    pub fn take(js: Js<'_>, exports: Value<'_>) -> JsResult<Option<Rc<Self>>> {
+        let given = js.get_named(exports, "process")?;
+        let process = if js.is_undefined(given)? { js.get_named(js.global()?, "process")? } else { given };
+        if js.type_of(process)? != Type::Object {
+            return Ok(None); // not in Node
+        }
+        let permission = js.get_named(process, "permission")?;
+        if js.is_undefined(permission)? {
+            return Ok(None);
+        }
+        let has = js.keep(js.get_named(permission, "has")?)?;
+        let model = Rc::new(Self { permission: js.keep(permission)?, has });
+        MODELS.with_borrow_mut(|models| {
+            models.retain(|model| model.strong_count() > 0);
+            models.push(Rc::downgrade(&model));
+        });
+        Ok(Some(model))
+    }
+
+    fn permits<'s>(&self, js: Js<'s>, arguments: &[Value<'s>]) -> JsResult<bool> {
+        let (Some(permission), Some(has)) = (js.dereference(&self.permission)?, js.dereference(&self.has)?) else {
+            return Ok(false);
+        };
+        js.truthy(js.call(permission, has, arguments)?)
+    }
 }

@@ -5,9 +5,10 @@ use super::ending::Ending;
 use super::errors::NodeErrorToString;
 use super::ffi::{GuestMemory, Js, JsResult, PageMemory, Reference, Thrown, Type, Value};
 use super::page;
+use super::permission::Model;
 use super::stdio::Stdio;
 use crate::ctx::Ctx;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 /// A guest and what JavaScript has of it. The references keep nothing alive: the class's object holds the functions,
@@ -124,7 +125,27 @@ pub enum Kept {
     Handlers,
 }
 
-/// What one environment has once.
+/// What one environment has once, whichever addon it has loaded.
+#[derive(Debug)]
+pub struct Environment {
+    /// Kept for those who ask: they find it by their thread.
+    _permission: Option<Rc<Model>>,
+    realm: OnceCell<Realm>,
+}
+
+impl Environment {
+    /// One without a realm.
+    pub const fn new(permission: Option<Rc<Model>>) -> Self {
+        Self { _permission: permission, realm: OnceCell::new() }
+    }
+
+    /// What the class has once.
+    pub fn realm(&self) -> Option<&Realm> {
+        self.realm.get()
+    }
+}
+
+/// What the class has once in an environment.
 #[derive(Debug)]
 pub struct Realm {
     /// The call page.
@@ -167,11 +188,12 @@ impl Realm {
         let page_buffer = js.get_named(page_memory, "buffer")?;
 
         // The function for syscalls needs the realm's address, so the realm comes first and what it keeps after.
-        let realm = js.set_realm(Box::new(Self {
+        let made = Self {
             page: PageMemory::new(js, page_buffer, page::SIZE)?,
             kept: js.keep(js.object()?)?,
             guests: RefCell::default(),
-        }))?;
+        };
+        let realm = js.environment()?.realm.get_or_init(|| made);
         let kept = [
             (Kept::Instance, js.get_named(wasm, "Instance")?),
             (Kept::Table, js.get_named(wasm, "Table")?),

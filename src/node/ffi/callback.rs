@@ -4,7 +4,7 @@ use super::super::call;
 use super::super::ending;
 use super::super::errors;
 use super::super::page::PageCall;
-use super::super::realm::Realm;
+use super::super::realm::{Environment, Realm};
 use super::{Js, JsResult, Thrown, Value};
 use napi::sys;
 use std::any::Any;
@@ -96,10 +96,10 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or("no message").to_owned()
 }
 
-pub(super) unsafe extern "C" fn realm_ended(_: sys::napi_env, data: *mut c_void, _: *mut c_void) {
-    // SAFETY: `set_realm` boxed it, and the environment runs this once.
-    let realm = unsafe { Box::from_raw(data.cast::<Realm>()) };
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(realm)));
+pub(super) unsafe extern "C" fn environment_ended(_: sys::napi_env, data: *mut c_void, _: *mut c_void) {
+    // SAFETY: `set_environment` boxed it, and the environment runs this once.
+    let environment = unsafe { Box::from_raw(data.cast::<Environment>()) };
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(environment)));
 }
 
 pub(super) unsafe extern "C" fn guest_collected(env: sys::napi_env, data: *mut c_void, _: *mut c_void) {

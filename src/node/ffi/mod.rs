@@ -26,8 +26,8 @@ pub use memory::{GuestMemory, PageMemory, UNBOUND};
 use process::within_share;
 pub use process::{Worker, copy_of_descriptor, host_descriptor, is_main_thread, prepare_process, trace_file};
 
-use super::realm::Realm;
-use callback::{guest_collected, realm_ended, syscall};
+use super::realm::{Environment, Realm};
+use callback::{environment_ended, guest_collected, syscall};
 use napi::sys;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -402,23 +402,28 @@ impl<'s> Js<'s> {
         self.check(unsafe { sys::napi_adjust_external_memory(self.env, bytes, &raw mut total) })
     }
 
-    /// Gives the environment its realm, once; it is dropped when the environment ends.
-    pub fn set_realm(self, realm: Box<Realm>) -> JsResult<&'s Realm> {
-        let realm = Box::into_raw(realm);
+    /// Gives the environment what it has once; it is dropped when the environment ends.
+    pub fn set_environment(self, environment: Box<Environment>) -> JsResult<()> {
+        let data = Box::into_raw(environment);
         // SAFETY: the finalizer takes the box back, at the environment's end and not before.
-        let status = unsafe { sys::napi_set_instance_data(self.env, realm.cast(), Some(realm_ended), ptr::null_mut()) };
-        self.check(status)?;
-        // SAFETY: it was just boxed, and is only shared from now on.
-        Ok(unsafe { &*realm })
+        self.check(unsafe {
+            sys::napi_set_instance_data(self.env, data.cast(), Some(environment_ended), ptr::null_mut())
+        })
+    }
+
+    /// What the environment has once.
+    pub fn environment(self) -> JsResult<&'s Environment> {
+        let mut data = ptr::null_mut();
+        // SAFETY: as in `napi!`.
+        self.check(unsafe { sys::napi_get_instance_data(self.env, &raw mut data) })?;
+        // SAFETY: `set_environment` put it there when the module was loaded, before any of its functions could run, and it is
+        // only shared from then on.
+        unsafe { data.cast::<Environment>().as_ref() }.ok_or(Thrown)
     }
 
     /// The environment's realm.
     pub fn realm(self) -> JsResult<&'s Realm> {
-        let mut data = ptr::null_mut();
-        // SAFETY: as in `napi!`.
-        self.check(unsafe { sys::napi_get_instance_data(self.env, &raw mut data) })?;
-        // SAFETY: `set_realm` put a Realm there when the module was loaded, before any of its functions could run.
-        unsafe { data.cast::<Realm>().as_ref() }.ok_or(Thrown)
+        self.environment()?.realm().ok_or(Thrown)
     }
 
     /// The bytes of an ArrayBuffer or a Uint8Array: where they are and how many.
