@@ -220,7 +220,7 @@ export interface RunLimits extends WASILimits {
    * How many bytes the program may have: its memories, tables and garbage-collected objects together. Beyond, `memory.grow`
    * and `table.grow` fail, and the program goes on; where it makes one object more, it traps (ERR_WASI_TRAP). One that needs
    * more to begin with does not start (ERR_WASI_PROGRAM). The process may grow by this and an allowance: 32 MiB in wasmtime,
-   * 128 MiB in V8; what is captured of its output comes on top.
+   * 128 MiB in V8; what is captured of its output comes on top, and what its machine code takes (docs/limits.md).
    *
    * V8 can't be asked while a program runs, so each gets its share before: what they begin with; of the rest an eighth for
    * tables to grow, half of what that leaves for objects if the program can make any, and what is left then for the

@@ -76,22 +76,104 @@ const OBJECTS = {
       (drop (table.grow $t (ref.null func) (i32.const 100))) (br 0)))`,
 };
 
+const IMPORT = (name, type) =>
+  `(import "wasi_snapshot_preview1" "${name}" (func $${name} (param ${type}) (result i32)))`;
+const TIMES = (count, body) => `(local $n i32) (loop ${body}
+  (br_if 0 (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const ${count}))))`;
+const IOVEC = (length) =>
+  `(i32.store (i32.const 0) (i32.const 16)) (i32.store (i32.const 4) (i32.const ${length}))`;
+
+/** Guests whose calls make the host hold something, with how many bytes of memory they need, and options. */
+const CALLS = {
+  'output that is captured': {
+    text: `${IMPORT('fd_write', 'i32 i32 i32 i32')} (memory (export "memory") 16) ${START} ${TIMES(
+      1000,
+      `${IOVEC(1_000_000)} (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+       (drop (call $fd_write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))`,
+    )})`,
+    memory: 16 * 65536,
+    limits: { stdout: 4 * MIB },
+    held: 2 * 2 * 4 * MIB, // each stream up to twice
+    code: 'ERR_WASI_STDIO_MAXBUFFER',
+  },
+  random_get: {
+    text: `${IMPORT('random_get', 'i32 i32')} (memory (export "memory") 512) ${START} ${TIMES(
+      4,
+      '(drop (call $random_get (i32.const 0) (i32.const 33554432)))',
+    )})`,
+    memory: 32 * MIB,
+  },
+  'as many subscriptions as there may be': {
+    text: `${IMPORT('poll_oneoff', 'i32 i32 i32 i32')} (memory (export "memory") 96) ${START} ${TIMES(
+      20,
+      '(drop (call $poll_oneoff (i32.const 16) (i32.const 3145744) (i32.const 65536) (i32.const 0)))',
+    )})`,
+    memory: 6 * MIB,
+  },
+  'lines of a trace': {
+    text: `${IMPORT('fd_write', 'i32 i32 i32 i32')} ${IMPORT('path_open', 'i32 i32 i32 i32 i32 i64 i64 i32 i32')}
+      (memory (export "memory") 32) ${START} ${TIMES(
+        200,
+        `(drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 100000) (i32.const 8)))
+         (drop (call $path_open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 2000000) (i32.const 0)
+           (i64.const 0) (i64.const 0) (i32.const 0) (i32.const 8)))`,
+      )})`,
+    memory: 2 * MIB,
+    options: { trace: true },
+  },
+};
+
+const REFERENCE = (name) => `(table.set 0 (i32.const 0) (ref.func ${name}))`;
+const BLOCK = '(block (br_if 0 (i32.const 0)))';
+
+/** Functions that are as large as V8 is given them, and larger. */
+const FUNCTIONS = {
+  'references to one function': (count) => `(table 1 funcref) (func $f) (elem declare func $f)
+    ${START} ${REFERENCE('$f').repeat(50_000 * count)})`,
+  'references to many functions': (count) => {
+    const numbers = Array.from({ length: 100 }, (_, i) => i);
+    const each = Array.from({ length: 330 * count }, (_, i) => i);
+    const name = (i, k) => `$f${i * 100 + k}`;
+    const functions = each.flatMap((i) => numbers.map((k) => `(func ${name(i, k)})`));
+    const users = each.map(
+      (i) => `(func $u${i} ${numbers.map((k) => REFERENCE(name(i, k))).join('')})`,
+    );
+    const names = each.flatMap((i) => numbers.map((k) => name(i, k)));
+    return `(table 1 funcref) ${functions.join('')} ${users.join('')} (elem declare func ${names.join(' ')})
+      ${START} ${each.map((i) => `(call $u${i})`).join('')})`;
+  },
+  'many calls': (count) => `(func $f) ${START} ${'(call $f)'.repeat(110_000 * count)})`,
+  'many exports': (count) =>
+    `(func $f) ${Array.from({ length: 10_000 * count }, (_, i) => `(export "${i}" (func $f))`).join(
+      '',
+    )} ${START})`,
+  'many variables at many branches': (count) =>
+    `${START} (local ${'i32 '.repeat(39_000)}) ${BLOCK.repeat(100 * count)})`,
+  'many values at many branches': (count) =>
+    `${START} ${'i32.const 0 '.repeat(2000)} ${BLOCK.repeat(1900 * count)} ${'drop '.repeat(2000)})`,
+};
+
 const CHILD = `
 const fs = require('node:fs');
 const { run } = require(${JSON.stringify(fileURLToPath(new URL('../index.js', import.meta.url)))});
 const peak = () => Number(/VmHWM:\\s+(\\d+)/.exec(fs.readFileSync('/proc/self/status', 'latin1'))[1]) * 1024;
-const [file, engine, limits] = process.argv.slice(1);
+const [file, engine, limits, options] = process.argv.slice(1);
 const before = peak();
-run(file, { engine, limits: JSON.parse(limits), cache: false, timeout: 60_000 })
+run(file, { engine, limits: JSON.parse(limits), cache: false, timeout: 60_000, ...JSON.parse(options) })
   .then(({ exitCode }) => ({ exitCode }), ({ code, message }) => ({ code, message }))
   .then((outcome) => console.log(JSON.stringify({ ...outcome, taken: peak() - before })));`;
 
 /** How such a guest ends in a process of its own, and how much that grows. */
-function runApart(t, text, engine, limits) {
+function runApart(t, text, engine, limits, options = {}) {
   const file = path.join(temporaryFolder(t), 'guest.wasm');
   fs.writeFileSync(file, assembleAny(`(module ${text})`));
-  const args = ['-e', CHILD, file, engine, JSON.stringify(limits)];
-  const child = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 120_000 });
+  const args = ['-e', CHILD, file, engine, JSON.stringify(limits), JSON.stringify(options)];
+  const maxBuffer = 64 * MIB;
+  const child = spawnSync(process.execPath, args, {
+    encoding: 'utf8',
+    timeout: 120_000,
+    maxBuffer,
+  });
   assert.deepEqual([child.status, child.signal], [0, null], child.stderr.slice(0, 2000));
   return JSON.parse(child.stdout);
 }
@@ -109,6 +191,29 @@ describe('limits.memory, by the resident set', onLinux, () => {
         });
       }
     }
+  }
+
+  for (const [what, { text, memory, limits, held = 0, code, options }] of Object.entries(CALLS)) {
+    for (const engine of ['wasmtime', 'v8']) {
+      test(`${what}, in ${engine}`, (t) => {
+        const outcome = runApart(t, text, engine, { memory, ...limits }, options);
+        assert.equal(outcome.code, code, JSON.stringify(outcome));
+        assert.ok(outcome.taken < memory + held + ALLOWANCE[engine], JSON.stringify(outcome));
+      });
+    }
+  }
+
+  for (const [what, text] of Object.entries(FUNCTIONS)) {
+    test(`functions, in V8: ${what}`, (t) => {
+      const memory = 131072; // and a table of one element
+      const outcome = runApart(t, text(1), 'v8', { memory });
+      assert.equal(outcome.exitCode, 0, outcome.message);
+      assert.ok(outcome.taken < memory + ALLOWANCE.v8, JSON.stringify(outcome));
+      const refused = runApart(t, text(2), 'v8', { memory });
+      assert.equal(refused.code, 'ERR_WASI_PROGRAM', JSON.stringify(refused));
+      assert.match(refused.message, /too hard to compile|more than the 131072 of limits.memory/);
+      assert.ok(refused.taken < memory + ALLOWANCE.v8, JSON.stringify(refused));
+    });
   }
 
   for (const [what, text] of Object.entries(OBJECTS)) {

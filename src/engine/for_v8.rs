@@ -7,7 +7,7 @@ use super::fit::Face;
 use super::limit::{self, Limited};
 use super::plan::Limits;
 use super::program::{Unusable, expect_core_module};
-use super::{meter, objects, start, stoppable};
+use super::{effort, meter, objects, start, stoppable};
 use crate::abi::Abi;
 use crate::module::bounds::Bounds;
 use crate::module::outline::{Item, Outline};
@@ -26,7 +26,8 @@ pub struct ForV8 {
     pub abi: Abi,
     /// What its start function is exported as, for who runs it to call.
     pub start: Option<String>,
-    /// How many bytes its garbage-collected objects may have; nothing if it makes none, or is not limited.
+    /// How many bytes its garbage-collected objects may have; nothing if it makes none, or is not limited. For the main thread:
+    /// anything if it makes some, which are not for there.
     pub objects: Option<u64>,
 }
 
@@ -47,6 +48,7 @@ pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) 
     expect_core_module(&bytes)?;
     let outline = cancellation.outline(&bytes)?;
     let abi = Face::of_outline(&outline).check()?;
+    effort::check_for_v8(&outline, limits)?;
     let meter = meter::meter(&calls(&outline, abi));
     let looked_at =
         if objects::are_made(&outline) { Some(objects::looked_at(&bytes, &outline, cancellation)?) } else { None };
@@ -87,12 +89,14 @@ pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<ForV8, Unusable> {
     expect_core_module(&bytes)?;
     let mut outline = Outline::read(&bytes)?;
     let abi = Face::of_outline(&outline).check()?;
+    effort::check_for_v8(&outline, &Limits::default())?;
+    let objects = objects::are_made(&outline).then_some(u64::MAX);
     let Limited { mut edits, .. } = limit::limited(&mut outline, &Limits::default())?;
     let (starts, start) = start::edits(&bytes, &outline)?.unzip();
     edits.extend(starts.unwrap_or_default());
     let (memories, sections) = (memories(&outline), outline.sections);
     edit::apply(&mut bytes, &sections, edits);
-    Ok(ForV8 { bytes, meter: Vec::new(), memories, abi, start, objects: None })
+    Ok(ForV8 { bytes, meter: Vec::new(), memories, abi, start, objects })
 }
 
 /// The syscalls it imports, each once: a program may import one twice.
@@ -197,7 +201,10 @@ mod tests {
         assert_eq!((&memory.module[..], &memory.name[..]), ("env", "memory"));
         assert_eq!((memory.bounds.min, memory.bounds.max, memory.bounds.is_shared()), (2, Some(4), true));
         let bytes = wat::parse_str(text.replace("(memory 1)", "")).unwrap();
-        assert!(for_main_thread(bytes.clone()).unwrap().bytes == bytes);
+        let here = for_main_thread(bytes.clone()).unwrap();
+        assert!(here.bytes == bytes && here.objects.is_none());
+        let objects = r#"(module (type (struct)) (func (export "_start")))"#;
+        assert!(for_main_thread(wat::parse_str(objects).unwrap()).unwrap().objects.is_some());
     }
 
     #[test]

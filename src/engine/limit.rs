@@ -12,6 +12,15 @@ use crate::module::outline::Outline;
 /// Bytes that an element of a table takes in V8: 40 of one for functions, and while it grows there are two of it.
 const ELEMENT: u128 = 64;
 
+/// Bytes that V8 makes of a function once something refers to it as a value.
+const FUNCTION: u128 = 500;
+
+/// Bytes that it makes of an export before the program begins.
+const EXPORT: u128 = 1000;
+
+/// So many of these bytes are in the allowance: most programs have less.
+const FUNCTIONS_ALLOWED: u128 = 16 << 20;
+
 /// Tables may grow by so much of what is left when everything is there that the program begins with.
 const TABLES_SHARE: u128 = 8;
 
@@ -38,7 +47,7 @@ pub fn limited(outline: &mut Outline<'_>, limits: &Limits) -> Result<Limited, Un
     let mut left = None;
     if let Some(limit) = limits.memory {
         let memories = outline.all_memories().map(|bounds| bounds.least()).sum::<u128>();
-        let least = memories + tables_at_first * ELEMENT + at_first;
+        let least = memories + tables_at_first * ELEMENT + at_first + functions(outline);
         let rest = u128::from(limit).checked_sub(least);
         let rest = rest.ok_or_else(|| too_much(&format!("{least} bytes of memory"), limit, "memory"))?;
         let grown = tables_at_first + rest / TABLES_SHARE / ELEMENT;
@@ -69,6 +78,12 @@ pub fn limited(outline: &mut Outline<'_>, limits: &Limits) -> Result<Limited, Un
 
 /// Bytes of objects that a program may begin with where there is no limit: V8's heap holds more.
 const MAX_AT_FIRST: u64 = 64 << 20;
+
+/// Bytes that V8 may keep on its heap for the functions and exports of a program, beyond what the allowance has for them.
+fn functions(outline: &Outline<'_>) -> u128 {
+    let (functions, exports) = (outline.all_functions().count() as u128, outline.exports.len() as u128);
+    (functions * FUNCTION + exports * EXPORT).saturating_sub(FUNCTIONS_ALLOWED)
+}
 
 fn whole(number: u128) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
@@ -170,6 +185,19 @@ mod tests {
             limited(&bytes, None, Some(5)).unwrap_err(),
             "can't be started: it needs tables of 6 elements, more than the 5 of limits.tableElements"
         );
+    }
+
+    #[test]
+    fn functions_and_exports_count_where_there_are_many() {
+        let bytes = wat(&format!("(module (memory 1) {})", "(func)".repeat(40_000)));
+        let least = PAGE + 40_000 * 500 - (16 << 20);
+        assert_eq!(bounds(&limited(&bytes, Some(least + PAGE), None).unwrap()).0, [(1, Some(2))]);
+        assert!(limited(&bytes, Some(least - 1), None).unwrap_err().contains(&format!("needs {least} bytes")));
+        let bytes = wat(&format!("(module (memory 1) {})", "(func)".repeat(33_000)));
+        assert_eq!(bounds(&limited(&bytes, Some(PAGE), None).unwrap()).0, [(1, Some(1))]);
+        let exports: String = (0..20_000).map(|i| format!(r#"(export "{i}" (func 0))"#)).collect();
+        let bytes = wat(&format!("(module (memory 1) (func) {exports})"));
+        assert!(limited(&bytes, Some(PAGE), None).is_err());
     }
 
     #[test]

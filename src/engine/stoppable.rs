@@ -150,7 +150,7 @@ fn seek_last(code: &[u8]) -> Option<usize> {
 
 /// How long the instruction is that stands there, if it is one of those that make up nearly all of a program. The others
 /// are wasmparser's, which takes five times as long.
-fn plain(code: &[u8]) -> Option<usize> {
+pub fn plain(code: &[u8]) -> Option<usize> {
     let (&opcode, rest) = code.split_first()?;
     let immediates = match opcode {
         0x00 | 0x01 | 0x05 | 0x0a | 0x0b | 0x0f | 0x19..=0x1b | 0x45..=0xc4 | 0xd1 => 0,
