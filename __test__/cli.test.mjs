@@ -142,6 +142,39 @@ describe('wasi-rs run', () => {
       assert.match(stderr, /^wasi-rs: trap\.wasm: wasm trap: .*unreachable.*\n/);
     });
 
+    test(`${engine}: objects that fill the heap are a trap, and no end of the process`, async (t) => {
+      const hasObjects = WebAssembly.validate(
+        Uint8Array.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x5e, 0x78, 1]),
+      );
+      if (!hasObjects || engine === 'wasmtime') return t.skip('nobody makes objects here');
+      const program = path.join(folder, 'objects.wat');
+      fs.writeFileSync(
+        program,
+        `(module (type $a (array (mut i8))) (type $n (struct (field (ref null $n)) (field (ref $a))))
+          (memory (export "memory") 1) (func (export "_start") (local $all (ref null $n))
+            (loop (local.set $all (struct.new $n (local.get $all)
+              (array.new $a (i32.const 1) (i32.const 100000000)))) (br 0))))`,
+      );
+      const { code, stderr } = await run('objects.wat');
+      assert.equal(code, 134);
+      assert.match(
+        stderr,
+        /^wasi-rs: objects\.wat: wasm trap: (requested new array is too large|out of V8's memory)/,
+      );
+    });
+
+    test(
+      `${engine}: an exit code is handed on as its low 8 bits`,
+      { skip: IS_WINDOWS },
+      async () => {
+        fs.writeFileSync(
+          path.join(folder, 'large-exit.wat'),
+          command('(call $proc_exit (i32.const 259))'),
+        );
+        assert.equal((await run('large-exit.wat')).code, 3);
+      },
+    );
+
     test(`${engine}: arguments and environment, and nothing of the process's own`, async () => {
       const { stdout } = await run('--env', 'A=b=c', '--env=B=', 'show.wasm', '-x', '--dir', '');
       assert.equal(stdout, 'show.wasm\0-x\0--dir\0\0A=b=c\0B=\0');

@@ -99,7 +99,7 @@ const FLAGS = [
     kind: 'size',
     example: '1M',
     commands: ['run'],
-    help: 'How much stack its calls may take, 4K to 64M; 1M otherwise.',
+    help: 'How much stack its calls may take, 4K to 64M. Otherwise 1M; without any limit, in V8, what Node itself has (984K, or node --stack-size).',
   },
   {
     name: 'max-files',

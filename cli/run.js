@@ -39,13 +39,13 @@ async function run({ flags, program, args }) {
       flags['no-cache'] ? false : undefined,
     );
     const { engine = 'auto' } = flags;
-    if (engine === 'v8' && !isLimited) return await runHere(code, setting);
+    if (engine === 'v8' && !isLimited) return await runHere(code, setting, flags);
     const isHere = engine === 'auto' && !isLimited && !(await code.isReady(limits));
-    if (!isHere) return await runBeside(code, { ...setting, limits }, flags);
+    if (!isHere) return await runBeside(code, setting, flags, limits);
     compileAfter(code);
-    return await runHere(code, setting).catch((error) => {
+    return await runHere(code, setting, flags).catch((error) => {
       if (!isInvalid(error)) throw error;
-      return runBeside(code, { ...setting, limits }, flags); // wasmtime may have what V8 lacks, or says what is wrong
+      return runBeside(code, setting, flags); // wasmtime may have what V8 lacks, or says what is wrong
     });
   } catch (error) {
     throw explainFailure(program, error);
@@ -68,15 +68,18 @@ function limitsOf(flags) {
 }
 
 /**
- * In V8 on this thread, which starts soonest; only a signal's own way ends it.
+ * In V8 on this thread, which starts soonest; only a signal's own way ends it. A program with garbage-collected objects runs
+ * beside it: where these fill the heap, V8 ends a worker, but on this thread the process.
  *
  * @param {import('../lib/program.js').ProgramCode} code
  * @param {Setting} setting
+ * @param {Flags} flags
  */
-async function runHere(code, setting) {
+async function runHere(code, setting, flags) {
   const found = code.forMainThread();
   const { exportsOf, importsOf } = require('../lib/v8/guest.js'); // meanwhile
-  const { bytes, version, memories, start } = await found;
+  const { bytes, version, memories, start, objects } = await found;
+  if (objects !== undefined) return runBeside(code, setting, flags);
   const wasi = new WASI({ version, ...setting });
   const [[namespace, syscalls]] = Object.entries(wasi.getImportObject());
   const module = new WebAssembly.Module(bytes);
@@ -88,18 +91,19 @@ async function runHere(code, setting) {
  * Beside this thread, which so hears signals.
  *
  * @param {import('../lib/program.js').ProgramCode} code
- * @param {Setting & { limits: Record<string, number> }} setting
+ * @param {Setting} setting
  * @param {Flags} flags
+ * @param {Record<string, number>} [limits]
  * @returns {Promise<number>}
  */
-async function runBeside(code, setting, { timeout, engine }) {
+async function runBeside(code, setting, { timeout, engine }, limits = {}) {
   const controller = new AbortController();
   const abort = (/** @type {NodeJS.Signals} */ signal) => controller.abort(signal);
   for (const signal of SIGNALS) process.once(signal, abort);
   try {
     const { signal } = controller;
     const stdio = { stdin: 'inherit', stdout: 'inherit', stderr: 'inherit' };
-    const options = { ...setting, ...stdio, timeout, engine, signal };
+    const options = { ...setting, ...stdio, limits, timeout, engine, signal };
     return (await require('../lib/run.js').run(code, options)).exitCode;
   } catch (error) {
     if (!controller.signal.aborted) throw error;

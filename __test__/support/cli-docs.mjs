@@ -38,7 +38,7 @@ export function reference() {
     table('flag', everywhere),
     'A value may follow its flag or a `=`: `--timeout 5s`, `--timeout=5s`. Flags end at the program, or at a `--` before it; one after it belongs to the program.',
     '## Exit code',
-    "The program's own, or:",
+    "The program's own, of which the system hands on the low 8 bits (256 becomes 0; Windows has all 32), or:",
     table('code', codes),
   ].join('\n\n');
 }
