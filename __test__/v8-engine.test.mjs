@@ -44,11 +44,11 @@ const code = (text) => new Code(assemble(text), false);
 const tickets = new Tickets();
 
 /** How a guest is run here unless a test says otherwise: nothing to read, everything captured. */
-const plan = ({ stdio = [new Uint8Array(), 'capture', 'capture'], ...over } = {}) => ({
+const plan = ({ stdio = [new Uint8Array(), 'capture', 'capture'], limits, ...over } = {}) => ({
   args: [],
   env: [],
   preopens: [],
-  limits: {},
+  limits: { stdout: 2 ** 26, ...limits },
   ...over,
   stdio: stdio.map((one) => (typeof one === 'number' ? tickets.copy(one, 'stdin') : one)),
 });

@@ -20,7 +20,8 @@ const { collect } = require('./sink.js');
  * @property {import('./guest.js').ImportedMemory[]} memories
  * @property {'preview1' | 'unstable'} version of WASI
  * @property {string} [start] what its start function is exported as
- * @property {number} [objects] bytes that its garbage-collected objects may have, if it makes any and is limited
+ * @property {number} [objects] bytes that its garbage-collected objects may have, if it makes any and is limited; for the main
+ *   thread, if it makes any
  *
  * @typedef {object} Limits
  * @property {number} [memory] bytes of all memories, tables and objects
@@ -37,7 +38,7 @@ const { collect } = require('./sink.js');
  * @property {string[]} env `NAME=value`
  * @property {{ guest: string, path: string, readOnly: boolean }[]} preopens
  * @property {[stdin: number | Uint8Array, stdout: Output, stderr: Output]} stdio numbers are those of tickets
- * @property {Limits} limits
+ * @property {Limits & { stdout: number }} limits
  * @property {number} [concurrency] how many may have begun at a time, this one included
  * @property {boolean} trace
  *
@@ -118,9 +119,6 @@ const HEAP_OF_NODE = 16 * MEBIBYTE;
 
 /** Where a heap is limited, mebibytes of it for what is new. */
 const NEW_OBJECTS = 8;
-
-/** How many bytes of a stream are captured unless the limits say; as in the class. */
-const CAPACITY = 64 * MEBIBYTE;
 
 /** Threads without a guest, those used last at the end. @type {Thread[]} */
 const idle = [];
@@ -500,7 +498,7 @@ function jobOf({ plan }, { version }) {
     limits: { openFiles: plan.limits.openFiles },
     trace: plan.trace,
   };
-  return { options, capacity: plan.limits.stdout ?? CAPACITY };
+  return { options, capacity: plan.limits.stdout };
 }
 
 /** @param {string} entry @returns {[string, string]} */

@@ -19,8 +19,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
-/// Up to so many bytes one thread compiles sooner than several are started.
-const SMALL: usize = 64 * 1024;
+/// Up to so many bytes are compiled sooner than V8 starts a worker, and on one thread sooner than several are started.
+pub const SMALL: usize = 64 * 1024;
 
 /// The most threads of one compilation.
 const MAX_THREADS: usize = 8;

@@ -22,9 +22,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use wasmparser::BinaryReaderError;
 use wasmtime::{ExternType, InstancePre, Linker, MemoryType, Module, Store};
 
-/// Up to so many bytes Cranelift compiles sooner than V8 starts a worker.
-const SMALL: u64 = 64 * 1024;
-
 /// How many unknown imports are named.
 const SHOWN_IMPORTS: usize = 3;
 
@@ -225,7 +222,7 @@ impl Program {
 
     /// Whether it runs without a delay to speak of: there is machine code, or little to make.
     pub fn is_ready(&self, mode: Mode, cancellation: &Cancellation) -> Result<bool, Unusable> {
-        if !matches!(self.source, Source::Code(_)) && self.source.size()? <= SMALL {
+        if !matches!(self.source, Source::Code(_)) && self.source.size()? <= compile::SMALL as u64 {
             return Ok(true);
         }
         let found = self.find(mode, cancellation)?;
