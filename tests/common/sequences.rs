@@ -1,6 +1,6 @@
 //! Sequences of system calls that no program would make, and the tree they are made in.
 
-use super::{Numbers, SharedMemory, guest, snapshot};
+use super::{Numbers, PAGE, SharedMemory, guest, snapshot};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -241,6 +241,20 @@ pub fn guest_in(root: &Path, abi: Abi) -> (Ctx, Arc<Output>) {
         ctx.push_stream(stream).unwrap();
     }
     (ctx, output)
+}
+
+/// The sequence that these bytes say: the first what guest makes it, the others which calls.
+pub fn check(bytes: &[u8]) {
+    let Some((first, rest)) = bytes.split_first() else { return };
+    let root = tempfile::tempdir().unwrap();
+    plant(root.path());
+    let before = outside(root.path());
+    let abi = if first & 1 == 0 { Abi::Preview1 } else { Abi::Unstable };
+    let (ctx, output) = guest_in(root.path(), abi);
+    let memory = SharedMemory::new(if first & 2 == 0 { PAGE } else { usize::from(*first) });
+    sequence(Numbers::given(rest), root.path(), true, &ctx, &memory, &mut Counts::default());
+    assert_eq!(outside(root.path()), before, "something outside has changed");
+    assert!(output.take().len() <= CAPTURED, "more is held than may be");
 }
 
 /// No file of this process grows beyond the limit: a call that would make it is EFBIG, and no signal. (Nothing here must
