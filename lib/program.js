@@ -297,7 +297,6 @@ async function choose(code, { engine, limits }, interest) {
 
 /** Whether Node's permission model lets V8 run a program, which takes a worker. */
 function mayHaveWorkers() {
-  const { permission } = /** @type {any} */ (process);
   return !permission || permission.has('worker');
 }
 

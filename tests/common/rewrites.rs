@@ -4,12 +4,14 @@
 use std::borrow::Cow;
 use std::fs;
 use tempfile::NamedTempFile;
+use wasi_rs::engine::cancellation::Cancellation;
 use wasi_rs::engine::edit::{Edit, apply};
 use wasi_rs::engine::effort;
-use wasi_rs::engine::for_v8::{self, ForV8, for_main_thread, for_thread};
+use wasi_rs::engine::for_v8::{ForV8, for_main_thread, for_thread};
 use wasi_rs::engine::limit;
 use wasi_rs::engine::objects;
 use wasi_rs::engine::plan::Limits;
+use wasi_rs::engine::source::Source;
 use wasi_rs::engine::start;
 use wasi_rs::engine::stoppable;
 use wasi_rs::engine::unshared::unshared;
@@ -21,7 +23,7 @@ const PAGE: u64 = 65536;
 /// Each part of the work, and all of it, with this module.
 pub fn check(bytes: &[u8]) {
     let was_valid = is_valid(bytes);
-    let _ = effort::check(bytes); // refuses some, and may do nothing else
+    let _ = effort::check(bytes, &wanted()); // refuses some, and may do nothing else
     for rewriting in REWRITINGS {
         rewriting.check(bytes, was_valid);
     }
@@ -30,6 +32,11 @@ pub fn check(bytes: &[u8]) {
         check_for_v8(bytes, was_valid, Some(&limits));
     }
     check_for_v8(bytes, was_valid, None);
+}
+
+/// That of work which somebody waits for to its end.
+fn wanted() -> Cancellation {
+    Cancellation::default()
 }
 
 fn is_valid(bytes: &[u8]) -> bool {
@@ -57,11 +64,11 @@ struct Rewriting {
 }
 
 const REWRITINGS: [Rewriting; 5] = [
-    Rewriting { name: "unshared", of: |bytes| unshared(bytes).ok().map(Cow::into_owned), is_once: true },
+    Rewriting { name: "unshared", of: |bytes| unshared(bytes, &wanted()).ok().map(Cow::into_owned), is_once: true },
     Rewriting { name: "start", of: with_start, is_once: true },
     Rewriting { name: "stoppable", of: with_stops, is_once: false },
     Rewriting { name: "objects", of: looked_at, is_once: false },
-    Rewriting { name: "debug sections", of: |bytes| Some(without_debug_sections(bytes)), is_once: false },
+    Rewriting { name: "debug sections", of: without_debug_sections, is_once: false },
 ];
 
 impl Rewriting {
@@ -94,7 +101,7 @@ fn with_start(bytes: &[u8]) -> Option<Vec<u8>> {
 
 fn with_stops(bytes: &[u8]) -> Option<Vec<u8>> {
     let outline = Outline::read(bytes).ok()?;
-    let edits = stoppable::edits(bytes, &outline).ok()?;
+    let edits = stoppable::edits(bytes, &outline, &wanted()).ok()?;
     Some(edited(bytes, &outline, edits))
 }
 
@@ -103,17 +110,17 @@ fn looked_at(bytes: &[u8]) -> Option<Vec<u8>> {
     if !objects::are_made(&outline) {
         return None;
     }
-    objects::looked_at(bytes, &outline).ok()
+    objects::looked_at(bytes, &outline, &wanted()).ok()
 }
 
-fn without_debug_sections(bytes: &[u8]) -> Vec<u8> {
+fn without_debug_sections(bytes: &[u8]) -> Option<Vec<u8>> {
     // Of each thread, so that it is removed when the thread ends.
     thread_local! {
         static FILE: NamedTempFile = NamedTempFile::new().unwrap();
     }
     FILE.with(|file| {
         fs::write(file.path(), bytes).unwrap();
-        for_v8::read(file.path()).unwrap()
+        Source::File(file.path().to_owned()).for_v8(&wanted()).ok()
     })
 }
 
@@ -151,7 +158,8 @@ fn bounds(outline: &mut Outline<'_>) -> [Vec<(u64, Option<u64>)>; 2] {
 fn check_for_v8(bytes: &[u8], was_valid: bool, limits: Option<&Limits>) {
     let rewritten = || {
         let bytes = bytes.to_vec();
-        let program = limits.map_or_else(|| for_main_thread(bytes.clone()), |limits| for_thread(bytes.clone(), limits));
+        let program = limits
+            .map_or_else(|| for_main_thread(bytes.clone()), |limits| for_thread(bytes.clone(), limits, &wanted()));
         program.map_err(|error| error.to_string())
     };
     let program = match (rewritten(), rewritten()) {
