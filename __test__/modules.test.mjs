@@ -220,6 +220,10 @@ const ROWS = {
     text: `${MEMORY} (table 1 funcref) (func $f) (elem $e func $f) ${start('(elem.drop $e) (table.init $e (i32.const 0) (i32.const 0) (i32.const 1))')}`,
     outcome: OOB_TABLE,
   },
+  'a memory that is imported twice, once as a shared one': {
+    text: `${EXIT} (import "env" "memory" (memory 1 5)) (import "env" "memory" (memory 1 5 shared)) (export "memory" (memory 0)) ${start(exit(4))}`,
+    outcome: refused('imports the memory env.memory twice'),
+  },
   'a memory of a name that objects have': {
     text: `${EXIT} (import "__proto__" "constructor" (memory 1 5)) (export "memory" (memory 0)) ${start(exit(4))}`,
     outcome: exits(4),

@@ -160,8 +160,16 @@ impl<'a> Face<'a> {
         // Of each name what it is first, and whether it is something else later.
         let mut kinds = HashMap::new();
         for Import { module, name, kind } in &self.imports {
-            let (first, is_mixed) = kinds.entry((*module, *name)).or_insert((kind.name(), false));
-            *is_mixed |= *first != kind.name();
+            if let Some((first, is_mixed)) = kinds.get_mut(&(*module, *name)) {
+                // Which is made for it, but once; and the two may be of different types.
+                if *first == MEMORY && kind.name() == MEMORY {
+                    let (module, name) = (shortened(module), shortened(name));
+                    return Err(Unusable::Wrong(format!("imports the memory {module}.{name} twice")));
+                }
+                *is_mixed |= *first != kind.name();
+            } else {
+                kinds.insert((*module, *name), (kind.name(), false));
+            }
         }
         for import @ Import { module, name, kind } in &self.imports {
             if let (Some(ty), Some(row)) = (kind.signature(), import.syscall(abi)) {
