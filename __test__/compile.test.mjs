@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { compile, run, spawn } from '../index.js';
 import { after, program } from './support/programs.mjs';
+import { assembleAny } from './support/wat.mjs';
 
 const index = fileURLToPath(new URL('../index.js', import.meta.url));
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-compile-'));
@@ -144,6 +145,47 @@ describe('what is too hard for Cranelift', () => {
       assert.equal((await run(tooHard, { engine, cache: false })).exitCode, 0);
     }
   });
+});
+
+describe('what is too hard to initialize', () => {
+  const times = (count, item) => item.repeat(count);
+  const each = (count, item) => Array.from({ length: count }, (_, i) => item(i)).join('');
+  const module = (items) =>
+    assembleAny(`(module (memory (export "memory") 300) (func $f (export "_start")) ${items})`);
+  const elements = (items) => `(table 100000 funcref) (elem ${items})`;
+  const kinds = {
+    'globals of functions': times(10_000, '(global funcref (ref.func $f))'),
+    'elements of expressions': elements(
+      `(i32.const 0) funcref (ref.null func) ${times(40_000, '(ref.func $f)')}`,
+    ),
+    'passive elements': elements(`func ${times(80_000, '$f ')}`),
+    'data far apart': each(10_000, (i) => `(data (i32.const ${(i % 2) * 17_000_000}) "a")`),
+    'uses of many globals': `${times(20_000, '(global (mut i32) (i32.const 0))')}
+      (func ${each(20_000, (i) => `(global.set ${i} (i32.const 1))`)})`,
+  };
+  const kindsOfNewerNodes = {
+    'globals of sums': times(10_000, '(global i32 (i32.add (i32.const 1) (i32.const 2)))'),
+    'globals of globals': `(global $g i32 (i32.const 1)) ${times(10_000, '(global i32 (global.get $g))')}`,
+    'memories with data far apart': `${times(40, '(memory 200)')} ${each(80, (i) => {
+      return `(data (memory ${1 + (i >> 1)}) (i32.const ${(i % 2) * 13_000_000}) "a")`;
+    })}`,
+    'tables full of one function': times(60, '(table 1000000 funcref (ref.func $f))'),
+  };
+  const refusal = { code: 'ERR_WASI_PROGRAM', message: /too hard to compile: .* is the most/ };
+  for (const [kind, items] of Object.entries({ ...kinds, ...kindsOfNewerNodes })) {
+    test(`${kind}: refused by name`, async () => {
+      await assert.rejects(run(module(items), { engine: 'wasmtime', cache: false }), refusal);
+    });
+  }
+
+  for (const [kind, items] of Object.entries(kinds)) {
+    test(`${kind}: V8 runs it, and nothing is compiled for the next time`, async () => {
+      const cache = path.join(root, `too-hard-${kind.replaceAll(' ', '-')}`);
+      assert.equal((await run(module(items), { cache })).exitCode, 0);
+      await untilIdle();
+      assert.deepEqual(fs.existsSync(cache) ? fs.readdirSync(cache) : [], []);
+    });
+  }
 });
 
 /** Runs this script in a process of its own. */

@@ -269,6 +269,7 @@ const FUNCTIONS = {
   'engine.close': 'takes a ticket',
   'engine.compileLater': 'takes a program of engine.program, which has asked',
   'engine.end': 'takes the number of a run',
+  'engine.giveUp': 'takes the number of a question',
   'engine.handOver': "takes the number of a descriptor, which is the process's",
   'engine.listen': 'takes a function',
   'engine.pipe': 'takes a direction',

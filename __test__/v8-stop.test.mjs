@@ -73,7 +73,7 @@ describe('a process ends, while its guest is busy', { timeout: 120_000 }, () => 
 });
 
 describe('what V8 gets', () => {
-  const forV8 = async (source) => (await ask('forV8', makeProgram({ source }))).bytes;
+  const forV8 = async (source) => (await ask('forV8', makeProgram({ source })).answer).bytes;
 
   test('does the same as what was given', async () => {
     // The bytes of instructions that may take long are also in constants, which must stay what they are.

@@ -105,11 +105,9 @@ pub fn compile(bytes: &[u8], mode: Mode, effort: Effort, cancellation: &Cancella
 
 /// The module as wasmtime is to have it, within the bounds.
 fn checked<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [u8]>, Unusable> {
-    effort::check(bytes, cancellation)?;
+    effort::check_bytes(bytes.len() as u64)?;
     let module = unshared::unshared(bytes, cancellation)?;
-    if let Cow::Owned(changed) = &module {
-        effort::check(changed, cancellation)?; // there may be many functions more
-    }
+    effort::check(&module, cancellation)?;
     Ok(module)
 }
 

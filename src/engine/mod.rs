@@ -12,7 +12,7 @@
 //! | [`meter`] | what counts its calls there |
 //! | [`unshared`] | memories that a program declares as shared, and its waiting for them, in wasmtime |
 //! | [`cache`] | machine code on disk |
-//! | [`compile`], [`effort`] | one compilation, and what Cranelift is given at most |
+//! | [`compile`], [`effort`], [`startup`] | one compilation, and what each engine is given at most |
 //! | [`compilations`], [`cancellation`] | those of one program, and who waits for them; how work is given up |
 //! | [`background`] | machine code made for the next time |
 //! | [`plan`] | what a run is asked for, and the guest's context made from it |
@@ -51,6 +51,7 @@ pub mod reaper;
 pub mod run;
 pub mod source;
 pub mod start;
+pub mod startup;
 pub mod stoppable;
 mod sync;
 pub mod unshared;
