@@ -159,6 +159,19 @@ for (const engine of ['wasmtime', 'v8']) {
       await assert.rejects(other.result, { code: 'ERR_WASI_KILLED' });
     });
 
+    test('what can not be read is not begun', async () => {
+      for (const [file, code] of [
+        ['/no/such/file', 'ENOENT'],
+        [import.meta.dirname, 'EISDIR'],
+      ]) {
+        const child = spawn(file);
+        const events = record(child);
+        await once(child, 'close').catch(() => once(child, 'close')); // an 'error' comes first
+        const names = events.map(([name, first]) => (name === 'error' ? first.code : name));
+        assert.deepEqual(names, [code, 'close']);
+      }
+    });
+
     test('options are checked at once', () => {
       assert.throws(() => spawn(CAT, { timeout: 'x' }), { code: 'ERR_INVALID_ARG_TYPE' });
       assert.throws(() => spawn(5), { code: 'ERR_INVALID_ARG_TYPE' });

@@ -288,7 +288,9 @@ async function choose(code, { engine, limits }, interest) {
   // Of machine code, V8's part says that it is none of its.
   const isForced =
     engine === 'wasmtime' || limits.fuel !== undefined || code.isCode || !mayHaveWorkers();
-  if (engine !== 'v8' && (isForced || (await code.isReady(limits, interest)))) {
+  // Also where it is forced: that its file can't be read is known before it begins, as with V8.
+  const isReady = engine !== 'v8' && (code.isCode || (await code.isReady(limits, interest)));
+  if (engine !== 'v8' && (isForced || isReady)) {
     return { ...(await inWasmtime(code)), mayChange: !isForced };
   }
   const isFirst = engine === 'auto';
