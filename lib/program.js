@@ -302,11 +302,17 @@ function mayHaveWorkers() {
   return !permission || permission.has('worker');
 }
 
+/** The folders that runs in wasmtime have had looked at. @type {Set<string>} */
+const looked = new Set();
+
 /** @param {Code} code @returns {Promise<Chosen>} */
 async function inWasmtime(code) {
   const { cache } = code;
-  // Who chose a folder in which nothing can be kept is told; not before the program runs.
-  if (cache && isChosen(cache)) timers.setImmediate(() => require('./cache.js').isUnfit(cache));
+  if (cache && !looked.has(cache) && isChosen(cache)) {
+    looked.add(cache);
+    // Who chose a folder in which nothing can be kept is told; not before the program runs.
+    timers.setImmediate(() => require('./cache.js').isUnfit(cache));
+  }
   return { engine: wasmtime, program: { native: code.native() } };
 }
 
