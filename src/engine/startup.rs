@@ -6,6 +6,7 @@
 //! is not known or out of bounds; and all data segments, if one does, or a memory would be mostly empty. What is laid out
 //! takes no code, but as many bytes as it spans, however few the module has for it.
 
+use crate::module::outline::MAX_ITEMS;
 use wasmparser::{
     BinaryReaderError, ConstExpr, Data, DataKind, Element, ElementItems, ElementKind, Global, HeapType, MemoryType,
     Operator, Table, TableInit, TableType,
@@ -22,9 +23,6 @@ const ELEMENT_SIZE: u64 = 5;
 
 /// Up to so many bytes the data of a memory is laid out even where that is mostly empty.
 const MAX_SPARSE: u64 = 16 << 20;
-
-/// The most functions that wasmparser takes.
-const MAX_FUNCTIONS: usize = 1_000_000;
 
 /// Units of work of what is initialized by code. Each takes 500 bytes until that code is compiled.
 const FUNCTION_REFERENCE_WORK: u64 = 5;
@@ -74,7 +72,7 @@ impl References {
     pub fn add(&mut self, function: u32) {
         let Ok(index) = usize::try_from(function) else { return };
         // No function has a higher number in a module that is valid.
-        if index >= MAX_FUNCTIONS {
+        if index >= MAX_ITEMS {
             return;
         }
         if index >= self.are.len() {

@@ -20,7 +20,7 @@ pub const MAX_IMPORTS: usize = 10_000;
 
 /// The most types, functions and exports, of each: as many as the engines take. With so many of each,
 /// an outline has 200 MB.
-const MAX_ITEMS: usize = 1_000_000;
+pub const MAX_ITEMS: usize = 1_000_000;
 
 /// The most tables, and memories: many times what any program has.
 const MAX_TABLES: usize = 1000;
