@@ -8,7 +8,7 @@ const path = require('node:path');
 const { binaryName, triple } = require('../platform.js');
 
 const root = path.dirname(__dirname);
-const sources = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src'].map((name) =>
+const sources = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'crates', 'src'].map((name) =>
   path.join(root, name),
 );
 

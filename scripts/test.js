@@ -24,8 +24,8 @@ function run(command, args) {
 if (!fs.existsSync(path.join(root, 'node_modules'))) run('npm', ['ci']);
 if (!isUpToDate()) run(process.execPath, ['scripts/build.js']);
 
-run('cargo', ['test', '--', ...filters]);
-run('cargo', ['test', '--manifest-path', 'tests/loom/Cargo.toml', '--', ...filters]);
+run('cargo', ['test', '--workspace', '--', ...filters]);
+run('cargo', ['test', '--manifest-path', 'crates/runner/loom/Cargo.toml', '--', ...filters]);
 
 const folders = ['__test__'];
 // Those of the ecosystem download packages: not for a filter, which most likely is about something else.

@@ -2,9 +2,9 @@
 
 #![no_main]
 
-#[path = "../../tests/common/mod.rs"]
+#[path = "../../crates/core/tests/common/mod.rs"]
 mod common;
-#[path = "../../tests/common/seals.rs"]
+#[path = "../../crates/runner/tests/common/seals.rs"]
 mod seals;
 
 use libfuzzer_sys::fuzz_target;

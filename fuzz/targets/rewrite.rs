@@ -4,9 +4,9 @@
 
 #![no_main]
 
-#[path = "../../tests/common/mod.rs"]
+#[path = "../../crates/core/tests/common/mod.rs"]
 mod common;
-#[path = "../../tests/common/rewrites.rs"]
+#[path = "../../crates/runner/tests/common/rewrites.rs"]
 mod rewrites;
 
 use common::Numbers;

@@ -3,7 +3,7 @@
 
 #![no_main]
 
-#[path = "../../tests/common/mod.rs"]
+#[path = "../../crates/core/tests/common/mod.rs"]
 mod common;
 
 use common::sequences::{check, limit_file_size};

@@ -5,7 +5,7 @@
 
 use super::gauge::{MemoryKind, check, success};
 use super::wasm::{Bytes, I32, body, export, function_type, module};
-use crate::ctx::{Ctx, Strings};
+use wasi_rs_core::ctx::{Ctx, Strings};
 
 /// The syscalls it answers.
 pub const LEARNED: &[&str] = &["args_get", "environ_get"];

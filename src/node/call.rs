@@ -6,12 +6,12 @@ use super::errors;
 use super::ffi::{Js, JsResult, Thrown};
 use super::page::{After, PageCall, answer, forget_changed, remember};
 use super::realm::{Guest, Kept, Realm};
-use crate::abi::Errno;
-use crate::memory::Memory;
+use wasi_rs_core::abi::Errno;
+use wasi_rs_core::memory::Memory;
 #[cfg(debug_assertions)]
-use crate::syscalls::SYSCALLS;
-use crate::syscalls::trace::Line;
-use crate::syscalls::{ENTRIES, Entry, Flow};
+use wasi_rs_core::syscalls::SYSCALLS;
+use wasi_rs_core::syscalls::trace::Line;
+use wasi_rs_core::syscalls::{ENTRIES, Entry, Flow};
 
 /// A syscall: made, and answered in the page.
 #[inline]

@@ -1,11 +1,11 @@
 //! What a module imports, exports and needs: for `wasi-rs inspect`.
 
 use super::ffi::{self, Call, ErrorKind, Js, JsResult, Method, Value};
-use crate::module::bounds::Bounds;
-use crate::module::outline::{Import, Item, Outline, fits, kind_of};
-use crate::module::signature;
 use napi::Env;
 use napi::bindgen_prelude::Object;
+use wasi_rs_modules::bounds::Bounds;
+use wasi_rs_modules::outline::{Import, Item, Outline, fits, kind_of};
+use wasi_rs_modules::signature;
 use wasmparser::Export;
 
 /// Defines the function.
@@ -50,9 +50,8 @@ fn describe<'s>(js: Js<'s>, outline: &mut Outline<'_>) -> JsResult<Value<'s>> {
     js.set_named(report, "exports", js.array(exports)?)?;
     let mut missing = missing(outline);
     missing.extend(kind.is_none().then(|| "a function _start or _initialize".to_owned()));
-    #[cfg(feature = "engine")]
     if kind == Some("command") && missing.is_empty() {
-        missing.extend(crate::engine::fit::Face::of_outline(outline).check().err().map(|why| format!("it {why}")));
+        missing.extend(wasi_rs_modules::fit::Face::of_outline(outline).check().err().map(|why| format!("it {why}")));
     }
     js.set_named(report, "missing", js.array(missing.iter().map(|text| js.string(text)))?)?;
     Ok(report)

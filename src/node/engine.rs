@@ -9,17 +9,6 @@ use super::ffi::{self, Call, ErrorKind, Js, JsResult, Method, Type, Value};
 use super::outcome::{float, outcome_to_js, unusable_to_js};
 use super::permission::{Scope, require_path, require_wasi};
 use super::tickets;
-use crate::ctx::Preopen;
-use crate::engine::background::BACKGROUND;
-use crate::engine::cache::{self, Cache};
-use crate::engine::cancellation::Cancellation;
-use crate::engine::compilations::{Made, Wait};
-use crate::engine::for_v8::{ForV8, ImportedMemory};
-use crate::engine::plan::{Limits, Plan, Stdio};
-use crate::engine::pool::POOL;
-use crate::engine::program::{Prepared, Program, Unusable};
-use crate::engine::run::{CONCURRENCY, Outcome, Run};
-use crate::engine::source::Source;
 use napi::Env;
 use napi::bindgen_prelude::{JsObjectValue, Object};
 use std::collections::HashMap;
@@ -27,6 +16,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
+use wasi_rs_core::ctx::Preopen;
+use wasi_rs_modules::cancellation::Cancellation;
+use wasi_rs_modules::error::Unusable;
+use wasi_rs_modules::limits::Limits;
+use wasi_rs_modules::rewrite::for_v8::{ForV8, ImportedMemory};
+use wasi_rs_runner::background::BACKGROUND;
+use wasi_rs_runner::cache::{self, Cache};
+use wasi_rs_runner::compilations::{Made, Wait};
+use wasi_rs_runner::mode::Mode;
+use wasi_rs_runner::plan::{Plan, Stdio};
+use wasi_rs_runner::pool::POOL;
+use wasi_rs_runner::program::{Prepared, Program, refused};
+use wasi_rs_runner::run::{CONCURRENCY, Outcome, Run};
+use wasi_rs_runner::source::Source;
 
 /// Defines the functions, as properties of one object.
 pub fn export(env: &Env, exports: &mut Object<'_>) -> napi::Result<()> {
@@ -206,7 +209,7 @@ impl Method for Ask {
             let (asked, answer) = (Arc::clone(&program), Arc::clone(&desk));
             let then = move |made: Made| answer.tell(id, made.and_then(|prepared| take(&asked, prepared)));
             // Its letter is opened on this thread, and so after this.
-            if let Some(wait) = program.prepare(limits.mode(), Box::new(then)) {
+            if let Some(wait) = program.prepare(Mode::of(&limits), Box::new(then)) {
                 desk.waits().insert(id, wait);
             }
             return js.undefined();
@@ -250,7 +253,7 @@ fn taker(question: &str) -> Option<Taker> {
             program.keep(prepared);
             Ok(Found::Nothing)
         }),
-        "serialize" => Some(|_, prepared| Ok(Found::Bytes(prepared.module.serialize()?))),
+        "serialize" => Some(|_, prepared| Ok(Found::Bytes(prepared.module.serialize().map_err(refused)?))),
         _ => None,
     }
 }
@@ -286,7 +289,7 @@ fn look_into(
     match question {
         "forV8" => program.for_v8(limits, cancellation).map(Found::ForV8),
         "forMainThread" => program.for_main_thread(cancellation).map(Found::ForV8),
-        "isReady" => program.is_ready(limits.mode(), cancellation).map(Found::Truth),
+        "isReady" => program.is_ready(Mode::of(limits), cancellation).map(Found::Truth),
         other => Err(Unusable::Wrong(format!("was asked for '{other}'"))),
     }
 }

@@ -4,7 +4,7 @@
 use super::ffi::{Call, ErrorKind, Js, JsResult, Method, Thrown, Type, Value};
 use super::permission::Scope;
 use super::realm::{Kept, builtin_module};
-use crate::abi::Errno;
+use wasi_rs_core::abi::Errno;
 
 /// How much of a string stands in a message, as in Node: longer ones are cut to 25 units.
 const MAX_SHOWN: usize = 28;

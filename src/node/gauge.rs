@@ -7,7 +7,7 @@
 use super::page::RECALLED;
 use super::shim::{put_type, slot};
 use super::wasm::{Bytes, GLOBAL, I32, MEMORY, body, export, function_type, import, len, module};
-use crate::abi::Errno;
+use wasi_rs_core::abi::Errno;
 
 /// The syscalls it answers; all take a number or an address, and an address.
 pub const ANSWERED: &[&str] = &["args_sizes_get", "environ_sizes_get", "clock_res_get"];
@@ -189,8 +189,8 @@ fn resolution(kind: MemoryKind, first: u32) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::abi::ValType;
-    use crate::syscalls::SYSCALLS;
+    use wasi_rs_core::abi::ValType;
+    use wasi_rs_core::syscalls::SYSCALLS;
 
     #[test]
     fn what_it_answers_takes_two_numbers() {

@@ -5,9 +5,9 @@ use super::ffi::{Js, JsResult, Type, Value, Worker, copy_of_descriptor, host_des
 use super::permission;
 use super::realm::{Kept, Realm};
 use super::stdio::{self, Choice, Stdio};
-use crate::abi::{Abi, Errno, Fd};
-use crate::ctx::{Ctx, Preopen, Strings, unopened};
-use crate::host::dir::open_preopen_unsandboxed;
+use wasi_rs_core::abi::{Abi, Errno, Fd};
+use wasi_rs_core::ctx::{Ctx, Preopen, Strings, unopened};
+use wasi_rs_core::host::dir::open_preopen_unsandboxed;
 
 /// The greatest number of the host's own standard streams.
 const HOST_STREAMS: i32 = 2;

@@ -1,8 +1,8 @@
 //! What came of a run, or what is wrong with a program, as `lib/` gets it.
 
 use super::ffi::{Js, JsResult, Value};
-use crate::engine::program::Unusable;
-use crate::engine::run::{End, Outcome};
+use wasi_rs_modules::error::Unusable;
+use wasi_rs_runner::run::{End, Outcome};
 
 /// `{ end, message, code }`: what is wrong with a program.
 pub fn unusable_to_js<'s>(js: Js<'s>, unusable: &Unusable) -> JsResult<Value<'s>> {

@@ -7,11 +7,11 @@
 //! A thread has one page for all its guests: every WebAssembly memory reserves gigabytes of addresses.
 
 use super::ffi::PageMemory;
-use crate::abi::errno::{Errno, Result};
-use crate::abi::param::MAX_PARAMS;
-use crate::abi::records::{Fdstat, Prestat, Record};
-use crate::abi::{Abi, Args, Param, Ptr};
-use crate::memory::Memory;
+use wasi_rs_core::abi::errno::{Errno, Result};
+use wasi_rs_core::abi::param::MAX_PARAMS;
+use wasi_rs_core::abi::records::{Fdstat, Prestat, Record};
+use wasi_rs_core::abi::{Abi, Args, Param, Ptr};
+use wasi_rs_core::memory::Memory;
 
 /// Where the number of the guest stands, 32 bits.
 pub const GUEST: usize = 0;

@@ -7,9 +7,9 @@ use super::ffi::{GuestMemory, Js, JsResult, PageMemory, Reference, Thrown, Type,
 use super::page;
 use super::permission::Model;
 use super::stdio::Stdio;
-use crate::ctx::Ctx;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
+use wasi_rs_core::ctx::Ctx;
 
 /// A guest and what JavaScript has of it. The references keep nothing alive: the class's object holds the functions,
 /// the functions hold their instance, the instance holds its owner, and when the last is collected the guest goes.

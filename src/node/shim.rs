@@ -8,8 +8,8 @@ use super::wasm::{
     Bytes, EXTERNREF, FUNCREF, FUNCTION, GLOBAL, I32, I64, MEMORY, TABLE, body, export, function_type, import, len,
     module,
 };
-use crate::abi::{Errno, ValType};
-use crate::syscalls::{SYSCALLS, Syscall};
+use wasi_rs_core::abi::{Errno, ValType};
+use wasi_rs_core::syscalls::{SYSCALLS, Syscall};
 
 /// The places in the shim's table, where the functions stand that are not always the same. The first of each kind; more
 /// follow in the order of their list.

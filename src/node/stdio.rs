@@ -1,6 +1,6 @@
 //! Standard streams that JavaScript supplies and takes.
 //!
-//! A system call never calls back: it works on streams in memory ([`crate::host::stream`]). Between a call of the guest
+//! A system call never calls back: it works on streams in memory ([`wasi_rs_core::host::stream`]). Between a call of the guest
 //! and its answer, this module has the embedder's functions fill and empty them. These may do anything, also make the
 //! memory grow or call the guest again.
 
@@ -8,8 +8,8 @@ use super::errors::{self, Expected};
 use super::ffi::{Js, JsResult, Type, Value};
 use super::options::{Edition, descriptor_number};
 use super::realm::{Guest, Kept, Realm};
-use crate::host::stream::{Input, Output, Stream};
 use std::sync::Arc;
+use wasi_rs_core::host::stream::{Input, Output, Stream};
 
 /// The names of the options, in the order of their numbers.
 pub const NAMES: [&str; 3] = ["stdin", "stdout", "stderr"];

@@ -1,15 +1,15 @@
 //! The functions with which `lib/` hands descriptors over to guests, in the form of tickets (see
-//! [`handover`](crate::engine::handover)).
+//! [`handover`](wasi_rs_runner::handover)).
 
 use super::engine::{held, whole};
 use super::errors;
 use super::ffi::pipes::{Pipe, own_descriptor};
 use super::ffi::{Call, ErrorKind, Js, JsResult, Method, Value};
 use super::outcome::float;
-use crate::abi::Errno;
-use crate::engine::handover::{self, Given, Ticket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use wasi_rs_core::abi::Errno;
+use wasi_rs_runner::handover::{self, Given, Ticket};
 
 /// The greatest number of the host's own standard streams.
 const HOST_STREAMS: f64 = 2.0;

@@ -5,9 +5,9 @@ use super::super::gauge::MemoryKind;
 use super::super::page;
 use super::super::realm::Realm;
 use super::{Js, JsResult, Reference, Value};
-use crate::memory::Memory;
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
+use wasi_rs_core::memory::Memory;
 
 /// A WebAssembly memory and where it is. The address is asked for anew when the number of pages has changed: growing
 /// a memory may move it, and nothing else does.

@@ -1,10 +1,10 @@
 //! Descriptors that a guest keeps for itself.
 
 use super::{copy_of_descriptor, within_share};
-use crate::host::file::File;
 use rustix::fs::{FileType, Mode, OFlags};
 use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+use wasi_rs_core::host::file::File;
 
 /// What a descriptor number of the host stands for, as a descriptor of the guest's own.
 ///

@@ -1,9 +1,9 @@
 //! The process and its threads: forks, signals, workers that are told to end, descriptors of the host.
 
 use super::{Js, JsResult, Reference, Thrown};
-use crate::host::file::File;
-use crate::host::wait::Patience;
 use napi::sys;
+use wasi_rs_core::host::file::File;
+use wasi_rs_core::host::wait::Patience;
 
 #[cfg(unix)]
 mod unix;

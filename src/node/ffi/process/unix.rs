@@ -1,7 +1,7 @@
-use crate::host::file::{File, is_beyond_share};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
+use wasi_rs_core::host::file::{File, is_beyond_share};
 
 /// Makes the process one in which a guest can do no harm by what it does.
 pub fn prepare_process() {
@@ -12,7 +12,7 @@ pub fn prepare_process() {
 /// Has every guest's random bytes seeded anew in the child of a fork.
 fn reseed_after_fork() {
     extern "C" fn in_child() {
-        crate::host::random::forked();
+        wasi_rs_core::host::random::forked();
     }
     static ONCE: std::sync::Once = std::sync::Once::new();
     // SAFETY: the handler is one atomic store, which is allowed after a fork, and the addon is never unloaded. If there

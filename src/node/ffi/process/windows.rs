@@ -1,7 +1,7 @@
-use crate::host::file::File;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::windows::io::{FromRawHandle, OwnedHandle, RawHandle};
+use wasi_rs_core::host::file::File;
 use windows_sys::Win32::Foundation::ERROR_INVALID_HANDLE;
 use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW, GetModuleHandleW,

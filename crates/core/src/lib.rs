@@ -1,0 +1,22 @@
+//! The core of wasi-rs: the 46 system calls of WASI preview 1, served to one guest. It knows neither Node nor wasmtime.
+//!
+//! A module knows those on floors below its own (`tests/tidy.rs` holds that):
+//!
+//! | floor | modules | what |
+//! | --- | --- | --- |
+//! | 0 | [`abi`] | the guest's vocabulary: error numbers, flags, records |
+//! | 1 | [`memory`], [`host`] | the guest's memory; the operating system. They do not know each other |
+//! | 2 | [`ctx`], [`descriptors`] | what one guest owns |
+//! | 3 | [`syscalls`] | the 46 system calls, and the list of them |
+
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "the tests build host trees"))]
+
+#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
+compile_error!("wasi-rs runs on Linux, macOS and Windows: src/host has no twin for this platform");
+
+pub mod abi;
+pub mod ctx;
+pub mod descriptors;
+pub mod host;
+pub mod memory;
+pub mod syscalls;

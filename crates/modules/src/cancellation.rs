@@ -1,0 +1,59 @@
+//! How work is given up that nobody waits for any more.
+
+use crate::error::Unusable;
+use crate::outline::Outline;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Tells a piece of work to stop.
+#[derive(Clone, Debug, Default)]
+pub struct Cancellation(Arc<AtomicBool>);
+
+impl Cancellation {
+    /// Has it stop at its next step.
+    pub fn cancel(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    /// Whether it is the same one.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether it shall stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+
+    /// An error if it shall stop.
+    pub fn check(&self) -> Result<(), Unusable> {
+        if self.is_cancelled() { Err(Unusable::GivenUp) } else { Ok(()) }
+    }
+
+    /// What a module says of itself.
+    pub fn outline<'b>(&self, bytes: &'b [u8]) -> Result<Outline<'b>, Unusable> {
+        let read = Outline::read_while(bytes, || !self.is_cancelled());
+        self.check()?;
+        Ok(read?)
+    }
+
+    /// A reader that fails once it shall stop.
+    pub const fn reader<R: Read>(&self, reader: R) -> impl Read {
+        Reader { cancellation: self, reader }
+    }
+}
+
+struct Reader<'c, R> {
+    cancellation: &'c Cancellation,
+    reader: R,
+}
+
+impl<R: Read> Read for Reader<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.cancellation.is_cancelled() {
+            return Err(io::Error::other("nobody waits for it"));
+        }
+        self.reader.read(buffer)
+    }
+}

@@ -1,0 +1,485 @@
+//! What each engine is given to compile at most, so that one compilation is a matter of minutes. For Cranelift that is
+//! 1.5 GB, and 200 MB for each thread; for one function in V8, 100 MB of what docs/limits.md allows, and 600 MB while it is
+//! optimised.
+//!
+//! Both take time and memory in proportion to most of what a module has, and more than that for some. So there are bounds,
+//! each several times what the largest of CPython, Ruby, esbuild and Rolldown have (in brackets), found by compiling
+//! modules made to be hard. V8 runs what is beyond Cranelift's.
+
+mod shape;
+
+use crate::cancellation::Cancellation;
+use crate::error::Unusable;
+use crate::limits::Limits;
+use crate::outline::Outline;
+use crate::startup::Startup;
+use shape::Shape;
+use std::fmt::Display;
+use wasmparser::{BinaryReaderError, BlockType, CompositeInnerType, ExternalKind, FuncType, Parser, Payload, TypeRef};
+
+/// Bytes of a module for Cranelift (30 million), and of what its memories and tables begin with (10 million). The machine code
+/// holds all of that, and for a moment there are several copies.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// Units of work of a module for Cranelift (10 million). A unit is an instruction, or a value that one hands to a function
+/// or to the end of a block. It takes 10 µs, and 35 bytes until the module is compiled. V8 compiles function by function.
+const MAX_WORK: u64 = 40_000_000;
+
+/// What a function may have in an engine.
+struct Bounds {
+    /// Units of work (100 000). In Cranelift each takes 500 bytes until the function is compiled; in V8 100, and 1000 while it
+    /// is optimised.
+    work: u64,
+    /// Variables, and values on its stack at a time (524). Cranelift's time grows with the square where all are needed at
+    /// once: 0.6 s. V8 itself allows 50 000 variables.
+    locals: u64,
+    /// Blocks in each other (3 233). Cranelift's time grows with the square: 0.2 s. In V8 each takes 1.3 KB.
+    depth: usize,
+    /// Loops in each other (8). Cranelift's time grows with the third power where they change variables: 10 ms.
+    loops: usize,
+    /// Variables, and values on its stack, times branches (2.3 million). At each branch each may need a value of its own,
+    /// which takes 26 bytes and 0.1 µs in Cranelift, and 13 bytes in V8.
+    values: u64,
+    /// Globals times instructions (1 million). Cranelift may look at each global at each access to memory: 4 ns, and 2 bytes at
+    /// each branch.
+    places: u64,
+}
+
+const WASMTIME: Bounds =
+    Bounds { work: 400_000, locals: 5_000, depth: 10_000, loops: 100, values: 8_000_000, places: 100_000_000 };
+/// Where `limits.memory` is set: 80 MB, 13 MB and 100 MB.
+const V8_LIMITED: Bounds =
+    Bounds { work: 600_000, locals: u64::MAX, depth: 10_000, loops: usize::MAX, values: 8_000_000, places: u64::MAX };
+/// Otherwise: 600 MB, 130 MB and 2.6 GB.
+const V8: Bounds = Bounds {
+    work: 6_000_000,
+    locals: u64::MAX,
+    depth: 100_000,
+    loops: usize::MAX,
+    values: 200_000_000,
+    places: u64::MAX,
+};
+
+/// What a function or a type costs beside its instructions: 5 KB and 40 µs.
+const FUNCTION_WORK: u64 = 150;
+
+/// What a function costs that can be called from elsewhere, since it is exported or referred to: 6 KB and 60 µs.
+const REFERENCE_WORK: u64 = 150;
+
+/// What an export costs, or an import: 500 bytes.
+const NAME_WORK: u64 = 15;
+
+/// How many values at branches are a unit of work.
+const VALUES_PER_UNIT: u64 = 100;
+
+/// What a unit of work is called.
+const INSTRUCTIONS: &str = "instructions and values they hand over";
+
+/// Refuses a module that would take Cranelift too long, or too much memory; and one that can't be read, of which nobody knows.
+pub fn check(bytes: &[u8], cancellation: &Cancellation) -> Result<(), Unusable> {
+    let mut module = Module::default();
+    module.read(bytes, cancellation)?;
+    module.check_startup().map_err(left_to_v8)
+}
+
+/// Refuses a module of so many bytes, if they are too many.
+pub fn check_bytes(bytes: u64) -> Result<(), Unusable> {
+    within("it", bytes, MAX_BYTES, "bytes").map_err(left_to_v8)
+}
+
+/// Whether wasmtime takes a module of so many bytes.
+pub const fn may_be_compiled(bytes: u64) -> bool {
+    bytes <= MAX_BYTES
+}
+
+/// Refuses a module with a function for which V8 would take too much memory.
+pub fn check_for_v8(outline: &Outline<'_>, limits: &Limits) -> Result<(), Unusable> {
+    let bounds = if limits.memory.is_some() { &V8_LIMITED } else { &V8 };
+    let mut module = Module::of_outline(outline);
+    let results = module.types.iter().map(|(_, results)| *results).max().unwrap_or(0);
+    let handed_over = module.types.iter().map(|(params, results)| params + results).max().unwrap_or(0);
+    let unreadable = |error: BinaryReaderError| Unusable::Uncompiled(error.to_string());
+    for body in &outline.bodies {
+        let most = Shape::most(&module, body, results, handed_over).map_err(unreadable)?;
+        if most.check("", bounds).is_err() {
+            let shape = Shape::read(&module, body).map_err(unreadable)?;
+            shape.check(&module.name(), bounds).map_err(too_hard)?;
+        }
+        module.bodies += 1;
+    }
+    Ok(())
+}
+
+/// What is too large, unless it is within its bound.
+fn within<T: PartialOrd + Display>(who: &str, number: T, bound: T, what: &str) -> Result<(), String> {
+    if number <= bound { Ok(()) } else { Err(format!("{who} has {number} {what}, and {bound} is the most")) }
+}
+
+/// The error for what no engine compiles.
+fn too_hard(why: String) -> Unusable {
+    Unusable::Wrong(format!("is too hard to compile: {why}"))
+}
+
+/// The error for what V8 compiles.
+fn left_to_v8(why: String) -> Unusable {
+    too_hard(format!("{why}; run it with engine: 'v8'"))
+}
+
+/// What instructions refer to, and the work so far.
+#[derive(Default)]
+struct Module {
+    /// How many values functions of each type take and give.
+    types: Vec<(u64, u64)>,
+    /// The types of all functions, the imported ones first.
+    functions: Vec<u32>,
+    imported: usize,
+    bodies: usize,
+    /// Globals that are no constants.
+    globals: u64,
+    startup: Startup,
+    work: u64,
+}
+
+impl Module {
+    /// Of a module that was read already: what its instructions refer to.
+    fn of_outline(outline: &Outline<'_>) -> Self {
+        let values = |ty: &Option<FuncType>| {
+            ty.as_ref().map_or((0, 0), |ty| (ty.params().len() as u64, ty.results().len() as u64))
+        };
+        let functions: Vec<_> = outline.all_functions().collect();
+        let imported = functions.len() - outline.functions.len();
+        Self { types: outline.types.iter().map(values).collect(), functions, imported, ..Self::default() }
+    }
+
+    /// The number of the next function.
+    fn next(&self) -> u32 {
+        u32::try_from(self.imported + self.bodies).unwrap_or(u32::MAX)
+    }
+
+    /// What it is called.
+    fn name(&self) -> String {
+        format!("function {}", self.next())
+    }
+
+    fn read(&mut self, bytes: &[u8], cancellation: &Cancellation) -> Result<(), Unusable> {
+        for payload in Parser::new(0).parse_all(bytes) {
+            cancellation.check()?;
+            match payload? {
+                Payload::TypeSection(section) => {
+                    for group in section {
+                        for ty in group?.into_types() {
+                            let (params, results) = match ty.composite_type.inner {
+                                CompositeInnerType::Func(ty) => (ty.params().len() as u64, ty.results().len() as u64),
+                                _ => (0, 0),
+                            };
+                            self.types.push((params, results));
+                            self.work += work_of(params, results);
+                        }
+                    }
+                }
+                Payload::ImportSection(section) => {
+                    for import in section.into_imports() {
+                        self.work += NAME_WORK;
+                        match import?.ty {
+                            TypeRef::Func(ty) => {
+                                self.functions.push(ty);
+                                self.add_function(ty);
+                            }
+                            TypeRef::Table(ty) => self.startup.imported_table(ty),
+                            TypeRef::Memory(ty) => self.startup.memory(ty, true),
+                            TypeRef::Global(_) => self.globals += 1,
+                            _ => continue,
+                        }
+                    }
+                    self.imported = self.functions.len();
+                }
+                Payload::FunctionSection(section) => {
+                    for ty in section {
+                        let ty = ty?;
+                        self.functions.push(ty);
+                        self.add_function(ty);
+                    }
+                }
+                Payload::CodeSectionEntry(body) => {
+                    let shape = Shape::read(self, &body)?;
+                    let who = self.name();
+                    self.bodies += 1;
+                    self.work += shape.work + shape.values() / VALUES_PER_UNIT;
+                    if let Err(why) = shape.check(&who, &WASMTIME) {
+                        let is_for_v8 = shape.check(&who, &V8).is_ok();
+                        return Err(if is_for_v8 { left_to_v8(why) } else { too_hard(why) });
+                    }
+                }
+                Payload::TableSection(section) => {
+                    for table in section {
+                        self.startup.table(&table?)?;
+                    }
+                }
+                Payload::MemorySection(section) => {
+                    for memory in section {
+                        self.startup.memory(memory?, false);
+                    }
+                }
+                Payload::GlobalSection(section) => {
+                    for global in section {
+                        self.globals += u64::from(self.startup.global(&global?)?);
+                    }
+                }
+                Payload::ExportSection(section) => {
+                    for export in section {
+                        let export = export?;
+                        self.work += NAME_WORK;
+                        if export.kind == ExternalKind::Func {
+                            self.startup.references.add(export.index);
+                        }
+                    }
+                }
+                Payload::ElementSection(section) => {
+                    for element in section {
+                        self.startup.elements(element?)?;
+                    }
+                }
+                Payload::DataSection(section) => {
+                    for data in section {
+                        self.startup.data(&data?)?;
+                    }
+                }
+                _ => continue,
+            }
+            within("it", self.work, MAX_WORK, INSTRUCTIONS).map_err(left_to_v8)?;
+        }
+        Ok(())
+    }
+
+    /// What it is initialized with, when all of that is known.
+    fn check_startup(mut self) -> Result<(), String> {
+        let laid_out = self.startup.finish();
+        within("it", laid_out, MAX_BYTES, "bytes that its memories and tables begin with")?;
+        let startup = self.startup;
+        let shape = Shape {
+            work: startup.work,
+            steps: startup.steps,
+            places: startup.globals,
+            branches: startup.branches,
+            ..Shape::default()
+        };
+        shape.check("what initializes it", &WASMTIME)?;
+        let work = self.work + startup.work + startup.references.count * REFERENCE_WORK;
+        within("it", work, MAX_WORK, INSTRUCTIONS)
+    }
+
+    fn add_function(&mut self, ty: u32) {
+        let (params, results) = self.of_type(ty);
+        self.work += work_of(params, results);
+    }
+
+    fn of_type(&self, ty: u32) -> (u64, u64) {
+        usize::try_from(ty).ok().and_then(|index| self.types.get(index)).copied().unwrap_or_default()
+    }
+
+    fn of_function(&self, function: u32) -> (u64, u64) {
+        let ty = usize::try_from(function).ok().and_then(|index| self.functions.get(index));
+        ty.map_or((0, 0), |ty| self.of_type(*ty))
+    }
+
+    fn of_block(&self, ty: BlockType) -> (u64, u64) {
+        match ty {
+            BlockType::Empty => (0, 0),
+            BlockType::Type(_) => (0, 1),
+            BlockType::FuncType(ty) => self.of_type(ty),
+        }
+    }
+}
+
+/// The work that the type of a function makes.
+const fn work_of(params: u64, results: u64) -> u64 {
+    FUNCTION_WORK + 2 * (params + results)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong with a module of these functions.
+    fn refusal(items: &str) -> String {
+        let bytes = wat::parse_str(format!("(module (memory 1) {items})")).unwrap();
+        check(&bytes, &Cancellation::default()).map_or_else(|error| error.to_string(), |()| String::new())
+    }
+
+    fn in_each_other(begin: &str, times: usize) -> String {
+        format!("(func) (func {} {})", begin.repeat(times), "end ".repeat(times))
+    }
+
+    #[test]
+    fn each_bound_is_named_with_the_function_beyond_it() {
+        let locals = |count| format!("(func (local {}))", "i64 ".repeat(count));
+        let stack = |count| format!("(func {} {})", "i32.const 0 ".repeat(count), "drop ".repeat(count));
+        let calls = |count| format!("(func $f {})", "call $f ".repeat(count));
+        let branching = |locals, branches| {
+            let blocks = "block i32.const 0 br_if 0 end ".repeat(branches);
+            format!("(func (local {}) {blocks})", "i32 ".repeat(locals))
+        };
+        let cases = [
+            (calls(79_999), calls(80_001), "function 0 has 400006 instructions and values they hand over, and 400000"),
+            (locals(5_000), locals(5_001), "function 0 has 5001 variables and values on its stack, and 5000"),
+            (stack(5_000), stack(5_001), "function 0 has 5001 variables and values on its stack, and 5000"),
+            (
+                in_each_other("block ", 9_999),
+                in_each_other("block ", 10_000),
+                "function 1 has 10001 blocks in each other",
+            ),
+            (
+                in_each_other("loop ", 100),
+                in_each_other("loop ", 101),
+                "function 1 has 101 loops in each other, and 100",
+            ),
+            (branching(3999, 1000), branching(3999, 1001), "function 0 has 8008000 variables and values"),
+        ];
+        for (good, bad, said) in cases {
+            assert_eq!(refusal(&good), "");
+            let refusal = refusal(&bad);
+            assert!(refusal.contains(said) && refusal.ends_with("run it with engine: 'v8'"), "{refusal}");
+        }
+    }
+
+    /// What is wrong with a module of these functions in V8, with a limit of its memory and without.
+    fn refusals_of_v8(items: &str) -> [String; 2] {
+        let bytes = wat::parse_str(format!("(module (memory 1) (table 1 funcref) {items})")).unwrap();
+        let outline = Outline::read(&bytes).unwrap();
+        [Some(65536), None].map(|memory| {
+            let checked = check_for_v8(&outline, &Limits { memory, ..Limits::default() });
+            checked.map_or_else(|error| error.to_string(), |()| String::new())
+        })
+    }
+
+    #[test]
+    fn v8_has_bounds_of_its_own_for_a_function() {
+        let calls = |count| format!("(func) (func {})", "call 0 ".repeat(count));
+        let references = |count| format!("(func $f {})", "i32.const 0 ref.func $f table.set 0 ".repeat(count));
+        let branching = |locals, branches| {
+            let blocks = "block i32.const 0 br_if 0 end ".repeat(branches);
+            format!("(func (local {}) {blocks})", "i32 ".repeat(locals))
+        };
+        let cases = [
+            (
+                calls(119_999),
+                calls(120_001),
+                "function 1 has 600006 instructions and values they hand over, and 600000",
+            ),
+            (references(54_545), references(54_546), "function 0 has 600007 instructions"),
+            (
+                in_each_other("block ", 9_999),
+                in_each_other("block ", 10_000),
+                "function 1 has 10001 blocks in each other",
+            ),
+            (
+                branching(39_999, 100),
+                branching(40_000, 100),
+                "function 0 has 8000200 variables and values on its stack",
+            ),
+        ];
+        for (good, bad, said) in cases {
+            assert_eq!(refusals_of_v8(&good), ["", ""]);
+            let [limited, unlimited] = refusals_of_v8(&bad);
+            assert!(limited.starts_with("is too hard to compile") && limited.contains(said), "{limited}");
+            assert_eq!(unlimited, "");
+        }
+        let [_, unlimited] = refusals_of_v8(&calls(1_200_001));
+        assert!(unlimited.contains("6000006 instructions"), "{unlimited}");
+        let neither = refusal(&calls(1_200_001));
+        assert!(neither.ends_with("is the most"), "no engine is named that does not take it: {neither}");
+    }
+
+    #[test]
+    fn blocks_of_older_exceptions_are_blocks() {
+        let all = format!("(func) (func {})", "try catch_all end try delegate 0 ".repeat(200_000));
+        let within = format!("(func) (func {} {})", "try ".repeat(10_000), "catch_all end ".repeat(10_000));
+        assert_eq!(refusals_of_v8(&all)[1], "");
+        assert!(refusals_of_v8(&within)[0].contains("10001 blocks in each other"));
+    }
+
+    #[test]
+    fn values_that_are_handed_over_count() {
+        let results = "i32 ".repeat(1000);
+        let values = "i32.const 0 ".repeat(1000);
+        let drops = "drop ".repeat(1000);
+        let body = |inside: &str| {
+            format!("(type $t (func (result {results}))) (func block (type $t) {values} {inside} end {drops})")
+        };
+        assert_eq!(refusal(&body("")), "");
+        let (br_if, br_table) =
+            ("i32.const 0 br_if 0 ".repeat(400), format!("i32.const 0 br_table {}", "0 ".repeat(400)));
+        for inside in [br_if, br_table] {
+            assert!(refusal(&body(&inside)).contains("function 0 has 40"), "{}", refusal(&body(&inside)));
+        }
+        let calls = format!("(func $f (result {results}) {values}) (func {})", format!("call $f {drops}").repeat(200));
+        assert!(refusal(&calls).contains("function 1 has 4"), "{}", refusal(&calls));
+    }
+
+    #[test]
+    fn each_section_counts() {
+        let globals = |count| "(func $f) ".to_owned() + &"(global funcref (ref.func $f))".repeat(count);
+        let elements = |kind: &str, item: &str, count| {
+            format!("(func $f) (table 100000 funcref) (elem {kind} {})", item.repeat(count))
+        };
+        let expressions = |count| elements("(i32.const 0) funcref", "(ref.func $f)", count);
+        let passive = |count| elements("func", "$f ", count);
+        let segments = |count| {
+            let segment = "(data (global.get $g) \"a\")";
+            format!("(global $g i32 (i32.const 0)) {}", segment.repeat(count))
+        };
+        let memories = |count| {
+            let data = (1..=count).map(|memory| format!("(data (memory {memory}) (i32.const 0) \"a\")"));
+            let ends = (1..=count).map(|memory| format!("(data (memory {memory}) (i32.const 16700000) \"a\")"));
+            "(memory 256)".repeat(count) + &data.chain(ends).collect::<String>()
+        };
+        let tables = |count| "(func $f) ".to_owned() + &"(table 1000000 funcref (ref.func $f))".repeat(count);
+        let uses = |count| {
+            let used: String = (0..count).map(|global| format!("(global.set {global} (i32.const 1))")).collect();
+            "(global (mut i32) (i32.const 0))".repeat(count) + "(func " + &used + ")"
+        };
+        let calls = |count| {
+            let calls = "(call_indirect (i32.const 0))".repeat(count);
+            format!("(table 1 funcref) (func {calls})")
+        };
+        let cases = [
+            (globals(7_000), globals(7_100), "what initializes it has 100820000 globals times instructions"),
+            (expressions(23_000), expressions(24_000), "what initializes it has 408009 instructions"),
+            (passive(49_000), passive(51_000), "what initializes it has 408008 instructions"),
+            (segments(8_000), segments(9_000), "what initializes it has 414000 instructions"),
+            (memories(16), memories(17), "it has 283900017 bytes that its memories and tables begin with"),
+            (tables(53), tables(54), "it has 270000000 bytes that its memories and tables begin with"),
+            (uses(7_000), uses(7_100), "function 0 has 100827100 globals times instructions"),
+            (calls(9_000), calls(10_000), "function 0 has 420001 instructions"),
+        ];
+        for (good, bad, said) in cases {
+            assert_eq!(refusal(&good), "");
+            let refusal = refusal(&bad);
+            assert!(refusal.contains(said) && refusal.ends_with("run it with engine: 'v8'"), "{refusal}");
+        }
+    }
+
+    /// As compilers of Go and C++ make them: nearly each function is in the table.
+    #[test]
+    fn a_table_of_all_functions_is_no_work_of_its_own() {
+        let functions: String = (0..100_000).map(|i| format!("(func $f{i})")).collect();
+        let names: String = (0..100_000).map(|i| format!("$f{i} ")).collect();
+        assert_eq!(refusal(&format!("{functions} (table 100001 funcref) (elem (i32.const 1) func {names})")), "");
+    }
+
+    #[test]
+    fn many_small_functions_are_too_many() {
+        assert_eq!(refusal(&"(func)".repeat(200_000)), "");
+        assert!(refusal(&"(func)".repeat(300_000)).contains("it has 45"));
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_refused() {
+        for bytes in [&b""[..], b"no module", b"\0asm\x01\0\0\0\x0a\x7f"] {
+            assert!(matches!(check(bytes, &Cancellation::default()), Err(Unusable::Uncompiled(_))));
+        }
+        let mut bytes = wat::parse_str("(module (func nop))").unwrap();
+        *bytes.iter_mut().rfind(|byte| **byte == 1).unwrap() = 0xff; // nop
+        assert!(matches!(check(&bytes, &Cancellation::default()), Err(Unusable::Uncompiled(_))));
+    }
+}

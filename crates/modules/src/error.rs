@@ -1,0 +1,103 @@
+//! The reasons for which a program can't be run, in words.
+
+use crate::outline::Unreadable;
+use std::borrow::Cow;
+use std::fmt;
+use std::path::PathBuf;
+use wasi_rs_core::abi::{Abi, Errno};
+use wasmparser::BinaryReaderError;
+
+/// How many unknown imports are named.
+const SHOWN_IMPORTS: usize = 3;
+
+/// How many bytes of a line, or a name, of a program's own choice stand in a message.
+const SHOWN_BYTES: usize = 400;
+
+/// What a message has of it.
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    if text.len() <= SHOWN_BYTES {
+        return Cow::Borrowed(text);
+    }
+    let end = (0..=SHOWN_BYTES).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    Cow::Owned(format!("{}...", text.get(..end).unwrap_or_default()))
+}
+
+/// What is wrong with a program.
+#[derive(Clone, Debug)]
+pub enum Unusable {
+    /// Its file can't be read.
+    Unreadable(PathBuf, Errno),
+    /// It imports what is not there: this, and so much more.
+    Import {
+        /// The first few.
+        shown: Vec<String>,
+        /// How many others.
+        more: usize,
+    },
+    /// It imports from both editions of WASI.
+    Editions,
+    /// It is not valid, or needs what the engine does not have; in the engine's words.
+    Uncompiled(String),
+    /// It is none, or can't be run here; in words.
+    Wrong(String),
+    /// Nobody waited any more for what was to be done with it.
+    GivenUp,
+}
+
+impl Unusable {
+    /// It imports these, which are not there.
+    pub fn import(mut all: impl Iterator<Item: ToString>) -> Self {
+        let shown = all.by_ref().take(SHOWN_IMPORTS).map(|one| shortened(&one.to_string()).into_owned()).collect();
+        Self::Import { shown, more: all.count() }
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, errno) => write!(f, "can't be read: {}: '{}'", errno.text(), path.display()),
+            Self::Import { shown, more } => {
+                write!(f, "imports what WASI preview 1 does not have: {}", shown.join(", "))?;
+                if *more > 0 {
+                    write!(f, " and {more} more")?;
+                }
+                f.write_str("; build it for wasm32-wasip1")
+            }
+            Self::Editions => write!(
+                f,
+                "imports system calls of {} and of {}, which lay out their records differently; build all of it for one of them",
+                Abi::Unstable.module(),
+                Abi::Preview1.module()
+            ),
+            // As for V8's words: lib/errors.js.
+            Self::Uncompiled(why) => {
+                write!(f, "can't be compiled: it is not valid, or needs what this engine does not have\n  {why}")
+            }
+            Self::Wrong(why) => f.write_str(why),
+            Self::GivenUp => f.write_str("was given up, as nobody waited for it"),
+        }
+    }
+}
+
+impl From<Unreadable> for Unusable {
+    fn from(error: Unreadable) -> Self {
+        Self::Uncompiled(error.to_string())
+    }
+}
+
+impl From<BinaryReaderError> for Unusable {
+    fn from(error: BinaryReaderError) -> Self {
+        Self::Uncompiled(error.to_string())
+    }
+}
+
+/// Whether it begins as a module does that an engine takes.
+pub fn expect_core_module(bytes: &[u8]) -> Result<(), Unusable> {
+    match bytes {
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Ok(()),
+        [0, b'a', b's', b'm', _, _, 1, 0, ..] => Err(Unusable::Wrong(
+            "is a WebAssembly component; only core modules run here. Build it for wasm32-wasip1".to_owned(),
+        )),
+        _ => Err(Unusable::Wrong("is not a WebAssembly module: it does not begin with '\\0asm'".to_owned())),
+    }
+}

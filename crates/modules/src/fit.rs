@@ -1,0 +1,210 @@
+//! Whether a module is a program that runs here. Both engines ask, of what each has of the module, and get the same words.
+
+use crate::error::{Unusable, shortened};
+use crate::outline::{self, Item, Outline};
+use crate::rewrite::unshared::{NAMESPACE, PAUSE};
+use crate::signature;
+use std::collections::HashMap;
+use std::fmt;
+use wasi_rs_core::abi::Abi;
+use wasi_rs_core::syscalls::{SYSCALLS, Syscall};
+
+/// The editions of WASI that are served.
+const EDITIONS: [Abi; 2] = [Abi::Preview1, Abi::Unstable];
+
+/// The memory that the system calls work on.
+const MEMORY: &str = "memory";
+
+/// The exports that are looked at.
+const START: &str = "_start";
+const INITIALIZE: &str = "_initialize";
+
+/// What is looked at of a module: what it imports, and three exports. The types stay the module's: there may be more to say of
+/// them than it has bytes.
+pub struct Face<'a> {
+    imports: Vec<Import<'a>>,
+    start: Option<Kind<'a>>,
+    has_initialize: bool,
+    memory: Option<Kind<'a>>,
+    has_memory: bool,
+}
+
+/// An import of a module.
+pub struct Import<'a> {
+    /// The name of the module it is imported from.
+    pub module: &'a str,
+    /// Its name there.
+    pub name: &'a str,
+    /// Its kind.
+    pub kind: Kind<'a>,
+}
+
+/// The kind of an import or export.
+pub enum Kind<'a> {
+    /// A function, and what tells its type in words.
+    Function(Box<dyn Fn() -> String + 'a>),
+    /// A memory, table, global or tag.
+    Other(&'static str),
+}
+
+impl Kind<'_> {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Function(_) => "function",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// A function's type in words.
+    fn signature(&self) -> Option<String> {
+        match self {
+            Self::Function(signature) => Some(signature()),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Import<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{} ({})", self.module, self.name, self.kind.name())
+    }
+}
+
+impl Import<'_> {
+    fn syscall(&self, abi: Abi) -> Option<&'static Syscall> {
+        syscall(abi, self.module, self.name)
+    }
+}
+
+impl<'a> Face<'a> {
+    /// That of a module with these imports; `export` finds an export, and `has_memory` tells whether the module has a memory
+    /// without exporting it.
+    pub fn new(imports: Vec<Import<'a>>, export: impl Fn(&str) -> Option<Kind<'a>>, has_memory: bool) -> Self {
+        let is_own = |import: &Import<'_>| (import.module, import.name) != (NAMESPACE, PAUSE);
+        let imports: Vec<_> = imports.into_iter().filter(is_own).collect();
+        let has_memory = has_memory || imports.iter().any(|import| import.kind.name() == MEMORY);
+        let (start, memory, has_initialize) = (export(START), export(MEMORY), export(INITIALIZE).is_some());
+        Self { imports, start, has_initialize, memory, has_memory }
+    }
+
+    /// That of a module as its bytes say.
+    pub fn of_outline(outline: &'a Outline<'_>) -> Self {
+        // A function may be of a type that is not there.
+        let function = |ty: Option<u32>| {
+            let signature = move || ty.and_then(|ty| outline.function_type(ty)).map(signature::of_function);
+            Kind::Function(Box::new(move || signature().unwrap_or_default()))
+        };
+        let imports = outline.imports.iter().map(|import| Import {
+            module: import.module,
+            name: import.name,
+            kind: match import.item {
+                Item::Function(ty) => function(Some(ty)),
+                ref other => Kind::Other(other.kind()),
+            },
+        });
+        let export = |name: &str| {
+            let export = outline.exports.iter().find(|export| export.name == name)?;
+            Some(match outline::kind_of(export) {
+                "function" => function(outline.all_functions().nth(export.index as usize)),
+                other => Kind::Other(other),
+            })
+        };
+        Self::new(imports.collect(), export, !outline.memories.is_empty())
+    }
+
+    /// The edition of WASI that it is for, if it can be run: every import is there and of the type it has, there is a
+    /// `_start`, and a memory for those calls that take addresses.
+    pub fn check(&self) -> Result<Abi, Unusable> {
+        let abi = self.edition()?;
+        let is_missing = |import: &&Import<'_>| {
+            let is_call = import.kind.name() == "function" && import.syscall(abi).is_some();
+            // Any memory is made for it, but for those under the name of what is added by us.
+            !is_call && (import.kind.name() != MEMORY || import.module == NAMESPACE)
+        };
+        let mut missing = self.imports.iter().filter(is_missing).peekable();
+        if missing.peek().is_some() {
+            return Err(Unusable::import(missing));
+        }
+        self.check_types(abi)?;
+        self.check_start()?;
+        self.check_memory(abi)?;
+        Ok(abi)
+    }
+
+    fn edition(&self) -> Result<Abi, Unusable> {
+        let is_used = |abi: &Abi| self.imports.iter().any(|import| import.syscall(*abi).is_some());
+        match EDITIONS.into_iter().filter(is_used).collect::<Vec<_>>()[..] {
+            [] => Ok(Abi::Preview1),
+            [abi] => Ok(abi),
+            _ => Err(Unusable::Editions),
+        }
+    }
+
+    fn check_types(&self, abi: Abi) -> Result<(), Unusable> {
+        // Of each name what it is first, and whether it is something else later.
+        let mut kinds = HashMap::new();
+        for Import { module, name, kind } in &self.imports {
+            if let Some((first, is_mixed)) = kinds.get_mut(&(*module, *name)) {
+                // Which is made for it, but once; and the two may be of different types.
+                if *first == MEMORY && kind.name() == MEMORY {
+                    let (module, name) = (shortened(module), shortened(name));
+                    return Err(Unusable::Wrong(format!("imports the memory {module}.{name} twice")));
+                }
+                *is_mixed |= *first != kind.name();
+            } else {
+                kinds.insert((*module, *name), (kind.name(), false));
+            }
+        }
+        for import @ Import { module, name, kind } in &self.imports {
+            if let (Some(ty), Some(row)) = (kind.signature(), import.syscall(abi)) {
+                let right = signature::of_syscall(row);
+                if ty != right {
+                    let wrong = format!("imports {module}.{name} as a function of type {ty}; its type is {right}");
+                    return Err(Unusable::Wrong(wrong));
+                }
+            }
+            if kinds.get(&(*module, *name)).is_some_and(|(_, is_mixed)| *is_mixed) {
+                let (module, name) = (shortened(module), shortened(name));
+                let wrong = format!("imports {module}.{name} as two different things, one of them a {}", kind.name());
+                return Err(Unusable::Wrong(wrong));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_start(&self) -> Result<(), Unusable> {
+        let wrong = |why: String| Err(Unusable::Wrong(format!("is not a command: {why}")));
+        let Some(ty) = self.start.as_ref().and_then(Kind::signature) else {
+            return wrong("it exports no function '_start'".to_owned());
+        };
+        if ty != signature::text([].into_iter(), [].into_iter()) {
+            return wrong(format!("its '_start' is of type {ty}; it must take nothing and return nothing"));
+        }
+        if self.has_initialize {
+            return wrong("it exports '_initialize' as well as '_start', and a program is one or the other".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Every call that takes an address would answer EFAULT.
+    fn check_memory(&self, abi: Abi) -> Result<(), Unusable> {
+        let takes_address = |import: &&Import<'_>| {
+            import.syscall(abi).is_some_and(|row| row.params.iter().any(|param| !param.pointee.is_empty()))
+        };
+        let Some(Import { name, .. }) = self.imports.iter().find(takes_address) else {
+            return Ok(());
+        };
+        let why = match &self.memory {
+            Some(Kind::Other(MEMORY)) => return Ok(()),
+            Some(other) => format!("its export 'memory' is a {}", other.name()),
+            None if self.has_memory => "it does not export its memory; it must do so as 'memory'".to_owned(),
+            None => "it has no memory, which it would have to export as 'memory'".to_owned(),
+        };
+        Err(Unusable::Wrong(format!("can't make its system calls ({name}): {why}")))
+    }
+}
+
+/// The syscall that goes by this name in an edition.
+fn syscall(abi: Abi, module: &str, name: &str) -> Option<&'static Syscall> {
+    SYSCALLS.iter().find(|row| module == abi.module() && row.name == name)
+}

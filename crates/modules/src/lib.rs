@@ -1,0 +1,31 @@
+//! WebAssembly modules as bytes, before any engine has compiled them: read once, checked, and changed for the engine that gets
+//! them.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`outline`] | what a module says of itself, read once for all who ask |
+//! | [`bounds`] | how far its memories and tables may grow |
+//! | [`sections`] | the numbers of sections, for those who change them |
+//! | [`signature`] | types of functions in words |
+//! | [`fit`] | whether a module is a program that runs here, for both engines |
+//! | [`effort`], [`startup`] | what each engine is given to compile at most |
+//! | [`rewrite`] | every change of a module before an engine gets it |
+//! | [`limits`] | what a run may use |
+//! | [`cancellation`] | how reading and changing are given up |
+//! | [`error`] | why a module is refused |
+
+pub mod bounds;
+pub mod cancellation;
+pub mod effort;
+pub mod error;
+pub mod fit;
+pub mod limits;
+pub mod outline;
+pub mod rewrite;
+pub mod sections;
+pub mod signature;
+pub mod startup;
+
+/// The version of all that this crate changes in a module before it is compiled. Raise it whenever a change would come out
+/// differently: machine code that was kept before is not used any more then.
+pub const REWRITINGS: u32 = 1;

@@ -1,0 +1,31 @@
+//! What a run may use, as far as it is asked for.
+
+/// What a run may use.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// Elements of tables.
+    pub table_elements: Option<u64>,
+    /// Bytes of stack.
+    pub stack: Option<usize>,
+    /// Instructions, more or less.
+    pub fuel: Option<u64>,
+    /// Open files.
+    pub open_files: Option<usize>,
+    /// Bytes of each captured stream.
+    pub stdout: Option<usize>,
+}
+
+/// The most elements that the tables of a program may have together, whatever the limits say: as many as V8 lets one have.
+pub const MAX_TABLE_ELEMENTS: u64 = 10_000_000;
+
+impl Limits {
+    /// How many elements the tables may have together.
+    pub fn table_elements(&self) -> u64 {
+        self.table_elements.unwrap_or(MAX_TABLE_ELEMENTS).min(MAX_TABLE_ELEMENTS)
+    }
+}
+
+/// Bytes of memory, unless the limits say: as much as a memory of 32 bits can have.
+pub const MEMORY: u64 = 1 << 32;

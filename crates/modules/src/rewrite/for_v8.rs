@@ -1,0 +1,236 @@
+//! A program as V8 gets it: without what only debuggers look at, within its limits, with what counts its calls, and one that
+//! can be ended in whatever it does.
+
+use super::edit::{self, Edit};
+use super::limit::{self, Limited};
+use super::{meter, objects, start, stoppable};
+use crate::bounds::Bounds;
+use crate::cancellation::Cancellation;
+use crate::effort;
+use crate::error::{Unusable, expect_core_module};
+use crate::fit::Face;
+use crate::limits::Limits;
+use crate::outline::{Item, Outline};
+use std::ops::Range;
+use wasi_rs_core::abi::Abi;
+use wasi_rs_core::syscalls::Syscall;
+
+/// A program as V8 gets it.
+pub struct ForV8 {
+    /// The module.
+    pub bytes: Vec<u8>,
+    /// The module that counts its calls.
+    pub meter: Vec<u8>,
+    /// The memories that are to be made for it.
+    pub memories: Vec<ImportedMemory>,
+    /// The edition of WASI it is for.
+    pub abi: Abi,
+    /// What its start function is exported as, for who runs it to call.
+    pub start: Option<String>,
+    /// How many bytes its garbage-collected objects may have; nothing if it makes none, or is not limited. For the main thread:
+    /// anything if it makes some, which are not for there.
+    pub objects: Option<u64>,
+}
+
+/// A memory that a program imports.
+pub struct ImportedMemory {
+    /// Whence.
+    pub module: String,
+    /// As what.
+    pub name: String,
+    /// How large.
+    pub bounds: Bounds,
+}
+
+/// For a thread of its own, under limits.
+///
+/// A module that can't be read here is refused, whatever V8 thinks of it: it could be neither limited nor ended.
+pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) -> Result<ForV8, Unusable> {
+    expect_core_module(&bytes)?;
+    let outline = cancellation.outline(&bytes)?;
+    let abi = Face::of_outline(&outline).check()?;
+    effort::check_for_v8(&outline, limits)?;
+    let meter = meter::meter(&calls(&outline, abi));
+    let looked_at =
+        if objects::are_made(&outline) { Some(objects::looked_at(&bytes, &outline, cancellation)?) } else { None };
+    let changed = match &looked_at {
+        Some(bytes) => changed(bytes, cancellation.outline(bytes)?, limits, cancellation)?,
+        None => changed(&bytes, outline, limits, cancellation)?,
+    };
+    let Changed { edits, sections, memories, start, objects } = changed;
+    let mut bytes = looked_at.unwrap_or(bytes);
+    edit::apply(&mut bytes, &sections, edits);
+    Ok(ForV8 { bytes, meter, memories, abi, start, objects })
+}
+
+/// What is changed of a program, and what is known of it then.
+struct Changed {
+    edits: Vec<Edit>,
+    sections: Vec<(u8, Range<usize>)>,
+    memories: Vec<ImportedMemory>,
+    start: Option<String>,
+    objects: Option<u64>,
+}
+
+fn changed(
+    bytes: &[u8],
+    mut outline: Outline<'_>,
+    limits: &Limits,
+    cancellation: &Cancellation,
+) -> Result<Changed, Unusable> {
+    let Limited { mut edits, objects } = limit::limited(&mut outline, limits)?;
+    edits.extend(stoppable::edits(bytes, &outline, cancellation)?);
+    let (starts, start) = start::edits(bytes, &outline)?.unzip();
+    edits.extend(starts.unwrap_or_default());
+    Ok(Changed { edits, memories: memories(&outline), start, objects, sections: outline.sections })
+}
+
+/// For the main thread, without limits of its own, and with nobody to end it.
+pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<ForV8, Unusable> {
+    expect_core_module(&bytes)?;
+    let mut outline = Outline::read(&bytes)?;
+    let abi = Face::of_outline(&outline).check()?;
+    effort::check_for_v8(&outline, &Limits::default())?;
+    let objects = objects::are_made(&outline).then_some(u64::MAX);
+    let Limited { mut edits, .. } = limit::limited(&mut outline, &Limits::default())?;
+    let (starts, start) = start::edits(&bytes, &outline)?.unzip();
+    edits.extend(starts.unwrap_or_default());
+    let (memories, sections) = (memories(&outline), outline.sections);
+    edit::apply(&mut bytes, &sections, edits);
+    Ok(ForV8 { bytes, meter: Vec::new(), memories, abi, start, objects })
+}
+
+/// The syscalls it imports, each once: a program may import one twice.
+fn calls(outline: &Outline<'_>, abi: Abi) -> Vec<&'static Syscall> {
+    let mut rows: Vec<_> = outline.imports.iter().filter_map(|import| import.syscall(abi)).collect();
+    rows.sort_by_key(|row| row.name);
+    rows.dedup_by_key(|row| row.name);
+    rows
+}
+
+fn memories(outline: &Outline<'_>) -> Vec<ImportedMemory> {
+    let imported = outline.imports.iter().filter_map(|import| match &import.item {
+        Item::Memory(bounds) => Some((import, bounds.clone())),
+        _ => None,
+    });
+    imported
+        .map(|(import, bounds)| ImportedMemory {
+            module: import.module.to_owned(),
+            name: import.name.to_owned(),
+            bounds,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITED: Limits = Limits {
+        memory: Some(5 * 65536),
+        table_elements: None,
+        stack: None,
+        fuel: None,
+        open_files: None,
+        stdout: None,
+    };
+
+    fn prepared(text: &str, limits: &Limits) -> Result<ForV8, String> {
+        for_thread(wat::parse_str(text).unwrap(), limits, &Cancellation::default()).map_err(|error| error.to_string())
+    }
+
+    /// What a module exports.
+    fn exports(bytes: &[u8]) -> Vec<&str> {
+        Outline::read(bytes).unwrap().exports.iter().map(|export| export.name).collect()
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_refused() {
+        let module = wat::parse_str(
+            r#"(module (memory 1) (func (export "_start") (memory.fill (i32.const 0) (i32.const 0) (i32.const 9))))"#,
+        );
+        let module = module.unwrap();
+        // Of the function: its length, no variables, i32.const 0.
+        let body = module.windows(4).position(|four| four == [0, 0x41, 0, 0x41]).unwrap();
+        let mut unknown = module.clone();
+        unknown[body + 1] = 0xff;
+        let long = format!(r#"(module (memory (export "{}") 1) (func (export "_start")))"#, "x".repeat(100_001));
+        let named = wat::parse_str(long.replacen("xx", "x", 1)).unwrap();
+        assert!(for_thread(named, &Limits::default(), &Cancellation::default()).is_ok());
+        for bytes in [
+            &module[..module.len() - 3],
+            b"\0asm\x01\0\0\0\x7f",
+            b"\0asm\x01\0\0\0\x02\x05\xff\xff\xff\xff\x0f",
+            &wat::parse_str(long).unwrap(),
+        ] {
+            for limits in [&Limits::default(), &LIMITED] {
+                assert!(matches!(
+                    for_thread(bytes.to_vec(), limits, &Cancellation::default()),
+                    Err(Unusable::Uncompiled(_))
+                ));
+            }
+            assert!(matches!(for_main_thread(bytes.to_vec()), Err(Unusable::Uncompiled(_))));
+        }
+        assert!(
+            matches!(for_thread(unknown, &Limits::default(), &Cancellation::default()), Err(Unusable::Uncompiled(_))),
+            "an instruction"
+        );
+        for bytes in [&b""[..], b"\0asm", b"no module", b"\0asm\x0d\0\x01\0"] {
+            assert!(matches!(
+                for_thread(bytes.to_vec(), &Limits::default(), &Cancellation::default()),
+                Err(Unusable::Wrong(_))
+            ));
+            assert!(matches!(for_main_thread(bytes.to_vec()), Err(Unusable::Wrong(_))));
+        }
+    }
+
+    #[test]
+    fn it_is_limited_metered_and_can_be_ended() {
+        let text = r#"(module
+            (import "wasi_unstable" "proc_exit" (func (param i32))) (import "wasi_unstable" "proc_exit" (func (param i32)))
+            (import "wasi_unstable" "fd_close" (func (param i32) (result i32))) (import "env" "memory" (memory 2 9 shared))
+            (memory 1) (func (export "_start") (memory.fill (i32.const 0) (i32.const 0) (i32.const 9999))))"#;
+        let program = prepared(text, &LIMITED).unwrap();
+        wasmparser::Validator::new().validate_all(&program.bytes).unwrap();
+        assert_eq!(program.abi, Abi::Unstable);
+        assert_eq!(exports(&program.meter), ["fd_close", "proc_exit"], "each once");
+        let mut outline = Outline::read(&program.bytes).unwrap();
+        assert_eq!(outline.bodies.len(), 2, "there is a check");
+        let memories: Vec<_> = outline.all_memories().map(|bounds| (bounds.min, bounds.max)).collect();
+        assert_eq!(memories, [(2, Some(4)), (1, Some(1))]);
+        let [memory] = &program.memories[..] else { panic!("it imports one") };
+        assert_eq!((&memory.module[..], &memory.name[..]), ("env", "memory"));
+        assert_eq!((memory.bounds.min, memory.bounds.max, memory.bounds.is_shared()), (2, Some(4), true));
+        let bytes = wat::parse_str(text.replace("(memory 1)", "")).unwrap();
+        let here = for_main_thread(bytes.clone()).unwrap();
+        assert!(here.bytes == bytes && here.objects.is_none());
+        let objects = r#"(module (type (struct)) (func (export "_start")))"#;
+        assert!(for_main_thread(wat::parse_str(objects).unwrap()).unwrap().objects.is_some());
+    }
+
+    #[test]
+    fn without_a_limit_there_is_one_of_4_gib_in_all() {
+        let text = r#"(module (memory i64 1) (memory 1) (func (export "_start")))"#;
+        for program in
+            [prepared(text, &Limits::default()).unwrap(), for_main_thread(wat::parse_str(text).unwrap()).unwrap()]
+        {
+            let mut outline = Outline::read(&program.bytes).unwrap();
+            let most: Vec<_> = outline.all_memories().map(|bounds| bounds.max).collect();
+            assert_eq!(most, [Some(65535), Some(1)]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_program_says_why() {
+        let refusal = |text| prepared(text, &Limits::default()).err().unwrap();
+        assert_eq!(refusal("(module)"), "is not a command: it exports no function '_start'");
+        assert_eq!(refusal(r#"(module (memory (export "_start") 1))"#), refusal("(module)"));
+        let text = r#"(module (import "a" "f" (func)) (import "a" "g" (global i32)) (import "a" "t" (table 1 funcref))
+            (import "wasi_unstable" "fd_shut" (func))
+            (func (export "_start")))"#;
+        let expected = "imports what WASI preview 1 does not have: a.f (function), a.g (global), a.t (table) and 1 more; \
+             build it for wasm32-wasip1";
+        assert_eq!(refusal(text), expected);
+        assert!(for_main_thread(wat::parse_str(text).unwrap()).is_err());
+    }
+}

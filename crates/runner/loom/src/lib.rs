@@ -1,0 +1,137 @@
+//! `crates/runner/src/ending.rs` of wasi-rs in all orders that the memory model allows.
+
+#![cfg(test)]
+#![allow(missing_docs, dead_code)]
+
+#[path = "../../src/ending.rs"]
+mod ending;
+
+mod sync {
+    pub use loom::sync::atomic::{AtomicBool, Ordering, fence};
+    pub use loom::sync::{Mutex, MutexGuard};
+    pub use std::sync::{PoisonError, TryLockError};
+}
+
+use ending::{Ending, Turn};
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use loom::thread;
+
+#[derive(Default)]
+struct Owned {
+    is_closed: bool,
+    calls: usize,
+}
+
+#[test]
+fn no_call_is_made_once_the_run_has_been_declared_dead() {
+    loom::model(|| {
+        let run = Arc::new((Ending::<()>::default(), Turn::new(Owned::default())));
+        let guest = thread::spawn({
+            let run = Arc::clone(&run);
+            move || {
+                for _ in 0..2 {
+                    let Some(mut owned) = run.1.enter(&run.0) else { return };
+                    assert!(!owned.is_closed);
+                    owned.calls += 1;
+                }
+            }
+        });
+        run.0.end(|()| ());
+        if let Some(mut owned) = run.1.seize() {
+            owned.is_closed = true;
+        }
+        guest.join().unwrap();
+        assert!(run.1.enter(&run.0).is_none());
+        assert!(run.1.seize().is_some(), "nobody keeps the turn");
+    });
+}
+
+#[test]
+fn what_a_run_owns_is_closed_once_though_it_was_given_up_in_a_call() {
+    loom::model(|| {
+        let run = Arc::new((Ending::<()>::default(), Turn::new(Owned::default())));
+        let closed = Arc::new(AtomicUsize::new(0));
+        let close = |owned: &mut Owned, closed: &AtomicUsize| {
+            if !std::mem::replace(&mut owned.is_closed, true) {
+                closed.fetch_add(1, Relaxed);
+            }
+        };
+        let guest = thread::spawn({
+            let (run, closed) = (Arc::clone(&run), Arc::clone(&closed));
+            move || {
+                while let Some(mut owned) = run.1.enter(&run.0) {
+                    assert!(!owned.is_closed);
+                    owned.calls += 1;
+                    if owned.calls == 2 {
+                        break;
+                    }
+                }
+                close(&mut run.1.own(), &closed);
+            }
+        });
+        run.0.end(|()| ());
+        // Once more, as the reaper does; then it gives up, and touches nothing.
+        if let Some(mut owned) = run.1.seize().or_else(|| run.1.seize()) {
+            close(&mut owned, &closed);
+        }
+        guest.join().unwrap();
+        assert_eq!(closed.load(Relaxed), 1);
+        assert!(run.1.own().is_closed);
+    });
+}
+
+#[test]
+fn a_run_that_begins_as_it_is_ended_is_ended_by_one_or_the_other() {
+    loom::model(|| {
+        let run = Arc::new((Ending::<()>::default(), AtomicBool::new(false)));
+        let guest = thread::spawn({
+            let run = Arc::clone(&run);
+            move || {
+                run.1.store(true, Relaxed);
+                run.0.is_ended_by_now()
+            }
+        });
+        run.0.end(|()| ());
+        let has_begun = run.1.load(Relaxed);
+        let has_noticed = guest.join().unwrap();
+        assert!(has_begun || has_noticed);
+    });
+}
+
+#[test]
+fn an_alarm_that_is_made_as_the_run_is_ended_rings() {
+    loom::model(|| {
+        let run = Arc::new(Ending::default());
+        let rung = Arc::new(AtomicUsize::new(0));
+        let ring = |bell: &mut Arc<AtomicUsize>| {
+            let _ = bell.fetch_add(1, SeqCst);
+        };
+        let guest = thread::spawn({
+            let (run, bell) = (Arc::clone(&run), Arc::clone(&rung));
+            move || run.arm(bell, ring)
+        });
+        run.end(ring);
+        guest.join().unwrap();
+        assert!(rung.load(SeqCst) > 0);
+    });
+}
+
+/// Two flags, each of which one side sets before it looks at the other's, do not hold: the model finds it.
+#[test]
+#[should_panic(expected = "a call of a dead run")]
+fn flags_without_an_order_would_not_do() {
+    loom::model(|| {
+        let flags = Arc::new((AtomicBool::new(false), AtomicBool::new(false)));
+        let guest = thread::spawn({
+            let flags = Arc::clone(&flags);
+            move || {
+                flags.0.store(true, Relaxed);
+                !flags.1.load(Relaxed)
+            }
+        });
+        flags.1.store(true, Relaxed);
+        let is_dead = !flags.0.load(Relaxed);
+        assert!(!(guest.join().unwrap() && is_dead), "a call of a dead run");
+    });
+}

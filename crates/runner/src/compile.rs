@@ -1,0 +1,255 @@
+//! One compilation: on threads of its own, which can be told to stop.
+//!
+//! Cranelift has no way to be cancelled. But it tells a profiler of its thread of each pass that begins, a dozen for each
+//! function: ours unwinds the thread there, once nobody wants the machine code any more. The engine that compiles is made
+//! for this one compilation, so nothing that was unwound is used again, and no buffer grown for a large function is kept.
+
+use super::mode::Mode;
+use super::program::refused;
+use cranelift_codegen::timing::{Pass, Profiler, set_thread_profiler};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::any::Any;
+use std::borrow::Cow;
+use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
+use wasi_rs_modules::cancellation::Cancellation;
+use wasi_rs_modules::effort;
+use wasi_rs_modules::error::{Unusable, expect_core_module};
+use wasi_rs_modules::fit::Face;
+use wasi_rs_modules::outline::Outline;
+use wasi_rs_modules::rewrite::unshared;
+
+/// Up to so many bytes are compiled sooner than V8 starts a worker, and on one thread sooner than several are started.
+pub const SMALL: usize = 64 * 1024;
+
+/// The most threads of one compilation.
+const MAX_THREADS: usize = 8;
+
+/// The stack of a thread that compiles. What Cranelift needs of it grows with nothing that a module can choose.
+const STACK: usize = 4 << 20;
+
+/// The least priority a thread can have.
+#[cfg(target_os = "linux")]
+const LEAST_PRIORITY: i32 = 19;
+
+/// How much of the machine a compilation may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// Somebody waits for it.
+    Awaited,
+    /// It is for the next time: one thread of the least priority.
+    Background,
+}
+
+/// Why there is no machine code.
+#[derive(Debug)]
+pub enum Failure {
+    /// It was cancelled.
+    Cancelled,
+    /// The program can't be compiled.
+    Unusable(Unusable),
+}
+
+impl From<Unusable> for Failure {
+    fn from(unusable: Unusable) -> Self {
+        if matches!(unusable, Unusable::GivenUp) { Self::Cancelled } else { Self::Unusable(unusable) }
+    }
+}
+
+impl From<wasmtime::Error> for Failure {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::Unusable(refused(error))
+    }
+}
+
+/// How many compilations are going on in this process.
+static GOING_ON: AtomicUsize = AtomicUsize::new(0);
+
+/// How many compilations are going on in this process.
+pub fn going_on() -> usize {
+    GOING_ON.load(Relaxed)
+}
+
+/// Counts a compilation while it is there.
+struct Counted;
+
+impl Counted {
+    fn new() -> (Self, usize) {
+        (Self, GOING_ON.fetch_add(1, Relaxed) + 1)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        GOING_ON.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Machine code for this mode, as an engine of the mode deserializes it.
+pub fn compile(bytes: &[u8], mode: Mode, effort: Effort, cancellation: &Cancellation) -> Result<Vec<u8>, Failure> {
+    expect_core_module(bytes)?;
+    let module = checked(bytes, cancellation).map_err(|unusable| in_best_words(bytes, unusable))?;
+    let (_counted, going_on) = Counted::new();
+    let threads = if effort == Effort::Background || bytes.len() <= SMALL { 1 } else { threads(going_on) };
+    let pool = pool(threads, effort, cancellation)
+        .map_err(|error| Unusable::Wrong(format!("can't be compiled: no thread could be started: {error}")))?;
+    let engine = mode.new_engine()?;
+    let compiled = catch_unwind(AssertUnwindSafe(|| pool.install(|| engine.precompile_module(&module))));
+    match compiled {
+        _ if cancellation.is_cancelled() => Err(Failure::Cancelled),
+        Ok(Ok(code)) => Ok(code),
+        Ok(Err(error)) => Err(in_best_words(bytes, Unusable::Uncompiled(format!("{error:#}"))).into()),
+        Err(panic) => resume_unwind(panic),
+    }
+}
+
+/// The module as wasmtime is to have it, within the bounds.
+fn checked<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [u8]>, Unusable> {
+    effort::check_bytes(bytes.len() as u64)?;
+    let module = unshared::unshared(bytes, cancellation)?;
+    effort::check(&module, cancellation)?;
+    Ok(module)
+}
+
+/// Why a module can't be compiled; or, if it is so, that it needs what no engine has, which says more.
+fn in_best_words(bytes: &[u8], unusable: Unusable) -> Unusable {
+    let Unusable::Uncompiled(_) = unusable else { return unusable };
+    let refused = Outline::read(bytes).ok().and_then(|outline| Face::of_outline(&outline).check().err());
+    refused.unwrap_or(unusable)
+}
+
+/// How many threads a compilation gets where so many share the processors.
+fn threads(going_on: usize) -> usize {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    (processors / going_on.max(1)).clamp(1, MAX_THREADS)
+}
+
+fn pool(
+    threads: usize,
+    effort: Effort,
+    cancellation: &Cancellation,
+) -> Result<ThreadPool, rayon::ThreadPoolBuildError> {
+    let cancellation = cancellation.clone();
+    ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|_| "wasi-rs compile".to_owned())
+        .stack_size(STACK)
+        .start_handler(move |_| {
+            set_thread_profiler(Box::new(Checkpoint(cancellation.clone())));
+            if effort == Effort::Background {
+                yield_to_all();
+            }
+        })
+        .build()
+}
+
+/// Gives the calling thread the least priority, where a thread has one of its own.
+pub fn yield_to_all() {
+    // That it can't is no reason not to work.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LEAST_PRIORITY);
+}
+
+/// What Cranelift takes for a profiler.
+struct Checkpoint(Cancellation);
+
+/// What a thread is unwound with.
+struct Cancelled;
+
+impl Profiler for Checkpoint {
+    fn start_pass(&self, _: Pass) -> Box<dyn Any> {
+        if self.0.is_cancelled() {
+            resume_unwind(Box::new(Cancelled)); // no panic: nobody is told
+        }
+        Box::new(())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    /// A program that takes long to compile, and is within the bounds: it has so many functions that do.
+    pub fn hard(functions: usize) -> Vec<u8> {
+        let steps: String =
+            (0..4000).map(|i| format!("local.get {i} local.get {} i64.add local.set {i}\n", (i + 1) % 4000)).collect();
+        let function =
+            format!("(func (local {}) loop {steps} local.get 0 i32.wrap_i64 br_if 0 end)", "i64 ".repeat(4000));
+        let text = format!("(module (func (export \"_start\")) {})", function.repeat(functions));
+        wat::parse_str(text).unwrap()
+    }
+
+    /// Waits, and fails if it never is so.
+    pub fn until(is_so: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !is_so() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it never is");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    const EASY: &str = r#"(module (func (export "_start") (local i32) loop local.get 0 br_if 0 end))"#;
+
+    #[test]
+    fn it_is_cancelled_before_it_begins_and_while_it_goes_on() {
+        let bytes = hard(200);
+        let cancellation = Cancellation::default();
+        cancellation.cancel();
+        let compiled = compile(&bytes, Mode::default(), Effort::Awaited, &cancellation);
+        assert!(matches!(compiled, Err(Failure::Cancelled)));
+        for effort in [Effort::Awaited, Effort::Background] {
+            let cancellation = Cancellation::default();
+            thread::scope(|scope| {
+                let compiling = scope.spawn(|| compile(&bytes, Mode::default(), effort, &cancellation));
+                until(|| going_on() > 0);
+                cancellation.cancel();
+                assert!(matches!(compiling.join().unwrap(), Err(Failure::Cancelled)));
+            });
+        }
+    }
+
+    #[test]
+    fn what_was_cancelled_leaves_nothing_behind_for_the_next() {
+        let easy = wat::parse_str(EASY).unwrap();
+        let engine = Mode::default().engine().unwrap();
+        for _ in 0..3 {
+            let cancellation = Cancellation::default();
+            cancellation.cancel();
+            compile(&easy, Mode::default(), Effort::Awaited, &cancellation).unwrap_err();
+            let code = compile(&easy, Mode::default(), Effort::Awaited, &Cancellation::default()).unwrap();
+            super::super::raw::deserialize_bytes(&engine, &code).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_compiled_says_why() {
+        let refusal = |bytes: &[u8]| match compile(bytes, Mode::default(), Effort::Awaited, &Cancellation::default()) {
+            Err(Failure::Unusable(unusable)) => unusable.to_string(),
+            _ => panic!("it can be compiled"),
+        };
+        assert!(refusal(b"").starts_with("is not a WebAssembly module"));
+        assert!(refusal(b"\0asm\x01\0\0\0\x0a\x7f").starts_with("can't be compiled: "));
+        let text = format!("(module (func {}))", "loop ".repeat(101) + &"end ".repeat(101));
+        assert!(refusal(&wat::parse_str(text).unwrap()).contains("too hard"));
+    }
+
+    /// Those that take the most stack: blocks, expressions and branches as deep as they may be.
+    #[test]
+    fn what_is_as_deep_as_may_be_needs_no_more_stack_than_there_is() {
+        let blocks = format!("(func {} {})", "block ".repeat(9_999), "end ".repeat(9_999));
+        let ifs = format!("(func (local i32) {} {})", "local.get 0 if ".repeat(9_999), "end ".repeat(9_999));
+        let sums = format!(
+            "(memory 1) (func (result i32) {} {})",
+            (0..4_900).map(|i| format!("i32.const {} i32.load ", i * 4)).collect::<String>(),
+            "i32.add ".repeat(4_899)
+        );
+        let chain = format!("(memory 1) (func (result i32) i32.const 0 {})", "i32.load ".repeat(200_000));
+        for items in [blocks, ifs, sums, chain] {
+            let bytes = wat::parse_str(format!("(module {items})")).unwrap();
+            compile(&bytes, Mode::default(), Effort::Awaited, &Cancellation::default()).unwrap();
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The imports and exports of a module as wasmtime has it, for the check that both engines make ([`Face::check`]).
+
+use wasi_rs_modules::fit::{Face, Import, Kind};
+use wasi_rs_modules::signature;
+use wasmtime::{ExternType, Module, ValType};
+
+/// The face of a compiled module.
+pub fn of_module(module: &Module) -> Face<'_> {
+    let imports = module.imports().map(|import| Import {
+        module: import.module(),
+        name: import.name(),
+        kind: kind_of(import.ty()),
+    });
+    let has_memory = module.resources_required().num_memories > 0
+        || module.exports().any(|export| matches!(export.ty(), ExternType::Memory(_)));
+    Face::new(imports.collect(), |name| module.get_export(name).map(kind_of), has_memory)
+}
+
+fn kind_of(ty: ExternType) -> Kind<'static> {
+    match ty {
+        ExternType::Func(ty) => Kind::Function(Box::new(move || {
+            let names = |types: Vec<ValType>| types.iter().map(name).collect::<Vec<_>>();
+            let (params, results) = (names(ty.params().collect()), names(ty.results().collect()));
+            signature::text(params.into_iter(), results.into_iter())
+        })),
+        ExternType::Global(_) => Kind::Other("global"),
+        ExternType::Table(_) => Kind::Other("table"),
+        ExternType::Memory(_) => Kind::Other("memory"),
+        _ => Kind::Other("tag"),
+    }
+}
+
+/// The name of a type in WebAssembly's text.
+fn name(ty: &ValType) -> &'static str {
+    match ty {
+        ValType::I32 => "i32",
+        ValType::I64 => "i64",
+        ValType::F32 => "f32",
+        ValType::F64 => "f64",
+        ValType::V128 => "v128",
+        _ if ty.is_funcref() => "funcref",
+        _ if ty.is_externref() => "externref",
+        ValType::Ref(_) => "ref",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mode::Mode;
+    use wasi_rs_core::abi::Abi;
+    use wasi_rs_modules::outline::{self, Outline};
+
+    const P1: &str = "wasi_snapshot_preview1";
+
+    /// What both faces of a module say.
+    fn check(text: &str) -> Result<Abi, String> {
+        let bytes = wat::parse_str(text).unwrap();
+        let by_bytes = Face::of_outline(&Outline::read(&bytes).unwrap()).check().map_err(|error| error.to_string());
+        let module = Module::from_binary(&Mode::default().engine().unwrap(), &bytes).unwrap();
+        let by_module = of_module(&module).check().map_err(|error| error.to_string());
+        assert_eq!(by_bytes, by_module, "{text}");
+        by_bytes
+    }
+
+    #[test]
+    fn programs_are_told_by_their_edition() {
+        let start = r#"(func (export "_start"))"#;
+        let exit = |namespace| format!(r#"(import "{namespace}" "proc_exit" (func (param i32)))"#);
+        assert_eq!(check(&format!("(module {start})")), Ok(Abi::Preview1));
+        assert_eq!(check(&format!("(module {} {start})", exit(P1))), Ok(Abi::Preview1));
+        assert_eq!(check(&format!("(module {} {start})", exit("wasi_unstable"))), Ok(Abi::Unstable));
+        let memory = r#"(import "wasi_unstable" "memory" (memory 1))"#;
+        assert_eq!(check(&format!("(module {} {memory} {start})", exit(P1))), Ok(Abi::Preview1));
+        let both = check(&format!("(module {} {} {start})", exit(P1), exit("wasi_unstable"))).unwrap_err();
+        assert!(both.contains("wasi_unstable") && both.contains(P1), "{both}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_the_same_words() {
+        let start = r#"(func (export "_start"))"#;
+        let write = format!(r#"(import "{P1}" "fd_write" (func (param i32 i32 i32 i32) (result i32)))"#);
+        for (text, expected) in [
+            (String::new(), "is not a command: it exports no function '_start'"),
+            (r#"(memory (export "_start") 1)"#.to_owned(), "is not a command: it exports no function '_start'"),
+            (
+                r#"(func (export "_start") (param i32 f32) (result i64) (i64.const 0))"#.to_owned(),
+                "is not a command: its '_start' is of type (i32, f32) -> i64; it must take nothing and return nothing",
+            ),
+            (
+                format!(r#"{start} (global (export "_initialize") i32 (i32.const 0))"#),
+                "is not a command: it exports '_initialize' as well as '_start', and a program is one or the other",
+            ),
+            (
+                format!(r#"(import "{P1}" "fd_close" (func (param f64 funcref))) {start}"#),
+                "imports wasi_snapshot_preview1.fd_close as a function of type (f64, funcref) -> (); its type is (i32) -> i32",
+            ),
+            (
+                format!(
+                    r#"(import "{P1}" "proc_exit" (func (param i32))) (import "{P1}" "proc_exit" (memory 1)) {start}"#
+                ),
+                "imports wasi_snapshot_preview1.proc_exit as two different things, one of them a function",
+            ),
+            (
+                format!(r#"{write} (memory 1) {start}"#),
+                "can't make its system calls (fd_write): it does not export its memory; it must do so as 'memory'",
+            ),
+            (
+                format!(r#"{write} {start}"#),
+                "can't make its system calls (fd_write): it has no memory, which it would have to export as 'memory'",
+            ),
+            (
+                format!(r#"{write} (memory (export "m") 1) (func (export "memory")) {start}"#),
+                "can't make its system calls (fd_write): its export 'memory' is a function",
+            ),
+        ] {
+            assert_eq!(check(&format!("(module {text})")), Err(expected.to_owned()));
+        }
+        let unknown = format!(r#"(module (import "{P1}" "fd_close" (global i32)) (import "a" "t" (tag)) {start})"#);
+        let bytes = wat::parse_str(unknown).unwrap();
+        let error = Face::of_outline(&Outline::read(&bytes).unwrap()).check().unwrap_err();
+        assert!(error.to_string().contains("wasi_snapshot_preview1.fd_close (global), a.t (tag)"), "{error}");
+    }
+
+    #[test]
+    fn many_imports_are_looked_at_one_by_one() {
+        let import = format!(r#"(import "{P1}" "sched_yield" (func (result i32)))"#);
+        let module =
+            |count, other: &str| format!(r#"(module {} {other} (func (export "_start")))"#, import.repeat(count));
+        assert_eq!(check(&module(outline::MAX_IMPORTS, "")), Ok(Abi::Preview1));
+        let memory = format!(r#"(import "{P1}" "sched_yield" (memory 1))"#);
+        let mixed = check(&module(5000, &memory)).unwrap_err();
+        assert!(mixed.contains("as two different things, one of them a function"), "{mixed}");
+        let bytes = wat::parse_str(module(outline::MAX_IMPORTS + 1, "")).unwrap();
+        assert!(Outline::read(&bytes).err().unwrap().to_string().contains("10000 is the most"));
+    }
+
+    #[test]
+    fn calls_without_addresses_need_no_memory() {
+        let text = format!(
+            r#"(module (import "{P1}" "proc_exit" (func (param i32))) (import "{P1}" "fd_close" (func (param i32) (result i32)))
+            (import "{P1}" "sched_yield" (func (result i32))) (func (export "_start")))"#
+        );
+        assert_eq!(check(&text), Ok(Abi::Preview1));
+    }
+}

@@ -1,0 +1,208 @@
+//! One run inside wasmtime: what its calls come down to, and what it may have.
+
+use super::ending::Turn;
+use super::raw;
+use super::watch::Watch;
+use std::fmt;
+use std::sync::Arc;
+use wasi_rs_core::abi::flags::Clockid;
+use wasi_rs_core::abi::{Args, Errno};
+use wasi_rs_core::ctx::Ctx;
+use wasi_rs_core::host::clock;
+use wasi_rs_core::host::wait::wait;
+use wasi_rs_core::syscalls::trace::Line;
+use wasi_rs_core::syscalls::{ENTRIES, Flow};
+use wasi_rs_modules::limits::{Limits, MEMORY};
+use wasmtime::{Caller, Error, Extern, Memory, ResourceLimiter, Result};
+
+/// What the store of a run holds.
+pub struct Guest {
+    /// What the guest owns. Its thread has it for the time of a call; who ends the run needs it when there is none.
+    pub ctx: Arc<Turn<Ctx>>,
+    /// Who ends it early.
+    pub watch: Arc<Watch>,
+    /// What of its memory and tables it may have.
+    pub room: Room,
+    /// Looks whether it has written more than is captured, and to which stream.
+    pub overflowing: Box<dyn Fn() -> Option<&'static str> + Send>,
+    /// Its memory, if that has been looked up and there is one: without it a program can exit, and little else.
+    memory: Option<Option<Memory>>,
+    written: u64,
+}
+
+/// Why a run ended that did not end by itself. Such an error passes through wasmtime and comes out of `_start`.
+#[derive(Debug)]
+pub enum Stop {
+    /// `proc_exit`.
+    Exit(u32),
+    /// It was ended early.
+    Ended,
+    /// It wrote more than is captured, to this stream.
+    Overflow(&'static str),
+}
+
+impl std::error::Error for Stop {}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exit(code) => write!(f, "the program exited with code {code}"),
+            Self::Ended => write!(f, "the program was ended"),
+            Self::Overflow(stream) => write!(f, "the program wrote more to {stream} than may be captured"),
+        }
+    }
+}
+
+impl Guest {
+    /// A guest that has not begun.
+    pub fn new(
+        ctx: Arc<Turn<Ctx>>,
+        watch: Arc<Watch>,
+        room: Room,
+        overflowing: Box<dyn Fn() -> Option<&'static str> + Send>,
+    ) -> Self {
+        Self { ctx, watch, room, overflowing, memory: None, written: 0 }
+    }
+
+    /// Whether it may go on after a call that ended so; it has written so much by now. (What finds no room at all is ENOSPC.)
+    fn check(&mut self, written: u64, flow: Flow) -> Result<()> {
+        if self.watch.is_ended() {
+            return Err(Stop::Ended.into());
+        }
+        if written != self.written || matches!(flow, Flow::Answer(Errno::Nospc)) {
+            self.written = written;
+            if let Some(stream) = (self.overflowing)() {
+                return Err(Stop::Overflow(stream).into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A call of the guest: row number `index` of the list.
+pub fn serve(mut caller: Caller<'_, Guest>, index: usize, args: &Args) -> Result<Option<Errno>> {
+    if caller.data().memory.is_none() {
+        let memory = match caller.get_export("memory") {
+            Some(Extern::Memory(memory)) => Some(memory),
+            _ => None,
+        };
+        caller.data_mut().memory = Some(memory);
+    }
+    let guest = caller.data();
+    let (Some(memory), Some(entry)) = (guest.memory, ENTRIES.get(index)) else {
+        return Ok(Some(Errno::Nosys));
+    };
+    let Some(ctx) = guest.ctx.enter(&guest.watch.ending) else {
+        return Err(Stop::Ended.into());
+    };
+    guest.watch.count_call();
+    let memory = raw::view(memory, &caller);
+    let line = Line::begin(&ctx, &memory, index, args);
+    let flow = entry(&ctx, &memory, args);
+    if let Some(line) = line {
+        line.end(&ctx, &memory, flow);
+    }
+    let written = ctx.usage.written();
+    guest.watch.note_moved(ctx.usage.read(), written);
+    drop(ctx);
+    caller.data_mut().check(written, flow)?;
+    match flow {
+        Flow::Answer(errno) => Ok(Some(errno)),
+        Flow::Exit(code) => Err(Error::new(Stop::Exit(code))),
+    }
+}
+
+/// What `memory.atomic.wait32` and `wait64` do where the value is the expected one: the guest waits for so many nanoseconds, or
+/// for ever if that is negative. The answer is 2: nobody has woken it.
+pub fn pause(caller: Caller<'_, Guest>, nanoseconds: i64) -> Result<i32> {
+    let guest = caller.data();
+    let deadline = u64::try_from(nanoseconds).ok().map(|time| clock::now(Clockid::Monotonic).saturating_add(time));
+    let Some(ctx) = guest.ctx.enter(&guest.watch.ending) else {
+        return Err(Stop::Ended.into());
+    };
+    // If it can't wait, because there is no descriptor left to be woken by, it does so in slices; other errors there are none.
+    let _ = wait(&[], deadline, ctx.patience());
+    drop(ctx);
+    if guest.watch.is_ended() { Err(Stop::Ended.into()) } else { Ok(2) }
+}
+
+/// Bytes of an element of a table.
+const ELEMENT: u64 = 8;
+
+/// How much memory and how many table elements a guest may have, and has.
+#[derive(Debug)]
+pub struct Room {
+    watch: Arc<Watch>,
+    memory: Amount,
+    table: Amount,
+    /// Whether tables count as memory too.
+    is_limited: bool,
+}
+
+/// Of bytes or elements.
+#[derive(Debug)]
+struct Amount {
+    most: u64,
+    now: u64,
+    /// What it was before the last change, which may fail yet.
+    before: u64,
+}
+
+impl Amount {
+    const fn new(most: u64) -> Self {
+        Self { most, now: 0, before: 0 }
+    }
+
+    /// Whether one of several may change from `current` to `desired`, where so much is left.
+    fn change(&mut self, current: usize, desired: usize, maximum: Option<usize>, left: u64) -> bool {
+        let wanted = self.now.saturating_add((desired.saturating_sub(current)) as u64);
+        if wanted > self.most.min(self.now.saturating_add(left)) || maximum.is_some_and(|maximum| desired > maximum) {
+            return false;
+        }
+        self.before = std::mem::replace(&mut self.now, wanted);
+        true
+    }
+}
+
+impl Room {
+    /// So many bytes of memory and tables together, so many elements in tables.
+    pub fn new(watch: Arc<Watch>, limits: &Limits) -> Self {
+        let (memory, table) = (limits.memory.unwrap_or(MEMORY), limits.table_elements());
+        Self { watch, memory: Amount::new(memory), table: Amount::new(table), is_limited: limits.memory.is_some() }
+    }
+
+    /// How many bytes are left for memories and tables.
+    fn left(&self) -> u64 {
+        let tables = if self.is_limited { self.table.now.saturating_mul(ELEMENT) } else { 0 };
+        self.memory.most.saturating_sub(self.memory.now).saturating_sub(tables)
+    }
+
+    /// Notes how much memory there is.
+    fn note(&self) {
+        self.watch.note_memory(self.memory.now);
+    }
+}
+
+impl ResourceLimiter for Room {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        let left = self.left();
+        let may = self.memory.change(current, desired, maximum, left);
+        self.note();
+        Ok(may)
+    }
+
+    fn memory_grow_failed(&mut self, _: Error) -> Result<()> {
+        self.memory.now = self.memory.before;
+        Ok(())
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        let left = if self.is_limited { self.left() / ELEMENT } else { u64::MAX };
+        Ok(self.table.change(current, desired, maximum, left))
+    }
+
+    fn table_grow_failed(&mut self, _: Error) -> Result<()> {
+        self.table.now = self.table.before;
+        Ok(())
+    }
+}

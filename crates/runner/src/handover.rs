@@ -1,0 +1,111 @@
+//! Descriptors on their way to a guest: its own from the moment a run is asked for, closed when nobody wants them any more.
+//!
+//! Those that ask for a run, and the threads that run it, may be of different environments, each of which can end at any
+//! moment. So what travels between them is the number of a [`Ticket`], which stands for one descriptor, once: who takes the
+//! descriptor owns it, and until somebody does, it is the ticket's. (A descriptor's own number could stand for another file
+//! by the time it is looked up.)
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use wasi_rs_core::host::file::File;
+
+/// A descriptor that a guest is to have.
+#[derive(Debug)]
+pub struct Given {
+    /// What it stands for.
+    pub file: File,
+    /// Whether it is one of the host's own standard streams.
+    pub host_s_own: bool,
+}
+
+/// A right to take a descriptor, which is closed with it unless it has been taken.
+#[derive(Debug)]
+pub struct Ticket(u64);
+
+static DESCRIPTORS: Mutex<BTreeMap<u64, Given>> = Mutex::new(BTreeMap::new());
+
+fn descriptors() -> MutexGuard<'static, BTreeMap<u64, Given>> {
+    DESCRIPTORS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes the descriptor of the ticket with this number, unless it has been taken or closed.
+pub fn take(number: u64) -> Option<Given> {
+    descriptors().remove(&number)
+}
+
+impl Ticket {
+    /// A ticket for a descriptor.
+    pub fn new(given: Given) -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let number = LAST.fetch_add(1, Relaxed) + 1;
+        descriptors().insert(number, given);
+        Self(number)
+    }
+
+    /// What others know it by. No two tickets have the same.
+    pub const fn number(&self) -> u64 {
+        self.0
+    }
+
+    /// Closes the descriptor, unless it has been taken.
+    pub fn close(&self) {
+        drop(take(self.0));
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{PipeReader, Read};
+
+    /// A ticket for the writing end of a pipe, and the other end.
+    fn ticket() -> (Ticket, PipeReader) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let file = std::os::fd::OwnedFd::from(writer).into();
+        (Ticket::new(Given { file, host_s_own: false }), reader)
+    }
+
+    /// Waits until nobody can write any more.
+    fn ends(mut reader: PipeReader) -> bool {
+        reader.read(&mut [0]).unwrap() == 0
+    }
+
+    #[test]
+    fn a_descriptor_is_taken_once() {
+        let (ticket, reader) = ticket();
+        let taken = take(ticket.number());
+        assert!(taken.is_some() && take(ticket.number()).is_none());
+        ticket.close();
+        rustix::io::write(taken.as_ref().unwrap().file.handle(), b"x").unwrap();
+        drop((taken, ticket));
+        let mut bytes = Vec::new();
+        (&reader).read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, b"x");
+    }
+
+    #[test]
+    fn what_nobody_takes_is_closed_with_its_ticket_or_before() {
+        let (ticket, reader) = self::ticket();
+        drop(ticket);
+        assert!(ends(reader));
+        let (ticket, reader) = self::ticket();
+        ticket.close();
+        assert!(ends(reader) && take(ticket.number()).is_none());
+    }
+
+    #[test]
+    fn numbers_are_not_used_again() {
+        let (first, _reader) = ticket();
+        let number = first.number();
+        drop(first);
+        let (second, _reader) = ticket();
+        assert_ne!(second.number(), number);
+    }
+}

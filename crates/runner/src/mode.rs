@@ -1,0 +1,79 @@
+//! What machine code is made for. Code of one mode does not run in another, so each has an engine of its own.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use wasi_rs_modules::limits::Limits;
+use wasmtime::{Config, Engine, EngineWeak, Result};
+
+/// How much stack a program has unless it is told: what V8 gives one.
+pub const STACK: usize = 1 << 20;
+
+/// The most stack a program may be given.
+pub const MAX_STACK: usize = 64 << 20;
+
+/// What machine code is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Mode {
+    /// Whether instructions are counted.
+    pub fuel: bool,
+    /// Bytes of stack. The code itself does not depend on it; wasmtime wants an engine for each all the same.
+    pub stack: usize,
+}
+
+impl Default for Mode {
+    fn default() -> Self {
+        Self { fuel: false, stack: STACK }
+    }
+}
+
+impl Mode {
+    /// The mode for a run with these limits.
+    pub fn of(limits: &Limits) -> Self {
+        Self { fuel: limits.fuel.is_some(), stack: limits.stack.unwrap_or(STACK) }
+    }
+
+    /// The engine of this mode: one in the process, as long as anybody uses it.
+    pub fn engine(self) -> Result<Engine> {
+        static ENGINES: Mutex<Option<HashMap<Mode, EngineWeak>>> = Mutex::new(None);
+        let mut engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);
+        let engines = engines.get_or_insert_default();
+        if let Some(engine) = engines.get(&self).and_then(EngineWeak::upgrade) {
+            return Ok(engine);
+        }
+        engines.retain(|_, engine| engine.upgrade().is_some());
+        let engine = self.new_engine()?;
+        engines.insert(self, engine.weak());
+        Ok(engine)
+    }
+
+    /// An engine of this mode that nobody else has.
+    pub fn new_engine(self) -> Result<Engine> {
+        Engine::new(&self.config())
+    }
+
+    fn config(self) -> Config {
+        let mut config = Config::new();
+        config
+            .consume_fuel(self.fuel)
+            .epoch_interruption(true)
+            .max_wasm_stack(self.stack)
+            // Nothing is asynchronous here, but a stack of more than this is refused: its default is 2 MiB.
+            .async_stack_size(MAX_STACK)
+            // Only debuggers and profilers of the process would read it.
+            .native_unwind_info(cfg!(windows));
+        config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_has_one_engine_while_it_is_used() {
+        let mode = Mode { stack: STACK + 4096, ..Mode::default() };
+        let engine = mode.engine().unwrap();
+        assert!(Engine::same(&engine, &mode.engine().unwrap()));
+        assert!(!Engine::same(&engine, &Mode { fuel: true, ..mode }.engine().unwrap()));
+    }
+}

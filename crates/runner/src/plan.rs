@@ -1,0 +1,123 @@
+//! What a run is asked for, and the guest's context made from it.
+
+use super::handover;
+use super::watch::{UntilEnded, Watch};
+use std::sync::Arc;
+use wasi_rs_core::abi::{Abi, Errno};
+use wasi_rs_core::ctx::{Ctx, Preopen, Strings, unopened};
+use wasi_rs_core::host::dir::open_preopen_unsandboxed;
+use wasi_rs_core::host::file::File;
+use wasi_rs_core::host::stream::{Input, Output, Stream};
+use wasi_rs_modules::limits::Limits;
+
+/// What a run is asked for. Directories are opened when it begins: those in the queue hold no more than their streams.
+#[derive(Debug)]
+pub struct Plan {
+    /// The command line.
+    pub args: Vec<String>,
+    /// The environment, each `NAME=value`.
+    pub env: Vec<String>,
+    /// Its directories.
+    pub preopens: Vec<Preopen>,
+    /// Standard input, output, error.
+    pub stdio: [Stdio; 3],
+    /// What it may use.
+    pub limits: Limits,
+    /// How many may have begun and not ended when it has begun, itself included.
+    pub concurrency: usize,
+    /// Where its calls are shown, if they are.
+    pub trace: Option<File>,
+}
+
+/// A standard stream.
+#[derive(Debug)]
+pub enum Stdio {
+    /// The descriptor of the ticket with this number.
+    Ticket(u64),
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// Kept for the outcome.
+    Capture,
+    /// Lost.
+    Ignore,
+}
+
+/// What is captured of standard output and error.
+#[derive(Clone, Debug, Default)]
+pub struct Captures(pub [Option<Arc<Output>>; 2]);
+
+impl Captures {
+    /// The name of a stream to which the guest has written more than is captured of it.
+    pub fn overflowing(&self) -> Option<&'static str> {
+        let named = self.0.iter().zip(["stdout", "stderr"]);
+        named.flat_map(|(output, name)| output.as_ref().filter(|output| output.is_exceeded()).map(|_| name)).next()
+    }
+
+    /// Takes what has been captured.
+    pub fn take(&self) -> [Option<Vec<u8>>; 2] {
+        self.0.each_ref().map(|output| output.as_ref().map(|output| output.take()))
+    }
+}
+
+/// What can't be opened.
+#[derive(Debug)]
+pub struct Unopened {
+    /// The error.
+    pub errno: Errno,
+    /// Of what.
+    pub what: String,
+}
+
+impl Plan {
+    /// Makes what the guest owns.
+    pub fn open(self, abi: Abi, watch: &Arc<Watch>) -> Result<(Ctx, Captures), Unopened> {
+        let too_long = |errno| Unopened { errno, what: "options.args and options.env take more than 4 GiB".to_owned() };
+        let strings = |list: &[String]| {
+            let mut strings = Strings::default();
+            list.iter().try_for_each(|string| strings.push(string)).map(|()| strings)
+        };
+        let (args, env) = (strings(&self.args).map_err(too_long)?, strings(&self.env).map_err(too_long)?);
+        let ctx = Ctx::new(abi, args, env).waiting_with(Box::new(UntilEnded::new(Arc::clone(watch))));
+        let ctx = ctx.tracing(self.trace);
+        let ctx = match self.limits.open_files {
+            Some(limit) => ctx.limiting_open_files(limit),
+            None => ctx,
+        };
+        let mut captures = Captures::default();
+        let outputs = [None].into_iter().chain(captures.0.iter_mut().map(Some));
+        for ((stdio, output), name) in self.stdio.into_iter().zip(outputs).zip(["stdin", "stdout", "stderr"]) {
+            let limit = self.limits.stdout.unwrap_or(usize::MAX);
+            push_stdio(&ctx, stdio, output, limit)
+                .map_err(|errno| Unopened { errno, what: unopened(format!("can't use options.{name}"), errno) })?;
+        }
+        for Preopen { name, path, read_only } in self.preopens {
+            let what = || format!("can't open '{path}' for the preopen '{name}'");
+            let failed = |errno| Unopened { errno, what: unopened(what(), errno) };
+            let dir = open_preopen_unsandboxed(&path).map_err(|error| failed(error.into()))?;
+            ctx.push_preopen(&name, dir, read_only).map_err(failed)?;
+        }
+        Ok((ctx, captures))
+    }
+}
+
+fn push_stdio(
+    ctx: &Ctx,
+    stdio: Stdio,
+    captured: Option<&mut Option<Arc<Output>>>,
+    limit: usize,
+) -> wasi_rs_core::abi::errno::Result {
+    match (stdio, captured) {
+        (Stdio::Ticket(number), _) => {
+            let given = handover::take(number).ok_or(Errno::Badf)?;
+            ctx.push_stdio(given.file, given.host_s_own)?
+        }
+        (Stdio::Ignore, _) => ctx.push_stream(Stream::Output(Arc::new(Output::discarding())))?,
+        (Stdio::Bytes(bytes), _) => ctx.push_stream(Stream::Input(Arc::new(Input::new(bytes))))?,
+        (Stdio::Capture, None) => return Err(Errno::Inval),
+        (Stdio::Capture, Some(captured)) => {
+            let output = captured.insert(Arc::new(Output::new(limit)));
+            ctx.push_stream(Stream::Output(Arc::clone(output)))?
+        }
+    };
+    Ok(())
+}

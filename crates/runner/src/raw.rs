@@ -1,0 +1,80 @@
+//! What wasmtime can't check: functions that take their parameters as they lie, and machine code from a file. One of the
+//! addresses of `unsafe`.
+
+#![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
+
+use super::guest::{Guest, serve};
+use std::fs::File;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+use wasi_rs_core::abi::{Args, ValType};
+use wasi_rs_core::memory::Memory;
+use wasi_rs_core::syscalls::Syscall;
+use wasmtime::{AsContext, Engine, FuncType, Linker, Module, Result, ValRaw};
+
+/// Defines row number `index` of the list as a function of the module `namespace`.
+pub fn define(linker: &mut Linker<Guest>, namespace: &str, index: usize, row: &'static Syscall) -> Result<()> {
+    let params = row.params.iter().map(|param| match param.wasm {
+        ValType::I32 => wasmtime::ValType::I32,
+        ValType::I64 => wasmtime::ValType::I64,
+    });
+    let results = row.returns.then_some(wasmtime::ValType::I32);
+    let ty = FuncType::new(linker.engine(), params, results);
+    // SAFETY: the function reads its parameters by the types of the row, and writes one i32 where the row returns: both
+    // are what `ty` was made of.
+    unsafe {
+        linker.func_new_unchecked(namespace, row.name, ty, move |caller, slots| {
+            let errno = serve(caller, index, &read_slots(slots, row))?;
+            if let (Some(errno), Some(slot)) = (errno, slots.first_mut()) {
+                slot.write(ValRaw::u32(errno.number().into()));
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// The parameters, an i32 zero-extended.
+///
+/// # Safety
+/// `slots` must hold parameters of the row's types.
+unsafe fn read_slots(slots: &[MaybeUninit<ValRaw>], row: &Syscall) -> Args {
+    let mut args = Args::default();
+    for ((arg, slot), param) in args.iter_mut().zip(slots).zip(row.params) {
+        // SAFETY: the caller passed as many as the row has.
+        let raw = unsafe { slot.assume_init_ref() };
+        *arg = match param.wasm {
+            ValType::I32 => raw.get_u32().into(),
+            ValType::I64 => raw.get_u64(),
+        };
+    }
+    args
+}
+
+/// The bytes of a guest's memory, for one of its calls.
+pub fn view<'a>(memory: Option<wasmtime::Memory>, store: &'a impl AsContext<Data = Guest>) -> Memory<'a> {
+    let nothing = NonNull::dangling();
+    let (base, len) = match memory {
+        None => (nothing.as_ptr(), 0),
+        Some(memory) => (memory.data_ptr(store), memory.data_size(store)),
+    };
+    // SAFETY: wasmtime gave these bytes. The memory is neither grown nor dropped while its store is borrowed. Nobody makes
+    // a reference to the bytes.
+    unsafe { Memory::new(NonNull::new(base).unwrap_or(nothing), len) }
+}
+
+/// Takes machine code from a file, which is mapped. The caller vouches that it is what this crate made: see
+/// [`super::cache`].
+pub fn deserialize(engine: &Engine, file: File) -> Result<Module> {
+    // SAFETY: two things are asked of the file. It is what wasmtime made: its seal, a MAC with a secret that no guest can
+    // reach, says so, and code of another version of wasmtime, or for another processor, wasmtime refuses itself. And it does
+    // not change while it is mapped: this crate never writes to it again, and no guest can, since the system does not let this
+    // process write to it, or else `host::dir` lets no guest.
+    unsafe { Module::deserialize_open_file(engine, file) }
+}
+
+/// Takes machine code from memory, likewise.
+pub fn deserialize_bytes(engine: &Engine, bytes: &[u8]) -> Result<Module> {
+    // SAFETY: as above; `Program.deserialize` has its caller vouch for the bytes.
+    unsafe { Module::deserialize(engine, bytes) }
+}

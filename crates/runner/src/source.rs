@@ -1,0 +1,320 @@
+//! Where the bytes of a program are, and how they are read: here, for both engines.
+//!
+//! What a path leads to may be anything: a device without end, a pipe that nobody writes to, a file of a terabyte. So only
+//! regular files are read, after a look at how they begin, no more of them than an engine takes, and in pieces, so
+//! that reading ends when nobody waits for it any more.
+
+#![allow(clippy::disallowed_methods, reason = "the embedder's own files, not the guest's")]
+
+use super::cache::{self, Cache, Digest};
+use std::borrow::Cow;
+use std::fs::{File, FileType, Metadata, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use wasi_rs_core::abi::Errno;
+use wasi_rs_modules::cancellation::Cancellation;
+use wasi_rs_modules::effort;
+use wasi_rs_modules::error::{Unusable, expect_core_module};
+use wasi_rs_modules::sections::CUSTOM;
+use wasmparser::{BinaryReader, BinaryReaderError};
+
+/// The most bytes of a module, without what only debuggers look at: V8's own bound. (That of wasmtime: `effort.rs`.)
+const MAX_BYTES: u64 = 1 << 30;
+
+/// A module's beginning, which tells whether it is one.
+const HEAD: usize = 8;
+
+/// How many bytes are read at a time.
+const PIECE: usize = 1 << 20;
+
+/// How the names begin of the custom sections that only debuggers look at.
+const DEBUG: &[u8] = b".debug_";
+
+/// So many sections are looked at, each with a call of its own, one after the other.
+const MAX_SECTIONS: usize = 1000;
+
+/// A section's number, length and name begin within so many bytes.
+const PEEK: usize = 32;
+
+/// Where a program's bytes are.
+pub enum Source {
+    /// In memory.
+    Bytes(Vec<u8>),
+    /// In a file, which is read when it is needed.
+    File(PathBuf),
+    /// There are none: it is machine code already, of the default mode.
+    Code(Vec<u8>),
+}
+
+impl Source {
+    /// How many bytes there are.
+    pub fn size(&self) -> Result<u64, Unusable> {
+        match self {
+            Self::Bytes(bytes) | Self::Code(bytes) => Ok(bytes.len() as u64),
+            Self::File(path) => Ok(regular(path, std::fs::metadata(path))?.len()),
+        }
+    }
+
+    /// How many bytes of memory it holds.
+    pub fn held(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) | Self::Code(bytes) => bytes.len(),
+            Self::File(_) => 0,
+        }
+    }
+
+    /// What its bytes are, in short, if wasmtime takes so many; told without reading them into memory as a whole.
+    pub fn digest(&self, cache: &Cache, cancellation: &Cancellation) -> Result<Digest, Unusable> {
+        let (path, found) = match self {
+            Self::Bytes(bytes) | Self::Code(bytes) => (Path::new(""), cache::digest(cancellation.reader(&bytes[..]))),
+            Self::File(path) => {
+                let (file, metadata) = open(path)?;
+                effort::check_bytes(metadata.len())?;
+                let content = cancellation.reader((&file).take(metadata.len()));
+                (path.as_path(), cache.digest(&file, content))
+            }
+        };
+        cancellation.check()?;
+        found.map_err(|error| unreadable(path, error))
+    }
+
+    /// What wasmtime is to have of it.
+    pub fn for_wasmtime(&self, cancellation: &Cancellation) -> Result<Cow<'_, [u8]>, Unusable> {
+        match self {
+            Self::Bytes(bytes) | Self::Code(bytes) => Ok(Cow::Borrowed(bytes)),
+            Self::File(path) => {
+                let (file, metadata) = open(path)?;
+                expect_core_module(&head(path, &file)?)?;
+                effort::check_bytes(metadata.len())?;
+                read(path, &file, std::slice::from_ref(&(0..metadata.len())), cancellation).map(Cow::Owned)
+            }
+        }
+    }
+
+    /// What V8 is to have of it. (V8 makes a copy of all it gets, and debug information is half of some files.)
+    pub fn for_v8(&self, cancellation: &Cancellation) -> Result<Vec<u8>, Unusable> {
+        match self {
+            Self::Bytes(bytes) => {
+                let mut copy = room(bytes.len() as u64)?;
+                copy.extend_from_slice(bytes);
+                Ok(copy)
+            }
+            Self::Code(_) => Err(Unusable::Wrong(
+                "is machine code of wasmtime, from deserialize(), which no other engine runs".to_owned(),
+            )),
+            Self::File(path) => {
+                let (file, metadata) = open(path)?;
+                expect_core_module(&head(path, &file)?)?;
+                let kept = kept(&file, metadata.len()).map_err(|error| unreadable(path, error))?;
+                read(path, &file, &kept, cancellation)
+            }
+        }
+    }
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Unusable {
+    Unusable::Unreadable(path.to_owned(), error.into())
+}
+
+/// What is known of a file, if it is a regular one.
+fn regular(path: &Path, metadata: io::Result<Metadata>) -> Result<Metadata, Unusable> {
+    let metadata = metadata.map_err(|error| unreadable(path, error))?;
+    if metadata.is_dir() {
+        return Err(Unusable::Unreadable(path.to_owned(), Errno::Isdir));
+    }
+    if !metadata.is_file() {
+        let what = kind(metadata.file_type());
+        return Err(Unusable::Wrong(format!("can't be read: it is {what}, no regular file: '{}'", path.display())));
+    }
+    Ok(metadata)
+}
+
+fn kind(of: FileType) -> &'static str {
+    match of {
+        _ if of.is_fifo() => "a pipe",
+        _ if of.is_socket() => "a socket",
+        _ => "a device",
+    }
+}
+
+/// The file, if it is a regular one. Nothing else is opened: that alone may wait, or have an effect.
+fn open(path: &Path) -> Result<(File, Metadata), Unusable> {
+    regular(path, std::fs::metadata(path))?;
+    // It may be another by now.
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+    let file = opened.map_err(|error| unreadable(path, error))?;
+    let metadata = regular(path, file.metadata())?;
+    Ok((file, metadata))
+}
+
+fn head(path: &Path, file: &File) -> Result<Vec<u8>, Unusable> {
+    let mut head = Vec::new();
+    let from = file;
+    from.take(HEAD as u64).read_to_end(&mut head).map_err(|error| unreadable(path, error))?;
+    Ok(head)
+}
+
+/// A vector for so many bytes, if there may be so many.
+fn room(bytes: u64) -> Result<Vec<u8>, Unusable> {
+    if bytes > MAX_BYTES {
+        return Err(Unusable::Wrong(format!("is too large: it has {bytes} bytes, and {MAX_BYTES} is the most")));
+    }
+    let mut room = Vec::new();
+    match usize::try_from(bytes).map(|bytes| room.try_reserve_exact(bytes)) {
+        Ok(Ok(())) => Ok(room),
+        _ => Err(Unusable::Wrong(format!("can't be read: there is no memory for its {bytes} bytes"))),
+    }
+}
+
+fn read(path: &Path, file: &File, ranges: &[Range<u64>], cancellation: &Cancellation) -> Result<Vec<u8>, Unusable> {
+    let mut content = room(ranges.iter().map(|range| range.end - range.start).sum())?;
+    for range in ranges {
+        let mut from = file;
+        from.seek(SeekFrom::Start(range.start)).map_err(|error| unreadable(path, error))?;
+        let mut left = from.take(range.end - range.start);
+        while left.limit() > 0 {
+            cancellation.check()?;
+            let piece = Read::by_ref(&mut left).take(PIECE as u64).read_to_end(&mut content);
+            if piece.map_err(|error| unreadable(path, error))? == 0 {
+                break; // it has become shorter
+            }
+        }
+    }
+    Ok(content)
+}
+
+/// Where in a file is what is not for debuggers only; all of it where it is no module.
+fn kept(file: &File, size: u64) -> io::Result<Vec<Range<u64>>> {
+    let mut at = HEAD as u64;
+    let mut ranges: Vec<_> = std::iter::once(0..at.min(size)).collect();
+    for left in (0..MAX_SECTIONS).rev() {
+        if at >= size {
+            break;
+        }
+        let mut head = [0; PEEK];
+        let len = file.read_at(&mut head, at)?;
+        // What is wrong with the rest is said when it is read.
+        let section = header(head.get(..len).unwrap_or_default()).ok().filter(|_| left > 0);
+        let (section, is_debug) = section.unwrap_or((size - at, false));
+        let end = at.saturating_add(section).min(size);
+        match ranges.last_mut() {
+            _ if is_debug => {}
+            Some(last) if last.end == at => last.end = end,
+            _ => ranges.push(at..end),
+        }
+        at = end;
+    }
+    Ok(ranges)
+}
+
+/// How long the section is that begins so, and whether it is for debuggers only.
+fn header(head: &[u8]) -> Result<(u64, bool), BinaryReaderError> {
+    let mut reader = BinaryReader::new(head, 0);
+    let id = reader.read_u8()?;
+    let content = reader.read_var_u32()?;
+    let len = reader.original_position() as u64 + u64::from(content);
+    if id != CUSTOM {
+        return Ok((len, false));
+    }
+    reader.read_var_u32()?; // the length of its name
+    let name = reader.read_bytes(reader.bytes_remaining())?;
+    Ok((len, name.starts_with(DEBUG)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use wasm_encoder::Encode;
+
+    #[test]
+    fn debug_sections_are_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.wasm");
+        let custom = |name: &str, len: usize| {
+            let mut content = Vec::new();
+            name.encode(&mut content);
+            content.resize(content.len() + len, 7);
+            let mut section = vec![CUSTOM];
+            content.as_slice().encode(&mut section);
+            section
+        };
+        let module = wat::parse_str("(module (func))").unwrap();
+        let (name, debug) = (custom("name", 10), custom(".debug_str", 100_000));
+        let long_name = custom(&format!(".debug_{}", "x".repeat(100)), 0);
+        let of = |parts: &[&[u8]]| {
+            fs::write(&file, parts.concat()).unwrap();
+            Source::File(file.clone()).for_v8(&Cancellation::default()).unwrap()
+        };
+        assert_eq!(of(&[&module]), module);
+        assert_eq!(of(&[&module, &debug, &name, &long_name, &debug]), [&module[..], &name].concat());
+        assert_eq!(of(&[&module, &debug[..50]]), module, "its end is beyond the file's");
+        let many = name.repeat(MAX_SECTIONS);
+        assert_eq!(of(&[&module, &many, &debug]), [&module[..], &many, &debug].concat());
+    }
+
+    const MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
+    /// What comes of it, in the way of each engine.
+    fn refusals(path: &Path) -> [String; 2] {
+        let (source, cancellation) = (Source::File(path.to_owned()), Cancellation::default());
+        let told = |error: Option<Unusable>| error.map_or(String::new(), |error| error.to_string());
+        [told(source.for_v8(&cancellation).err()), told(source.for_wasmtime(&cancellation).err())]
+    }
+
+    #[test]
+    fn only_regular_files_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+        for (path, said) in [
+            (folder.path().join("none"), "can't be read: no such file or directory"),
+            (folder.path().to_owned(), "can't be read: is a directory"),
+            (pipe, "can't be read: it is a pipe, no regular file: '"),
+            (PathBuf::from("/dev/zero"), "can't be read: it is a device, no regular file: '/dev/zero'"),
+        ] {
+            for refusal in refusals(&path) {
+                assert!(refusal.starts_with(said), "{refusal}");
+            }
+            assert!(Source::File(path).size().unwrap_err().to_string().starts_with(said));
+        }
+    }
+
+    #[test]
+    fn what_is_no_module_or_too_large_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let large = |content: &[u8], len: u64| {
+            fs::write(&path, content).unwrap();
+            File::options().write(true).open(&path).unwrap().set_len(len).unwrap();
+            refusals(&path)
+        };
+        for content in [&b""[..], b"\0asm", b"no module"] {
+            for refusal in large(content, 1 << 40) {
+                assert!(refusal.starts_with("is not a WebAssembly module"), "{refusal}");
+            }
+        }
+        let [for_v8, for_wasmtime] = large(MODULE, 1 << 40);
+        assert_eq!(for_v8, "is too large: it has 1099511627776 bytes, and 1073741824 is the most");
+        assert!(for_wasmtime.starts_with("is too hard to compile: it has 1099511627776 bytes"), "{for_wasmtime}");
+        let debug = [MODULE, &[CUSTOM, 0xff, 0xff, 0xff, 0xff, 0x0f, 7], b".debug_"].concat();
+        assert_eq!(large(&debug, 1 << 31)[0], "", "only debuggers want more");
+    }
+
+    #[test]
+    fn reading_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, MODULE).unwrap();
+        let cancellation = Cancellation::default();
+        cancellation.cancel();
+        let source = Source::File(path);
+        assert!(matches!(source.for_v8(&cancellation), Err(Unusable::GivenUp)));
+        assert!(matches!(source.for_wasmtime(&cancellation), Err(Unusable::GivenUp)));
+        let cache = Cache::new(folder.path().join("cache"), 0);
+        assert!(matches!(source.digest(&cache, &cancellation), Err(Unusable::GivenUp)));
+    }
+}

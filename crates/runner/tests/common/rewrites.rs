@@ -1,0 +1,199 @@
+//! What holds of every change of a module before an engine gets it, whatever its bytes are: the same comes out each time, and
+//! of what is valid something valid, which is within the limits and is what is said of it.
+
+use std::borrow::Cow;
+use std::fs;
+use tempfile::NamedTempFile;
+use wasi_rs_modules::cancellation::Cancellation;
+use wasi_rs_modules::effort;
+use wasi_rs_modules::limits::Limits;
+use wasi_rs_modules::outline::{Item, Outline};
+use wasi_rs_modules::rewrite::edit::{Edit, apply};
+use wasi_rs_modules::rewrite::for_v8::{ForV8, for_main_thread, for_thread};
+use wasi_rs_modules::rewrite::limit;
+use wasi_rs_modules::rewrite::objects;
+use wasi_rs_modules::rewrite::start;
+use wasi_rs_modules::rewrite::stoppable;
+use wasi_rs_modules::rewrite::unshared::unshared;
+use wasi_rs_runner::source::Source;
+use wasmparser::{Validator, WasmFeatures};
+
+const PAGE: u64 = 65536;
+
+/// Each part of the work, and all of it, with this module.
+pub fn check(bytes: &[u8]) {
+    let was_valid = is_valid(bytes);
+    let _ = effort::check(bytes, &wanted()); // refuses some, and may do nothing else
+    for rewriting in REWRITINGS {
+        rewriting.check(bytes, was_valid);
+    }
+    for limits in limits() {
+        check_limits(bytes, was_valid, &limits);
+        check_for_v8(bytes, was_valid, Some(&limits));
+    }
+    check_for_v8(bytes, was_valid, None);
+}
+
+/// That of work which somebody waits for to its end.
+fn wanted() -> Cancellation {
+    Cancellation::default()
+}
+
+fn is_valid(bytes: &[u8]) -> bool {
+    Validator::new_with_features(WasmFeatures::all()).validate_all(bytes).is_ok()
+}
+
+/// None, one of memory only, and two that most programs are beyond.
+fn limits() -> [Limits; 4] {
+    let limits = |memory, table_elements| Limits { memory, table_elements, ..Limits::default() };
+    [
+        limits(None, None),
+        limits(Some(300 * PAGE), None),
+        limits(Some(5 * PAGE), Some(20)),
+        limits(Some(u64::MAX), Some(u64::MAX)),
+    ]
+}
+
+/// A change of a module.
+struct Rewriting {
+    name: &'static str,
+    /// Nothing where it refuses a module.
+    of: fn(&[u8]) -> Option<Vec<u8>>,
+    /// Whether a module that was changed is left as it is.
+    is_once: bool,
+}
+
+const REWRITINGS: [Rewriting; 5] = [
+    Rewriting { name: "unshared", of: |bytes| unshared(bytes, &wanted()).ok().map(Cow::into_owned), is_once: true },
+    Rewriting { name: "start", of: with_start, is_once: true },
+    Rewriting { name: "stoppable", of: with_stops, is_once: false },
+    Rewriting { name: "objects", of: looked_at, is_once: false },
+    Rewriting { name: "debug sections", of: without_debug_sections, is_once: false },
+];
+
+impl Rewriting {
+    fn check(&self, bytes: &[u8], was_valid: bool) {
+        let name = self.name;
+        let changed = (self.of)(bytes);
+        assert!((self.of)(bytes) == changed, "{name}: the same is changed otherwise");
+        let Some(changed) = changed else { return };
+        assert!(!was_valid || is_valid(&changed), "{name}: a valid module is not valid any more");
+        if was_valid
+            && self.is_once
+            && let Some(again) = (self.of)(&changed)
+        {
+            assert!(again == changed, "{name}: something is left to be done");
+        }
+    }
+}
+
+fn edited(bytes: &[u8], outline: &Outline<'_>, edits: Vec<Edit>) -> Vec<u8> {
+    let mut changed = bytes.to_vec();
+    apply(&mut changed, &outline.sections, edits);
+    changed
+}
+
+fn with_start(bytes: &[u8]) -> Option<Vec<u8>> {
+    let outline = Outline::read(bytes).ok()?;
+    let (edits, _) = start::edits(bytes, &outline).ok()?.unwrap_or_default();
+    Some(edited(bytes, &outline, edits))
+}
+
+fn with_stops(bytes: &[u8]) -> Option<Vec<u8>> {
+    let outline = Outline::read(bytes).ok()?;
+    let edits = stoppable::edits(bytes, &outline, &wanted()).ok()?;
+    Some(edited(bytes, &outline, edits))
+}
+
+fn looked_at(bytes: &[u8]) -> Option<Vec<u8>> {
+    let outline = Outline::read(bytes).ok()?;
+    if !objects::are_made(&outline) {
+        return None;
+    }
+    objects::looked_at(bytes, &outline, &wanted()).ok()
+}
+
+fn without_debug_sections(bytes: &[u8]) -> Option<Vec<u8>> {
+    // Of each thread, so that it is removed when the thread ends.
+    thread_local! {
+        static FILE: NamedTempFile = NamedTempFile::new().unwrap();
+    }
+    FILE.with(|file| {
+        fs::write(file.path(), bytes).unwrap();
+        Source::File(file.path().to_owned()).for_v8(&wanted()).ok()
+    })
+}
+
+fn check_limits(bytes: &[u8], was_valid: bool, limits: &Limits) {
+    let limited = |bytes: &[u8]| {
+        let mut outline = Outline::read(bytes).ok()?;
+        let edits = limit::limited(&mut outline, limits).ok()?.edits;
+        let changed = edited(bytes, &outline, edits);
+        Some((changed, bounds(&mut outline)))
+    };
+    let once = limited(bytes);
+    assert!(limited(bytes) == once, "the same is limited otherwise");
+    let Some((changed, said)) = once else { return };
+    if !was_valid {
+        return;
+    }
+    assert!(is_valid(&changed), "a valid module is not valid any more within its limits");
+    assert!(bounds(&mut Outline::read(&changed).unwrap()) == said, "its bounds are not what was said");
+    let (again, _) = limited(&changed).unwrap();
+    assert!(again == changed, "a module within its limits is changed");
+    let mut outline = Outline::read(&changed).unwrap();
+    let memory = outline.all_memories().map(|bounds| bounds.most()).sum::<u128>();
+    assert!(limits.memory.is_none_or(|limit| memory <= limit.into()), "its memories are beyond the limit");
+    let elements = outline.all_tables().map(|bounds| bounds.most()).sum::<u128>();
+    assert!(elements <= limits.table_elements().into(), "its tables are beyond the limit");
+}
+
+/// How much each memory has at first, and at most, and each table.
+fn bounds(outline: &mut Outline<'_>) -> [Vec<(u64, Option<u64>)>; 2] {
+    let memories = outline.all_memories().map(|bounds| (bounds.min, bounds.max)).collect();
+    [memories, outline.all_tables().map(|bounds| (bounds.min, bounds.max)).collect()]
+}
+
+/// All that is changed for V8: on a thread of its own within these limits, or on the main thread.
+fn check_for_v8(bytes: &[u8], was_valid: bool, limits: Option<&Limits>) {
+    let rewritten = || {
+        let bytes = bytes.to_vec();
+        let program = limits
+            .map_or_else(|| for_main_thread(bytes.clone()), |limits| for_thread(bytes.clone(), limits, &wanted()));
+        program.map_err(|error| error.to_string())
+    };
+    let program = match (rewritten(), rewritten()) {
+        (Ok(once), Ok(again)) => {
+            assert!(all_of(&once) == all_of(&again), "the same is changed otherwise");
+            once
+        }
+        (Err(once), Err(again)) => return assert_eq!(once, again, "the same is refused otherwise"),
+        _ => panic!("refused once, but not the other time"),
+    };
+    assert!(is_valid(&program.meter) || limits.is_none(), "the meter is not valid");
+    if !was_valid {
+        return;
+    }
+    assert!(is_valid(&program.bytes), "a valid module is not valid any more");
+    // What can't be read is V8's.
+    let Ok(outline) = Outline::read(&program.bytes) else { return };
+    if let Some(name) = &program.start {
+        assert!(outline.exports_function(name), "what starts it is not exported");
+    }
+    let mut memories = program.memories.iter();
+    for import in &outline.imports {
+        if let Item::Memory(bounds) = &import.item {
+            let said = memories.next().unwrap();
+            assert_eq!((&said.module[..], &said.name[..]), (import.module, import.name));
+            assert_eq!((said.bounds.min, said.bounds.max), (bounds.min, bounds.max));
+        }
+    }
+    assert!(memories.next().is_none(), "there is a memory that it does not import");
+}
+
+/// All that a program for V8 is.
+fn all_of(program: &ForV8) -> impl PartialEq + '_ {
+    let memories = program.memories.iter().map(|memory| (&memory.module, &memory.name, &memory.bounds));
+    let what = (&program.bytes, &program.meter, program.abi.module(), &program.start, program.objects);
+    (what, memories.collect::<Vec<_>>())
+}
