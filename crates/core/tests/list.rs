@@ -1,0 +1,80 @@
+//! The list of the system calls, against the sources and the documentation.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+use wasi_rs_core::abi::ValType;
+use wasi_rs_core::syscalls::SYSCALLS;
+
+/// The source files of the system calls, by their names.
+fn sources() -> BTreeMap<String, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/syscalls");
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    paths.map(|path| (name(&path), std::fs::read_to_string(&path).unwrap())).collect()
+}
+
+#[test]
+fn every_syscall_has_one_home_and_a_test_there() {
+    let sources = sources();
+    for row in &SYSCALLS {
+        let homes: Vec<_> = sources
+            .iter()
+            .filter(|(_, text)| text.contains(&format!("pub(super) fn {}(", row.name)))
+            .map(|(path, _)| path)
+            .collect();
+        let home = format!("{}.rs", row.home);
+        assert_eq!(homes, [&home], "{}", row.name);
+        let tests = sources[&home].split_once("#[cfg(test)]").unwrap().1;
+        assert!(tests.contains(&format!("\"{}\"", row.name)), "{} has no test in {home}", row.name);
+    }
+}
+
+#[test]
+fn the_documentation_lists_the_syscalls_as_they_are() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/syscalls.md");
+    let written = syscalls_md();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &written).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == written, "docs/syscalls.md is out of date: UPDATE_DOCS=1 cargo test -p wasi-rs-core --test list writes it");
+}
+
+fn syscalls_md() -> String {
+    let mut text = String::from(
+        "# The system calls\n\n\
+         Made from the list in `crates/core/src/syscalls/mod.rs` (`UPDATE_DOCS=1 cargo test -p wasi-rs-core --test list`); do not edit by hand.\n\n\
+         Every function of `wasi_snapshot_preview1` is served on Linux; none answers ENOSYS. `wasi_unstable` has the same \
+         functions with the layouts and numbers of snapshot 0. Names of functions and parameters are the standard's. `i32` \
+         and `i64` are the WebAssembly types; every function returns an errno (`i32`), but for `proc_exit`, which does not \
+         return.\n\n\
+         Errors that several have are not repeated: EFAULT, an address outside the memory (also of a result: then nothing \
+         was done); EBADF, a descriptor that is not open; ENOTCAPABLE, a right that the descriptor does not have; with a \
+         path, ENOTCAPABLE if it leads outside the directory, ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, EILSEQ for a NUL in it, \
+         and what the operating system says of permissions and space (EACCES, EROFS, EDQUOT, EIO).\n\n\
+         All this is Linux's. macOS has the same calls. On Windows, what the system has no word for: `sock_*` and \
+         descriptors that are sockets are ENOTSOCK; names that Windows reserves (`NUL`, `COM1`, ...), \
+         what its names can't hold (a backslash, a colon, ...) and names that end in a dot or a space are EINVAL; a directory can't be renamed or removed while it is open; \
+         making a symbolic link takes a privilege there; `fd_advise` is taken as the hint it is; links in a directory are \
+         resolved component by component.\n\n\
+         | function | parameters | what it does | errors of its own |\n| --- | --- | --- | --- |\n",
+    );
+    for row in &SYSCALLS {
+        let params: Vec<_> = row
+            .params
+            .iter()
+            .map(|param| {
+                let wasm = match param.wasm {
+                    ValType::I32 => "i32",
+                    ValType::I64 => "i64",
+                };
+                format!("{}: {} ({wasm})", param.name.trim_start_matches("r#"), param.type_name)
+            })
+            .collect();
+        writeln!(text, "| `{}` | {} | {} | {} |", row.name, params.join(", "), row.doc, row.errors).unwrap();
+    }
+    text
+}

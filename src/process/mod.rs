@@ -1,0 +1,23 @@
+//! The process: forks, signals, descriptors of the host. One of the addresses of `unsafe`.
+
+#![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
+
+use wasi_rs_core::host::file::File;
+
+#[cfg(feature = "engine")]
+pub mod pipes;
+#[cfg(unix)]
+mod unix;
+#[cfg(all(unix, feature = "engine"))]
+pub use unix::within_share;
+#[cfg(unix)]
+pub use unix::{copy_of_descriptor, host_descriptor, is_main_thread, prepare_process};
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub use windows::{copy_of_descriptor, host_descriptor, is_main_thread, prepare_process};
+
+/// Where guests are traced: this process's stderr, unless it is closed.
+pub fn trace_file() -> Option<File> {
+    host_descriptor(2).ok()
+}

@@ -1,0 +1,5 @@
+//! The functions behind `run()`, `spawn()` and `compile()`.
+
+pub mod outcome;
+pub mod requests;
+pub mod tickets;

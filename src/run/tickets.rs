@@ -1,0 +1,108 @@
+//! The functions with which `lib/` hands descriptors over to guests, in the form of tickets (see
+//! [`handover`](wasi_rs_runner::handover)).
+
+use crate::errors;
+use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Value};
+use crate::process::pipes::{Pipe, own_descriptor};
+use crate::run::outcome::float;
+use crate::run::requests::{held, whole};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use wasi_rs_core::abi::Errno;
+use wasi_rs_runner::handover::{self, Given, Ticket};
+
+/// The greatest number of the host's own standard streams.
+const HOST_STREAMS: f64 = 2.0;
+
+/// Defines the functions, as properties of an object.
+pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
+    js.set_named(object, MakePipe::NAME, js.function::<MakePipe>(0)?)?;
+    js.set_named(object, HandOver::NAME, js.function::<HandOver>(0)?)?;
+    js.set_named(object, TakeOver::NAME, js.function::<TakeOver>(0)?)?;
+    js.set_named(object, CloseTicket::NAME, js.function::<CloseTicket>(0)?)
+}
+
+/// `pipe(isInput)`: a new pipe that a guest reads, or writes, as `{ fd, ticket }`: the number of this end, the caller's to
+/// close, and a ticket for the guest's.
+struct MakePipe;
+
+impl Method for MakePipe {
+    const NAME: &'static str = "pipe";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let js = call.js;
+        let Pipe { here, there } = Pipe::new(js.truthy(call.args[0])?).map_err(|error| {
+            let message = js.string(&format!("can't make a pipe: {error}"));
+            match message.and_then(|message| js.error(ErrorKind::Error, Some(Errno::from(error).name()), message)) {
+                Ok(error) => js.throw(error),
+                Err(thrown) => thrown,
+            }
+        })?;
+        let result = js.object()?;
+        js.set_named(result, "fd", js.number(here.into())?)?;
+        js.set_named(result, "ticket", ticket_to_js(js, Given { file: there, host_s_own: false })?)?;
+        Ok(result)
+    }
+}
+
+/// `handOver(fd, name)`: a ticket for a descriptor of the guest's own, of what this number stands for now.
+struct HandOver;
+
+impl Method for HandOver {
+    const NAME: &'static str = "handOver";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, [number, name]) = (call.js, call.args);
+        let number = js.number_of(number)?;
+        let fd = i32::try_from(whole(number)).unwrap_or(-1);
+        match own_descriptor(fd) {
+            Ok(file) => ticket_to_js(js, Given { file, host_s_own: number <= HOST_STREAMS }),
+            Err(error) => {
+                let what = format!("can't use the descriptor {fd} of options.{}", js.string_of(name)?);
+                Err(errors::not_initialized(js, error.into(), &what))
+            }
+        }
+    }
+}
+
+/// `takeOver(number)`: what the ticket with this number stands for, as `{ fd, isHosts, ticket }`, with a ticket of the caller's
+/// own; undefined if it has been taken or closed.
+struct TakeOver;
+
+impl Method for TakeOver {
+    const NAME: &'static str = "takeOver";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let js = call.js;
+        let Some(given) = handover::take(whole(js.number_of(call.args[0])?)) else {
+            return js.undefined();
+        };
+        let result = js.object()?;
+        js.set_named(result, "fd", js.number(given.file.handle().as_raw_fd().into())?)?;
+        js.set_named(result, "isHosts", js.boolean(given.host_s_own)?)?;
+        js.set_named(result, "ticket", ticket_to_js(js, given)?)?;
+        Ok(result)
+    }
+}
+
+/// `close(ticket)`: closes its descriptor, unless it has been taken. That happens as well when the ticket is collected, and at
+/// the end of its environment.
+struct CloseTicket;
+
+impl Method for CloseTicket {
+    const NAME: &'static str = "close";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        held::<Ticket>(call.js, call.args[0])?.close();
+        call.js.undefined()
+    }
+}
+
+/// A ticket, as an object with its `number`.
+fn ticket_to_js(js: Js<'_>, given: Given) -> JsResult<Value<'_>> {
+    let ticket = Arc::new(Ticket::new(given));
+    let number = js.number(float(ticket.number()))?;
+    let object = js.hold(ticket)?;
+    js.set_named(object, "number", number)?;
+    Ok(object)
+}
