@@ -1,5 +1,5 @@
 // A panic in Rust becomes an exception of the call it happened in; the process and the object live on. Only a debug
-// build can be made to panic (see panic_if_asked in src/node/call.rs), so this test builds one.
+// build can be made to panic (see panic_if_asked in src/call/enter.rs), so this test builds one.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,5 +1,5 @@
 // What V8 gets of a program under limits: what the module declares as the maximum of its memories and tables is lowered.
-// (src/engine/limit.rs has the tests of what is written; here V8 reads it.)
+// (crates/modules/src/rewrite/limit.rs has the tests of what is written; here V8 reads it.)
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';

@@ -13,11 +13,13 @@ import { quantity } from './report/format.mjs';
 
 export const title = 'Programs off the event loop';
 export const about = [
-  'Processes: from start to exit, `run()` against node:wasi as it is written, with `WebAssembly.instantiate` of what the',
-  'file holds. Warm: there is machine code on disk. Cold: there is nothing, V8 runs the program, and machine code is made',
-  'behind it, on the side. Memory is the peak of what is resident, with what is touched of the mapped machine code.',
-  'Calculations: the same code in wasmtime (wasi-rs) and in V8 (node:wasi), compiled before; of V8 the first run stands',
-  'apart, before it has optimized the code. Then: what it takes to end a program; what the event loop feels of them.',
+  'Processes: from start to exit, `run()` against node:wasi as it is written,',
+  'with `WebAssembly.instantiate` of what the file holds. Warm: there is machine code on disk.',
+  'Cold: there is nothing, V8 runs the program, and machine code is made behind it, on the side.',
+  'Memory is the peak of what is resident, with what is touched of the mapped machine code.',
+  'Calculations: the same code in wasmtime (wasi-rs) and in V8 (node:wasi), compiled before;',
+  'of V8 the first run stands apart, before it has optimized the code.',
+  'Then: what it takes to end a program; what the event loop feels of them.',
 ].join('\n');
 
 /** Each row: its unit and how it is measured. */

@@ -10,9 +10,10 @@ import { withScratch } from './lib/scratch.mjs';
 import { assemble, call, load, loops } from './lib/wat.mjs';
 
 export const title = 'System calls';
-export const about = `Loops inside one guest. The kernel's own time is that of a program in Rust which makes the calls that a
-row can't do without, and nothing else: with a second thread, as Node has several and the kernel then locks what they
-share. Paths of several components are opened with openat2, which keeps them below the directory.`;
+export const about = `Loops inside one guest.
+The kernel's own time is that of a program in Rust which makes the calls that a row can't do without,
+and nothing else: with a second thread, as Node has several and the kernel then locks what they share.
+Paths of several components are opened with openat2, which keeps them below the directory.`;
 export const hasMean = true;
 
 const RIGHTS = {

@@ -61,4 +61,4 @@ function wrap(text, indent) {
   return lines.map((line) => ' '.repeat(indent) + line).join('\n');
 }
 
-module.exports = { flagText, help };
+module.exports = { flagText, help, wrap };

@@ -11,7 +11,7 @@ const HEAD = 4096;
 
 const MAGIC = 0x6d736100; // "\0asm"
 
-/** The most bytes of a program's file, as in `src/engine/source.rs`. */
+/** The most bytes of a program's file, as in `crates/runner/src/source.rs`. */
 const MAX_BYTES = 1024 ** 3;
 
 /** How many bytes are read of a pipe at a time. */

@@ -66,7 +66,7 @@ function open(file, otherwise = () => require(file)) {
   if (!opened || !extension) return otherwise();
   require.cache[file] = opened;
   try {
-    if (file.endsWith('.node')) opened.exports.process = process; // for src/node/permission.rs
+    if (file.endsWith('.node')) opened.exports.process = process; // for src/permission.rs
     extension(opened, file);
     delete opened.exports.process;
   } catch (error) {

@@ -1,7 +1,7 @@
 // The part of docs/cli.md that comes from the list of commands and flags.
 
 import { COMMANDS, EXIT_CODES, flagsOf } from '../../cli/flags.js';
-import { flagText } from '../../cli/help.js';
+import { flagText, wrap } from '../../cli/help.js';
 
 /** The line after which it begins. */
 export const MARK = '<!-- The rest comes from cli/flags.js:';
@@ -19,7 +19,7 @@ export function reference() {
     return [
       `## wasi-rs ${name}`,
       `\`wasi-rs ${name} ${usage}\``,
-      help,
+      wrap(help, 0),
       ...(flags.length > 0
         ? [
             table(
@@ -36,7 +36,10 @@ export function reference() {
     ...commands,
     '## Every command',
     table('flag', everywhere),
-    'A value may follow its flag or a `=`: `--timeout 5s`, `--timeout=5s`. Flags end at the program, or at a `--` before it; one after it belongs to the program.',
+    [
+      'A value may follow its flag or a `=`: `--timeout 5s`, `--timeout=5s`.',
+      'Flags end at the program, or at a `--` before it; one after it belongs to the program.',
+    ].join('\n'),
     '## Exit code',
     "The program's own, of which the system hands on the low 8 bits (256 becomes 0; Windows has all 32), or:",
     table('code', codes),

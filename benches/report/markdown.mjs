@@ -6,10 +6,12 @@ import { slowerRows } from './summary.mjs';
 export function markdown({ machine, parts }, plot) {
   return `# Benchmark
 
-Written by \`npm run bench\`: ${describe(machine)}.
+Written by \`npm run bench\`:
+${describe(machine)}.
 
-wasi-rs and node:wasi take turns, on files in memory. Each figure is a median; a ratio above 1 means that wasi-rs is the
-faster one (or takes less). Within 5 % is noise.
+wasi-rs and node:wasi take turns, on files in memory. Each figure is a median;
+a ratio above 1 means that wasi-rs is the faster one (or takes less). Within 5 % is noise.
+[speed.md](speed.md) says why some rows are slower, and has what is not in the tables.
 
 ${summary(parts)}
 

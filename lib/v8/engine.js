@@ -64,7 +64,7 @@ const MEBIBYTE = 1024 * 1024;
 
 /**
  * Where in the memory that a thread shares with this one, in 8-byte steps, a number stands. Times are integers, the others
- * floats. The first three are the meter's (`src/engine/meter.rs`).
+ * floats. The first three are the meter's (`crates/modules/src/rewrite/meter.rs`).
  */
 const SLOT = Object.freeze({
   calls: 0,
@@ -111,7 +111,7 @@ const GRACE = 50;
 /** V8's own frames, and Node's, need this much of a worker's stack beside what the guest may use. */
 const STACK_OF_NODE = MEBIBYTE / 4;
 
-/** How much stack a guest has unless its limits say; as in wasmtime (`src/engine/mode.rs`). */
+/** How much stack a guest has unless its limits say; as in wasmtime (`crates/runner/src/mode.rs`). */
 const STACK = MEBIBYTE;
 
 /** Bytes of a worker's heap beside the objects of its guest: for Node, and what the class keeps of a guest. */

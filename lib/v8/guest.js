@@ -74,7 +74,7 @@ function exportsOf({ exports }, start) {
 }
 
 /**
- * What V8 calls its traps, and what they are called here (`src/engine/run.rs`).
+ * What V8 calls its traps, and what they are called here (`crates/runner/src/run.rs`).
  *
  * @type {readonly (readonly [RegExp, string])[]}
  */

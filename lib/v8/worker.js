@@ -98,7 +98,7 @@ function instantiate({ module, meter, memories, start }, wasi) {
     { ...syscalls, .../** @type {any} */ (metered.exports) },
     memories,
   );
-  imports['wasi-rs'] = { fits }; // of src/engine/objects.rs; no guest has it in its own name
+  imports['wasi-rs'] = { fits }; // of crates/modules/src/rewrite/objects.rs; no guest has it in its own name
   const exports = exportsOf(new WebAssembly.Instance(module, imports), start);
   guest.memory = exports.memory;
   numbers[SLOT.memory] = guest.memory.buffer.byteLength;

@@ -40,26 +40,32 @@ fn the_documentation_lists_the_syscalls_as_they_are() {
         std::fs::write(&path, &written).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == written, "docs/syscalls.md is out of date: UPDATE_DOCS=1 cargo test -p wasi-rs-core --test list writes it");
+    assert!(
+        found == written,
+        "docs/syscalls.md is out of date: UPDATE_DOCS=1 cargo test -p wasi-rs-core --test list writes it"
+    );
 }
 
 fn syscalls_md() -> String {
     let mut text = String::from(
         "# The system calls\n\n\
          Made from the list in `crates/core/src/syscalls/mod.rs` (`UPDATE_DOCS=1 cargo test -p wasi-rs-core --test list`); do not edit by hand.\n\n\
-         Every function of `wasi_snapshot_preview1` is served on Linux; none answers ENOSYS. `wasi_unstable` has the same \
-         functions with the layouts and numbers of snapshot 0. Names of functions and parameters are the standard's. `i32` \
-         and `i64` are the WebAssembly types; every function returns an errno (`i32`), but for `proc_exit`, which does not \
-         return.\n\n\
-         Errors that several have are not repeated: EFAULT, an address outside the memory (also of a result: then nothing \
-         was done); EBADF, a descriptor that is not open; ENOTCAPABLE, a right that the descriptor does not have; with a \
-         path, ENOTCAPABLE if it leads outside the directory, ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, EILSEQ for a NUL in it, \
+         Every function of `wasi_snapshot_preview1` is served on Linux; none answers ENOSYS.\n\
+         `wasi_unstable` has the same functions with the layouts and numbers of snapshot 0.\n\
+         Names of functions and parameters are the standard's.\n\
+         `i32` and `i64` are the WebAssembly types; every function returns an errno (`i32`), but for `proc_exit`,\n\
+         which does not return.\n\n\
+         Errors that several have are not repeated: EFAULT, an address outside the memory (also of a result:\n\
+         then nothing was done); EBADF, a descriptor that is not open; ENOTCAPABLE,\n\
+         a right that the descriptor does not have; with a path, ENOTCAPABLE if it leads outside the directory,\n\
+         ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, EILSEQ for a NUL in it,\n\
          and what the operating system says of permissions and space (EACCES, EROFS, EDQUOT, EIO).\n\n\
-         All this is Linux's. macOS has the same calls. On Windows, what the system has no word for: `sock_*` and \
-         descriptors that are sockets are ENOTSOCK; names that Windows reserves (`NUL`, `COM1`, ...), \
-         what its names can't hold (a backslash, a colon, ...) and names that end in a dot or a space are EINVAL; a directory can't be renamed or removed while it is open; \
-         making a symbolic link takes a privilege there; `fd_advise` is taken as the hint it is; links in a directory are \
-         resolved component by component.\n\n\
+         All this is Linux's. macOS has the same calls.\n\
+         On Windows, what the system has no word for: `sock_*` and descriptors that are sockets are ENOTSOCK;\n\
+         names that Windows reserves (`NUL`, `COM1`, ...), what its names can't hold (a backslash, a colon, ...)\n\
+         and names that end in a dot or a space are EINVAL; a directory can't be renamed or removed\n\
+         while it is open; making a symbolic link takes a privilege there; `fd_advise` is taken as the hint it is;\n\
+         links in a directory are resolved component by component.\n\n\
          | function | parameters | what it does | errors of its own |\n| --- | --- | --- | --- |\n",
     );
     for row in &SYSCALLS {

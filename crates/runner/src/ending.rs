@@ -1,5 +1,5 @@
 //! The end of a run, against what its own thread does at that moment: a state machine apart from everything else, so that
-//! `tests/loom` can try it in all orders that the memory model allows.
+//! `crates/runner/loom` can try it in all orders that the memory model allows.
 //!
 //! Three things happen on other threads while somebody ends a run, and none of them may miss it:
 //!

@@ -1,4 +1,4 @@
-//! What `ending.rs` is made with; `tests/loom` has loom's in its place.
+//! What `ending.rs` is made with; `crates/runner/loom` has loom's in its place.
 
 pub use std::sync::atomic::{AtomicBool, Ordering, fence};
 pub use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
