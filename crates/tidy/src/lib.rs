@@ -9,7 +9,7 @@ mod javascript;
 mod plan;
 mod rust;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Lines a file of Rust may have before its tests.
@@ -41,8 +41,8 @@ fn files(places: &[&str], extension: &str) -> BTreeMap<String, String> {
 fn rooms_know_only_lower_floors() {
     let plan = plan::Plan::read();
     let edges = rust::edges().into_iter().chain(javascript::edges());
-    let wrong: Vec<_> = edges.filter_map(|(from, to)| plan.objection(&from, &to)).collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let wrong: BTreeSet<_> = edges.filter_map(|(from, to)| plan.objection(&from, &to)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.into_iter().collect::<Vec<_>>().join("\n"));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn unsafe_code_has_few_addresses() {
     for (path, text) in rust::sources() {
         let code = rust::code(&text).replace("unsafe_code", "");
         let found = code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe");
-        let allowed = addresses.iter().any(|address| path.starts_with(address));
+        let allowed = addresses.iter().any(|address| path.starts_with(&address[..]));
         assert!(!found || allowed, "{path}: unsafe code has few addresses, {addresses:?}");
     }
 }
