@@ -4,11 +4,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { runNode, temporaryFolder } from '../support/host.mjs';
+import { root, runNode, temporaryFolder } from '../support/host.mjs';
 import { assemble } from '../support/wat.mjs';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const demo = assemble(fs.readFileSync(path.join(root, 'examples/demo.wat'), 'utf8'));
 
 describe("the documentation's examples", () => {

@@ -5,14 +5,12 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { WASI } from 'wasi-rs/legacy';
 import { WASI as StandardWASI } from 'wasi-rs';
 import { Guest } from '../support/guest.mjs';
-import { runNode, temporaryFolder } from '../support/host.mjs';
+import { root, runNode, temporaryFolder } from '../support/host.mjs';
 import { assemble, wat } from '../support/wat.mjs';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = temporaryFolder({ after });
 const hello = fs.readFileSync(path.join(root, 'examples', 'demo.wat'), 'utf8');
 

@@ -6,9 +6,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { root } from '../support/host.mjs';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const project = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-register-')));
 after(() => fs.rmSync(project, { recursive: true }));
 fs.mkdirSync(path.join(project, 'node_modules'));

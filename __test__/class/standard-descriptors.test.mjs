@@ -5,13 +5,11 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { Guest } from '../support/guest.mjs';
-import { HANGS, runInChild, temporaryFolder } from '../support/host.mjs';
+import { HANGS, root, runInChild, temporaryFolder } from '../support/host.mjs';
 import { assemble } from '../support/wat.mjs';
 import { preview1 } from '../support/class.mjs';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const demo = assemble(fs.readFileSync(path.join(root, 'examples/demo.wat'), 'utf8'));
 
 describe('stdin, stdout and stderr', () => {

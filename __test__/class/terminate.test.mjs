@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
+import { index } from '../support/host.mjs';
 
 // Posts a message, then makes one call that nothing but the end of the worker ends.
 const program = `
@@ -29,8 +30,7 @@ if (workerData.call === 'poll_oneoff') {
 `;
 
 async function terminate(call, stdin) {
-  const addon = new URL('../../index.js', import.meta.url).pathname;
-  const worker = new Worker(program, { eval: true, workerData: { addon, call, stdin } });
+  const worker = new Worker(program, { eval: true, workerData: { addon: index, call, stdin } });
   const messages = [];
   worker.on('message', (message) => messages.push(message));
   await once(worker, 'message');

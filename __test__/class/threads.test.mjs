@@ -2,11 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { runInWorker, startWorker } from '../support/host.mjs';
+import { root, runInWorker, startWorker } from '../support/host.mjs';
 import { countsDescriptors, runCollecting } from '../support/collect.mjs';
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
 
 describe('threads', () => {
   const work = `

@@ -4,12 +4,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { WASI } from '../../index.js';
 import { Guest } from '../support/guest.mjs';
 import { invalidType } from '../support/class.mjs';
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
+import { root } from '../support/host.mjs';
 
 describe('version', () => {
   test('is mandatory', () => {

@@ -6,11 +6,10 @@ import os from 'node:os';
 import path from 'node:path';
 import { after as afterAll, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { compile, run } from '../../index.js';
 import { cat, program } from '../support/programs.mjs';
+import { index } from '../support/host.mjs';
 
-const index = fileURLToPath(new URL('../../index.js', import.meta.url));
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-cache-'));
 afterAll(() => fs.rmSync(root, { recursive: true, force: true }));
 

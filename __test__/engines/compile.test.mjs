@@ -7,13 +7,12 @@ import os from 'node:os';
 import path from 'node:path';
 import { after as afterAll, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { compile, run, spawn } from '../../index.js';
 import { after, program } from '../support/programs.mjs';
 import { assembleAny } from '../support/wat.mjs';
+import { index } from '../support/host.mjs';
 
-const index = fileURLToPath(new URL('../../index.js', import.meta.url));
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-compile-'));
 fs.chmodSync(root, 0o755);
 afterAll(() => fs.rmSync(root, { recursive: true, force: true }));

@@ -8,7 +8,6 @@ import os from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { after as afterAll, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import {
   WASI,
@@ -18,7 +17,7 @@ import {
   spawn as spawnAnywhere,
 } from '../../index.js';
 import { makeRun, makeSpawn } from '../support/engine.mjs';
-import { runNode } from '../support/host.mjs';
+import { index, runNode } from '../support/host.mjs';
 import {
   READ,
   SHARED,
@@ -36,7 +35,6 @@ import {
 import { assemble } from '../support/wat.mjs';
 
 const run = makeRun('wasmtime');
-const index = fileURLToPath(new URL('../../index.js', import.meta.url));
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-engine-'));
 afterAll(() => fs.rmSync(folder, { recursive: true }));
 

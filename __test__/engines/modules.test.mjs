@@ -5,13 +5,11 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { WASI, compile, deserialize, run } from '../../index.js';
-import { temporaryFolder } from '../support/host.mjs';
+import { main, temporaryFolder } from '../support/host.mjs';
 import { assemble } from '../support/wat.mjs';
 
 const HANGS = 120_000;
-const main = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 const folder = temporaryFolder({ after });
 
 const P1 = 'wasi_snapshot_preview1';

@@ -4,12 +4,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { run } from '../../index.js';
-import { HANGS, runNode, temporaryFolder } from '../support/host.mjs';
+import { HANGS, index, main, runNode, temporaryFolder } from '../support/host.mjs';
 import { assemble, assembleAny } from '../support/wat.mjs';
 
-const main = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 const folder = temporaryFolder({ after });
 const cache = false;
 
@@ -69,7 +67,7 @@ for (const [what, items] of Object.entries(HARMFUL)) {
     const file = path.join(folder, 'harmful.wasm');
     fs.writeFileSync(file, assembleAny(`(module ${items} (func (export "${OVER}")))`));
     const script = `
-      const { run } = require(${JSON.stringify(fileURLToPath(new URL('../../index.js', import.meta.url)))});
+      const { run } = require(${JSON.stringify(index)});
       (async () => {
         for (const engine of ['auto', 'v8', 'wasmtime']) {
           const error = await run(${JSON.stringify(file)}, { engine, timeout: 10_000, cache: false }).catch((error) => error);

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after as afterAll, describe, test } from 'node:test';
 import { ask, makeProgram } from '../../lib/wasmtime.js';
-import { runNode, temporaryFolder } from '../support/host.mjs';
+import { index, runNode, temporaryFolder } from '../support/host.mjs';
 import { realModules } from '../support/modules.mjs';
 import { after } from '../support/programs.mjs';
 import { assemble } from '../support/wat.mjs';
@@ -30,8 +30,6 @@ const ENDS = {
   'by process.exit() while the guest runs': ['process.exit(4)', 4],
 };
 
-const index = JSON.stringify(new URL('../../index.js', import.meta.url).pathname);
-
 const folder = temporaryFolder({ after: afterAll });
 
 /** A script that starts a guest, and goes on when it is busy. */
@@ -39,7 +37,7 @@ const script = (wasm, then) => {
   const file = path.join(folder, `${fs.readdirSync(folder).length}.wasm`);
   fs.writeFileSync(file, wasm);
   return `
-  const { run } = require(${index});
+  const { run } = require(${JSON.stringify(index)});
   process.on('exit', () => console.log('exit'));
   const controller = new AbortController();
   const isBusy = new Promise((stdout) => {

@@ -5,15 +5,14 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { root } from '../support/host.mjs';
 
 const require = createRequire(import.meta.url);
 const { binaryName, triple, triples } = require('../../platform.js');
 const addon = binaryName(triple());
 const engineAddon = binaryName(triple(), 'wasi-rs-engine');
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const realAddon = fs.readFileSync(path.join(root, addon));
 const realEngine = fs.readFileSync(path.join(root, engineAddon));
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-loader-'));

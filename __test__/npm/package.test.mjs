@@ -5,14 +5,13 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { root } from '../support/host.mjs';
 
 const require = createRequire(import.meta.url);
 const { binaryName, triple } = require('../../platform.js');
 const addon = binaryName(triple());
 const engine = binaryName(triple(), 'wasi-rs-engine');
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-package-'));
 after(() => fs.rmSync(temporary, { recursive: true }));
 

@@ -6,11 +6,10 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { root } from '../support/host.mjs';
 
 const require = createRequire(import.meta.url);
 const compiler = path.join(path.dirname(require.resolve('typescript/package.json')), 'bin', 'tsc');
-const root = fileURLToPath(new URL('../..', import.meta.url));
 
 for (const exactOptionalPropertyTypes of [false, true]) {
   test(`with exactOptionalPropertyTypes ${exactOptionalPropertyTypes}`, (t) => {

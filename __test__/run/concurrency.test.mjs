@@ -7,9 +7,9 @@ import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { makeRun, makeSpawn } from '../support/engine.mjs';
 import { SPIN, cat, exits, program } from '../support/programs.mjs';
+import { index } from '../support/host.mjs';
 
 const CAT = cat();
-const index = JSON.stringify(new URL('../../index.js', import.meta.url).pathname);
 const base64 = (bytes) => JSON.stringify(Buffer.from(bytes).toString('base64'));
 const FILL = program(
   '(loop (memory.fill (i32.const 0) (i32.const 1) (i32.const 0x10000000)) (br 0))',
@@ -78,7 +78,7 @@ describe('process.exit()', { skip: process.platform === 'win32' && 'no engine ye
       for (const when of ['at once', 'after a while', 'as a worker ends']) {
         test(`is prompt: programs ${state}, in ${engine}, ${when}`, () => {
           const body = `
-            const { run, spawn } = require(${index});
+            const { run, spawn } = require(${JSON.stringify(index)});
             const of = (text) => Buffer.from(text, 'base64');
             const options = { engine: '${engine}', cache: false };
             // Many functions, told apart by their number.
@@ -114,7 +114,7 @@ test('threads end when there is nothing to run', { skip: process.platform !== 'l
   const script = `
     const fs = require('node:fs');
     const { setTimeout: sleep } = require('node:timers/promises');
-    const { run } = require(${index});
+    const { run } = require(${JSON.stringify(index)});
     const of = (text) => Buffer.from(text, 'base64');
     const count = () => fs.readdirSync('/proc/self/task')
       .filter((id) => { try { return fs.readFileSync('/proc/self/task/' + id + '/comm', 'utf8').startsWith('wasi-rs'); } catch { return false; } }).length;

@@ -4,13 +4,10 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { HANGS, runNode, temporaryFolder } from '../support/host.mjs';
+import { HANGS, index, main, runNode, temporaryFolder } from '../support/host.mjs';
 import { assemble } from '../support/wat.mjs';
 
 const LINUX = process.platform === 'linux';
-const main = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
-const index = fileURLToPath(new URL('../../index.js', import.meta.url));
 const folder = temporaryFolder({ after });
 
 const TERABYTE = 1024 ** 4;

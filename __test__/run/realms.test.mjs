@@ -6,14 +6,13 @@ import path from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { after as afterAll, describe, test } from 'node:test';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import vm from 'node:vm';
-import { HANGS, temporaryFolder } from '../support/host.mjs';
+import { HANGS, root, temporaryFolder } from '../support/host.mjs';
 import { SPIN, after, cat, exits, program, reflect } from '../support/programs.mjs';
 import { assemble } from '../support/wat.mjs';
 
 const require = createRequire(import.meta.url);
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = temporaryFolder({ after: afterAll });
 
 const unused = () => {

@@ -4,13 +4,11 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { WASI, run, spawn } from '../../index.js';
-import { runInChild, runNode, temporaryFolder } from '../support/host.mjs';
+import { main, runInChild, runNode, temporaryFolder } from '../support/host.mjs';
 import { cat, creates, program, reflect } from '../support/programs.mjs';
 import { assemble } from '../support/wat.mjs';
 
-const main = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 const index = new URL('../../index.js', import.meta.url).href;
 const folder = temporaryFolder({ after });
 const file = (name, bytes) => {

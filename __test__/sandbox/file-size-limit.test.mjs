@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { temporaryFolder } from '../support/host.mjs';
+import { index, temporaryFolder } from '../support/host.mjs';
 
 const EFBIG = 22;
 
@@ -11,7 +11,7 @@ test(
   { skip: process.platform === 'win32' },
   (t) => {
     const program = `
-const { WASI } = require(${JSON.stringify(new URL('../../index.js', import.meta.url).pathname)});
+const { WASI } = require(${JSON.stringify(index)});
 const wasi = new WASI({ version: 'preview1', preopens: { '/': process.argv[1] } });
 const memory = new WebAssembly.Memory({ initial: 2 });
 wasi.initialize({ exports: { memory } });

@@ -6,9 +6,8 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { Guest } from '../support/guest.mjs';
-import { HANGS, temporaryFolder } from '../support/host.mjs';
+import { HANGS, main, temporaryFolder } from '../support/host.mjs';
 import { assemble } from '../support/wat.mjs';
 
 const folder = temporaryFolder({ after });
@@ -176,7 +175,6 @@ describe('run() and the command line', () => {
   const input = path.join(folder, 'input');
   fs.writeFileSync(program, assemble(PROGRAM));
   fs.writeFileSync(input, 'in');
-  const main = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 
   for (const engine of ['wasmtime', 'v8']) {
     for (const mode of ['a+', 'w+']) {

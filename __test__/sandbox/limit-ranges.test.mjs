@@ -4,9 +4,8 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { run } from '../../index.js';
-import { temporaryFolder } from '../support/host.mjs';
+import { main, temporaryFolder } from '../support/host.mjs';
 import { assemble } from '../support/wat.mjs';
 
 const ENGINES = ['wasmtime', 'v8'];
@@ -134,7 +133,6 @@ for (const engine of ENGINES) {
 }
 
 describe('on the command line', () => {
-  const cli = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
   for (const engine of ENGINES) {
     test(`in ${engine}`, (t) => {
       const folder = temporaryFolder(t);
@@ -143,7 +141,7 @@ describe('on the command line', () => {
         fs.writeFileSync(path.join(folder, name), wasm);
       }
       const status = (name, ...flags) => {
-        const args = [cli, '--engine', engine, '--dir', `${folder}::/`, ...flags];
+        const args = [main, '--engine', engine, '--dir', `${folder}::/`, ...flags];
         return spawnSync(process.execPath, [...args, path.join(folder, name)]).status;
       };
       for (const [limit, [flag, least, most]] of Object.entries(LIMITS)) {

@@ -5,8 +5,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { temporaryFolder } from '../support/host.mjs';
+import { index, main, temporaryFolder } from '../support/host.mjs';
 import { assembleAny } from '../support/wat.mjs';
 
 const MIB = 2 ** 20;
@@ -155,7 +154,7 @@ const FUNCTIONS = {
 
 const CHILD = `
 const fs = require('node:fs');
-const { run } = require(${JSON.stringify(fileURLToPath(new URL('../../index.js', import.meta.url)))});
+const { run } = require(${JSON.stringify(index)});
 const peak = () => Number(/VmHWM:\\s+(\\d+)/.exec(fs.readFileSync('/proc/self/status', 'latin1'))[1]) * 1024;
 const [file, engine, limits, options] = process.argv.slice(1);
 const before = peak();
@@ -249,9 +248,8 @@ describe('limits.memory, by the resident set', onLinux, () => {
   test('the command line', (t) => {
     const file = path.join(temporaryFolder(t), 'guest.wasm');
     fs.writeFileSync(file, assembleAny(`(module ${GREEDY['a table that grows by little']})`));
-    const cli = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
     for (const engine of ['wasmtime', 'v8']) {
-      const args = [cli, '--max-memory', '64K', '--engine', engine, file];
+      const args = [main, '--max-memory', '64K', '--engine', engine, file];
       const peak =
         '"$@" & while kill -0 $! 2>/dev/null; do grep VmHWM /proc/$!/status; sleep 0.02; done';
       const command = ['-c', peak, 'sh', process.execPath, ...args];

@@ -5,9 +5,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { root } from '../support/host.mjs';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const addon = path.join(root, 'index.js');
 const flag = process.allowedNodeEnvironmentFlags.has('--permission')
   ? '--permission'

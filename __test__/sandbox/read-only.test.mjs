@@ -3,16 +3,14 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { WASI, run, spawn } from '../../index.js';
 import { WASI as CompatWASI } from '../../compat.js';
 import { makeRun } from '../support/engine.mjs';
 import { Guest, O, RIGHT } from '../support/guest.mjs';
-import { runNode, temporaryFolder } from '../support/host.mjs';
+import { main, runNode, temporaryFolder } from '../support/host.mjs';
 import { creates } from '../support/programs.mjs';
 
 const ROFS = 69;
-const main = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 const root = temporaryFolder({ after });
 const folder = path.join(root, 'folder');
 const file = path.join(folder, 'file');

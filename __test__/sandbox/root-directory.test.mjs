@@ -5,15 +5,13 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { WASI } from 'wasi-rs';
 import { WASI as Compat } from 'wasi-rs/compat';
 import { WASI as Legacy } from 'wasi-rs/legacy';
 import { makeRun } from '../support/engine.mjs';
 import { ERRNO, Guest, O } from '../support/guest.mjs';
-import { runNode, temporaryFolder } from '../support/host.mjs';
+import { main, runNode, temporaryFolder } from '../support/host.mjs';
 
-const main = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 const onLinux = { skip: process.platform !== 'linux' };
 const folder = temporaryFolder({ after });
 fs.mkdirSync(path.join(folder, 'store'));

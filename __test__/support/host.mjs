@@ -4,7 +4,13 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+
+/** The folder of the package, with a slash at its end; the file that people require; and the command's. */
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+export const index = path.join(root, 'index.js');
+export const main = path.join(root, 'cli', 'main.js');
 
 const url = (name) => JSON.stringify(new URL(name, import.meta.url));
 
