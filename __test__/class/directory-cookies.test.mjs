@@ -6,7 +6,7 @@ import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import { WASI } from 'wasi-rs';
 import { WASI as Compat } from 'wasi-rs/compat';
-import { makeRun } from '../support/engine.mjs';
+import { forEachEngine } from '../support/engine.mjs';
 import { ERRNO, Guest, O } from '../support/guest.mjs';
 import { temporaryFolder } from '../support/host.mjs';
 import { assemble } from '../support/wat.mjs';
@@ -141,10 +141,10 @@ const PROGRAM = `(module
     (call $exit
       (call $readdir (i32.const 3) (i32.const 64) (i32.const 99) (i64.const 99) (i32.const 0)))))`;
 
-for (const engine of ['wasmtime', 'v8']) {
+forEachEngine(({ engine, run }) => {
   test(`run() in ${engine}`, async () => {
     const preopens = { '/': path.join(folder, 'few') };
-    const { exitCode } = await makeRun(engine)(assemble(PROGRAM), { preopens });
+    const { exitCode } = await run(assemble(PROGRAM), { preopens });
     assert.equal(exitCode, ERRNO.INVAL);
   });
-}
+});

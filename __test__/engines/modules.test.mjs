@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import { WASI, compile, deserialize, run } from '../../index.js';
+import { forEachEngine } from '../support/engine.mjs';
 import { main, temporaryFolder } from '../support/host.mjs';
 import { assemble } from '../support/wat.mjs';
 
@@ -563,7 +564,7 @@ describe('what is written just before the end is there', () => {
     'a kill': ['(loop $l (br $l))', 'ERR_WASI_TIMEOUT'],
   };
   for (const [what, [end, code]] of Object.entries(ends)) {
-    for (const engine of ['wasmtime', 'v8']) {
+    forEachEngine(({ engine }) => {
       test(`${what}, ${engine}`, { timeout: HANGS }, async () => {
         const module = moduleOf({
           text: `${WRITE} ${EXIT} ${MEMORY} ${TEXT} ${start(`${SAY} ${end}`)}`,
@@ -585,7 +586,7 @@ describe('what is written just before the end is there', () => {
           'inherited',
         );
       });
-    }
+    });
   }
 });
 

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
-import { makeRun, makeSpawn } from '../support/engine.mjs';
+import { CHOICES, forEachEngine } from '../support/engine.mjs';
 import { SPIN, cat, exits, program } from '../support/programs.mjs';
 import { index } from '../support/host.mjs';
 
@@ -24,9 +24,7 @@ async function waiting(spawn, options) {
   return child;
 }
 
-for (const engine of ['wasmtime', 'v8']) {
-  const [run, spawn] = [makeRun(engine), makeSpawn(engine)];
-
+forEachEngine(({ engine, run, spawn }) => {
   describe(`options.concurrency in ${engine}`, () => {
     test('where as many wait as it allows, the next one fails at once, and says so', async () => {
       const children = [await waiting(spawn), await waiting(spawn)];
@@ -62,7 +60,7 @@ for (const engine of ['wasmtime', 'v8']) {
       assert.equal((await run(exits(7), { concurrency: 2 ** 31 - 1 })).exitCode, 7);
     });
   });
-}
+});
 
 const STATES = {
   'that wait for input': `for (let i = 0; i < 3; i++) spawn(of(${base64(CAT)}), options);`,
@@ -73,7 +71,7 @@ const STATES = {
 };
 
 describe('process.exit()', { skip: process.platform === 'win32' && 'no engine yet' }, () => {
-  for (const engine of ['wasmtime', 'v8', 'auto']) {
+  forEachEngine(({ engine }) => {
     for (const [state, start] of Object.entries(STATES)) {
       for (const when of ['at once', 'after a while', 'as a worker ends']) {
         test(`is prompt: programs ${state}, in ${engine}, ${when}`, () => {
@@ -107,7 +105,7 @@ describe('process.exit()', { skip: process.platform === 'win32' && 'no engine ye
         });
       }
     }
-  }
+  }, CHOICES);
 });
 
 test('threads end when there is nothing to run', { skip: process.platform !== 'linux' }, () => {

@@ -7,7 +7,7 @@ import { after as afterAll, describe, test } from 'node:test';
 import vm from 'node:vm';
 import { WASI } from '../../index.js';
 import { WASI as CompatWASI } from '../../compat.js';
-import { makeRun, makeSpawn } from '../support/engine.mjs';
+import { CHOICES, ENGINES, forEachEngine, makeRun, makeSpawn } from '../support/engine.mjs';
 import { Guest } from '../support/guest.mjs';
 import { runInChild, temporaryFolder } from '../support/host.mjs';
 import { cat, creates, exits, reflect } from '../support/programs.mjs';
@@ -50,9 +50,7 @@ const takers = [
     },
   ],
 ];
-for (const engine of ['wasmtime', 'v8']) {
-  const run = makeRun(engine);
-  const spawn = makeSpawn(engine);
+forEachEngine(({ engine, run, spawn }) => {
   takers.push([`run() in ${engine}`, async (options) => String((await run(CAT, options)).stdout)]);
   takers.push([
     `spawn() in ${engine}`,
@@ -62,7 +60,7 @@ for (const engine of ['wasmtime', 'v8']) {
       return text(child.stdout);
     },
   ]);
-}
+});
 
 for (const [name, read] of takers) {
   describe(`input in ${name}`, () => {
@@ -128,10 +126,7 @@ test('the edition that stands in node:wasi’s place knows no input', () => {
   assert.ok(read);
 });
 
-for (const engine of ['wasmtime', 'v8', 'auto']) {
-  const run = makeRun(engine);
-  const spawn = makeSpawn(engine);
-
+forEachEngine(({ engine, run, spawn }) => {
   describe(`what is asked for is what runs in ${engine}`, () => {
     test('options that change after the call change nothing', async () => {
       const options = {
@@ -182,10 +177,10 @@ for (const engine of ['wasmtime', 'v8', 'auto']) {
       assert.ok(fs.existsSync(path.join(cwd, 'far/made')), 'as the system resolves it');
     });
   });
-}
+}, CHOICES);
 
 test('an empty path is no directory', async () => {
-  for (const engine of ['wasmtime', 'v8']) {
+  for (const engine of ENGINES) {
     for (const preopens of [{ '/': '' }, { '/': { path: '' } }]) {
       await assert.rejects(makeRun(engine)(CAT, { preopens }), { code: 'UVWASI_ENOENT' });
     }

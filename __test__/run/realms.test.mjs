@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers';
 import { after as afterAll, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import vm from 'node:vm';
+import { CHOICES, forEachEngine } from '../support/engine.mjs';
 import { HANGS, root, temporaryFolder } from '../support/host.mjs';
 import { SPIN, after, cat, exits, program, reflect } from '../support/programs.mjs';
 import { assemble } from '../support/wat.mjs';
@@ -65,7 +66,7 @@ for (const [name, globals] of Object.entries(REALMS)) {
   const { context, run: anyRun, spawn: anySpawn, compile, deserialize } = load(globals);
   const evaluate = (code) => vm.runInContext(code, context);
 
-  for (const engine of ['wasmtime', 'v8', 'auto']) {
+  forEachEngine(({ engine }) => {
     const options = (given) => ({ engine, cache: false, ...given });
     const run = (source, given) => anyRun(source, options(given));
     const spawn = (source, given) => anySpawn(source, options(given));
@@ -157,7 +158,7 @@ for (const [name, globals] of Object.entries(REALMS)) {
         await assert.rejects(other.result, { code: 'ERR_WASI_KILLED' });
       });
     });
-  }
+  }, CHOICES);
 
   test(`compiled programs in ${name}`, { timeout: HANGS }, async () => {
     const compiled = await compile(exits(4), { cache: false });

@@ -8,7 +8,7 @@ import { PassThrough, Readable, Writable } from 'node:stream';
 import { after as afterAll, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { makeRun } from '../support/engine.mjs';
+import { forEachEngine, makeRun } from '../support/engine.mjs';
 import { assemble } from '../support/wat.mjs';
 import {
   BIG,
@@ -36,9 +36,7 @@ const HELLO = program(writes('hello\n').body, writes('hello\n'));
 
 const openDescriptors = () => fs.readdirSync('/proc/self/fd').length;
 
-for (const engine of ['wasmtime', 'v8']) {
-  const run = makeRun(engine);
-
+forEachEngine(({ engine, run }) => {
   describe(`run() in ${engine}`, () => {
     test('gives exit code, output and what was used', async () => {
       const { exitCode, stdout, stderr, usage } = await run(HELLO);
@@ -341,7 +339,7 @@ for (const engine of ['wasmtime', 'v8']) {
       );
     });
   });
-}
+});
 
 /** Descriptors are closed by other threads, and by Node in its own time. */
 async function untilClosed(before) {

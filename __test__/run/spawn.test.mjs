@@ -6,7 +6,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
-import { makeSpawn } from '../support/engine.mjs';
+import { forEachEngine } from '../support/engine.mjs';
 import {
   READ,
   SPIN,
@@ -29,9 +29,7 @@ function record(child) {
   return events;
 }
 
-for (const engine of ['wasmtime', 'v8']) {
-  const spawn = makeSpawn(engine);
-
+forEachEngine(({ engine, spawn }) => {
   describe(`spawn() in ${engine}`, () => {
     test('streams, events, exit code', async () => {
       const child = spawn(CAT);
@@ -183,7 +181,7 @@ for (const engine of ['wasmtime', 'v8']) {
       assert.equal(child.exitCode, 7);
     });
   });
-}
+});
 
 /** A child in the middle of a pipeline. */
 function duplexOf(child) {

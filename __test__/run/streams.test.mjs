@@ -9,7 +9,7 @@ import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { ReadableStream } from 'node:stream/web';
-import { makeRun, makeSpawn } from '../support/engine.mjs';
+import { forEachEngine, makeRun } from '../support/engine.mjs';
 import { HANGS, runInChild, runInWorker, startWorker } from '../support/host.mjs';
 import { READ, SLEEP, SPIN, after, cat, exits, program, writes } from '../support/programs.mjs';
 
@@ -127,10 +127,7 @@ const WRITABLES = {
   'is ended': [undefined, (output) => output.end(), brokenPipe],
 };
 
-for (const engine of ['wasmtime', 'v8']) {
-  const run = makeRun(engine);
-  const spawn = makeSpawn(engine);
-
+forEachEngine(({ engine, run, spawn }) => {
   /** How many ends of pipes there are when as many threads of V8 rest as may: each has some. */
   const settled = async () => {
     const threads = engine === 'v8' ? Math.max(4, os.availableParallelism()) : 0;
@@ -418,7 +415,7 @@ for (const engine of ['wasmtime', 'v8']) {
       }
     });
   });
-}
+});
 
 test('a run in a worker gives no warning', bounded, async () => {
   const { messages } = await runInWorker(

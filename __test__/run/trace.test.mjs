@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { WASI, run, spawn } from '../../index.js';
+import { forEachEngine } from '../support/engine.mjs';
 import { main, runInChild, runNode, temporaryFolder } from '../support/host.mjs';
 import { cat, creates, program, reflect } from '../support/programs.mjs';
 import { assemble } from '../support/wat.mjs';
@@ -70,7 +71,7 @@ test('a read that a function supplies is one call', async () => {
   ]);
 });
 
-for (const engine of ['wasmtime', 'v8']) {
+forEachEngine(({ engine }) => {
   test(`run() and spawn() in ${engine}`, async () => {
     const wasm = file(`creates-${engine}.wasm`, creates());
     for (const how of ['await run(wasm, options)', 'await spawn(wasm, options).result']) {
@@ -85,7 +86,7 @@ for (const engine of ['wasmtime', 'v8']) {
       assert.deepEqual(lines(stderr), MAKES);
     }
   });
-}
+});
 
 test('the command line shows the same in both engines', async () => {
   const programs = {

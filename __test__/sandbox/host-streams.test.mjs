@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
+import { forEachEngine } from '../support/engine.mjs';
 import { Guest } from '../support/guest.mjs';
 import { HANGS, main, temporaryFolder } from '../support/host.mjs';
 import { assemble } from '../support/wat.mjs';
@@ -176,7 +177,7 @@ describe('run() and the command line', () => {
   fs.writeFileSync(program, assemble(PROGRAM));
   fs.writeFileSync(input, 'in');
 
-  for (const engine of ['wasmtime', 'v8']) {
+  forEachEngine(({ engine }) => {
     for (const mode of ['a+', 'w+']) {
       const ways = {
         'run()': [
@@ -202,5 +203,5 @@ describe('run() and the command line', () => {
         });
       }
     }
-  }
+  });
 });

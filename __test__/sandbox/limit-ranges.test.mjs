@@ -5,10 +5,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { run } from '../../index.js';
+import { forEachEngine } from '../support/engine.mjs';
 import { main, temporaryFolder } from '../support/host.mjs';
 import { assemble } from '../support/wat.mjs';
 
-const ENGINES = ['wasmtime', 'v8'];
 const MOST = Number.MAX_SAFE_INTEGER;
 
 /** As docs/limits.md has them: the flag, the least, the most. */
@@ -62,7 +62,7 @@ const DEEP = program(
 const outcome = (wasm, engine, limits, more) =>
   run(wasm, { engine, limits, cache: false, ...more }).catch((error) => error);
 
-for (const engine of ENGINES) {
+forEachEngine(({ engine }) => {
   describe(`at its least and its most, in ${engine}`, () => {
     for (const [name, [, least, most]] of Object.entries(LIMITS)) {
       test(`${name} is taken, and nothing beyond`, async () => {
@@ -130,10 +130,10 @@ for (const engine of ENGINES) {
       );
     });
   });
-}
+});
 
 describe('on the command line', () => {
-  for (const engine of ENGINES) {
+  forEachEngine(({ engine }) => {
     test(`in ${engine}`, (t) => {
       const folder = temporaryFolder(t);
       const files = { DEEP, NOTHING };
@@ -154,5 +154,5 @@ describe('on the command line', () => {
       for (const stack of ['4K', '64M']) assert.equal(status('DEEP', '--max-stack', stack), 134);
       assert.equal(status('NOTHING', '--timeout', '2147483647ms'), 0);
     });
-  }
+  });
 });

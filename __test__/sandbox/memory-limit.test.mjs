@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { forEachEngine } from '../support/engine.mjs';
 import { index, main, temporaryFolder } from '../support/host.mjs';
 import { assembleAny } from '../support/wat.mjs';
 
@@ -193,13 +194,13 @@ describe('limits.memory, by the resident set', onLinux, () => {
   }
 
   for (const [what, { text, memory, limits, held = 0, code, options }] of Object.entries(CALLS)) {
-    for (const engine of ['wasmtime', 'v8']) {
+    forEachEngine(({ engine }) => {
       test(`${what}, in ${engine}`, (t) => {
         const outcome = runApart(t, text, engine, { memory, ...limits }, options);
         assert.equal(outcome.code, code, JSON.stringify(outcome));
         assert.ok(outcome.taken < memory + held + ALLOWANCE[engine], JSON.stringify(outcome));
       });
-    }
+    });
   }
 
   for (const [what, text] of Object.entries(FUNCTIONS)) {
@@ -266,7 +267,7 @@ describe('an instruction that waits', onLinux, () => {
   const WAITS = `(memory (export "memory") 1 1 shared) ${START} (drop
     (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1))))`;
 
-  for (const engine of ['wasmtime', 'v8']) {
+  forEachEngine(({ engine }) => {
     test(`for ever leaves no thread behind when it is timed out, in ${engine}`, async () => {
       const { run } = await import('../../index.js');
       const bytes = assembleAny(`(module ${WAITS})`);
@@ -311,5 +312,5 @@ describe('an instruction that waits', onLinux, () => {
         await assert.rejects(rejects, { code: 'ERR_WASI_TRAP', message });
       }
     });
-  }
+  });
 });

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
 import { WASI, run, spawn } from '../../index.js';
 import { WASI as CompatWASI } from '../../compat.js';
-import { makeRun } from '../support/engine.mjs';
+import { forEachEngine } from '../support/engine.mjs';
 import { Guest, O, RIGHT } from '../support/guest.mjs';
 import { main, runNode, temporaryFolder } from '../support/host.mjs';
 import { creates } from '../support/programs.mjs';
@@ -133,9 +133,9 @@ test('compat takes strings of everything, as node:wasi does', () => {
   assert.throws(opens, { code: 'UVWASI_ENOENT' });
 });
 
-for (const engine of ['wasmtime', 'v8']) {
+forEachEngine(({ engine, run }) => {
   test(`run() in ${engine}`, async () => {
-    const go = (preopen) => makeRun(engine)(creates(), { preopens: { '/': preopen } });
+    const go = (preopen) => run(creates(), { preopens: { '/': preopen } });
     assert.equal((await go({ path: folder, readOnly: true })).exitCode, ROFS);
     assert.equal(fs.existsSync(made), false);
     assert.equal((await go({ path: folder })).exitCode, 0);
@@ -157,4 +157,4 @@ for (const engine of ['wasmtime', 'v8']) {
     assert.ok(fs.existsSync(path.join(root, 'a:ro', 'made')));
     fs.rmSync(path.join(root, 'a:ro'), { recursive: true });
   });
-}
+});

@@ -8,7 +8,7 @@ import { after, describe, test } from 'node:test';
 import { WASI } from 'wasi-rs';
 import { WASI as Compat } from 'wasi-rs/compat';
 import { WASI as Legacy } from 'wasi-rs/legacy';
-import { makeRun } from '../support/engine.mjs';
+import { forEachEngine } from '../support/engine.mjs';
 import { ERRNO, Guest, O } from '../support/guest.mjs';
 import { main, runNode, temporaryFolder } from '../support/host.mjs';
 
@@ -118,11 +118,11 @@ const opens = (name) => `(module
   (func (export "_start") (call $exit (call $open (i32.const 3) (i32.const 1) (i32.const 0)
     (i32.const ${name.length}) (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 4096)))))`;
 
-for (const engine of ['wasmtime', 'v8']) {
+forEachEngine(({ engine, run }) => {
   test(`run() in ${engine}, and the command line`, onLinux, async () => {
     const { assemble } = await import('../support/wat.mjs');
     const program = assemble(opens(at('absolute/file')));
-    const run = makeRun(engine);
+
     assert.equal((await run(program, { preopens: { '/': '/' } })).exitCode, 0);
     const file = path.join(folder, `${engine}.wasm`);
     fs.writeFileSync(file, program);
@@ -135,4 +135,4 @@ for (const engine of ['wasmtime', 'v8']) {
     const { exitCode } = await run(beneath, { preopens: { '/': folder } });
     assert.equal(exitCode, ERRNO.NOTCAPABLE);
   });
-}
+});
