@@ -121,3 +121,25 @@ export const READ = `${iovec(0, 1024, '(i32.const 100)')}
   (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))`;
 export const WRITE_FOR_EVER = `(loop $l ${iovec(0, 65536, '(i32.const 65536)')}
   (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (br $l))`;
+
+/** So long that V8 has it first where there is no machine code. */
+const FIRST_IN_V8 = 70_000;
+
+/** The module with a long custom section. */
+export function lengthened(module) {
+  const content = Buffer.concat([
+    Buffer.from([3, ...Buffer.from('pad')]),
+    Buffer.alloc(FIRST_IN_V8),
+  ]);
+  const length = [
+    (content.length & 0x7f) | 0x80,
+    ((content.length >> 7) & 0x7f) | 0x80,
+    content.length >> 14,
+  ];
+  return Buffer.concat([
+    module.subarray(0, 8),
+    Buffer.from([0, ...length]),
+    content,
+    module.subarray(8),
+  ]);
+}

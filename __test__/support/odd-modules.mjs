@@ -1,17 +1,7 @@
 // Odd modules, each with one outcome: in wasmtime, in V8 in a worker, in `auto` with and without machine code, and through the
 // command line on the main thread and beside it.
-import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import fs from 'node:fs';
-import path from 'node:path';
-import { after, describe, test } from 'node:test';
-import { WASI, compile, deserialize, run } from '../../index.js';
-import { forEachEngine } from '../support/engine.mjs';
-import { main, temporaryFolder } from '../support/host.mjs';
-import { assemble } from '../support/wat.mjs';
 
-const HANGS = 120_000;
-const folder = temporaryFolder({ after });
+import { assemble } from './wat.mjs';
 
 const P1 = 'wasi_snapshot_preview1';
 const TYPES = {
@@ -47,10 +37,10 @@ const missing = (what) => ({
   message: `the program imports what WASI preview 1 does not have: ${what}; build it for wasm32-wasip1`,
 });
 const exits = (code, stdout = '') => ({ code, stdout });
-const UNCOMPILED = refused(
+export const UNCOMPILED = refused(
   "can't be compiled: it is not valid, or needs what this engine does not have",
 );
-const NO_MAGIC = refused("is not a WebAssembly module: it does not begin with '\\0asm'");
+export const NO_MAGIC = refused("is not a WebAssembly module: it does not begin with '\\0asm'");
 const OOB = trap('out of bounds memory access');
 const OOB_TABLE = trap('out of bounds table access');
 const NULL = trap('null function or signature mismatch');
@@ -58,7 +48,7 @@ const OVERFLOW = trap('integer overflow or invalid conversion to integer');
 const DIVIDE = trap('integer divide by zero');
 
 /** `text` or `bytes` of a module, and its `outcome`; `engines` that have what it needs, if not both. */
-const ROWS = {
+export const ROWS = {
   // How it begins
   'a start function that calls WASI': {
     text: `${WRITE} ${MEMORY} ${TEXT} (func $i ${SAY}) (start $i) ${start(SAY)}`,
@@ -407,256 +397,12 @@ const ROWS = {
   'an unknown section': { bytes: bytes(HEAD, [99, 1, 0], COMMAND), outcome: UNCOMPILED },
 };
 
-/** So long that V8 has it first where there is no machine code. */
-const FIRST_IN_V8 = 70_000;
+/** The bytes of a row's module. */
+export const moduleOf = ({ text, bytes: given }) =>
+  Buffer.from(given ?? assemble(`(module ${text})`));
 
-/** The module with a long custom section. */
-function lengthened(module) {
-  const content = Buffer.concat([
-    Buffer.from([3, ...Buffer.from('pad')]),
-    Buffer.alloc(FIRST_IN_V8),
-  ]);
-  const length = [
-    (content.length & 0x7f) | 0x80,
-    ((content.length >> 7) & 0x7f) | 0x80,
-    content.length >> 14,
-  ];
-  return Buffer.concat([
-    module.subarray(0, 8),
-    Buffer.from([0, ...length]),
-    content,
-    module.subarray(8),
-  ]);
+/** Whether a row's module comes as far as to begin, and whether this V8 has what it needs. */
+export function prospects({ outcome }, module) {
+  const began = outcome.code === 'ERR_WASI_TRAP' || typeof outcome.code === 'number';
+  return { began, inV8: !began || WebAssembly.validate(module) };
 }
-
-const firstLine = ({ message }) => message.split('\n')[0];
-const cache = false;
-
-/** How to run a module, in each place. */
-const PLACES = {
-  wasmtime: (module) => run(module, { cache, engine: 'wasmtime' }),
-  v8: (module) => run(module, { cache, engine: 'v8' }),
-  auto: (module) => run(module, { cache }),
-  cold: (module) => run(lengthened(module), { cache }),
-  warm: async (module) => (await compile(module, { cache })).run(),
-};
-
-/** What came of it. */
-async function outcomeOf(running) {
-  try {
-    const { exitCode, stdout, usage } = await running;
-    return { code: exitCode, stdout: String(stdout), usage };
-  } catch (error) {
-    assert.equal(error.name, 'Error', error.stack);
-    return {
-      code: error.code,
-      message: firstLine(error),
-      stdout: String(error.stdout ?? ''),
-      usage: error.usage,
-    };
-  }
-}
-
-/** Runs the command; what it wrote and how it ended. */
-async function command(...args) {
-  const child = spawn(process.execPath, [main, ...args], {
-    timeout: HANGS,
-    env: { WASI_RS_CACHE: '' },
-  });
-  child.stdin.end();
-  const collect = async (stream) => Buffer.concat(await stream.toArray()).toString();
-  const exit = new Promise((resolve) => child.on('close', resolve));
-  const [stdout, stderr] = await Promise.all([collect(child.stdout), collect(child.stderr)]);
-  // What the engine itself says of a module that it does not compile stands behind it.
-  const message = stderr.split('\n')[0].replace(/(this engine does not have); .*/, '$1');
-  return { code: await exit, stdout, message };
-}
-
-/** As the command line tells it. */
-function told({ code, message, stdout = '' }, file) {
-  if (typeof code === 'number') return { code: code & 0xff, stdout, message: '' };
-  const said = /^the program (.*)/.exec(message)?.[1];
-  const named = said === undefined ? `${file}: ${message}` : `${file} ${said}`;
-  return { code: code === 'ERR_WASI_TRAP' ? 134 : 2, stdout, message: `wasi-rs: ${named}` };
-}
-
-const moduleOf = ({ text, bytes: given }) => Buffer.from(given ?? assemble(`(module ${text})`));
-
-describe('odd modules', { concurrency: 2 }, () => {
-  for (const [name, row] of Object.entries(ROWS)) {
-    test(name, { timeout: HANGS }, async () => {
-      const module = moduleOf(row);
-      const began = row.outcome.code === 'ERR_WASI_TRAP' || typeof row.outcome.code === 'number';
-      const inV8 = !began || WebAssembly.validate(module);
-      const outcomeIn = (place) => {
-        const has = row.engines ? row.engines.includes(place) : inV8 || place !== 'v8';
-        return has ? row.outcome : UNCOMPILED;
-      };
-      for (const [place, go] of Object.entries(PLACES)) {
-        if (place === 'cold' && row.outcome === NO_MAGIC) continue;
-        const { usage, ...outcome } = await outcomeOf(go(module));
-        const expected = outcomeIn(place);
-        assert.deepEqual(outcome, { stdout: '', ...expected }, place);
-        if (!began || expected === UNCOMPILED) continue;
-        const numbers = ['calls', 'cpu', 'memory', 'read', 'wall', 'written'];
-        assert.deepEqual(Object.keys(usage).sort(), numbers, place);
-        assert.equal(usage.written, expected.stdout?.length ?? 0, place);
-      }
-    });
-  }
-});
-
-describe('odd modules on the command line', { concurrency: 2 }, () => {
-  for (const [name, row] of Object.entries(ROWS)) {
-    if (row.cli === false) continue;
-    test(name, { timeout: HANGS }, async () => {
-      const module = moduleOf(row);
-      const file = path.join(folder, `${name.replaceAll(/[^a-z0-9]/gi, '-')}.wasm`);
-      fs.writeFileSync(file, module);
-      const began = row.outcome.code === 'ERR_WASI_TRAP' || typeof row.outcome.code === 'number';
-      const inV8 = !began || WebAssembly.validate(module);
-      const expected = told(inV8 ? row.outcome : UNCOMPILED, file);
-      assert.deepEqual(await command('--engine', 'v8', file), expected, 'on the main thread');
-      assert.deepEqual(
-        await command('--engine', 'v8', '--timeout', '1m', file),
-        expected,
-        'in a worker',
-      );
-    });
-  }
-
-  test('inspect says which can not be run', { timeout: HANGS }, async () => {
-    for (const name of [
-      'a memory that is not exported',
-      '_start and _initialize',
-      'both editions',
-      'no exit',
-    ]) {
-      const file = path.join(folder, 'inspected.wasm');
-      fs.writeFileSync(file, moduleOf(ROWS[name]));
-      const { code } = await command('inspect', file);
-      assert.equal(code, name === 'no exit' ? 0 : 1, name);
-    }
-  });
-
-  test(
-    'without a word about the engine: what V8 lacks, wasmtime has',
-    { timeout: HANGS },
-    async () => {
-      for (const name of [
-        'two memories',
-        'a memory of 64 bits',
-        'both editions',
-        'exit code 256',
-      ]) {
-        const file = path.join(folder, 'auto.wasm');
-        fs.writeFileSync(file, lengthened(moduleOf(ROWS[name])));
-        assert.deepEqual(await command(file), told(ROWS[name].outcome, file), name);
-      }
-    },
-  );
-});
-
-describe('what is written just before the end is there', () => {
-  const ends = {
-    'an exit': [exit(3), 3],
-    'a trap': ['unreachable', 'ERR_WASI_TRAP'],
-    'a kill': ['(loop $l (br $l))', 'ERR_WASI_TIMEOUT'],
-  };
-  for (const [what, [end, code]] of Object.entries(ends)) {
-    forEachEngine(({ engine }) => {
-      test(`${what}, ${engine}`, { timeout: HANGS }, async () => {
-        const module = moduleOf({
-          text: `${WRITE} ${EXIT} ${MEMORY} ${TEXT} ${start(`${SAY} ${end}`)}`,
-        });
-        const timeout = code === 'ERR_WASI_TIMEOUT' ? 2000 : 0;
-        const go = (stdout) => outcomeOf(run(module, { cache, engine, timeout, stdout }));
-        const captured = await go('pipe');
-        assert.deepEqual([captured.code, captured.stdout], [code, 'abc'], 'captured');
-        const pieces = [];
-        const piped = await go((piece) => void pieces.push(piece));
-        assert.deepEqual([piped.code, String(Buffer.concat(pieces))], [code, 'abc'], 'piped');
-        const file = path.join(folder, `${what}-${engine}`);
-        const fd = fs.openSync(file, 'w');
-        const inherited = await go(fd);
-        fs.closeSync(fd);
-        assert.deepEqual(
-          [inherited.code, fs.readFileSync(file, 'utf8')],
-          [code, 'abc'],
-          'inherited',
-        );
-      });
-    });
-  }
-});
-
-test('machine code runs in wasmtime only, as it was made', async () => {
-  const module = moduleOf(ROWS['exit code 1']);
-  const program = await deserialize(await (await compile(module, { cache })).serialize());
-  for (const options of [
-    {},
-    { engine: 'auto' },
-    { engine: 'wasmtime' },
-    { limits: { stack: 65536, memory: 65536 } },
-  ]) {
-    assert.equal((await program.run(options)).exitCode, 1);
-  }
-  await assert.rejects(program.run({ engine: 'v8' }), {
-    code: 'ERR_WASI_PROGRAM',
-    message:
-      'the program is machine code of wasmtime, from deserialize(), which no other engine runs',
-  });
-  await assert.rejects(program.run({ limits: { fuel: 1000 } }), {
-    code: 'ERR_WASI_PROGRAM',
-    message:
-      /^the program is machine code that does not count, .*limits\.fuel needs the module itself$/,
-  });
-});
-
-describe('in the class', () => {
-  const inClass = (row, version = 'preview1') => {
-    const wasi = new WASI({ version, stdout: 'pipe' });
-    const instance = new WebAssembly.Instance(
-      new WebAssembly.Module(moduleOf(row)),
-      wasi.getImportObject(),
-    );
-    return { code: wasi.start(instance), stdout: String(wasi.stdout) };
-  };
-
-  test('programs do the same', () => {
-    for (const name of [
-      'no exit',
-      ...Object.keys(ROWS).filter((name) => name.startsWith('exit code')),
-    ]) {
-      assert.deepEqual(inClass(ROWS[name]), ROWS[name].outcome, name);
-    }
-    assert.deepEqual(inClass(ROWS.wasi_unstable, 'unstable'), ROWS.wasi_unstable.outcome);
-    assert.deepEqual(inClass(ROWS['a shared memory']), ROWS['a shared memory'].outcome);
-    const caught = 'an exit that the program catches';
-    assert.deepEqual(inClass(ROWS[caught]), ROWS[caught].outcome);
-  });
-
-  test('what is wrong is said in the words of Node and V8', () => {
-    for (const [name, error] of [
-      ['a start function that calls WASI', { code: 'ERR_WASI_NOT_STARTED' }],
-      [
-        '_start and _initialize',
-        { code: 'ERR_INVALID_ARG_TYPE', message: /_initialize" property must be undefined/ },
-      ],
-      ['no _start', { code: 'ERR_INVALID_ARG_TYPE' }],
-      [
-        'a memory that is not exported',
-        { code: 'ERR_INVALID_ARG_TYPE', message: /exports\.memory/ },
-      ],
-      [
-        'no memory, and no call that needs one',
-        { code: 'ERR_INVALID_ARG_TYPE', message: /exports\.memory/ },
-      ],
-      ['unreachable', WebAssembly.RuntimeError],
-      ['a syscall with other parameters', WebAssembly.LinkError],
-      ['both editions', TypeError],
-    ]) {
-      assert.throws(() => inClass(ROWS[name]), error, name);
-    }
-  });
-});
