@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compile, deserialize } from '../../index.js';
+import { cat } from '../support/programs.mjs';
 import { ROWS, moduleOf } from '../support/odd-modules.mjs';
 
 const cache = false;
@@ -28,4 +29,23 @@ test('machine code runs in wasmtime only, as it was made', async () => {
     message:
       /^the program is machine code that does not count, .*limits\.fuel needs the module itself$/,
   });
+});
+
+test('a compiled program runs, also from its machine code', async () => {
+  const compiled = await compile(cat(), { cache: false });
+  const again = await deserialize(await compiled.serialize());
+  for (const one of [compiled, again]) {
+    assert.equal(String((await one.run({ input: 'here' })).stdout), 'here');
+    const child = one.spawn();
+    child.stdin.end('there');
+    assert.equal(String(await child.stdout.toArray()), 'there');
+  }
+  const limited = compiled.run({ input: 'x', limits: { fuel: 1 } });
+  await assert.rejects(limited, { code: 'ERR_WASI_FUEL' });
+  const code = await compiled.serialize();
+  await assert.rejects(deserialize(code.subarray(0, 100)), { code: 'ERR_WASI_PROGRAM' });
+  await assert.rejects(deserialize(cat()), { code: 'ERR_WASI_PROGRAM' });
+  await assert.rejects(deserialize('x'), { code: 'ERR_INVALID_ARG_TYPE' });
+  await assert.rejects(compile(Buffer.from('x'), { cache: false }), { code: 'ERR_WASI_PROGRAM' });
+  await assert.rejects(compile(cat(), { cache: 5 }), { code: 'ERR_INVALID_ARG_TYPE' });
 });

@@ -5,7 +5,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
-import { root } from '../support/host.mjs';
+import { root, temporaryFolder } from '../support/host.mjs';
+import { cat } from '../support/programs.mjs';
 
 const addon = path.join(root, 'index.js');
 const flag = process.allowedNodeEnvironmentFlags.has('--permission')
@@ -47,6 +48,21 @@ test('without --allow-wasi it is ERR_ACCESS_DENIED, as with node:wasi', () => {
 
 test('with --allow-wasi it is made', () => {
   assert.equal(run(addon, '--allow-wasi'), 'made');
+});
+
+test('under the permission model it takes --allow-wasi, and Node reads the program', (t) => {
+  const folder = temporaryFolder(t);
+  const file = path.join(folder, 'cat.wasm');
+  fs.writeFileSync(file, cat());
+  const script = `
+    require(${JSON.stringify(addon)})
+      .run(${JSON.stringify(file)}, { input: 'in', engine: 'wasmtime' })
+      .then(({ stdout }) => String(stdout), ({ code }) => code)
+      .then((said) => console.log(JSON.stringify(said)));`;
+  const go = (...allowed) => outcome([`--allow-fs-read=${root}`, ...allowed], script);
+  assert.equal(go(), 'ERR_ACCESS_DENIED');
+  assert.equal(go('--allow-wasi'), 'ERR_ACCESS_DENIED', 'the file may not be read');
+  assert.equal(go('--allow-wasi', `--allow-fs-read=${folder}`), 'in');
 });
 
 describe('what the package has inside', () => {

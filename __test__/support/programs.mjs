@@ -77,19 +77,47 @@ export const cat = (fd = 1) =>
       (br_if $rest (local.get $left)))
     (br $more))`);
 
-/** Writes its arguments and then its environment, each ended by a NUL. */
-export const reflect = () =>
+/** Copies stdin to stdout and to stderr, 60000 bytes at a time. */
+export const tee = () =>
   program(
-    ['args', 'environ']
-      .map(
-        (what) => `
+    `(loop $more
+      ${iovec(0, 64, '(i32.const 60000)')}
+      (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+      (i32.store (i32.const 4) (i32.load (i32.const 8)))
+      (if (i32.load (i32.const 4)) (then
+        (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (drop (call $fd_write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (br $more))))`,
+    { memory: '(memory (export "memory") 1)' },
+  );
+
+const REFLECT = ['args', 'environ']
+  .map(
+    (what) => `
       (drop (call $${what}_sizes_get (i32.const 16) (i32.const 20)))
       (drop (call $${what}_get (i32.const 1024) (i32.const 8192)))
       ${iovec(0, 8192, '(i32.load (i32.const 20))')}
       (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))`,
-      )
-      .join(''),
+  )
+  .join('');
+
+/** Writes its arguments and then its environment, each ended by a NUL. */
+export const reflect = () => program(REFLECT);
+
+/** Writes the same, and then the file `file` of its directory. */
+export const reflectWithFile = () => {
+  const { items, length } = text('file');
+  return program(
+    `${REFLECT}
+    (drop (call $path_open (i32.const 3) (i32.const 0) (i32.const 4096) (i32.const ${length})
+      (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 24)))
+    ${iovec(0, 8192, '(i32.const 100)')}
+    (drop (call $fd_read (i32.load (i32.const 24)) (i32.const 0) (i32.const 1) (i32.const 8)))
+    (i32.store (i32.const 4) (i32.load (i32.const 8)))
+    (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))`,
+    { items },
   );
+};
 
 export const exits = (code) => program(`(call $proc_exit (i32.const ${code}))`);
 
