@@ -6,8 +6,8 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ERRNO, Guest } from '../support/guest.mjs';
-import { temporaryFolder } from '../support/host.mjs';
-import { preview1, thrownBy } from '../support/class.mjs';
+import { temporaryFolder, thrownBy } from '../support/host.mjs';
+import { preview1 } from '../support/class.mjs';
 
 describe('what the guest sees', () => {
   test('args, also empty, with emoji, and what is no string', () => {

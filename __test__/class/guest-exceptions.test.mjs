@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Guest } from '../support/guest.mjs';
 import { wat } from '../support/wat.mjs';
-import { exitWith, instanceWith, preview1, thrownBy } from '../support/class.mjs';
+import { exitWith, instanceWith, preview1 } from '../support/class.mjs';
+import { thrownBy } from '../support/host.mjs';
 
 describe("the guest's exceptions pass through as they are", () => {
   const throwing = (thrower) =>

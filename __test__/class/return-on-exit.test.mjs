@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Guest } from '../support/guest.mjs';
-import { runInChild, runInWorker } from '../support/host.mjs';
+import { runInChild, runInWorker, thrownBy } from '../support/host.mjs';
 import { wat } from '../support/wat.mjs';
-import { command, exitWith, preview1, symbol, thrownBy } from '../support/class.mjs';
+import { command, exitWith, preview1, symbol } from '../support/class.mjs';
 
 describe('returnOnExit', () => {
   test('true, the default: start() answers the code, over the whole 32-bit range', () => {

@@ -13,8 +13,8 @@ import {
   notStarted,
   preview1,
   reactor,
-  thrownBy,
 } from '../support/class.mjs';
+import { thrownBy } from '../support/host.mjs';
 
 describe('start()', () => {
   const noMemory = new WebAssembly.Instance(wat('(module (func (export "_start")))'));

@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { root } from '../support/host.mjs';
+import { root, thrownBy } from '../support/host.mjs';
 
 const require = createRequire(import.meta.url);
 const { binaryName, triple, triples } = require('../../platform.js');
@@ -33,16 +33,6 @@ function packageWith(binaries) {
     fs.writeFileSync(path.join(folder, name), content);
   }
   return folder;
-}
-
-/** @param {() => any} load @returns {any} what it throws */
-function thrownBy(load) {
-  try {
-    load();
-  } catch (error) {
-    return error;
-  }
-  return assert.fail('it loaded');
 }
 
 /** @param {string} folder @returns {any} what requiring the package there throws */

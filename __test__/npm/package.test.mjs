@@ -123,9 +123,13 @@ describe('the npm package', { skip: process.platform === 'win32' && 'uses sh' },
   /** @type {string} */ let tarball;
   /** @type {string[]} */ let files;
   /** @type {string} */ let source;
+  /** Without a binary. @type {string} */ let sourceTarball;
+  /** As most people have it. @type {ReturnType<typeof install>} */ let installed;
   before(() => {
     ({ tarball, files } = pack(root));
     source = sourcePackage(files);
+    sourceTarball = pack(source).tarball;
+    installed = install(machine(), tarball);
   });
 
   // A real build takes minutes. This cargo notes its arguments and answers as the real one does, with the libraries
@@ -195,7 +199,7 @@ describe('the npm package', { skip: process.platform === 'win32' && 'uses sh' },
   });
 
   test('installs without Rust and runs, saying nothing', async () => {
-    const { project, status, output } = install(machine(), tarball);
+    const { project, status, output } = installed;
     assert.equal(status, 0, output);
     assert.doesNotMatch(output, /wasi-rs:/);
     await assertHelloWorld(project);
@@ -208,13 +212,13 @@ describe('the npm package', { skip: process.platform === 'win32' && 'uses sh' },
   });
 
   test('brings the command wasi-rs', () => {
-    const { project } = install(machine(), tarball);
+    const { project } = installed;
     const bin = path.join(project, 'node_modules', '.bin', 'wasi-rs');
     assert.match(node(machine(), project, bin, '--version').stdout, /^wasi-rs \d/);
   });
 
   test('without a binary and without Rust the install fails and says what is missing', () => {
-    const { status, output } = install(machine(), pack(source).tarball);
+    const { status, output } = install(machine(), sourceTarball);
     assert.notEqual(status, 0);
     assert.ok(output.includes(`wasi-rs: no working prebuilt binary for ${triple()} (`), output);
     assert.match(output, /cargo, .*, is not on the PATH/);
@@ -223,7 +227,7 @@ describe('the npm package', { skip: process.platform === 'win32' && 'uses sh' },
 
   test('without a binary it says that it builds from source, and does', async () => {
     const { script, log } = cargo();
-    const { project, status, output } = install(machine({ cargo: script }), pack(source).tarball);
+    const { project, status, output } = install(machine({ cargo: script }), sourceTarball);
     assert.equal(status, 0, output);
     assert.match(output, /no working prebuilt binary for .*; building from source with cargo/);
     assert.match(output, /Compiling wasi-rs/);
@@ -259,7 +263,7 @@ describe('the npm package', { skip: process.platform === 'win32' && 'uses sh' },
 
   test('a build that fails makes the install fail and keeps what cargo said', () => {
     const failing = "echo 'error: rustc 1.60.0 is not supported' >&2\nexit 101";
-    const { status, output } = install(machine({ cargo: failing }), pack(source).tarball);
+    const { status, output } = install(machine({ cargo: failing }), sourceTarball);
     assert.notEqual(status, 0);
     assert.match(output, /error: rustc 1\.60\.0 is not supported/);
     assert.match(output, /wasi-rs: cargo build failed \(exit code 101\)/);

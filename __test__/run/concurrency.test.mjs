@@ -1,13 +1,12 @@
 // Programs that only wait take a thread each: how many there may be, and that no thread is left behind.
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { CHOICES, forEachEngine } from '../support/engine.mjs';
 import { SPIN, cat, exits, program } from '../support/programs.mjs';
-import { index } from '../support/host.mjs';
+import { index, runNode } from '../support/host.mjs';
 
 const CAT = cat();
 const base64 = (bytes) => JSON.stringify(Buffer.from(bytes).toString('base64'));
@@ -70,12 +69,41 @@ const STATES = {
   'that are being compiled': `for (let i = 0; i < 3; i++) run(hard(i), options).catch(() => {});`,
 };
 
-describe('process.exit()', { skip: process.platform === 'win32' && 'no engine yet' }, () => {
-  forEachEngine(({ engine }) => {
-    for (const [state, start] of Object.entries(STATES)) {
-      for (const when of ['at once', 'after a while', 'as a worker ends']) {
-        test(`is prompt: programs ${state}, in ${engine}, ${when}`, () => {
-          const body = `
+describe('processes', { concurrency: 2 }, () => {
+  test(
+    'threads end when there is nothing to run',
+    { skip: process.platform !== 'linux' },
+    async () => {
+      const { stdout, stderr } = await runNode([
+        '-e',
+        `
+
+    const fs = require('node:fs');
+    const { setTimeout: sleep } = require('node:timers/promises');
+    const { run } = require(${JSON.stringify(index)});
+    const of = (text) => Buffer.from(text, 'base64');
+    const count = () => fs.readdirSync('/proc/self/task')
+      .filter((id) => { try { return fs.readFileSync('/proc/self/task/' + id + '/comm', 'utf8').startsWith('wasi-rs'); } catch { return false; } }).length;
+    (async () => {
+      const options = { engine: 'wasmtime', cache: false, timeout: 50 };
+      await Promise.allSettled(Array.from({ length: 8 }, () => run(of(${base64(SPIN)}), options)));
+      await Promise.allSettled(Array.from({ length: 2 }, () => run(of(${base64(FILL)}), options)));
+      const most = count();
+      for (let i = 0; i < 600 && count() > 0; i++) await sleep(100);
+      console.log(JSON.stringify({ some: most > 0, left: count() }));
+    })();`,
+      ]);
+      assert.deepEqual(JSON.parse(stdout), { some: true, left: 0 }, stderr);
+    },
+  );
+
+  // Beside the former, which takes some seconds.
+  describe('process.exit()', { skip: process.platform === 'win32' && 'no engine yet' }, () => {
+    forEachEngine(({ engine }) => {
+      for (const [state, start] of Object.entries(STATES)) {
+        for (const when of ['at once', 'after a while', 'as a worker ends']) {
+          test(`is prompt: programs ${state}, in ${engine}, ${when}`, async () => {
+            const body = `
             const { run, spawn } = require(${JSON.stringify(index)});
             const of = (text) => Buffer.from(text, 'base64');
             const options = { engine: '${engine}', cache: false };
@@ -92,41 +120,21 @@ describe('process.exit()', { skip: process.platform === 'win32' && 'no engine ye
                 ...section(10, [...leb(count), ...Array(count).fill(body).flat()])]);
             };
             ${start}`;
-          const scripts = {
-            'at once': `${body} process.exit(7);`,
-            'after a while': `${body} setTimeout(() => process.exit(7), 100);`,
-            'as a worker ends': `
+            const scripts = {
+              'at once': `${body} process.exit(7);`,
+              'after a while': `${body} setTimeout(() => process.exit(7), 100);`,
+              'as a worker ends': `
               const { Worker } = require('node:worker_threads');
               const worker = new Worker(${JSON.stringify(body)}, { eval: true });
               worker.once('online', () => setTimeout(() => worker.terminate().then(() => process.exit(7)), 100));`,
-          };
-          const child = spawnSync(process.execPath, ['-e', scripts[when]], { timeout: 60_000 });
-          assert.deepEqual([child.status, child.signal], [7, null], String(child.stderr));
-        });
+            };
+            const { code, signal, stderr } = await runNode(['-e', scripts[when]], {
+              timeout: 60_000,
+            });
+            assert.deepEqual([code, signal], [7, null], stderr);
+          });
+        }
       }
-    }
-  }, CHOICES);
-});
-
-test('threads end when there is nothing to run', { skip: process.platform !== 'linux' }, () => {
-  const script = `
-    const fs = require('node:fs');
-    const { setTimeout: sleep } = require('node:timers/promises');
-    const { run } = require(${JSON.stringify(index)});
-    const of = (text) => Buffer.from(text, 'base64');
-    const count = () => fs.readdirSync('/proc/self/task')
-      .filter((id) => { try { return fs.readFileSync('/proc/self/task/' + id + '/comm', 'utf8').startsWith('wasi-rs'); } catch { return false; } }).length;
-    (async () => {
-      const options = { engine: 'wasmtime', cache: false, timeout: 50 };
-      await Promise.allSettled(Array.from({ length: 8 }, () => run(of(${base64(SPIN)}), options)));
-      await Promise.allSettled(Array.from({ length: 2 }, () => run(of(${base64(FILL)}), options)));
-      const most = count();
-      for (let i = 0; i < 600 && count() > 0; i++) await sleep(100);
-      console.log(JSON.stringify({ some: most > 0, left: count() }));
-    })();`;
-  const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], {
-    timeout: 120_000,
-    encoding: 'utf8',
+    }, CHOICES);
   });
-  assert.deepEqual(JSON.parse(stdout), { some: true, left: 0 }, stderr);
 });

@@ -1,6 +1,5 @@
 // The class WASI of the standard edition: objects, instances to start, and the errors of what is done in a wrong order.
 
-import assert from 'node:assert/strict';
 import { WASI } from '../../index.js';
 import { Guest } from './guest.mjs';
 import { wat } from './wat.mjs';
@@ -22,16 +21,6 @@ export const exitWith = (code, options) =>
 /** The own symbol property with this description. */
 export const symbol = (object, description) =>
   Object.getOwnPropertySymbols(object).find((candidate) => candidate.description === description);
-
-/** What `run` throws. */
-export function thrownBy(run) {
-  try {
-    run();
-  } catch (error) {
-    return error;
-  }
-  return assert.fail('nothing was thrown');
-}
 
 export const notStarted = {
   name: 'Error',
