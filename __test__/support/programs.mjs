@@ -77,19 +77,47 @@ export const cat = (fd = 1) =>
       (br_if $rest (local.get $left)))
     (br $more))`);
 
-/** Writes its arguments and then its environment, each ended by a NUL. */
-export const reflect = () =>
+/** Copies stdin to stdout and to stderr, 60000 bytes at a time. */
+export const tee = () =>
   program(
-    ['args', 'environ']
-      .map(
-        (what) => `
+    `(loop $more
+      ${iovec(0, 64, '(i32.const 60000)')}
+      (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+      (i32.store (i32.const 4) (i32.load (i32.const 8)))
+      (if (i32.load (i32.const 4)) (then
+        (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (drop (call $fd_write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (br $more))))`,
+    { memory: '(memory (export "memory") 1)' },
+  );
+
+const REFLECT = ['args', 'environ']
+  .map(
+    (what) => `
       (drop (call $${what}_sizes_get (i32.const 16) (i32.const 20)))
       (drop (call $${what}_get (i32.const 1024) (i32.const 8192)))
       ${iovec(0, 8192, '(i32.load (i32.const 20))')}
       (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))`,
-      )
-      .join(''),
+  )
+  .join('');
+
+/** Writes its arguments and then its environment, each ended by a NUL. */
+export const reflect = () => program(REFLECT);
+
+/** Writes the same, and then the file `file` of its directory. */
+export const reflectWithFile = () => {
+  const { items, length } = text('file');
+  return program(
+    `${REFLECT}
+    (drop (call $path_open (i32.const 3) (i32.const 0) (i32.const 4096) (i32.const ${length})
+      (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 24)))
+    ${iovec(0, 8192, '(i32.const 100)')}
+    (drop (call $fd_read (i32.load (i32.const 24)) (i32.const 0) (i32.const 1) (i32.const 8)))
+    (i32.store (i32.const 4) (i32.load (i32.const 8)))
+    (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))`,
+    { items },
   );
+};
 
 export const exits = (code) => program(`(call $proc_exit (i32.const ${code}))`);
 
@@ -121,3 +149,25 @@ export const READ = `${iovec(0, 1024, '(i32.const 100)')}
   (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))`;
 export const WRITE_FOR_EVER = `(loop $l ${iovec(0, 65536, '(i32.const 65536)')}
   (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (br $l))`;
+
+/** So long that V8 has it first where there is no machine code. */
+const FIRST_IN_V8 = 70_000;
+
+/** The module with a long custom section. */
+export function lengthened(module) {
+  const content = Buffer.concat([
+    Buffer.from([3, ...Buffer.from('pad')]),
+    Buffer.alloc(FIRST_IN_V8),
+  ]);
+  const length = [
+    (content.length & 0x7f) | 0x80,
+    ((content.length >> 7) & 0x7f) | 0x80,
+    content.length >> 14,
+  ];
+  return Buffer.concat([
+    module.subarray(0, 8),
+    Buffer.from([0, ...length]),
+    content,
+    module.subarray(8),
+  ]);
+}

@@ -1,0 +1,158 @@
+// The threads in which V8 runs programs: how many there are, what they share, and when they end.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { run } from '../../index.js';
+import { Code } from '../../lib/program.js';
+import { root, runInChild, temporaryFolder } from '../support/host.mjs';
+import { SPIN, exits, program } from '../support/programs.mjs';
+import { makeStart } from '../support/starts.mjs';
+import { assemble } from '../support/wat.mjs';
+
+const HANGS = { timeout: 60_000 };
+const NO_PERMISSIONS =
+  !process.allowedNodeEnvironmentFlags.has('--permission') && 'this Node has no --permission';
+
+const start = makeStart('v8');
+const EXIT_7 = exits(7);
+const hex = (bytes) => Buffer.from(bytes).toString('hex');
+
+/** The same for a script. */
+const START = `
+  const { Code } = await import(${JSON.stringify(path.join(root, 'lib/program.js'))});
+  const engine = await import(${JSON.stringify(path.join(root, 'lib/v8/engine.js'))});
+  const start = (what, how) => engine.start(what.v8(how.limits).prepared, how);`;
+
+test('what is ended while it is prepared for V8 does not begin', HANGS, async () => {
+  for (const [engine, loop] of [
+    ['v8', '(loop (br 0))'],
+    ['auto', '(try (do (loop (br 0))) (catch_all))'], // which wasmtime does not have
+  ]) {
+    const controller = new AbortController();
+    class Ended extends Code {
+      v8(limits) {
+        controller.abort();
+        return super.v8(limits);
+      }
+    }
+    const module = `(module (memory (export "memory") 1) (func (export "_start") ${loop}))`;
+    const code = new Ended(assemble(module), false);
+    const { signal } = controller;
+    await assert.rejects(run(code, { engine, signal }), { name: 'AbortError' }, engine);
+  }
+});
+
+test(
+  'a hundred guests at once take a bounded number of threads; those that wait can be killed',
+  HANGS,
+  async () => {
+    let alive = 0;
+    let most = 0;
+    const exits = [];
+    const count = (worker) => {
+      most = Math.max(most, ++alive);
+      exits.push(once(worker, 'exit').then(() => alive--));
+    };
+    process.on('worker', count);
+    const running = Array.from({ length: 100 }, () => start(program(SPIN)));
+    const error = new Error('enough');
+    // The last ones first: they are still waiting.
+    for (const { kill } of running.toReversed()) kill(error);
+    const reasons = await Promise.allSettled(running.map(({ result }) => result));
+    assert.ok(reasons.every(({ reason }) => reason === error));
+    await Promise.all(exits);
+    const finished = await Promise.all(Array.from({ length: 100 }, () => start(EXIT_7).result));
+    assert.ok(finished.every(({ exitCode }) => exitCode === 7));
+    process.off('worker', count);
+    // A thread whose guest was killed may be slow to end: it has no place any more, but is there.
+    const places = Math.max(4, os.availableParallelism());
+    assert.ok(most > 0 && most <= 2 * places, `${most} threads`);
+  },
+);
+
+test('guests one after the other share a thread', async () => {
+  await start(EXIT_7).result;
+  let threads = 0;
+  const count = () => threads++;
+  process.on('worker', count);
+  for (let i = 0; i < 20; i++) await start(EXIT_7).result;
+  process.off('worker', count);
+  assert.equal(threads, 0);
+});
+
+test('a thread that is not needed for long ends', HANGS, async () => {
+  // The engine takes its timers when it is loaded.
+  const { stdout } = await runInChild(`
+    const { mock } = await import('node:test');
+    const { once } = await import('node:events');
+    mock.timers.enable({ apis: ['setTimeout'] });
+    ${START}
+    const program = new Code(Buffer.from('${hex(EXIT_7)}', 'hex'), false);
+    const plan = { args: [], env: [], preopens: [], stdio: ['ignore', 'ignore', 'ignore'], limits: {} };
+    const workers = [];
+    process.on('worker', (worker) => workers.push(worker));
+    for (let i = 0; i < 3; i++) await start(program, plan).result;
+    const exit = once(workers[0], 'exit');
+    mock.timers.tick(10_000);
+    await exit;
+    console.log(workers.length, (await start(program, plan).result).exitCode, workers.length);`);
+  assert.equal(stdout, '1 7 2\n');
+});
+
+test('a running guest keeps the process alive, one that has ended does not', HANGS, async () => {
+  const script = (bytes) => `
+    ${START}
+    const bytes = Buffer.from('${hex(bytes)}', 'hex');
+    const plan = { args: [], env: [], preopens: [], stdio: ['ignore', 'ignore', 'ignore'], limits: {} };
+    const { result } = start(new Code(bytes, false), plan);
+    result.then(({ exitCode }) => console.log('exit code', exitCode));`;
+  const { code, stdout, stderr } = await runInChild(script(EXIT_7));
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'exit code 7\n', stderr: '' });
+  const ended = await runInChild(
+    `${script(program(SPIN))}\nsetTimeout(() => process.exit(3), 300);`,
+  );
+  assert.deepEqual(ended, { code: 3, signal: null, stdout: '', stderr: '' });
+});
+
+test(
+  'without permission for workers every run rejects',
+  { skip: NO_PERMISSIONS, ...HANGS },
+  async () => {
+    const { stdout } = await runInChild(
+      `${START}
+    const bytes = Buffer.from('${hex(EXIT_7)}', 'hex');
+    const plan = { args: [], env: [], preopens: [], stdio: ['ignore', 'ignore', 'ignore'], limits: {} };
+    const runs = Array.from({ length: 20 }, () => start(new Code(bytes, false), plan).result);
+    const reasons = (await Promise.allSettled(runs)).map(({ reason }) => reason?.code);
+    console.log([...new Set(reasons)].join());`,
+      {
+        flags: [
+          '--permission',
+          '--allow-addons',
+          '--allow-wasi',
+          '--allow-fs-read=*',
+          '--no-warnings',
+        ],
+      },
+    );
+    assert.equal(stdout, 'ERR_ACCESS_DENIED\n');
+  },
+);
+
+test('preloads and flags of the process are not for its guests', HANGS, async (t) => {
+  const folder = temporaryFolder(t);
+  const preload = path.join(folder, 'preload.cjs');
+  fs.writeFileSync(preload, "console.log('loaded')");
+  const { stdout } = await runInChild(
+    `${START}
+    const program = new Code(Buffer.from('${hex(program(''))}', 'hex'), false);
+    const plan = { args: [], env: [], preopens: [], stdio: ['ignore', 'ignore', 'ignore'], limits: {} };
+    await start(program, plan).result;`,
+    { flags: ['-r', preload] },
+  );
+  assert.equal(stdout, 'loaded\n');
+});

@@ -1,0 +1,210 @@
+// Streams and functions that fail, or had failed before, end the program and reject the run.
+
+import assert from 'node:assert/strict';
+import { Readable, Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { describe, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { ReadableStream } from 'node:stream/web';
+import { forEachEngine, makeRun } from '../support/engine.mjs';
+import { HANGS } from '../support/host.mjs';
+import { SLEEP, after, cat, exits, program, writes } from '../support/programs.mjs';
+import { listeners, settled, untilClosed } from '../support/pipes.mjs';
+
+const CAT = cat();
+/** Writes a dot, and then nothing for long. */
+const SILENT = after('.', SLEEP);
+const bounded = { timeout: HANGS };
+
+const mine = new Error('mine');
+const throwing = () => {
+  throw mine;
+};
+const premature = { code: 'ERR_STREAM_PREMATURE_CLOSE' };
+
+/** Sources that can't be read, and what comes of them. */
+const SOURCES = {
+  'throws when it is opened': [() => ({ [Symbol.asyncIterator]: throwing }), mine],
+  'has a next() that throws': [
+    () => ({ [Symbol.asyncIterator]: () => ({ next: throwing }) }),
+    mine,
+  ],
+  'has a getter of next() that throws': [
+    () => ({
+      [Symbol.asyncIterator]: () => ({
+        get next() {
+          return throwing();
+        },
+      }),
+    }),
+    mine,
+  ],
+  'rejects at first': [
+    () => ({ [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(mine) }) }),
+    mine,
+  ],
+  'opens as nothing': [() => ({ [Symbol.asyncIterator]: () => undefined }), { name: 'TypeError' }],
+  'yields no object': [
+    () => ({ [Symbol.asyncIterator]: () => ({ next: () => undefined }) }),
+    { name: 'TypeError' },
+  ],
+  'yields what are no bytes': [
+    () => Readable.from([5]),
+    { code: 'ERR_INVALID_ARG_TYPE', message: /^The "chunk" argument must be of type string or / },
+  ],
+  'is destroyed': [() => new Readable({ read() {} }).destroy(), premature],
+  'has failed': [
+    () => {
+      const failed = new Readable({ read() {} }).on('error', () => {});
+      return failed.destroy(mine);
+    },
+    mine,
+  ],
+  'has ended': [
+    async () => {
+      const ended = Readable.from(['x']);
+      await text(ended);
+      return ended;
+    },
+    { code: 'ERR_INVALID_ARG_VALUE', message: /'options.stdin'.* read to its end/ },
+  ],
+  'is locked': [
+    () => {
+      const stream = new ReadableStream();
+      stream.getReader();
+      return stream;
+    },
+    { code: 'ERR_INVALID_STATE' },
+  ],
+  'fails while nobody reads': [
+    () => {
+      const failing = Readable.from(
+        (async function* () {
+          yield Buffer.alloc(1 << 20);
+          await turn();
+          throw mine;
+        })(),
+        { highWaterMark: 8 },
+      );
+      return failing;
+    },
+    mine,
+    SILENT,
+  ],
+};
+
+/** What becomes of a Writable while a program runs, or before, and what comes of the run. */
+const brokenPipe = { code: 'EPIPE', syscall: 'write', message: /options\.stdout/ };
+const WRITABLES = {
+  'was destroyed before': [(output) => output.destroy(), undefined, brokenPipe],
+  'had failed before': [(output) => output.on('error', () => {}).destroy(mine), undefined, mine],
+  'was ended before': [(output) => output.end(), undefined, brokenPipe],
+  'is destroyed': [undefined, (output) => output.destroy(), brokenPipe],
+  'is destroyed with an error': [undefined, (output) => output.destroy(mine), mine],
+  'is ended': [undefined, (output) => output.end(), brokenPipe],
+};
+
+forEachEngine(({ engine, run, spawn }) => {
+  describe(`streams that fail in ${engine}`, bounded, () => {
+    for (const [what, [make, expected, wasm = CAT]] of Object.entries(SOURCES)) {
+      test(`a source that ${what} rejects the run`, async () => {
+        const before = await settled(engine);
+        await assert.rejects(run(wasm, { stdin: await make() }), expected);
+        await untilClosed(before);
+      });
+    }
+
+    test('what a source says to being left is of no interest', async () => {
+      const source = { next: () => new Promise(() => {}), return: throwing };
+      const stdin = { [Symbol.asyncIterator]: () => source };
+      assert.equal((await run(exits(5), { stdin })).exitCode, 5);
+      const stubborn = new Readable({ read() {}, destroy: (_, done) => setImmediate(done, mine) });
+      assert.equal((await run(exits(6), { stdin: stubborn })).exitCode, 6);
+      await new Promise((resolve) => stubborn.once('close', resolve));
+    });
+
+    for (const [what, [before, during, expected]] of Object.entries(WRITABLES)) {
+      test(`a Writable that ${what} ends the program, which does not write`, async () => {
+        const open = await settled(engine);
+        const output = new Writable({
+          write(_chunk, _encoding, done) {
+            done();
+            during?.(output);
+          },
+        });
+        before?.(output);
+        await assert.rejects(run(SILENT, { stdout: output }), expected);
+        await untilClosed(open);
+      });
+    }
+
+    test('an error of a Writable that comes after the end of the program rejects the run', async () => {
+      let ended = false;
+      const failing = new Writable({
+        async write(_chunk, _encoding, done) {
+          while (!ended) await turn();
+          for (let i = 0; i < 20; i++) await turn();
+          done(mine);
+        },
+      });
+      const child = spawn(after('x', ''), { stdout: failing, stderr: 'pipe' });
+      // Its end is known by the other stream, which it holds open as long as it is there.
+      child.stderr.resume().on('end', () => (ended = true));
+      await assert.rejects(child.result, (error) => {
+        assert.equal(error, mine);
+        assert.equal(error.usage.written, 1);
+        return true;
+      });
+      await turn();
+      assert.equal(listeners(failing), 0);
+    });
+
+    test('functions that throw or reject, and objects with write() like them', async () => {
+      const rejecting = () => Promise.reject(mine);
+      for (const stdout of [throwing, rejecting, { write: throwing }, { write: rejecting }]) {
+        await assert.rejects(run(SILENT, { stdout }), mine);
+      }
+      for (const stdin of [throwing, rejecting]) await assert.rejects(run(CAT, { stdin }), mine);
+      const written = [];
+      const writer = {
+        on() {}, // not all that has one is a stream
+        async write(chunk) {
+          await turn();
+          written.push(String(chunk));
+        },
+      };
+      await run(CAT, { input: 'to an object', stdout: writer });
+      assert.deepEqual(written, ['to an object']);
+    });
+
+    test('what was captured on the way is with the error, whatever that is', async () => {
+      const frozen = Object.freeze(new Error('frozen'));
+      const odd = Object.defineProperty(new Error('odd'), 'usage', { set: throwing });
+      for (const error of [frozen, odd, 'text', undefined, null, 5, Symbol('symbol')]) {
+        const stderr = () => Promise.reject(error);
+        const promise = run(program(writes('x', 2).body, writes('x', 2)), { stderr });
+        await promise.then(
+          () => assert.fail('fulfilled'),
+          (reason) => assert.equal(reason, error),
+        );
+      }
+    });
+  });
+});
+
+test('an answer that can’t be made rejects the run', bounded, async (t) => {
+  t.mock.method(Buffer, 'concat', throwing); // as it does with more than a Buffer holds
+  await assert.rejects(makeRun('v8')(exits(0)), mine);
+  await assert.rejects(makeRun('v8')(program('unreachable')), { code: 'ERR_WASI_TRAP' });
+  t.mock.restoreAll();
+
+  const refuse = (name) => {
+    Object.defineProperty(Object.prototype, name, { configurable: true, set: throwing });
+    t.after(() => delete Object.prototype[name]);
+  };
+  const run = makeRun('wasmtime');
+  refuse('exitCode');
+  await assert.rejects(run(exits(0)), { code: 'ERR_WASI_RS', cause: mine, message: /mine/ });
+  delete Object.prototype.exitCode;
+  assert.equal((await run(exits(0))).exitCode, 0);
+});
