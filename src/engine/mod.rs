@@ -12,6 +12,7 @@
 //! | [`meter`] | what counts its calls there |
 //! | [`unshared`] | memories that a program declares as shared, and its waiting for them, in wasmtime |
 //! | [`cache`] | machine code on disk |
+//! | [`lease`] | files of machine code that are mapped, and who is about to change one; holds one of the addresses of `unsafe` |
 //! | [`compile`], [`effort`], [`startup`] | one compilation, and what each engine is given at most |
 //! | [`compilations`], [`cancellation`] | those of one program, and who waits for them; how work is given up |
 //! | [`background`] | machine code made for the next time |
@@ -38,6 +39,7 @@ pub mod fit;
 pub mod for_v8;
 pub mod guest;
 pub mod handover;
+pub mod lease;
 pub mod limit;
 pub mod meter;
 pub mod mode;

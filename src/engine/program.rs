@@ -7,6 +7,7 @@ use super::compile::{self, Effort, Failure};
 use super::fit::Face;
 use super::for_v8::ForV8;
 use super::guest::Guest;
+use super::lease::Loaded;
 use super::mode::Mode;
 use super::plan::Limits;
 use super::source::Source;
@@ -20,7 +21,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use wasmparser::BinaryReaderError;
-use wasmtime::{ExternType, InstancePre, Linker, MemoryType, Module, Store};
+use wasmtime::{ExternType, InstancePre, Linker, MemoryType, Store};
 
 /// How many unknown imports are named.
 const SHOWN_IMPORTS: usize = 3;
@@ -128,10 +129,10 @@ impl From<wasmtime::Error> for Unusable {
     }
 }
 
-/// A program that is ready to run in one mode.
+/// A program that is ready to run in one mode. It is there as long as anything runs that was made of it.
 pub struct Prepared {
     /// Its machine code.
-    pub module: Module,
+    pub code: Loaded,
     /// The edition of WASI it is for.
     pub abi: Abi,
     linked: Linked,
@@ -183,19 +184,19 @@ impl Program {
             return Ok(Some(prepared));
         }
         let engine = mode.engine()?;
-        let module = match &self.source {
+        let code = match &self.source {
             Source::Code(_) if mode.fuel => {
                 let why =
                     "is machine code that does not count, from deserialize(): limits.fuel needs the module itself";
                 return Err(Unusable::Wrong(why.to_owned()));
             }
-            Source::Code(code) => Some(raw::deserialize_bytes(&engine, code)?),
+            Source::Code(code) => Some(raw::deserialize_bytes(&engine, code)?.into()),
             _ => match self.cache_of(self.source.size()?) {
                 Some(cache) => cache.load(&engine, &Key::new(&engine, self.digest(cache, cancellation)?)),
                 None => None,
             },
         };
-        module.map(|module| self.link(mode, module)).transpose()
+        code.map(|code| self.link(mode, code)).transpose()
     }
 
     /// Finds it, or makes the machine code that is missing.
@@ -217,7 +218,7 @@ impl Program {
         {
             cache.store(&Key::new(&engine, &digest), &code);
         }
-        Ok(self.link(mode, raw::deserialize_bytes(&engine, &code)?)?)
+        Ok(self.link(mode, raw::deserialize_bytes(&engine, &code)?.into())?)
     }
 
     /// Whether it runs without a delay to speak of: there is machine code, or little to make.
@@ -240,8 +241,8 @@ impl Program {
         Some(prepared)
     }
 
-    fn link(&self, mode: Mode, module: Module) -> Result<Arc<Prepared>, Unusable> {
-        let prepared = Arc::new(Prepared::new(module)?);
+    fn link(&self, mode: Mode, code: Loaded) -> Result<Arc<Prepared>, Unusable> {
+        let prepared = Arc::new(Prepared::new(code)?);
         self.ready().insert(mode, Arc::downgrade(&prepared));
         Ok(prepared)
     }
@@ -292,11 +293,12 @@ pub fn expect_core_module(bytes: &[u8]) -> Result<(), Unusable> {
 }
 
 impl Prepared {
-    fn new(module: Module) -> Result<Self, Unusable> {
+    fn new(code: Loaded) -> Result<Self, Unusable> {
+        let module = &code.module;
         let mut linker = Linker::new(module.engine());
         // A program may import one call several times.
         linker.allow_shadowing(true);
-        let abi = Face::of_module(&module).check()?;
+        let abi = Face::of_module(module).check()?;
         let mut memories = Vec::new();
         for import in module.imports() {
             if let ExternType::Memory(memory) = import.ty() {
@@ -312,11 +314,11 @@ impl Prepared {
             }
         }
         let linked = if memories.is_empty() {
-            Linked::Whole(linker.instantiate_pre(&module)?)
+            Linked::Whole(linker.instantiate_pre(module)?)
         } else {
             Linked::WithMemories(linker, memories)
         };
-        Ok(Self { module, abi, linked })
+        Ok(Self { code, abi, linked })
     }
 
     /// An instance in this store.
@@ -330,6 +332,6 @@ impl Prepared {
             let memory = wasmtime::Memory::new(&mut *store, ty.clone())?;
             linker.define(&*store, module, name, memory)?;
         }
-        linker.instantiate(store, &self.module)
+        linker.instantiate(store, &self.code.module)
     }
 }

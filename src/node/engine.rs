@@ -250,7 +250,7 @@ fn taker(question: &str) -> Option<Taker> {
             program.keep(prepared);
             Ok(Found::Nothing)
         }),
-        "serialize" => Some(|_, prepared| Ok(Found::Bytes(prepared.module.serialize()?))),
+        "serialize" => Some(|_, prepared| Ok(Found::Bytes(prepared.code.module.serialize()?))),
         _ => None,
     }
 }
