@@ -48,7 +48,7 @@ pub fn take(file: &File, thread: Option<Thread>) -> io::Result<()> {
     // First: by default the whole process would be told, by a signal that ends it.
     fcntl(file, F_SETSIG, SIGNAL)?;
     tell(file, thread.unwrap_or_else(current));
-    fcntl(file, libc::F_SETLEASE, libc::F_RDLCK.into())
+    fcntl(file, libc::F_SETLEASE, libc::F_RDLCK)
 }
 
 /// Has this thread told.
@@ -61,12 +61,12 @@ pub fn tell(file: &File, thread: Thread) {
 /// Whether somebody waits for the lease to be given back.
 pub fn is_breaking(file: &File) -> bool {
     // SAFETY: the call takes no third argument.
-    unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLEASE) == libc::F_UNLCK.into() }
+    unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLEASE) == libc::F_UNLCK }
 }
 
 /// Gives the lease back, also where others have descriptors of the same description.
 pub fn give_back(file: &File) {
-    let _ = fcntl(file, libc::F_SETLEASE, libc::F_UNLCK.into()); // the kernel has taken it back by force
+    let _ = fcntl(file, libc::F_SETLEASE, libc::F_UNLCK); // the kernel has taken it back by force
 }
 
 fn fcntl(file: &File, command: c_int, argument: c_int) -> io::Result<()> {

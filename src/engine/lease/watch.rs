@@ -242,6 +242,8 @@ mod tests {
     use std::time::Instant;
     use wasmtime::{Instance, Store, UpdateDeadline};
 
+    type Deed<'a> = &'a dyn Fn(&Path);
+
     const FUNCTIONS: u32 = 4000;
     const PAGES: i32 = 8;
 
@@ -398,7 +400,7 @@ mod tests {
         let shell = |script: &str, path: &Path| {
             assert!(Command::new("sh").args(["-c", script, "sh"]).arg(path).status().unwrap().success());
         };
-        let deeds: [(&str, &dyn Fn(&Path)); 5] = [
+        let deeds: [(&str, Deed<'_>); 5] = [
             ("cut off", &|path| drop(File::create(path).unwrap())),
             ("cut off by another process", &|path| shell(": >\"$1\"", path)),
             ("opened to write", &|path| drop(open_to_write(path))),
@@ -509,6 +511,24 @@ mod tests {
             let loaded = kept.load();
             assert!(loaded.lease.is_none() && !kept.is_mapped(), "{memories}");
         }
+    }
+
+    #[test]
+    fn a_guest_that_has_the_root_directory_is_told_to_try_again_behind_a_link_too() {
+        use crate::abi::Errno;
+        use crate::abi::flags::{Fdflags, Oflags};
+        use crate::host::dir::{OpenHow, open_preopen_unsandboxed};
+        let kept = kept();
+        let link = kept.path.with_file_name("link");
+        std::os::unix::fs::symlink(&kept.path, &link).unwrap();
+        let link = std::ffi::CString::new(link.to_str().unwrap().trim_start_matches('/')).unwrap();
+        let root = open_preopen_unsandboxed("/").unwrap();
+        let how =
+            OpenHow { follow: true, oflags: Oflags::empty(), fdflags: Fdflags::empty(), read: false, write: true };
+        let (_, lease) = kept.take_soon();
+        assert_eq!(root.open_at(&link, &how).unwrap_err(), Errno::Again);
+        drop(lease);
+        root.open_at(&link, &how).unwrap();
     }
 
     #[test]
