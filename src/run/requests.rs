@@ -254,7 +254,7 @@ fn taker(question: &str) -> Option<Taker> {
             program.keep(prepared);
             Ok(Found::Nothing)
         }),
-        "serialize" => Some(|_, prepared| Ok(Found::Bytes(prepared.module.serialize().map_err(refused)?))),
+        "serialize" => Some(|_, prepared| Ok(Found::Bytes(prepared.code.module.serialize().map_err(refused)?))),
         _ => None,
     }
 }

@@ -5,6 +5,7 @@
 //! | [`mode`] | what machine code is made for, and the engine that makes it |
 //! | [`program`], [`source`] | a program: its bytes, and how they are read; its machine code, its imports |
 //! | [`cache`] | machine code on disk |
+//! | [`lease`] | files of machine code that are mapped, and who is about to change one; holds one of the addresses of `unsafe` |
 //! | [`compile`] | one compilation |
 //! | [`compilations`] | those of one program, and who waits for them |
 //! | [`face`] | the imports and exports of a compiled module |
@@ -27,6 +28,7 @@ pub mod ending;
 pub mod face;
 pub mod guest;
 pub mod handover;
+pub mod lease;
 pub mod mode;
 pub mod place;
 pub mod plan;

@@ -4,6 +4,7 @@ use super::cache::{Cache, Digest, Key};
 use super::compilations::{Compilations, Then, Wait};
 use super::compile::{self, Effort, Failure};
 use super::guest::Guest;
+use super::lease::Loaded;
 use super::mode::Mode;
 use super::source::Source;
 use super::{cache, face, guest, raw};
@@ -35,10 +36,10 @@ pub struct Program {
     found: Mutex<Option<Arc<Prepared>>>,
 }
 
-/// A program that is ready to run in one mode.
+/// A program that is ready to run in one mode. It is there as long as anything runs that was made of it.
 pub struct Prepared {
     /// Its machine code.
-    pub module: Module,
+    pub code: Loaded,
     /// The edition of WASI it is for.
     pub abi: Abi,
     linked: Linked,
@@ -90,19 +91,19 @@ impl Program {
             return Ok(Some(prepared));
         }
         let engine = mode.engine().map_err(refused)?;
-        let module = match &self.source {
+        let code = match &self.source {
             Source::Code(_) if mode.fuel => {
                 let why =
                     "is machine code that does not count, from deserialize(): limits.fuel needs the module itself";
                 return Err(Unusable::Wrong(why.to_owned()));
             }
-            Source::Code(code) => Some(raw::deserialize_bytes(&engine, code).map_err(refused)?),
+            Source::Code(code) => Some(raw::deserialize_bytes(&engine, code).map_err(refused)?.into()),
             _ => match self.cache_of(self.source.size()?) {
                 Some(cache) => cache.load(&engine, &Key::new(&engine, self.digest(cache, cancellation)?)),
                 None => None,
             },
         };
-        module.map(|module| self.link(mode, module)).transpose()
+        code.map(|code| self.link(mode, code)).transpose()
     }
 
     /// Finds it, or makes the machine code that is missing.
@@ -124,7 +125,7 @@ impl Program {
         {
             cache.store(&Key::new(&engine, &digest), &code);
         }
-        Ok(self.link(mode, raw::deserialize_bytes(&engine, &code)?)?)
+        Ok(self.link(mode, raw::deserialize_bytes(&engine, &code)?.into())?)
     }
 
     /// Whether it runs without a delay to speak of: there is machine code, or little to make.
@@ -147,8 +148,8 @@ impl Program {
         Some(prepared)
     }
 
-    fn link(&self, mode: Mode, module: Module) -> Result<Arc<Prepared>, Unusable> {
-        let prepared = Arc::new(Prepared::new(module)?);
+    fn link(&self, mode: Mode, code: Loaded) -> Result<Arc<Prepared>, Unusable> {
+        let prepared = Arc::new(Prepared::new(code)?);
         self.ready().insert(mode, Arc::downgrade(&prepared));
         Ok(prepared)
     }
@@ -193,10 +194,10 @@ pub fn refused(error: wasmtime::Error) -> Unusable {
 }
 
 impl Prepared {
-    fn new(module: Module) -> Result<Self, Unusable> {
-        let abi = face::of_module(&module).check()?;
-        let linked = Linked::new(&module).map_err(refused)?;
-        Ok(Self { module, abi, linked })
+    fn new(code: Loaded) -> Result<Self, Unusable> {
+        let abi = face::of_module(&code.module).check()?;
+        let linked = Linked::new(&code.module).map_err(refused)?;
+        Ok(Self { code, abi, linked })
     }
 
     /// An instance in this store.
@@ -210,7 +211,7 @@ impl Prepared {
             let memory = wasmtime::Memory::new(&mut *store, ty.clone())?;
             linker.define(&*store, module, name, memory)?;
         }
-        linker.instantiate(store, &self.module)
+        linker.instantiate(store, &self.code.module)
     }
 }
 

@@ -4,8 +4,10 @@
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
 use super::guest::{Guest, serve};
+use super::lease::{Lease, Loaded, Memories};
 use std::fs::File;
 use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 use wasi_rs_core::abi::{Args, ValType};
 use wasi_rs_core::memory::Memory;
@@ -63,14 +65,20 @@ pub fn view<'a>(memory: Option<wasmtime::Memory>, store: &'a impl AsContext<Data
     unsafe { Memory::new(NonNull::new(base).unwrap_or(nothing), len) }
 }
 
-/// Takes machine code from a file, which is mapped. The caller vouches that it is what this crate made: see
+/// Takes machine code from a file, which is mapped under this lease. The caller vouches that it is what this crate made: see
 /// [`super::cache`].
-pub fn deserialize(engine: &Engine, file: File) -> Result<Module> {
+pub fn deserialize(engine: &Engine, file: File, lease: Lease) -> Result<Loaded> {
+    let descriptor = file.as_raw_fd();
     // SAFETY: two things are asked of the file. It is what wasmtime made: its seal, a MAC with a secret that no guest can
     // reach, says so, and code of another version of wasmtime, or for another processor, wasmtime refuses itself. And it does
-    // not change while it is mapped: this crate never writes to it again, and no guest can, since the system does not let this
-    // process write to it, or else `host::dir` lets no guest.
-    unsafe { Module::deserialize_open_file(engine, file) }
+    // not change while it is mapped: it was looked at under the lease, and before that is given back, what is mapped was copied.
+    let module = unsafe { Module::deserialize_open_file(engine, file)? };
+    if Memories::are_known(&module) {
+        return Ok(Loaded::mapped(module, lease, descriptor));
+    }
+    let copy = deserialize_bytes(engine, &module.serialize()?)?;
+    drop(lease);
+    Ok(copy.into())
 }
 
 /// Takes machine code from memory, likewise.

@@ -275,7 +275,7 @@ impl Run {
             Err(unopened) => return End::Unopened(unopened),
         };
         let ctx = Arc::new(Turn::new(ctx));
-        let engine = prepared.module.engine().clone();
+        let engine = prepared.code.module.engine().clone();
         let cpu = clock::now(Clockid::ThreadCputimeId);
         let begun = Begun {
             at: Instant::now(),
@@ -297,9 +297,12 @@ impl Run {
     }
 
     fn call(&self, prepared: &Prepared, guest: Guest) -> End {
-        let mut store = Store::new(prepared.module.engine(), guest);
+        // Goes behind the store.
+        let _tenancy = prepared.code.lodge(&self.watch.memories);
+        let mut store = Store::new(prepared.code.module.engine(), guest);
         store.limiter(|guest| &mut guest.room);
         store.epoch_deadline_callback(|store| {
+            store.data().watch.memories.look();
             if store.data().watch.is_ended() { Err(Stop::Ended.into()) } else { Ok(UpdateDeadline::Continue(1)) }
         });
         store.set_epoch_deadline(1);
@@ -310,7 +313,10 @@ impl Run {
             return End::Failed(error.to_string());
         }
         let start = match prepared.instantiate(&mut store) {
-            Ok(instance) => instance.get_typed_func::<(), ()>(&mut store, "_start"),
+            Ok(instance) => {
+                self.watch.memories.note(&instance, &mut store);
+                instance.get_typed_func::<(), ()>(&mut store, "_start")
+            }
             Err(error) => return end_of(&error, true),
         };
         let end = match start.map(|start| start.call(&mut store, ())) {

@@ -11,6 +11,7 @@
 //! goes back to the pool, when the kernel lets it.
 
 use super::ending::Ending;
+use super::lease::Memories;
 use super::place::Place;
 use std::io::{PipeWriter, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -25,6 +26,8 @@ pub struct Watch {
     pub ending: Ending<PipeWriter>,
     /// Its place in the pool.
     pub place: Place,
+    /// Its memories, while they are mapped from a file.
+    pub memories: Arc<Memories>,
     calls: AtomicU64,
     read: AtomicU64,
     written: AtomicU64,
@@ -115,6 +118,7 @@ impl Patience for UntilEnded {
     }
 
     fn go_on(&self) -> bool {
+        self.watch.memories.look();
         !self.watch.is_ended()
     }
 
@@ -123,10 +127,12 @@ impl Patience for UntilEnded {
     }
 
     fn rest(&self) {
+        self.watch.memories.rest();
         self.watch.place.rest();
     }
 
     fn resume(&self) {
         self.watch.place.resume();
+        self.watch.memories.resume();
     }
 }

@@ -14,7 +14,6 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::Path;
-use wasi_rs_core::host::dir::{FIXED, ignores_modes};
 use wasi_rs_core::host::random::Random;
 
 /// The extended attribute that holds the secret.
@@ -127,7 +126,7 @@ impl Folder {
         random(&mut unique)?;
         let unfinished = format!("{name}.{:x}.{UNFINISHED}", u64::from_le_bytes(unique));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let written = rustix::fs::openat(&self.dir, &unfinished, flags, FIXED).map_err(io::Error::from);
+        let written = rustix::fs::openat(&self.dir, &unfinished, flags, Mode::RUSR).map_err(io::Error::from);
         let written = written.map(File::from).and_then(|mut file| {
             file.write_all(content)?;
             file.write_all(&seal)?;
@@ -143,14 +142,6 @@ impl Folder {
     /// Removes the file of this name; a link of this name itself, a folder not at all.
     pub fn remove(&self, name: &str) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.dir, name, AtFlags::empty())?)
-    }
-
-    /// Whether this process could not write to the file of this name if a guest had it do so.
-    pub fn is_beyond_reach(&self, name: &str, metadata: &Metadata) -> bool {
-        // The mode alone does not tell: root is not bound by it, nor is anybody on some file systems.
-        let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let refused = || rustix::fs::openat(&self.dir, name, flags, Mode::empty()).err() == Some(Errno::ACCESS);
-        Mode::from_raw_mode(metadata.mode()) == FIXED && (ignores_modes() || refused())
     }
 
     /// The names of what is in it.

@@ -1,4 +1,4 @@
-use crate::abi::errno::{Errno, Result};
+use crate::abi::errno::Result;
 use crate::abi::flags::{Fdflags, Oflags};
 use crate::abi::records::Filestat;
 use crate::host::dir::OpenHow;
@@ -7,16 +7,13 @@ use crate::host::unix::file::{filestat_of, timestamps};
 use crate::host::unix::system::{PATH_ONLY, RSYNC, open_in_root};
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{OpenOptions, OpenOptionsExt};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use std::ffi::{CStr, OsStr};
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-pub use super::system::{ignores_modes, is_root, set_times, stat};
-
-/// The mode of regular files that no guest can write to, not even where the process could. Of other files hardly one has it.
-pub const FIXED: Mode = Mode::SVTX.union(Mode::RUSR);
+pub use super::system::{is_root, set_times, stat};
 
 pub fn open_preopen_unsandboxed(path: &str) -> std::io::Result<std::fs::File> {
     // Not cap-std's `open_ambient_dir`: the handle that makes can't be listed or synced.
@@ -43,27 +40,12 @@ pub fn open(dir: &File, path: &CStr, how: &OpenHow) -> Result<File> {
     }
     // Opening a pipe that nobody writes to must not hold the host up; reads that find nothing wait in `wait`.
     flags |= OFlags::NONBLOCK;
-    if (how.write || flags.contains(OFlags::TRUNC)) && !flags.contains(OFlags::EXCL) && ignores_modes() {
-        return open_unless_fixed(dir, path.to_bytes(), how, flags);
+    if flags.contains(OFlags::TRUNC) && !how.write {
+        // Linux asks nobody who has a lease on a file when it is cut off by who only reads it: machine code may be mapped from it.
+        open_beneath(dir, path.to_bytes(), true, true, how.follow, flags)?;
+        flags -= OFlags::TRUNC | OFlags::CREATE | OFlags::EXCL;
     }
     open_beneath(dir, path.to_bytes(), how.read || !how.write, how.write, how.follow, flags)
-}
-
-/// Opens a file for writing, or to cut it, unless it is one that no guest may write to: for processes which the system lets
-/// write to any.
-fn open_unless_fixed(dir: &File, path: &[u8], how: &OpenHow, flags: OFlags) -> Result<File> {
-    let cuts = flags.contains(OFlags::TRUNC);
-    let flags = flags - OFlags::TRUNC;
-    let file = open_beneath(dir, path, how.read || !how.write, true, how.follow, flags)?;
-    let mode = rustix::fs::fstat(&file)?.st_mode;
-    let is_regular = FileType::from_raw_mode(mode) == FileType::RegularFile;
-    if is_regular && Mode::from_raw_mode(mode) == FIXED {
-        return Err(Errno::Acces);
-    }
-    if cuts && is_regular {
-        super::file::set_size(&file, 0)?;
-    }
-    if how.write { Ok(file) } else { open_beneath(dir, path, true, false, how.follow, flags) }
 }
 
 /// Opens what `path` leads to: within `dir` if it is the root directory and the system can do that, else beneath it.

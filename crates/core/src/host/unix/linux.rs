@@ -14,12 +14,10 @@ use rustix::event::PollFlags;
 use rustix::fs::{AtFlags, FallocateFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, major, openat2};
 use rustix::io::Errno as Os;
 use rustix::net::{SocketFlags, accept_with};
-use rustix::thread::CapabilitySet;
 use std::ffi::CStr;
 use std::io;
 use std::num::NonZeroU64;
 use std::os::fd::AsRawFd;
-use std::sync::LazyLock;
 
 /// A handle that only names a file.
 pub const PATH_ONLY: OFlags = OFlags::PATH;
@@ -38,14 +36,6 @@ const BATCH_BYTES: usize = 32 * 1024;
 
 /// What a thread is called in /proc.
 pub type ThreadNumber = i32;
-
-/// Whether the system lets this process write to files of any mode, or did so once: what it has given up, it may take back.
-pub fn ignores_modes() -> bool {
-    static IGNORES: LazyLock<bool> = LazyLock::new(|| {
-        rustix::thread::capabilities(None).is_ok_and(|sets| sets.permitted.contains(CapabilitySet::DAC_OVERRIDE))
-    });
-    *IGNORES
-}
 
 pub fn current_thread() -> ThreadNumber {
     rustix::thread::gettid().as_raw_nonzero().get()
@@ -147,7 +137,10 @@ pub fn open_in_root(dir: &File, path: &[u8], flags: OFlags) -> Option<Result<Fil
             result => return Some(result.map(File::from).map_err(Into::into)),
         }
     }
-    None
+    // Or somebody has a lease on what it leads to, which a handle that only names it does not ask about.
+    let naming = OFlags::PATH | OFlags::CLOEXEC | (flags & OFlags::NOFOLLOW);
+    let has_lease = !flags.contains(OFlags::PATH) && openat2(dir, path, naming, Mode::empty(), resolve).is_ok();
+    has_lease.then_some(Err(Errno::Again))
 }
 
 /// A handle that names what `path` leads to, for its attributes only.

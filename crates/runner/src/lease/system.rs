@@ -1,0 +1,175 @@
+//! Leases on files, the signal that tells of them, and memory that changes its place. One of the addresses of `unsafe`.
+
+#![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
+
+use libc::{c_int, pid_t};
+use rustix::fs::{Access, MemfdFlags, SealFlags, access, fcntl_add_seals, fstatfs, memfd_create};
+use rustix::mm::{MapFlags, MremapFlags, ProtFlags, mmap, mmap_anonymous, mremap_fixed, munmap};
+use std::ffi::c_void;
+use std::fs::File;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::os::fd::{AsRawFd, RawFd};
+use std::ptr;
+use std::time::Duration;
+
+/// The signal that tells the thread. By default it is ignored, wherever it may be delivered; and it never fails for want of
+/// memory, where one of those that are queued would become SIGIO, which ends a process.
+const SIGNAL: c_int = libc::SIGURG;
+
+// Not in libc for every target.
+const F_SETSIG: c_int = 10;
+const F_SETOWN_EX: c_int = 15;
+
+/// What the kernel tells of this process's memory.
+pub const MAPS: &str = "/proc/self/maps";
+
+/// A thread as the kernel names it.
+pub type Thread = pid_t;
+
+/// `struct f_owner_ex`: whom the kernel tells of a file.
+#[repr(C)]
+struct Owner {
+    kind: c_int,
+    id: pid_t,
+}
+
+/// `F_OWNER_TID`.
+const OF_THREAD: c_int = 0;
+
+/// Takes a lease on a file that is open for reading. The thread is told of those who want the file to change; if it is not
+/// there yet, nobody is.
+pub fn take(file: &File, thread: Option<Thread>) -> io::Result<()> {
+    // A file system in another process changes a file without the kernel's knowledge.
+    if fstatfs(file)?.f_type == libc::FUSE_SUPER_MAGIC {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    access(MAPS, Access::READ_OK)?;
+    // First: by default the whole process would be told, by a signal that ends it.
+    fcntl(file, F_SETSIG, SIGNAL)?;
+    tell(file, thread.unwrap_or_else(current));
+    fcntl(file, libc::F_SETLEASE, libc::F_RDLCK)
+}
+
+/// Has this thread told.
+pub fn tell(file: &File, thread: Thread) {
+    let owner = Owner { kind: OF_THREAD, id: thread };
+    // SAFETY: the call reads an `f_owner_ex`.
+    unsafe { libc::fcntl(file.as_raw_fd(), F_SETOWN_EX, &raw const owner) };
+}
+
+/// Whether somebody waits for the lease to be given back.
+pub fn is_breaking(file: &File) -> bool {
+    // SAFETY: the call takes no third argument.
+    unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLEASE) == libc::F_UNLCK }
+}
+
+/// Gives the lease back, also where others have descriptors of the same description.
+pub fn give_back(file: &File) {
+    let _ = fcntl(file, libc::F_SETLEASE, libc::F_UNLCK); // the kernel has taken it back by force
+}
+
+fn fcntl(file: &File, command: c_int, argument: c_int) -> io::Result<()> {
+    // SAFETY: those that are called here take an int.
+    match unsafe { libc::fcntl(file.as_raw_fd(), command, argument) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn current() -> Thread {
+    rustix::thread::gettid().as_raw_nonzero().get()
+}
+
+/// Makes the calling thread one that can be told.
+pub fn begin() -> Thread {
+    // SAFETY: the set is the caller's own, and there is a null pointer for the old one.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const *signals(), ptr::null_mut()) };
+    current()
+}
+
+/// Waits until the thread is told. Whichever way that ends, it is to look at its leases.
+pub fn wait(at_most: Duration) {
+    let timeout = libc::timespec {
+        tv_sec: at_most.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: at_most.subsec_nanos().into(),
+    };
+    // SAFETY: the set and the time are the caller's own, and there is a null pointer for what is told of the signal.
+    unsafe { libc::sigtimedwait(&raw const *signals(), ptr::null_mut(), &raw const timeout) };
+}
+
+/// Tells a thread, which is there.
+pub fn wake(thread: Thread) {
+    // SAFETY: the call takes three numbers. The signal is blocked in that thread.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, SIGNAL) };
+}
+
+fn signals() -> Box<libc::sigset_t> {
+    // SAFETY: a set is numbers, and the calls get one that is the caller's own.
+    unsafe {
+        let mut set = Box::new(std::mem::zeroed());
+        libc::sigemptyset(&raw mut *set);
+        libc::sigaddset(&raw mut *set, SIGNAL);
+        set
+    }
+}
+
+/// Puts a copy of an image of machine code in the place of the image, and of the file that this descriptor is of; on an error
+/// of a part of it, or of nothing.
+///
+/// Whoever executes it meanwhile goes on: the kernel exchanges a range of pages in one step, and they hold the same before and
+/// after.
+pub fn detach(image: &Range<usize>, text: &Range<usize>, descriptor: RawFd) -> io::Result<()> {
+    let copy = memfd_create("wasi-rs-code", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let mut copy = File::from(copy);
+    let original = ptr::with_exposed_provenance_mut::<c_void>(image.start);
+    // SAFETY: the image is mapped as long as the module is there, and can be read: the file is not cut off before the lease is
+    // given back. Nobody writes to it, since wasmtime has made it read-only.
+    copy.write_all(unsafe { std::slice::from_raw_parts(original.cast(), image.len()) })?;
+    fcntl_add_seals(&copy, SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL)?;
+    let page = page_size();
+    let text = (text.start - image.start) / page * page..(text.end - image.start).next_multiple_of(page);
+    let read = ProtFlags::READ;
+    let parts = [
+        (0..text.start, read),
+        (text.clone(), read | ProtFlags::EXEC),
+        (text.end..image.len().next_multiple_of(page), read),
+    ];
+    for (part, protection) in parts.into_iter().filter(|(part, _)| !part.is_empty()) {
+        // SAFETY: the part is of the image, which wasmtime gives back as a whole. It is protected as wasmtime has done it: the text,
+        // which begins and ends with a page, can be executed, the rest can be read.
+        unsafe {
+            let place = original.byte_add(part.start);
+            mmap(place, part.len(), protection, MapFlags::PRIVATE | MapFlags::FIXED, &copy, part.start as u64)?;
+        }
+    }
+    // SAFETY: the descriptor is wasmtime's, which is open as long as the module is there, and by which it maps the memories of
+    // new instances. From here on those begin as pages of the copy.
+    match unsafe { libc::dup3(copy.as_raw_fd(), descriptor, libc::O_CLOEXEC) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Puts a copy of a range of a guest's memory, which is mapped from a file, in its place. The caller sees to it that nobody changes
+/// it meanwhile.
+pub fn detach_memory(range: &Range<usize>) -> io::Result<()> {
+    let protection = ProtFlags::READ | ProtFlags::WRITE;
+    let original = ptr::with_exposed_provenance_mut::<c_void>(range.start);
+    // SAFETY: the range is of a memory that can be read and written, and that is there while its run is; it is exchanged in one
+    // step for what holds the same. `copy` is memory that nobody else knows of.
+    unsafe {
+        let copy = mmap_anonymous(ptr::null_mut(), range.len(), protection, MapFlags::PRIVATE)?;
+        original.copy_to_nonoverlapping(copy, range.len());
+        if let Err(error) = mremap_fixed(copy, range.len(), range.len(), MremapFlags::MAYMOVE, original) {
+            let _ = munmap(copy, range.len());
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}
+
+fn page_size() -> usize {
+    // SAFETY: the call takes a number.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}
