@@ -78,11 +78,13 @@ function limitsOf(flags) {
 async function runHere(code, setting, flags) {
   const found = code.forMainThread();
   const { exportsOf, importsOf } = require('../lib/v8/guest.js'); // meanwhile
-  const { bytes, version, memories, start, objects } = await found;
+  const { bytes, version, memories, isBaseline, start, objects } = await found;
   if (objects !== undefined) return runBeside(code, setting, flags);
   const wasi = new WASI({ version, ...setting });
   const [[namespace, syscalls]] = Object.entries(wasi.getImportObject());
-  const module = new WebAssembly.Module(bytes);
+  const module = isBaseline
+    ? require('../lib/v8/baseline.js').compileBaseline(bytes)
+    : new WebAssembly.Module(bytes);
   const instance = new WebAssembly.Instance(module, importsOf(namespace, syscalls, memories));
   return wasi.start({ exports: exportsOf(instance, start) });
 }

@@ -14,6 +14,7 @@ use crate::engine::background::BACKGROUND;
 use crate::engine::cache::{self, Cache};
 use crate::engine::cancellation::Cancellation;
 use crate::engine::compilations::{Made, Wait};
+use crate::engine::effort::Compilers;
 use crate::engine::for_v8::{ForV8, ImportedMemory};
 use crate::engine::plan::{Limits, Plan, Stdio};
 use crate::engine::pool::POOL;
@@ -291,7 +292,7 @@ fn look_into(
     }
 }
 
-/// `{ bytes, meter, memories: [{ module, name, type }], version, start?, objects? }`.
+/// `{ bytes, meter, memories: [{ module, name, type }], version, isBaseline, start?, objects? }`.
 fn for_v8_to_js(js: Js<'_>, program: ForV8) -> JsResult<Value<'_>> {
     let value = js.object()?;
     js.set_named(value, "bytes", js.owned_buffer(program.bytes)?)?;
@@ -299,6 +300,7 @@ fn for_v8_to_js(js: Js<'_>, program: ForV8) -> JsResult<Value<'_>> {
     let memories = program.memories.iter().map(|memory| imported_memory_to_js(js, memory));
     js.set_named(value, "memories", js.array(memories)?)?;
     js.set_named(value, "version", js.string(program.abi.version())?)?;
+    js.set_named(value, "isBaseline", js.boolean(program.compilers == Compilers::Baseline)?)?;
     if let Some(start) = &program.start {
         js.set_named(value, "start", js.string(start)?)?;
     }
