@@ -564,4 +564,7 @@ function revive({ name, message, stack, code }) {
   return Object.assign(error, code !== undefined && { code }, stack !== undefined && { stack });
 }
 
-module.exports = { compile, expect, start };
+/** Whether the end of the process would wait for a thread. */
+const isHeldUp = () => lost > 0;
+
+module.exports = { compile, expect, isHeldUp, start };

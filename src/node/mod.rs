@@ -16,6 +16,7 @@
 //! | [`outcome`] | what came of a run, as JavaScript gets it |
 //! | [`tickets`] | descriptors that are handed over to their programs |
 //! | [`wat`], [`describe`] | WebAssembly's text, and what a module is, for the command line |
+//! | [`quit`] | the end of the process, for the command line |
 //! | [`ffi`] | raw Node-API, made safe |
 
 #![allow(missing_docs, reason = "the documentation of this floor's public face is index.d.ts")]
@@ -37,6 +38,8 @@ pub mod options;
 pub mod outcome;
 pub mod page;
 pub mod permission;
+#[cfg(all(unix, feature = "text"))]
+pub mod quit;
 pub mod realm;
 pub mod shim;
 pub mod stdio;
@@ -68,6 +71,8 @@ pub fn init(mut exports: Object<'_>, env: Env) -> napi::Result<()> {
     #[cfg(feature = "text")]
     {
         describe::export(&env, &mut exports)?;
+        #[cfg(unix)]
+        quit::export(&env, &mut exports)?;
         wat::export(&env, &mut exports)?;
     }
     Ok(())

@@ -22,6 +22,8 @@ pub mod threads;
 pub use bridge::within;
 pub use callback::{Call, Method, method};
 pub use memory::{GuestMemory, PageMemory, UNBOUND};
+#[cfg(all(unix, feature = "text"))]
+pub use process::quit;
 #[cfg(all(unix, feature = "engine"))]
 use process::within_share;
 pub use process::{Worker, copy_of_descriptor, host_descriptor, is_main_thread, prepare_process, trace_file};

@@ -7,6 +7,8 @@ use napi::sys;
 
 #[cfg(unix)]
 mod unix;
+#[cfg(all(unix, feature = "text"))]
+pub use unix::quit;
 #[cfg(all(unix, feature = "engine"))]
 pub use unix::within_share;
 #[cfg(unix)]
