@@ -9,7 +9,7 @@ const { uncompiled } = require('../lib/errors.js');
 const { codeOf } = require('../lib/program.js');
 const { CliError, EXIT, inNameOf, reason } = require('./errors.js');
 const { FLAGS } = require('./flags.js');
-const { sourceOf } = require('./program.js');
+const { addon, sourceOf } = require('./program.js');
 
 /** The signals that end the program. @type {readonly NodeJS.Signals[]} */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
@@ -78,13 +78,25 @@ function limitsOf(flags) {
 async function runHere(code, setting, flags) {
   const found = code.forMainThread();
   const { exportsOf, importsOf } = require('../lib/v8/guest.js'); // meanwhile
-  const { bytes, version, memories, start, objects } = await found;
+  const { bytes, version, memories, isBaseline, start, objects } = await found;
   if (objects !== undefined) return runBeside(code, setting, flags);
   const wasi = new WASI({ version, ...setting });
   const [[namespace, syscalls]] = Object.entries(wasi.getImportObject());
-  const module = new WebAssembly.Module(bytes);
+  const module = isBaseline
+    ? require('../lib/v8/baseline.js').compileBaseline(bytes)
+    : new WebAssembly.Module(bytes);
   const instance = new WebAssembly.Instance(module, importsOf(namespace, syscalls, memories));
+  leaveToKernel();
   return wasi.start({ exports: exportsOf(instance, start) });
+}
+
+/**
+ * Has signals end the process in the kernel's own way. Node has a handler of its own for some, and a thread in a call that does
+ * not end comes to no handler.
+ */
+function leaveToKernel() {
+  const listener = () => {};
+  for (const signal of SIGNALS) process.on(signal, listener).removeListener(signal, listener);
 }
 
 /**
@@ -106,10 +118,16 @@ async function runBeside(code, setting, { timeout, engine }, limits = {}) {
     const options = { ...setting, ...stdio, limits, timeout, engine, signal };
     return (await require('../lib/run.js').run(code, options)).exitCode;
   } catch (error) {
+    process.once('exit', quitIfHeldUp);
     if (!controller.signal.aborted) throw error;
     for (const signal of SIGNALS) process.removeListener(signal, abort);
     return raise(controller.signal.reason);
   }
+}
+
+/** Ends the process where Node would wait for a thread that the kernel, or V8, does not give back. @param {number} exitCode */
+function quitIfHeldUp(exitCode) {
+  if (require('../lib/v8/engine.js').isHeldUp()) addon().quit?.(exitCode);
 }
 
 /**

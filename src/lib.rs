@@ -47,6 +47,8 @@ pub fn init(mut exports: Object<'_>, env: Env) -> napi::Result<()> {
     {
         text::describe::export(&env, &mut exports)?;
         text::wat::export(&env, &mut exports)?;
+        #[cfg(unix)]
+        text::quit::export(&env, &mut exports)?;
     }
     Ok(())
 }

@@ -263,6 +263,31 @@ describe('a call that the kernel is at', { skip: process.platform !== 'linux' &&
       assert.equal(error.usage.calls, 2);
       await deaf.end(); // a process can't end while a worker is in the kernel
     });
+
+    for (const [what, flags, expected] of [
+      ['--timeout', ['--timeout', '4s'], { code: 124, signal: null }],
+      ['SIGINT', [], { code: null, signal: 'SIGINT' }],
+      ['SIGINT to what has a timeout', ['--timeout', '1h'], { code: null, signal: 'SIGINT' }],
+    ]) {
+      test(`${what} ends the command line, in ${engine}`, limits, async (t) => {
+        const deaf = await deafFileSystem(t);
+        if (!deaf) return t.skip(NEEDS);
+        const wasm = path.join(temporaryFolder(t), 'asks.wasm');
+        fs.writeFileSync(wasm, new Uint8Array(ASKS));
+        const preopen = ['--dir', `${deaf.folder}::/`];
+        const args = [cli, '--engine', engine, '--no-cache', ...preopen, ...flags, wasm];
+        const child = spawn(process.execPath, args, { stdio: 'ignore' });
+        t.after(() => child.kill('SIGKILL'));
+        const ended = once(child, 'exit');
+        if (expected.signal) {
+          await deaf.asked();
+          child.kill(expected.signal);
+        }
+        const [code, signal] = await ended;
+        await deaf.end(); // or to remove its folder would take for ever
+        assert.deepEqual({ code, signal }, expected);
+      });
+    }
   }
 });
 

@@ -1,4 +1,4 @@
-// A guest in V8 that is busy with its memory: once it has been ended, it does not go on.
+// A guest in V8 that is busy: once it has been ended, it does not go on, and nothing that V8 does for it.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -12,7 +12,7 @@ import { assemble } from '../support/wat.mjs';
 const MEMORY = '(memory (export "memory") 4096)';
 const FILL = '(memory.fill (i32.const 0) (i32.const 1) (i32.const 268435456))';
 
-/** Say that they have begun, and go over 256 MiB of memory for ever, or nearly. Left alone V8 follows after minutes. */
+/** Say that they have begun, and are busy for ever, or nearly. Left alone V8 follows after minutes. */
 const BUSY = {
   'fills in a loop': after('.', `(loop ${FILL} (br 0))`, MEMORY),
   'copies in a loop': after(
@@ -21,6 +21,30 @@ const BUSY = {
     MEMORY,
   ),
   'fills without a loop': after('.', FILL.repeat(20_000), MEMORY),
+  // Optimised code looks for orders where it enters a function, but not of one that calls none.
+  'calls a large function': after(
+    '.',
+    '(loop (call $large (i32.const 0)) (br 0))',
+    `${MEMORY} (func $large (param i32) ${'(local.set 0 (i32.load (i32.and (local.get 0) (i32.const 0xfffc))))'.repeat(20_000)})`,
+  ),
+  // What is so hard to optimise would take V8 a minute, and can't be given up.
+  'calls a function with many loops': after(
+    '.',
+    '(loop (call $hard (i32.const 0)) (br 0))',
+    `${MEMORY} (func $hard (param i32) ${'(loop (local.set 0 (i32.add (local.get 0) (i32.const 1))) (br_if 0 (i32.lt_s (local.get 0) (i32.const 3))))'.repeat(40_000)})`,
+  ),
+  // For the optimiser of Node 24 it takes more memory than machines have, and so ended the process.
+  'calls a function with many branches': after(
+    '.',
+    '(loop (call $hard (i32.const 0) (i32.const 0)) (br 0))',
+    `${MEMORY} (func $hard (param i32 i32) ${[0, 1]
+      .map(
+        (at) =>
+          `(if (local.get ${at}) (then (local.set ${at} (i32.load (local.get ${1 - at})))) (else (local.set ${1 - at} (i32.load offset=8 (local.get ${at})))))`,
+      )
+      .join('')
+      .repeat(20_000)})`,
+  ),
 };
 
 /** What a process does when the guest is busy; with which code it ends. */
@@ -115,6 +139,9 @@ describe('what V8 gets', () => {
       assert.equal(WebAssembly.validate(ofBytes), WebAssembly.validate(bytes), file);
       lengths.push(ofBytes.length - bytes.length);
     }
-    assert.ok(lengths.includes(0) && lengths.some((more) => more > 0), String(lengths));
+    assert.ok(
+      lengths.some((more) => more > 0),
+      String(lengths),
+    );
   });
 });

@@ -19,6 +19,7 @@ const { collect } = require('./sink.js');
  * @property {BufferSource} meter the bytes of the module that counts its calls
  * @property {import('./guest.js').ImportedMemory[]} memories
  * @property {'preview1' | 'unstable'} version of WASI
+ * @property {boolean} isBaseline whether V8's optimiser is not to have it
  * @property {string} [start] what its start function is exported as
  * @property {number} [objects] bytes that its garbage-collected objects may have, if it makes any and is limited; for the main
  *   thread, if it makes any
@@ -509,9 +510,9 @@ function splitVariable(entry) {
 
 /** Compiles a program. @param {Promise<ForV8>} program @returns {Promise<Prepared>} */
 async function compile(program) {
-  const { bytes, meter, memories, version, start, objects } = await program;
+  const { bytes, meter, memories, version, isBaseline, start, objects } = await program;
   const [compiled, compiledMeter] = await Promise.all([
-    WebAssembly.compile(bytes),
+    isBaseline ? require('./baseline.js').compileBaseline(bytes) : WebAssembly.compile(bytes),
     WebAssembly.compile(meter),
   ]);
   return { module: compiled, meter: compiledMeter, memories, version, start, objects };
@@ -563,4 +564,7 @@ function revive({ name, message, stack, code }) {
   return Object.assign(error, code !== undefined && { code }, stack !== undefined && { stack });
 }
 
-module.exports = { compile, expect, start };
+/** Whether the end of the process would wait for a thread. */
+const isHeldUp = () => lost > 0;
+
+module.exports = { compile, expect, isHeldUp, start };

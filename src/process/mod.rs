@@ -8,6 +8,8 @@ use wasi_rs_core::host::file::File;
 pub mod pipes;
 #[cfg(unix)]
 mod unix;
+#[cfg(all(unix, feature = "text"))]
+pub use unix::quit;
 #[cfg(all(unix, feature = "engine"))]
 pub use unix::within_share;
 #[cfg(unix)]

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use wasi_rs_core::ctx::Preopen;
 use wasi_rs_modules::cancellation::Cancellation;
+use wasi_rs_modules::effort::Compilers;
 use wasi_rs_modules::error::Unusable;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::rewrite::for_v8::{ForV8, ImportedMemory};
@@ -295,7 +296,7 @@ fn look_into(
     }
 }
 
-/// `{ bytes, meter, memories: [{ module, name, type }], version, start?, objects? }`.
+/// `{ bytes, meter, memories: [{ module, name, type }], version, isBaseline, start?, objects? }`.
 fn for_v8_to_js(js: Js<'_>, program: ForV8) -> JsResult<Value<'_>> {
     let value = js.object()?;
     js.set_named(value, "bytes", js.owned_buffer(program.bytes)?)?;
@@ -303,6 +304,7 @@ fn for_v8_to_js(js: Js<'_>, program: ForV8) -> JsResult<Value<'_>> {
     let memories = program.memories.iter().map(|memory| imported_memory_to_js(js, memory));
     js.set_named(value, "memories", js.array(memories)?)?;
     js.set_named(value, "version", js.string(program.abi.version())?)?;
+    js.set_named(value, "isBaseline", js.boolean(program.compilers == Compilers::Baseline)?)?;
     if let Some(start) = &program.start {
         js.set_named(value, "start", js.string(start)?)?;
     }

@@ -2,7 +2,10 @@
 //! 1.5 GB, and 200 MB for each thread; for one function in V8, 100 MB of what docs/limits.md allows, and 600 MB while it is
 //! optimised.
 //!
-//! Both take time and memory in proportion to most of what a module has, and more than that for some. So there are bounds,
+//! V8 compiles each function twice: its baseline compiler when it is first called, its optimiser when it runs often. The
+//! optimiser can't be stopped, and takes more than in proportion, also of memory: there are bounds of their own for that.
+//!
+//! All take time and memory in proportion to most of what a module has, and more than that for some. So there are bounds,
 //! each several times what the largest of CPython, Ruby, esbuild and Rolldown have (in brackets), found by compiling
 //! modules made to be hard. V8 runs what is beyond Cranelift's.
 
@@ -43,22 +46,45 @@ struct Bounds {
     /// Globals times instructions (1 million). Cranelift may look at each global at each access to memory: 4 ns, and 2 bytes at
     /// each branch.
     places: u64,
+    /// Branches that are taken or not (2 793). V8's optimiser copies what is behind one that it has seen before: 340 bytes and
+    /// 300 ns, times their number once more (Node 24).
+    choices: u64,
+    /// Loops times instructions (3.4 million): 9 ns in V8's optimiser (Node 20).
+    rounds: u64,
 }
 
-const WASMTIME: Bounds =
-    Bounds { work: 400_000, locals: 5_000, depth: 10_000, loops: 100, values: 8_000_000, places: 100_000_000 };
-/// Where `limits.memory` is set: 80 MB, 13 MB and 100 MB.
-const V8_LIMITED: Bounds =
-    Bounds { work: 600_000, locals: u64::MAX, depth: 10_000, loops: usize::MAX, values: 8_000_000, places: u64::MAX };
-/// Otherwise: 600 MB, 130 MB and 2.6 GB.
-const V8: Bounds = Bounds {
-    work: 6_000_000,
+const UNBOUNDED: Bounds = Bounds {
+    work: u64::MAX,
     locals: u64::MAX,
-    depth: 100_000,
+    depth: usize::MAX,
     loops: usize::MAX,
-    values: 200_000_000,
+    values: u64::MAX,
     places: u64::MAX,
+    choices: u64::MAX,
+    rounds: u64::MAX,
 };
+const WASMTIME: Bounds = Bounds {
+    work: 400_000,
+    locals: 5_000,
+    depth: 10_000,
+    loops: 100,
+    values: 8_000_000,
+    places: 100_000_000,
+    ..UNBOUNDED
+};
+/// Where `limits.memory` is set: 80 MB, 13 MB and 100 MB.
+const V8_LIMITED: Bounds = Bounds { work: 600_000, depth: 10_000, values: 8_000_000, ..UNBOUNDED };
+/// Otherwise: 600 MB, 130 MB and 2.6 GB.
+const V8: Bounds = Bounds { work: 6_000_000, depth: 100_000, values: 200_000_000, ..UNBOUNDED };
+
+/// What V8's optimiser gets where `limits.memory` is set: 2 s each, and 200 MB, 1.2 GB, 200 MB and 100 MB.
+const OPTIMISED_LIMITED: Bounds =
+    Bounds { work: 200_000, choices: 2_000, values: 8_000_000, rounds: 50_000_000, ..UNBOUNDED };
+/// Otherwise: 3 s for as many branches, and 3 GB.
+const OPTIMISED: Bounds = Bounds { choices: 3_000, ..OPTIMISED_LIMITED };
+
+/// Bytes of code that V8's baseline compiler gets at once (9 million), which takes 15 ns each, on all its threads.
+const MAX_AT_ONCE: usize = 32 << 20;
 
 /// What a function or a type costs beside its instructions: 5 KB and 40 µs.
 const FUNCTION_WORK: u64 = 150;
@@ -92,22 +118,39 @@ pub const fn may_be_compiled(bytes: u64) -> bool {
     bytes <= MAX_BYTES
 }
 
+/// Which of V8's compilers a module is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compilers {
+    /// The optimiser for what runs often, as usual.
+    Both,
+    /// There is a function that is too much for the optimiser.
+    Baseline,
+}
+
 /// Refuses a module with a function for which V8 would take too much memory.
-pub fn check_for_v8(outline: &Outline<'_>, limits: &Limits) -> Result<(), Unusable> {
-    let bounds = if limits.memory.is_some() { &V8_LIMITED } else { &V8 };
+pub fn check_for_v8(outline: &Outline<'_>, limits: &Limits) -> Result<Compilers, Unusable> {
+    let (bounds, optimised) =
+        if limits.memory.is_some() { (&V8_LIMITED, &OPTIMISED_LIMITED) } else { (&V8, &OPTIMISED) };
     let mut module = Module::of_outline(outline);
     let results = module.types.iter().map(|(_, results)| *results).max().unwrap_or(0);
     let handed_over = module.types.iter().map(|(params, results)| params + results).max().unwrap_or(0);
     let unreadable = |error: BinaryReaderError| Unusable::Uncompiled(error.to_string());
+    let mut for_optimiser = Ok(());
     for body in &outline.bodies {
         let most = Shape::most(&module, body, results, handed_over).map_err(unreadable)?;
-        if most.check("", bounds).is_err() {
+        if most.check("", bounds).is_err() || (for_optimiser.is_ok() && most.check("", optimised).is_err()) {
             let shape = Shape::read(&module, body).map_err(unreadable)?;
             shape.check(&module.name(), bounds).map_err(too_hard)?;
+            for_optimiser = for_optimiser.and_then(|()| shape.check(&module.name(), optimised));
         }
         module.bodies += 1;
     }
-    Ok(())
+    let Err(why) = for_optimiser else { return Ok(Compilers::Both) };
+    let code: usize = outline.bodies.iter().map(|body| body.range().len()).sum();
+    if code > MAX_AT_ONCE {
+        return Err(too_hard(format!("{why}, in a module with more than {MAX_AT_ONCE} bytes of code")));
+    }
+    Ok(Compilers::Baseline)
 }
 
 /// What is too large, unless it is within its bound.
@@ -299,6 +342,7 @@ const fn work_of(params: u64, results: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasm_encoder::{CodeSection, Function, FunctionSection, TypeSection};
 
     /// What is wrong with a module of these functions.
     fn refusal(items: &str) -> String {
@@ -348,8 +392,69 @@ mod tests {
         let outline = Outline::read(&bytes).unwrap();
         [Some(65536), None].map(|memory| {
             let checked = check_for_v8(&outline, &Limits { memory, ..Limits::default() });
-            checked.map_or_else(|error| error.to_string(), |()| String::new())
+            checked.map_or_else(|error| error.to_string(), |_| String::new())
         })
+    }
+
+    #[test]
+    fn what_is_too_much_for_the_optimiser_of_v8_is_for_its_baseline_compiler() {
+        let choices = |count| format!("(func (local i32) {})", "local.get 0 if end ".repeat(count));
+        let tables = |count| format!("(func (local i32) {})", "block local.get 0 br_table 0 0 end ".repeat(count));
+        let conversions = |count| format!("(func {})", "f32.const 0 i32.trunc_f32_s drop ".repeat(count));
+        let loops = |count| format!("(func {})", "loop end ".repeat(count));
+        let calls = |count| format!("(func) (func {})", "call 0 ".repeat(count));
+        let large = |count| format!("(func (local i32) {})", "local.get 0 drop ".repeat(count));
+        let branching = |branches| {
+            let blocks = "block br 0 end ".repeat(branches);
+            format!("(func (local {}) {blocks})", "i32 ".repeat(4000))
+        };
+        let cases = [
+            (choices(2_000), choices(2_001)),
+            (tables(2_000), tables(2_001)),
+            (conversions(2_000), conversions(2_001)),
+            (loops(4_999), loops(5_001)),
+            (calls(39_999), calls(40_001)),
+            (large(99_999), large(100_001)),
+        ];
+        let compilers = |items: &str, memory| {
+            let bytes = wat::parse_str(format!("(module {items})")).unwrap();
+            check_for_v8(&Outline::read(&bytes).unwrap(), &Limits { memory, ..Limits::default() }).unwrap()
+        };
+        for (good, bad) in cases {
+            assert_eq!(compilers(&good, Some(65536)), Compilers::Both);
+            assert_eq!(compilers(&bad, Some(65536)), Compilers::Baseline);
+        }
+        for (good, bad) in [(choices(3_000), choices(3_001)), (branching(999), branching(1_001))] {
+            assert_eq!(compilers(&good, None), Compilers::Both);
+            assert_eq!(compilers(&bad, None), Compilers::Baseline);
+        }
+    }
+
+    #[test]
+    fn v8_compiles_only_so_much_at_once() {
+        const CONSTANT: [u8; 10] = [0x44, 0, 0, 0, 0, 0, 0, 0, 0, 0x1a]; // f64.const, drop
+        let with = |choices: usize| {
+            let mut code = CodeSection::new();
+            for content in
+                [[0x41, 0, 0x04, 0x40, 0x0b].repeat(choices)].into_iter().chain(vec![CONSTANT.repeat(99_000); 36])
+            {
+                let mut function = Function::new([]);
+                function.raw(content).raw([0x0b]);
+                code.function(&function);
+            }
+            let (mut types, mut functions) = (TypeSection::new(), FunctionSection::new());
+            types.ty().function([], []);
+            for _ in 0..code.len() {
+                functions.function(0);
+            }
+            let mut module = wasm_encoder::Module::new();
+            let bytes = module.section(&types).section(&functions).section(&code).clone().finish();
+            check_for_v8(&Outline::read(&bytes).unwrap(), &Limits::default()).map_err(|error| error.to_string())
+        };
+        assert_eq!(with(3_000), Ok(Compilers::Both));
+        let expected = "is too hard to compile: function 0 has 3001 branches that are taken or not, and 3000 is the most, \
+             in a module with more than 33554432 bytes of code";
+        assert_eq!(with(3_001), Err(expected.to_owned()));
     }
 
     #[test]

@@ -25,6 +25,15 @@ const WORK_OF_A_BYTE: u64 = TABLE_WORK.div_ceil(2) + 1;
 const GLOBAL_GET: u8 = 0x23;
 const GLOBAL_SET: u8 = 0x24;
 
+/// Conversions of floats to integers that trap where there is none.
+const TRUNC_32_FIRST: u8 = 0xa8;
+const TRUNC_32_LAST: u8 = 0xab;
+const TRUNC_64_FIRST: u8 = 0xae;
+const TRUNC_64_LAST: u8 = 0xb1;
+
+/// Bytes of a function that can have few branches and loops only: a branch that is taken or not takes two.
+const SMALL: usize = 4_000;
+
 /// How large a function is, in each direction.
 #[derive(Default)]
 pub struct Shape {
@@ -37,8 +46,13 @@ pub struct Shape {
     /// The most values on its stack.
     pub height: u64,
     pub branches: u64,
+    /// Those that are taken or not, and conversions that may trap.
+    pub choices: u64,
     pub depth: usize,
+    /// Loops in each other.
     pub loops: usize,
+    /// Loops in all.
+    pub all_loops: u64,
 }
 
 /// A block that has not ended yet.
@@ -65,6 +79,8 @@ impl Shape {
                 shape.work += 1;
                 shape.steps += 1;
                 shape.places += u64::from(matches!(rest, [GLOBAL_GET | GLOBAL_SET, ..]));
+                shape.choices +=
+                    u64::from(matches!(rest, [TRUNC_32_FIRST..=TRUNC_32_LAST | TRUNC_64_FIRST..=TRUNC_64_LAST, ..]));
                 shape.height = shape.height.max(height);
                 at += len;
                 continue;
@@ -81,6 +97,7 @@ impl Shape {
             shape.work += 1 + values;
             shape.steps += 1;
             shape.places += u64::from(matches!(operator, Operator::GlobalGet { .. } | Operator::GlobalSet { .. }));
+            shape.choices += u64::from(is_choice(&operator));
             height = after(module, &labels, height, &operator);
             shape.height = shape.height.max(height);
             match operator {
@@ -97,6 +114,7 @@ impl Shape {
                     let base = height.saturating_sub(params);
                     labels.push(Label { is_loop: true, values: params, height: base + params.max(results) });
                     loops += 1;
+                    shape.all_loops += 1;
                 }
                 Operator::End | Operator::Delegate { .. } => {
                     loops -= usize::from(labels.pop().is_some_and(|label| label.is_loop))
@@ -120,15 +138,19 @@ impl Shape {
     ) -> Result<Self, BinaryReaderError> {
         let length = body.range().len();
         let bytes = length as u64;
+        let (choices, all_loops) = if length > SMALL { look_alikes(body.as_bytes()) } else { (0, 0) };
         Ok(Self {
             work: bytes.saturating_mul(WORK_OF_A_BYTE + handed_over),
             locals: locals(module, body)?,
             // What puts values there takes two bytes, or more.
             height: (bytes / 2).saturating_mul(results.max(1)),
             branches: bytes,
+            choices,
             depth: length / 2,
             loops: length / 2,
-            ..Self::default()
+            all_loops,
+            steps: bytes,
+            places: 0,
         })
     }
 
@@ -138,7 +160,9 @@ impl Shape {
         within(who, self.depth, bounds.depth, "blocks in each other")?;
         within(who, self.loops, bounds.loops, "loops in each other")?;
         within(who, self.values(), bounds.values, "variables and values on its stack times branches")?;
-        within(who, self.places.saturating_mul(self.steps), bounds.places, "globals times instructions")
+        within(who, self.places.saturating_mul(self.steps), bounds.places, "globals times instructions")?;
+        within(who, self.choices, bounds.choices, "branches that are taken or not")?;
+        within(who, self.all_loops.saturating_mul(self.steps), bounds.rounds, "loops times instructions")
     }
 
     /// Values that its variables and its stack may need, at all its branches.
@@ -161,6 +185,33 @@ fn straight(code: &[u8]) -> Option<(usize, u64, u64)> {
         _ => return None,
     };
     Some((plain(code)?, taken, given))
+}
+
+/// Whether it is a branch that is taken or not.
+const fn is_choice(operator: &Operator<'_>) -> bool {
+    matches!(
+        operator,
+        Operator::If { .. }
+            | Operator::BrIf { .. }
+            | Operator::BrTable { .. }
+            | Operator::BrOnNull { .. }
+            | Operator::BrOnNonNull { .. }
+            | Operator::BrOnCast { .. }
+            | Operator::BrOnCastFail { .. }
+    )
+}
+
+/// How many bytes of a function may be branches that are taken or not, or conversions that may trap, and how many loops.
+fn look_alikes(code: &[u8]) -> (u64, u64) {
+    let is_choice = |byte: u8| {
+        matches!(
+            byte,
+            0x04 | 0x0d | 0x0e | 0xd5 | 0xd6 | 0xfb | TRUNC_32_FIRST..=TRUNC_32_LAST | TRUNC_64_FIRST..=TRUNC_64_LAST
+        )
+    };
+    let choices = code.iter().filter(|&&byte| is_choice(byte)).count();
+    let loops = code.iter().filter(|&&byte| byte == 0x03).count();
+    (choices as u64, loops as u64)
 }
 
 /// What ends a block, or its first half, and how long it is. wasmparser reads these only behind the beginnings of their

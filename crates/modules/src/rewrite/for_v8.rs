@@ -6,7 +6,7 @@ use super::limit::{self, Limited};
 use super::{meter, objects, start, stoppable};
 use crate::bounds::Bounds;
 use crate::cancellation::Cancellation;
-use crate::effort;
+use crate::effort::{self, Compilers};
 use crate::error::{Unusable, expect_core_module};
 use crate::fit::Face;
 use crate::limits::Limits;
@@ -30,7 +30,13 @@ pub struct ForV8 {
     /// How many bytes its garbage-collected objects may have; nothing if it makes none, or is not limited. For the main thread:
     /// anything if it makes some, which are not for there.
     pub objects: Option<u64>,
+    /// Which of V8's compilers it is for.
+    pub compilers: Compilers,
 }
+
+/// A section, `wasi-rs baseline`, of what V8's baseline compiler has alone: V8 gives equal bytes the same code, and who has it
+/// compile such a module for something else is to have that optimised.
+const MARK: &[u8] = b"\0\x11\x10wasi-rs baseline";
 
 /// A memory that a program imports.
 pub struct ImportedMemory {
@@ -49,7 +55,7 @@ pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) 
     expect_core_module(&bytes)?;
     let outline = cancellation.outline(&bytes)?;
     let abi = Face::of_outline(&outline).check()?;
-    effort::check_for_v8(&outline, limits)?;
+    let compilers = effort::check_for_v8(&outline, limits)?;
     let meter = meter::meter(&calls(&outline, abi));
     let looked_at =
         if objects::are_made(&outline) { Some(objects::looked_at(&bytes, &outline, cancellation)?) } else { None };
@@ -60,7 +66,8 @@ pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) 
     let Changed { edits, sections, memories, start, objects } = changed;
     let mut bytes = looked_at.unwrap_or(bytes);
     edit::apply(&mut bytes, &sections, edits);
-    Ok(ForV8 { bytes, meter, memories, abi, start, objects })
+    mark(&mut bytes, compilers);
+    Ok(ForV8 { bytes, meter, memories, abi, start, objects, compilers })
 }
 
 /// What is changed of a program, and what is known of it then.
@@ -90,14 +97,21 @@ pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<ForV8, Unusable> {
     expect_core_module(&bytes)?;
     let mut outline = Outline::read(&bytes)?;
     let abi = Face::of_outline(&outline).check()?;
-    effort::check_for_v8(&outline, &Limits::default())?;
+    let compilers = effort::check_for_v8(&outline, &Limits::default())?;
     let objects = objects::are_made(&outline).then_some(u64::MAX);
     let Limited { mut edits, .. } = limit::limited(&mut outline, &Limits::default())?;
     let (starts, start) = start::edits(&bytes, &outline)?.unzip();
     edits.extend(starts.unwrap_or_default());
     let (memories, sections) = (memories(&outline), outline.sections);
     edit::apply(&mut bytes, &sections, edits);
-    Ok(ForV8 { bytes, meter: Vec::new(), memories, abi, start, objects })
+    mark(&mut bytes, compilers);
+    Ok(ForV8 { bytes, meter: Vec::new(), memories, abi, start, objects, compilers })
+}
+
+fn mark(bytes: &mut Vec<u8>, compilers: Compilers) {
+    if compilers == Compilers::Baseline {
+        bytes.extend(MARK);
+    }
 }
 
 /// The syscalls it imports, each once: a program may import one twice.
@@ -206,6 +220,17 @@ mod tests {
         assert!(here.bytes == bytes && here.objects.is_none());
         let objects = r#"(module (type (struct)) (func (export "_start")))"#;
         assert!(for_main_thread(wat::parse_str(objects).unwrap()).unwrap().objects.is_some());
+    }
+
+    #[test]
+    fn what_v8_is_not_to_optimise_has_bytes_of_its_own() {
+        let text = |count| format!(r#"(module (func (export "_start") {}))"#, "i32.const 0 if end ".repeat(count));
+        let [few, many] = [3_000, 3_001].map(|count| wat::parse_str(text(count)).unwrap());
+        let (few_here, many_here) = (for_main_thread(few.clone()).unwrap(), for_main_thread(many.clone()).unwrap());
+        assert!(few_here.bytes == few && few_here.compilers == Compilers::Both);
+        assert!(many_here.bytes != many && many_here.compilers == Compilers::Baseline);
+        wasmparser::Validator::new().validate_all(&many_here.bytes).unwrap();
+        assert_eq!(prepared(&text(3_001), &Limits::default()).unwrap().compilers, Compilers::Baseline);
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! V8's baseline code looks for orders to stop where it enters a function; in a loop only when the loop has gone round so
 //! often that the function is to be optimised, thousands of times. Where each round fills gigabytes, that is hours. So
 //! before each instruction that may take long a function is called that does nothing: V8 looks as it enters.
+//!
+//! Nor does optimised code look where it enters a function that calls none. A loop of baseline code, which is never optimised
+//! while it runs, that calls a large one of these, would take minutes too. So the same is called where a large function begins.
 
 use super::edit::{Edit, encoded, number, number_at, one_more};
 use crate::cancellation::Cancellation;
@@ -28,6 +31,9 @@ const SMALL_OBJECT: u32 = 64;
 
 /// How many such instructions a module may have: what is noted of each takes 100 bytes for the moment. (Those of esbuild: 3000.)
 const MAX_PLACES: usize = 1_000_000;
+
+/// Bytes of a function that is over in next to no time, if it goes round no loop and calls none: 0.2 µs.
+const SOON_OVER: usize = 1024;
 
 /// Of a function with more bytes than that it is looked how many blocks it has in each other.
 const LARGE: usize = 128 * 1024;
@@ -82,11 +88,14 @@ fn slow_bodies(bytes: &[u8], outline: &Outline<'_>, cancellation: &Cancellation)
     let (mut slow, mut count) = (Vec::new(), 0);
     for one in &outline.bodies {
         cancellation.check()?;
-        let (body, places) = (one.range(), long(bytes, one, &outline.objects)?);
+        let (body, mut places) = (one.range(), long(bytes, one, &outline.objects)?);
         count += places.len();
         if count > MAX_PLACES {
             let wrong = format!("can't be run in V8: more than {MAX_PLACES} of its instructions may take long");
             return Err(Unusable::Wrong(wrong));
+        }
+        if body.len() > SOON_OVER {
+            places.insert(0, one.get_binary_reader_for_operators()?.original_position());
         }
         let end = body.end;
         if !places.is_empty() {
@@ -440,6 +449,18 @@ mod tests {
         make_stoppable(&mut bytes);
         Validator::new().validate_all(&bytes).unwrap();
         assert!(bytes.windows(4).any(|four| four == [I32_CONST, 0, 0x10, 1]), "the call of the check");
+    }
+
+    #[test]
+    fn a_large_function_begins_with_a_call() {
+        let bodies = |nops: usize| {
+            let mut bytes = module(&[&[1, 1, 0x7f][..], &[1].repeat(nops), &FILL, &[0x0b]].concat());
+            let before = bytes.len();
+            make_stoppable(&mut bytes);
+            (bytes.windows(4).filter(|four| four == &[I32_CONST, 0, 0x10, 1]).count(), bytes.len() > before)
+        };
+        let without = SOON_OVER - 3 - FILL.len() - 1;
+        assert_eq!((bodies(without), bodies(without + 1)), ((1, true), (2, true)));
     }
 
     #[test]

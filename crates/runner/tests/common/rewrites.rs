@@ -194,6 +194,7 @@ fn check_for_v8(bytes: &[u8], was_valid: bool, limits: Option<&Limits>) {
 /// All that a program for V8 is.
 fn all_of(program: &ForV8) -> impl PartialEq + '_ {
     let memories = program.memories.iter().map(|memory| (&memory.module, &memory.name, &memory.bounds));
-    let what = (&program.bytes, &program.meter, program.abi.module(), &program.start, program.objects);
+    let what =
+        (&program.bytes, &program.meter, program.abi.module(), &program.start, program.objects, program.compilers);
     (what, memories.collect::<Vec<_>>())
 }
