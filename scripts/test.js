@@ -5,6 +5,7 @@
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
 const { isUpToDate, root } = require('./build.js');
 
@@ -45,6 +46,8 @@ run(process.execPath, [
   '--test',
   // A test, or a file of them, that hangs is a failure with a name. The longest file takes a tenth of this.
   '--test-timeout=1200000',
+  // Node would leave one core idle, which is half of CI's.
+  `--test-concurrency=${Math.max(2, os.availableParallelism() - 1)}`,
   // tap always ends in the counts; spec, for people, lists the failures after them.
   `--test-reporter=${process.stdout.isTTY ? 'spec' : 'tap'}`,
   ...filters.map((filter) => `--test-name-pattern=${filter}`),

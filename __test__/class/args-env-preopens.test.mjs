@@ -5,9 +5,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { preview1 } from '../support/class.mjs';
 import { ERRNO, Guest } from '../support/guest.mjs';
 import { temporaryFolder, thrownBy } from '../support/host.mjs';
-import { preview1 } from '../support/class.mjs';
 
 describe('what the guest sees', () => {
   test('args, also empty, with emoji, and what is no string', () => {

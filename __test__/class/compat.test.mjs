@@ -5,8 +5,8 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
-import { WASI as CompatWASI } from 'wasi-rs/compat';
 import { WASI } from 'wasi-rs';
+import { WASI as CompatWASI } from 'wasi-rs/compat';
 import { ERRNO, Guest, O, RIGHT } from '../support/guest.mjs';
 import { temporaryFolder } from '../support/host.mjs';
 

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { temporaryFolder } from '../support/host.mjs';
 import { countsDescriptors, runCollecting } from '../support/collect.mjs';
+import { temporaryFolder } from '../support/host.mjs';
 
 describe('objects that nobody holds', () => {
   test(

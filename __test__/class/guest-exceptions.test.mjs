@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Guest } from '../support/guest.mjs';
-import { wat } from '../support/wat.mjs';
 import { exitWith, instanceWith, preview1 } from '../support/class.mjs';
+import { Guest } from '../support/guest.mjs';
 import { thrownBy } from '../support/host.mjs';
+import { wat } from '../support/wat.mjs';
 
 describe("the guest's exceptions pass through as they are", () => {
   const throwing = (thrower) =>

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import vm from 'node:vm';
+import { command, preview1, symbol } from '../support/class.mjs';
 import { ERRNO, Guest } from '../support/guest.mjs';
 import { assemble } from '../support/wat.mjs';
-import { command, preview1, symbol } from '../support/class.mjs';
 
 describe('instances and memories of every kind', () => {
   /** The parts of a guest's instance. */

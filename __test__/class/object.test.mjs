@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { WASI } from '../../index.js';
-import { ERRNO, Guest } from '../support/guest.mjs';
 import {
   alreadyStarted,
   command,
@@ -12,6 +11,7 @@ import {
   reactor,
   symbol,
 } from '../support/class.mjs';
+import { ERRNO, Guest } from '../support/guest.mjs';
 
 describe('the object', () => {
   test('has one string key and five symbols, found by description', () => {

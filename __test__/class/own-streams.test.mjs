@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { runCollecting } from '../support/collect.mjs';
 import { ERRNO, Guest } from '../support/guest.mjs';
 import { runInChild, temporaryFolder } from '../support/host.mjs';
-import { runCollecting } from '../support/collect.mjs';
 
 describe("the host's own streams", () => {
   const finish = `

@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { command, exitWith, preview1, symbol } from '../support/class.mjs';
 import { Guest } from '../support/guest.mjs';
 import { runInChild, runInWorker, thrownBy } from '../support/host.mjs';
 import { wat } from '../support/wat.mjs';
-import { command, exitWith, preview1, symbol } from '../support/class.mjs';
 
 describe('returnOnExit', () => {
   test('true, the default: start() answers the code, over the whole 32-bit range', () => {

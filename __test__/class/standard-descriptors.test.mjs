@@ -5,10 +5,10 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { preview1 } from '../support/class.mjs';
 import { Guest } from '../support/guest.mjs';
 import { HANGS, root, runInChild, temporaryFolder } from '../support/host.mjs';
 import { assemble } from '../support/wat.mjs';
-import { preview1 } from '../support/class.mjs';
 
 const demo = assemble(fs.readFileSync(path.join(root, 'examples/demo.wat'), 'utf8'));
 

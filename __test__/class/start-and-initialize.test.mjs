@@ -3,8 +3,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { WASI } from '../../index.js';
-import { Guest } from '../support/guest.mjs';
-import { wat } from '../support/wat.mjs';
 import {
   alreadyStarted,
   command,
@@ -14,7 +12,9 @@ import {
   preview1,
   reactor,
 } from '../support/class.mjs';
+import { Guest } from '../support/guest.mjs';
 import { thrownBy } from '../support/host.mjs';
+import { wat } from '../support/wat.mjs';
 
 describe('start()', () => {
   const noMemory = new WebAssembly.Instance(wat('(module (func (export "_start")))'));

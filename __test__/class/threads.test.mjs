@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { root, runInWorker, startWorker } from '../support/host.mjs';
 import { countsDescriptors, runCollecting } from '../support/collect.mjs';
+import { root, runInWorker, startWorker } from '../support/host.mjs';
 
 describe('threads', () => {
   const work = `

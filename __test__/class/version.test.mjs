@@ -5,8 +5,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { WASI } from '../../index.js';
-import { Guest } from '../support/guest.mjs';
 import { invalidType } from '../support/class.mjs';
+import { Guest } from '../support/guest.mjs';
 import { root } from '../support/host.mjs';
 
 describe('version', () => {

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { notStarted, preview1 } from '../support/class.mjs';
 import { ERRNO, Guest, SYSCALLS } from '../support/guest.mjs';
 import { wat } from '../support/wat.mjs';
-import { notStarted, preview1 } from '../support/class.mjs';
 
 describe('wasiImport', () => {
   test("has the standard's 46 functions, own, enumerable and writable", () => {

@@ -7,8 +7,8 @@ import path from 'node:path';
 import { after as afterAll, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { compile, run } from '../../index.js';
-import { cat, program } from '../support/programs.mjs';
 import { index } from '../support/host.mjs';
+import { cat, program } from '../support/programs.mjs';
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-cache-'));
 afterAll(() => fs.rmSync(root, { recursive: true, force: true }));

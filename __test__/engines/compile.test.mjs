@@ -9,9 +9,9 @@ import { after as afterAll, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { compile, run, spawn } from '../../index.js';
+import { index } from '../support/host.mjs';
 import { after, program } from '../support/programs.mjs';
 import { assembleAny } from '../support/wat.mjs';
-import { index } from '../support/host.mjs';
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-compile-'));
 fs.chmodSync(root, 0o755);

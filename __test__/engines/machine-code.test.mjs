@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compile, deserialize } from '../../index.js';
-import { cat } from '../support/programs.mjs';
 import { ROWS, moduleOf } from '../support/odd-modules.mjs';
+import { cat } from '../support/programs.mjs';
 
 const cache = false;
 

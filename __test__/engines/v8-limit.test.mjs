@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
+import { compile, run } from '../../index.js';
 import { Code } from '../../lib/program.js';
 import { ask, makeProgram } from '../../lib/wasmtime.js';
-import { compile, run } from '../../index.js';
-import { realModules } from '../support/modules.mjs';
+import { realModules } from '../support/real-modules.mjs';
 import { assemble } from '../support/wat.mjs';
 
 const PAGE = 65536;

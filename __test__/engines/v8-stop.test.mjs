@@ -5,8 +5,8 @@ import path from 'node:path';
 import { after as afterAll, describe, test } from 'node:test';
 import { ask, makeProgram } from '../../lib/wasmtime.js';
 import { index, runNode, temporaryFolder } from '../support/host.mjs';
-import { realModules } from '../support/modules.mjs';
 import { after } from '../support/programs.mjs';
+import { realModules } from '../support/real-modules.mjs';
 import { assemble } from '../support/wat.mjs';
 
 const MEMORY = '(memory (export "memory") 4096)';

@@ -5,8 +5,8 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { CHOICES, forEachEngine } from '../support/engine.mjs';
-import { SPIN, cat, exits, program } from '../support/programs.mjs';
 import { index, runNode } from '../support/host.mjs';
+import { SPIN, cat, exits, program } from '../support/programs.mjs';
 
 const CAT = cat();
 const base64 = (bytes) => JSON.stringify(Buffer.from(bytes).toString('base64'));

@@ -3,13 +3,13 @@
 import assert from 'node:assert/strict';
 import { Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { ReadableStream } from 'node:stream/web';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { ReadableStream } from 'node:stream/web';
 import { forEachEngine, makeRun } from '../support/engine.mjs';
 import { HANGS } from '../support/host.mjs';
-import { SLEEP, after, cat, exits, program, writes } from '../support/programs.mjs';
 import { listeners, settled, untilClosed } from '../support/pipes.mjs';
+import { SLEEP, after, cat, exits, program, writes } from '../support/programs.mjs';
 
 const CAT = cat();
 /** Writes a dot, and then nothing for long. */

@@ -8,8 +8,8 @@ import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { forEachEngine } from '../support/engine.mjs';
 import { HANGS, index, startWorker } from '../support/host.mjs';
-import { SLEEP, SPIN, after, cat, program } from '../support/programs.mjs';
 import { listeners, settled, untilClosed } from '../support/pipes.mjs';
+import { SLEEP, SPIN, after, cat, program } from '../support/programs.mjs';
 
 const CAT = cat();
 /** Writes a dot, and then nothing for long. */

@@ -9,8 +9,8 @@ import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { forEachEngine } from '../support/engine.mjs';
 import { HANGS, index, runInChild, runInWorker } from '../support/host.mjs';
-import { READ, SLEEP, SPIN, after, cat, program, writes } from '../support/programs.mjs';
 import { listeners } from '../support/pipes.mjs';
+import { READ, SLEEP, SPIN, after, cat, program, writes } from '../support/programs.mjs';
 
 const CAT = cat();
 const bounded = { timeout: HANGS };

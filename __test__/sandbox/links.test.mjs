@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { describe, test } from 'node:test';
-import { ERRNO, FOLLOW, O } from '../support/guest.mjs';
 import { BOX, SECRET, calls, makeHost, refuseAll, snapshot } from '../support/escape.mjs';
+import { ERRNO, FOLLOW, O } from '../support/guest.mjs';
 
 describe('links', () => {
   test('that the host has left', (t) => {

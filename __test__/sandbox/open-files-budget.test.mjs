@@ -3,9 +3,9 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { after, test } from 'node:test';
 import fs from 'node:fs';
 import path from 'node:path';
+import { after, test } from 'node:test';
 import { HANGS, temporaryFolder } from '../support/host.mjs';
 import { assemble } from '../support/wat.mjs';
 

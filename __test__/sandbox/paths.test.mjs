@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ERRNO, FOLLOW, O } from '../support/guest.mjs';
 import { BOX, OTHER, calls, makeHost, refuseAll } from '../support/escape.mjs';
+import { ERRNO, FOLLOW, O } from '../support/guest.mjs';
 
 describe('paths', () => {
   test('that lead outside by themselves', (t) => {

@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { BOX, SECRET, calls, snapshot } from '../support/escape.mjs';
 import { FOLLOW, Guest, O, RIGHT } from '../support/guest.mjs';
 import { startWorker, temporaryFolder } from '../support/host.mjs';
-import { BOX, SECRET, calls, snapshot } from '../support/escape.mjs';
 
 describe('a race', () => {
   const ROUNDS = 50_000;

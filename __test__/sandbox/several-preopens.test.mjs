@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { describe, test } from 'node:test';
-import { ERRNO, FOLLOW, Guest, O } from '../support/guest.mjs';
 import { BOX, OTHER, calls, makeHost } from '../support/escape.mjs';
+import { ERRNO, FOLLOW, Guest, O } from '../support/guest.mjs';
 
 describe('several preopens', () => {
   test('rename and link go from one into the other, and nowhere else', (t) => {

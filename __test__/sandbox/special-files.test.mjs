@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { describe, test } from 'node:test';
-import { ERRNO, FOLLOW, Guest, O, RIGHT } from '../support/guest.mjs';
 import { BOX, SECRET, calls, makeHost, refuseAll, snapshot } from '../support/escape.mjs';
+import { ERRNO, FOLLOW, Guest, O, RIGHT } from '../support/guest.mjs';
 
 describe('what is no file', { skip: process.platform !== 'linux' && 'as Linux has it' }, () => {
   test("/proc's magic links, from links that the host has left", (t) => {

@@ -2,8 +2,8 @@
 
 import { describe } from 'node:test';
 import { Guest } from '../../support/guest.mjs';
-import { VALUES } from './values.mjs';
 import { sameOutcomes } from './compare.mjs';
+import { VALUES } from './values.mjs';
 
 describe('what the guest sees', () => {
   const strings = Object.entries(VALUES).filter(([, make]) => typeof make() === 'string');

@@ -4,9 +4,9 @@ import { describe } from 'node:test';
 import { inspect } from 'node:util';
 import vm from 'node:vm';
 import { wat } from '../../support/wat.mjs';
-import { VALUES } from './values.mjs';
 import { hasFinalizeBindings } from './classes.mjs';
 import { sameOutcomes } from './compare.mjs';
+import { VALUES } from './values.mjs';
 
 describe('methods', () => {
   const memory = () => new WebAssembly.Memory({ initial: 1 });

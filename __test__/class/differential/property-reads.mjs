@@ -1,8 +1,8 @@
 // Which properties of the options are read, how often and in which order.
 
 import { describe } from 'node:test';
-import { OPTIONS } from './values.mjs';
 import { sameOutcomes } from './compare.mjs';
+import { OPTIONS } from './values.mjs';
 
 describe('property reads', () => {
   /** A Proxy that logs everything done to it, and to the objects that it gives, under a path. */
