@@ -15,7 +15,8 @@ pub enum Builtin {
     TableSet,
     /// `WebAssembly.Table.prototype.get`.
     TableGet,
-    /// The getter of `WebAssembly.Memory.prototype.buffer`, which throws for anything but a memory, of whatever realm.
+    /// The getter of `WebAssembly.Memory.prototype.buffer`, which throws for anything but a memory, of
+    /// whatever realm.
     MemoryBuffer,
     /// `Uint8Array`.
     Uint8Array,
@@ -105,7 +106,8 @@ pub fn define_property<'s>(js: Js<'s>, object: Value<'s>, key: Value<'s>, descri
     call(js, Builtin::DefineProperty, &[object, key, descriptor]).map(drop)
 }
 
-/// Defines a property with the attributes of a class's methods: writable and configurable, but not enumerable.
+/// Defines a property with the attributes of a class's methods: writable and configurable, but not
+/// enumerable.
 pub fn define_hidden<'s>(js: Js<'s>, object: Value<'s>, key: Value<'s>, value: Value<'s>) -> JsResult<()> {
     let descriptor = js.object()?;
     js.set_named(descriptor, "value", value)?;

@@ -1,5 +1,5 @@
-//! Errors in Node's own words: class, code and message as Node's documentation of errors has them, so that a test or
-//! a `catch` made for node:wasi's errors works with these.
+//! Errors in Node's own words: class, code and message as Node's documentation of errors has them, so that a
+//! test or a `catch` made for node:wasi's errors works with these.
 
 use crate::builtins::{self, Builtin};
 use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Thrown, Type, Value};
@@ -46,7 +46,8 @@ fn throw(js: Js<'_>, kind: ErrorKind, code: &str, message: impl Into<Message>) -
     thrown(|| Ok(js.throw(js.error(kind, Some(code), js.string_of_units(&message.0)?)?)))
 }
 
-/// Throws an error as Node's own JavaScript makes them: the code stands in the stack and in what `toString` says.
+/// Throws an error as Node's own JavaScript makes them: the code stands in the stack and in the text of
+/// `toString`.
 fn throw_as_node(js: Js<'_>, kind: ErrorKind, code: &str, message: impl Into<Message>) -> Thrown {
     let message = message.into();
     thrown(|| {
@@ -127,8 +128,8 @@ pub fn not_constructed(js: Js<'_>) -> Thrown {
     throw_type_error(js, message)
 }
 
-/// `UVWASI_...`: something that a guest is to be started with can't be opened. Code and the start of the message are
-/// node:wasi's.
+/// `UVWASI_...`: something that a guest is to be started with can't be opened. Code and the start of the
+/// message are node:wasi's.
 pub fn not_initialized(js: Js<'_>, errno: Errno, what: &str) -> Thrown {
     let code = format!("UVWASI_{}", errno.name());
     thrown(|| {

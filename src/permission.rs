@@ -1,6 +1,6 @@
-//! Node's permission model. The native functions themselves ask it: a script that may read the package's files can call
-//! these without the checks of `lib/`. They ask the model that was there when the addon was loaded, because scripts may
-//! replace `globalThis.process` and `process.permission.has`.
+//! Node's permission model. The native functions themselves ask it: a script that may read the package's
+//! files can call these without the checks of `lib/`. They ask the model that was there when the addon was
+//! loaded, because scripts may replace `globalThis.process` and `process.permission.has`.
 
 use crate::errors;
 use crate::node_api::{Js, JsResult, Reference, Type, Value};
@@ -11,8 +11,8 @@ use std::rc::{Rc, Weak};
 /// A permission that a process needs a flag for, where it was started with `--permission`.
 #[derive(Clone, Copy)]
 pub enum Scope {
-    /// Programs of WASI, as with node:wasi. (Neither asks for permissions of the file system: which directories a guest may
-    /// use, the embedder says.)
+    /// Programs of WASI, as with node:wasi. (Neither asks for permissions of the file system: which
+    /// directories a guest may use, the embedder says.)
     Wasi,
     /// To read files.
     Read,
@@ -60,8 +60,8 @@ fn require(js: Js<'_>, scope: Scope, path: Option<&Path>) -> JsResult<()> {
 }
 
 thread_local! {
-    /// The models of all loads of the addons on this thread. All are asked: a script that has replaced something since may
-    /// load an addon once more.
+    /// The models of all loads of the addons on this thread. All are asked: a script that has replaced
+    /// something since may load an addon once more.
     static MODELS: RefCell<Vec<Weak<Model>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -72,8 +72,8 @@ struct Model {
     has: Reference,
 }
 
-/// Takes the model, as the addon is loaded. `lib/addon.js` has put Node's own `process` on the exports, for another may
-/// be the global one already.
+/// Takes the model, as the addon is loaded. `lib/addon.js` has put Node's own `process` on the exports, for
+/// another may be the global one already.
 pub fn capture(js: Js<'_>, exports: Value<'_>) -> JsResult<()> {
     let given = js.get_named(exports, "process")?;
     let process = if js.is_undefined(given)? { js.get_named(js.global()?, "process")? } else { given };

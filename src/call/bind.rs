@@ -89,8 +89,8 @@ pub fn pages<H>(js: Js<'_>, guest: &Guest<H>) -> JsResult<u32> {
     Ok((pages as i32).cast_unsigned())
 }
 
-/// Counts a call that has a constant answer. At the one that makes it worth while, a module is made for the guest. Where
-/// that fails, calls go on as they did.
+/// Counts a call that has a constant answer. At the one that makes it worth while, a module is made for the
+/// guest. Where that fails, calls go on as they did.
 pub fn count<H>(js: Js<'_>, guest: &Guest<H>) -> JsResult<()> {
     let calls = guest.constant_calls.get().saturating_add(1);
     guest.constant_calls.set(calls);

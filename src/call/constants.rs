@@ -1,7 +1,8 @@
 //! Constant answers: a WebAssembly module that hands over a guest's command line and environment.
 //!
-//! They never change, so a guest that asks for them again and again (CPython does, for each path) gets a module made for it
-//! that has them in its code, and is answered without leaving WebAssembly. A guest that asks once or twice does not pay.
+//! They never change, so a guest that asks for them again and again (CPython does, for each path) gets a
+//! module made for it that has them in its code, and is answered without leaving WebAssembly. A guest that
+//! asks once or twice does not pay.
 
 use crate::call::encode::{NAMESPACE, at, body};
 use crate::call::memory_kind::MemoryKind;

@@ -18,7 +18,8 @@ pub fn body(write: impl FnOnce(&mut InstructionSink<'_>)) -> Function {
     function
 }
 
-/// The operand of an instruction that reads or writes memory: a fixed offset, and the alignment as a power of 2.
+/// The operand of an instruction that reads or writes memory: a fixed offset, and the alignment as a power of
+/// 2.
 pub const fn at(offset: usize, align: u32) -> MemArg {
     MemArg { offset: offset as u64, align, memory_index: 0 }
 }

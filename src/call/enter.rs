@@ -15,7 +15,8 @@ use wasi_rs_core::syscalls::SYSCALLS;
 use wasi_rs_core::syscalls::trace::Line;
 use wasi_rs_core::syscalls::{ENTRIES, Entry, Flow};
 
-/// The function through which all syscalls enter: no argument, no result, everything in the realm's call page.
+/// The function through which all syscalls enter: no argument, no result, everything in the realm's call
+/// page.
 impl<H: Hooks> StateFunction for Realm<H> {
     const NAME: &'static CStr = c"syscall";
     type Call = PageCall;
@@ -78,8 +79,8 @@ fn make<H: Hooks>(js: Js<'_>, realm: &Realm<H>, guest: &Guest<H>, call: &PageCal
     Ok(flow)
 }
 
-/// The same for a guest that is traced, has streams of JavaScript, or has ended. A function of its own, so that the way
-/// of all others is short.
+/// The same for a guest that is traced, has streams of JavaScript, or has ended. A function of its own, so
+/// that the way of all others is short.
 #[inline(never)]
 fn call_with_hooks<H: Hooks>(
     js: Js<'_>,
@@ -114,7 +115,9 @@ fn view_anew<'a, H>(js: Js<'_>, guest: &'a Guest<H>) -> JsResult<Memory<'a>> {
     guest.memory.view(js, pages)
 }
 
-/// Does the task that is left after an answer, so that the next may be given without leaving WebAssembly.
+/// Does the task that is left after an answer, so that the next may be given without leaving WebAssembly. A
+/// function of its own, as most calls leave none.
+#[inline(never)]
 fn do_after<H: Hooks>(
     js: Js<'_>,
     realm: &Realm<H>,

@@ -6,8 +6,9 @@ use std::cell::Cell;
 use std::fmt::Debug;
 use wasi_rs_core::ctx::Ctx;
 
-/// A guest and its objects in JavaScript. The references keep nothing alive: the class's object holds the functions,
-/// the functions hold their instance, the instance holds its owner, and when the last is collected the guest goes.
+/// A guest and its objects in JavaScript. The references keep nothing alive: the class's object holds the
+/// functions, the functions hold their instance, the instance holds its owner, and when the last is collected
+/// the guest goes.
 #[derive(Debug)]
 pub struct Guest<H> {
     /// Arguments, environment and descriptors.

@@ -23,8 +23,8 @@ struct Slots<H> {
 /// The number of guests before the first look for dead ones.
 const FIRST_SWEEP: usize = 64;
 
-/// The weight of a guest, in bytes, that V8 is told so that it collects often enough: there is the memory of its
-/// instances outside V8's heap, and its descriptors, of which a process has only so many.
+/// The weight of a guest, in bytes, that V8 is told so that it collects often enough: there is the memory of
+/// its instances outside V8's heap, and its descriptors, of which a process has only so many.
 const WEIGHT: i64 = 64 * 1024;
 
 impl<H> Default for Guests<H> {
@@ -41,9 +41,9 @@ impl<H> Guests<H> {
         guests.slots.get(number).and_then(|slot| slot.as_ref()).map(|(_, guest)| Rc::clone(guest))
     }
 
-    /// The number that the next guest gets. Now and then it first removes dead guests, telling their numbers to
-    /// `removed`: Node reports collected objects when the event loop turns, which may be long after their descriptors
-    /// are needed.
+    /// The number that the next guest gets. Now and then it first removes dead guests, telling their numbers
+    /// to `removed`: Node reports collected objects when the event loop turns, which may be long after their
+    /// descriptors are needed.
     pub fn next_number(&self, js: Js<'_>, removed: impl Fn(usize)) -> JsResult<u32> {
         let (live, sweep_at) = (self.0.borrow().live, self.0.borrow().sweep_at);
         if live >= sweep_at {

@@ -64,8 +64,8 @@ pub enum After {
     Count,
 }
 
-/// The bits of [`SYSCALL`] that hold its index in the list, those of the task after it, and the one that is set for
-/// more than [`FEW`] parameters.
+/// The bits of [`SYSCALL`] that hold its index in the list, those of the task after it, and the one that is
+/// set for more than [`FEW`] parameters.
 const INDEX: u32 = 0xff;
 const AFTER: u32 = INDEX + 1;
 const MANY: u32 = 1 << 16;

@@ -11,8 +11,8 @@ use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use wasi_rs_core::memory::Memory;
 
-/// A guest's memory and its address, which is looked up anew when the number of pages has changed: growing a memory may
-/// move it, and nothing else does.
+/// A guest's memory and its address, which is looked up anew when the number of pages has changed: growing a
+/// memory may move it, and nothing else does.
 #[derive(Debug)]
 pub struct GuestMemory {
     object: RefCell<Option<(Reference, MemoryKind)>>,
@@ -56,9 +56,9 @@ impl GuestMemory {
             self.pages.set(pages);
         }
         let (base, len) = self.bytes.get();
-        // SAFETY: the engine gave these bytes for a memory of so many pages, which it has still. The caller is the
-        // guest's own call: its instance, and so its memory, is alive, and does not run until the call returns. Other
-        // threads may write to a shared memory, which is what `Memory` is made for.
+        // SAFETY: the engine gave these bytes for a memory of so many pages, which it has still. The caller
+        // is the guest's own call: its instance, and so its memory, is alive, and does not run until the call
+        // returns. Other threads may write to a shared memory, which is what `Memory` is made for.
         Ok(unsafe { Memory::new(base, len) })
     }
 
@@ -100,8 +100,9 @@ impl PageMemory {
 
     /// The number at a place of the page.
     ///
-    /// Read as wide as it was written, and volatile, so that the compiler does not join it with its neighbours: the
-    /// processor hands a number on from a store to a load that is as wide, but makes a wider load wait for the cache.
+    /// Read as wide as it was written, and volatile, so that the compiler does not join it with its
+    /// neighbours: the processor hands a number on from a store to a load that is as wide, but makes a wider
+    /// load wait for the cache.
     pub fn get<T: PageNumber, const AT: usize>(&self) -> T {
         const { assert!(AT + size_of::<T>() <= layout::SIZE && AT.is_multiple_of(size_of::<T>())) };
         // SAFETY: inside the page and aligned, as was just checked; any bytes are a number.

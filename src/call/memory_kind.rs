@@ -25,8 +25,8 @@ impl MemoryKind {
         matches!(self, Self::Shared | Self::SharedWide)
     }
 
-    /// The type that such a memory is imported with: at least no page; a shared one must have a maximum, and any is at
-    /// most that.
+    /// The type that such a memory is imported with: at least no page; a shared one must have a maximum, and
+    /// any is at most that.
     pub fn import_type(self) -> MemoryType {
         let maximum = match self {
             Self::Plain | Self::Wide => None,

@@ -1,6 +1,6 @@
-//! The memory-size module: a WebAssembly module that imports a guest's memory. It tells the memory's size, which the
-//! shim stores with each call, answers the few syscalls whose answer never changes, tells when to skip one that has no
-//! effect, and writes the records that the page caches, all without leaving WebAssembly.
+//! The memory-size module: a WebAssembly module that imports a guest's memory. It tells the memory's size,
+//! which the shim stores with each call, answers the few syscalls whose answer never changes, tells when to
+//! skip one that has no effect, and writes the records that the page caches, all without leaving WebAssembly.
 //!
 //! Binding a memory puts the module's functions into the shim's table.
 
@@ -14,7 +14,8 @@ use wasm_encoder::{
     ImportSection, InstructionSink, Module, TypeSection, ValType,
 };
 
-/// One `sched_yield` in so many goes to the kernel, the first and so on: there may be others that the guest waits for.
+/// One `sched_yield` in so many goes to the kernel, the first and so on: there may be others that the guest
+/// waits for.
 const ONE_IN: i32 = 8;
 
 /// The name of the function that tells the size in pages.
@@ -26,12 +27,13 @@ pub fn exports() -> impl Iterator<Item = (usize, &'static str)> {
     (table::SIZE..).zip(answers).chain((table::PUTS..).zip(CACHED.iter().map(|cached| cached.name)))
 }
 
-/// The numbers it answers with, in the order in which it imports them: how many arguments and variables there are, how
-/// many bytes they take, and the resolution of each clock in nanoseconds.
+/// The numbers it answers with, in the order in which it imports them: how many arguments and variables there
+/// are, how many bytes they take, and the resolution of each clock in nanoseconds.
 pub const NUMBERS: [&str; 8] =
     ["argc", "argv_buf_size", "environc", "environ_buf_size", "realtime", "monotonic", "process", "thread"];
 
-/// The type of [`SIZE`] and [`SKIPPED`], that of the answers, and the first of the functions that write records.
+/// The type of [`SIZE`] and [`SKIPPED`], that of the answers, and the first of the functions that write
+/// records.
 const TYPE_SIZE: u32 = 0;
 const TYPE_ANSWER: u32 = 1;
 const TYPE_PUT: u32 = 2;
@@ -119,8 +121,8 @@ fn sizes(code: &mut InstructionSink<'_>, kind: MemoryKind, count: u32, bytes: u3
     answer(code, Errno::Success);
 }
 
-/// Stores the resolution of the clock with the number in the first parameter at the address in the second; EINVAL for a
-/// clock there is not.
+/// Stores the resolution of the clock with the number in the first parameter at the address in the second;
+/// EINVAL for a clock there is not.
 fn resolution(code: &mut InstructionSink<'_>, kind: MemoryKind, first: u32) {
     code.local_get(0).i32_const(3).i32_gt_u().if_(BlockType::Empty);
     answer(code, Errno::Inval);

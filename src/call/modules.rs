@@ -1,4 +1,4 @@
-//! Modules and instances of what is made here.
+//! Modules and instances of the WebAssembly that is made here.
 
 use crate::builtins::{self, Builtin};
 use crate::call::encode::NAMESPACE;

@@ -1,8 +1,9 @@
 //! The call page: the way of a syscall's parameters from WebAssembly to Rust.
 //!
-//! Node-API makes every argument of a callback cost a call of its own. So the functions a guest imports are exports of
-//! a small WebAssembly module ([`shim`](crate::call::shim)) that writes its arguments to a page of memory, which Rust
-//! reads directly, and calls one native function without arguments. The errno comes back through the page as well.
+//! Node-API makes every argument of a callback cost a call of its own. So the functions a guest imports are
+//! exports of a small WebAssembly module ([`shim`](crate::call::shim)) that writes its arguments to a page of
+//! memory, which Rust reads directly, and calls one native function without arguments. The errno comes back
+//! through the page as well.
 //!
 //! A thread has one page for all its guests: every WebAssembly memory reserves gigabytes of addresses.
 

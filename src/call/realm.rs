@@ -1,5 +1,5 @@
-//! The parts of calls that an environment (a thread, or one load of the addon) has once: its call page, the modules that
-//! are made here, and its guests.
+//! The parts of calls that an environment (a thread, or one load of the addon) has once: its call page, the
+//! modules that are made here, and its guests.
 
 use crate::call::guest::{Guest, Hooks};
 use crate::call::guests::Guests;
@@ -18,8 +18,8 @@ pub struct Realm<H> {
     guests: Guests<H>,
 }
 
-/// A value that a realm keeps. Modules are compiled when they are first needed: loading the addon should cost next to
-/// nothing.
+/// A value that a realm keeps. Modules are compiled when they are first needed: loading the addon should cost
+/// next to nothing.
 #[derive(Clone, Copy, Debug)]
 pub enum Kept {
     /// The memory of the call page.

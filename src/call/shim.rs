@@ -1,4 +1,5 @@
-//! The shim: the WebAssembly module whose exports are the functions of `wasiImport`, made from the list of syscalls.
+//! The shim: the WebAssembly module whose exports are the functions of `wasiImport`, made from the list of
+//! syscalls.
 
 use crate::call::encode::{NAMESPACE, at, body, constant, number};
 use crate::call::layout::{self, After, CACHED, Cached, UNBOUND, call_number};
@@ -55,7 +56,8 @@ fn call_slot(code: &mut InstructionSink<'_>, slot: usize, ty: u32) {
     code.i32_const(number(slot).cast_signed()).call_indirect(0, ty);
 }
 
-/// Stores guest, syscall, the memory's size and all parameters in the page; calls; answers with the errno there.
+/// Stores guest, syscall, the memory's size and all parameters in the page; calls; answers with the errno
+/// there.
 fn way_to_rust(code: &mut InstructionSink<'_>, index: usize, row: &Syscall) {
     let call = call_number(number(index), after(row), row.params.len());
     code.i32_const(0).global_get(GUEST).i32_store(at(layout::GUEST, 2));
@@ -136,8 +138,8 @@ fn imports() -> ImportSection {
     imports
 }
 
-/// The shim. Its table begins with its own functions: one that answers [`UNBOUND`] for the size, one that skips no call,
-/// and ways to Rust.
+/// The shim. Its table begins with its own functions: one that answers [`UNBOUND`] for the size, one that
+/// skips no call, and ways to Rust.
 pub fn shim_module() -> Vec<u8> {
     let mut types = TypeSection::new();
     types.ty().function([], []);

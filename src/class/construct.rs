@@ -81,8 +81,8 @@ fn define_captures<'s>(js: Js<'s>, wasi: Value<'s>, choices: &[Choice<'_>; 3]) -
     Ok(())
 }
 
-/// Has the function that owns the guest hold those of the embedder: like everything else of the guest they live as long
-/// as it.
+/// Has the function that owns the guest hold those of the embedder: like everything else of the guest they
+/// live as long as it.
 fn hold_handlers<'s>(js: Js<'s>, owner: Value<'s>, choices: &[Choice<'s>; 3]) -> JsResult<()> {
     if !choices.iter().any(|choice| matches!(choice, Choice::Handler(_))) {
         return Ok(());

@@ -1,7 +1,7 @@
 //! Definitions of the class in its editions, with the attributes of a JavaScript class.
 //!
-//! Its methods find their state by property, as node:wasi's do, so that they work on a Proxy of the object, on an
-//! object that inherits from it, and for packages that look for the symbols by description.
+//! Its methods find their state by property, as node:wasi's do, so that they work on a Proxy of the object,
+//! on an object that inherits from it, and for packages that look for the symbols by description.
 
 use crate::builtins::{self, define_hidden, define_property};
 use crate::class::construct::{Construct, EditionOf};
@@ -22,8 +22,8 @@ pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {
 }
 
 fn define<E: EditionOf>(js: Js<'_>) -> JsResult<Value<'_>> {
-    // Without methods: those of a class defined by Node-API can't be called on a Proxy of an object, or on one that
-    // inherits from it.
+    // Without methods: those of a class defined by Node-API can't be called on a Proxy of an object, or on
+    // one that inherits from it.
     let class = js.class::<Construct<E>>()?;
     define_methods(js, class)?;
     Ok(class)

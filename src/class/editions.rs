@@ -2,7 +2,8 @@
 
 use wasi_rs_core::abi::Abi;
 
-/// An edition of the class: its behaviour where its documentation, or Node's tests, want something of their own.
+/// An edition of the class: its behaviour where its documentation, or Node's tests, want something of their
+/// own.
 #[derive(Clone, Copy, Debug)]
 pub struct Edition {
     /// Its name in the addon.

@@ -52,7 +52,8 @@ impl Hooks for ClassHooks {
 
     /// Ends the guest: the process with it, or only the functions on the stack of `start()`.
     fn exit(guest: &Guest, js: Js<'_>, code: u32) -> JsResult<Thrown> {
-        // As WebAssembly hands an i32 to JavaScript: codes from 2^31 on are negative, as node:wasi gives them.
+        // As WebAssembly hands an i32 to JavaScript: codes from 2^31 on are negative, as node:wasi gives
+        // them.
         let code = js.number(f64::from(code.cast_signed()))?;
         if !guest.hooks.return_on_exit {
             // Looked up now: test runners replace it. In a worker it ends the worker.

@@ -1,4 +1,5 @@
-//! Values that the class keeps in an environment: the symbols of its properties, those of control requests, a trap.
+//! Values that the class keeps in an environment: the symbols of its properties, those of control requests, a
+//! trap.
 
 use crate::node_api::{Js, JsResult, Key, Store, Value};
 
@@ -15,7 +16,7 @@ pub enum Kept {
     ExitCode,
     /// The symbol `kInstance`.
     Instance,
-    /// The control request to close everything. Nobody else has these symbols.
+    /// The control request to close everything. Symbols of control requests are not handed out.
     Dispose,
     /// The control request for the guest's number.
     Number,

@@ -9,8 +9,8 @@ use crate::errors;
 use crate::node_api::{Call, Js, JsResult, Method, Type, Value};
 use std::rc::Rc;
 
-/// `this`, unless there is none. A function of the engine's interface is called on the global object then; a method of
-/// a class fails when it first reads a property.
+/// `this`, unless there is none. A function of the engine's interface is called on the global object then; a
+/// method of a class fails when it first reads a property.
 fn receiver<'s>(call: &Call<'s>, first_read: &str) -> JsResult<Value<'s>> {
     let js = call.js;
     if js.strict_equals(call.this, js.global()?)? { Err(errors::no_properties(js, first_read)) } else { Ok(call.this) }

@@ -1,9 +1,10 @@
 //! The end of a guest that it can't catch.
 //!
-//! A guest's `catch_all` catches every exception of JavaScript: the one that ends it after `proc_exit`, and those of the
-//! embedder's functions. It catches no trap. So while `start()` or `initialize()` runs, an exception of a call is kept
-//! here, and a trap is thrown in its place, now and from every later call of that guest; at the end the kept exception
-//! is the outcome. Outside of both, where JavaScript calls the guest itself, exceptions are thrown as they are.
+//! A guest's `catch_all` catches every exception of JavaScript: the one that ends it after `proc_exit`, and
+//! those of the embedder's functions. It catches no trap. So while `start()` or `initialize()` runs, an
+//! exception of a call is kept here, and a trap is thrown in its place, now and from every later call of that
+//! guest; at the end the kept exception is the outcome. Outside of both, where JavaScript calls the guest
+//! itself, exceptions are thrown as they are.
 
 use crate::call::modules::{compile, instantiate};
 use crate::class::kept::{self, Kept, kept};
@@ -11,7 +12,8 @@ use crate::node_api::{Js, JsResult, Reference, Thrown, Type, Value};
 use std::cell::RefCell;
 use wasm_encoder::{CodeSection, ExportKind, ExportSection, Function, FunctionSection, Module, TypeSection};
 
-/// The trap's message, for a function of the embedder's that stands between the guest and its calls and catches it.
+/// The trap's message, for a function of the embedder's that stands between the guest and its calls and
+/// catches it.
 const MESSAGE: &str = "the guest has ended; start() tells how";
 
 /// The name of the error that an engine throws for a trap.
@@ -25,8 +27,8 @@ pub struct PendingExit(RefCell<Running>);
 #[derive(Debug, Default)]
 pub struct Running {
     is_running: bool,
-    /// An array with the exception that it ends with: a reference to the exception itself can't be had, if it is a
-    /// primitive.
+    /// An array with the exception that it ends with: a reference to the exception itself can't be had, if it
+    /// is a primitive.
     exception: Option<Reference>,
 }
 
@@ -61,8 +63,8 @@ impl PendingExit {
     }
 }
 
-/// The outcome of `start()` or `initialize()`: the exception that the guest ended with, if it did not return. `thrown` is
-/// the exception that its function threw, `pending` that of [`PendingExit::end`].
+/// The outcome of `start()` or `initialize()`: the exception that the guest ended with, if it did not return.
+/// `thrown` is the exception that its function threw, `pending` that of [`PendingExit::end`].
 pub fn outcome<'s>(
     js: Js<'s>,
     thrown: Option<Value<'s>>,

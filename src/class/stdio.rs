@@ -1,8 +1,8 @@
 //! Standard streams that JavaScript supplies and takes.
 //!
-//! A system call never calls back: it works on streams in memory ([`wasi_rs_core::host::stream`]). Between a call of the
-//! guest and its answer, this module has the embedder's functions fill and empty them. These may do anything, also make
-//! the memory grow or call the guest again.
+//! A system call never calls back: it works on streams in memory ([`wasi_rs_core::host::stream`]). Between a
+//! call of the guest and its answer, this module has the embedder's functions fill and empty them. These may
+//! do anything, also make the memory grow or call the guest again.
 
 use crate::class::kept::{Kept, kept};
 use crate::class::stdio_options::{Choice, name};

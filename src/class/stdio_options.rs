@@ -42,7 +42,8 @@ pub fn read_input<'s>(js: Js<'s>, value: Value<'s>) -> JsResult<Choice<'s>> {
     })
 }
 
-/// The choice by the option of stream `number`, by default the host's own. Some editions take descriptors only.
+/// The choice by the option of stream `number`, by default the host's own. Some editions take descriptors
+/// only.
 pub fn choose<'s>(js: Js<'s>, number: usize, value: Option<Value<'s>>, edition: &Edition) -> JsResult<Choice<'s>> {
     let Some(value) = value else {
         return Ok(inherit(number));

@@ -67,8 +67,8 @@ pub fn descriptor_number(js: Js<'_>, value: Value<'_>, name: &str) -> JsResult<i
     Ok(i32::try_from(number).unwrap_or(i32::MAX))
 }
 
-/// `ERR_INVALID_ARG_VALUE` for a property of another name than the known ones: a misspelt name must not leave a guest with
-/// more than it was meant to have.
+/// `ERR_INVALID_ARG_VALUE` for a property of another name than the known ones: a misspelt name must not leave
+/// a guest with more than it was meant to have.
 pub fn refuse_unknown<'s>(js: Js<'s>, object: Value<'s>, option: &str, known: &[&str]) -> JsResult<()> {
     for (name, value) in entries(js, object)? {
         let name = js.string_of(name)?;

@@ -105,7 +105,8 @@ impl<'s> Js<'s> {
     }
 }
 
-/// Bytes as the engine names them: those of a memory of no pages, or of a detached buffer, may have no address.
+/// Bytes as the engine names them: those of a memory of no pages, or of a detached buffer, may have no
+/// address.
 fn addressed(data: *mut c_void, len: usize) -> (NonNull<u8>, usize) {
     NonNull::new(data.cast()).map_or((NonNull::dangling(), 0), |data| (data, len))
 }
@@ -113,8 +114,8 @@ fn addressed(data: *mut c_void, len: usize) -> (NonNull<u8>, usize) {
 /// A copy of bytes that the engine has just named.
 fn copied(base: NonNull<u8>, len: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(len);
-    // SAFETY: the engine gave these bytes, and nothing runs that could take them away; they may be shared with other
-    // threads, so no reference to them is made. `set_len` counts the bytes just written.
+    // SAFETY: the engine gave these bytes, and nothing runs that could take them away; they may be shared
+    // with other threads, so no reference to them is made. `set_len` counts the bytes just written.
     unsafe {
         base.as_ptr().copy_to_nonoverlapping(bytes.as_mut_ptr(), len);
         bytes.set_len(len);

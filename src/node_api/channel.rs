@@ -22,8 +22,8 @@ struct Open {
     at_end: Box<dyn FnOnce() + Send>,
 }
 
-// SAFETY: a thread-safe function may be called from any thread. It is only used while it is in the channel, and taken
-// out before Node frees it. The environment is only compared.
+// SAFETY: a thread-safe function may be called from any thread. It is only used while it is in the channel,
+// and taken out before Node frees it. The environment is only compared.
 unsafe impl Send for Open {}
 
 impl Channel {
@@ -31,7 +31,8 @@ impl Channel {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends a message, which runs on the environment's thread soon. It is dropped if the environment has ended.
+    /// Sends a message, which runs on the environment's thread soon. It is dropped if the environment has
+    /// ended.
     pub fn send(&self, message: Message) {
         let open = self.open();
         let Some(Open { function, .. }) = &*open else {
@@ -39,7 +40,8 @@ impl Channel {
         };
         let message = Box::into_raw(Box::new(message));
         let mode = sys::ThreadsafeFunctionCallMode::nonblocking;
-        // SAFETY: the function is there while the lock is held: `environment_ends` takes it out before Node frees it.
+        // SAFETY: the function is there while the lock is held: `environment_ends` takes it out before Node
+        // frees it.
         let status = unsafe { sys::napi_call_threadsafe_function(*function, message.cast(), mode) };
         if status != sys::Status::napi_ok {
             // SAFETY: it was just boxed, and nobody else got it.
@@ -47,13 +49,14 @@ impl Channel {
         }
     }
 
-    /// Has the channel keep the event loop alive, or not: `ref()` and `unref()` of Node. It takes effect in a callback
-    /// of the channel's own environment only.
+    /// Has the channel keep the event loop alive, or not: `ref()` and `unref()` of Node. It takes effect in a
+    /// callback of the channel's own environment only.
     pub fn set_ref(&self, js: Js<'_>, keeps_alive: bool) {
         if let Some(Open { env, function, .. }) = &*self.open()
             && *env == js.env
         {
-            // SAFETY: the function is there, as in `send`, and a callback of its environment is on its thread.
+            // SAFETY: the function is there, as in `send`, and a callback of its environment is on its
+            // thread.
             unsafe {
                 if keeps_alive {
                     sys::napi_ref_threadsafe_function(js.env, *function);
@@ -116,7 +119,8 @@ impl<'s> Js<'s> {
         let channel = Arc::new(Channel { open: Mutex::new(Some(Open { env: self.env, function: made, at_end })) });
         channel.set_ref(self, false);
         let for_hook = Arc::into_raw(Arc::clone(&channel)).cast_mut().cast();
-        // SAFETY: the hook takes the reference back. Hooks run latest first, so this one runs before the function's own.
+        // SAFETY: the hook takes the reference back. Hooks run latest first, so this one runs before the
+        // function's own.
         self.check(unsafe { sys::napi_add_env_cleanup_hook(self.env, Some(environment_ends), for_hook) })?;
         Ok(channel)
     }

@@ -32,8 +32,8 @@ pub struct Call<'s> {
     pub is_construct: bool,
 }
 
-/// A function without parameters and result on a value that the environment has once: as cheap as a callback can be.
-/// The value knows where the parameters of the call are.
+/// A function without parameters and result on a value that the environment has once: as cheap as a callback
+/// can be. The value knows where the parameters of the call are.
 pub trait StateFunction: 'static {
     /// Its name.
     const NAME: &'static CStr;

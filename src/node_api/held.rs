@@ -10,8 +10,8 @@ use std::ptr;
 /// The value behind an object.
 struct Held(Box<dyn Any>);
 
-/// The mark of objects that hold a value. Its address is part of it: another load of an addon, perhaps of another
-/// version, has another mark.
+/// The mark of objects that hold a value. Its address is part of it: another load of an addon, perhaps of
+/// another version, has another mark.
 fn mark() -> sys::napi_type_tag {
     static HERE: u8 = 0;
     sys::napi_type_tag { lower: 0x8d2c_71f0_5b1e_4a9d, upper: (&raw const HERE).addr() as u64 }
@@ -54,7 +54,8 @@ impl<'s> Js<'s> {
             }
             self.check(sys::napi_unwrap(self.env, object.raw, &raw mut held))?;
         }
-        // SAFETY: only `hold` of this load marks objects so, and the value it wraps stays until the object is collected.
+        // SAFETY: only `hold` of this load marks objects so, and the value it wraps stays until the object is
+        // collected.
         let held = unsafe { held.cast::<Held>().as_ref() }.ok_or(Thrown)?;
         Ok(held.0.downcast_ref::<T>().cloned())
     }

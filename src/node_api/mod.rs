@@ -1,11 +1,11 @@
 //! Raw Node-API, made safe: one of the addresses of `unsafe`. It knows nothing of this package.
 //!
-//! napi-rs registers the addon. Everything else goes through here, which its wrappers can't do exactly: exceptions that
-//! must pass through untouched (also primitive ones), methods that find their state by property, one callback that is as
-//! cheap as a callback can be, and the addresses of WebAssembly memories.
+//! napi-rs registers the addon. Everything else goes through here, which its wrappers can't do exactly:
+//! exceptions that must pass through untouched (also primitive ones), methods that find their state by
+//! property, one callback that is as cheap as a callback can be, and the addresses of WebAssembly memories.
 //!
-//! A [`Js`] is the right to call the engine during one callback; a [`Value`] lives as long. A call into the engine
-//! that fails leaves a JavaScript exception pending and answers [`Thrown`], which travels up with `?`.
+//! A [`Js`] is the right to call the engine during one callback; a [`Value`] lives as long. A call into the
+//! engine that fails leaves a JavaScript exception pending and answers [`Thrown`], which travels up with `?`.
 
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 

@@ -12,8 +12,8 @@ pub struct Reference {
 
 impl Drop for Reference {
     fn drop(&mut self) {
-        // SAFETY: a reference is dropped on its environment's thread, and by the environment's state at the latest,
-        // whose finalizer runs while references can still be deleted.
+        // SAFETY: a reference is dropped on its environment's thread, and by the environment's state at the
+        // latest, whose finalizer runs while references can still be deleted.
         unsafe { sys::napi_delete_reference(self.env, self.raw) };
     }
 }

@@ -13,8 +13,8 @@ pub type JsResult<T> = Result<T, Thrown>;
 
 /// The right to call the engine during one callback, whose lifetime is `'s`.
 ///
-/// The lifetime may be shortened and never lengthened, here and in [`Value`]: values of an outer callback serve in an
-/// inner one, and none outlives its own.
+/// The lifetime may be shortened and never lengthened, here and in [`Value`]: values of an outer callback
+/// serve in an inner one, and none outlives its own.
 #[derive(Clone, Copy, Debug)]
 pub struct Js<'s> {
     pub(super) env: sys::napi_env,
@@ -31,8 +31,8 @@ pub struct Value<'s> {
 
 /// Calls a Node-API function whose last parameter is the address of its result.
 ///
-/// SAFETY of every use: `env` is valid during the callback that `Js` stands for, values are handles of that callback,
-/// strings are passed with their length, and the result is a local of the type the function writes.
+/// SAFETY of every use: `env` is valid during the callback that `Js` stands for, values are handles of that
+/// callback, strings are passed with their length, and the result is a local of the type the function writes.
 macro_rules! result_of {
     ($js:expr, $function:ident($($arg:expr),*) -> $result:ty) => {{
         let mut result: $result = <$result as $crate::node_api::scope::Empty>::EMPTY;

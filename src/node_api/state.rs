@@ -49,8 +49,8 @@ unsafe extern "C" fn environment_ended(_: sys::napi_env, data: *mut c_void, _: *
 }
 
 impl<'s> Js<'s> {
-    /// Gives the environment a value, which is dropped when the environment ends; the value where it stays. There is one
-    /// of each type.
+    /// Gives the environment a value, which is dropped when the environment ends; the value where it stays.
+    /// There is one of each type.
     pub fn add_state<T: 'static>(self, value: T) -> JsResult<&'s T> {
         if self.states()?.is_none() {
             let data = Box::into_raw(Box::<States>::default());
@@ -76,8 +76,8 @@ impl<'s> Js<'s> {
         let mut data = ptr::null_mut();
         // SAFETY: as in `result_of!`.
         self.check(unsafe { sys::napi_get_instance_data(self.env, &raw mut data) })?;
-        // SAFETY: only `add_state` sets instance data of this addon, once. It is shared from then on, and freed at the
-        // environment's end, when no callback runs any more.
+        // SAFETY: only `add_state` sets instance data of this addon, once. It is shared from then on, and
+        // freed at the environment's end, when no callback runs any more.
         Ok(unsafe { data.cast::<States>().as_ref() })
     }
 }

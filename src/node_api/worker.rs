@@ -16,7 +16,8 @@ pub struct Worker {
     nothing: ManuallyDrop<Reference>,
 }
 
-// SAFETY: environment and reference are only used, and dropped, on the thread that made them: both places ask.
+// SAFETY: environment and reference are only used, and dropped, on the thread that made them: both places
+// ask.
 unsafe impl Send for Worker {}
 // SAFETY: as above.
 unsafe impl Sync for Worker {}
@@ -56,8 +57,8 @@ impl Patience for Worker {
         }
         // SAFETY: the guest's call, which waits, is a callback of this environment.
         let js = unsafe { Js::new(self.env) };
-        // Reading from an object runs no JavaScript. A function would meet V8's order to stop, and Node-API would catch
-        // it: the guest would then go on for ever.
+        // Reading from an object runs no JavaScript. A function would meet V8's order to stop, and Node-API
+        // would catch it: the guest would then go on for ever.
         let read = || {
             let nothing = js.dereference(&self.nothing)?.ok_or(Thrown)?;
             js.get_index(nothing, 0)
@@ -65,8 +66,8 @@ impl Patience for Worker {
         if read().is_ok() {
             return true;
         }
-        // Node forbids JavaScript first and tells V8 to stop right after. The guest must not come back in between: it
-        // would go on for a moment, with an error that nobody should see.
+        // Node forbids JavaScript first and tells V8 to stop right after. The guest must not come back in
+        // between: it would go on for a moment, with an error that nobody should see.
         thread::sleep(std::time::Duration::from_nanos(Self::SLICE));
         false
     }

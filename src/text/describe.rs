@@ -11,7 +11,8 @@ pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {
     js.set_named(exports, Describe::NAME, js.function::<Describe>(0)?)
 }
 
-/// `describe(bytes)`: `{ kind, version, memory, imports, exports, missing }` of a module; an exception if it can't be read.
+/// `describe(bytes)`: `{ kind, version, memory, imports, exports, missing }` of a module; an exception if it
+/// can't be read.
 struct Describe;
 
 impl Method for Describe {
