@@ -1,15 +1,14 @@
-//! Errors in Node's own words: class, code and message as Node's documentation of errors has them, so that a test or
-//! a `catch` which knows node:wasi's errors knows ours.
+//! Errors in Node's own words: class, code and message as Node's documentation of errors has them, so that a
+//! test or a `catch` made for node:wasi's errors works with these.
 
-use crate::class::realm::{Kept, builtin_module};
+use crate::builtins::{self, Builtin};
 use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Thrown, Type, Value};
-use crate::permission::Scope;
 use wasi_rs_core::abi::Errno;
 
-/// How much of a string stands in a message, as in Node: longer ones are cut to 25 units.
+/// The length of the longest string that is shown whole, as in Node: longer ones are cut to 25 units.
 const MAX_SHOWN: usize = 28;
 
-/// A message, in the units JavaScript has: what a user passed need not be a text.
+/// A message, in the units JavaScript has: a string that a user passed need not be a text.
 #[derive(Debug, Default)]
 struct Message(Vec<u16>);
 
@@ -37,7 +36,7 @@ impl From<&str> for Message {
     }
 }
 
-/// The exception that making an error leads to: the error, or what went wrong on the way.
+/// The exception that making an error leads to: the error, or one that was thrown on the way.
 fn thrown(make: impl FnOnce() -> JsResult<Thrown>) -> Thrown {
     make().unwrap_or_else(|thrown| thrown)
 }
@@ -47,15 +46,15 @@ fn throw(js: Js<'_>, kind: ErrorKind, code: &str, message: impl Into<Message>) -
     thrown(|| Ok(js.throw(js.error(kind, Some(code), js.string_of_units(&message.0)?)?)))
 }
 
-/// Throws an error as Node's own JavaScript makes them: the code stands in the stack and in what `toString` says.
+/// Throws an error as Node's own JavaScript makes them: the code stands in the stack and in the text of
+/// `toString`.
 fn throw_as_node(js: Js<'_>, kind: ErrorKind, code: &str, message: impl Into<Message>) -> Thrown {
     let message = message.into();
     thrown(|| {
         let error = js.error(kind, Some(code), js.string_of_units(&message.0)?)?;
-        let realm = js.realm()?;
         // The stack begins with the error's name as it is when the stack is first read.
         let name = js.coerce_to_string(js.get_named(error, "name")?)?;
-        realm.define_hidden(js, error, js.string("name")?, js.string(&format!("{name} [{code}]"))?)?;
+        builtins::define_hidden(js, error, js.string("name")?, js.string(&format!("{name} [{code}]"))?)?;
         let constructor = js.get_named(js.global()?, "Error")?;
         let capture = js.get_named(constructor, "captureStackTrace")?;
         if js.type_of(capture)? == Type::Function {
@@ -63,7 +62,7 @@ fn throw_as_node(js: Js<'_>, kind: ErrorKind, code: &str, message: impl Into<Mes
         }
         js.get_named(error, "stack")?;
         js.delete_named(error, "name")?;
-        realm.define_hidden(js, error, js.string("toString")?, realm.get(js, Kept::NodeErrorToString)?)?;
+        builtins::define_hidden(js, error, js.string("toString")?, js.function::<NodeErrorToString>(0)?)?;
         Ok(js.throw(error))
     })
 }
@@ -74,7 +73,7 @@ fn throw_type_error(js: Js<'_>, message: &str) -> Thrown {
 }
 
 /// `toString` of such an error.
-pub struct NodeErrorToString;
+struct NodeErrorToString;
 
 impl Method for NodeErrorToString {
     const NAME: &'static str = "toString";
@@ -87,21 +86,21 @@ impl Method for NodeErrorToString {
     }
 }
 
-/// What the engine says when a property of nothing is read.
+/// The engine's error for a property of nothing that is read.
 pub fn no_properties(js: Js<'_>, property: &str) -> Thrown {
     let message = format!("Cannot read properties of undefined (reading '{property}')");
     throw_type_error(js, &message)
 }
 
-/// What the engine says when a property can't be assigned.
+/// The engine's error for a property that can't be assigned.
 pub fn read_only<'s>(js: Js<'s>, key: Value<'s>) -> Thrown {
     thrown(|| {
-        let key = js.string_of(js.call(js.undefined()?, js.realm()?.get(js, Kept::String)?, &[key])?)?;
+        let key = js.string_of(builtins::call(js, Builtin::String, &[key])?)?;
         Ok(throw_type_error(js, &format!("Cannot assign to read only property '{key}' of object '#<WASI>'")))
     })
 }
 
-/// What the engine says when something else is called.
+/// The engine's error for a call of something else than a function.
 pub fn not_a_function(js: Js<'_>, what: &str) -> Thrown {
     let message = format!("{what} is not a function");
     throw_type_error(js, &message)
@@ -117,25 +116,20 @@ pub fn already_started(js: Js<'_>) -> Thrown {
     throw_as_node(js, ErrorKind::Error, "ERR_WASI_ALREADY_STARTED", "WASI instance has already started")
 }
 
-/// The memory is something else.
+/// `ERR_INVALID_ARG_TYPE`: the guest's memory is something else.
 pub fn not_a_memory(js: Js<'_>) -> Thrown {
     let message = "\"instance.exports.memory\" property must be a WebAssembly.Memory object";
     throw(js, ErrorKind::TypeError, "ERR_INVALID_ARG_TYPE", message)
 }
 
-/// A class without `new`: the engine's own error, which has no code.
+/// The engine's error for a class that is called without `new`.
 pub fn not_constructed(js: Js<'_>) -> Thrown {
     let message = "Class constructor WASI cannot be invoked without 'new'";
     throw_type_error(js, message)
 }
 
-/// A Rust panic, which is a mistake of this package.
-pub fn panicked(js: Js<'_>, panic: &str) -> Thrown {
-    let message = format!("wasi-rs panicked: {panic}. This is a bug in wasi-rs; the guest can't go on");
-    throw(js, ErrorKind::Error, "ERR_WASI_RS_PANIC", message)
-}
-
-/// What a guest should be started with can't be opened. Code and the start of the message are node:wasi's.
+/// `UVWASI_...`: something that a guest is to be started with can't be opened. Code and the start of the
+/// message are node:wasi's.
 pub fn not_initialized(js: Js<'_>, errno: Errno, what: &str) -> Thrown {
     let code = format!("UVWASI_{}", errno.name());
     thrown(|| {
@@ -147,9 +141,8 @@ pub fn not_initialized(js: Js<'_>, errno: Errno, what: &str) -> Thrown {
     })
 }
 
-/// `ERR_ACCESS_DENIED`: the process may not do that, with a file if it is about one.
-pub fn access_denied(js: Js<'_>, scope: Scope, resource: &str) -> Thrown {
-    let (_, flag, permission) = scope.names();
+/// `ERR_ACCESS_DENIED`: the process lacks a permission, which `flag` grants; `resource` is a path or empty.
+pub fn access_denied(js: Js<'_>, permission: &str, flag: &str, resource: &str) -> Thrown {
     let message = format!("Access to this API has been restricted. Use {flag} to manage permissions.");
     thrown(|| {
         let error = js.error(ErrorKind::Error, Some("ERR_ACCESS_DENIED"), js.string(&message)?)?;
@@ -173,12 +166,12 @@ pub fn invalid_return_value(js: Js<'_>, name: &str, expected: &str, value: Value
     thrown(|| {
         let message =
             Message::from(format!("Expected {expected} to be returned from the \"{name}\" function but got "));
-        let message = message.units(&received(js, js.rescope(value))?.0).text(".");
+        let message = message.units(&received(js, value)?.0).text(".");
         Ok(throw_as_node(js, ErrorKind::TypeError, "ERR_INVALID_RETURN_VALUE", message))
     })
 }
 
-/// What an option must be.
+/// The requirement of an option.
 #[derive(Clone, Copy, Debug)]
 pub enum Expected {
     /// Of a type that `typeof` tells.
@@ -202,7 +195,7 @@ pub fn invalid_arg_type(js: Js<'_>, name: &str, expected: Expected, value: Value
     let kind = if name.contains('.') { "property" } else { "argument" };
     thrown(|| {
         let message = Message::from(format!("The \"{name}\" {kind} must be {must}. Received "));
-        let message = message.units(&received(js, js.rescope(value))?.0);
+        let message = message.units(&received(js, value)?.0);
         Ok(throw_as_node(js, ErrorKind::TypeError, "ERR_INVALID_ARG_TYPE", message))
     })
 }
@@ -210,7 +203,7 @@ pub fn invalid_arg_type(js: Js<'_>, name: &str, expected: Expected, value: Value
 /// `ERR_INVALID_ARG_VALUE`.
 pub fn invalid_arg_value(js: Js<'_>, name: &str, value: Value<'_>, reason: &str) -> Thrown {
     thrown(|| {
-        let shown = cut(&inspect(js, js.rescope(value), None)?, 128, 128);
+        let shown = cut(&inspect(js, value, None)?, 128, 128);
         let message = Message::from(format!("The property '{name}' {reason}. Received ")).units(&shown.0);
         Ok(throw_as_node(js, ErrorKind::TypeError, "ERR_INVALID_ARG_VALUE", message))
     })
@@ -235,11 +228,7 @@ pub fn out_of_range(js: Js<'_>, name: &str, range: &str, value: Value<'_>, numbe
 
 /// A number as JavaScript writes it, with -0.
 fn shown_number(js: Js<'_>, value: Value<'_>, number: f64) -> JsResult<String> {
-    if number == 0.0 && number.is_sign_negative() {
-        Ok("-0".to_owned())
-    } else {
-        js.coerce_to_string(js.rescope(value))
-    }
+    if number == 0.0 && number.is_sign_negative() { Ok("-0".to_owned()) } else { js.coerce_to_string(value) }
 }
 
 /// Digits in groups of three: `8_589_934_592`.
@@ -249,7 +238,7 @@ fn separated(digits: &str) -> String {
     format!("{sign}{}", groups.join("_"))
 }
 
-/// The end of a message: what came instead.
+/// The end of a message: a description of the value that came instead.
 fn received<'s>(js: Js<'s>, value: Value<'s>) -> JsResult<Message> {
     Ok(match js.type_of(value)? {
         Type::Undefined => "undefined".into(),
@@ -258,7 +247,7 @@ fn received<'s>(js: Js<'s>, value: Value<'s>) -> JsResult<Message> {
         Type::Number => format!("type number ({})", shown_number(js, value, js.number_of(value)?)?).into(),
         Type::Bigint => format!("type bigint ({}n)", js.coerce_to_string(value)?).into(),
         Type::Symbol => {
-            let text = js.call(js.undefined()?, js.realm()?.get(js, Kept::String)?, &[value])?;
+            let text = builtins::call(js, Builtin::String, &[value])?;
             Message::from("type symbol (").units(&js.units_of(text)?).text(")")
         }
         Type::String => received_string(js, value)?,
@@ -275,8 +264,7 @@ fn received_string<'s>(js: Js<'s>, value: Value<'s>) -> JsResult<Message> {
     if !shown.contains(&u16::from(b'\'')) {
         return Ok(Message::from("type string ('").units(&shown).text("')"));
     }
-    let stringify = js.realm()?.get(js, Kept::JsonStringify)?;
-    let json = js.call(js.undefined()?, stringify, &[js.string_of_units(&shown)?])?;
+    let json = builtins::call(js, Builtin::JsonStringify, &[js.string_of_units(&shown)?])?;
     Ok(Message::from("type string (").units(&js.units_of(json)?).text(")"))
 }
 
@@ -294,12 +282,12 @@ fn received_object<'s>(js: Js<'s>, value: Value<'s>) -> JsResult<Message> {
     Ok(Message::default().units(&inspect(js, value, Some(-1.0))?))
 }
 
-/// What `util.inspect` says, to this depth.
+/// The text of `util.inspect`, to this depth.
 fn inspect<'s>(js: Js<'s>, value: Value<'s>, depth: Option<f64>) -> JsResult<Vec<u16>> {
-    let Some(util) = builtin_module(js, "util")? else {
+    let Some(util) = builtins::node_module(js, "util")? else {
         // Node before 20.16: near enough.
         let text = match js.type_of(value)? {
-            Type::String => js.call(js.undefined()?, js.realm()?.get(js, Kept::JsonStringify)?, &[value])?,
+            Type::String => builtins::call(js, Builtin::JsonStringify, &[value])?,
             _ => js.string("[Object: null prototype] {}")?,
         };
         return js.units_of(text);

@@ -1,19 +1,22 @@
-//! wasi-rs: WASI preview1 for Node.js, in the place of `node:wasi`. This crate is the JavaScript side, the addon; below it are
-//! `crates/core` (the system calls), `crates/modules` (modules as bytes) and `crates/runner` (programs in wasmtime).
+//! wasi-rs: WASI preview1 for Node.js, in the place of `node:wasi`. This crate is the JavaScript side, the
+//! addon; below it are `crates/core` (the system calls), `crates/modules` (modules as bytes) and
+//! `crates/runner` (programs in wasmtime).
 //!
-//! | module | what |
+//! | module | holds |
 //! | --- | --- |
 //! | [`node_api`] | raw Node-API, made safe |
 //! | [`process`] | the process and its threads, descriptors of the host |
+//! | [`builtins`] | built-in functions of the engine, as they were when the addon was loaded |
 //! | [`errors`], [`permission`] | errors in Node's words; Node's permission model |
-//! | [`call`] | how a call gets from WebAssembly to Rust, or is answered before |
+//! | [`call`] | the fast way of a call from WebAssembly to Rust, and the answers that are given before |
 //! | [`class`] | the class `WASI` |
 //! | [`run`] | the functions behind `run()`, `spawn()` and `compile()` |
-//! | [`text`] | WebAssembly's text, and what a module is, for the command line |
+//! | [`text`] | WebAssembly's text, and descriptions of modules, for the command line |
 
-#![allow(missing_docs, reason = "the documentation of this crate's public face is index.d.ts")]
-
+pub mod builtins;
+#[cfg(feature = "class")]
 pub mod call;
+#[cfg(feature = "class")]
 pub mod class;
 pub mod errors;
 pub mod node_api;
@@ -30,25 +33,23 @@ use napi_derive::napi;
 
 /// Runs once for each environment that loads the addon.
 #[napi(module_exports)]
-pub fn init(mut exports: Object<'_>, env: Env) -> napi::Result<()> {
+pub fn init(exports: Object<'_>, env: Env) -> napi::Result<()> {
     process::prepare_process();
     node_api::within(&env, |js| {
-        let permission = permission::Model::take(js, js.adopt(&exports))?;
-        js.set_environment(Box::new(class::realm::Environment::new(permission)))
+        let exports = js.adopt(&exports);
+        permission::capture(js, exports)?;
+        #[cfg(feature = "class")]
+        class::define::export(js, exports)?;
+        #[cfg(feature = "text")]
+        {
+            text::describe::export(js, exports)?;
+            text::wat::export(js, exports)?;
+            #[cfg(unix)]
+            text::quit::export(js, exports)?;
+        }
+        Ok(())
     })?;
-    #[cfg(feature = "class")]
-    {
-        node_api::within(&env, class::realm::Realm::init)?;
-        class::class::export(&env, &mut exports)?;
-    }
     #[cfg(feature = "engine")]
-    run::requests::export(&env, &mut exports)?;
-    #[cfg(feature = "text")]
-    {
-        text::describe::export(&env, &mut exports)?;
-        text::wat::export(&env, &mut exports)?;
-        #[cfg(unix)]
-        text::quit::export(&env, &mut exports)?;
-    }
+    run::requests::export(&env, &mut { exports })?;
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! Node's permission model. It is asked by the native functions themselves: whoever may read the package's files can call
-//! these without the checks of `lib/`. What they ask is what was there when the addon was loaded: `globalThis.process` and
-//! `process.permission.has` are anybody's to replace.
+//! Node's permission model. The native functions themselves ask it: a script that may read the package's
+//! files can call these without the checks of `lib/`. They ask the model that was there when the addon was
+//! loaded, because scripts may replace `globalThis.process` and `process.permission.has`.
 
 use crate::errors;
 use crate::node_api::{Js, JsResult, Reference, Type, Value};
@@ -8,11 +8,11 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf, absolute};
 use std::rc::{Rc, Weak};
 
-/// What a process needs a flag for, where it was started with `--permission`.
+/// A permission that a process needs a flag for, where it was started with `--permission`.
 #[derive(Clone, Copy)]
 pub enum Scope {
-    /// Programs of WASI, as with node:wasi. (Neither asks for permissions of the file system: which directories a guest may
-    /// use, the embedder says.)
+    /// Programs of WASI, as with node:wasi. (Neither asks for permissions of the file system: which
+    /// directories a guest may use, the embedder says.)
     Wasi,
     /// To read files.
     Read,
@@ -36,8 +36,7 @@ pub fn require_wasi(js: Js<'_>) -> JsResult<()> {
     require(js, Scope::Wasi, None)
 }
 
-/// A path that stays the same when the working directory changes; `ERR_ACCESS_DENIED`, unless the process may do these
-/// with what is there.
+/// The absolute path; `ERR_ACCESS_DENIED`, unless the process has these permissions there.
 pub fn require_path(js: Js<'_>, scopes: &[Scope], path: &str) -> JsResult<PathBuf> {
     let path = absolute(path).unwrap_or_else(|_| path.into());
     scopes.iter().try_for_each(|scope| require(js, *scope, Some(&path)))?;
@@ -47,54 +46,54 @@ pub fn require_path(js: Js<'_>, scopes: &[Scope], path: &str) -> JsResult<PathBu
 fn require(js: Js<'_>, scope: Scope, path: Option<&Path>) -> JsResult<()> {
     let models: Vec<_> = MODELS.with_borrow(|models| models.iter().filter_map(Weak::upgrade).collect());
     let resource = path.map(Path::to_string_lossy).unwrap_or_default();
-    let (name, ..) = scope.names();
+    let (name, flag, permission) = scope.names();
     for model in models {
         let mut arguments = vec![js.string(name)?];
         if path.is_some() {
             arguments.push(js.string(&resource)?);
         }
         if !model.permits(js, &arguments)? {
-            return Err(errors::access_denied(js, scope, &resource));
+            return Err(errors::access_denied(js, permission, flag, &resource));
         }
     }
     Ok(())
 }
 
 thread_local! {
-    /// Those of all loads of the addons on this thread. All are asked: who has replaced something since may load an addon once
-    /// more.
+    /// The models of all loads of the addons on this thread. All are asked: a script that has replaced
+    /// something since may load an addon once more.
     static MODELS: RefCell<Vec<Weak<Model>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The model of an environment, where the process was started with `--permission`.
 #[derive(Debug)]
-pub struct Model {
+struct Model {
     permission: Reference,
     has: Reference,
 }
 
-impl Model {
-    /// Takes it as the addon is loaded. `lib/addon.js` has put Node's own `process` on the exports, for another may be the
-    /// global one already.
-    pub fn take(js: Js<'_>, exports: Value<'_>) -> JsResult<Option<Rc<Self>>> {
-        let given = js.get_named(exports, "process")?;
-        let process = if js.is_undefined(given)? { js.get_named(js.global()?, "process")? } else { given };
-        if js.type_of(process)? != Type::Object {
-            return Ok(None); // not in Node
-        }
-        let permission = js.get_named(process, "permission")?;
-        if js.is_undefined(permission)? {
-            return Ok(None);
-        }
-        let has = js.keep(js.get_named(permission, "has")?)?;
-        let model = Rc::new(Self { permission: js.keep(permission)?, has });
-        MODELS.with_borrow_mut(|models| {
-            models.retain(|model| model.strong_count() > 0);
-            models.push(Rc::downgrade(&model));
-        });
-        Ok(Some(model))
+/// Takes the model, as the addon is loaded. `lib/addon.js` has put Node's own `process` on the exports, for
+/// another may be the global one already.
+pub fn capture(js: Js<'_>, exports: Value<'_>) -> JsResult<()> {
+    let given = js.get_named(exports, "process")?;
+    let process = if js.is_undefined(given)? { js.get_named(js.global()?, "process")? } else { given };
+    if js.type_of(process)? != Type::Object {
+        return Ok(()); // not in Node
     }
+    let permission = js.get_named(process, "permission")?;
+    if js.is_undefined(permission)? {
+        return Ok(());
+    }
+    let has = js.keep(js.get_named(permission, "has")?)?;
+    let model = js.add_state(Rc::new(Model { permission: js.keep(permission)?, has }))?;
+    MODELS.with_borrow_mut(|models| {
+        models.retain(|model| model.strong_count() > 0);
+        models.push(Rc::downgrade(model));
+    });
+    Ok(())
+}
 
+impl Model {
     fn permits<'s>(&self, js: Js<'s>, arguments: &[Value<'s>]) -> JsResult<bool> {
         let (Some(permission), Some(has)) = (js.dereference(&self.permission)?, js.dereference(&self.has)?) else {
             return Ok(false);

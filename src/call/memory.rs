@@ -2,17 +2,17 @@
 
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
-use crate::call::gauge::MemoryKind;
-use crate::call::page;
-use crate::class::realm::Realm;
+use crate::builtins::{self, Builtin};
+use crate::call::layout::{self, UNBOUND};
+use crate::call::memory_kind::MemoryKind;
 use crate::errors;
 use crate::node_api::{Js, JsResult, Reference, Value};
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use wasi_rs_core::memory::Memory;
 
-/// A WebAssembly memory and where it is. The address is asked for anew when the number of pages has changed: growing
-/// a memory may move it, and nothing else does.
+/// A guest's memory and its address, which is looked up anew when the number of pages has changed: growing a
+/// memory may move it, and nothing else does.
 #[derive(Debug)]
 pub struct GuestMemory {
     object: RefCell<Option<(Reference, MemoryKind)>>,
@@ -22,9 +22,6 @@ pub struct GuestMemory {
 
 /// Bytes of a page of WebAssembly memory.
 const PAGE_SIZE: usize = 65536;
-
-/// What stands for the number of pages while there is no memory.
-pub const UNBOUND: u32 = u32::MAX;
 
 impl GuestMemory {
     /// No memory yet.
@@ -53,28 +50,37 @@ impl GuestMemory {
 
     /// The bytes of the memory, which has `pages` pages now, for one syscall.
     #[inline]
-    pub fn view<'a>(&'a self, js: Js<'_>, realm: &Realm, pages: u32) -> JsResult<Memory<'a>> {
+    pub fn view<'a>(&'a self, js: Js<'_>, pages: u32) -> JsResult<Memory<'a>> {
         if pages != self.pages.get() {
-            self.look_up(js, realm, pages)?;
+            self.look_up(js, pages)?;
             self.pages.set(pages);
         }
         let (base, len) = self.bytes.get();
-        // SAFETY: the engine gave these bytes for a memory of so many pages, which it has still. The caller is the
-        // guest's own call: its instance, and so its memory, is alive, and does not run until the call returns. Other
-        // threads may write to a shared memory, which is what `Memory` is made for.
+        // SAFETY: the engine gave these bytes for a memory of so many pages, which it has still. The caller
+        // is the guest's own call: its instance, and so its memory, is alive, and does not run until the call
+        // returns. Other threads may write to a shared memory, which is what `Memory` is made for.
         Ok(unsafe { Memory::new(base, len) })
     }
 
-    fn look_up(&self, js: Js<'_>, realm: &Realm, pages: u32) -> JsResult<()> {
+    fn look_up(&self, js: Js<'_>, pages: u32) -> JsResult<()> {
         let Some((memory, _)) = self.object(js)? else {
             return Err(errors::not_started(js));
         };
-        let buffer = realm.memory_buffer(js, memory)?;
-        let (base, len) = js.bytes_of(realm.addressable(js, buffer)?)?;
+        let buffer = builtins::memory_buffer(js, memory)?;
+        let (base, len) = js.bytes_of(addressable(js, buffer)?)?;
         // A shared memory never moves, and the buffer may not yet know that another thread has made it grow.
         let len = if js.is_array_buffer(buffer)? { len } else { len.max(pages as usize * PAGE_SIZE) };
         self.bytes.set((base, len));
         Ok(())
+    }
+}
+
+/// A view of a buffer whose address Node-API tells: it does not tell a SharedArrayBuffer's.
+fn addressable<'s>(js: Js<'s>, buffer: Value<'s>) -> JsResult<Value<'s>> {
+    if js.is_array_buffer(buffer)? {
+        Ok(buffer)
+    } else {
+        js.construct(builtins::get(js, Builtin::Uint8Array)?, &[buffer])
     }
 }
 
@@ -85,40 +91,41 @@ pub struct PageMemory {
 }
 
 impl PageMemory {
-    /// The bytes of `buffer`, of a memory that never grows and that the caller keeps alive; it must hold `size` bytes.
-    pub fn new(js: Js<'_>, buffer: Value<'_>, size: usize) -> JsResult<Self> {
-        let (base, len) = js.bytes_of(js.rescope(buffer))?;
-        assert!(len >= size && base.addr().get().is_multiple_of(8), "a WebAssembly page is long and aligned");
+    /// The bytes of `buffer`, of a memory that never grows and that the caller keeps alive.
+    pub fn new(js: Js<'_>, buffer: Value<'_>) -> JsResult<Self> {
+        let (base, len) = js.bytes_of(buffer)?;
+        assert!(len >= layout::SIZE && base.addr().get().is_multiple_of(8), "a WebAssembly page is long and aligned");
         Ok(Self { base })
     }
 
     /// The number at a place of the page.
     ///
-    /// Read as wide as it was written, and volatile, so that the compiler does not join it with its neighbours: the
-    /// processor hands a number on from a store to a load that is as wide, but makes a wider load wait for the cache.
+    /// Read as wide as it was written, and volatile, so that the compiler does not join it with its
+    /// neighbours: the processor hands a number on from a store to a load that is as wide, but makes a wider
+    /// load wait for the cache.
     pub fn get<T: PageNumber, const AT: usize>(&self) -> T {
-        const { assert!(AT + size_of::<T>() <= page::SIZE && AT.is_multiple_of(size_of::<T>())) };
+        const { assert!(AT + size_of::<T>() <= layout::SIZE && AT.is_multiple_of(size_of::<T>())) };
         // SAFETY: inside the page and aligned, as was just checked; any bytes are a number.
         unsafe { self.base.as_ptr().add(AT).cast::<T>().read_volatile() }
     }
 
     /// The number at a place of the page that is known when it is asked for.
     pub fn get_at(&self, at: usize) -> u64 {
-        assert!(at + size_of::<u64>() <= page::SIZE && at.is_multiple_of(size_of::<u64>()), "inside the page");
+        assert!(at + size_of::<u64>() <= layout::SIZE && at.is_multiple_of(size_of::<u64>()), "inside the page");
         // SAFETY: as in `get`.
         unsafe { self.base.as_ptr().add(at).cast::<u64>().read_volatile() }
     }
 
     /// Puts a number at such a place.
     pub fn put_at(&self, at: usize, number: u64) {
-        assert!(at + size_of::<u64>() <= page::SIZE && at.is_multiple_of(size_of::<u64>()), "inside the page");
+        assert!(at + size_of::<u64>() <= layout::SIZE && at.is_multiple_of(size_of::<u64>()), "inside the page");
         // SAFETY: as in `put`.
         unsafe { self.base.as_ptr().add(at).cast::<u64>().write_volatile(number) }
     }
 
     /// Puts a number at a place of the page.
     pub fn put<T: PageNumber, const AT: usize>(&self, number: T) {
-        const { assert!(AT + size_of::<T>() <= page::SIZE && AT.is_multiple_of(size_of::<T>())) };
+        const { assert!(AT + size_of::<T>() <= layout::SIZE && AT.is_multiple_of(size_of::<T>())) };
         // SAFETY: as in `get`; no reference to the page exists.
         unsafe { self.base.as_ptr().add(AT).cast::<T>().write_volatile(number) }
     }

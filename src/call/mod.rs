@@ -1,10 +1,17 @@
-//! The way of a call from WebAssembly to Rust.
+//! The fast way of a call from WebAssembly to Rust, and the answers that are given before.
 
-pub mod answers;
 pub mod bind;
-pub mod enter;
-pub mod gauge;
-pub mod memory;
+mod constants;
+mod encode;
+mod enter;
+pub mod guest;
+mod guests;
+mod layout;
+mod memory;
+mod memory_kind;
+mod memory_size;
+pub mod modules;
 pub mod page;
-pub mod shim;
-pub mod wasm;
+pub mod realm;
+mod shim;
+mod table;

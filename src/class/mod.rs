@@ -1,7 +1,14 @@
 //! The class `WASI`: its methods, its options, its standard streams.
 
-pub mod class;
-pub mod ending;
-pub mod options;
-pub mod realm;
-pub mod stdio;
+mod construct;
+mod control;
+pub mod define;
+mod editions;
+mod hooks;
+mod kept;
+mod methods;
+mod options;
+mod pending_exit;
+mod stdio;
+mod stdio_options;
+mod validate;

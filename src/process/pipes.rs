@@ -6,10 +6,10 @@ use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use wasi_rs_core::host::file::File;
 
-/// What a descriptor number of the host stands for, as a descriptor of the guest's own.
+/// A copy of a descriptor of the host, which belongs to the guest.
 ///
-/// Where it is a pipe, with flags of its own too: a write to a full one must not keep a thread in the kernel, where
-/// nobody reaches it.
+/// A pipe gets flags of its own too: a write to a full one must not keep a thread in the kernel, where it
+/// can't be ended.
 pub fn own_descriptor(number: i32) -> io::Result<File> {
     let copy = copy_of_descriptor(number)?;
     let stat = rustix::fs::fstat(copy.handle())?;
@@ -24,7 +24,7 @@ pub fn own_descriptor(number: i32) -> io::Result<File> {
     Ok(copy)
 }
 
-/// A new pipe that children of the process don't get, to a guest or from it.
+/// A new pipe to a guest or from it, which children of the process don't get.
 pub struct Pipe {
     /// The number of this end, the caller's to close.
     pub here: RawFd,

@@ -3,7 +3,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use wasi_rs_core::host::file::{File, is_beyond_share};
 
-/// Makes the process one in which a guest can do no harm by what it does.
+/// Prepares the process for guests: forks and large files must do it no harm.
 pub fn prepare_process() {
     reseed_after_fork();
     ignore_file_size_signal();
@@ -22,15 +22,15 @@ fn reseed_after_fork() {
         wasi_rs_core::host::random::forked();
     }
     static ONCE: std::sync::Once = std::sync::Once::new();
-    // SAFETY: the handler is one atomic store, which is allowed after a fork, and the addon is never unloaded. If there
-    // is no memory to note the handler, nobody forks either.
+    // SAFETY: the handler is one atomic store, which is allowed after a fork, and the addon is never
+    // unloaded. If there is no memory to note the handler, nobody forks either.
     ONCE.call_once(|| unsafe {
         libc::pthread_atfork(None, None, Some(in_child));
     });
 }
 
-/// Has a write beyond the process's limit of file sizes fail with EFBIG: by default the signal that goes with it ends the
-/// process, and a guest's write must not do that.
+/// Has a write beyond the process's limit of file sizes fail with EFBIG: by default the signal that goes with
+/// it ends the process, and a guest's write must not do that.
 fn ignore_file_size_signal() {
     // SAFETY: the disposition is only replaced where it is the default one.
     unsafe {
@@ -41,34 +41,34 @@ fn ignore_file_size_signal() {
     }
 }
 
-/// Whether this is the thread the process began with: in Node the main thread, which nobody ends while a call waits.
+/// True on the first thread of the process: in Node the main thread, which is not ended while a call waits.
 #[cfg(target_os = "linux")]
 pub fn is_main_thread() -> bool {
     rustix::thread::gettid() == rustix::process::getpid()
 }
 
-/// Whether this is the thread the process began with: in Node the main thread, which nobody ends while a call waits.
+/// True on the first thread of the process: in Node the main thread, which is not ended while a call waits.
 #[cfg(target_os = "macos")]
 pub fn is_main_thread() -> bool {
     // SAFETY: the function has no preconditions.
     unsafe { libc::pthread_main_np() != 0 }
 }
 
-/// What a descriptor number of the host stands for, without taking it over; an error unless it is open.
+/// A descriptor of the host, by its number, without taking it over; an error unless it is open.
 ///
-/// As with node:wasi the guest uses the host's descriptor itself: when the host closes a pipe, whoever reads from it sees
-/// its end. So the host must keep it open for as long as the guest may use it.
+/// As with node:wasi the guest uses the host's descriptor itself: when the host closes a pipe, the reader
+/// sees its end. So the host must keep it open for as long as the guest may use it.
 pub fn host_descriptor(number: i32) -> std::io::Result<File> {
     // SAFETY: the call only looks the number up; EBADF if nothing has it.
     if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
         return Err(std::io::Error::last_os_error());
     }
-    // SAFETY: it is open, and since this "owner" is never dropped it is not closed here. If the host closes it after all,
-    // the guest's calls get EBADF, or what the host has opened under that number since.
+    // SAFETY: it is open, and since this "owner" is never dropped it is not closed here. If the host closes
+    // it after all, the guest's calls get EBADF, or what the host has opened under that number since.
     Ok(File::borrowed(ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(number) })))
 }
 
-/// What a descriptor number of the host stands for, as a descriptor of the guest's own.
+/// A copy of a descriptor of the host, by its number, which belongs to the guest.
 pub fn copy_of_descriptor(number: i32) -> std::io::Result<File> {
     if number < 0 {
         return Err(rustix::io::Errno::BADF.into());
@@ -80,7 +80,7 @@ pub fn copy_of_descriptor(number: i32) -> std::io::Result<File> {
     Ok(own.into())
 }
 
-/// EMFILE if what was opened for a program is one too many for all of them.
+/// EMFILE if a descriptor that was opened for a program is one too many for all of them.
 pub fn within_share(file: &impl AsRawFd) -> std::io::Result<()> {
     let number = usize::try_from(file.as_raw_fd()).unwrap_or(0);
     if is_beyond_share(number) { Err(rustix::io::Errno::MFILE.into()) } else { Ok(()) }

@@ -8,13 +8,14 @@ use windows_sys::Win32::System::LibraryLoader::{
     GetProcAddress,
 };
 
-/// Keeps the addon loaded: unmapped while a worker thread still unwinds through it, it would take the process down. Nothing
-/// else needs to change: there are no forks, and no signals that a guest's calls could bring about.
+/// Keeps the addon loaded: unmapped while a worker thread still unwinds through it, it would take the process
+/// down. Nothing else needs to change: there are no forks, and no signals that a guest's calls could bring
+/// about.
 pub fn prepare_process() {
     let mut module = std::ptr::null_mut();
     let here = prepare_process as fn() as *const u16;
-    // SAFETY: with FROM_ADDRESS the name is an address in a module, and it is this one's. Should the call fail, the addon
-    // is loaded as any other is.
+    // SAFETY: with FROM_ADDRESS the name is an address in a module, and it is this one's. Should the call
+    // fail, the addon is loaded as any other is.
     unsafe {
         GetModuleHandleExW(
             GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_PIN,
@@ -24,17 +25,17 @@ pub fn prepare_process() {
     }
 }
 
-/// Whether this is Node's main thread, which nobody ends while a call waits. Windows does not know a first thread, so each
-/// is taken for a worker: its waits go in slices, between which Node is asked.
+/// True on Node's main thread, which is not ended while a call waits. Windows does not know a first thread,
+/// so each is taken for a worker: its waits go in slices, between which Node is asked.
 pub const fn is_main_thread() -> bool {
     false
 }
 
-/// What a descriptor number of the host stands for, without taking it over; an error unless it is open.
+/// A handle of the host, by its descriptor number, without taking it over; an error unless it is open.
 ///
-/// The numbers are those of Node's own C library, of which the addon has another copy: only Node can tell what a number
-/// stands for. It exports libuv's function that does. As on other systems the guest uses the host's handle itself, and the
-/// host must keep it open for as long as the guest may use it.
+/// The numbers are those of Node's own C library, of which the addon has another copy: only Node can tell
+/// what a number stands for. It exports libuv's function that does. As on other systems the guest uses the
+/// host's handle itself, and the host must keep it open for as long as the guest may use it.
 pub fn host_descriptor(number: i32) -> io::Result<File> {
     type GetOsHandle = unsafe extern "C" fn(i32) -> RawHandle;
     // SAFETY: null means the program itself, which stays loaded; both names end in NUL.
@@ -49,13 +50,13 @@ pub fn host_descriptor(number: i32) -> io::Result<File> {
     if handle.addr().cast_signed() <= 0 {
         return Err(io::Error::from_raw_os_error(ERROR_INVALID_HANDLE.cast_signed()));
     }
-    // SAFETY: it is open, and since this "owner" is never dropped it is not closed here. If the host closes it after all,
-    // the guest's calls get EBADF, or what the host has opened under that number since.
+    // SAFETY: it is open, and since this "owner" is never dropped it is not closed here. If the host closes
+    // it after all, the guest's calls get EBADF, or what the host has opened under that number since.
     Ok(File::borrowed(ManuallyDrop::new(unsafe { OwnedHandle::from_raw_handle(handle) })))
 }
 
-/// What a descriptor number of the host stands for, as a handle of the guest's own. Only `run()` and `spawn()` want one, which
-/// are not there on Windows.
+/// A copy of a handle of the host, which belongs to the guest. Only `run()` and `spawn()` want one, which are
+/// not there on Windows.
 pub fn copy_of_descriptor(_number: i32) -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -5,7 +5,7 @@
 //! came of it.
 
 use crate::node_api;
-use crate::node_api::threads::{Letter, Mailbox};
+use crate::node_api::channel::{Channel, Message};
 use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Type, Value};
 use crate::permission::{Scope, require_path, require_wasi};
 use crate::run::outcome::{float, outcome_to_js, unusable_to_js};
@@ -54,8 +54,8 @@ pub fn export(env: &Env, exports: &mut Object<'_>) -> napi::Result<()> {
 /// An environment's requests.
 #[derive(Default)]
 struct Desk {
-    mailbox: OnceLock<Arc<Mailbox>>,
-    /// Letters that are expected.
+    mailbox: OnceLock<Arc<Channel>>,
+    /// Messages that are expected.
     expected: AtomicUsize,
     runs: Mutex<HashMap<u32, Arc<Run>>>,
     /// Interest in compilations, by their requests.
@@ -97,7 +97,7 @@ impl Desk {
         if self.expected.fetch_add(1, Relaxed) == 0
             && let Some(mailbox) = self.mailbox.get()
         {
-            mailbox.expect(js, true);
+            mailbox.set_ref(js, true);
         }
     }
 
@@ -114,7 +114,7 @@ impl Desk {
         let Some(mailbox) = self.mailbox.get().map(Arc::clone) else {
             return;
         };
-        let letter: Letter = Box::new(move |js, function| {
+        let letter: Message = Box::new(move |js, function| {
             self.runs().remove(&id);
             let wait = self.waits().remove(&id);
             drop(wait);
@@ -122,9 +122,9 @@ impl Desk {
             if self.expected.fetch_sub(1, Relaxed) == 1
                 && let Some(mailbox) = self.mailbox.get()
             {
-                mailbox.expect(js, false);
+                mailbox.set_ref(js, false);
             }
-            let (function, id) = (js.rescope(function), js.number(id.into())?);
+            let id = js.number(id.into())?;
             let args = match answer(js) {
                 Ok(answer) => [id, answer, js.undefined()?],
                 // Such as more bytes than there is memory for.
@@ -132,7 +132,7 @@ impl Desk {
             };
             js.call(js.undefined()?, function, &args).map(drop)
         });
-        mailbox.post(letter);
+        mailbox.send(letter);
     }
 }
 
@@ -147,7 +147,7 @@ impl Method for Listen {
         let js = call.js;
         let desk = Arc::new(Desk::default());
         let at_end = Arc::clone(&desk);
-        let mailbox = js.mailbox(js.rescope(call.args[0]), Box::new(move || at_end.end_all()))?;
+        let mailbox = js.channel(call.args[0], Box::new(move || at_end.end_all()))?;
         let _ = desk.mailbox.set(mailbox);
         js.hold(desk)
     }

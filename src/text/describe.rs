@@ -1,21 +1,18 @@
-//! What a module imports, exports and needs: for `wasi-rs inspect`.
-
-use crate::node_api;
+//! Descriptions of modules, for `wasi-rs inspect`: imports, exports, memories, and missing system calls.
 
 use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Value};
-use napi::Env;
-use napi::bindgen_prelude::Object;
 use wasi_rs_modules::bounds::Bounds;
 use wasi_rs_modules::outline::{Import, Item, Outline, fits, kind_of};
 use wasi_rs_modules::signature;
 use wasmparser::Export;
 
 /// Defines the function.
-pub fn export(env: &Env, exports: &mut Object<'_>) -> napi::Result<()> {
-    node_api::within(env, |js| js.set_named(js.adopt(exports), Describe::NAME, js.function::<Describe>(0)?))
+pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {
+    js.set_named(exports, Describe::NAME, js.function::<Describe>(0)?)
 }
 
-/// `describe(bytes)`: `{ kind, version, memory, imports, exports, missing }` of a module; an exception if it can't be read.
+/// `describe(bytes)`: `{ kind, version, memory, imports, exports, missing }` of a module; an exception if it
+/// can't be read.
 struct Describe;
 
 impl Method for Describe {
@@ -97,7 +94,7 @@ fn exported<'s>(js: Js<'s>, outline: &Outline<'_>, functions: &[u32], export: &E
     Ok(object)
 }
 
-/// What a module wants and does not get: what is not there, then what is but has another type.
+/// The imports that a module does not get: those that are not there, then those that have another type.
 fn missing(outline: &Outline<'_>) -> Vec<String> {
     let misfits = outline.imports.iter().filter_map(|import| {
         let row = import.syscall(outline.abi())?;

@@ -1,4 +1,4 @@
-//! WebAssembly's text, and what a module is: for the command line.
+//! WebAssembly's text, and descriptions of modules: for the command line.
 
 pub mod describe;
 #[cfg(unix)]

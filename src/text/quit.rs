@@ -1,13 +1,11 @@
 //! The end of the process, for the command line, which owns it.
 
-use crate::node_api::{self, Call, JsResult, Method, Value};
+use crate::node_api::{Call, Js, JsResult, Method, Value};
 use crate::process;
-use napi::Env;
-use napi::bindgen_prelude::Object;
 
 /// Defines the function.
-pub fn export(env: &Env, exports: &mut Object<'_>) -> napi::Result<()> {
-    node_api::within(env, |js| js.set_named(js.adopt(exports), Quit::NAME, js.function::<Quit>(0)?))
+pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {
+    js.set_named(exports, Quit::NAME, js.function::<Quit>(0)?)
 }
 
 /// `quit(exitCode)`: ends the process, whatever its threads are at.

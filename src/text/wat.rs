@@ -1,14 +1,10 @@
-//! WebAssembly's text, made into a module: for the command line.
+//! The translation of WebAssembly's text into a module.
 
-use crate::node_api;
-
-use crate::node_api::{Call, ErrorKind, JsResult, Method, Value};
-use napi::Env;
-use napi::bindgen_prelude::Object;
+use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Value};
 
 /// Defines the function.
-pub fn export(env: &Env, exports: &mut Object<'_>) -> napi::Result<()> {
-    node_api::within(env, |js| js.set_named(js.adopt(exports), WatToWasm::NAME, js.function::<WatToWasm>(0)?))
+pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {
+    js.set_named(exports, WatToWasm::NAME, js.function::<WatToWasm>(0)?)
 }
 
 /// `watToWasm(text)`: the bytes of a module.
@@ -29,13 +25,13 @@ impl Method for WatToWasm {
     }
 }
 
-/// What is wrong and where, of a message that goes on to show the place.
+/// The first line of a message, with the line and column that the others show.
 fn in_a_line(message: &str) -> String {
     let mut lines = message.lines();
-    let what = lines.next().unwrap_or_default();
+    let fault = lines.next().unwrap_or_default();
     let place = lines.find_map(|line| line.trim().strip_prefix("--> <anon>:"));
     match place.and_then(|place| place.split_once(':')) {
-        Some((line, column)) => format!("line {line}, column {column}: {what}"),
-        None => what.to_owned(),
+        Some((line, column)) => format!("line {line}, column {column}: {fault}"),
+        None => fault.to_owned(),
     }
 }

@@ -1,0 +1,72 @@
+//! A guest, as far as its calls need it.
+
+use crate::call::memory::GuestMemory;
+use crate::node_api::{Js, JsResult, Reference, Thrown};
+use std::cell::Cell;
+use std::fmt::Debug;
+use wasi_rs_core::ctx::Ctx;
+
+/// A guest and its objects in JavaScript. The references keep nothing alive: the class's object holds the
+/// functions, the functions hold their instance, the instance holds its owner, and when the last is collected
+/// the guest goes.
+#[derive(Debug)]
+pub struct Guest<H> {
+    /// Arguments, environment and descriptors.
+    pub ctx: Ctx,
+    /// Its memory.
+    pub memory: GuestMemory,
+    /// The shim's table.
+    pub table: Reference,
+    /// The object that the shim's instance owns: when it is gone, nothing can call any more.
+    pub owner: Reference,
+    /// The number of its calls with a constant answer, since it was bound.
+    pub constant_calls: Cell<u32>,
+    has_hooks: Cell<bool>,
+    /// The embedder's part in its calls.
+    pub hooks: H,
+}
+
+impl<H: Hooks> Guest<H> {
+    /// A guest that has no memory yet.
+    pub fn new(ctx: Ctx, table: Reference, owner: Reference, hooks: H) -> Self {
+        let (memory, constant_calls, has_hooks) = (GuestMemory::unbound(), Cell::new(0), Cell::new(false));
+        let guest = Self { ctx, memory, table, owner, constant_calls, has_hooks, hooks };
+        guest.update_hooks();
+        guest
+    }
+
+    /// True if its calls go through the hooks, or are traced. One flag, for each call asks.
+    #[inline]
+    pub fn has_hooks(&self) -> bool {
+        self.has_hooks.get()
+    }
+
+    /// Finds that out anew.
+    pub fn update_hooks(&self) {
+        self.has_hooks.set(self.ctx.is_traced() || self.hooks.are_needed());
+    }
+}
+
+/// The embedder's part in the calls of a guest: streams of JavaScript, and the end of the guest.
+pub trait Hooks: Debug + Sized + 'static {
+    /// True if there are streams, or the guest has ended. [`Guest::update_hooks`] asks.
+    fn are_needed(&self) -> bool;
+
+    /// Throws if the guest has ended, and may make no call any more.
+    fn check(&self, js: Js<'_>) -> JsResult<()>;
+
+    /// True if JavaScript supplies or takes streams of the guest.
+    fn has_streams(&self) -> bool;
+
+    /// Supplies a stream that a call found empty; true if the call is to be made again.
+    fn supply(guest: &Guest<Self>, js: Js<'_>) -> JsResult<bool>;
+
+    /// Delivers the bytes that a call has written.
+    fn deliver(guest: &Guest<Self>, js: Js<'_>) -> JsResult<()>;
+
+    /// Throws the exception that ends the guest after `proc_exit`.
+    fn exit(guest: &Guest<Self>, js: Js<'_>, code: u32) -> JsResult<Thrown>;
+
+    /// Sees the exception that ends a call, and may put another in its place.
+    fn failed(guest: &Guest<Self>, js: Js<'_>, thrown: Thrown) -> Thrown;
+}
