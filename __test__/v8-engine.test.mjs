@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import * as wasi from '../index.js';
 import { Code } from '../lib/program.js';
 import * as engine from '../lib/v8/engine.js';
-import { Tickets } from '../lib/wasmtime.js';
+import { Tickets } from '../lib/tickets.js';
 import { runInChild, temporaryFolder } from './support/host.mjs';
 import { assemble } from './support/wat.mjs';
 

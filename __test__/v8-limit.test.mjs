@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
 import { Code } from '../lib/program.js';
-import { ask, makeProgram } from '../lib/wasmtime.js';
+import { ask, makeProgram } from '../lib/requests.js';
 import { compile, run } from '../index.js';
 import { realModules } from './support/modules.mjs';
 import { assemble } from './support/wat.mjs';

@@ -42,7 +42,7 @@ pub fn init(mut exports: Object<'_>, env: Env) -> napi::Result<()> {
         class::class::export(&env, &mut exports)?;
     }
     #[cfg(feature = "engine")]
-    run::requests::export(&env, &mut exports)?;
+    run::export(&env, &mut exports)?;
     #[cfg(feature = "text")]
     {
         text::describe::export(&env, &mut exports)?;

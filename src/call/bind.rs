@@ -34,8 +34,8 @@ pub fn bind<'s>(js: Js<'s>, realm: &Realm, guest: &Guest, memory: Value<'s>, is_
     let Some(table) = js.dereference(&guest.table)? else {
         return Ok(());
     };
-    // Of a guest that is traced each call goes to Rust: it gets the memory's size, and no answers.
-    let slots = if guest.ctx.is_traced() { 1 } else { usize::MAX };
+    // Of a guest that makes each call, all go to Rust: it gets the memory's size, and no answers.
+    let slots = if guest.makes_each_call() { 1 } else { usize::MAX };
     for (slot, name) in gauge::exports().take(slots) {
         set(js, realm, table, slot, js.get_named(gauge, name)?)?;
     }

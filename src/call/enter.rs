@@ -58,6 +58,10 @@ fn make(js: Js<'_>, realm: &Realm, guest: &Guest, call: &PageCall, entry: Entry)
 #[inline(never)]
 fn make_attended(js: Js<'_>, realm: &Realm, guest: &Guest, call: &PageCall, entry: Entry) -> JsResult<Flow> {
     expect_no_end(js, realm, guest)?;
+    let observer = guest.observer.as_deref();
+    if observer.is_some_and(|observer| !observer.begin_call(call.pages)) {
+        return Err(ending::throw(js, realm)?);
+    }
     let memory = guest.memory.view(js, realm, call.pages)?;
     let line = Line::begin(&guest.ctx, &memory, call.place(), &call.args);
     let mut flow = make(js, realm, guest, call, entry)?;
@@ -71,6 +75,9 @@ fn make_attended(js: Js<'_>, realm: &Realm, guest: &Guest, call: &PageCall, entr
     }
     if let Some(line) = line {
         line.end(&guest.ctx, &view_anew(js, realm, guest)?, flow);
+    }
+    if observer.is_some_and(|observer| !observer.end_call(&guest.ctx.usage, flow)) {
+        return Err(ending::throw(js, realm)?);
     }
     Ok(flow)
 }
@@ -97,8 +104,7 @@ fn look_after(
     errno: Errno,
 ) -> JsResult<()> {
     match after {
-        // A guest that is traced makes each call.
-        After::Remember(_) | After::Count if guest.ctx.is_traced() => {}
+        After::Remember(_) | After::Count if guest.makes_each_call() => {}
         After::Remember(record) if errno == Errno::Success => {
             // Where it can't be read back it is not remembered, and asked for again.
             let _ = remember(&realm.page, record, call, memory);

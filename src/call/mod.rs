@@ -5,6 +5,7 @@ pub mod bind;
 pub mod enter;
 pub mod gauge;
 pub mod memory;
+pub mod observer;
 pub mod page;
 pub mod shim;
 pub mod wasm;

@@ -9,7 +9,7 @@ use crate::call::page::forget_guest;
 use crate::call::shim::{self, slot};
 use crate::call::wasm::len;
 use crate::class::ending::{self, Ending};
-use crate::class::options::{self, COMPAT, Edition, LEGACY, Options, RUN, STANDARD, validate_object};
+use crate::class::options::{self, COMPAT, Edition, LEGACY, Options, STANDARD, validate_object};
 use crate::class::realm::{Guest, Kept, Realm};
 use crate::class::stdio::{self, Choice};
 use crate::errors::{self, Expected};
@@ -51,7 +51,6 @@ impl Method for InEdition {
             let class = match name.as_str() {
                 name if name == COMPAT.export => define::<Compat>(env)?,
                 name if name == LEGACY.export => define::<Legacy>(env)?,
-                name if name == RUN.export => define::<ForRun>(env)?,
                 _ => return Ok(None),
             };
             Ok(Some(js.rescope(js.adopt(&class))))
@@ -132,7 +131,6 @@ editions! {
     Standard = STANDARD;
     Compat = COMPAT;
     Legacy = LEGACY;
-    ForRun = RUN;
 }
 
 /// `new WASI(options)`.
@@ -153,7 +151,7 @@ impl<E: EditionOf> Method for Construct<E> {
         js.set(wasi, realm.get(js, Kept::BindingName)?, js.string(abi.module())?)?;
         let options = options::read(js, realm, options, abi, &E::EDITION)?;
         define_captures(js, realm, wasi, &options.choices)?;
-        let (set_memory, functions) = make_guest(js, realm, wasi, options)?;
+        let Made { set_memory, functions, .. } = make_guest(js, realm, wasi, options)?;
         js.set(wasi, realm.get(js, Kept::SetMemory)?, set_memory)?;
         js.set_named(wasi, "wasiImport", functions)?;
         js.set(wasi, realm.get(js, Kept::Started)?, js.boolean(false)?)?;
@@ -163,13 +161,18 @@ impl<E: EditionOf> Method for Construct<E> {
     }
 }
 
-/// A guest, the function that binds a memory to it, and its syscalls.
-fn make_guest<'s>(
-    js: Js<'s>,
-    realm: &Realm,
-    wasi: Value<'s>,
-    options: Options<'s>,
-) -> JsResult<(Value<'s>, Value<'s>)> {
+/// A guest that was made.
+pub struct Made<'s> {
+    /// Its number.
+    pub number: u32,
+    /// The function that binds a memory to it.
+    pub set_memory: Value<'s>,
+    /// Its system calls.
+    pub functions: Value<'s>,
+}
+
+/// Makes a guest; `wasi` is the object that gets its exit code.
+pub fn make_guest<'s>(js: Js<'s>, realm: &Realm, wasi: Value<'s>, options: Options<'s>) -> JsResult<Made<'s>> {
     let table_type = js.object()?;
     js.set_named(table_type, "element", js.string("anyfunc")?)?;
     let slots = len(slot::COUNT);
@@ -203,12 +206,13 @@ fn make_guest<'s>(
         asked: Cell::new(0),
         return_on_exit: options.return_on_exit,
         stdio: options.stdio,
+        observer: options.observer,
         ending: Ending::default(),
     };
     guest.attend();
     let ticket = realm.insert_guest(js, number, guest)?;
     js.forget_guest_with(set_memory, ticket)?;
-    Ok((set_memory, functions))
+    Ok(Made { number, set_memory, functions })
 }
 
 /// `wasi[kSetMemory](memory)`: binds the guest to a memory, the first time or again.

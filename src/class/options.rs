@@ -1,11 +1,12 @@
 //! The constructor's options: checked in node:wasi's order, with its errors, and made into what a guest owns.
 
+use crate::call::observer::Observer;
 use crate::class::realm::{Kept, Realm};
 use crate::class::stdio::{self, Choice, Stdio};
 use crate::errors::{self, Expected};
 use crate::node_api::{Js, JsResult, Type, Value, Worker};
 use crate::permission;
-use crate::process::{copy_of_descriptor, host_descriptor, is_main_thread, trace_file};
+use crate::process::{host_descriptor, is_main_thread, trace_file};
 use wasi_rs_core::abi::{Abi, Errno, Fd};
 use wasi_rs_core::ctx::{Ctx, Preopen, Strings, unopened};
 use wasi_rs_core::host::dir::open_preopen_unsandboxed;
@@ -32,13 +33,11 @@ pub struct Edition {
     pub lists_dots: bool,
     /// Whether a standard stream may be something else than a descriptor, which node:wasi refuses.
     pub streams: bool,
-    /// Whether a standard stream may be a descriptor of which the guest gets a copy.
-    pub copies: bool,
 }
 
 /// The class of `wasi-rs`.
 pub const STANDARD: Edition =
-    Edition { export: "WASI", version: None, return_on_exit: true, lists_dots: true, streams: true, copies: false };
+    Edition { export: "WASI", version: None, return_on_exit: true, lists_dots: true, streams: true };
 
 /// The class of `wasi-rs/compat`: what Node's own tests pin.
 pub const COMPAT: Edition = Edition { export: "compat", lists_dots: false, streams: false, ..STANDARD };
@@ -46,9 +45,6 @@ pub const COMPAT: Edition = Edition { export: "compat", lists_dots: false, strea
 /// The class of `wasi-rs/legacy`: the older edition of Node's documentation.
 pub const LEGACY: Edition =
     Edition { export: "legacy", version: Some(Abi::Preview1), return_on_exit: false, ..STANDARD };
-
-/// The class for the programs of `run()` in V8, which no user gets.
-pub const RUN: Edition = Edition { export: "run", copies: true, ..STANDARD };
 
 /// What the options come to.
 pub struct Options<'s> {
@@ -60,6 +56,8 @@ pub struct Options<'s> {
     pub stdio: Stdio,
     /// What was chosen for each of them.
     pub choices: [Choice<'s>; 3],
+    /// The observer of its calls.
+    pub observer: Option<Box<dyn Observer>>,
 }
 
 /// The edition that `options.version` names; everything else reads the options after that.
@@ -108,7 +106,6 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
         let pushed = match (stdio.connect(number, choice, limits.stdout), &*choice) {
             (Some(stream), _) => ctx.push_stream(stream),
             (None, Choice::Descriptor(descriptor)) => push_descriptor(&ctx, *descriptor),
-            (None, Choice::Copy { of, host_s_own }) => push_copy(&ctx, *of, *host_s_own),
             (None, _) => Err(Errno::Badf),
         };
         pushed.map_err(|errno| {
@@ -125,17 +122,12 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
         let dir = open_preopen_unsandboxed(&path).map_err(|error| failed(error.into()))?;
         ctx.push_preopen(&name, dir, read_only).map_err(failed)?;
     }
-    Ok(Options { ctx, return_on_exit: read_return_on_exit(js, options, edition)?, stdio, choices })
+    Ok(Options { ctx, return_on_exit: read_return_on_exit(js, options, edition)?, stdio, choices, observer: None })
 }
 
 /// Gives the guest a descriptor of the host as its next standard stream.
 fn push_descriptor(ctx: &Ctx, number: i32) -> Result<Fd, Errno> {
     ctx.push_stdio(host_descriptor(number)?, number <= HOST_STREAMS)
-}
-
-/// Gives the guest a copy of a descriptor of the host, which may be one of the host's own standard streams.
-fn push_copy(ctx: &Ctx, number: i32, host_s_own: bool) -> Result<Fd, Errno> {
-    ctx.push_stdio(copy_of_descriptor(number)?, host_s_own)
 }
 
 /// An option's value, if it is given.

@@ -2,6 +2,7 @@
 //! built-in functions it needs as they were when it was loaded, and its guests.
 
 use crate::call::memory::{GuestMemory, PageMemory};
+use crate::call::observer::Observer;
 use crate::call::page;
 use crate::class::ending::Ending;
 use crate::class::stdio::Stdio;
@@ -32,6 +33,8 @@ pub struct Guest {
     pub return_on_exit: bool,
     /// What JavaScript supplies of its standard streams, and takes.
     pub stdio: Stdio,
+    /// The observer of its calls. With one, each call goes to Rust.
+    pub observer: Option<Box<dyn Observer>>,
     /// How it is to end.
     pub ending: Ending,
     /// Whether its object has an exit code of `proc_exit`.
@@ -47,9 +50,15 @@ impl Guest {
         self.attended.get()
     }
 
+    /// True if none of its calls is answered inside WebAssembly.
+    pub fn makes_each_call(&self) -> bool {
+        self.ctx.is_traced() || self.observer.is_some()
+    }
+
     /// Finds that out anew.
     pub fn attend(&self) {
-        self.attended.set(self.ctx.is_traced() || self.stdio.is_connected() || self.ending.is_noted());
+        let is_seen = self.makes_each_call() || self.stdio.is_connected();
+        self.attended.set(is_seen || self.ending.is_noted());
     }
 }
 
@@ -371,7 +380,8 @@ impl Realm {
         }
     }
 
-    fn drop_guest(&self, js: Js<'_>, number: usize) {
+    /// Drops the guest with this number, and what it has open.
+    pub fn drop_guest(&self, js: Js<'_>, number: usize) {
         let mut guests = self.guests.borrow_mut();
         let dropped = guests.slots.get_mut(number).and_then(Option::take);
         if dropped.is_some() {

@@ -18,8 +18,6 @@ pub const NAMES: [&str; 3] = ["stdin", "stdout", "stderr"];
 pub enum Choice<'s> {
     /// A descriptor of the host.
     Descriptor(i32),
-    /// A copy of one, which may be one of the host's own standard streams.
-    Copy { of: i32, host_s_own: bool },
     /// Nothing comes, and what goes is lost.
     Ignore,
     /// Bytes for the guest.
@@ -57,14 +55,6 @@ pub fn choose<'s>(js: Js<'s>, number: usize, value: Option<Value<'s>>, edition: 
     }
     if !edition.streams {
         return refuse(Expected::Type("number"));
-    }
-    if edition.copies
-        && kind == Type::Object
-        && let of = js.get_named(value, "fd")?
-        && js.type_of(of)? == Type::Number
-    {
-        let host_s_own = js.truthy(js.get_named(value, "isHosts")?)?;
-        return Ok(Choice::Copy { of: descriptor_number(js, of, &option)?, host_s_own });
     }
     let is_input = number == 0;
     match kind {
@@ -129,7 +119,7 @@ impl Stdio {
     /// The stream for a choice, which is no descriptor; `limit` is how much is captured.
     pub fn connect(&mut self, number: usize, choice: &mut Choice<'_>, limit: usize) -> Option<Stream> {
         match choice {
-            Choice::Descriptor(_) | Choice::Copy { .. } => None,
+            Choice::Descriptor(_) => None,
             Choice::Ignore if number == 0 => Some(Stream::Input(Arc::new(Input::new(Vec::new())))),
             Choice::Ignore => Some(Stream::Output(Arc::new(Output::discarding()))),
             Choice::Bytes(bytes) => Some(Stream::Input(Arc::new(Input::new(std::mem::take(bytes))))),

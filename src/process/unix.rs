@@ -1,7 +1,11 @@
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+#[cfg(feature = "engine")]
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr;
-use wasi_rs_core::host::file::{File, is_beyond_share};
+use wasi_rs_core::host::file::File;
+#[cfg(feature = "engine")]
+use wasi_rs_core::host::file::is_beyond_share;
 
 /// Makes the process one in which a guest can do no harm by what it does.
 pub fn prepare_process() {
@@ -62,6 +66,7 @@ pub fn host_descriptor(number: i32) -> std::io::Result<File> {
 }
 
 /// What a descriptor number of the host stands for, as a descriptor of the guest's own.
+#[cfg(feature = "engine")]
 pub fn copy_of_descriptor(number: i32) -> std::io::Result<File> {
     if number < 0 {
         return Err(rustix::io::Errno::BADF.into());
@@ -74,6 +79,7 @@ pub fn copy_of_descriptor(number: i32) -> std::io::Result<File> {
 }
 
 /// EMFILE if what was opened for a program is one too many for all of them.
+#[cfg(feature = "engine")]
 pub fn within_share(file: &impl AsRawFd) -> std::io::Result<()> {
     let number = usize::try_from(file.as_raw_fd()).unwrap_or(0);
     if is_beyond_share(number) { Err(rustix::io::Errno::MFILE.into()) } else { Ok(()) }
