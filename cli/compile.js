@@ -2,7 +2,7 @@
 
 const { compile: compileProgram } = require('../lib/run.js');
 const { cacheFolder } = require('../lib/program.js');
-const { makeCache } = require('../lib/wasmtime.js');
+const { makeCache } = require('../lib/requests.js');
 const { CliError, inNameOf } = require('./errors.js');
 const { sourceOf } = require('./program.js');
 

@@ -127,7 +127,7 @@ async function runBeside(code, setting, { timeout, engine }, limits = {}) {
 
 /** Ends the process where Node would wait for a thread that the kernel, or V8, does not give back. @param {number} exitCode */
 function quitIfHeldUp(exitCode) {
-  if (require('../lib/v8/engine.js').isHeldUp()) addon().quit?.(exitCode);
+  if (require('../lib/v8/threads.js').isHeldUp()) addon().quit?.(exitCode);
 }
 
 /**

@@ -11,14 +11,20 @@ const root = dirname(__dirname);
 /** @type {NodeJS.Module} */
 const own = /** @type {any} */ (module);
 
+/** @type {any} */
+let classAddon;
+
 /** The addon with the class. */
-const addon = find('wasi-rs');
+const addon = () => (classAddon ??= find('wasi-rs'));
+
+/** The name of the addon with the engines. Built as one, the addon with the class has everything. */
+const engineName = () => (addon().engine ? 'wasi-rs' : 'wasi-rs-engine');
 
 /**
  * The addon with what only some programs need: wasmtime, and the reader of WebAssembly's text. It is 14 times as large and
- * takes longer to load. Built as one, the addon with the class has everything.
+ * takes longer to load.
  */
-const more = () => (addon.engine ? addon : find('wasi-rs-engine'));
+const more = () => find(engineName());
 
 /**
  * Finds and loads an addon of the package.
@@ -150,4 +156,14 @@ function kept(permission) {
   return permission && { has: permission.has.bind(permission) };
 }
 
-module.exports = { addon, more, openOwn, permission };
+module.exports = {
+  /** The addon with the class, which is loaded when it is first asked for: a worker of V8 needs the other one only. */
+  get addon() {
+    return addon();
+  },
+  engineName,
+  find,
+  more,
+  openOwn,
+  permission,
+};

@@ -5,7 +5,7 @@
 
 const { setImmediate } = require('node:timers');
 const { isUnfit } = require('./cache.js');
-const { compileLater } = require('./wasmtime.js');
+const { compileLater } = require('./requests.js');
 
 /** How long a program has the processors for itself, in milliseconds. */
 const HEAD_START = 1000;

@@ -1,6 +1,6 @@
 'use strict';
 
-const { makeCache } = require('./wasmtime.js');
+const { makeCache } = require('./requests.js');
 
 /** The folders of which it was told that nothing is kept in them. @type {Set<string>} */
 const told = new Set();

@@ -5,7 +5,7 @@
 const { clearTimeout, setTimeout } = require('node:timers');
 const { types } = require('node:util');
 const { inV8, inWasmtime } = require('./program.js');
-const { Tickets } = require('./wasmtime.js');
+const { Tickets } = require('./tickets.js');
 
 const NAMES = ['stdin', 'stdout', 'stderr'];
 
@@ -17,7 +17,7 @@ const errors = () => require('./errors.js');
  * @property {number} exitCode
  * @property {Buffer | null} stdout
  * @property {Buffer | null} stderr
- * @property {import('./wasmtime.js').Usage} usage
+ * @property {import('./types.js').Usage} usage
  */
 
 /**
@@ -97,7 +97,7 @@ class Execution {
     return result.catch((error) => this.#startInOther(code, chosen, plan, error));
   }
 
-  /** @param {Chosen} chosen @param {import('./v8/engine.js').Plan} plan @returns {Promise<import('./wasmtime.js').Result>} */
+  /** @param {Chosen} chosen @param {import('./types.js').Plan} plan @returns {Promise<import('./types.js').Result>} */
   #start({ engine, program }, plan) {
     if (this.#killed) throw this.#killed.error; // while it was chosen
     const { result, kill } = engine.start(program, plan);
@@ -111,7 +111,7 @@ class Execution {
    *
    * @param {import('./program.js').ProgramCode} code
    * @param {Chosen} chosen where it can't be run
-   * @param {import('./v8/engine.js').Plan} plan
+   * @param {import('./types.js').Plan} plan
    * @param {any} error what that engine says
    */
   async #startInOther(code, { engine }, plan, error) {
@@ -132,7 +132,7 @@ class Execution {
   /**
    * Waits until the program has ended and its output has been delivered.
    *
-   * @param {Promise<import('./wasmtime.js').Result>} ends
+   * @param {Promise<import('./types.js').Result>} ends
    * @returns {Promise<Outcome>}
    */
   async #finished(ends) {
@@ -187,7 +187,7 @@ function streamsOf(stdio, fail) {
     typeof one === 'number' || one === 'capture' || one === 'ignore' || types.isUint8Array(one);
   if (!stdio.every(isPlain)) return new (require('./stdio.js').Streams)(stdio, fail);
   const tickets = new Tickets();
-  const plan = /** @type {import('./v8/engine.js').Plan['stdio']} */ (
+  const plan = /** @type {import('./types.js').Plan['stdio']} */ (
     stdio.map((one, i) => (typeof one === 'number' ? tickets.copy(one, NAMES[i]) : one))
   );
   return { plan, ends: {}, hurry: () => {}, finish: async () => tickets.close() };

@@ -40,7 +40,7 @@ const LIMITS = {
 };
 
 /**
- * @typedef {import('./v8/engine.js').Limits} Limits
+ * @typedef {import('./types.js').Limits} Limits
  *
  * What an engine knows: descriptors, bytes and `'capture'`; or what is made into these by stdio.js: `'pipe'`, `'ignore'`,
  * functions and streams.
@@ -50,7 +50,7 @@ const LIMITS = {
  * @typedef {object} Options
  * @property {string[]} args
  * @property {string[]} env
- * @property {import('./v8/engine.js').Plan['preopens']} preopens
+ * @property {import('./types.js').Plan['preopens']} preopens
  * @property {Stdio} stdio
  * @property {Limits & { stdout: number }} limits
  * @property {boolean} trace

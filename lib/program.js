@@ -6,13 +6,13 @@ const path = require('node:path');
 const timers = require('node:timers');
 const { fileURLToPath } = require('node:url');
 const { permission } = require('./addon.js');
-const wasmtime = require('./wasmtime.js');
+const requests = require('./requests.js');
 
 /**
  * @typedef {Code} ProgramCode
  *
  * @typedef {object} ForV8
- * @property {Promise<import('./v8/engine.js').Prepared>} prepared what V8 has made of it
+ * @property {Promise<import('./types.js').Prepared>} prepared what V8 has made of it
  * @property {Promise<void>} isRead rejects if its file can't be
  */
 
@@ -49,7 +49,7 @@ class Code {
   /** What the engine wasmtime gets. @type {unknown} */
   #native;
   #isCompiled = false;
-  /** Whether it is ready for a run without limits, once. @type {ReturnType<typeof wasmtime.ask> | undefined} */
+  /** Whether it is ready for a run without limits, once. @type {ReturnType<typeof requests.ask> | undefined} */
   #looked;
 
   /**
@@ -66,14 +66,14 @@ class Code {
   /** For the engine wasmtime. @returns {unknown} */
   native() {
     const { source, isCode, cache } = this;
-    this.#native ??= wasmtime.makeProgram({ source, isCode, ...(cache && { cache }) });
+    this.#native ??= requests.makeProgram({ source, isCode, ...(cache && { cache }) });
     return this.#native;
   }
 
   /**
    * For the engine V8. It is being read when this returns.
    *
-   * @param {import('./v8/engine.js').Limits} limits
+   * @param {import('./types.js').Limits} limits
    * @param {Interest} [interest]
    * @returns {ForV8}
    */
@@ -88,9 +88,9 @@ class Code {
     return { prepared, isRead };
   }
 
-  /** @param {string} key @param {import('./v8/engine.js').Limits} limits @returns {Reading} */
+  /** @param {string} key @param {import('./types.js').Limits} limits @returns {Reading} */
   #read(key, limits) {
-    const { answer, giveUp } = this.#ask('forV8', limits);
+    const { answer, cancel: giveUp } = this.#ask('forV8', limits);
     const prepared = require('./v8/engine.js').compile(answer);
     prepared.catch(() => {}); // who runs it is told
     // Without its bytes, which nobody needs any more when V8 has them.
@@ -120,14 +120,14 @@ class Code {
     for (const [key, { prepared }] of this.#v8) if (!prepared.deref()) this.#v8.delete(key);
   }
 
-  /** For V8 on the main thread. @returns {Promise<import('./v8/engine.js').ForV8>} */
+  /** For V8 on the main thread. @returns {Promise<import('./types.js').V8Module>} */
   async forMainThread() {
     return this.#ask('forMainThread').answer;
   }
 
-  /** Asks the addon about it. @param {Parameters<typeof wasmtime.ask>[0]} question @param {import('./v8/engine.js').Limits} [limits] */
+  /** Asks the addon about it. @param {Parameters<typeof requests.ask>[0]} question @param {import('./types.js').Limits} [limits] */
   #ask(question, limits) {
-    return wasmtime.ask(question, this.native(), limits);
+    return requests.ask(question, this.native(), limits);
   }
 
   /** Makes machine code, or finds it in the cache. */
@@ -158,7 +158,7 @@ class Code {
    * Whether wasmtime runs it without a delay: there is machine code for these limits, or little to compile. That is being
    * looked for when this returns.
    *
-   * @param {import('./v8/engine.js').Limits} limits
+   * @param {import('./types.js').Limits} limits
    * @param {Interest} [interest]
    * @returns {Promise<boolean>}
    */
@@ -167,7 +167,7 @@ class Code {
     const looked = this.#looked;
     this.#looked = undefined; // there may be machine code the next time
     const isUsual = limits.fuel === undefined && limits.stack === undefined;
-    const { answer, giveUp } = (isUsual && looked) || this.#ask('isReady', limits);
+    const { answer, cancel: giveUp } = (isUsual && looked) || this.#ask('isReady', limits);
     interest.in(giveUp);
     return answer;
   }
@@ -280,7 +280,7 @@ function bytesOf(source, name, others) {
  * code is made on the side, for the next time.
  *
  * @param {Code} code
- * @param {{ engine: string, limits: import('./v8/engine.js').Limits }} options
+ * @param {{ engine: string, limits: import('./types.js').Limits }} options
  * @param {Interest} interest
  * @returns {Promise<Chosen>}
  */
@@ -313,19 +313,19 @@ async function inWasmtime(code) {
     // Who chose a folder in which nothing can be kept is told; not before the program runs.
     timers.setImmediate(() => require('./cache.js').isUnfit(cache));
   }
-  return { engine: wasmtime, program: { native: code.native() } };
+  return { engine: require('./wasmtime.js'), program: { native: code.native() } };
 }
 
 /**
  * @param {Code} code
- * @param {import('./v8/engine.js').Limits} limits
+ * @param {import('./types.js').Limits} limits
  * @param {Interest} interest
  * @returns {Promise<Chosen>}
  */
 async function inV8(code, limits, interest) {
   const { prepared, isRead } = code.v8(limits, interest);
   const engine = require('./v8/engine.js');
-  engine.expect(limits.stack);
+  engine.prefetch(limits.stack);
   await isRead;
   return { engine, program: prepared };
 }

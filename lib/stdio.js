@@ -12,7 +12,7 @@ const { types } = require('node:util');
 const { errorOf } = require('./errors.js');
 const { Outlet, tells } = require('./outlet.js');
 const { bytesOf } = require('./program.js');
-const { Tickets } = require('./wasmtime.js');
+const { Tickets } = require('./tickets.js');
 
 /** How many bytes a function that supplies input is asked for. */
 const PIECE = 64 * 1024;
@@ -24,7 +24,7 @@ const TURN = 5;
 
 /** The streams of one run. */
 class Streams {
-  /** What the engine gets. @type {import('./v8/engine.js').Plan['stdio']} */
+  /** What the engine gets. @type {import('./types.js').Plan['stdio']} */
   plan;
   /** This end of those that are `'pipe'`. @type {{ stdin?: Socket, stdout?: Socket, stderr?: Socket }} */
   ends = {};

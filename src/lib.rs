@@ -50,6 +50,6 @@ pub fn init(exports: Object<'_>, env: Env) -> napi::Result<()> {
         Ok(())
     })?;
     #[cfg(feature = "engine")]
-    run::requests::export(&env, &mut { exports })?;
+    node_api::within(&env, |js| run::export(js, js.adopt(&exports)))?;
     Ok(())
 }

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
 import { compile, run } from '../../index.js';
 import { Code } from '../../lib/program.js';
-import { ask, makeProgram } from '../../lib/wasmtime.js';
+import { ask, makeProgram } from '../../lib/requests.js';
 import { realModules } from '../support/real-modules.mjs';
 import { assemble } from '../support/wat.mjs';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after as afterAll, describe, test } from 'node:test';
-import { ask, makeProgram } from '../../lib/wasmtime.js';
+import { ask, makeProgram } from '../../lib/requests.js';
 import { index, runNode, temporaryFolder } from '../support/host.mjs';
 import { after } from '../support/programs.mjs';
 import { realModules } from '../support/real-modules.mjs';

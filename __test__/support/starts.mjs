@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { Code } from '../../lib/program.js';
 import * as v8 from '../../lib/v8/engine.js';
+import { Tickets } from '../../lib/tickets.js';
 import * as wasmtime from '../../lib/wasmtime.js';
 import { ENGINES } from './engine.mjs';
 import { temporaryFolder } from './host.mjs';
@@ -14,7 +15,7 @@ const STARTS = {
   v8: (code, plan) => v8.start(code.v8(plan.limits).prepared, plan),
 };
 
-const tickets = new wasmtime.Tickets();
+const tickets = new Tickets();
 
 /** How a guest is run unless a test says otherwise: nothing to read, everything captured. */
 const planOf = ({ stdio = [new Uint8Array(), 'capture', 'capture'] } = {}) => ({

@@ -1,6 +1,6 @@
 'use strict';
 
-// What a guest in V8 needs beside the class, in a worker or on the main thread.
+// The imports, exports and traps of a guest in V8, in a worker or on the main thread.
 
 /** @typedef {WebAssembly.Exports & { memory: WebAssembly.Memory }} Exports */
 
@@ -14,17 +14,11 @@ const NO_MEMORY = new WebAssembly.Memory({ initial: 0, maximum: 0 });
 const MAX_WIDE_PAGES = 2 ** 18;
 
 /**
- * A memory that a program imports.
- *
- * @typedef {{ module: string, name: string, type: WebAssembly.MemoryDescriptor, isWide: boolean }} ImportedMemory
- */
-
-/**
- * What a program imports: its syscalls, and memories that are made for it.
+ * The imports of a program: its system calls, and memories that are made for it.
  *
  * @param {string} namespace
  * @param {Record<string, Function>} syscalls
- * @param {readonly ImportedMemory[]} memories
+ * @param {readonly import('../types.js').ImportedMemory[]} memories
  * @returns {WebAssembly.Imports}
  */
 function importsOf(namespace, syscalls, memories) {
@@ -74,7 +68,7 @@ function exportsOf({ exports }, start) {
 }
 
 /**
- * What V8 calls its traps, and what they are called here (`crates/runner/src/run.rs`).
+ * V8's messages of traps, and the names that they have here (`crates/runner/src/traps.rs`).
  *
  * @type {readonly (readonly [RegExp, string])[]}
  */
@@ -98,10 +92,10 @@ const TRAPS = [
 ];
 
 /**
- * What V8 says of a trap, with the functions of the guest that it happened in.
+ * The message of a trap, with the functions of the guest that it happened in.
  *
  * @param {unknown} error
- * @returns {string | undefined} of what is no trap, nothing
+ * @returns {string | undefined} nothing if it is no trap
  */
 function trapMessage(error) {
   if (isException(error)) return 'wasm trap: an exception that the program does not catch';
@@ -127,4 +121,4 @@ function isStackOverflow(error) {
   return error instanceof RangeError && error.message.includes('call stack');
 }
 
-module.exports = { NO_MEMORY, exportsOf, importsOf, trapMessage };
+module.exports = { exportsOf, importsOf, trapMessage };

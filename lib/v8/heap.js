@@ -9,13 +9,13 @@ const { getHeapStatistics } = require('node:v8');
 const MARGIN = 8 * 1024 * 1024;
 
 /**
- * Whether the heap has room for an array.
+ * Checks that the heap has room for an array.
  *
  * @param {number} length of it, an i32
  * @param {number} element bytes of one, an i32
  * @returns {number} the length; -1, which is longer than any array, if there is no room
  */
-function fits(length, element) {
+function checkLength(length, element) {
   const bytes = (length >>> 0) * (element >>> 0) + MARGIN;
   if (bytes <= room()) return length;
   collectGarbage();
@@ -40,4 +40,4 @@ function collectGarbage() {
   }
 }
 
-module.exports = { fits };
+module.exports = { checkLength };

@@ -63,8 +63,8 @@ pub fn bind<'s, H: Hooks>(
     let Some(table) = js.dereference(&guest.table)? else {
         return Ok(());
     };
-    // Each call of a guest that is traced goes to Rust: it gets the memory's size, and no answers.
-    let slots = if guest.ctx.is_traced() { 1 } else { usize::MAX };
+    // A guest that makes each call in Rust gets the memory's size, and no answers.
+    let slots = if guest.makes_each_call() { 1 } else { usize::MAX };
     for (slot, name) in exports().take(slots) {
         set(js, table, slot, js.get_named(functions, name)?)?;
     }

@@ -90,6 +90,7 @@ fn call_with_hooks<H: Hooks>(
     entry: Entry,
 ) -> JsResult<Flow> {
     guest.hooks.check(js)?;
+    guest.hooks.begin_call(js, call.pages)?;
     let memory = guest.memory.view(js, call.pages)?;
     let line = Line::begin(&guest.ctx, &memory, call.index(), &call.args);
     let mut flow = make(js, realm, guest, call, entry)?;
@@ -105,6 +106,7 @@ fn call_with_hooks<H: Hooks>(
     if let Some(line) = line {
         line.end(&guest.ctx, &view_anew(js, guest)?, flow);
     }
+    H::end_call(guest, js, flow)?;
     Ok(flow)
 }
 
@@ -127,8 +129,7 @@ fn do_after<H: Hooks>(
     errno: Errno,
 ) -> JsResult<()> {
     match after {
-        // A guest that is traced makes each call.
-        After::Cache(_) | After::Count if guest.ctx.is_traced() => {}
+        After::Cache(_) | After::Count if guest.makes_each_call() => {}
         After::Cache(record) if errno == Errno::Success => {
             // A record that can't be read back is not cached, and asked for again.
             let _ = cache(&realm.page, record, call, memory);

@@ -5,6 +5,7 @@ use crate::node_api::{Js, JsResult, Reference, Thrown};
 use std::cell::Cell;
 use std::fmt::Debug;
 use wasi_rs_core::ctx::Ctx;
+use wasi_rs_core::syscalls::Flow;
 
 /// A guest and its objects in JavaScript. The references keep nothing alive: the class's object holds the
 /// functions, the functions hold their instance, the instance holds its owner, and when the last is collected
@@ -41,19 +42,33 @@ impl<H: Hooks> Guest<H> {
         self.has_hooks.get()
     }
 
+    /// True if none of its calls is answered inside WebAssembly.
+    pub fn makes_each_call(&self) -> bool {
+        self.ctx.is_traced() || self.hooks.see_each_call()
+    }
+
     /// Finds that out anew.
     pub fn update_hooks(&self) {
-        self.has_hooks.set(self.ctx.is_traced() || self.hooks.are_needed());
+        self.has_hooks.set(self.makes_each_call() || self.hooks.are_needed());
     }
 }
 
-/// The embedder's part in the calls of a guest: streams of JavaScript, and the end of the guest.
+/// The embedder's part in the calls of a guest: streams of JavaScript, an observer, and the end of the guest.
 pub trait Hooks: Debug + Sized + 'static {
     /// True if there are streams, or the guest has ended. [`Guest::update_hooks`] asks.
     fn are_needed(&self) -> bool;
 
+    /// True if each call is to reach Rust, for [`Self::begin_call`] and [`Self::end_call`].
+    fn see_each_call(&self) -> bool;
+
     /// Throws if the guest has ended, and may make no call any more.
     fn check(&self, js: Js<'_>) -> JsResult<()>;
+
+    /// Sees that a call begins, of a guest with so many pages of memory; throws if the guest ends instead.
+    fn begin_call(&self, js: Js<'_>, pages: u32) -> JsResult<()>;
+
+    /// Sees the result of a call; throws if the guest ends.
+    fn end_call(guest: &Guest<Self>, js: Js<'_>, flow: Flow) -> JsResult<()>;
 
     /// True if JavaScript supplies or takes streams of the guest.
     fn has_streams(&self) -> bool;

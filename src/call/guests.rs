@@ -100,7 +100,8 @@ impl<H> Guests<H> {
         })
     }
 
-    fn remove(&self, js: Js<'_>, number: usize) {
+    /// Removes the guest of this number, and closes its descriptors.
+    pub fn remove(&self, js: Js<'_>, number: usize) {
         let mut guests = self.0.borrow_mut();
         let removed = guests.slots.get_mut(number).and_then(Option::take);
         if removed.is_some() {

@@ -86,6 +86,12 @@ impl<H: 'static> Realm<H> {
         self.guests.get(number)
     }
 
+    /// Removes the guest of this number, and closes its descriptors.
+    pub fn remove_guest(&self, js: Js<'_>, number: usize) {
+        self.guests.remove(js, number);
+        uncache_guest(&self.page, number);
+    }
+
     /// The number that the next guest gets.
     pub fn next_guest(&self, js: Js<'_>) -> JsResult<u32> {
         self.guests.next_number(js, |number| uncache_guest(&self.page, number))

@@ -38,7 +38,7 @@ impl<E: EditionOf> Method for Construct<E> {
         js.set(wasi, kept(js, Kept::BindingName)?, js.string(abi.module())?)?;
         let options = options::read(js, options, abi, &E::EDITION)?;
         define_captures(js, wasi, &options.choices)?;
-        let (set_memory, functions) = make_guest(js, wasi, options)?;
+        let Made { set_memory, functions, .. } = make_guest(js, wasi, options)?;
         js.set(wasi, kept(js, Kept::SetMemory)?, set_memory)?;
         js.set_named(wasi, "wasiImport", functions)?;
         js.set(wasi, kept(js, Kept::Started)?, js.boolean(false)?)?;
@@ -48,8 +48,18 @@ impl<E: EditionOf> Method for Construct<E> {
     }
 }
 
-/// A guest, the function that binds a memory to it, and its syscalls.
-fn make_guest<'s>(js: Js<'s>, wasi: Value<'s>, options: Options<'s>) -> JsResult<(Value<'s>, Value<'s>)> {
+/// A guest that was made.
+pub struct Made<'s> {
+    /// Its number.
+    pub number: u32,
+    /// The function that binds a memory to it.
+    pub set_memory: Value<'s>,
+    /// Its system calls.
+    pub functions: Value<'s>,
+}
+
+/// Makes a guest; `wasi` is the object that gets its exit code.
+pub fn make_guest<'s>(js: Js<'s>, wasi: Value<'s>, options: Options<'s>) -> JsResult<Made<'s>> {
     let realm = js.state::<Realm>()?;
     let number = realm.next_guest(js)?;
     let set_memory = js.function::<SetMemory>(number as usize)?;
@@ -59,12 +69,13 @@ fn make_guest<'s>(js: Js<'s>, wasi: Value<'s>, options: Options<'s>) -> JsResult
         wasi: js.watch(wasi)?,
         return_on_exit: options.return_on_exit,
         stdio: options.stdio,
+        observer: options.observer,
         pending_exit: PendingExit::default(),
         has_exited: Cell::new(false),
     };
     let guest = Guest::new(options.ctx, js.watch(table)?, js.watch(set_memory)?, hooks);
     realm.add_guest(js, number, set_memory, guest)?;
-    Ok((set_memory, functions))
+    Ok(Made { number, set_memory, functions })
 }
 
 /// Gives the object the properties with the bytes that were captured.

@@ -6,7 +6,7 @@
 use crate::builtins::{self, define_hidden, define_property};
 use crate::class::construct::{Construct, EditionOf};
 use crate::class::control::Dispose;
-use crate::class::editions::{COMPAT, Edition, LEGACY, RUN, STANDARD};
+use crate::class::editions::{COMPAT, Edition, LEGACY, STANDARD};
 use crate::class::hooks::Realm;
 use crate::class::kept;
 use crate::class::methods::{FinalizeBindings, GetImportObject, Initialize, Start};
@@ -14,11 +14,19 @@ use crate::node_api::{Call, Js, JsResult, Method, Type, Value};
 
 /// Exports the class, and the function that defines it in another edition, which few programs want.
 pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {
-    builtins::capture(js)?;
-    kept::init(js)?;
-    Realm::init(js)?;
+    init(js)?;
     js.set_named(exports, STANDARD.export, define::<Standard>(js)?)?;
     js.set_named(exports, InEdition::NAME, js.function::<InEdition>(0)?)
+}
+
+/// Makes all that guests need, unless that has been done.
+pub fn init(js: Js<'_>) -> JsResult<()> {
+    if js.has_state::<Realm>()? {
+        return Ok(());
+    }
+    builtins::capture(js)?;
+    kept::init(js)?;
+    Realm::init(js)
 }
 
 fn define<E: EditionOf>(js: Js<'_>) -> JsResult<Value<'_>> {
@@ -40,7 +48,6 @@ impl Method for InEdition {
         match js.string_of(call.args[0])?.as_str() {
             name if name == COMPAT.export => define::<Compat>(js),
             name if name == LEGACY.export => define::<Legacy>(js),
-            name if name == RUN.export => define::<ForRun>(js),
             _ => js.undefined(),
         }
     }
@@ -84,5 +91,4 @@ editions! {
     Standard = STANDARD;
     Compat = COMPAT;
     Legacy = LEGACY;
-    ForRun = RUN;
 }

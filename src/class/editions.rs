@@ -16,13 +16,11 @@ pub struct Edition {
     pub lists_dots: bool,
     /// True if a standard stream may be something else than a descriptor, which node:wasi refuses.
     pub streams: bool,
-    /// True if a standard stream may be a descriptor of which the guest gets a copy.
-    pub copies: bool,
 }
 
 /// The class of `wasi-rs`.
 pub const STANDARD: Edition =
-    Edition { export: "WASI", version: None, return_on_exit: true, lists_dots: true, streams: true, copies: false };
+    Edition { export: "WASI", version: None, return_on_exit: true, lists_dots: true, streams: true };
 
 /// The class of `wasi-rs/compat`: the behaviour that Node's own tests pin.
 pub const COMPAT: Edition = Edition { export: "compat", lists_dots: false, streams: false, ..STANDARD };
@@ -30,6 +28,3 @@ pub const COMPAT: Edition = Edition { export: "compat", lists_dots: false, strea
 /// The class of `wasi-rs/legacy`: the older edition of Node's documentation.
 pub const LEGACY: Edition =
     Edition { export: "legacy", version: Some(Abi::Preview1), return_on_exit: false, ..STANDARD };
-
-/// The class for the programs of `run()` in V8, which no user gets.
-pub const RUN: Edition = Edition { export: "run", copies: true, ..STANDARD };

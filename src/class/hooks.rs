@@ -3,10 +3,12 @@
 use crate::call;
 use crate::call::guest::Hooks;
 use crate::class::kept::{Kept, kept};
+use crate::class::observer::Observer;
 use crate::class::pending_exit::{self, PendingExit, throw_trap};
 use crate::class::stdio::Stdio;
 use crate::node_api::{Js, JsResult, Reference, Thrown, Value};
 use std::cell::Cell;
+use wasi_rs_core::syscalls::Flow;
 
 /// A guest of the class.
 pub type Guest = call::guest::Guest<ClassHooks>;
@@ -23,6 +25,8 @@ pub struct ClassHooks {
     pub return_on_exit: bool,
     /// Its standard streams that JavaScript supplies, and takes.
     pub stdio: Stdio,
+    /// The observer of its calls. With one, each call goes to Rust.
+    pub observer: Option<Box<dyn Observer>>,
     /// Its exit, while `start()` or `initialize()` is still to return.
     pub pending_exit: PendingExit,
     /// True if its object has an exit code of `proc_exit`.
@@ -32,6 +36,24 @@ pub struct ClassHooks {
 impl Hooks for ClassHooks {
     fn are_needed(&self) -> bool {
         self.has_streams() || self.pending_exit.is_pending()
+    }
+
+    fn see_each_call(&self) -> bool {
+        self.observer.is_some()
+    }
+
+    fn begin_call(&self, js: Js<'_>, pages: u32) -> JsResult<()> {
+        match &self.observer {
+            Some(observer) if !observer.begin_call(pages) => Err(throw_trap(js)?),
+            _ => Ok(()),
+        }
+    }
+
+    fn end_call(guest: &Guest, js: Js<'_>, flow: Flow) -> JsResult<()> {
+        match &guest.hooks.observer {
+            Some(observer) if !observer.end_call(&guest.ctx.usage, flow) => Err(throw_trap(js)?),
+            _ => Ok(()),
+        }
     }
 
     fn check(&self, js: Js<'_>) -> JsResult<()> {

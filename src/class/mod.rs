@@ -1,14 +1,15 @@
 //! The class `WASI`: its methods, its options, its standard streams.
 
-mod construct;
+pub mod construct;
 mod control;
 pub mod define;
 mod editions;
-mod hooks;
-mod kept;
+pub mod hooks;
+pub mod kept;
 mod methods;
-mod options;
+pub mod observer;
+pub mod options;
 mod pending_exit;
-mod stdio;
-mod stdio_options;
+pub mod stdio;
+pub mod stdio_options;
 mod validate;

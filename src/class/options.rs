@@ -2,6 +2,7 @@
 
 use crate::builtins::{self, Builtin};
 use crate::class::editions::Edition;
+use crate::class::observer::Observer;
 use crate::class::stdio::Stdio;
 use crate::class::stdio_options::{self, Choice};
 use crate::class::validate::{
@@ -10,7 +11,7 @@ use crate::class::validate::{
 use crate::errors::{self, Expected};
 use crate::node_api::{Js, JsResult, Type, Value, Worker};
 use crate::permission;
-use crate::process::{copy_of_descriptor, host_descriptor, is_main_thread, trace_file};
+use crate::process::{host_descriptor, is_main_thread, trace_file};
 use wasi_rs_core::abi::{Abi, Errno, Fd};
 use wasi_rs_core::ctx::{Ctx, Preopen, Strings, unopened};
 use wasi_rs_core::host::dir::open_preopen_unsandboxed;
@@ -31,6 +32,8 @@ pub struct Options<'s> {
     pub stdio: Stdio,
     /// The choice for each standard stream.
     pub choices: [Choice<'s>; 3],
+    /// The observer of its calls.
+    pub observer: Option<Box<dyn Observer>>,
 }
 
 /// The edition that `options.version` names; everything else reads the options after that.
@@ -79,7 +82,6 @@ pub fn read<'s>(js: Js<'s>, options: Value<'s>, abi: Abi, edition: &Edition) -> 
         let pushed = match (stdio.connect(number, choice, limits.stdout), &*choice) {
             (Some(stream), _) => ctx.push_stream(stream),
             (None, Choice::Descriptor(descriptor)) => push_descriptor(&ctx, *descriptor),
-            (None, Choice::Copy { of, is_host_stream }) => push_copy(&ctx, *of, *is_host_stream),
             (None, _) => Err(Errno::Badf),
         };
         pushed.map_err(|errno| {
@@ -96,17 +98,12 @@ pub fn read<'s>(js: Js<'s>, options: Value<'s>, abi: Abi, edition: &Edition) -> 
         let dir = open_preopen_unsandboxed(&path).map_err(|error| failed(error.into()))?;
         ctx.push_preopen(&name, dir, read_only).map_err(failed)?;
     }
-    Ok(Options { ctx, return_on_exit: read_return_on_exit(js, options, edition)?, stdio, choices })
+    Ok(Options { ctx, return_on_exit: read_return_on_exit(js, options, edition)?, stdio, choices, observer: None })
 }
 
 /// Gives the guest a descriptor of the host as its next standard stream.
 fn push_descriptor(ctx: &Ctx, number: i32) -> Result<Fd, Errno> {
     ctx.push_stdio(host_descriptor(number)?, number <= HOST_STREAMS)
-}
-
-/// Gives the guest a copy of a descriptor of the host, which may be one of the host's own standard streams.
-fn push_copy(ctx: &Ctx, number: i32, is_host_stream: bool) -> Result<Fd, Errno> {
-    ctx.push_stdio(copy_of_descriptor(number)?, is_host_stream)
 }
 
 /// `String` of each argument.

@@ -30,7 +30,7 @@ impl Stdio {
     /// The stream for a choice, none for a descriptor; `limit` is that of captured bytes.
     pub fn connect(&mut self, number: usize, choice: &mut Choice<'_>, limit: usize) -> Option<Stream> {
         match choice {
-            Choice::Descriptor(_) | Choice::Copy { .. } => None,
+            Choice::Descriptor(_) => None,
             Choice::Ignore if number == 0 => Some(Stream::Input(Arc::new(Input::new(Vec::new())))),
             Choice::Ignore => Some(Stream::Output(Arc::new(Output::discarding()))),
             Choice::Bytes(bytes) => Some(Stream::Input(Arc::new(Input::new(std::mem::take(bytes))))),

@@ -12,13 +12,6 @@ pub const NAMES: [&str; 3] = ["stdin", "stdout", "stderr"];
 pub enum Choice<'s> {
     /// A descriptor of the host.
     Descriptor(i32),
-    /// A copy of a descriptor of the host.
-    Copy {
-        /// The descriptor's number.
-        of: i32,
-        /// True for one of the host's own standard streams.
-        is_host_stream: bool,
-    },
     /// An empty input, or an output that is lost.
     Ignore,
     /// Bytes for the guest.
@@ -56,14 +49,6 @@ pub fn choose<'s>(js: Js<'s>, number: usize, value: Option<Value<'s>>, edition: 
     }
     if !edition.streams {
         return refuse(Expected::Type("number"));
-    }
-    if edition.copies
-        && kind == Type::Object
-        && let of = js.get_named(value, "fd")?
-        && js.type_of(of)? == Type::Number
-    {
-        let is_host_stream = js.truthy(js.get_named(value, "isHosts")?)?;
-        return Ok(Choice::Copy { of: descriptor_number(js, of, &option)?, is_host_stream });
     }
     let is_input = number == 0;
     match kind {

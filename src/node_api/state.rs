@@ -72,6 +72,11 @@ impl<'s> Js<'s> {
         self.states()?.and_then(States::find).ok_or(Thrown)
     }
 
+    /// True if the environment has a value of this type.
+    pub fn has_state<T: 'static>(self) -> JsResult<bool> {
+        Ok(self.states()?.and_then(States::find::<T>).is_some())
+    }
+
     fn states(self) -> JsResult<Option<&'s States>> {
         let mut data = ptr::null_mut();
         // SAFETY: as in `result_of!`.

@@ -11,13 +11,13 @@ mod unix;
 #[cfg(all(unix, feature = "text"))]
 pub use unix::quit;
 #[cfg(all(unix, feature = "engine"))]
-pub use unix::within_share;
+pub use unix::{copy_of_descriptor, within_share};
 #[cfg(unix)]
-pub use unix::{copy_of_descriptor, host_descriptor, is_main_thread, prepare_process};
+pub use unix::{host_descriptor, is_main_thread, prepare_process};
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
-pub use windows::{copy_of_descriptor, host_descriptor, is_main_thread, prepare_process};
+pub use windows::{host_descriptor, is_main_thread, prepare_process};
 
 /// Where guests are traced: this process's stderr, unless it is closed.
 pub fn trace_file() -> Option<File> {

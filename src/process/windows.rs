@@ -54,9 +54,3 @@ pub fn host_descriptor(number: i32) -> io::Result<File> {
     // it after all, the guest's calls get EBADF, or what the host has opened under that number since.
     Ok(File::borrowed(ManuallyDrop::new(unsafe { OwnedHandle::from_raw_handle(handle) })))
 }
-
-/// A copy of a handle of the host, which belongs to the guest. Only `run()` and `spawn()` want one, which are
-/// not there on Windows.
-pub fn copy_of_descriptor(_number: i32) -> io::Result<File> {
-    Err(io::ErrorKind::Unsupported.into())
-}

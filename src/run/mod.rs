@@ -1,5 +1,22 @@
-//! The functions behind `run()`, `spawn()` and `compile()`.
+//! The functions behind `run()`, `spawn()` and `compile()`. They are for `lib/` only, which checks what users pass.
 
+pub mod guest;
 pub mod outcome;
+pub mod programs;
+pub mod reader;
 pub mod requests;
+pub mod runs;
 pub mod tickets;
+
+use crate::node_api::{Js, JsResult, Method, Value};
+
+/// Defines the functions, as properties of one object.
+pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {
+    let object = js.object()?;
+    js.set_named(object, requests::Listen::NAME, js.function::<requests::Listen>(0)?)?;
+    programs::export(js, object)?;
+    runs::export(js, object)?;
+    tickets::export(js, object)?;
+    guest::export(js, object)?;
+    js.set_named(exports, "engine", object)
+}

@@ -1,10 +1,11 @@
-//! What came of a run, or what is wrong with a program, as `lib/` gets it.
+//! Outcomes of runs and errors of programs, for `lib/`.
 
 use crate::node_api::{Js, JsResult, Value};
+use crate::run::reader::float;
 use wasi_rs_modules::error::Unusable;
-use wasi_rs_runner::run::{End, Outcome};
+use wasi_rs_runner::outcome::{End, Exception, Outcome};
 
-/// `{ end, message, code }`: what is wrong with a program.
+/// `{ end, message, code }`: the error of a program.
 pub fn unusable_to_js<'s>(js: Js<'s>, unusable: &Unusable) -> JsResult<Value<'s>> {
     let answer = js.object()?;
     describe(js, answer, "unusable", &unusable.to_string())?;
@@ -22,7 +23,7 @@ fn describe<'s>(js: Js<'s>, answer: Value<'s>, end: &str, message: &str) -> JsRe
     js.set_named(answer, "message", js.string(message)?)
 }
 
-/// What came of a run.
+/// `{ end, message, code?, exitCode?, stdout?, stderr?, usage }`: the outcome of a run.
 pub fn outcome_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
     let answer = match &outcome.end {
         End::Unusable(unusable) => unusable_to_js(js, unusable)?,
@@ -40,10 +41,12 @@ pub fn outcome_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
         End::Busy(most) => describe(js, answer, "busy", &most.to_string())?,
         End::Trap(text) => describe(js, answer, "trap", text)?,
         End::Unusable(_) => {}
-        End::Unopened(unopened) => {
-            describe(js, answer, "unopened", &format!("{}: {}", unopened.what, unopened.errno.text()))?;
-            js.set_named(answer, "code", js.string(unopened.errno.name())?)?;
+        End::OpenError(error) => {
+            describe(js, answer, "unopened", &format!("{}: {}", error.what, error.errno.text()))?;
+            js.set_named(answer, "code", js.string(error.errno.name())?)?;
+            js.set_named(answer, "errno", js.number(f64::from(error.errno.number()))?)?;
         }
+        End::Exception(exception) => describe_exception(js, answer, exception)?,
         End::Failed(why) => describe(js, answer, "failed", why)?,
     }
     for (name, captured) in ["stdout", "stderr"].into_iter().zip(&outcome.captured) {
@@ -53,6 +56,18 @@ pub fn outcome_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
     }
     js.set_named(answer, "usage", usage_to_js(js, outcome)?)?;
     Ok(answer)
+}
+
+/// An exception by its parts, of which another thread makes it anew.
+fn describe_exception<'s>(js: Js<'s>, answer: Value<'s>, exception: &Exception) -> JsResult<()> {
+    let Exception { name, message, stack, code } = exception;
+    describe(js, answer, "exception", message)?;
+    for (key, text) in [("name", &Some(name.clone())), ("stack", stack), ("code", code)] {
+        if let Some(text) = text {
+            js.set_named(answer, key, js.string(text)?)?;
+        }
+    }
+    Ok(())
 }
 
 fn usage_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
@@ -74,10 +89,4 @@ fn usage_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
         }
     }
     Ok(usage)
-}
-
-/// As JavaScript has it.
-#[allow(clippy::cast_precision_loss, reason = "JavaScript's numbers are these")]
-pub fn float(number: u64) -> f64 {
-    number as f64
 }

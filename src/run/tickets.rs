@@ -4,12 +4,10 @@
 use crate::errors;
 use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Value};
 use crate::process::pipes::{Pipe, own_descriptor};
-use crate::run::outcome::float;
-use crate::run::requests::{held, whole};
-use std::os::fd::AsRawFd;
+use crate::run::reader::{float, held, whole};
 use std::sync::Arc;
 use wasi_rs_core::abi::Errno;
-use wasi_rs_runner::handover::{self, Given, Ticket};
+use wasi_rs_runner::handover::{Given, Ticket};
 
 /// The greatest number of the host's own standard streams.
 const HOST_STREAMS: f64 = 2.0;
@@ -18,7 +16,6 @@ const HOST_STREAMS: f64 = 2.0;
 pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
     js.set_named(object, MakePipe::NAME, js.function::<MakePipe>(0)?)?;
     js.set_named(object, HandOver::NAME, js.function::<HandOver>(0)?)?;
-    js.set_named(object, TakeOver::NAME, js.function::<TakeOver>(0)?)?;
     js.set_named(object, CloseTicket::NAME, js.function::<CloseTicket>(0)?)
 }
 
@@ -40,7 +37,7 @@ impl Method for MakePipe {
         })?;
         let result = js.object()?;
         js.set_named(result, "fd", js.number(here.into())?)?;
-        js.set_named(result, "ticket", ticket_to_js(js, Given { file: there, host_s_own: false })?)?;
+        js.set_named(result, "ticket", ticket_to_js(js, Given { file: there, is_host_stream: false })?)?;
         Ok(result)
     }
 }
@@ -56,32 +53,12 @@ impl Method for HandOver {
         let number = js.number_of(number)?;
         let fd = i32::try_from(whole(number)).unwrap_or(-1);
         match own_descriptor(fd) {
-            Ok(file) => ticket_to_js(js, Given { file, host_s_own: number <= HOST_STREAMS }),
+            Ok(file) => ticket_to_js(js, Given { file, is_host_stream: number <= HOST_STREAMS }),
             Err(error) => {
                 let what = format!("can't use the descriptor {fd} of options.{}", js.string_of(name)?);
                 Err(errors::not_initialized(js, error.into(), &what))
             }
         }
-    }
-}
-
-/// `takeOver(number)`: what the ticket with this number stands for, as `{ fd, isHosts, ticket }`, with a ticket of the caller's
-/// own; undefined if it has been taken or closed.
-struct TakeOver;
-
-impl Method for TakeOver {
-    const NAME: &'static str = "takeOver";
-
-    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let js = call.js;
-        let Some(given) = handover::take(whole(js.number_of(call.args[0])?)) else {
-            return js.undefined();
-        };
-        let result = js.object()?;
-        js.set_named(result, "fd", js.number(given.file.handle().as_raw_fd().into())?)?;
-        js.set_named(result, "isHosts", js.boolean(given.host_s_own)?)?;
-        js.set_named(result, "ticket", ticket_to_js(js, given)?)?;
-        Ok(result)
     }
 }
 

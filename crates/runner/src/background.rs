@@ -4,8 +4,8 @@
 //! asked for again at its next run. When the environment that asked ends, its programs are given up.
 
 use super::compile::{Effort, yield_to_all};
+use super::executable::Executable;
 use super::mode::Mode;
-use super::program::Program;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -38,7 +38,7 @@ struct State {
 
 #[derive(Clone)]
 struct Task {
-    program: Arc<Program>,
+    program: Arc<Executable>,
     /// Not before.
     due: Instant,
     /// For whom.
@@ -47,7 +47,7 @@ struct Task {
 }
 
 impl Task {
-    fn is_of(&self, program: &Arc<Program>) -> bool {
+    fn is_of(&self, program: &Arc<Executable>) -> bool {
         Arc::ptr_eq(&self.program, program)
     }
 }
@@ -66,7 +66,7 @@ impl Background {
 
     /// Has a program compiled for the default mode after this delay, for this owner; for one that waits already, the delay
     /// is set anew. Whether it is going to be.
-    pub fn add(&'static self, program: Arc<Program>, delay: Duration, owner: usize) -> bool {
+    pub fn add(&'static self, program: Arc<Executable>, delay: Duration, owner: usize) -> bool {
         let mut state = self.state();
         let due = Instant::now() + delay;
         if state.current.as_ref().is_some_and(|task| task.is_of(&program)) {
@@ -98,7 +98,7 @@ impl Background {
     }
 
     /// Gives up a program that is being compiled for somebody who waits for it.
-    pub fn leave_to_others(&self, program: &Arc<Program>) {
+    pub fn leave_to_others(&self, program: &Arc<Executable>) {
         self.give_up_if(|task| task.is_of(program));
     }
 
@@ -158,8 +158,8 @@ mod tests {
     const SOON: Duration = Duration::ZERO;
     const NEVER: Duration = Duration::from_secs(3600);
 
-    fn program(bytes: Vec<u8>) -> Arc<Program> {
-        Arc::new(Program::new(Source::Bytes(bytes), None))
+    fn program(bytes: Vec<u8>) -> Arc<Executable> {
+        Arc::new(Executable::new(Source::Bytes(bytes), None))
     }
 
     /// One of its own for each test.
@@ -176,7 +176,7 @@ mod tests {
         let background = background();
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::new(folder.path().join("cache"), SIZE);
-        let program = Arc::new(Program::new(Source::Bytes(hard(2)), Some(cache.clone())));
+        let program = Arc::new(Executable::new(Source::Bytes(hard(2)), Some(cache.clone())));
         let len = program.held() as u64;
         assert!(background.add(Arc::clone(&program), NEVER, 1));
         assert!(!cache.has_any(len) && !is_idle(background));

@@ -1,30 +1,37 @@
-//! The compilations of one program that are going on, and who waits for them.
+//! The compilations that are going on, and the runs that wait for them.
 //!
-//! Nobody waits in a lock, or holds a place meanwhile: whoever wants the machine code leaves word, and is called when it is
-//! there. One program is compiled once for each mode, however many wait; and when nobody does any more, not at all.
+//! Nobody waits in a lock, or holds a slot meanwhile: a run that needs the machine code registers a function, which is called
+//! when the code is there. One program is compiled once for each mode, however many wait; when the last of them gives up, the
+//! compilation is cancelled.
 
 use super::background::BACKGROUND;
 use super::compile::{Effort, Failure};
+use super::executable::Executable;
 use super::mode::Mode;
-use super::pool::COMPILATIONS;
-use super::program::{Prepared, Program};
+use super::prepared::Prepared;
+use super::scheduler::COMPILERS;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::error::Unusable;
 
-/// What came of a compilation.
+/// The result of a compilation.
 pub type Made = Result<Arc<Prepared>, Unusable>;
 
-/// Takes what came of it, on whatever thread.
+/// Takes the result, on whatever thread.
 pub type Then = Box<dyn FnOnce(Made) + Send>;
 
-/// Those of one program.
-#[derive(Default)]
-pub struct Compilations {
-    going_on: Mutex<HashMap<Mode, Compilation>>,
+/// The compilations of this process that are going on. A program is known by its address, which stays its own while a
+/// compilation, or somebody who waits for one, refers to it.
+static GOING_ON: Mutex<Option<HashMap<Key, Compilation>>> = Mutex::new(None);
+
+/// A program and a mode.
+type Key = (usize, Mode);
+
+fn key(executable: &Weak<Executable>, mode: Mode) -> Key {
+    (executable.as_ptr().addr(), mode)
 }
 
 struct Compilation {
@@ -32,86 +39,96 @@ struct Compilation {
     waiting: HashMap<u64, Then>,
 }
 
-/// Somebody's interest in a compilation: dropped, it is given up.
+/// Interest in a compilation; the compilation is cancelled when the last is dropped.
 pub struct Wait {
-    program: Arc<Program>,
+    executable: Arc<Executable>,
     mode: Mode,
     number: u64,
 }
 
-impl Compilations {
-    fn going_on(&self) -> MutexGuard<'_, HashMap<Mode, Compilation>> {
-        self.going_on.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Has `then` called when the program is ready to run in this mode.
-    pub fn join(program: &Arc<Program>, mode: Mode, then: Then) -> Option<Wait> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Relaxed);
-        let wait = Wait { program: Arc::clone(program), mode, number };
-        let mut going_on = program.compilations.going_on();
-        if let Some(compilation) = going_on.get_mut(&mode) {
-            compilation.waiting.insert(number, then);
-            return Some(wait);
-        }
-        let cancellation = Cancellation::default();
-        let waiting = HashMap::from([(number, then)]);
-        going_on.insert(mode, Compilation { cancellation: cancellation.clone(), waiting });
-        drop(going_on);
-        BACKGROUND.leave_to_others(program);
-        // Whoever waits for it keeps the program.
-        let weak = Arc::downgrade(program);
-        if let Err(error) = COMPILATIONS.submit(Box::new(move || work(&weak, mode, &cancellation))) {
-            let wrong = format!("can't be compiled: no thread could be started: {error}");
-            program.compilations.finish(mode, None, &Err(Unusable::Wrong(wrong)));
-        }
-        Some(wait)
-    }
-
-    /// Tells all who wait for it what came of this compilation, or of whichever there is.
-    fn finish(&self, mode: Mode, of: Option<&Cancellation>, made: &Made) {
-        let mut going_on = self.going_on();
-        if !going_on.get(&mode).is_some_and(|there| of.is_none_or(|of| of.is(&there.cancellation))) {
-            return;
-        }
-        let compilation = going_on.remove(&mode);
-        drop(going_on);
-        for then in compilation.into_iter().flat_map(|compilation| compilation.waiting.into_values()) {
-            then(made.clone());
-        }
-    }
-
-    fn give_up(&self, mode: Mode, number: u64) {
-        let mut going_on = self.going_on();
-        let Some(compilation) = going_on.get_mut(&mode) else { return };
-        let then = compilation.waiting.remove(&number);
-        if then.is_some() && compilation.waiting.is_empty() {
-            compilation.cancellation.cancel();
-            going_on.remove(&mode);
-        }
-        drop(going_on); // before what it holds, which may have a say in this too
-        drop(then);
-    }
-}
-
 impl Drop for Wait {
     fn drop(&mut self) {
-        self.program.compilations.give_up(self.mode, self.number);
+        give_up(key(&Arc::downgrade(&self.executable), self.mode), self.number);
     }
 }
 
-fn work(program: &Weak<Program>, mode: Mode, cancellation: &Cancellation) {
-    let Some(program) = program.upgrade().filter(|_| !cancellation.is_cancelled()) else {
+/// Does something with the compilations that are going on, under their lock.
+fn with_all<T>(act: impl FnOnce(&mut HashMap<Key, Compilation>) -> T) -> T {
+    act(GOING_ON.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
+}
+
+/// Calls `then` with the program ready to run in this mode: as others use it now, from the cache, or compiled. `then` is
+/// never called if the interest is dropped before.
+pub fn prepare(executable: &Arc<Executable>, mode: Mode, then: Then) -> Option<Wait> {
+    match executable.in_use(mode) {
+        Some(prepared) => then(Ok(prepared)),
+        None => return Some(join(executable, mode, then)),
+    }
+    None
+}
+
+/// Calls `then` when the program is ready to run in this mode.
+fn join(executable: &Arc<Executable>, mode: Mode, then: Then) -> Wait {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Relaxed);
+    let wait = Wait { executable: Arc::clone(executable), mode, number };
+    let weak = Arc::downgrade(executable);
+    let key = key(&weak, mode);
+    let cancellation = Cancellation::default();
+    let is_new = with_all(|all| {
+        let is_new = !all.contains_key(&key);
+        let new = || Compilation { cancellation: cancellation.clone(), waiting: HashMap::new() };
+        all.entry(key).or_insert_with(new).waiting.insert(number, then);
+        is_new
+    });
+    if !is_new {
+        return wait;
+    }
+    BACKGROUND.leave_to_others(executable);
+    // The program is kept by those who wait for it.
+    if let Err(error) = COMPILERS.submit(Box::new(move || work(&weak, mode, &cancellation))) {
+        let wrong = format!("can't be compiled: no thread could be started: {error}");
+        finish(key, None, &Err(Unusable::Wrong(wrong)));
+    }
+    wait
+}
+
+/// Delivers the result to all who wait for this compilation, or for whichever there is.
+fn finish(key: Key, of: Option<&Cancellation>, made: &Made) {
+    let compilation = with_all(|all| {
+        let is_meant = all.get(&key).is_some_and(|there| of.is_none_or(|of| of.is(&there.cancellation)));
+        if is_meant { all.remove(&key) } else { None }
+    });
+    for then in compilation.into_iter().flat_map(|compilation| compilation.waiting.into_values()) {
+        then(made.clone());
+    }
+}
+
+fn give_up(key: Key, number: u64) {
+    let then = with_all(|all| {
+        let compilation = all.get_mut(&key)?;
+        let then = compilation.waiting.remove(&number)?;
+        if compilation.waiting.is_empty() {
+            compilation.cancellation.cancel();
+            all.remove(&key);
+        }
+        Some(then)
+    });
+    drop(then); // not under the lock: what it holds may give up another
+}
+
+fn work(weak: &Weak<Executable>, mode: Mode, cancellation: &Cancellation) {
+    let Some(executable) = weak.upgrade().filter(|_| !cancellation.is_cancelled()) else {
         return;
     };
-    let made = catch_unwind(AssertUnwindSafe(|| program.make(mode, Effort::Awaited, cancellation)));
+    let made = catch_unwind(AssertUnwindSafe(|| executable.make(mode, Effort::Awaited, cancellation)));
     let made = match made {
         Ok(Ok(prepared)) => Ok(prepared),
         Ok(Err(Failure::Cancelled)) => return,
         Ok(Err(Failure::Unusable(unusable))) => Err(unusable),
         Err(_) => Err(Unusable::Wrong("made wasi-rs panic".to_owned())),
     };
-    program.compilations.finish(mode, Some(cancellation), &made);
+    finish(key(weak, mode), Some(cancellation), &made);
 }
 
 #[cfg(test)]
@@ -121,17 +138,19 @@ mod tests {
     use super::*;
     use std::sync::mpsc::{Receiver, channel};
 
-    fn program(bytes: Vec<u8>) -> Arc<Program> {
-        Arc::new(Program::new(Source::Bytes(bytes), None))
+    fn program(bytes: Vec<u8>) -> Arc<Executable> {
+        Arc::new(Executable::new(Source::Bytes(bytes), None))
     }
 
-    fn prepare(program: &Arc<Program>) -> (Option<Wait>, Receiver<Made>) {
+    fn prepare(program: &Arc<Executable>) -> (Option<Wait>, Receiver<Made>) {
         let (sender, receiver) = channel();
-        (program.prepare(Mode::default(), Box::new(move |made| sender.send(made).unwrap())), receiver)
+        let then = Box::new(move |made| sender.send(made).unwrap());
+        (super::prepare(program, Mode::default(), then), receiver)
     }
 
-    fn cancellation(program: &Program) -> Option<Cancellation> {
-        program.compilations.going_on().get(&Mode::default()).map(|there| there.cancellation.clone())
+    fn cancellation(program: &Arc<Executable>) -> Option<Cancellation> {
+        let key = key(&Arc::downgrade(program), Mode::default());
+        with_all(|all| all.get(&key).map(|there| there.cancellation.clone()))
     }
 
     #[test]

@@ -5,7 +5,6 @@
 //! for this one compilation, so nothing that was unwound is used again, and no buffer grown for a large function is kept.
 
 use super::mode::Mode;
-use super::program::refused;
 use cranelift_codegen::timing::{Pass, Profiler, set_thread_profiler};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::any::Any;
@@ -64,7 +63,12 @@ impl From<wasmtime::Error> for Failure {
     }
 }
 
-/// How many compilations are going on in this process.
+/// The refusal of a program for an error of wasmtime.
+pub fn refused(error: wasmtime::Error) -> Unusable {
+    Unusable::Wrong(format!("{error:#}"))
+}
+
+/// The number of compilations that are going on in this process.
 static GOING_ON: AtomicUsize = AtomicUsize::new(0);
 
 /// How many compilations are going on in this process.

@@ -1,8 +1,8 @@
-//! One run inside wasmtime: what its calls come down to, and what it may have.
+//! One run inside wasmtime: its calls and its limits of memory.
 
-use super::ending::Turn;
+use super::control::Control;
 use super::raw;
-use super::watch::Watch;
+use super::termination::CallLock;
 use std::fmt;
 use std::sync::Arc;
 use wasi_rs_core::abi::flags::Clockid;
@@ -15,17 +15,17 @@ use wasi_rs_core::syscalls::{ENTRIES, Flow};
 use wasi_rs_modules::limits::{Limits, MEMORY};
 use wasmtime::{Caller, Error, Extern, Memory, ResourceLimiter, Result};
 
-/// What the store of a run holds.
+/// The data of a run's store.
 pub struct Guest {
-    /// What the guest owns. Its thread has it for the time of a call; who ends the run needs it when there is none.
-    pub ctx: Arc<Turn<Ctx>>,
-    /// Who ends it early.
-    pub watch: Arc<Watch>,
-    /// What of its memory and tables it may have.
-    pub room: Room,
-    /// Looks whether it has written more than is captured, and to which stream.
+    /// The guest's context. Its thread has the lock for the time of a call; the reaper takes it when there is none.
+    pub ctx: Arc<CallLock<Ctx>>,
+    /// The control of the run.
+    pub control: Arc<Control>,
+    /// The limiter of its memories and tables.
+    pub limiter: Limiter,
+    /// Tells the stream to which it has written more than is captured.
     pub overflowing: Box<dyn Fn() -> Option<&'static str> + Send>,
-    /// Its memory, if that has been looked up and there is one: without it a program can exit, and little else.
+    /// Its memory, once it has been looked up, if there is one: without it a program can exit, and little else.
     memory: Option<Option<Memory>>,
     written: u64,
 }
@@ -56,17 +56,18 @@ impl fmt::Display for Stop {
 impl Guest {
     /// A guest that has not begun.
     pub fn new(
-        ctx: Arc<Turn<Ctx>>,
-        watch: Arc<Watch>,
-        room: Room,
+        ctx: Arc<CallLock<Ctx>>,
+        control: Arc<Control>,
+        limiter: Limiter,
         overflowing: Box<dyn Fn() -> Option<&'static str> + Send>,
     ) -> Self {
-        Self { ctx, watch, room, overflowing, memory: None, written: 0 }
+        Self { ctx, control, limiter, overflowing, memory: None, written: 0 }
     }
 
-    /// Whether it may go on after a call that ended so; it has written so much by now. (What finds no room at all is ENOSPC.)
+    /// An error if it may not go on after a call with this result; it has written so much by now. (A write that finds no room at
+    /// all is ENOSPC.)
     fn check(&mut self, written: u64, flow: Flow) -> Result<()> {
-        if self.watch.is_ended() {
+        if self.control.is_ended() {
             return Err(Stop::Ended.into());
         }
         if written != self.written || matches!(flow, Flow::Answer(Errno::Nospc)) {
@@ -92,10 +93,10 @@ pub fn serve(mut caller: Caller<'_, Guest>, index: usize, args: &Args) -> Result
     let (Some(memory), Some(entry)) = (guest.memory, ENTRIES.get(index)) else {
         return Ok(Some(Errno::Nosys));
     };
-    let Some(ctx) = guest.ctx.enter(&guest.watch.ending) else {
+    let Some(ctx) = guest.ctx.enter(&guest.control.termination) else {
         return Err(Stop::Ended.into());
     };
-    guest.watch.count_call();
+    guest.control.count_call();
     let memory = raw::view(memory, &caller);
     let line = Line::begin(&ctx, &memory, index, args);
     let flow = entry(&ctx, &memory, args);
@@ -103,7 +104,7 @@ pub fn serve(mut caller: Caller<'_, Guest>, index: usize, args: &Args) -> Result
         line.end(&ctx, &memory, flow);
     }
     let written = ctx.usage.written();
-    guest.watch.note_moved(ctx.usage.read(), written);
+    guest.control.record_moved(ctx.usage.read(), written);
     drop(ctx);
     caller.data_mut().check(written, flow)?;
     match flow {
@@ -112,30 +113,30 @@ pub fn serve(mut caller: Caller<'_, Guest>, index: usize, args: &Args) -> Result
     }
 }
 
-/// What `memory.atomic.wait32` and `wait64` do where the value is the expected one: the guest waits for so many nanoseconds, or
-/// for ever if that is negative. The answer is 2: nobody has woken it.
+/// `memory.atomic.wait32` and `wait64` where the value is the expected one: the guest waits for so many nanoseconds, or for
+/// ever if that is negative. The result is 2: nobody has woken it.
 pub fn pause(caller: Caller<'_, Guest>, nanoseconds: i64) -> Result<i32> {
     let guest = caller.data();
     let deadline = u64::try_from(nanoseconds).ok().map(|time| clock::now(Clockid::Monotonic).saturating_add(time));
-    let Some(ctx) = guest.ctx.enter(&guest.watch.ending) else {
+    let Some(ctx) = guest.ctx.enter(&guest.control.termination) else {
         return Err(Stop::Ended.into());
     };
     // If it can't wait, because there is no descriptor left to be woken by, it does so in slices; other errors there are none.
     let _ = wait(&[], deadline, ctx.patience());
     drop(ctx);
-    if guest.watch.is_ended() { Err(Stop::Ended.into()) } else { Ok(2) }
+    if guest.control.is_ended() { Err(Stop::Ended.into()) } else { Ok(2) }
 }
 
 /// Bytes of an element of a table.
 const ELEMENT: u64 = 8;
 
-/// How much memory and how many table elements a guest may have, and has.
+/// The limiter: how much memory and how many table elements a guest may have, and has.
 #[derive(Debug)]
-pub struct Room {
-    watch: Arc<Watch>,
+pub struct Limiter {
+    control: Arc<Control>,
     memory: Amount,
     table: Amount,
-    /// Whether tables count as memory too.
+    /// True if tables count as memory too.
     is_limited: bool,
 }
 
@@ -144,7 +145,7 @@ pub struct Room {
 struct Amount {
     most: u64,
     now: u64,
-    /// What it was before the last change, which may fail yet.
+    /// The amount before the last change, which may fail yet.
     before: u64,
 }
 
@@ -153,7 +154,7 @@ impl Amount {
         Self { most, now: 0, before: 0 }
     }
 
-    /// Whether one of several may change from `current` to `desired`, where so much is left.
+    /// Changes one of several from `current` to `desired`, where so much is left; false if it may not.
     fn change(&mut self, current: usize, desired: usize, maximum: Option<usize>, left: u64) -> bool {
         let wanted = self.now.saturating_add((desired.saturating_sub(current)) as u64);
         if wanted > self.most.min(self.now.saturating_add(left)) || maximum.is_some_and(|maximum| desired > maximum) {
@@ -164,11 +165,11 @@ impl Amount {
     }
 }
 
-impl Room {
+impl Limiter {
     /// So many bytes of memory and tables together, so many elements in tables.
-    pub fn new(watch: Arc<Watch>, limits: &Limits) -> Self {
+    pub fn new(control: Arc<Control>, limits: &Limits) -> Self {
         let (memory, table) = (limits.memory.unwrap_or(MEMORY), limits.table_elements());
-        Self { watch, memory: Amount::new(memory), table: Amount::new(table), is_limited: limits.memory.is_some() }
+        Self { control, memory: Amount::new(memory), table: Amount::new(table), is_limited: limits.memory.is_some() }
     }
 
     /// How many bytes are left for memories and tables.
@@ -177,17 +178,17 @@ impl Room {
         self.memory.most.saturating_sub(self.memory.now).saturating_sub(tables)
     }
 
-    /// Notes how much memory there is.
-    fn note(&self) {
-        self.watch.note_memory(self.memory.now);
+    /// Records how much memory there is.
+    fn record(&self) {
+        self.control.record_memory(self.memory.now);
     }
 }
 
-impl ResourceLimiter for Room {
+impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
         let left = self.left();
         let may = self.memory.change(current, desired, maximum, left);
-        self.note();
+        self.record();
         Ok(may)
     }
 

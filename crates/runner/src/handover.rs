@@ -13,10 +13,10 @@ use wasi_rs_core::host::file::File;
 /// A descriptor that a guest is to have.
 #[derive(Debug)]
 pub struct Given {
-    /// What it stands for.
+    /// The open file.
     pub file: File,
-    /// Whether it is one of the host's own standard streams.
-    pub host_s_own: bool,
+    /// True if it is one of the host's own standard streams.
+    pub is_host_stream: bool,
 }
 
 /// A right to take a descriptor, which is closed with it unless it has been taken.
@@ -43,7 +43,7 @@ impl Ticket {
         Self(number)
     }
 
-    /// What others know it by. No two tickets have the same.
+    /// The number by which others know it. No two tickets have the same.
     pub const fn number(&self) -> u64 {
         self.0
     }
@@ -69,7 +69,7 @@ mod tests {
     fn ticket() -> (Ticket, PipeReader) {
         let (reader, writer) = std::io::pipe().unwrap();
         let file = std::os::fd::OwnedFd::from(writer).into();
-        (Ticket::new(Given { file, host_s_own: false }), reader)
+        (Ticket::new(Given { file, is_host_stream: false }), reader)
     }
 
     /// Waits until nobody can write any more.

@@ -1,42 +1,49 @@
-//! Programs run in wasmtime, on threads of their own, under limits. It knows nothing of Node.
+//! Programs that run off the caller's thread, under limits: in wasmtime on threads of this crate, or in V8 in workers of Node,
+//! of which this crate knows no more than that they take runs. It knows nothing of Node.
 //!
-//! | module | what |
+//! | module | content |
 //! | --- | --- |
-//! | [`mode`] | what machine code is made for, and the engine that makes it |
-//! | [`program`], [`source`] | a program: its bytes, and how they are read; its machine code, its imports |
+//! | [`plan`], [`handover`] | the plan of a run, descriptors on their way to a guest, and the context made from both |
+//! | [`outcome`] | the outcome of a run |
+//! | [`run`] | one run from outside, in whichever engine: ended early, settled |
+//! | [`in_wasmtime`], [`guest`], [`traps`] | a run in wasmtime |
+//! | [`in_v8`] | a run in V8 |
+//! | [`scheduler`], [`slot`] | slots for the guests of both engines, and threads |
+//! | [`control`] | how a run is ended early, wherever it is |
+//! | [`termination`], [`sync`] | the flag that ends a run, against the calls of its thread |
+//! | [`reaper`] | the thread that sees ended runs to their end |
+//! | [`executable`], [`source`] | a program: its bytes, how they are read, and its machine code |
+//! | [`prepared`], [`interface`] | machine code that is ready to run; its imports and exports |
+//! | [`mode`] | the modes of machine code, and the engine that makes it |
 //! | [`cache`] | machine code on disk |
 //! | [`lease`] | files of machine code that are mapped, and who is about to change one; holds one of the addresses of `unsafe` |
 //! | [`compile`] | one compilation |
-//! | [`compilations`] | those of one program, and who waits for them |
-//! | [`face`] | the imports and exports of a compiled module |
+//! | [`compilations`] | the compilations that are going on, and the runs that wait for them |
 //! | [`background`] | machine code made for the next time |
-//! | [`plan`] | what a run is asked for, and the guest's context made from it |
-//! | [`handover`] | descriptors on their way to a guest |
-//! | [`guest`] | one run inside wasmtime |
-//! | [`run`] | one run from outside: started, ended early, its outcome |
-//! | [`watch`] | how a run is ended early, wherever it is |
-//! | [`ending`], [`sync`] | the end of a run against what its thread does at that moment |
-//! | [`reaper`] | the thread that sees ended runs to their end |
-//! | [`pool`] | the threads |
-//! | [`raw`] | what wasmtime can't check: one of the addresses of `unsafe` |
+//! | [`raw`] | the unsafe part of wasmtime's interface: one of the addresses of `unsafe` |
 
 pub mod background;
 pub mod cache;
 pub mod compilations;
 pub mod compile;
-pub mod ending;
-pub mod face;
+pub mod control;
+pub mod executable;
 pub mod guest;
 pub mod handover;
+pub mod in_v8;
+pub mod in_wasmtime;
+pub mod interface;
 pub mod lease;
 pub mod mode;
-pub mod place;
+pub mod outcome;
 pub mod plan;
-pub mod pool;
-pub mod program;
+pub mod prepared;
 pub mod raw;
 pub mod reaper;
 pub mod run;
+pub mod scheduler;
+pub mod slot;
 pub mod source;
 mod sync;
-pub mod watch;
+pub mod termination;
+pub mod traps;

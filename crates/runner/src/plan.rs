@@ -1,16 +1,16 @@
-//! What a run is asked for, and the guest's context made from it.
+//! The plan of a run, and the guest's context made from it: one way for both engines.
 
 use super::handover;
-use super::watch::{UntilEnded, Watch};
 use std::sync::Arc;
 use wasi_rs_core::abi::{Abi, Errno};
 use wasi_rs_core::ctx::{Ctx, Preopen, Strings, unopened};
 use wasi_rs_core::host::dir::open_preopen_unsandboxed;
 use wasi_rs_core::host::file::File;
 use wasi_rs_core::host::stream::{Input, Output, Stream};
+use wasi_rs_core::host::wait::Patience;
 use wasi_rs_modules::limits::Limits;
 
-/// What a run is asked for. Directories are opened when it begins: those in the queue hold no more than their streams.
+/// The plan of a run. Directories are opened when it begins: runs in the queue hold no more than their streams.
 #[derive(Debug)]
 pub struct Plan {
     /// The command line.
@@ -21,7 +21,7 @@ pub struct Plan {
     pub preopens: Vec<Preopen>,
     /// Standard input, output, error.
     pub stdio: [Stdio; 3],
-    /// What it may use.
+    /// Its limits.
     pub limits: Limits,
     /// How many may have begun and not ended when it has begun, itself included.
     pub concurrency: usize,
@@ -36,13 +36,13 @@ pub enum Stdio {
     Ticket(u64),
     /// These bytes.
     Bytes(Vec<u8>),
-    /// Kept for the outcome.
+    /// Captured for the outcome.
     Capture,
     /// Lost.
     Ignore,
 }
 
-/// What is captured of standard output and error.
+/// The captures of standard output and error.
 #[derive(Clone, Debug, Default)]
 pub struct Captures(pub [Option<Arc<Output>>; 2]);
 
@@ -59,25 +59,26 @@ impl Captures {
     }
 }
 
-/// What can't be opened.
+/// A file that can't be opened for a guest.
 #[derive(Debug)]
-pub struct Unopened {
-    /// The error.
+pub struct OpenError {
+    /// The system's error.
     pub errno: Errno,
-    /// Of what.
+    /// The message.
     pub what: String,
 }
 
 impl Plan {
-    /// Makes what the guest owns.
-    pub fn open(self, abi: Abi, watch: &Arc<Watch>) -> Result<(Ctx, Captures), Unopened> {
-        let too_long = |errno| Unopened { errno, what: "options.args and options.env take more than 4 GiB".to_owned() };
+    /// Makes the guest's context; its calls are interrupted by `interrupt`.
+    pub fn open(self, abi: Abi, interrupt: Box<dyn Patience>) -> Result<(Ctx, Captures), OpenError> {
+        let too_long =
+            |errno| OpenError { errno, what: "options.args and options.env take more than 4 GiB".to_owned() };
         let strings = |list: &[String]| {
             let mut strings = Strings::default();
             list.iter().try_for_each(|string| strings.push(string)).map(|()| strings)
         };
         let (args, env) = (strings(&self.args).map_err(too_long)?, strings(&self.env).map_err(too_long)?);
-        let ctx = Ctx::new(abi, args, env).waiting_with(Box::new(UntilEnded::new(Arc::clone(watch))));
+        let ctx = Ctx::new(abi, args, env).waiting_with(interrupt);
         let ctx = ctx.tracing(self.trace);
         let ctx = match self.limits.open_files {
             Some(limit) => ctx.limiting_open_files(limit),
@@ -88,11 +89,11 @@ impl Plan {
         for ((stdio, output), name) in self.stdio.into_iter().zip(outputs).zip(["stdin", "stdout", "stderr"]) {
             let limit = self.limits.stdout.unwrap_or(usize::MAX);
             push_stdio(&ctx, stdio, output, limit)
-                .map_err(|errno| Unopened { errno, what: unopened(format!("can't use options.{name}"), errno) })?;
+                .map_err(|errno| OpenError { errno, what: unopened(format!("can't use options.{name}"), errno) })?;
         }
         for Preopen { name, path, read_only } in self.preopens {
             let what = || format!("can't open '{path}' for the preopen '{name}'");
-            let failed = |errno| Unopened { errno, what: unopened(what(), errno) };
+            let failed = |errno| OpenError { errno, what: unopened(what(), errno) };
             let dir = open_preopen_unsandboxed(&path).map_err(|error| failed(error.into()))?;
             ctx.push_preopen(&name, dir, read_only).map_err(failed)?;
         }
@@ -109,7 +110,7 @@ fn push_stdio(
     match (stdio, captured) {
         (Stdio::Ticket(number), _) => {
             let given = handover::take(number).ok_or(Errno::Badf)?;
-            ctx.push_stdio(given.file, given.host_s_own)?
+            ctx.push_stdio(given.file, given.is_host_stream)?
         }
         (Stdio::Ignore, _) => ctx.push_stream(Stream::Output(Arc::new(Output::discarding())))?,
         (Stdio::Bytes(bytes), _) => ctx.push_stream(Stream::Input(Arc::new(Input::new(bytes))))?,

@@ -3,19 +3,26 @@
 
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
-use super::guest::{Guest, serve};
 use super::lease::{Lease, Loaded, Memories};
 use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
-use wasi_rs_core::abi::{Args, ValType};
+use wasi_rs_core::abi::{Args, Errno, ValType};
 use wasi_rs_core::memory::Memory;
 use wasi_rs_core::syscalls::Syscall;
-use wasmtime::{AsContext, Engine, FuncType, Linker, Module, Result, ValRaw};
+use wasmtime::{AsContext, Caller, Engine, FuncType, Linker, Module, Result, ValRaw};
+
+/// Makes a call of a guest: row number `index` of the list, with these parameters.
+pub type Serve<T> = fn(Caller<'_, T>, usize, &Args) -> Result<Option<Errno>>;
 
 /// Defines row number `index` of the list as a function of the module `namespace`.
-pub fn define(linker: &mut Linker<Guest>, namespace: &str, index: usize, row: &'static Syscall) -> Result<()> {
+pub fn define<T: 'static>(
+    linker: &mut Linker<T>,
+    namespace: &str,
+    (index, row): (usize, &'static Syscall),
+    serve: Serve<T>,
+) -> Result<()> {
     let params = row.params.iter().map(|param| match param.wasm {
         ValType::I32 => wasmtime::ValType::I32,
         ValType::I64 => wasmtime::ValType::I64,
@@ -54,7 +61,7 @@ unsafe fn read_slots(slots: &[MaybeUninit<ValRaw>], row: &Syscall) -> Args {
 }
 
 /// The bytes of a guest's memory, for one of its calls.
-pub fn view<'a>(memory: Option<wasmtime::Memory>, store: &'a impl AsContext<Data = Guest>) -> Memory<'a> {
+pub fn view(memory: Option<wasmtime::Memory>, store: &impl AsContext) -> Memory<'_> {
     let nothing = NonNull::dangling();
     let (base, len) = match memory {
         None => (nothing.as_ptr(), 0),
@@ -65,8 +72,8 @@ pub fn view<'a>(memory: Option<wasmtime::Memory>, store: &'a impl AsContext<Data
     unsafe { Memory::new(NonNull::new(base).unwrap_or(nothing), len) }
 }
 
-/// Takes machine code from a file, which is mapped under this lease. The caller vouches that it is what this crate made: see
-/// [`super::cache`].
+/// Takes machine code from a file, which is mapped under this lease. The caller vouches that it is what this crate made: `cache`
+/// says how it knows.
 pub fn deserialize(engine: &Engine, file: File, lease: Lease) -> Result<Loaded> {
     let descriptor = file.as_raw_fd();
     // SAFETY: two things are asked of the file. It is what wasmtime made: its seal, a MAC with a secret that no guest can

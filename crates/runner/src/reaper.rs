@@ -1,11 +1,9 @@
-//! The thread that sees ended runs to their end, whatever they are in.
+//! The reaper: a thread that sees ended runs to their end, whatever they are doing.
 //!
-//! It is there before the first guest begins, and as long as there is any: a run that nobody could end does not begin. What
-//! may take long it leaves to others: what a dead run had open, closers close, a few threads that are made when they are
-//! needed; what a run has open that it has given up, closes the run's own thread.
+//! It is there before the first guest begins, and as long as there is any: a run that nobody could end does not begin. It leaves
+//! to others what may take long: the descriptors of a dead run are closed by closers, a few threads that are made when they
+//! are needed; those of a run that was given up, by the run's own thread.
 
-use super::pool::Pool;
-use super::run::Run;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -13,33 +11,53 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a run has to notice that it was ended, before it is declared dead; and how long after that its outcome waits for
-/// what it had open to be closed.
+/// How long a run has to notice that it was ended, before it is marked dead; and how long after that its outcome waits for its
+/// descriptors to be closed.
 pub const GRACE: Duration = Duration::from_millis(10);
 
-/// How long a run has until it is given up, in a call that the kernel is still at. With what is behind that, to be ended
-/// takes no longer than 50 ms.
-pub const PATIENCE: Duration = Duration::from_millis(40);
+/// How long a run has until it is given up, in a call that the kernel is still busy with. With the steps after that, to end a
+/// run takes no longer than 50 ms.
+pub const DEADLINE: Duration = Duration::from_millis(40);
 
-/// How often those are looked at that have not noticed.
+/// The interval between two checks of runs that have not noticed.
 const ROUND: Duration = Duration::from_millis(2);
 
-/// How long after a thread could not be made it is tried again.
+/// The time after which a thread that could not be made is tried again.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// How long the thread sleeps where nothing is to be done until somebody wakes it.
+/// How long the thread sleeps if there is nothing to do until somebody wakes it.
 const LONG: Duration = Duration::from_secs(3600);
 
 /// How long the thread stays when there is no run any more.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// The most threads that close what dead runs had open.
+/// The most threads that close descriptors of dead runs.
 const MAX_CLOSERS: usize = 4;
 
 /// The reaper of this process.
 pub static REAPER: Reaper = Reaper::new();
 
-/// A thread, and what it looks after.
+/// A run that was ended.
+pub trait Mortal: Send + Sync {
+    /// Interrupts it again: a run may have missed the first time.
+    fn interrupt(&self);
+    /// Marks it dead: it makes no call any more. Its descriptors, to be closed; none while it makes a call.
+    fn mark_dead(&self) -> Option<Box<dyn Send>>;
+    /// Does without its thread, which the kernel may keep for long.
+    fn give_up(&self);
+    /// Delivers its outcome, without its thread.
+    fn settle_without_thread(&self);
+    /// True if its outcome has been delivered.
+    fn is_settled(&self) -> bool;
+}
+
+/// Something that could not be done for want of a thread.
+pub trait Retry: Sync {
+    /// Tries again.
+    fn retry(&'static self);
+}
+
+/// A thread, and the runs that it ends.
 pub struct Reaper {
     state: Mutex<State>,
     wake: Condvar,
@@ -47,35 +65,35 @@ pub struct Reaper {
 
 struct State {
     ended: Vec<Ended>,
-    leftovers: VecDeque<Leftover>,
+    unclosed: VecDeque<Unclosed>,
     /// Runs that somebody may end.
     runs: usize,
     has_thread: bool,
     closers: usize,
     /// How many closers have yet to take something.
     starting: usize,
-    /// Pools that could not make a thread.
-    short: Vec<&'static Pool>,
+    /// Schedulers that could not make a thread.
+    short: Vec<&'static dyn Retry>,
 }
 
 /// A run that was ended.
 struct Ended {
-    run: Arc<Run>,
+    run: Arc<dyn Mortal>,
     since: Instant,
-    /// Whether what it had open is closed, once it has been declared dead.
+    /// True when its descriptors are closed, once it has been marked dead.
     closed: Option<Arc<AtomicBool>>,
 }
 
-/// What a dead run had open, and who wants to know that it is closed.
-struct Leftover {
+/// The descriptors of a dead run, and the flag to set when they are closed.
+struct Unclosed {
     open: Box<dyn Send>,
     closed: Arc<AtomicBool>,
 }
 
-/// The presence of a run that can be ended.
-pub struct Attendance(&'static Reaper);
+/// The registration of a run that can be ended.
+pub struct Registration(&'static Reaper);
 
-impl Drop for Attendance {
+impl Drop for Registration {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.runs -= 1;
@@ -89,7 +107,7 @@ impl Reaper {
     const fn new() -> Self {
         let state = State {
             ended: Vec::new(),
-            leftovers: VecDeque::new(),
+            unclosed: VecDeque::new(),
             runs: 0,
             has_thread: false,
             closers: 0,
@@ -103,29 +121,29 @@ impl Reaper {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has the thread be there as long as what this returns; an error if it can't be made.
-    pub fn attend(&'static self) -> io::Result<Attendance> {
+    /// Keeps the thread there as long as the registration; an error if it can't be made.
+    pub fn register(&'static self) -> io::Result<Registration> {
         let mut state = self.state();
         self.staff(&mut state)?;
         state.runs += 1;
-        Ok(Attendance(self))
+        Ok(Registration(self))
     }
 
     /// Sees to it that the outcome of this run comes, which was ended.
-    pub fn expect(&'static self, run: Arc<Run>) {
+    pub fn watch(&'static self, run: Arc<dyn Mortal>) {
         let mut state = self.state();
         state.ended.push(Ended { run, since: Instant::now(), closed: None });
         let _ = self.staff(&mut state); // it is there, since the run is
         self.wake.notify_one();
     }
 
-    /// Has a pool try again, in a while, to make a thread.
-    pub fn remind(&'static self, pool: &'static Pool) {
+    /// Has a scheduler try again, in a while, to make a thread.
+    pub fn retry_later(&'static self, scheduler: &'static dyn Retry) {
         let mut state = self.state();
-        if !state.short.iter().any(|short| std::ptr::eq(*short, pool)) {
-            state.short.push(pool);
+        if !state.short.iter().any(|short| std::ptr::addr_eq(*short, scheduler)) {
+            state.short.push(scheduler);
         }
-        // Where there is none, the pool tries again with its next job.
+        // Without a thread, the scheduler tries again with its next task.
         let _ = self.staff(&mut state);
         self.wake.notify_one();
     }
@@ -147,8 +165,8 @@ impl Reaper {
             state = self.state();
             state.ended.append(&mut ended);
             self.staff_closers(&mut state);
-            let patience = state.patience();
-            let (woken, timeout) = self.wake.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
+            let time = state.time_to_sleep();
+            let (woken, timeout) = self.wake.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner);
             state = woken;
             if !timeout.timed_out() {
                 continue;
@@ -156,7 +174,7 @@ impl Reaper {
             let short = std::mem::take(&mut state.short);
             if !short.is_empty() {
                 drop(state);
-                short.into_iter().for_each(Pool::staff_again);
+                short.into_iter().for_each(|scheduler| scheduler.retry());
                 state = self.state();
             } else if state.is_idle() {
                 state.has_thread = false;
@@ -165,35 +183,35 @@ impl Reaper {
         }
     }
 
-    /// Whether nobody has to wait for this run any more.
+    /// True if nobody has to wait for this run any more.
     fn is_over(&'static self, Ended { run, since, closed }: &mut Ended) -> bool {
         if run.is_settled() {
             return true;
         }
         let grace = since.elapsed();
         if closed.is_none() {
-            run.ask_to_end();
-            *closed = if grace < GRACE { None } else { run.declare_dead().map(|open| self.close(open)) };
+            run.interrupt();
+            *closed = if grace < GRACE { None } else { run.mark_dead().map(|open| self.close(open)) };
         }
         let is_over = match closed {
             Some(closed) => closed.load(Relaxed) || grace >= 2 * GRACE,
-            None if grace >= PATIENCE => {
+            None if grace >= DEADLINE => {
                 run.give_up();
                 true
             }
             None => false,
         };
         if is_over {
-            run.bury();
+            run.settle_without_thread();
         }
         is_over
     }
 
-    /// Has this be closed by another thread; the result is true once it is.
+    /// Has another thread close this; the result is true once it is closed.
     fn close(&'static self, open: Box<dyn Send>) -> Arc<AtomicBool> {
         let closed = Arc::new(AtomicBool::new(false));
         let mut state = self.state();
-        state.leftovers.push_back(Leftover { open, closed: Arc::clone(&closed) });
+        state.unclosed.push_back(Unclosed { open, closed: Arc::clone(&closed) });
         self.staff_closers(&mut state);
         closed
     }
@@ -213,7 +231,7 @@ impl Reaper {
     fn close_all(&'static self) {
         let mut state = self.state();
         state.starting -= 1;
-        while let Some(Leftover { open, closed }) = state.leftovers.pop_front() {
+        while let Some(Unclosed { open, closed }) = state.unclosed.pop_front() {
             drop(state);
             drop(open);
             closed.store(true, Relaxed);
@@ -226,13 +244,13 @@ impl Reaper {
 }
 
 impl State {
-    /// Whether something is to be closed and there may be one more closer for it.
+    /// True if something is to be closed and there may be one more closer for it.
     fn lacks_closer(&self) -> bool {
-        self.closers < MAX_CLOSERS && self.starting < self.leftovers.len()
+        self.closers < MAX_CLOSERS && self.starting < self.unclosed.len()
     }
 
     /// How long the thread sleeps if nobody wakes it.
-    fn patience(&self) -> Duration {
+    fn time_to_sleep(&self) -> Duration {
         match () {
             () if !self.ended.is_empty() => ROUND,
             () if !self.short.is_empty() || self.lacks_closer() => RETRY,
@@ -242,7 +260,7 @@ impl State {
     }
 
     fn is_idle(&self) -> bool {
-        self.ended.is_empty() && self.leftovers.is_empty() && self.runs == 0 && self.short.is_empty()
+        self.ended.is_empty() && self.unclosed.is_empty() && self.runs == 0 && self.short.is_empty()
     }
 }
 
@@ -272,9 +290,9 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_long_to_close_is_others_work_and_they_are_few() {
+    fn closers_are_few_and_keep_the_reaper_free() {
         static REAPER: Reaper = Reaper::new();
-        let attendance = REAPER.attend().unwrap();
+        let registration = REAPER.register().unwrap();
         let (ends, slow): (Vec<_>, Vec<_>) = (0..MAX_CLOSERS).map(|_| channel::<()>()).unzip();
         let closing: Vec<_> = slow.into_iter().map(|end| REAPER.close(Box::new(Slow(end)))).collect();
         let behind = REAPER.close(Box::new(()));
@@ -288,26 +306,26 @@ mod tests {
         drop(ends);
         wait_until(|| closing.iter().chain([&behind]).all(|closed| closed.load(Relaxed)));
         wait_until(|| REAPER.state().closers == 0);
-        drop(attendance);
+        drop(registration);
     }
 
     #[test]
     fn the_thread_is_there_as_long_as_runs_are_and_comes_back_for_the_next() {
         static REAPER: Reaper = Reaper::new();
-        let first = REAPER.attend().unwrap();
+        let first = REAPER.register().unwrap();
         assert!(REAPER.state().has_thread);
         drop(first);
         wait_until(|| !REAPER.state().has_thread);
-        let second = REAPER.attend().unwrap();
+        let second = REAPER.register().unwrap();
         assert!(REAPER.state().has_thread);
         drop(second);
     }
 
     #[test]
-    fn a_pool_that_was_short_of_threads_is_asked_again() {
+    fn a_scheduler_that_was_short_of_threads_is_asked_again() {
         static REAPER: Reaper = Reaper::new();
-        REAPER.remind(&super::super::pool::POOL);
-        REAPER.remind(&super::super::pool::POOL);
+        REAPER.retry_later(&super::super::scheduler::SCHEDULER);
+        REAPER.retry_later(&super::super::scheduler::SCHEDULER);
         assert_eq!(REAPER.state().short.len(), 1);
         wait_until(|| REAPER.state().short.is_empty());
     }

@@ -1,4 +1,4 @@
-//! What `ending.rs` is made with; `crates/runner/loom` has loom's in its place.
+//! The primitives of `termination.rs`; `crates/runner/loom` has loom's in their place.
 
 pub use std::sync::atomic::{AtomicBool, Ordering, fence};
 pub use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};

@@ -12,10 +12,12 @@ use wasi_rs_core::abi::Errno;
 use wasi_rs_core::ctx::Preopen;
 use wasi_rs_core::syscalls::SYSCALLS;
 use wasi_rs_modules::limits::Limits;
+use wasi_rs_runner::executable::Executable;
 use wasi_rs_runner::handover::{Given, Ticket};
+use wasi_rs_runner::in_wasmtime;
+use wasi_rs_runner::outcome::{End, Outcome};
 use wasi_rs_runner::plan::{Plan, Stdio};
-use wasi_rs_runner::program::Program;
-use wasi_rs_runner::run::{CONCURRENCY, End, Outcome, Run};
+use wasi_rs_runner::run::{Engine, Run};
 use wasi_rs_runner::source::Source;
 
 /// A program: `body` stands in `_start`, `items` beside it. All calls can be made by their names.
@@ -35,18 +37,18 @@ fn text(memory: &str, items: &str, body: &str) -> String {
 
 /// A descriptor for the program.
 fn given(fd: OwnedFd) -> Stdio {
-    let ticket = Ticket::new(Given { file: fd.into(), host_s_own: false });
+    let ticket = Ticket::new(Given { file: fd.into(), is_host_stream: false });
     let number = ticket.number();
     std::mem::forget(ticket); // which would close it
     Stdio::Ticket(number)
 }
 
-fn program(items: &str, body: &str) -> Arc<Program> {
+fn program(items: &str, body: &str) -> Arc<Executable> {
     of_text(&text(r#"(memory (export "memory") 1)"#, items, body))
 }
 
-fn of_text(text: &str) -> Arc<Program> {
-    Arc::new(Program::new(Source::Bytes(wat::parse_str(text).unwrap()), None))
+fn of_text(text: &str) -> Arc<Executable> {
+    Arc::new(Executable::new(Source::Bytes(wat::parse_str(text).unwrap()), None))
 }
 
 /// The directory as the guest's `/`.
@@ -63,7 +65,7 @@ fn plan() -> Plan {
         trace: None,
         stdio: [Stdio::Bytes(Vec::new()), Stdio::Capture, Stdio::Capture],
         limits: Limits::default(),
-        concurrency: CONCURRENCY,
+        concurrency: Engine::Wasmtime.concurrency(),
     }
 }
 
@@ -71,12 +73,12 @@ fn limited(limits: Limits) -> Plan {
     Plan { limits, ..plan() }
 }
 
-fn start(program: &Arc<Program>, plan: Plan) -> (Arc<Run>, Receiver<Outcome>) {
+fn start(program: &Arc<Executable>, plan: Plan) -> (Arc<Run>, Receiver<Outcome>) {
     let (sender, receiver) = channel();
-    (Run::start(Arc::clone(program), plan, Box::new(move |outcome| sender.send(outcome).unwrap())), receiver)
+    (in_wasmtime::start(Arc::clone(program), plan, Box::new(move |outcome| sender.send(outcome).unwrap())), receiver)
 }
 
-fn run(program: &Arc<Program>, plan: Plan) -> Outcome {
+fn run(program: &Arc<Executable>, plan: Plan) -> Outcome {
     start(program, plan).1.recv().unwrap()
 }
 
@@ -107,7 +109,7 @@ const READ: &str = r#"
     (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 100)))
     (call $proc_exit (i32.load (i32.const 100)))"#;
 
-static SPIN: LazyLock<Arc<Program>> = LazyLock::new(|| program("", "(loop $l (br $l))"));
+static SPIN: LazyLock<Arc<Executable>> = LazyLock::new(|| program("", "(loop $l (br $l))"));
 
 #[test]
 fn output_is_captured_and_what_was_used_is_told() {
@@ -139,7 +141,7 @@ fn a_directory_is_opened_when_the_run_begins() {
     assert!(folder.path().join("hello").is_dir());
     let missing = root_at(&folder.path().join("missing"));
     match run(&maker, Plan { preopens: missing, ..plan() }).end {
-        End::Unopened(unopened) => assert_eq!(unopened.errno, Errno::Noent),
+        End::OpenError(unopened) => assert_eq!(unopened.errno, Errno::Noent),
         other => panic!("{other:?}"),
     }
 }
@@ -221,17 +223,17 @@ fn what_can_t_be_run_says_why() {
     let component = unusable("(component)");
     assert!(component.starts_with("is a WebAssembly component"), "{component}");
     for bytes in [&b""[..], b"\0asm", b"#!/bin/sh"] {
-        match run(&Arc::new(Program::new(Source::Bytes(bytes.to_vec()), None)), plan()).end {
+        match run(&Arc::new(Executable::new(Source::Bytes(bytes.to_vec()), None)), plan()).end {
             End::Unusable(error) => assert!(error.to_string().contains("is not a WebAssembly module"), "{error}"),
             other => panic!("{other:?}"),
         }
     }
     let invalid = [&b"\0asm\x01\0\0\0"[..], b"garbage"].concat();
-    match run(&Arc::new(Program::new(Source::Bytes(invalid), None)), plan()).end {
+    match run(&Arc::new(Executable::new(Source::Bytes(invalid), None)), plan()).end {
         End::Unusable(error) => assert!(error.to_string().starts_with("can't be compiled: "), "{error}"),
         other => panic!("{other:?}"),
     }
-    let missing = Program::new(Source::File("/nowhere/at/all.wasm".into()), None);
+    let missing = Executable::new(Source::File("/nowhere/at/all.wasm".into()), None);
     match run(&Arc::new(missing), plan()).end {
         End::Unusable(error) => assert!(error.to_string().contains("/nowhere/at/all.wasm"), "{error}"),
         other => panic!("{other:?}"),
@@ -281,7 +283,7 @@ fn imported_memories_are_the_run_s_own() {
 }
 
 /// Ends a run once it has written to stdout, or, where it never calls, at once.
-fn ended(program: &Arc<Program>, stdin: Stdio) -> Outcome {
+fn ended(program: &Arc<Executable>, stdin: Stdio) -> Outcome {
     let (mut reader, writer) = std::io::pipe().unwrap();
     let stdout = given(writer.into());
     let (run, outcome) = start(program, Plan { stdio: [stdin, stdout, Stdio::Capture], ..plan() });

@@ -1,9 +1,9 @@
-//! A program as V8 gets it: without what only debuggers look at, within its limits, with what counts its calls, and one that
-//! can be ended in whatever it does.
+//! A program as V8 gets it: without what only debuggers look at, within its limits, and one that can be ended in whatever it
+//! does.
 
 use super::edit::{self, Edit};
 use super::limit::{self, Limited};
-use super::{meter, objects, start, stoppable};
+use super::{objects, start, stoppable};
 use crate::bounds::Bounds;
 use crate::cancellation::Cancellation;
 use crate::effort::{self, Compilers};
@@ -13,14 +13,11 @@ use crate::limits::Limits;
 use crate::outline::{Item, Outline};
 use std::ops::Range;
 use wasi_rs_core::abi::Abi;
-use wasi_rs_core::syscalls::Syscall;
 
 /// A program as V8 gets it.
 pub struct ForV8 {
     /// The module.
     pub bytes: Vec<u8>,
-    /// The module that counts its calls.
-    pub meter: Vec<u8>,
     /// The memories that are to be made for it.
     pub memories: Vec<ImportedMemory>,
     /// The edition of WASI it is for.
@@ -56,7 +53,6 @@ pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) 
     let outline = cancellation.outline(&bytes)?;
     let abi = Face::of_outline(&outline).check()?;
     let compilers = effort::check_for_v8(&outline, limits)?;
-    let meter = meter::meter(&calls(&outline, abi));
     let looked_at =
         if objects::are_made(&outline) { Some(objects::looked_at(&bytes, &outline, cancellation)?) } else { None };
     let changed = match &looked_at {
@@ -67,7 +63,7 @@ pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) 
     let mut bytes = looked_at.unwrap_or(bytes);
     edit::apply(&mut bytes, &sections, edits);
     mark(&mut bytes, compilers);
-    Ok(ForV8 { bytes, meter, memories, abi, start, objects, compilers })
+    Ok(ForV8 { bytes, memories, abi, start, objects, compilers })
 }
 
 /// What is changed of a program, and what is known of it then.
@@ -105,21 +101,13 @@ pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<ForV8, Unusable> {
     let (memories, sections) = (memories(&outline), outline.sections);
     edit::apply(&mut bytes, &sections, edits);
     mark(&mut bytes, compilers);
-    Ok(ForV8 { bytes, meter: Vec::new(), memories, abi, start, objects, compilers })
+    Ok(ForV8 { bytes, memories, abi, start, objects, compilers })
 }
 
 fn mark(bytes: &mut Vec<u8>, compilers: Compilers) {
     if compilers == Compilers::Baseline {
         bytes.extend(MARK);
     }
-}
-
-/// The syscalls it imports, each once: a program may import one twice.
-fn calls(outline: &Outline<'_>, abi: Abi) -> Vec<&'static Syscall> {
-    let mut rows: Vec<_> = outline.imports.iter().filter_map(|import| import.syscall(abi)).collect();
-    rows.sort_by_key(|row| row.name);
-    rows.dedup_by_key(|row| row.name);
-    rows
 }
 
 fn memories(outline: &Outline<'_>) -> Vec<ImportedMemory> {
@@ -151,11 +139,6 @@ mod tests {
 
     fn prepared(text: &str, limits: &Limits) -> Result<ForV8, String> {
         for_thread(wat::parse_str(text).unwrap(), limits, &Cancellation::default()).map_err(|error| error.to_string())
-    }
-
-    /// What a module exports.
-    fn exports(bytes: &[u8]) -> Vec<&str> {
-        Outline::read(bytes).unwrap().exports.iter().map(|export| export.name).collect()
     }
 
     #[test]
@@ -199,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_limited_metered_and_can_be_ended() {
+    fn it_is_limited_and_can_be_ended() {
         let text = r#"(module
             (import "wasi_unstable" "proc_exit" (func (param i32))) (import "wasi_unstable" "proc_exit" (func (param i32)))
             (import "wasi_unstable" "fd_close" (func (param i32) (result i32))) (import "env" "memory" (memory 2 9 shared))
@@ -207,7 +190,6 @@ mod tests {
         let program = prepared(text, &LIMITED).unwrap();
         wasmparser::Validator::new().validate_all(&program.bytes).unwrap();
         assert_eq!(program.abi, Abi::Unstable);
-        assert_eq!(exports(&program.meter), ["fd_close", "proc_exit"], "each once");
         let mut outline = Outline::read(&program.bytes).unwrap();
         assert_eq!(outline.bodies.len(), 2, "there is a check");
         let memories: Vec<_> = outline.all_memories().map(|bounds| (bounds.min, bounds.max)).collect();

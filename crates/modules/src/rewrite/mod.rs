@@ -6,14 +6,12 @@
 //! | [`stoppable`], [`limit`], [`start`], [`edit`] | how it is changed for that |
 //! | [`additions`] | functions that are added to a module, for [`objects`] and [`unshared`] |
 //! | [`objects`] | its garbage-collected objects, kept to a limit in V8 |
-//! | [`meter`] | what counts its calls in V8 |
 //! | [`unshared`] | memories that a program declares as shared, and its waiting for them, in wasmtime |
 
 pub mod additions;
 pub mod edit;
 pub mod for_v8;
 pub mod limit;
-pub mod meter;
 pub mod objects;
 pub mod start;
 pub mod stoppable;

@@ -1,10 +1,10 @@
-//! `crates/runner/src/ending.rs` of wasi-rs in all orders that the memory model allows.
+//! `crates/runner/src/termination.rs` of wasi-rs in all orders that the memory model allows.
 
 #![cfg(test)]
 #![allow(missing_docs, dead_code)]
 
-#[path = "../../src/ending.rs"]
-mod ending;
+#[path = "../../src/termination.rs"]
+mod termination;
 
 mod sync {
     pub use loom::sync::atomic::{AtomicBool, Ordering, fence};
@@ -12,10 +12,10 @@ mod sync {
     pub use std::sync::{PoisonError, TryLockError};
 }
 
-use ending::{Ending, Turn};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use loom::thread;
+use termination::{CallLock, Termination};
 
 #[derive(Default)]
 struct Owned {
@@ -24,9 +24,9 @@ struct Owned {
 }
 
 #[test]
-fn no_call_is_made_once_the_run_has_been_declared_dead() {
+fn no_call_is_made_once_the_run_has_been_marked_dead() {
     loom::model(|| {
-        let run = Arc::new((Ending::<()>::default(), Turn::new(Owned::default())));
+        let run = Arc::new((Termination::<()>::default(), CallLock::new(Owned::default())));
         let guest = thread::spawn({
             let run = Arc::clone(&run);
             move || {
@@ -38,19 +38,19 @@ fn no_call_is_made_once_the_run_has_been_declared_dead() {
             }
         });
         run.0.end(|()| ());
-        if let Some(mut owned) = run.1.seize() {
+        if let Some(mut owned) = run.1.try_lock() {
             owned.is_closed = true;
         }
         guest.join().unwrap();
         assert!(run.1.enter(&run.0).is_none());
-        assert!(run.1.seize().is_some(), "nobody keeps the turn");
+        assert!(run.1.try_lock().is_some(), "nobody keeps the lock");
     });
 }
 
 #[test]
-fn what_a_run_owns_is_closed_once_though_it_was_given_up_in_a_call() {
+fn the_descriptors_are_closed_once_though_the_run_was_given_up_in_a_call() {
     loom::model(|| {
-        let run = Arc::new((Ending::<()>::default(), Turn::new(Owned::default())));
+        let run = Arc::new((Termination::<()>::default(), CallLock::new(Owned::default())));
         let closed = Arc::new(AtomicUsize::new(0));
         let close = |owned: &mut Owned, closed: &AtomicUsize| {
             if !std::mem::replace(&mut owned.is_closed, true) {
@@ -67,24 +67,24 @@ fn what_a_run_owns_is_closed_once_though_it_was_given_up_in_a_call() {
                         break;
                     }
                 }
-                close(&mut run.1.own(), &closed);
+                close(&mut run.1.lock(), &closed);
             }
         });
         run.0.end(|()| ());
         // Once more, as the reaper does; then it gives up, and touches nothing.
-        if let Some(mut owned) = run.1.seize().or_else(|| run.1.seize()) {
+        if let Some(mut owned) = run.1.try_lock().or_else(|| run.1.try_lock()) {
             close(&mut owned, &closed);
         }
         guest.join().unwrap();
         assert_eq!(closed.load(Relaxed), 1);
-        assert!(run.1.own().is_closed);
+        assert!(run.1.lock().is_closed);
     });
 }
 
 #[test]
 fn a_run_that_begins_as_it_is_ended_is_ended_by_one_or_the_other() {
     loom::model(|| {
-        let run = Arc::new((Ending::<()>::default(), AtomicBool::new(false)));
+        let run = Arc::new((Termination::<()>::default(), AtomicBool::new(false)));
         let guest = thread::spawn({
             let run = Arc::clone(&run);
             move || {
@@ -100,20 +100,20 @@ fn a_run_that_begins_as_it_is_ended_is_ended_by_one_or_the_other() {
 }
 
 #[test]
-fn an_alarm_that_is_made_as_the_run_is_ended_rings() {
+fn a_wakeup_pipe_that_is_made_as_the_run_is_ended_wakes() {
     loom::model(|| {
-        let run = Arc::new(Ending::default());
-        let rung = Arc::new(AtomicUsize::new(0));
-        let ring = |bell: &mut Arc<AtomicUsize>| {
-            let _ = bell.fetch_add(1, SeqCst);
+        let run = Arc::new(Termination::default());
+        let woken = Arc::new(AtomicUsize::new(0));
+        let wake = |wakeup: &mut Arc<AtomicUsize>| {
+            let _ = wakeup.fetch_add(1, SeqCst);
         };
         let guest = thread::spawn({
-            let (run, bell) = (Arc::clone(&run), Arc::clone(&rung));
-            move || run.arm(bell, ring)
+            let (run, wakeup) = (Arc::clone(&run), Arc::clone(&woken));
+            move || run.install(wakeup, wake)
         });
-        run.end(ring);
+        run.end(wake);
         guest.join().unwrap();
-        assert!(rung.load(SeqCst) > 0);
+        assert!(woken.load(SeqCst) > 0);
     });
 }
 

@@ -8,8 +8,9 @@
 #![allow(clippy::disallowed_methods, reason = "the embedder's own files, not the guest's")]
 
 mod code;
+mod eviction;
 mod folder;
-mod room;
+mod names;
 pub mod sealed;
 
 use super::lease::{Lease, Loaded};
@@ -17,6 +18,7 @@ use super::raw;
 use code::Code;
 pub use folder::Unfit;
 use folder::{Folder, each_piece};
+use names::{DIGEST_EXTENSION, EXTENSION, note_of};
 use sealed::Short;
 use sha2::{Digest as _, Sha256};
 use std::fs::{File, Metadata};
@@ -37,15 +39,6 @@ pub struct Digest {
 
 /// How many bytes the folder holds unless it is told.
 pub const SIZE: u64 = 1 << 30;
-
-/// The end of a file's name.
-const EXTENSION: &str = "cwasm";
-
-/// The end of the name of a file that holds what another file's bytes are, in short.
-const DIGEST_EXTENSION: &str = "digest";
-
-/// The end of the name of a file that tells which file of machine code was found to be whole.
-const CHECKED_EXTENSION: &str = "checked";
 
 /// Up to so many bytes a copy is taken of machine code: in a tenth of a millisecond, and it takes neither a thread nor descriptors
 /// for as long as the program is there.
@@ -93,11 +86,6 @@ impl Key {
     fn note(&self) -> String {
         note_of(&self.0)
     }
-}
-
-/// The name of the note that the machine code of this name is whole.
-fn note_of(name: &str) -> String {
-    format!("{name}.{CHECKED_EXTENSION}")
 }
 
 /// What std's `Hash` feeds, kept whole.
@@ -207,7 +195,7 @@ impl Cache {
     pub fn store(&self, key: &Key, code: &[u8]) {
         let Ok(folder) = Folder::make(&self.folder) else { return };
         if folder.write(&key.0, code, true).is_ok() {
-            let _ = room::make(&folder, self.size, &key.0);
+            let _ = eviction::make_room(&folder, self.size, &key.0);
         }
     }
 }

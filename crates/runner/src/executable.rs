@@ -1,59 +1,35 @@
-//! A program: its bytes, the machine code made from them, and what it imports.
+//! A program as a file or bytes, and the machine code made from it.
 
 use super::cache::{Cache, Digest, Key};
-use super::compilations::{Compilations, Then, Wait};
-use super::compile::{self, Effort, Failure};
-use super::guest::Guest;
+use super::compile::{self, Effort, Failure, refused};
 use super::lease::Loaded;
 use super::mode::Mode;
+use super::prepared::Prepared;
 use super::source::Source;
-use super::{cache, face, guest, raw};
+use super::{cache, raw};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use wasi_rs_core::abi::Abi;
-use wasi_rs_core::syscalls::SYSCALLS;
 use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::effort;
 use wasi_rs_modules::error::Unusable;
 use wasi_rs_modules::limits::Limits;
-use wasi_rs_modules::rewrite::for_v8::ForV8;
-use wasi_rs_modules::rewrite::{for_v8, unshared};
-use wasmtime::{ExternType, InstancePre, Linker, MemoryType, Module, Store};
+use wasi_rs_modules::rewrite::for_v8::{self, ForV8};
 
-/// A program.
-pub struct Program {
+/// A program: its bytes and its machine code.
+pub struct Executable {
     source: Source,
     cache: Option<Cache>,
     digest: OnceLock<Digest>,
     ready: Mutex<HashMap<Mode, Weak<Prepared>>>,
-    /// Held while the cache is looked into.
-    looking: Mutex<()>,
-    /// Those that are going on.
-    pub(super) compilations: Compilations,
-    /// What stays ready, also while it does not run.
+    /// Held while the cache is searched.
+    searching: Mutex<()>,
+    /// Prepared programs that stay, also while none runs.
     kept: Mutex<Vec<Arc<Prepared>>>,
-    /// What was found to be ready, for the run that comes then.
+    /// A prepared program that was found, for the run that comes then.
     found: Mutex<Option<Arc<Prepared>>>,
 }
 
-/// A program that is ready to run in one mode. It is there as long as anything runs that was made of it.
-pub struct Prepared {
-    /// Its machine code.
-    pub code: Loaded,
-    /// The edition of WASI it is for.
-    pub abi: Abi,
-    linked: Linked,
-}
-
-/// Its imports.
-enum Linked {
-    /// All are calls.
-    Whole(InstancePre<Guest>),
-    /// Beside the calls there are memories, of which each run has its own.
-    WithMemories(Linker<Guest>, Vec<(String, String, MemoryType)>),
-}
-
-impl Program {
+impl Executable {
     /// A program that nothing is known of yet.
     pub fn new(source: Source, cache: Option<Cache>) -> Self {
         let (digest, ready) = (OnceLock::new(), Mutex::default());
@@ -62,21 +38,10 @@ impl Program {
             cache,
             digest,
             ready,
-            looking: Mutex::default(),
-            compilations: Compilations::default(),
+            searching: Mutex::default(),
             kept: Mutex::default(),
             found: Mutex::default(),
         }
-    }
-
-    /// Has `then` called with the program ready to run in this mode: as others use it now, from the cache, or compiled. That
-    /// is given up, and `then` never called, when what this returns is dropped before.
-    pub fn prepare(self: &Arc<Self>, mode: Mode, then: Then) -> Option<Wait> {
-        match self.in_use(mode) {
-            Some(prepared) => then(Ok(prepared)),
-            None => return Compilations::join(self, mode, then),
-        }
-        None
     }
 
     /// Keeps it ready, for as long as the program is there.
@@ -86,7 +51,7 @@ impl Program {
 
     /// The program, ready to run in this mode, if nothing has to be compiled for that.
     pub fn find(&self, mode: Mode, cancellation: &Cancellation) -> Result<Option<Arc<Prepared>>, Unusable> {
-        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let _searching = self.searching.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(prepared) = self.in_use(mode) {
             return Ok(Some(prepared));
         }
@@ -128,7 +93,7 @@ impl Program {
         Ok(self.link(mode, raw::deserialize_bytes(&engine, &code)?.into())?)
     }
 
-    /// Whether it runs without a delay to speak of: there is machine code, or little to make.
+    /// True if it runs without a delay: there is machine code, or little to make.
     pub fn is_ready(&self, mode: Mode, cancellation: &Cancellation) -> Result<bool, Unusable> {
         if !matches!(self.source, Source::Code(_)) && self.source.size()? <= compile::SMALL as u64 {
             return Ok(true);
@@ -141,7 +106,7 @@ impl Program {
         Ok(is_ready)
     }
 
-    /// As it is being used in this mode.
+    /// The program as it is being used in this mode.
     pub(super) fn in_use(&self, mode: Mode) -> Option<Arc<Prepared>> {
         let prepared = self.ready().get(&mode).and_then(Weak::upgrade)?;
         self.found.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -159,7 +124,7 @@ impl Program {
         self.cache.as_ref().filter(|cache| effort::may_be_compiled(len) && cache.has_any(len))
     }
 
-    /// How many bytes of memory it holds for its source.
+    /// Bytes of memory held for its source.
     pub fn held(&self) -> usize {
         self.source.held()
     }
@@ -168,76 +133,22 @@ impl Program {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As V8 is to get it for a thread of its own.
+    /// The module for V8 in a thread of its own.
     pub fn for_v8(&self, limits: &Limits, cancellation: &Cancellation) -> Result<ForV8, Unusable> {
         for_v8::for_thread(self.source.for_v8(cancellation)?, limits, cancellation)
     }
 
-    /// As V8 is to get it for the main thread.
+    /// The module for V8 on the main thread.
     pub fn for_main_thread(&self, cancellation: &Cancellation) -> Result<ForV8, Unusable> {
         for_v8::for_main_thread(self.source.for_v8(cancellation)?)
     }
 
-    /// What its bytes are, in short.
+    /// The digest of its bytes.
     fn digest(&self, cache: &Cache, cancellation: &Cancellation) -> Result<&Digest, Unusable> {
         if let Some(digest) = self.digest.get() {
             return Ok(digest);
         }
         let digest = self.source.digest(cache, cancellation)?;
         Ok(self.digest.get_or_init(|| digest))
-    }
-}
-
-/// The refusal of a program for an error of wasmtime.
-pub fn refused(error: wasmtime::Error) -> Unusable {
-    Unusable::Wrong(format!("{error:#}"))
-}
-
-impl Prepared {
-    fn new(code: Loaded) -> Result<Self, Unusable> {
-        let abi = face::of_module(&code.module).check()?;
-        let linked = Linked::new(&code.module).map_err(refused)?;
-        Ok(Self { code, abi, linked })
-    }
-
-    /// An instance in this store.
-    pub fn instantiate(&self, store: &mut Store<Guest>) -> wasmtime::Result<wasmtime::Instance> {
-        let (linker, memories) = match &self.linked {
-            Linked::Whole(instance) => return instance.instantiate(store),
-            Linked::WithMemories(linker, memories) => (linker, memories),
-        };
-        let mut linker = linker.clone();
-        for (module, name, ty) in memories {
-            let memory = wasmtime::Memory::new(&mut *store, ty.clone())?;
-            linker.define(&*store, module, name, memory)?;
-        }
-        linker.instantiate(store, &self.code.module)
-    }
-}
-
-impl Linked {
-    fn new(module: &Module) -> wasmtime::Result<Self> {
-        let mut linker = Linker::new(module.engine());
-        // A program may import one call several times.
-        linker.allow_shadowing(true);
-        let mut memories = Vec::new();
-        for import in module.imports() {
-            if let ExternType::Memory(memory) = import.ty() {
-                memories.push((import.module().to_owned(), import.name().to_owned(), memory));
-                continue;
-            }
-            if (import.module(), import.name()) == (unshared::NAMESPACE, unshared::PAUSE) {
-                linker.func_wrap(unshared::NAMESPACE, unshared::PAUSE, guest::pause)?;
-                continue;
-            }
-            if let Some((index, row)) = SYSCALLS.iter().enumerate().find(|(_, row)| row.name == import.name()) {
-                raw::define(&mut linker, import.module(), index, row)?;
-            }
-        }
-        Ok(if memories.is_empty() {
-            Self::Whole(linker.instantiate_pre(module)?)
-        } else {
-            Self::WithMemories(linker, memories)
-        })
     }
 }

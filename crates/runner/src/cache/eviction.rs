@@ -1,7 +1,7 @@
-//! Room for what is kept: what was not used for longest goes first.
+//! Eviction: the files that were not used for longest make room for new ones.
 
 use super::folder::{Folder, UNFINISHED};
-use super::{CHECKED_EXTENSION, DIGEST_EXTENSION, EXTENSION};
+use super::names::{CHECKED_EXTENSION, DIGEST_EXTENSION, EXTENSION, note_of};
 use std::io;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 const DIGITS: usize = 64;
 
 /// Removes machine code until the rest fits into so many bytes; never `keep`, which was just written; and what is left over.
-pub fn make(folder: &Folder, size: u64, keep: &str) -> io::Result<()> {
+pub fn make_room(folder: &Folder, size: u64, keep: &str) -> io::Result<()> {
     let mut files = Vec::new();
     for name in folder.names()?.filter(|name| is_ours(name)) {
         // Somebody has just removed it, or it is none of ours.
@@ -38,7 +38,7 @@ pub fn make(folder: &Folder, size: u64, keep: &str) -> io::Result<()> {
             break;
         }
         if name != keep && folder.remove(&name).is_ok() {
-            let _ = folder.remove(&super::note_of(&name));
+            let _ = folder.remove(&note_of(&name));
             total = total.saturating_sub(len);
         }
     }

@@ -1,0 +1,185 @@
+//! A run in V8, in a worker of Node. The run waits for a slot here; then the environment that asked is told to begin, finds a
+//! worker, and the worker takes the run by its number.
+
+use super::control::RunInterrupt;
+use super::outcome::{End, Finish};
+use super::plan::{Captures, Plan};
+use super::reaper::Mortal;
+use super::run::{Begun, Engine, Guest, Run};
+use super::scheduler::SCHEDULER;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use wasi_rs_core::abi::{Abi, Errno};
+use wasi_rs_core::ctx::{self, Ctx};
+use wasi_rs_core::host::wait::Patience;
+use wasi_rs_core::syscalls::Flow;
+
+/// Runs that no worker has taken yet, by their numbers. The plan stays with the run until then.
+static WAITING: Mutex<BTreeMap<u64, Arc<Run>>> = Mutex::new(BTreeMap::new());
+
+fn waiting() -> MutexGuard<'static, BTreeMap<u64, Arc<Run>>> {
+    WAITING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Queues a run. `begin` is called with its number when there is a slot for it, and `finish` gets the outcome, both on whatever
+/// thread.
+pub fn start(plan: Plan, begin: Box<dyn FnOnce(u64) + Send>, finish: Finish) -> Arc<Run> {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let number = LAST.fetch_add(1, Relaxed) + 1;
+    let concurrency = plan.concurrency;
+    let forget = move |outcome| {
+        let forgotten = waiting().remove(&number);
+        drop(forgotten);
+        finish(outcome);
+    };
+    let run = Run::new(Engine::V8, plan, Box::new(forget));
+    waiting().insert(number, Arc::clone(&run));
+    let granted = Arc::clone(&run);
+    SCHEDULER.request(Box::new(move || accept(&granted, concurrency, || begin(number))));
+    run
+}
+
+/// Takes the slot that was granted; false if the run is over already.
+fn accept(run: &Run, concurrency: usize, begin: impl FnOnce()) -> bool {
+    if run.is_settled() {
+        return false;
+    }
+    if let Err(end) = run.admit(concurrency) {
+        run.settle(end);
+        return false;
+    }
+    run.control.slot.hold();
+    if run.is_settled() {
+        run.leave(); // it was ended before it had the slot
+    } else {
+        begin();
+    }
+    true
+}
+
+/// A run in the hands of its worker. Dropped, the worker is done with it.
+#[derive(Debug)]
+pub struct InWorker {
+    run: Taken,
+    captures: Captures,
+    /// The stream to which it has written more than is captured.
+    overflow: OnceLock<&'static str>,
+    is_gone: Arc<AtomicBool>,
+}
+
+/// A run, which has nothing to show.
+struct Taken(Arc<Run>);
+
+impl std::fmt::Debug for Taken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Run")
+    }
+}
+
+/// A guest in a worker, as others reach it: by its calls, and by the end of the worker, which JavaScript sees to.
+struct Inside {
+    is_gone: Arc<AtomicBool>,
+}
+
+impl Guest for Inside {
+    fn interrupt(&self) {}
+
+    fn mark_dead(&self) -> Option<Box<dyn Send>> {
+        self.is_gone.load(Relaxed).then(|| Box::new(()) as _)
+    }
+
+    /// The worker has the context, and closes it.
+    fn close(&self) {}
+}
+
+/// Takes the run with this number on the thread of its worker, and makes the guest's context; `wrap` makes the interrupt of its
+/// calls. None if the run is over, or can't begin.
+pub fn take(number: u64, abi: Abi, wrap: impl FnOnce(RunInterrupt) -> Box<dyn Patience>) -> Option<(InWorker, Ctx)> {
+    let run = waiting().remove(&number)?;
+    let plan = run.take_plan()?;
+    let is_gone = Arc::new(AtomicBool::new(false));
+    let interrupt = wrap(RunInterrupt::new(Arc::clone(&run.control)));
+    let opened = plan.open(abi, interrupt);
+    let (ctx, captures) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            run.settle(End::OpenError(error));
+            run.leave();
+            return None;
+        }
+    };
+    let begun = Begun::now(captures.clone(), Box::new(Inside { is_gone: Arc::clone(&is_gone) }));
+    let is_to_begin = run.begin(begun);
+    let run = InWorker { run: Taken(run), captures, overflow: OnceLock::new(), is_gone };
+    if !is_to_begin {
+        drop(ctx);
+        run.finish(End::Ended);
+        return None;
+    }
+    Some((run, ctx))
+}
+
+impl InWorker {
+    /// A call begins, with so many bytes of memory. False if the guest makes none any more.
+    pub fn begin_call(&self, memory: u64) -> bool {
+        let control = &self.run.0.control;
+        control.count_call();
+        control.record_memory(memory);
+        !control.is_ended()
+    }
+
+    /// A call is over, with this result; the guest has moved so much by now. False if it is not to go on.
+    pub fn end_call(&self, usage: &ctx::Usage, flow: Flow) -> bool {
+        let control = &self.run.0.control;
+        let (_, before) = control.moved();
+        control.record_moved(usage.read(), usage.written());
+        // A write that finds no room at all is ENOSPC.
+        if (usage.written() != before || matches!(flow, Flow::Answer(Errno::Nospc)))
+            && let Some(stream) = self.captures.overflowing()
+        {
+            let _ = self.overflow.set(stream);
+            return false;
+        }
+        !control.is_ended()
+    }
+
+    /// Records how many bytes of memory there are now.
+    pub fn record_memory(&self, bytes: u64) {
+        self.run.0.control.record_memory(bytes);
+    }
+
+    /// The reason for which a call has ended the guest, if one has.
+    pub fn reason(&self) -> Option<End> {
+        match self.overflow.get() {
+            Some(stream) => Some(End::Overflow(stream)),
+            None => self.run.0.control.is_ended().then_some(End::Ended),
+        }
+    }
+
+    /// Delivers the outcome. Its descriptors are closed by now.
+    pub fn finish(&self, end: End) {
+        self.run.0.record_cpu();
+        self.run.0.settle(end);
+        self.leave();
+    }
+
+    fn leave(&self) {
+        self.is_gone.store(true, Relaxed);
+        self.run.0.leave();
+    }
+}
+
+impl Drop for InWorker {
+    /// The worker may have been terminated, in whatever the guest was doing.
+    fn drop(&mut self) {
+        if self.run.0.is_settled() {
+            return self.leave();
+        }
+        self.run.0.record_cpu();
+        if let Some(end) = self.reason() {
+            self.run.0.settle(end);
+        }
+        self.leave();
+    }
+}

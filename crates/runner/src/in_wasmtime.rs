@@ -1,0 +1,157 @@
+//! A run in wasmtime, on threads of the scheduler.
+
+use super::compilations::{self, Made};
+use super::compile::refused;
+use super::control::RunInterrupt;
+use super::executable::Executable;
+use super::guest::{Guest, Limiter, Stop};
+use super::mode::Mode;
+use super::outcome::{End, Finish, no_thread, panicked};
+use super::plan::Plan;
+use super::prepared::Prepared;
+use super::reaper::Mortal;
+use super::run;
+use super::run::{Begun, Engine, Run, lock};
+use super::scheduler::SCHEDULER;
+use super::termination::CallLock;
+use super::traps::end_of;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use wasi_rs_core::ctx::Ctx;
+use wasmtime::{Store, UpdateDeadline};
+
+/// Runs the program as soon as there is a slot; `finish` gets the outcome, on whatever thread.
+pub fn start(executable: Arc<Executable>, plan: Plan, finish: Finish) -> Arc<Run> {
+    let run = Run::new(Engine::Wasmtime, plan, finish);
+    submit(&run, move |run| begin(run, &executable));
+    run
+}
+
+/// Has a thread of the scheduler do something for the run.
+fn submit(run: &Arc<Run>, job: impl FnOnce(&Arc<Run>) + Send + 'static) {
+    let held = Arc::clone(run);
+    let job = move || {
+        held.control.slot.hold();
+        // The job has seen to the consequences of a panic.
+        let _ = catch_unwind(AssertUnwindSafe(|| job(&held)));
+        held.leave();
+    };
+    if let Err(error) = SCHEDULER.submit(Box::new(job)) {
+        run.settle(no_thread(&error));
+    }
+}
+
+/// Runs the program if there is machine code; otherwise releases the slot until there is.
+fn begin(run: &Arc<Run>, executable: &Arc<Executable>) {
+    if run.is_settled() {
+        return;
+    }
+    let mode = Mode::of(&run.limits);
+    match catch_unwind(AssertUnwindSafe(|| executable.find(mode, &run.search))) {
+        Ok(Ok(Some(prepared))) => work(run, &prepared),
+        Ok(Ok(None)) => {
+            let waiting = Arc::clone(run);
+            let wait = compilations::prepare(executable, mode, Box::new(move |made| compiled(&waiting, made)));
+            *lock(&run.wait) = wait.map(|wait| Box::new(wait) as _);
+            if run.control.is_ended() {
+                drop(lock(&run.wait).take()); // it was ended meanwhile
+            }
+        }
+        Ok(Err(unusable)) => run.settle(End::Unusable(unusable)),
+        Err(panic) => run.settle(panicked(&*panic)),
+    }
+}
+
+fn compiled(run: &Arc<Run>, made: Made) {
+    match made {
+        Ok(prepared) => submit(run, move |run| work(run, &prepared)),
+        Err(unusable) => run.settle(End::Unusable(unusable)),
+    }
+}
+
+fn work(run: &Run, prepared: &Prepared) {
+    let Some(plan) = run.take_plan() else { return };
+    if let Err(end) = run.admit(plan.concurrency) {
+        return run.settle(end);
+    }
+    let end = catch_unwind(AssertUnwindSafe(|| open(run, prepared, plan)));
+    run.close();
+    run.settle(end.unwrap_or_else(|panic| panicked(&*panic)));
+}
+
+/// Makes the guest and runs it.
+fn open(run: &Run, prepared: &Prepared, plan: Plan) -> End {
+    let interrupt = Box::new(RunInterrupt::new(Arc::clone(&run.control)));
+    let (ctx, captures) = match plan.open(prepared.abi, interrupt) {
+        Ok(opened) => opened,
+        Err(error) => return End::OpenError(error),
+    };
+    let ctx = Arc::new(CallLock::new(ctx));
+    let inside = Inside { engine: prepared.code.module.engine().clone(), ctx: Arc::clone(&ctx) };
+    if !run.begin(Begun::now(captures.clone(), Box::new(inside))) {
+        return End::Ended;
+    }
+    let limiter = Limiter::new(Arc::clone(&run.control), &run.limits);
+    let overflowing = Box::new(move || captures.overflowing());
+    let end = call(run, prepared, Guest::new(ctx, Arc::clone(&run.control), limiter, overflowing));
+    run.record_cpu();
+    end
+}
+
+/// A guest inside wasmtime, as others reach it.
+struct Inside {
+    engine: wasmtime::Engine,
+    ctx: Arc<CallLock<Ctx>>,
+}
+
+impl run::Guest for Inside {
+    fn interrupt(&self) {
+        self.engine.increment_epoch();
+    }
+
+    fn mark_dead(&self) -> Option<Box<dyn Send>> {
+        Some(Box::new(self.ctx.try_lock()?.release()))
+    }
+
+    fn close(&self) {
+        let open = self.ctx.lock().release();
+        // Not while it is locked: who ends the run meanwhile need not wait for a slow file system.
+        drop(open);
+    }
+}
+
+/// Runs `_start` to its end.
+fn call(run: &Run, prepared: &Prepared, guest: Guest) -> End {
+    // Goes behind the store.
+    let _tenancy = prepared.code.lodge(&run.control.memories);
+    let mut store = Store::new(prepared.code.module.engine(), guest);
+    store.limiter(|guest| &mut guest.limiter);
+    store.epoch_deadline_callback(|store| {
+        store.data().control.memories.look();
+        if store.data().control.is_ended() { Err(Stop::Ended.into()) } else { Ok(UpdateDeadline::Continue(1)) }
+    });
+    store.set_epoch_deadline(1);
+    let fuel = run.limits.fuel.unwrap_or_default();
+    if run.limits.fuel.is_some()
+        && let Err(error) = store.set_fuel(fuel)
+    {
+        return End::Failed(error.to_string());
+    }
+    let start = match prepared.instantiate(&mut store) {
+        Ok(instance) => {
+            run.control.memories.note(&instance, &mut store);
+            instance.get_typed_func::<(), ()>(&mut store, "_start")
+        }
+        Err(error) => return end_of(&error, true),
+    };
+    let end = match start.map(|start| start.call(&mut store, ())) {
+        Ok(Ok(())) => End::Exit(0),
+        Ok(Err(error)) => end_of(&error, false),
+        Err(error) => End::Unusable(refused(error)),
+    };
+    if let Ok(left) = store.get_fuel() {
+        run.fuel.store(fuel.saturating_sub(left), Relaxed);
+    }
+    end
+}

@@ -1,0 +1,86 @@
+//! The outcome of a run: how it ended, its captured output and what it used.
+
+use super::plan::OpenError;
+use wasi_rs_modules::error::Unusable;
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum End {
+    /// By itself, with this code.
+    Exit(u32),
+    /// It was ended from outside.
+    Ended,
+    /// It had used up its fuel.
+    Fuel,
+    /// It wrote more than is captured, to this stream.
+    Overflow(&'static str),
+    /// It was not begun, because so many others have.
+    Busy(usize),
+    /// It trapped; the reason and where.
+    Trap(String),
+    /// The program can't be run.
+    Unusable(Unusable),
+    /// A file that it was to have can't be opened.
+    OpenError(OpenError),
+    /// JavaScript threw an exception.
+    Exception(Exception),
+    /// There was no thread or memory for it, or a panic; in words.
+    Failed(String),
+}
+
+/// An exception of JavaScript, on its way to another thread.
+#[derive(Debug, Default)]
+pub struct Exception {
+    /// The name of its class.
+    pub name: String,
+    /// Its message.
+    pub message: String,
+    /// Its stack, if it has one.
+    pub stack: Option<String>,
+    /// Its code, if it has one.
+    pub code: Option<String>,
+}
+
+/// The amounts that a run has used.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// Nanoseconds from its beginning to its end.
+    pub wall: u64,
+    /// Nanoseconds of processor time.
+    pub cpu: u64,
+    /// Bytes of memory, at most.
+    pub memory: u64,
+    /// Fuel, if it was limited.
+    pub fuel: Option<u64>,
+    /// Calls to the host.
+    pub calls: u64,
+    /// Bytes read.
+    pub read: u64,
+    /// Bytes written.
+    pub written: u64,
+}
+
+/// The outcome of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub end: End,
+    /// Captured standard output and error.
+    pub captured: [Option<Vec<u8>>; 2],
+    /// The amounts it used.
+    pub usage: Usage,
+}
+
+/// Takes the outcome.
+pub type Finish = Box<dyn FnOnce(Outcome) + Send>;
+
+/// The end of a run for which there was no thread.
+pub fn no_thread(error: &std::io::Error) -> End {
+    End::Failed(format!("no thread could be started: {error}"))
+}
+
+/// The end of a run that panicked.
+pub fn panicked(panic: &(dyn std::any::Any + Send)) -> End {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    End::Failed(format!("wasi-rs panicked: {}", text.unwrap_or("no message")))
+}

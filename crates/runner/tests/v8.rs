@@ -1,0 +1,147 @@
+//! Runs in V8, with a test in the place of the worker.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+use wasi_rs_core::abi::{Abi, Errno};
+use wasi_rs_core::ctx::{Ctx, Preopen};
+use wasi_rs_core::syscalls::Flow;
+use wasi_rs_modules::limits::Limits;
+use wasi_rs_runner::in_v8::{self, InWorker};
+use wasi_rs_runner::outcome::{End, Exception, Outcome};
+use wasi_rs_runner::plan::{Plan, Stdio};
+use wasi_rs_runner::run::{Engine, Run};
+
+/// How long until something that does not come counts as never.
+const NEVER: Duration = Duration::from_secs(30);
+
+fn plan() -> Plan {
+    Plan {
+        args: Vec::new(),
+        env: Vec::new(),
+        preopens: Vec::new(),
+        trace: None,
+        stdio: [Stdio::Ignore, Stdio::Capture, Stdio::Ignore],
+        limits: Limits::default(),
+        concurrency: Engine::V8.concurrency(),
+    }
+}
+
+/// A run that was asked for: what says that it begins, and what gets its outcome.
+struct Asked {
+    run: Arc<Run>,
+    begins: Receiver<u64>,
+    outcome: Receiver<Outcome>,
+}
+
+fn start(plan: Plan) -> Asked {
+    let ((begun, begins), (ended, outcome)) = (channel(), channel());
+    let begin = Box::new(move |number| begun.send(number).unwrap());
+    let run = in_v8::start(plan, begin, Box::new(move |outcome| ended.send(outcome).unwrap()));
+    Asked { run, begins, outcome }
+}
+
+impl Asked {
+    fn number(&self) -> u64 {
+        self.begins.recv_timeout(NEVER).unwrap()
+    }
+
+    fn outcome(&self) -> Outcome {
+        self.outcome.recv_timeout(NEVER).unwrap()
+    }
+}
+
+fn take(number: u64) -> Option<(InWorker, Ctx)> {
+    in_v8::take(number, Abi::Preview1, |interrupt| Box::new(interrupt))
+}
+
+#[test]
+fn a_worker_takes_a_run_once_and_settles_it() {
+    let asked = start(plan());
+    let number = asked.number();
+    let (worker, ctx) = take(number).unwrap();
+    assert!(take(number).is_none());
+    assert!(worker.begin_call(65536) && worker.end_call(&ctx.usage, Flow::Answer(Errno::Success)));
+    assert!(worker.reason().is_none());
+    drop(ctx);
+    worker.finish(End::Exit(3));
+    let outcome = asked.outcome();
+    assert!(matches!(outcome.end, End::Exit(3)), "{:?}", outcome.end);
+    assert_eq!(outcome.captured, [Some(Vec::new()), None]);
+    let usage = outcome.usage;
+    assert_eq!((usage.calls, usage.memory, usage.fuel), (1, 65536, None));
+    assert!(usage.wall > 0);
+    worker.finish(End::Exit(4)); // it is over
+    assert!(asked.outcome.recv().is_err());
+}
+
+#[test]
+fn an_exception_of_javascript_is_an_outcome() {
+    let asked = start(plan());
+    let (worker, _ctx) = take(asked.number()).unwrap();
+    worker.finish(End::Exception(Exception { name: "LinkError".to_owned(), ..Exception::default() }));
+    let End::Exception(exception) = asked.outcome().end else { panic!("it is another") };
+    assert_eq!(exception.name, "LinkError");
+}
+
+#[test]
+fn a_run_that_is_ended_before_it_begins_is_not_taken() {
+    let asked = start(plan());
+    let number = asked.number();
+    asked.run.end();
+    assert!(take(number).is_none());
+    let outcome = asked.outcome();
+    assert!(matches!(outcome.end, End::Ended), "{:?}", outcome.end);
+    assert_eq!(outcome.captured, [Some(Vec::new()), None]);
+}
+
+#[test]
+fn a_run_that_is_ended_makes_no_call_any_more() {
+    let asked = start(plan());
+    let (worker, ctx) = take(asked.number()).unwrap();
+    asked.run.end();
+    assert!(!worker.begin_call(0) && !worker.end_call(&ctx.usage, Flow::Answer(Errno::Success)));
+    assert!(matches!(worker.reason(), Some(End::Ended)));
+    drop((ctx, worker));
+    assert!(matches!(asked.outcome().end, End::Ended));
+}
+
+#[test]
+fn the_outcome_does_not_wait_for_a_worker_that_does_not_end() {
+    let asked = start(plan());
+    let taken = take(asked.number()).unwrap();
+    asked.run.end();
+    assert!(matches!(asked.outcome().end, End::Ended));
+    drop(taken);
+}
+
+#[test]
+fn a_worker_that_ended_by_itself_leaves_the_outcome_to_whoever_knows_why() {
+    let asked = start(plan());
+    drop(take(asked.number()).unwrap());
+    assert!(asked.outcome.try_recv().is_err());
+    asked.run.end();
+    assert!(matches!(asked.outcome().end, End::Ended));
+}
+
+#[test]
+fn files_that_can_not_be_opened_are_an_outcome() {
+    let missing = Preopen { name: "/".to_owned(), path: "/nowhere/at/all".to_owned(), read_only: false };
+    let asked = start(Plan { preopens: vec![missing], ..plan() });
+    assert!(take(asked.number()).is_none());
+    match asked.outcome().end {
+        End::OpenError(error) => assert_eq!(error.errno, Errno::Noent),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn no_more_begin_than_the_plan_allows() {
+    let first = start(plan());
+    let taken = take(first.number()).unwrap();
+    let second = start(Plan { concurrency: 1, ..plan() });
+    assert!(matches!(second.outcome().end, End::Busy(1)));
+    drop(taken);
+}

@@ -1,0 +1,133 @@
+'use strict';
+
+// Requests to the addon with the engines: programs are made, asked about and run. Answers come as messages.
+
+const addon = require('./addon.js').more().engine;
+if (!addon) {
+  const message = `run(), spawn() and compile() are not there on ${process.platform} yet; the class WASI is`;
+  throw Object.assign(new Error(message), { code: 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM' });
+}
+
+/** Loaded when there is an error. @type {typeof import('./errors.js').errorOf} */
+const errorOf = (...parts) => require('./errors.js').errorOf(...parts);
+
+/**
+ * @typedef {import('./types.js').Answer} Answer
+ * @typedef {import('./types.js').Plan} Plan
+ */
+
+/**
+ * A request that has not been answered.
+ *
+ * @typedef {{ resolve: (answer: Answer) => void, reject: (error: unknown) => void, begin?: (number: number) => void }} Pending
+ * @type {Map<number, Pending>}
+ */
+const pending = new Map();
+let lastId = 0;
+/** The requests of this environment, in the addon. @type {unknown} */
+let requests;
+
+function openRequests() {
+  requests ??= addon.listen(receive);
+  return requests;
+}
+
+/**
+ * @param {(id: number) => void} send
+ * @param {(number: number) => void} [begin] is called when a run in V8 is to begin
+ * @returns {{ id: number, answer: Promise<Answer> }}
+ */
+function request(send, begin) {
+  openRequests();
+  const id = (lastId = (lastId + 1) % 2 ** 32);
+  send(id);
+  const answer = new Promise((resolve, reject) => pending.set(id, { resolve, reject, begin }));
+  return { id, answer };
+}
+
+/** @param {number} id @param {Answer | undefined} answer @param {unknown} thrown why there is none */
+function receive(id, answer, thrown) {
+  const one = pending.get(id);
+  if (answer?.begin !== undefined) return one?.begin?.(answer.begin);
+  pending.delete(id);
+  if (answer) return one?.resolve(answer);
+  const reason = /** @type {any} */ (thrown)?.message ?? thrown;
+  const message = `what came of the program can't be handed to JavaScript: ${reason}`;
+  one?.reject(errorOf(Error, 'ERR_WASI_RS', message, { cause: thrown }));
+}
+
+/**
+ * A program as the addon knows it. Nothing is read or compiled yet.
+ *
+ * @param {{ source: string | Uint8Array, isCode?: boolean, cache?: string }} options
+ * @returns {unknown}
+ */
+const makeProgram = (options) => addon.program(options);
+
+/**
+ * Asks the addon about a program.
+ *
+ * @param {'compile' | 'forMainThread' | 'forV8' | 'isReady' | 'serialize'} question
+ * @param {unknown} program
+ * @param {import('./types.js').Limits} [limits]
+ * @returns {{ answer: Promise<any>, cancel: () => void }}
+ */
+function ask(question, program, limits = {}) {
+  const { id, answer } = request((id) => addon.ask(requests, { id, program, question, limits }));
+  return { answer: answer.then(valueOf), cancel: () => addon.cancel(requests, id) };
+}
+
+/** @param {Answer} answer */
+function valueOf({ end, message, code, value }) {
+  if (end) throw unusable(/** @type {string} */ (code), message);
+  return value;
+}
+
+/** The error of a program. @param {string} code @param {string} message what the program does or is */
+function unusable(code, message) {
+  return errorOf(Error, code, code === 'ERR_WASI_RS' ? message : `the program ${message}`);
+}
+
+/** Runs a program in wasmtime as soon as there is a slot for it. @param {unknown} program @param {Plan} plan */
+const requestRun = (program, plan) =>
+  request((id) => addon.start(requests, { id, program, ...plan }));
+
+/**
+ * Queues a run in V8.
+ *
+ * @param {Plan} plan
+ * @param {(number: number) => void} begin is called when there is a slot for it, with its number for the worker
+ */
+const requestV8Run = (plan, begin) =>
+  request((id) => addon.startInV8(requests, { id, ...plan }), begin);
+
+/** Ends a run early. @param {number} id of the request */
+const endRun = (id) => addon.end(requests, id);
+
+/**
+ * Has machine code made in the background, for the next time.
+ *
+ * @param {unknown} program
+ * @param {number} delay in milliseconds; for one that waits already, it is set anew
+ * @returns {boolean} false if there is no room for it
+ */
+const compileLater = (program, delay) => addon.compileLater(openRequests(), { program, delay });
+
+/**
+ * Makes a folder for machine code.
+ *
+ * @type {(folder: string) => string | undefined} the reason why nothing can be kept in it, and what to do; nothing if it can
+ */
+const makeCache = (folder) => addon.cache(folder);
+
+module.exports = {
+  addon,
+  ask,
+  compileLater,
+  endRun,
+  makeCache,
+  makeProgram,
+  requestRun,
+  requestV8Run,
+  unusable,
+};

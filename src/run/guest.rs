@@ -1,0 +1,191 @@
+//! The guest of a run in V8, on the thread of its worker: made from the plan of the run, which the worker takes by a number.
+
+use crate::builtins::memory_buffer;
+use crate::call::bind;
+use crate::class::construct::make_guest;
+use crate::class::define;
+use crate::class::hooks::{self, Guest, Realm};
+use crate::class::kept::{Kept, kept};
+use crate::class::observer::Observer;
+use crate::class::options::Options;
+use crate::class::stdio::Stdio;
+use crate::class::stdio_options::Choice;
+use crate::node_api::{Call, Js, JsResult, Method, Value, Worker};
+use crate::permission::require_wasi;
+use crate::run::reader::{Reader, held, whole};
+use std::sync::Arc;
+use wasi_rs_core::abi::Abi;
+use wasi_rs_core::ctx::Usage;
+use wasi_rs_core::host::file::File;
+use wasi_rs_core::host::wait::Patience;
+use wasi_rs_core::syscalls::Flow;
+use wasi_rs_runner::control::RunInterrupt;
+use wasi_rs_runner::in_v8::{self, InWorker};
+use wasi_rs_runner::outcome::{End, Exception};
+
+/// Bytes of a page of WebAssembly memory.
+const PAGE_SIZE: u64 = 65536;
+
+/// Defines the function, as a property of an object.
+pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
+    js.set_named(object, MakeGuest::NAME, js.function::<MakeGuest>(0)?)
+}
+
+/// The interrupt of a guest's calls: its run is ended, or its worker.
+#[derive(Debug)]
+struct WorkerInterrupt {
+    worker: Worker,
+    run: RunInterrupt,
+}
+
+impl Patience for WorkerInterrupt {
+    fn slice(&self) -> Option<u64> {
+        self.worker.slice()
+    }
+
+    fn go_on(&self) -> bool {
+        self.run.go_on() && self.worker.go_on()
+    }
+
+    fn alarm(&self) -> Option<&File> {
+        self.run.alarm()
+    }
+
+    fn rest(&self) {
+        self.run.rest();
+    }
+
+    fn resume(&self) {
+        self.run.resume();
+    }
+}
+
+/// Counts the calls of a guest for its run.
+#[derive(Debug)]
+struct Counter(Arc<InWorker>);
+
+impl Observer for Counter {
+    fn begin_call(&self, pages: u32) -> bool {
+        self.0.begin_call(u64::from(pages) * PAGE_SIZE)
+    }
+
+    fn end_call(&self, usage: &Usage, flow: Flow) -> bool {
+        self.0.end_call(usage, flow)
+    }
+}
+
+/// `guest(number, version)`: the guest of the run with this number, `{ namespace, syscalls, start, fail }`; undefined if the run is over.
+struct MakeGuest;
+
+impl Method for MakeGuest {
+    const NAME: &'static str = "guest";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, [number, version]) = (call.js, call.args);
+        require_wasi(js)?;
+        let abi = if js.string_of(version)? == Abi::Unstable.version() { Abi::Unstable } else { Abi::Preview1 };
+        define::init(js)?;
+        let worker = Worker::new(js)?;
+        let wrap = |run| Box::new(WorkerInterrupt { worker, run }) as _;
+        let Some((run, ctx)) = in_v8::take(whole(js.number_of(number)?), abi, wrap) else {
+            return js.undefined();
+        };
+        let run = Arc::new(run);
+        let guest = js.hold(Arc::clone(&run))?;
+        let options = Options {
+            ctx,
+            return_on_exit: true,
+            stdio: Stdio::default(),
+            choices: [Choice::Ignore, Choice::Ignore, Choice::Ignore],
+            observer: Some(Box::new(Counter(run))),
+        };
+        let made = make_guest(js, guest, options)?;
+        let number = made.number as usize;
+        js.set_named(guest, "namespace", js.string(abi.module())?)?;
+        js.set_named(guest, "syscalls", made.functions)?;
+        js.set_named(guest, StartGuest::NAME, js.function::<StartGuest>(number)?)?;
+        js.set_named(guest, FailGuest::NAME, js.function::<FailGuest>(number)?)?;
+        Ok(guest)
+    }
+}
+
+/// `guest.start(memory, main)`: calls the program's main function, and settles the run; an exception that is none of the run's own
+/// is thrown, for `fail`.
+struct StartGuest;
+
+impl Method for StartGuest {
+    const NAME: &'static str = "start";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, realm, [memory, main]) = (call.js, call.js.state::<Realm>()?, call.args);
+        let run = held::<InWorker>(js, call.this)?;
+        let Some(guest) = realm.guest(call.data) else {
+            return js.undefined();
+        };
+        let sentinel = kept(js, Kept::ExitCode)?;
+        js.set(call.this, sentinel, js.number(0.0)?)?;
+        let buffer = memory_buffer(js, memory)?;
+        bind::bind(js, realm, &guest, memory, js.is_array_buffer(buffer)?)?;
+        record_memory(js, &guest, &run)?;
+        let ended = hooks::run(js, &guest, main);
+        if ended.is_ok() {
+            record_memory(js, &guest, &run)?;
+        }
+        drop(guest);
+        if let Some(end) = run.reason() {
+            finish(js, realm, call.data, &run, end);
+            return ended.and_then(|_| js.undefined()); // the worker itself may have been ended
+        }
+        match ended? {
+            Some(exception) if !js.strict_equals(exception, sentinel)? => Err(js.throw(exception)),
+            _ => {
+                // It is an i32.
+                #[allow(clippy::cast_possible_truncation, reason = "it is an i32")]
+                let code = js.number_of(js.get(call.this, sentinel)?)? as i32;
+                finish(js, realm, call.data, &run, End::Exit(code.cast_unsigned()));
+                js.undefined()
+            }
+        }
+    }
+}
+
+/// `guest.fail({ trap } | { name, message, stack?, code? })`: settles the run with a trap or an exception.
+struct FailGuest;
+
+impl Method for FailGuest {
+    const NAME: &'static str = "fail";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let js = call.js;
+        let run = held::<InWorker>(js, call.this)?;
+        let end = match run.reason() {
+            Some(end) => end,
+            None => read_failure(&Reader { js, object: call.args[0] })?,
+        };
+        finish(js, js.state::<Realm>()?, call.data, &run, end);
+        js.undefined()
+    }
+}
+
+fn read_failure(failure: &Reader<'_>) -> JsResult<End> {
+    if let Some(trap) = failure.text("trap")? {
+        return Ok(End::Trap(trap));
+    }
+    Ok(End::Exception(Exception {
+        name: failure.text("name")?.unwrap_or_default(),
+        message: failure.text("message")?.unwrap_or_default(),
+        stack: failure.text("stack")?,
+        code: failure.text("code")?,
+    }))
+}
+
+fn record_memory(js: Js<'_>, guest: &Guest, run: &InWorker) -> JsResult<()> {
+    run.record_memory(u64::from(bind::pages(js, guest)?) * PAGE_SIZE);
+    Ok(())
+}
+
+/// Closes what the guest has open, and delivers the outcome.
+fn finish(js: Js<'_>, realm: &Realm, number: usize, run: &InWorker, end: End) {
+    realm.remove_guest(js, number);
+    run.finish(end);
+}

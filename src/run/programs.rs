@@ -1,0 +1,233 @@
+//! The functions of programs: made from a path or bytes, asked about, compiled.
+
+use crate::node_api::{Call, Js, JsResult, Method, Value};
+use crate::permission::{Scope, require_path, require_wasi};
+use crate::run::outcome::unusable_to_js;
+use crate::run::reader::{Reader, float, held, number_as_id, whole};
+use crate::run::requests::{Cancel, Requests};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+use wasi_rs_modules::cancellation::Cancellation;
+use wasi_rs_modules::effort::Compilers;
+use wasi_rs_modules::error::Unusable;
+use wasi_rs_modules::limits::Limits;
+use wasi_rs_modules::rewrite::for_v8::{ForV8, ImportedMemory};
+use wasi_rs_runner::background::BACKGROUND;
+use wasi_rs_runner::cache::{self, Cache};
+use wasi_rs_runner::compilations::{self, Made};
+use wasi_rs_runner::compile::refused;
+use wasi_rs_runner::executable::Executable;
+use wasi_rs_runner::mode::Mode;
+use wasi_rs_runner::prepared::Prepared;
+use wasi_rs_runner::scheduler::SCHEDULER;
+use wasi_rs_runner::source::Source;
+
+/// Defines the functions, as properties of an object.
+pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
+    js.set_named(object, MakeProgram::NAME, js.function::<MakeProgram>(0)?)?;
+    js.set_named(object, MakeCache::NAME, js.function::<MakeCache>(0)?)?;
+    js.set_named(object, Ask::NAME, js.function::<Ask>(0)?)?;
+    js.set_named(object, CancelAnswer::NAME, js.function::<CancelAnswer>(0)?)?;
+    js.set_named(object, CompileLater::NAME, js.function::<CompileLater>(0)?)
+}
+
+/// `program({ source, isCode?, cache?, cacheSize? })`: a program from a path or from bytes. Nothing is read or checked yet.
+struct MakeProgram;
+
+impl Method for MakeProgram {
+    const NAME: &'static str = "program";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, options) = (call.js, Reader { js: call.js, object: call.args[0] });
+        let source = options.get("source")?;
+        let source = match js.uint8_array(source)? {
+            Some(code) if js.truthy(options.get("isCode")?)? => Source::Code(code),
+            Some(bytes) => Source::Bytes(bytes),
+            None => Source::File(require_path(js, &[Scope::Read], &js.string_of(source)?)?),
+        };
+        let size = options.number("cacheSize")?.map_or(cache::SIZE, whole);
+        let cache = options.given("cache")?.map(|folder| cache_at(js, folder, size)).transpose()?;
+        js.hold(Arc::new(Executable::new(source, cache)))
+    }
+}
+
+fn cache_at(js: Js<'_>, folder: Value<'_>, size: u64) -> JsResult<Cache> {
+    require_path(js, &[Scope::Read, Scope::Write], &js.string_of(folder)?).map(|folder| Cache::new(folder, size))
+}
+
+/// `cache(folder)`: makes a folder for machine code. The result says why nothing can be kept there; undefined if it can.
+struct MakeCache;
+
+impl Method for MakeCache {
+    const NAME: &'static str = "cache";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let js = call.js;
+        match cache_at(js, call.args[0], cache::SIZE)?.make() {
+            Err(unfit) => js.string(&unfit.to_string()),
+            Ok(()) => js.undefined(),
+        }
+    }
+}
+
+/// `ask(requests, { id, program, question, limits })`: has the program compiled, serialized, made ready for V8, or asks
+/// whether it is ready; the answer is `{ value }` or `{ end, message }`.
+struct Ask;
+
+impl Method for Ask {
+    const NAME: &'static str = "ask";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, requests) = (call.js, held::<Requests>(call.js, call.args[0])?);
+        require_wasi(js)?;
+        let request = Reader { js, object: call.args[1] };
+        let program = held::<Executable>(js, request.get("program")?)?;
+        let (id, limits) = (request.id()?, Reader { js, object: request.get("limits")? }.limits()?);
+        let question = js.string_of(request.get("question")?)?;
+        requests.expect(js);
+        if let Some(take) = taker(&question) {
+            let (asked, answer) = (Arc::clone(&program), Arc::clone(&requests));
+            let then = move |made: Made| respond(answer, id, made.and_then(|prepared| take(&asked, prepared)));
+            // Its message is received on this thread, and so after this.
+            if let Some(wait) = compilations::prepare(&program, Mode::of(&limits), Box::new(then)) {
+                requests.keep(id, Cancel::Wait(wait));
+            }
+            return js.undefined();
+        }
+        let answer = Arc::clone(&requests);
+        let cancellation = Cancellation::default();
+        requests.keep(id, Cancel::Search(cancellation.clone()));
+        let submitted = SCHEDULER.submit(Box::new(move || {
+            let search = || cancellation.check().and_then(|()| search_for(&program, &question, &limits, &cancellation));
+            let found = catch_unwind(AssertUnwindSafe(search));
+            respond(answer, id, found.unwrap_or_else(|_| Err(Unusable::Wrong("made wasi-rs panic".to_owned()))));
+        }));
+        if let Err(error) = submitted {
+            respond(requests, id, Err(Unusable::Wrong(format!("can't be read: no thread could be started: {error}"))));
+        }
+        js.undefined()
+    }
+}
+
+/// `cancel(requests, id)`: cancels the search for an answer, which comes all the same, soon, and says so.
+struct CancelAnswer;
+
+impl Method for CancelAnswer {
+    const NAME: &'static str = "cancel";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, requests) = (call.js, held::<Requests>(call.js, call.args[0])?);
+        let id = number_as_id(js.number_of(call.args[1])?);
+        requests.cancel(id);
+        js.undefined()
+    }
+}
+
+/// Makes an answer of a program that is ready to run.
+type Taker = fn(&Executable, Arc<Prepared>) -> Result<Found, Unusable>;
+
+/// The taker of a question that needs a program that is ready to run.
+fn taker(question: &str) -> Option<Taker> {
+    match question {
+        "compile" => Some(|program, prepared| {
+            program.keep(prepared);
+            Ok(Found::Nothing)
+        }),
+        "serialize" => Some(|_, prepared| Ok(Found::Bytes(prepared.code.module.serialize().map_err(refused)?))),
+        _ => None,
+    }
+}
+
+/// Answers a question about a program.
+fn respond(requests: Arc<Requests>, id: u32, found: Result<Found, Unusable>) {
+    requests.respond(id, move |js| match found {
+        Ok(found) => found.into_js(js),
+        Err(unusable) => unusable_to_js(js, &unusable),
+    });
+}
+
+/// The answer to a question about a program.
+enum Found {
+    Nothing,
+    Truth(bool),
+    Bytes(Vec<u8>),
+    ForV8(ForV8),
+}
+
+impl Found {
+    fn into_js(self, js: Js<'_>) -> JsResult<Value<'_>> {
+        let answer = js.object()?;
+        let value = match self {
+            Self::Nothing => js.undefined()?,
+            Self::Truth(truth) => js.boolean(truth)?,
+            Self::Bytes(bytes) => js.owned_buffer(bytes)?,
+            Self::ForV8(program) => for_v8_to_js(js, program)?,
+        };
+        js.set_named(answer, "value", value)?;
+        Ok(answer)
+    }
+}
+
+/// Finds the answer to a question.
+fn search_for(
+    program: &Executable,
+    question: &str,
+    limits: &Limits,
+    cancellation: &Cancellation,
+) -> Result<Found, Unusable> {
+    match question {
+        "forV8" => program.for_v8(limits, cancellation).map(Found::ForV8),
+        "forMainThread" => program.for_main_thread(cancellation).map(Found::ForV8),
+        "isReady" => program.is_ready(Mode::of(limits), cancellation).map(Found::Truth),
+        other => Err(Unusable::Wrong(format!("was asked for '{other}'"))),
+    }
+}
+
+/// `{ bytes, memories: [{ module, name, type }], version, isBaseline, start?, objects? }`.
+fn for_v8_to_js(js: Js<'_>, program: ForV8) -> JsResult<Value<'_>> {
+    let value = js.object()?;
+    js.set_named(value, "bytes", js.owned_buffer(program.bytes)?)?;
+    let memories = program.memories.iter().map(|memory| imported_memory_to_js(js, memory));
+    js.set_named(value, "memories", js.array(memories)?)?;
+    js.set_named(value, "version", js.string(program.abi.version())?)?;
+    js.set_named(value, "isBaseline", js.boolean(program.compilers == Compilers::Baseline)?)?;
+    if let Some(start) = &program.start {
+        js.set_named(value, "start", js.string(start)?)?;
+    }
+    if let Some(bytes) = program.objects {
+        js.set_named(value, "objects", js.number(float(bytes))?)?;
+    }
+    Ok(value)
+}
+
+/// A memory's type as `new WebAssembly.Memory()` takes it, and what it is imported as.
+fn imported_memory_to_js<'s>(js: Js<'s>, memory: &ImportedMemory) -> JsResult<Value<'s>> {
+    let (object, ty) = (js.object()?, js.object()?);
+    js.set_named(object, "module", js.string(&memory.module)?)?;
+    js.set_named(object, "name", js.string(&memory.name)?)?;
+    js.set_named(ty, "initial", js.number(float(memory.bounds.min))?)?;
+    if let Some(max) = memory.bounds.max {
+        js.set_named(ty, "maximum", js.number(float(max))?)?;
+    }
+    js.set_named(ty, "shared", js.boolean(memory.bounds.is_shared())?)?;
+    js.set_named(object, "isWide", js.boolean(memory.bounds.is_wide())?)?;
+    js.set_named(object, "type", ty)?;
+    Ok(object)
+}
+
+/// `compileLater(requests, { program, delay })`: has machine code made in the background, after so many milliseconds. False if
+/// there is no room for it.
+struct CompileLater;
+
+impl Method for CompileLater {
+    const NAME: &'static str = "compileLater";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, requests) = (call.js, held::<Requests>(call.js, call.args[0])?);
+        let request = Reader { js, object: call.args[1] };
+        let program = held::<Executable>(js, request.get("program")?)?;
+        let delay = Duration::from_millis(request.number("delay")?.map_or(0, whole));
+        js.boolean(BACKGROUND.add(program, delay, requests.number()))
+    }
+}

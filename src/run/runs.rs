@@ -1,0 +1,108 @@
+//! The functions of runs, in both engines: started, ended early.
+
+use crate::node_api::{Call, Js, JsResult, Method, Value};
+use crate::permission::require_wasi;
+use crate::run::outcome::outcome_to_js;
+use crate::run::reader::{Reader, float, held, number_as_id};
+use crate::run::requests::{Cancel, Requests};
+use std::sync::Arc;
+use wasi_rs_runner::executable::Executable;
+use wasi_rs_runner::outcome::{Finish, Outcome};
+use wasi_rs_runner::plan::Plan;
+use wasi_rs_runner::run::Engine;
+use wasi_rs_runner::{in_v8, in_wasmtime};
+
+/// Defines the functions, as properties of an object.
+pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
+    js.set_named(object, Start::NAME, js.function::<Start>(0)?)?;
+    js.set_named(object, StartInV8::NAME, js.function::<StartInV8>(0)?)?;
+    js.set_named(object, EndRun::NAME, js.function::<EndRun>(0)?)
+}
+
+/// A run that is asked for.
+struct Asked {
+    requests: Arc<Requests>,
+    id: u32,
+    plan: Plan,
+}
+
+impl Asked {
+    fn read<'s>(call: &Call<'s>, engine: Engine) -> JsResult<(Self, Reader<'s>)> {
+        let (js, requests) = (call.js, held::<Requests>(call.js, call.args[0])?);
+        require_wasi(js)?;
+        let request = Reader { js, object: call.args[1] };
+        let stdio = Reader { js, object: request.get("stdio")? };
+        let plan = Plan {
+            args: request.strings("args")?,
+            env: request.strings("env")?,
+            preopens: request.preopens()?,
+            trace: if js.truthy(request.get("trace")?)? { crate::process::trace_file() } else { None },
+            stdio: [stdio.stdio(0)?, stdio.stdio(1)?, stdio.stdio(2)?],
+            limits: Reader { js, object: request.get("limits")? }.limits()?,
+            concurrency: request.size("concurrency")?.unwrap_or(engine.concurrency()),
+        };
+        Ok((Self { requests, id: request.id()?, plan }, request))
+    }
+
+    /// Answers with the outcome.
+    fn finish(&self) -> Finish {
+        let (requests, id) = (Arc::clone(&self.requests), self.id);
+        Box::new(move |outcome: Outcome| requests.respond(id, move |js| outcome_to_js(js, &outcome)))
+    }
+}
+
+/// `start(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace })`: runs the program in wasmtime; the
+/// answer is its outcome.
+struct Start;
+
+impl Method for Start {
+    const NAME: &'static str = "start";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (asked, request) = Asked::read(call, Engine::Wasmtime)?;
+        let program = held::<Executable>(call.js, request.get("program")?)?;
+        asked.requests.expect(call.js);
+        let finish = asked.finish();
+        let run = in_wasmtime::start(program, asked.plan, finish);
+        // It may be over already; but its message is received on this thread, and so after this.
+        asked.requests.keep(asked.id, Cancel::Run(run));
+        call.js.undefined()
+    }
+}
+
+/// `startInV8(requests, { id, args, env, preopens, stdio, limits, concurrency?, trace })`: queues a run for V8. A message `{ begin }`
+/// with the number for `guest` says that there is a slot for it; the answer is its outcome.
+struct StartInV8;
+
+impl Method for StartInV8 {
+    const NAME: &'static str = "startInV8";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (asked, _) = Asked::read(call, Engine::V8)?;
+        asked.requests.expect(call.js);
+        let (finish, id, sender) = (asked.finish(), asked.id, Arc::clone(&asked.requests));
+        let begin = move |number| {
+            sender.send(id, move |js| {
+                let message = js.object()?;
+                js.set_named(message, "begin", js.number(float(number))?)?;
+                Ok(message)
+            });
+        };
+        let run = in_v8::start(asked.plan, Box::new(begin), finish);
+        asked.requests.keep(id, Cancel::Run(run));
+        call.js.undefined()
+    }
+}
+
+/// `end(requests, id)`: ends a run early.
+struct EndRun;
+
+impl Method for EndRun {
+    const NAME: &'static str = "end";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, requests) = (call.js, held::<Requests>(call.js, call.args[0])?);
+        requests.cancel(number_as_id(js.number_of(call.args[1])?));
+        js.undefined()
+    }
+}
