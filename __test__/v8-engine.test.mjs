@@ -7,7 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import * as wasi from '../index.js';
-import { Code } from '../lib/program.js';
+import { ProgramHandle } from '../lib/program.js';
 import * as engine from '../lib/v8/engine.js';
 import { Tickets } from '../lib/wasmtime.js';
 import { runInChild, temporaryFolder } from './support/host.mjs';
@@ -39,7 +39,7 @@ function program(imports, rest, { memory = '1', abi = 'preview1' } = {}) {
 }
 
 /** What run() makes of a module. */
-const code = (text) => new Code(assemble(text), false);
+const code = (text) => new ProgramHandle(assemble(text), false);
 
 const tickets = new Tickets();
 
@@ -59,7 +59,7 @@ const run = (what, over) => start(what, plan(over)).result;
 /** The same for a script. */
 const url = (file) => JSON.stringify(new URL(file, import.meta.url));
 const START = `
-  const { Code } = await import(${url('../lib/program.js')});
+  const { ProgramHandle } = await import(${url('../lib/program.js')});
   const engine = await import(${url('../lib/v8/engine.js')});
   const start = (what, how) => engine.start(what.v8(how.limits).prepared, how);`;
 
@@ -223,12 +223,12 @@ test('a memory that a program imports is made for it, within the limit', async (
 });
 
 test('bytes that are no module reject', async () => {
-  await assert.rejects(run(new Code(Buffer.from('nothing'), false)), {
+  await assert.rejects(run(new ProgramHandle(Buffer.from('nothing'), false)), {
     code: 'ERR_WASI_PROGRAM',
     message: /is not a WebAssembly module/,
   });
   const cut = Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 10, 9]);
-  await assert.rejects(run(new Code(cut, false)), {
+  await assert.rejects(run(new ProgramHandle(cut, false)), {
     code: 'ERR_WASI_PROGRAM',
     message: /^the program can't be compiled: /,
   });
@@ -243,7 +243,7 @@ test('a trap tells the functions it happened in', async () => {
       (func unreachable) (func (export "_start") (call 0)))`),
     Buffer.from([names[0], names.length - 2 + section.length, ...names.slice(2), ...section]),
   ]);
-  await assert.rejects(run(new Code(bytes, false)), (error) => {
+  await assert.rejects(run(new ProgramHandle(bytes, false)), (error) => {
     assert.equal(error.code, 'ERR_WASI_TRAP');
     assert.match(error.message, /^wasm trap: unreachable\n\s+at boom .*\n\s+at _start /);
     assert.deepEqual(error.stdout, Buffer.alloc(0));
@@ -439,7 +439,7 @@ test('what is ended while it is prepared for V8 does not begin', HANGS, async ()
     ['auto', '(try (do (loop (br 0))) (catch_all))'], // which wasmtime does not have
   ]) {
     const controller = new AbortController();
-    class Ended extends Code {
+    class Ended extends ProgramHandle {
       v8(limits) {
         controller.abort();
         return super.v8(limits);
@@ -526,7 +526,7 @@ test('a thread that is not needed for long ends', HANGS, async () => {
     const { once } = await import('node:events');
     mock.timers.enable({ apis: ['setTimeout'] });
     ${START}
-    const program = new Code(Buffer.from('${Buffer.from(EXIT_7.source).toString('hex')}', 'hex'), false);
+    const program = new ProgramHandle(Buffer.from('${Buffer.from(EXIT_7.source).toString('hex')}', 'hex'), false);
     const plan = { args: [], env: [], preopens: [], stdio: ['ignore', 'ignore', 'ignore'], limits: {} };
     const workers = [];
     process.on('worker', (worker) => workers.push(worker));
@@ -543,7 +543,7 @@ test('a running guest keeps the process alive, one that has ended does not', HAN
     ${START}
     const bytes = Buffer.from('${Buffer.from(bytes).toString('hex')}', 'hex');
     const plan = { args: [], env: [], preopens: [], stdio: ['ignore', 'ignore', 'ignore'], limits: {} };
-    const { result } = start(new Code(bytes, false), plan);
+    const { result } = start(new ProgramHandle(bytes, false), plan);
     result.then(({ exitCode }) => console.log('exit code', exitCode));`;
   const { code, stdout, stderr } = await runInChild(script(EXIT_7.source));
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'exit code 7\n', stderr: '' });
@@ -559,7 +559,7 @@ test(
       `${START}
     const bytes = Buffer.from('${Buffer.from(EXIT_7.source).toString('hex')}', 'hex');
     const plan = { args: [], env: [], preopens: [], stdio: ['ignore', 'ignore', 'ignore'], limits: {} };
-    const runs = Array.from({ length: 20 }, () => start(new Code(bytes, false), plan).result);
+    const runs = Array.from({ length: 20 }, () => start(new ProgramHandle(bytes, false), plan).result);
     const reasons = (await Promise.allSettled(runs)).map(({ reason }) => reason?.code);
     console.log([...new Set(reasons)].join());`,
       {
@@ -583,7 +583,7 @@ test('preloads and flags of the process are not for its guests', HANGS, async (t
   const { stdout } = await runInChild(
     `${START}
     const { assemble } = await import(${JSON.stringify(new URL('./support/wat.mjs', import.meta.url))});
-    const program = new Code(assemble('(module (func (export "_start")))'), false);
+    const program = new ProgramHandle(assemble('(module (func (export "_start")))'), false);
     const plan = { args: [], env: [], preopens: [], stdio: ['ignore', 'ignore', 'ignore'], limits: {} };
     await start(program, plan).result;`,
     { flags: ['-r', preload] },

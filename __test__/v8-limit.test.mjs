@@ -97,7 +97,7 @@ describe('what V8 gets under limits', () => {
       if (limited === 'ERR_WASI_IMPORT' || limited === 'ERR_WASI_PROGRAM') continue; // no program
       programs++;
       const module = new WebAssembly.Module(limited);
-      const { memory } = addon.more().describe(limited);
+      const { memory } = addon.engineAddon().describe(limited);
       assert.ok(
         memory.every(({ max }) => max <= 2 ** 30),
         file,
@@ -166,7 +166,7 @@ describe('bytes that are no module', () => {
   test('cut off anywhere, they are refused or a module', async () => {
     for (let length = 0; length < whole.length; length++) {
       const bytes = await limitOrRefuse(whole.slice(0, length), String(length));
-      if (bytes) assert.ok(addon.more().describe(bytes), String(length)); // the end of a section
+      if (bytes) assert.ok(addon.engineAddon().describe(bytes), String(length)); // the end of a section
     }
   });
 
@@ -181,7 +181,7 @@ describe('bytes that are no module', () => {
         const bytes = await limitOrRefuse(changed, what);
         if (!bytes || !WebAssembly.validate(bytes)) continue;
         accepted++;
-        const { memory } = addon.more().describe(bytes);
+        const { memory } = addon.engineAddon().describe(bytes);
         for (const { max } of memory) assert.ok(max !== null && max <= 2 * PAGE, what);
         let exports;
         try {

@@ -197,6 +197,6 @@ function assemble(file, text) {
 }
 
 /** The addon with what only the command line needs. @returns {any} */
-const addon = () => require('../lib/addon.js').more();
+const addon = () => require('../lib/addon.js').engineAddon();
 
 module.exports = { addon, readProgram, sourceOf };

@@ -6,7 +6,7 @@ const path = require('node:path');
 const { WASI } = require('../index.js');
 const { compileAfter } = require('../lib/background.js');
 const { uncompiled } = require('../lib/errors.js');
-const { codeOf } = require('../lib/program.js');
+const { handleOf } = require('../lib/program.js');
 const { CliError, EXIT, inNameOf, reason } = require('./errors.js');
 const { FLAGS } = require('./flags.js');
 const { sourceOf } = require('./program.js');
@@ -34,7 +34,7 @@ async function run({ flags, program, args }) {
   const limits = limitsOf(flags);
   const isLimited = flags.timeout !== undefined || Object.keys(limits).length > 0;
   try {
-    const code = codeOf(
+    const code = handleOf(
       await sourceOf(program, flags.timeout),
       flags['no-cache'] ? false : undefined,
     );
@@ -71,7 +71,7 @@ function limitsOf(flags) {
  * In V8 on this thread, which starts soonest; only a signal's own way ends it. A program with garbage-collected objects runs
  * beside it: where these fill the heap, V8 ends a worker, but on this thread the process.
  *
- * @param {import('../lib/program.js').ProgramCode} code
+ * @param {import('../lib/program.js').Handle} code
  * @param {Setting} setting
  * @param {Flags} flags
  */
@@ -90,7 +90,7 @@ async function runHere(code, setting, flags) {
 /**
  * Beside this thread, which so hears signals.
  *
- * @param {import('../lib/program.js').ProgramCode} code
+ * @param {import('../lib/program.js').Handle} code
  * @param {Setting} setting
  * @param {Flags} flags
  * @param {Record<string, number>} [limits]

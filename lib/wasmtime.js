@@ -2,7 +2,7 @@
 
 // The engine wasmtime: programs run on threads of the addon.
 
-const addon = require('./addon.js').more().engine;
+const addon = require('./addon.js').engineAddon().engine;
 if (!addon) {
   const message = `run(), spawn() and compile() are not there on ${process.platform} yet; the class WASI is`;
   throw Object.assign(new Error(message), { code: 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM' });

@@ -12,7 +12,7 @@ const inClone = fs.existsSync(path.join(root, '.git'));
 
 const probe = `
 try {
-  require(process.argv[1]).more();
+  require(process.argv[1]).engineAddon();
 } catch ({ cause }) {
   console.log(cause.message.split('\\n')[0]);
   process.exitCode = 1;
