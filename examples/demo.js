@@ -53,7 +53,7 @@ async function python(WASI) {
   }
 }
 
-/** What report.py should find, computed anew. */
+/** The report that report.py should write, computed in JavaScript. */
 function expectedReport() {
   const folder = path.join(__dirname, 'data', 'rainfall');
   /** @type {Record<string, number[]>} */

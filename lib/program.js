@@ -218,7 +218,7 @@ function isChosen(folder) {
   return process.env.WASI_RS_CACHE !== undefined || folder !== cacheFolder(undefined);
 }
 
-/** The folders of which a warning has told that nothing is kept in them. @type {Set<string>} */
+/** The folders that a warning has been given for. @type {Set<string>} */
 const reported = new Set();
 
 /**

@@ -1,7 +1,7 @@
 'use strict';
 
 // npm test [-- filter]: sets up what is missing, then runs the tests in Rust and those in JavaScript.
-// A filter is part of a test's name. The addon under test is the one in the package, whichever its profile.
+// A filter is part of a test's name. The addons under test are those in the package, built with any profile.
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -10,7 +10,7 @@ const { isUpToDate, root } = require('./build.js');
 
 const filters = process.argv.slice(2);
 
-// In a terminal Node's runner would set FORCE_COLOR for all that the tests start, whose output they compare.
+// In a terminal Node's runner would set FORCE_COLOR for the processes that the tests start, whose output they compare.
 const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined };
 
 /** @param {string} command @param {string[]} args */
@@ -28,7 +28,7 @@ run('cargo', ['test', '--workspace', '--', ...filters]);
 run('cargo', ['test', '--manifest-path', 'crates/runner/loom/Cargo.toml', '--', ...filters]);
 
 const folders = ['__test__'];
-// Those of the ecosystem download packages: not for a filter, which most likely is about something else.
+// The tests of the ecosystem download packages: with a filter, which most likely means others, they run if installed.
 const ecosystem = path.join('__test__', 'ecosystem');
 if (filters.length === 0 || fs.existsSync(path.join(root, ecosystem, 'node_modules'))) {
   run(process.execPath, [path.join(ecosystem, 'install.js')]);
