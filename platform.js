@@ -1,8 +1,9 @@
 'use strict';
 
 /**
- * The names of the platforms whose addons may run here, as napi-rs spells them: `darwin-arm64`, `win32-x64-msvc`. There are
- * two on Linux, `linux-x64-gnu` and `linux-x64-musl`: to find out the libc that Node runs on takes milliseconds.
+ * The names of the platforms whose addons may run here, as napi-rs spells them: `darwin-arm64`,
+ * `win32-x64-msvc`. There are two on Linux, `linux-x64-gnu` and `linux-x64-musl`: to find out the libc that
+ * Node runs on takes milliseconds.
  *
  * @returns {string[]}
  */

@@ -2,8 +2,8 @@
 
 // node --import wasi-rs/register, node -r wasi-rs/register: node:wasi has our class from then on.
 //
-// The class is put into Node's own module, instead of another module in the place of that one: so CommonJS and ESM get it on
-// every Node, and no hook slows down other modules.
+// The class is put into Node's own module, instead of another module in the place of that one: so CommonJS
+// and ESM get it on every Node, and no hook slows down other modules.
 
 const { syncBuiltinESMExports } = require('node:module');
 const { WASI } = require('./compat.js');
@@ -30,7 +30,8 @@ function silently(run) {
 }
 
 /**
- * Makes threads from a string of CommonJS require this file: Node runs -r in every thread, but --import not in these.
+ * Makes threads from a string of CommonJS require this file: Node runs -r in every thread, but --import not
+ * in these.
  */
 function reachEvalWorkers() {
   const threads = require('node:worker_threads');
@@ -47,8 +48,8 @@ function reachEvalWorkers() {
 }
 
 /**
- * The code with a call before it that requires this file. Its lines keep their numbers. It may be an ES module, or declare
- * a `require` of its own.
+ * The code with a call before it that requires this file. Its lines keep their numbers. It may be an ES
+ * module, or declare a `require` of its own.
  *
  * @param {string} code
  */

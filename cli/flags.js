@@ -1,6 +1,7 @@
 'use strict';
 
-// The commands and flags, as data: the parser, --help and docs/cli.md read this list; no other place names them all.
+// The commands and flags, as data: the parser, --help and docs/cli.md read this list; no other place names
+// them all.
 
 /**
  * @typedef {object} Command

@@ -2,13 +2,16 @@
 
 const fs = require('node:fs');
 
-/** The time that a reader of stderr has to make room for a message, and the pause between attempts, in milliseconds. */
+/**
+ * The time that a reader of stderr has to make room for a message, and the pause between attempts, in
+ * milliseconds.
+ */
 const TIME_TO_WRITE = 1000;
 const PAUSE = 20;
 
 /**
- * Writes to stdout. Nothing else here touches `process.stdout`: Node makes it non-blocking at the first access, and the
- * program uses it too.
+ * Writes to stdout. Nothing else here touches `process.stdout`: Node makes it non-blocking at the first
+ * access, and the program uses it too.
  *
  * @param {string} text
  */
@@ -50,8 +53,8 @@ function complain(text, exitCode) {
 }
 
 /**
- * A non-blocking descriptor of the pipe or terminal that stderr is: a write to stderr itself would wait for as long as nobody
- * reads. Undefined for files, which never wait, and sockets, which can't be opened anew.
+ * A non-blocking descriptor of the pipe or terminal that stderr is: a write to stderr itself would wait for
+ * as long as nobody reads. Undefined for files, which never wait, and sockets, which can't be opened anew.
  */
 function openStderr() {
   try {

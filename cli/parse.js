@@ -14,8 +14,8 @@ const { VALUES } = require('./values.js');
  */
 
 /**
- * Reads a command line. The first argument names the command, which is `run` otherwise; flags end at the program, or at
- * `--`. All arguments after the program are its own, `--` included.
+ * Reads a command line. The first argument names the command, which is `run` otherwise; flags end at the
+ * program, or at `--`. All arguments after the program are its own, `--` included.
  *
  * @param {readonly string[]} argv
  * @returns {Invocation}
@@ -30,7 +30,12 @@ function parse(argv) {
   return { command, flags, program, args };
 }
 
-/** The arguments that `wasi-rs help command` stands for. @param {string | undefined} command @returns {string[]} */
+/**
+ * The arguments that `wasi-rs help command` stands for.
+ *
+ * @param {string | undefined} command
+ * @returns {string[]}
+ */
 function helpArguments(command) {
   if (command === undefined) return ['--help'];
   const names = COMMANDS.map(({ name }) => name);
@@ -63,7 +68,8 @@ function readFlags(command, args) {
   /** @type {Record<string, any>} */
   const flags = {};
   for (const { name, repeated } of known) if (repeated) flags[name] = [];
-  // Not strict: strictly, Node takes no value that begins with a dash, and has no suggestions for a misspelt flag.
+  // Not strict: strictly, Node takes no value that begins with a dash, and has no suggestions for a misspelt
+  // flag.
   const { tokens } = parseArgs({ args, options: optionsOf(known), strict: false, tokens: true });
   for (const token of tokens) {
     if (token.kind === 'positional') return { flags, operands: args.slice(token.index) };

@@ -21,7 +21,8 @@ const PIECE = 65_536;
 const PAUSE = 5;
 
 /**
- * The source of a program for an engine: the path of its file, or the bytes of a module where the file is no module itself.
+ * The source of a program for an engine: the path of its file, or the bytes of a module where the file is no
+ * module itself.
  *
  * @param {string} file
  * @param {number} [timeout] the longest wait for a pipe, in milliseconds
@@ -174,7 +175,12 @@ function findings(head) {
   return "it does not begin with '\\0asm'";
 }
 
-/** True for WebAssembly's text, by the file's name or its beginning. @param {string} file @param {Buffer} head */
+/**
+ * True for WebAssembly's text, by the file's name or its beginning.
+ *
+ * @param {string} file
+ * @param {Buffer} head
+ */
 function isText(file, head) {
   if (path.extname(file) === '.wat') return true;
   return /^(\s|;;.*\n)*\((module\b|;)/.test(head.toString('latin1'));

@@ -15,7 +15,13 @@ const { sourceOf } = require('./program.js');
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** @typedef {Record<string, any>} Flags */
-/** @typedef {{ args: string[], env: Record<string, string>, preopens: Record<string, { path: string, readOnly: boolean }>, trace: boolean }} Setting */
+/**
+ * @typedef {object} Setting
+ * @property {string[]} args
+ * @property {Record<string, string>} env
+ * @property {Record<string, { path: string, readOnly: boolean }>} preopens
+ * @property {boolean} trace
+ */
 
 /**
  * wasi-rs run
@@ -43,7 +49,8 @@ async function run({ flags, program, args }) {
     compileAfter(handle);
     return await runHere(handle, setting, flags).catch((error) => {
       if (!isInvalid(error)) throw error;
-      return runInBackground(handle, setting, flags); // wasmtime may have what V8 lacks, or has a better message
+      // wasmtime may have what V8 lacks, or has a better message.
+      return runInBackground(handle, setting, flags);
     });
   } catch (error) {
     throw explainFailure(program, error);
@@ -66,8 +73,9 @@ function limitsOf(flags) {
 }
 
 /**
- * Runs a program in V8 on this thread, which starts soonest. Nothing but a signal can end it. A program with garbage-collected
- * objects runs off this thread: where these fill the heap, V8 ends a worker, but on the main thread the process.
+ * Runs a program in V8 on this thread, which starts soonest. Nothing but a signal can end it. A program with
+ * garbage-collected objects runs off this thread: where these fill the heap, V8 ends a worker, but on the
+ * main thread the process.
  *
  * @param {import('../lib/program.js').Handle} handle
  * @param {Setting} setting
@@ -111,7 +119,8 @@ async function runInBackground(handle, setting, { timeout, engine }, limits = {}
 }
 
 /**
- * Ends the process by a signal, so that its parent sees the signal; a shell shows it as 128 and the signal's number.
+ * Ends the process by a signal, so that its parent sees the signal; a shell shows it as 128 and the signal's
+ * number.
  *
  * @param {NodeJS.Signals} signal
  * @returns {number} the exit code where that does not end the process: the first process of a container

@@ -1,6 +1,7 @@
 'use strict';
 
-// npm run demo [-- --provider node:wasi]: two programs run by wasi-rs, or by another module with the same class.
+// npm run demo [-- --provider node:wasi]: two programs run by wasi-rs, or by another module with the same
+// class.
 
 const { deepStrictEqual, strictEqual } = require('node:assert');
 const fs = require('node:fs');

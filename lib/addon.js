@@ -15,14 +15,15 @@ const addon = load('wasi-rs');
 let engine;
 
 /**
- * The addon with wasmtime and the reader of WebAssembly's text, loaded when it is first asked for: it is 14 times as large as
- * the one with the class. Built as one (`cargo build`), the addon with the class has everything.
+ * The addon with wasmtime and the reader of WebAssembly's text, loaded when it is first asked for: it is 14
+ * times as large as the one with the class. Built as one (`cargo build`), the addon with the class has
+ * everything.
  */
 const engineAddon = () => (engine ??= addon.engine ? addon : load('wasi-rs-engine'));
 
 /**
- * An addon of the package. The usual file is tried first and alone, which takes neither the names of all platforms nor a
- * search.
+ * An addon of the package. The usual file is tried first and alone, which takes neither the names of all
+ * platforms nor a search.
  *
  * @param {string} name the name of its file up to the first dot
  */
@@ -37,8 +38,8 @@ function load(name) {
 }
 
 /**
- * The exports of an addon. While it is being loaded they hold Node's own `process`, of which `src/permission.rs` takes the
- * permission model; `require` would give the addon no more than the global one.
+ * The exports of an addon. While it is being loaded they hold Node's own `process`, of which
+ * `src/permission.rs` takes the permission model; `require` would give the addon no more than the global one.
  *
  * @param {string} file
  */
@@ -51,8 +52,8 @@ function open(file) {
 }
 
 /**
- * Node's permission model as it was when this file was loaded; undefined unless the process was started with `--permission`.
- * The addons ask it themselves; asking here makes the error come sooner.
+ * Node's permission model as it was when this file was loaded; undefined unless the process was started with
+ * `--permission`. The addons ask it themselves; asking here makes the error come sooner.
  *
  * @type {{ has(scope: string, resource?: string): boolean } | undefined}
  */

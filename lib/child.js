@@ -54,7 +54,12 @@ class GuestProcess extends EventEmitter {
     return this.#execution.result;
   }
 
-  /** Ends the program. @param {unknown} [reason] the error that `result` rejects with @returns {boolean} true if it was running */
+  /**
+   * Ends the program.
+   *
+   * @param {unknown} [reason] the error that `result` rejects with
+   * @returns {boolean} true if it was running
+   */
   kill(reason = errorOf(Error, 'ERR_WASI_KILLED', 'the program was killed')) {
     if (this.exitCode !== null || this.signalCode !== null) return false;
     if (!this.#execution.kill(reason)) return false;
@@ -97,13 +102,19 @@ class GuestProcess extends EventEmitter {
   async #close() {
     const outputs = [this.stdout, this.stderr].filter((stream) => stream !== null);
     await Promise.all(outputs.map(drained));
-    // A turn later: a caller that has just read the last of the output can still add a listener, as for a process.
+    // A turn later: a caller that has just read the last of the output can still add a listener, as for a
+    // process.
     await turn();
     this.emit('close', this.exitCode, this.signalCode);
   }
 }
 
-/** Resolves when a stream has ended or failed. @param {import('node:net').Socket} stream @returns {Promise<void>} */
+/**
+ * Resolves when a stream has ended or failed.
+ *
+ * @param {import('node:net').Socket} stream
+ * @returns {Promise<void>}
+ */
 function drained(stream) {
   // As in Node's child processes: a stream without listeners must not keep 'close' from coming.
   if (!stream.readableFlowing && stream.listenerCount('readable') === 0) stream.resume();

@@ -71,7 +71,13 @@ function received(value) {
   return `type ${typeof value} (${shown})`;
 }
 
-/** A text of at most so many characters, or its beginning. @param {string} text @param {number} most @param {number} keep */
+/**
+ * A text of at most so many characters, or its beginning.
+ *
+ * @param {string} text
+ * @param {number} most
+ * @param {number} keep
+ */
 function cut(text, most, keep) {
   return text.length > most ? `${text.slice(0, keep)}...` : text;
 }
@@ -87,7 +93,11 @@ class AbortError extends Error {
   }
 }
 
-/** The reason why V8 does not compile a module, to follow the program's name. @param {{ message: string }} error */
+/**
+ * The reason why V8 does not compile a module, to follow the program's name.
+ *
+ * @param {{ message: string }} error
+ */
 function uncompiled({ message }) {
   return `can't be compiled: it is not valid, or needs what this engine does not have\n  ${message}`;
 }

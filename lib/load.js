@@ -8,8 +8,8 @@ const { binaryName, triple, triples } = require('../platform.js');
 const root = path.dirname(__dirname);
 
 /**
- * Loads an addon from the package itself, or from the one npm picks for the platform. Environment variables such as
- * NAPI_RS_FORCE_WASI, set for other packages of the program, are not read.
+ * Loads an addon from the package itself, or from the one npm picks for the platform. Environment variables
+ * such as NAPI_RS_FORCE_WASI, set for other packages of the program, are not read.
  *
  * @param {string} name the name of its file up to the first dot
  * @param {(file: string) => any} open loads a file

@@ -2,8 +2,8 @@
 
 // The options of run() and spawn(), checked and brought into one form.
 //
-// Each file of JavaScript takes 0.2 to 0.3 ms to load, and many programs run for less than 1: the files that not every run
-// needs are loaded by the runs that do.
+// Each file of JavaScript takes 0.2 to 0.3 ms to load, and many programs run for less than 1: the files that
+// not every run needs are loaded by the runs that do.
 
 const { types } = require('node:util');
 const { permission } = require('./addon.js');
@@ -42,8 +42,8 @@ const LIMITS = {
 /**
  * @typedef {import('./v8/engine.js').Limits} Limits
  *
- * Standard streams as the options give them: descriptors, bytes, `'capture'` and `'ignore'`, which engines know, and
- * `'pipe'`, functions and streams, which `stdio.js` serves.
+ * Standard streams as the options give them: descriptors, bytes, `'capture'` and `'ignore'`, which engines
+ * know, and `'pipe'`, functions and streams, which `stdio.js` serves.
  *
  * @typedef {[stdin: unknown, stdout: unknown, stderr: unknown]} Stdio
  *
@@ -61,8 +61,8 @@ const LIMITS = {
  */
 
 /**
- * Checks and copies the options, and makes paths absolute: later changes to the options, or of the working directory, have
- * no effect.
+ * Checks and copies the options, and makes paths absolute: later changes to the options, or of the working
+ * directory, have no effect.
  *
  * @param {any} options
  * @param {boolean} isSpawned true if `'pipe'` is a stream at this end; otherwise it is captured
@@ -149,7 +149,12 @@ function readEnv(env) {
   });
 }
 
-/** Refuses a string with a NUL, at which the program, or the system, would take it to end. @param {string} text @param {string} name */
+/**
+ * Refuses a string with a NUL, at which the program, or the system, would take it to end.
+ *
+ * @param {string} text
+ * @param {string} name
+ */
 function withoutNull(text, name) {
   if (!text.includes('\0')) return text;
   throw errors().invalidArgValue(name, text, 'must be a string without null bytes');

@@ -1,6 +1,7 @@
 'use strict';
 
-// The receiver of a program's output in this process: a function, a Writable, or another object with `write()`.
+// The receiver of a program's output in this process: a function, a Writable, or another object with
+// `write()`.
 
 const os = require('node:os');
 const { finished } = require('node:stream');
@@ -111,7 +112,8 @@ const CLOSED = new Set([
 ]);
 
 /**
- * The watch on each Writable that runs write to. Any number of runs share one, and so add no more listeners than one does.
+ * The watch on each Writable that runs write to. Any number of runs share one, and so add no more listeners
+ * than one does.
  *
  * @typedef {{ listeners: Set<(error: unknown) => void>, stop: () => void }} Watch
  * @type {WeakMap<object, Watch>}
@@ -150,7 +152,12 @@ function newWatch(writable) {
   return made;
 }
 
-/** Resolves when a stream that does not call back has room again. @param {any} stream @returns {Promise<void>} */
+/**
+ * Resolves when a stream that does not call back has room again.
+ *
+ * @param {any} stream
+ * @returns {Promise<void>}
+ */
 const drained = (stream) => new Promise((resolve) => stream.once('drain', () => resolve()));
 
 module.exports = { Output, isEmitter };

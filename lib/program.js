@@ -1,6 +1,7 @@
 'use strict';
 
-// A program: its file or bytes, the machine code made of it and the folder that keeps it, and the engine that runs it.
+// A program: its file or bytes, the machine code made of it and the folder that keeps it, and the engine that
+// runs it.
 
 const path = require('node:path');
 const timers = require('node:timers');
@@ -35,9 +36,13 @@ class Cancellation {
 }
 
 /**
- * A preparation for V8 with one set of limits, the number of runs that wait for it, and the function that gives it up.
+ * A preparation for V8 with one set of limits.
  *
- * @typedef {{ prepared: WeakRef<ForV8['prepared']>, isRead: Promise<void>, waiting: number, giveUp: () => void }} Preparation
+ * @typedef {object} Preparation
+ * @property {WeakRef<ForV8['prepared']>} prepared
+ * @property {Promise<void>} isRead
+ * @property {number} waiting the number of runs that wait for it
+ * @property {() => void} giveUp
  */
 
 /** A program as run(), spawn() and Program share it. */
@@ -49,7 +54,11 @@ class ProgramHandle {
   /** The program as the addon knows it. @type {unknown} */
   #native;
   #isCompiled = false;
-  /** The answer to `isReady` for a run without limits, to be used once. @type {ReturnType<typeof wasmtime.ask> | undefined} */
+  /**
+   * The answer to `isReady` for a run without limits, to be used once.
+   *
+   * @type {ReturnType<typeof wasmtime.ask> | undefined}
+   */
   #prefetched;
 
   /**
@@ -168,8 +177,8 @@ class ProgramHandle {
   }
 
   /**
-   * Tells whether wasmtime runs the program without a delay: there is machine code for these limits, or little to compile.
-   * Looking for it has begun when this returns.
+   * Tells whether wasmtime runs the program without a delay: there is machine code for these limits, or
+   * little to compile. Looking for it has begun when this returns.
    *
    * @param {import('./v8/engine.js').Limits} limits
    * @param {Cancellation} [cancellation]
@@ -192,14 +201,15 @@ class ProgramHandle {
  * @param {string} given
  */
 function absolute(given) {
-  // Dots stay: behind a link, only the system knows where `..` leads. And an empty path is not this directory.
+  // Dots stay: behind a link, only the system knows where `..` leads. And an empty path is not this
+  // directory.
   if (path.isAbsolute(given) || given === '') return given;
   return process.platform === 'win32' ? path.resolve(given) : `${process.cwd()}/${given}`;
 }
 
 /**
- * The folder that keeps machine code: as the option says, or `WASI_RS_CACHE`, or in the system's folder for caches.
- * Undefined where the option, or an empty variable, turns it off.
+ * The folder that keeps machine code: as the option says, or `WASI_RS_CACHE`, or in the system's folder for
+ * caches. Undefined where the option, or an empty variable, turns it off.
  *
  * @param {boolean | string | undefined} option
  * @returns {string | undefined}
@@ -222,8 +232,8 @@ function isChosen(folder) {
 const reported = new Set();
 
 /**
- * True if nothing can be kept in a folder: others may read it, or write to it unnoticed, or it can't be made. It is no error;
- * a warning tells of it if the folder is not the default one.
+ * True if nothing can be kept in a folder: others may read it, or write to it unnoticed, or it can't be made.
+ * It is no error; a warning tells of it if the folder is not the default one.
  *
  * @param {string} folder
  */
@@ -258,7 +268,11 @@ function homeFolder() {
   }
 }
 
-/** The folder, if Node's permission model lets the process read and write it. @param {string | undefined} folder */
+/**
+ * The folder, if Node's permission model lets the process read and write it.
+ *
+ * @param {string | undefined} folder
+ */
 function permitted(folder) {
   if (folder === undefined || !permission) return folder;
   return permission.has('fs.read', folder) && permission.has('fs.write', folder)
@@ -280,7 +294,12 @@ function handleOf(source, cache) {
   return new ProgramHandle(bytes, cache);
 }
 
-/** True for a URL of any realm, recognized as Node recognizes it. @param {any} value @returns {value is URL} */
+/**
+ * True for a URL of any realm, recognized as Node recognizes it.
+ *
+ * @param {any} value
+ * @returns {value is URL}
+ */
 function isURL(value) {
   return typeof value?.href === 'string' && typeof value.protocol === 'string';
 }
@@ -322,8 +341,8 @@ function bytesOf(source, name, others) {
  */
 
 /**
- * The engine that begins soonest: wasmtime where there is machine code, or little to compile; otherwise V8, while machine
- * code is made for the next time.
+ * The engine that begins soonest: wasmtime where there is machine code, or little to compile; otherwise V8,
+ * while machine code is made for the next time.
  *
  * @param {ProgramHandle} handle
  * @param {{ engine: string, limits: import('./v8/engine.js').Limits }} options
@@ -335,7 +354,8 @@ async function choose(handle, { engine, limits }, cancellation) {
   const { isCode } = handle;
   const isForced =
     engine === 'wasmtime' || limits.fuel !== undefined || isCode || !mayHaveWorkers();
-  // Asked also where wasmtime is forced: a file that can't be read is known before the run begins, as with V8.
+  // Asked also where wasmtime is forced: a file that can't be read is known before the run begins, as with
+  // V8.
   const isReady = engine !== 'v8' && (isCode || (await handle.isReady(limits, cancellation)));
   if (engine !== 'v8' && (isForced || isReady)) {
     return { ...(await inWasmtime(handle)), mayChange: !isForced };

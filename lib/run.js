@@ -108,7 +108,8 @@ async function compile(source, options) {
 }
 
 /**
- * Makes a program of the bytes that `serialize()` gave. Machine code is trusted: it must not come from anywhere else.
+ * Makes a program of the bytes that `serialize()` gave. Machine code is trusted: it must not come from
+ * anywhere else.
  *
  * @param {any} bytes
  * @returns {Promise<Program>}

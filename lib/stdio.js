@@ -1,8 +1,8 @@
 'use strict';
 
-// The standard streams of a program. An engine knows tickets for descriptors, bytes and captures only. Streams and functions
-// of the embedder are served here, through a pipe of the operating system, whose other end the program has: so poll_oneoff,
-// EPIPE and waiting for room are the kernel's, at its speed.
+// The standard streams of a program. An engine knows tickets for descriptors, bytes and captures only.
+// Streams and functions of the embedder are served here, through a pipe of the operating system, whose other
+// end the program has: so poll_oneoff, EPIPE and waiting for room are the kernel's, at its speed.
 
 const net = require('node:net');
 const { performance } = require('node:perf_hooks');
@@ -26,7 +26,11 @@ const TURN = 5;
 class Streams {
   /** The streams as the engine gets them. @type {import('./v8/engine.js').Plan['stdio']} */
   plan;
-  /** This end of each pipe that the embedder reads or writes. @type {{ stdin?: Socket, stdout?: Socket, stderr?: Socket }} */
+  /**
+   * This end of each pipe that the embedder reads or writes.
+   *
+   * @type {{ stdin?: Socket, stdout?: Socket, stderr?: Socket }}
+   */
   ends = {};
   #tickets = new Tickets();
   /** This end of each pipe that is read here. @type {Socket[]} */
@@ -44,7 +48,8 @@ class Streams {
 
   /**
    * @param {import('./options.js').Stdio} stdio
-   * @param {(error: unknown) => void} fail is called with the first error of a stream or function of the embedder
+   * @param {(error: unknown) => void} fail is called with the first error of a stream or function of the
+   * embedder
    */
   constructor([stdin, stdout, stderr], fail) {
     this.#fail = (/** @type {unknown} */ error) => {
@@ -90,14 +95,23 @@ class Streams {
     return number;
   }
 
-  /** A pipe that the program reads or writes: a stream at this end, a ticket for the other. @param {boolean} isInput */
+  /**
+   * A pipe that the program reads or writes: a stream at this end, a ticket for the other.
+   *
+   * @param {boolean} isInput
+   */
   #pipe(isInput) {
     const { fd, number } = this.#tickets.pipe(isInput);
     const socket = new net.Socket({ fd, readable: !isInput, writable: isInput });
     return { number, socket };
   }
 
-  /** Writes the chunks of a source, as fast as the program reads. @param {any} source @param {Socket} socket */
+  /**
+   * Writes the chunks of a source, as fast as the program reads.
+   *
+   * @param {any} source
+   * @param {Socket} socket
+   */
   async #feed(source, socket) {
     /** @type {AsyncIterator<unknown> | undefined} */
     let iterator;
@@ -128,7 +142,8 @@ class Streams {
         if (isOver) return;
         if (done) break;
         await written(socket, chunkOf(value));
-        // A source that always has something at once would leave the event loop to nobody else, timers included.
+        // A source that always has something at once would leave the event loop to nobody else, timers
+        // included.
         if (performance.now() - since < TURN) continue;
         await turn();
         since = performance.now();
@@ -186,10 +201,11 @@ class Streams {
   }
 
   /**
-   * Ends the streams after the program has ended. Resolves when all output has been delivered; throws the first error of a
-   * stream or function of the embedder.
+   * Ends the streams after the program has ended. Resolves when all output has been delivered; throws the
+   * first error of a stream or function of the embedder.
    *
-   * @param {boolean} [isKilled] true if the program was ended: its thread may still hold its ends of the pipes
+   * @param {boolean} [isKilled] true if the program was ended: its thread may still hold its ends of the
+   * pipes
    */
   async finish(isKilled = false) {
     this.#tickets.close();
@@ -203,7 +219,11 @@ class Streams {
   }
 }
 
-/** True for the process's stdin if nothing has been read of it; a worker's is another stream. @param {any} stdin */
+/**
+ * True for the process's stdin if nothing has been read of it; a worker's is another stream.
+ *
+ * @param {any} stdin
+ */
 function isProcessStdin(stdin) {
   // (Node makes it when it is first asked for, in 2 ms.)
   if (stdin === 'pipe' || typeof stdin === 'function' || stdin !== process.stdin) return false;
@@ -248,7 +268,11 @@ async function release(source, iterator) {
   }
 }
 
-/** Closes a pipe when all that is in it has been read: its other end may stay open for a while. @param {Socket} socket */
+/**
+ * Closes a pipe when all that is in it has been read: its other end may stay open for a while.
+ *
+ * @param {Socket} socket
+ */
 async function closeWhenEmpty(socket) {
   let seen;
   do {

@@ -21,7 +21,8 @@ try {
 /** The reason to build, in one line, if there is one. @returns {string | undefined} */
 function reasonToBuild() {
   if (inClone) return isUpToDate() ? undefined : 'the addon is missing or older than its sources';
-  // In a process of its own: loading a truncated addon ends it by SIGBUS (docs/decisions/truncated-addons.md).
+  // In a process of its own: loading a truncated addon ends it by SIGBUS
+  // (docs/decisions/truncated-addons.md).
   const loader = path.join(root, 'lib', 'addon.js');
   const { status, signal, stdout } = spawnSync(process.execPath, ['-e', probe, loader], {
     encoding: 'utf8',

@@ -10,7 +10,8 @@ const { isUpToDate, root } = require('./build.js');
 
 const filters = process.argv.slice(2);
 
-// In a terminal Node's runner would set FORCE_COLOR for the processes that the tests start, whose output they compare.
+// In a terminal Node's runner would set FORCE_COLOR for the processes that the tests start, whose output they
+// compare.
 const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined };
 
 /** @param {string} command @param {string[]} args */
@@ -28,7 +29,8 @@ run('cargo', ['test', '--workspace', '--', ...filters]);
 run('cargo', ['test', '--manifest-path', 'crates/runner/loom/Cargo.toml', '--', ...filters]);
 
 const folders = ['__test__'];
-// The tests of the ecosystem download packages: with a filter, which most likely means others, they run if installed.
+// The tests of the ecosystem download packages: with a filter, which most likely means others, they run if
+// installed.
 const ecosystem = path.join('__test__', 'ecosystem');
 if (filters.length === 0 || fs.existsSync(path.join(root, ecosystem, 'node_modules'))) {
   run(process.execPath, [path.join(ecosystem, 'install.js')]);
