@@ -3,8 +3,8 @@
 import type { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 
-// After Node's documentation of node:wasi (https://nodejs.org/api/wasi.html); errors carry Node's codes and
-// words.
+// After Node's documentation of node:wasi (https://nodejs.org/api/wasi.html); errors have Node's codes and
+// messages.
 
 /** A function of `wasiImport`: takes WebAssembly's numbers and returns an errno. */
 export type WASIFunction = (...args: any[]) => any;
@@ -267,11 +267,13 @@ export interface RunOptions {
   /** As in the class, but without NUL in them. @default [] */
   args?: readonly string[] | undefined;
   /**
-   * As in the class, but without NUL in them, and with names that are not empty and have no `=`. @default {}
+   * As in the class, but without NUL in them, and with names that are not empty and have no `=`.
+   * @default {}
    */
   env?: Readonly<Record<string, string | undefined>> | undefined;
   /**
-   * As in the class, but without NUL in them; the directories are opened when the program begins. @default {}
+   * As in the class, but without NUL in them; the directories are opened when the program begins.
+   * @default {}
    */
   preopens?: Readonly<Record<string, string | Preopen>> | undefined;
   /** Need not be given: the program's imports tell it. */

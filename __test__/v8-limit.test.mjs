@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
-import { Code } from '../lib/program.js';
+import { ProgramHandle } from '../lib/program.js';
 import { ask, makeProgram } from '../lib/wasmtime.js';
 import { compile, run } from '../index.js';
 import { realModules } from './support/modules.mjs';
@@ -113,7 +113,7 @@ describe('what V8 gets under limits', () => {
     const bytes = assemble(`(module
       (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
       (memory (export "memory") 1 100) (func (export "_start") ${grow} (call 0 (memory.size))))`);
-    const code = new Code(bytes, false);
+    const code = new ProgramHandle(bytes, false);
     const all = [{ memory: 5 * PAGE }, { memory: 5 * PAGE, stack: 4096 }, { memory: 6 * PAGE }, {}];
     const prepared = await Promise.all(all.map((limits) => code.v8(limits).prepared));
     const [one, same, ...others] = prepared.map((program) => program.module);

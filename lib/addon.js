@@ -44,11 +44,11 @@ function load(name) {
  * @param {string} file
  */
 function open(file) {
-  /** @type {any} */
-  const exports = { process };
-  process.dlopen({ exports }, toNamespacedPath(file));
-  delete exports.process;
-  return exports;
+  /** @type {{ exports: any }} */
+  const module = { exports: { process } };
+  process.dlopen(module, toNamespacedPath(file));
+  delete module.exports.process;
+  return module.exports; // others than those above in Deno
 }
 
 /**
