@@ -1,4 +1,4 @@
-// The cost of a unit of work as there is more of it: what grows linearly stays the same here.
+// The cost of a unit of work as there is more of it: linear growth is a constant here.
 
 import fs from 'node:fs';
 import path from 'node:path';

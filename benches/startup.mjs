@@ -115,7 +115,7 @@ function objects(options, runs) {
   );
 }
 
-/** The ratio of medians of what each side's processes report. */
+/** The ratio of the medians of the two sides. */
 function alternately(runs, measure) {
   const samples = inTurn(runs, { ours: () => measure('ours'), theirs: () => measure('theirs') });
   const [ours, theirs] = [median(samples.ours), median(samples.theirs)];
