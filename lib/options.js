@@ -2,7 +2,7 @@
 
 // The options of run() and spawn(), checked and brought into one form.
 //
-// Each file of JavaScript takes 0.2 to 0.3 ms to load, and many programs run for less than 1: the files that
+// Each file of JavaScript takes 0.1 to 0.3 ms to load, and many programs run for less than 1: the files that
 // not every run needs are loaded by the runs that do.
 
 const { types } = require('node:util');
