@@ -1,5 +1,6 @@
 'use strict';
 
-// The class with the one quirk of node:wasi that programs are known to count on: directories list no `.` and `..`.
+// The class with the one peculiarity of node:wasi that programs depend on: directories are listed without `.`
+// and `..`.
 
-exports.WASI = require('./lib/addon.js').addon.edition('compat');
+exports.WASI = require('./lib/addon.js').classAddon().edition('compat');

@@ -1,11 +1,13 @@
 'use strict';
 
-const { addon, openOwn } = require('./lib/addon.js');
+const { classAddon } = require('./lib/addon.js');
 
-exports.WASI = addon.WASI;
+// Loaded when it is first used: a program that only needs the class starts sooner without it.
+const lib = () => require('./lib/run.js');
 
-// Loaded when they are first used.
 /** @typedef {typeof import('./lib/run.js')} Run */
+
+exports.WASI = classAddon().WASI;
 /** @type {Run['run']} */
 exports.run = async (source, options) => lib().run(source, options);
 /** @type {Run['spawn']} */
@@ -14,6 +16,3 @@ exports.spawn = (source, options) => lib().spawn(source, options);
 exports.compile = async (source, options) => lib().compile(source, options);
 /** @type {Run['deserialize']} */
 exports.deserialize = async (bytes) => lib().deserialize(bytes);
-
-/** The file that has the rest. @returns {Run} */
-const lib = () => openOwn('run.js', () => require('./lib/run.js'));

@@ -9,7 +9,8 @@ export interface WASIOptions extends Omit<standard.WASIOptions, 'version' | 'ret
    */
   version?: standard.WASIOptions['version'] | undefined;
   /**
-   * Whether `start()` returns the exit code when the program calls `proc_exit`; if false, the process exits with it.
+   * True if `start()` returns the exit code when the program calls `proc_exit`; if false, the process exits
+   * with it.
    * @default false
    */
   returnOnExit?: boolean | undefined;

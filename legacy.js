@@ -1,5 +1,6 @@
 'use strict';
 
-// The class as the documentation's older edition has it: no version needed, and by default proc_exit ends the process.
+// The class of the documentation's older edition: no version is needed, and by default proc_exit ends the
+// process.
 
-exports.WASI = require('./lib/addon.js').addon.edition('legacy');
+exports.WASI = require('./lib/addon.js').classAddon().edition('legacy');

@@ -1,8 +1,9 @@
 'use strict';
 
 /**
- * What an addon that may run here is called, as napi-rs spells it: `darwin-arm64`, `win32-x64-msvc`. Two names on
- * Linux, `linux-x64-gnu` and `linux-x64-musl`: which libc Node runs on takes milliseconds to find out.
+ * The names of the platforms whose addons may run here, as napi-rs spells them: `darwin-arm64`,
+ * `win32-x64-msvc`. There are two on Linux, `linux-x64-gnu` and `linux-x64-musl`: to find out the libc that
+ * Node runs on takes milliseconds.
  *
  * @returns {string[]}
  */
@@ -37,7 +38,7 @@ function isMusl() {
  * The file name of a platform's addon inside the package.
  *
  * @param {string} platform one of `triples()`
- * @param {string} [name] which addon: the one with the class, or `wasi-rs-engine`
+ * @param {string} [name] of the addon: the one with the class, or `wasi-rs-engine`
  * @returns {string}
  */
 function binaryName(platform, name = 'wasi-rs') {

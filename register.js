@@ -2,15 +2,15 @@
 
 // node --import wasi-rs/register, node -r wasi-rs/register: node:wasi has our class from then on.
 //
-// The class is put into Node's own module rather than another module into its place: then whatever way leads there,
-// in CommonJS or ESM, leads to it, on every Node, and no hook stands in the way of other modules.
+// The class is put into Node's own module, instead of another module in the place of that one: so CommonJS
+// and ESM get it on every Node, and no hook slows down other modules.
 
 const { syncBuiltinESMExports } = require('node:module');
 const { WASI } = require('./compat.js');
 
-// node:wasi warns when it is loaded, once; that it is experimental is no longer true of what it hands out.
+// Loading node:wasi warns, once, that it is experimental; the class that it has from now on is not.
 silently(() => require('node:wasi')).WASI = WASI;
-// That module.parent is deprecated is no concern of the program's.
+// The warning that module.parent is deprecated does not concern the program.
 const isRequired = silently(() => module.parent?.id === 'internal/preload');
 if (!isRequired) reachEvalWorkers();
 syncBuiltinESMExports();
@@ -29,7 +29,10 @@ function silently(run) {
   }
 }
 
-/** Node runs -r in every thread, --import in each but those made of a string of CommonJS: these get a line to do it. */
+/**
+ * Makes threads from a string of CommonJS require this file: Node runs -r in every thread, but --import not
+ * in these.
+ */
 function reachEvalWorkers() {
   const threads = require('node:worker_threads');
   threads.Worker = new Proxy(threads.Worker, {
@@ -45,8 +48,8 @@ function reachEvalWorkers() {
 }
 
 /**
- * The code, requiring this file before it does anything. Its lines keep their numbers, and it may turn out to be an
- * ES module, or to declare a `require` of its own.
+ * The code with a call before it that requires this file. Its lines keep their numbers. It may be an ES
+ * module, or declare a `require` of its own.
  *
  * @param {string} code
  */

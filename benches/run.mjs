@@ -1,6 +1,7 @@
 // npm run bench [-- options]: wasi-rs against node:wasi.
 //
-// With --no-concurrent-marking, as node:wasi of Node 20 crashes when the collector marks during a read of 64 MiB.
+// With --no-concurrent-marking, as node:wasi of Node 20 crashes when the collector marks during a read of 64
+// MiB.
 
 import fs from 'node:fs';
 import { createRequire } from 'node:module';

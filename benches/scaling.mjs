@@ -1,4 +1,4 @@
-// The cost of a unit of work as there is more of it: what grows linearly stays the same here.
+// The cost of a unit of work as there is more of it: linear growth is a constant here.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -10,7 +10,7 @@ import { withScratch } from './lib/scratch.mjs';
 import { assemble, call, load, loops } from './lib/wat.mjs';
 
 export const title = 'As work grows';
-export const about = 'What grows linearly costs the same per unit.';
+export const about = 'Work that grows linearly costs the same per unit.';
 
 const KIB = 1024;
 const MIB = KIB * KIB;

@@ -1,4 +1,4 @@
-// What it costs until a guest runs, and what a WASI object costs that is only there.
+// The time until a guest runs, and the memory of a WASI object that is not used.
 
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
@@ -11,7 +11,7 @@ import { withScratch } from './lib/scratch.mjs';
 import { assemble } from './lib/wat.mjs';
 
 export const title = 'Start-up';
-export const about = 'Times, and the memory of a WASI object that is only there.';
+export const about = 'Times, and the memory of a WASI object that is not used.';
 
 const OBJECTS = 1000;
 
@@ -115,7 +115,7 @@ function objects(options, runs) {
   );
 }
 
-/** The ratio of medians of what each side's processes report. */
+/** The ratio of the medians of the two sides. */
 function alternately(runs, measure) {
   const samples = inTurn(runs, { ours: () => measure('ours'), theirs: () => measure('theirs') });
   const [ours, theirs] = [median(samples.ours), median(samples.theirs)];

@@ -147,7 +147,7 @@ const ERRNOS = {
   'path_filestat_get, no such file': ENOENT,
 };
 
-/** Whoever is faster than this has not waited. */
+/** The shortest time of a call that has waited. */
 const WAITS = {
   'poll_oneoff, clock of 20 us': CLOCKS.soon[1],
   'poll_oneoff, clock of 1 ms': CLOCKS.later[1],

@@ -7,7 +7,7 @@ const { CliError, reason } = require('./errors.js');
 const { write } = require('./output.js');
 const { sizeText } = require('./values.js');
 
-/** What the names of the cache's own files look like: a folder of somebody's choice may hold others. */
+/** The names of the cache's own files: a folder that somebody chose may hold others. */
 const OURS = /^[0-9a-f]{64}\./;
 const IS_CODE = /\.cwasm$/;
 
@@ -37,7 +37,7 @@ function filesOf(folder) {
   });
 }
 
-/** The names in a folder; in a link's place there is no cache. @param {string} folder @returns {string[]} */
+/** The names in a folder, which must not be a link. @param {string} folder @returns {string[]} */
 function list(folder) {
   if (lstat(folder)?.isSymbolicLink()) {
     throw new CliError(`the cache ${folder}: is a symbolic link. Name the folder it leads to`);
@@ -50,7 +50,7 @@ function list(folder) {
   }
 }
 
-/** What is there, be it a link; nothing where that can't be told. @param {string} path */
+/** The file at a path, links not followed; undefined if it can't be read. @param {string} path */
 function lstat(path) {
   try {
     return fs.lstatSync(path);

@@ -2,7 +2,7 @@
 
 const EXIT = Object.freeze({ NOT_STARTED: 2, TIMEOUT: 124, TRAP: 134 });
 
-/** What is to be said in a line, and the process's exit code then. */
+/** An error that is reported in one line, with the exit code of the process. */
 class CliError extends Error {
   /** @param {string} message @param {number} [exitCode] */
   constructor(message, exitCode = EXIT.NOT_STARTED) {
@@ -11,7 +11,7 @@ class CliError extends Error {
   }
 }
 
-/** What the operating system's errors are to a reader. @type {Readonly<Record<string, string>>} */
+/** The errors of the operating system in words. @type {Readonly<Record<string, string>>} */
 const REASONS = {
   ENOENT: 'there is no such file or directory',
   EACCES: 'permission denied',
@@ -22,14 +22,14 @@ const REASONS = {
   EMFILE: 'too many files are open',
 };
 
-/** @param {unknown} error @returns {string} why, after the name of what it is about */
+/** The reason of an error, to follow the name of a file. @param {unknown} error @returns {string} */
 function reason(error) {
   const { code = '', message } = /** @type {NodeJS.ErrnoException} */ (error);
   return REASONS[code.replace('UVWASI_', '')] ?? message;
 }
 
 /**
- * What an engine says of "the program", said of its file, in one line.
+ * An engine's message about "the program", with the name of its file instead, in one line.
  *
  * @param {string} program
  * @param {string} message
@@ -42,7 +42,7 @@ function inNameOf(program, message) {
 }
 
 /**
- * Any error, as the user gets to see it. One that nobody foresaw is shown whole.
+ * Any error as the user sees it. An unforeseen error is shown with its stack.
  *
  * @param {any} error
  * @returns {{ message: string, exitCode: number }}
@@ -53,7 +53,7 @@ function explain(error) {
   return { message: `${error?.stack ?? error}\n${bug}`, exitCode: 70 };
 }
 
-/** Of the candidates the one that was most likely meant. @param {string} word @param {readonly string[]} candidates */
+/** The candidate that was most likely meant. @param {string} word @param {readonly string[]} candidates */
 function closest(word, candidates) {
   const [best] = candidates
     .map((candidate) => ({ candidate, distance: distance(word, candidate) }))
@@ -61,7 +61,7 @@ function closest(word, candidates) {
   return best && best.distance <= Math.max(1, word.length / 3) ? best.candidate : undefined;
 }
 
-/** How many letters have to be put in, taken out or replaced. @param {string} from @param {string} to */
+/** The number of letters to be inserted, removed or replaced. @param {string} from @param {string} to */
 function distance(from, to) {
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);
   for (const [i, letter] of [...from].entries()) {

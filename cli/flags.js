@@ -1,23 +1,24 @@
 'use strict';
 
-// The commands and flags, as data: the parser, --help and docs/cli.md read this list, and nothing else knows them.
+// The commands and flags, as data: the parser, --help and docs/cli.md read this list; no other place names
+// them all.
 
 /**
  * @typedef {object} Command
  * @property {string} name
- * @property {string} usage what follows the name
- * @property {boolean} [takesNothing] whether it is about no program
+ * @property {string} usage the arguments after the name
+ * @property {boolean} [takesNothing] true if it takes no program
  * @property {string} help
  *
  * @typedef {object} Flag
  * @property {string} name without the dashes
  * @property {string} [short] one letter
- * @property {string} [value] what its value is called; a flag without one is on or off
+ * @property {string} [value] the name of its value; a flag without one is on or off
  * @property {keyof typeof import('./values.js').VALUES} [kind] of value
- * @property {string} [limit] that it sets
- * @property {string} [example] a value
- * @property {boolean} [repeated] whether each value counts, rather than the last
- * @property {readonly string[]} [commands] that have it; without them, all
+ * @property {string} [limit] the limit that it sets
+ * @property {string} [example] an example of its value
+ * @property {boolean} [repeated] true if each value counts, rather than the last
+ * @property {readonly string[]} [commands] the commands that have it; all, if there are none here
  * @property {string} help
  */
 
@@ -26,23 +27,23 @@ const COMMANDS = [
   {
     name: 'run',
     usage: '[FLAGS] PROGRAM [ARGUMENTS]',
-    help: 'Runs a program; may be left out: `wasi-rs app.wasm` is `wasi-rs run app.wasm`. All that follows the program is its own, `--` included.',
+    help: 'Runs a program. The command may be left out: `wasi-rs app.wasm` is `wasi-rs run app.wasm`. All arguments after the program are its own, `--` included.',
   },
   {
     name: 'inspect',
     usage: '[FLAGS] PROGRAM',
-    help: 'Tells what a program imports, exports and needs, and what of that is missing here. The exit code is 1 if it can not run.',
+    help: 'Lists the imports, exports and memories of a program, and what it needs that is missing here. The exit code is 1 if it can not run.',
   },
   {
     name: 'compile',
     usage: 'PROGRAM',
-    help: 'Makes machine code of a program and keeps it, so that the engine wasmtime starts it at once the next time.',
+    help: 'Makes machine code of a program and keeps it: the engine wasmtime then starts the program at once.',
   },
   {
     name: 'cache',
     usage: '[--clear]',
     takesNothing: true,
-    help: 'Tells where machine code is kept, and how much of it.',
+    help: 'Names the folder that keeps machine code, and its size.',
   },
 ];
 
@@ -64,7 +65,7 @@ const FLAGS = [
     example: 'LANG=C.UTF-8',
     repeated: true,
     commands: ['run'],
-    help: 'A variable of its environment, which is empty otherwise; without a value, the one it has here. Repeat for more.',
+    help: 'A variable of its environment, which is empty otherwise. Without a value, it has the one that it has here. Repeat for more.',
   },
   {
     name: 'timeout',
@@ -72,7 +73,7 @@ const FLAGS = [
     kind: 'duration',
     example: '5s',
     commands: ['run'],
-    help: 'Ends the program after so long (500ms, 5s, 2m, 1h). The exit code is 124 then.',
+    help: 'Ends the program after this time (500ms, 5s, 2m, 1h). The exit code is 124 then.',
   },
   {
     name: 'max-memory',
@@ -81,7 +82,7 @@ const FLAGS = [
     kind: 'size',
     example: '256M',
     commands: ['run'],
-    help: 'How much its memories, tables and objects may take together (bytes, or 64K, 256M, 1G); beyond that it gets no more.',
+    help: 'The most that its memories, tables and objects may take together (bytes, or 64K, 256M, 1G).',
   },
   {
     name: 'max-table',
@@ -90,7 +91,7 @@ const FLAGS = [
     kind: 'count',
     example: '100000',
     commands: ['run'],
-    help: 'How many elements its tables may have, 10000000 at most.',
+    help: 'The most elements that its tables may have, up to 10000000.',
   },
   {
     name: 'max-stack',
@@ -99,7 +100,7 @@ const FLAGS = [
     kind: 'size',
     example: '1M',
     commands: ['run'],
-    help: 'How much stack its calls may take, 4K to 64M. Otherwise 1M; without any limit, in V8, what Node itself has (984K, or node --stack-size).',
+    help: 'The stack that its calls may take, 4K to 64M. Default: 1M; in V8 without any limit, that of Node itself (984K, or node --stack-size).',
   },
   {
     name: 'max-files',
@@ -108,7 +109,7 @@ const FLAGS = [
     kind: 'count',
     example: '100',
     commands: ['run'],
-    help: 'How many files it may have open, its standard streams and directories included.',
+    help: 'The most files that it may have open, its standard streams and directories included.',
   },
   {
     name: 'fuel',
@@ -117,7 +118,7 @@ const FLAGS = [
     kind: 'count',
     example: '1000000000',
     commands: ['run'],
-    help: 'How much it may do, about an instruction for each unit; not in the engine v8. The exit code is 134 when it is used up.',
+    help: 'The work that it may do, about an instruction for each unit; not in the engine v8. The exit code is 134 when it is used up.',
   },
   {
     name: 'trace',
@@ -130,7 +131,7 @@ const FLAGS = [
     kind: 'engine',
     example: 'v8',
     commands: ['run'],
-    help: 'What runs it: wasmtime, which starts at once where machine code is kept; v8, which needs none; auto, whichever starts sooner. Default: auto.',
+    help: 'The engine that runs it: wasmtime starts at once where machine code is kept; v8 needs none; auto is the one that starts sooner. Default: auto.',
   },
   {
     name: 'no-cache',
@@ -140,17 +141,17 @@ const FLAGS = [
   {
     name: 'clear',
     commands: ['cache'],
-    help: 'Removes what is kept.',
+    help: 'Removes the machine code.',
   },
   {
     name: 'json',
     commands: ['inspect'],
-    help: 'Writes it as JSON.',
+    help: 'Writes the report as JSON.',
   },
   {
     name: 'help',
     short: 'h',
-    help: 'Writes this, or with a command what it does.',
+    help: 'Writes this, or the help of a command.',
   },
   {
     name: 'version',
@@ -159,7 +160,7 @@ const FLAGS = [
   },
 ];
 
-/** What exit codes mean that are not the program's own. @type {readonly (readonly [number | string, string])[]} */
+/** The exit codes that are not the program's own. @type {readonly (readonly [number | string, string])[]} */
 const EXIT_CODES = [
   [2, 'it was not started: the flags, the file or a directory are not right'],
   [124, 'it took longer than --timeout'],
@@ -167,7 +168,7 @@ const EXIT_CODES = [
   ['128+N', 'signal N ended it, such as 130 for Ctrl-C'],
 ];
 
-/** @param {string} command @returns {Flag[]} those that the command has */
+/** The flags of a command. @param {string} command @returns {Flag[]} */
 const flagsOf = (command) => FLAGS.filter(({ commands }) => commands?.includes(command) ?? true);
 
 module.exports = { COMMANDS, EXIT_CODES, FLAGS, flagsOf };

@@ -2,12 +2,12 @@
 
 const { COMMANDS, EXIT_CODES, flagsOf } = require('./flags.js');
 
-/** Columns the left side takes, and the whole line. */
+/** The columns of the left side, and of the whole line. */
 const LEFT = 26;
 const WIDTH = 96;
 
 /**
- * What --help writes.
+ * The text of --help.
  *
  * @param {string} command
  * @returns {string}
@@ -37,7 +37,7 @@ function help(command) {
   return `${parts.join('\n\n')}\n`;
 }
 
-/** @param {import('./flags.js').Flag} flag as it is written */
+/** A flag as it is written. @param {import('./flags.js').Flag} flag */
 function flagText({ name, short, value }) {
   return `${short ? `-${short}, ` : ''}--${name}${value ? ` ${value}` : ''}`;
 }
@@ -50,7 +50,7 @@ function row(left, right) {
     : `  ${left.padEnd(LEFT - 2)}${text.trimStart()}`;
 }
 
-/** @param {string} text @param {number} indent @returns {string} in lines that fit */
+/** A text in lines that fit. @param {string} text @param {number} indent @returns {string} */
 function wrap(text, indent) {
   const lines = [''];
   for (const word of text.split(' ')) {

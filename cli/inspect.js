@@ -21,14 +21,14 @@ const { sizeText } = require('./values.js');
  * @property {Memory[]} memory
  * @property {{ module: string, name: string, kind: string, type?: string, limits?: string }[]} imports
  * @property {{ name: string, kind: string, type?: string }[]} exports
- * @property {string[]} missing what the program wants and does not get
+ * @property {string[]} missing the imports and exports that it lacks here
  */
 
 /**
  * wasi-rs inspect
  *
  * @param {import('./parse.js').Invocation} invocation
- * @returns {Promise<number>} the exit code: 1 if it can't run here
+ * @returns {Promise<number>} the exit code: 1 if the program can't run here
  */
 async function inspect({ flags, program }) {
   const bytes = await readProgram(program);

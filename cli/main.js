@@ -8,7 +8,11 @@ const { help } = require('./help.js');
 const { complain, write } = require('./output.js');
 const { parse } = require('./parse.js');
 
-/** What does the work of each command. @type {Record<string, (invocation: import('./parse.js').Invocation) => unknown>} */
+/**
+ * The function of each command.
+ *
+ * @type {Record<string, (invocation: import('./parse.js').Invocation) => unknown>}
+ */
 const ACTIONS = {
   run: (invocation) => require('./run.js').run(invocation),
   inspect: (invocation) => require('./inspect.js').inspect(invocation),

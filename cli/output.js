@@ -2,47 +2,50 @@
 
 const fs = require('node:fs');
 
-/** How long who reads stderr may take to have room for a message, and how often that is looked for, in milliseconds. */
-const PATIENCE = 1000;
-const INTERVAL = 20;
+/**
+ * The time that a reader of stderr has to make room for a message, and the pause between attempts, in
+ * milliseconds.
+ */
+const TIME_TO_WRITE = 1000;
+const PAUSE = 20;
 
 /**
- * Writes to stdout. Nothing else here touches `process.stdout`, which Node makes non-blocking when it is first looked at:
- * it is the program's, too.
+ * Writes to stdout. Nothing else here touches `process.stdout`: Node makes it non-blocking at the first
+ * access, and the program uses it too.
  *
  * @param {string} text
  */
 function write(text) {
   process.stdout.on('error', (/** @type {NodeJS.ErrnoException} */ error) => {
-    // Whoever reads may have had enough: `wasi-rs inspect app.wasm | head`.
+    // The reader may have closed it: `wasi-rs inspect app.wasm | head`.
     if (error.code !== 'EPIPE') throw error;
   });
   process.stdout.write(text);
 }
 
 /**
- * Says what went wrong, and has the process end with this code, also where nobody reads that.
+ * Writes a message to stderr, and has the process end with this code, also where nobody reads it.
  *
  * @param {string} text
  * @param {number} exitCode
  */
 function complain(text, exitCode) {
   process.exitCode = exitCode;
-  const fd = openOwn();
+  const fd = openStderr();
   if (fd === undefined) {
-    const patience = setTimeout(() => process.exit(exitCode), PATIENCE);
-    process.stderr.write(text, () => clearTimeout(patience));
+    const timer = setTimeout(() => process.exit(exitCode), TIME_TO_WRITE);
+    process.stderr.write(text, () => clearTimeout(timer));
     return;
   }
   const bytes = Buffer.from(text);
-  const until = Date.now() + PATIENCE;
+  const until = Date.now() + TIME_TO_WRITE;
   let written = 0;
   const go = () => {
     try {
       while (written < bytes.length) written += fs.writeSync(fd, bytes, written);
     } catch (error) {
       const isFull = /** @type {NodeJS.ErrnoException} */ (error).code === 'EAGAIN';
-      if (isFull && Date.now() < until) return void setTimeout(go, INTERVAL);
+      if (isFull && Date.now() < until) return void setTimeout(go, PAUSE);
     }
     fs.closeSync(fd);
   };
@@ -50,10 +53,10 @@ function complain(text, exitCode) {
 }
 
 /**
- * A descriptor of our own for what stderr is, which never waits: for a pipe or a terminal, where a write would wait for as
- * long as nobody reads. Nothing where there is none: files never wait, and sockets can't be opened anew.
+ * A non-blocking descriptor of the pipe or terminal that stderr is: a write to stderr itself would wait for
+ * as long as nobody reads. Undefined for files, which never wait, and sockets, which can't be opened anew.
  */
-function openOwn() {
+function openStderr() {
   try {
     const stat = fs.fstatSync(2);
     if (!stat.isFIFO() && !stat.isCharacterDevice()) return undefined;

@@ -1,5 +1,6 @@
 'use strict';
 
+const { parseArgs } = require('node:util');
 const { CliError, closest } = require('./errors.js');
 const { COMMANDS, FLAGS, flagsOf } = require('./flags.js');
 const { VALUES } = require('./values.js');
@@ -9,12 +10,12 @@ const { VALUES } = require('./values.js');
  * @property {string} command
  * @property {Record<string, any>} flags their values by name; of a repeated one, an array
  * @property {string} program '' if none is given
- * @property {string[]} args what follows it
+ * @property {string[]} args those after it
  */
 
 /**
- * Reads a command line. The first argument names the command, which is `run` otherwise; flags end at the program, or at
- * `--`. All that follows the program is its own, `--` included.
+ * Reads a command line. The first argument names the command, which is `run` otherwise; flags end at the
+ * program, or at `--`. All arguments after the program are its own, `--` included.
  *
  * @param {readonly string[]} argv
  * @returns {Invocation}
@@ -23,14 +24,18 @@ function parse(argv) {
   if (argv[0] === 'help') return parse(helpArguments(argv[1]));
   const named = COMMANDS.some(({ name }) => name === argv[0]);
   const command = named ? argv[0] : 'run';
-  const rest = argv.slice(named ? 1 : 0);
-  const flags = readFlags(command, rest);
-  const [program = '', ...args] = rest;
+  const { flags, operands } = readFlags(command, argv.slice(named ? 1 : 0));
+  const [program = '', ...args] = operands;
   if (!flags.help && !flags.version) checkOperands(command, program, args);
   return { command, flags, program, args };
 }
 
-/** `wasi-rs help command`, as it is written otherwise. @param {string | undefined} command @returns {string[]} */
+/**
+ * The arguments that `wasi-rs help command` stands for.
+ *
+ * @param {string | undefined} command
+ * @returns {string[]}
+ */
 function helpArguments(command) {
   if (command === undefined) return ['--help'];
   const names = COMMANDS.map(({ name }) => name);
@@ -44,27 +49,48 @@ function helpArguments(command) {
 function checkOperands(command, program, args) {
   const { takesNothing } = COMMANDS.find(({ name }) => name === command) ?? {};
   const tooMany = takesNothing ? program : command === 'run' ? undefined : args[0];
-  if (tooMany) throw new CliError(`what is ${quote(tooMany)}? see wasi-rs ${command} --help`);
+  if (tooMany) {
+    throw new CliError(`unexpected argument ${quote(tooMany)}; see wasi-rs ${command} --help`);
+  }
   if (!takesNothing && !program) {
-    throw new CliError(`which program? wasi-rs ${command} app.wasm; see wasi-rs --help`);
+    throw new CliError(`no program is given: wasi-rs ${command} app.wasm; see wasi-rs --help`);
   }
 }
 
-/** Takes the flags from the front of the arguments. @param {string} command @param {string[]} rest */
-function readFlags(command, rest) {
+/**
+ * The flags at the front of the arguments, and the arguments after them.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ */
+function readFlags(command, args) {
+  const known = flagsOf(command);
   /** @type {Record<string, any>} */
-  const values = {};
-  for (const { name, repeated } of flagsOf(command)) if (repeated) values[name] = [];
-  while (rest.length > 0 && rest[0].startsWith('-') && rest[0] !== '-') {
-    const argument = /** @type {string} */ (rest.shift());
-    if (argument === '--') break;
-    const [, written, attached] = /^([^=]*)(?:=([^]*))?$/.exec(argument) ?? [];
-    const flag = findFlag(command, written);
-    const value = readValue(flag, attached, rest);
-    if (flag.repeated) values[flag.name].push(value);
-    else values[flag.name] = value;
+  const flags = {};
+  for (const { name, repeated } of known) if (repeated) flags[name] = [];
+  // Not strict: strictly, Node takes no value that begins with a dash, and has no suggestions for a misspelt
+  // flag.
+  const { tokens } = parseArgs({ args, options: optionsOf(known), strict: false, tokens: true });
+  for (const token of tokens) {
+    if (token.kind === 'positional') return { flags, operands: args.slice(token.index) };
+    if (token.kind === 'option-terminator') return { flags, operands: args.slice(token.index + 1) };
+    // As it was written: short flags are not put together.
+    const flag = findFlag(command, token.inlineValue ? token.rawName : args[token.index]);
+    const value = readValue(flag, token.value);
+    if (flag.repeated) flags[flag.name].push(value);
+    else flags[flag.name] = value;
   }
-  return values;
+  return { flags, operands: [] };
+}
+
+/** The flags as `parseArgs` takes them. @param {readonly import('./flags.js').Flag[]} flags */
+function optionsOf(flags) {
+  /** @type {import('node:util').ParseArgsOptionsConfig} */
+  const options = {};
+  for (const { name, short, kind } of flags) {
+    options[name] = { type: kind ? 'string' : 'boolean', ...(short && { short }) };
+  }
+  return options;
 }
 
 /** @param {string} command @param {string} written with its dashes @returns {import('./flags.js').Flag} */
@@ -83,13 +109,12 @@ function findFlag(command, written) {
   throw new CliError(`unknown flag ${written}; ${mend}`);
 }
 
-/** @param {import('./flags.js').Flag} flag @param {string | undefined} attached after a `=` @param {string[]} rest */
-function readValue({ name, kind, example }, attached, rest) {
+/** @param {import('./flags.js').Flag} flag @param {string | undefined} text the value as it was written */
+function readValue({ name, kind, example }, text) {
   if (!kind) {
-    if (attached !== undefined) throw new CliError(`--${name} takes no value`);
+    if (text !== undefined) throw new CliError(`--${name} takes no value`);
     return true;
   }
-  const text = attached ?? rest.shift();
   if (text === undefined)
     throw new CliError(`--${name} needs a value, such as --${name} ${example}`);
   try {

@@ -6,7 +6,7 @@ const { setTimeout: pause } = require('node:timers/promises');
 const { CliError, EXIT, closest, reason } = require('./errors.js');
 const { COMMANDS } = require('./flags.js');
 
-/** How much of a file tells what it is. */
+/** The bytes at the beginning of a file that tell its kind. */
 const HEAD = 4096;
 
 const MAGIC = 0x6d736100; // "\0asm"
@@ -14,17 +14,18 @@ const MAGIC = 0x6d736100; // "\0asm"
 /** The most bytes of a program's file, as in `crates/runner/src/source.rs`. */
 const MAX_BYTES = 1024 ** 3;
 
-/** How many bytes are read of a pipe at a time. */
+/** The bytes that are read of a pipe at a time. */
 const PIECE = 65_536;
 
-/** How often it is looked whether a pipe has more, in milliseconds. */
-const LOOK = 5;
+/** The pause between two reads of a pipe that is empty, in milliseconds. */
+const PAUSE = 5;
 
 /**
- * What a file is to an engine: its path, or the bytes of a module where the file itself is something else.
+ * The source of a program for an engine: the path of its file, or the bytes of a module where the file is no
+ * module itself.
  *
  * @param {string} file
- * @param {number} [timeout] how long a pipe is waited for, in milliseconds
+ * @param {number} [timeout] the longest wait for a pipe, in milliseconds
  * @returns {Promise<string | Buffer>}
  */
 async function sourceOf(file, timeout) {
@@ -46,13 +47,13 @@ async function readProgram(file) {
 }
 
 /**
- * The beginning of a file; what is no regular file can be read only once, so all of it.
+ * The beginning of a file, or all of one that is no regular file and so can be read only once.
  *
  * @param {string} file
  * @param {number} [timeout] in milliseconds
  */
 async function readHead(file, timeout) {
-  // A named pipe that nobody writes to would keep this thread as it is opened.
+  // To open a named pipe without a writer would block this thread.
   const { O_RDONLY, O_NONBLOCK = 0 } = fs.constants;
   const descriptor = attempt(file, () => fs.openSync(file, O_RDONLY | O_NONBLOCK));
   try {
@@ -67,15 +68,15 @@ async function readHead(file, timeout) {
 }
 
 /**
- * What comes out of a pipe, or a device, if it begins as a program does.
+ * The content of a pipe or a device. It is refused at once if it does not begin as a program does.
  *
  * @param {string} file
- * @param {number} descriptor that does not wait
+ * @param {number} descriptor non-blocking
  * @param {number} [timeout] in milliseconds
  */
 async function readPipe(file, descriptor, timeout = Infinity) {
   const begun = performance.now();
-  // Of a named pipe, the first writer may be yet to come.
+  // The first writer of a named pipe may be yet to come.
   const isAwaited = fs.lstatSync(file).isFIFO();
   const pieces = [];
   let length = 0;
@@ -93,12 +94,12 @@ async function readPipe(file, descriptor, timeout = Infinity) {
       if (performance.now() - begun >= timeout) {
         throw new CliError(`${file}: it had not been read after ${timeout} ms`, EXIT.TIMEOUT);
       }
-      await pause(LOOK);
+      await pause(PAUSE);
     }
   }
 }
 
-/** What there is to read now; nothing if it has not come yet. @param {number} descriptor */
+/** The bytes that can be read now; undefined if there are none yet. @param {number} descriptor */
 function readPiece(descriptor) {
   const piece = Buffer.allocUnsafe(PIECE);
   try {
@@ -152,19 +153,19 @@ function refuse(file, head) {
 }
 
 /**
- * What a file's first eight bytes say it is.
+ * The kind of a file by its first eight bytes.
  *
  * @param {Buffer} head
  * @returns {'module' | 'component' | undefined}
  */
 function kindOf(head) {
   if (head.length < 8 || head.readUInt32LE(0) !== MAGIC) return undefined;
-  // A component's "layer" stands where a core module has the upper half of its version.
+  // A component has its "layer" where a core module has the upper half of its version.
   if (head.readUInt16LE(6) === 1) return 'component';
   return head.readUInt32LE(4) === 1 ? 'module' : undefined;
 }
 
-/** What a file is instead. @param {Buffer} head */
+/** The reason why a file is no module. @param {Buffer} head */
 function findings(head) {
   if (head.length === 0) return 'it is empty';
   const begins = (/** @type {string} */ text) => head.toString('latin1', 0, text.length) === text;
@@ -174,7 +175,12 @@ function findings(head) {
   return "it does not begin with '\\0asm'";
 }
 
-/** Whether it is WebAssembly's text: its name says so, or it begins as one does. @param {string} file @param {Buffer} head */
+/**
+ * True for WebAssembly's text, by the file's name or its beginning.
+ *
+ * @param {string} file
+ * @param {Buffer} head
+ */
 function isText(file, head) {
   if (path.extname(file) === '.wat') return true;
   return /^(\s|;;.*\n)*\((module\b|;)/.test(head.toString('latin1'));
@@ -196,7 +202,7 @@ function assemble(file, text) {
   }
 }
 
-/** The addon with what only the command line needs. @returns {any} */
-const addon = () => require('../lib/addon.js').more();
+/** The addon that reads and describes modules. @returns {any} */
+const addon = () => require('../lib/addon.js').engineAddon();
 
 module.exports = { addon, readProgram, sourceOf };

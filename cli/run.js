@@ -6,7 +6,7 @@ const path = require('node:path');
 const { WASI } = require('../index.js');
 const { compileAfter } = require('../lib/background.js');
 const { uncompiled } = require('../lib/errors.js');
-const { codeOf } = require('../lib/program.js');
+const { handleOf } = require('../lib/program.js');
 const { CliError, EXIT, inNameOf, reason } = require('./errors.js');
 const { FLAGS } = require('./flags.js');
 const { addon, sourceOf } = require('./program.js');
@@ -15,7 +15,13 @@ const { addon, sourceOf } = require('./program.js');
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** @typedef {Record<string, any>} Flags */
-/** @typedef {{ args: string[], env: Record<string, string>, preopens: Record<string, { path: string, readOnly: boolean }>, trace: boolean }} Setting */
+/**
+ * @typedef {object} Setting
+ * @property {string[]} args
+ * @property {Record<string, string>} env
+ * @property {Record<string, { path: string, readOnly: boolean }>} preopens
+ * @property {boolean} trace
+ */
 
 /**
  * wasi-rs run
@@ -26,7 +32,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 async function run({ flags, program, args }) {
   for (const [, directory] of flags.dir) checkDirectory(directory.path);
   const setting = {
-    args: [path.basename(program), ...args], // as wasmtime names a program to itself
+    args: [path.basename(program), ...args], // the name that a program has under wasmtime, too
     env: Object.fromEntries(flags.env),
     preopens: Object.fromEntries(flags.dir),
     trace: flags.trace === true,
@@ -34,18 +40,17 @@ async function run({ flags, program, args }) {
   const limits = limitsOf(flags);
   const isLimited = flags.timeout !== undefined || Object.keys(limits).length > 0;
   try {
-    const code = codeOf(
-      await sourceOf(program, flags.timeout),
-      flags['no-cache'] ? false : undefined,
-    );
+    const source = await sourceOf(program, flags.timeout);
+    const handle = handleOf(source, flags['no-cache'] ? false : undefined);
     const { engine = 'auto' } = flags;
-    if (engine === 'v8' && !isLimited) return await runHere(code, setting, flags);
-    const isHere = engine === 'auto' && !isLimited && !(await code.isReady(limits));
-    if (!isHere) return await runBeside(code, setting, flags, limits);
-    compileAfter(code);
-    return await runHere(code, setting, flags).catch((error) => {
+    if (engine === 'v8' && !isLimited) return await runHere(handle, setting, flags);
+    const isHere = engine === 'auto' && !isLimited && !(await handle.isReady(limits));
+    if (!isHere) return await runInBackground(handle, setting, flags, limits);
+    compileAfter(handle);
+    return await runHere(handle, setting, flags).catch((error) => {
       if (!isInvalid(error)) throw error;
-      return runBeside(code, setting, flags); // wasmtime may have what V8 lacks, or says what is wrong
+      // wasmtime may have what V8 lacks, or has a better message.
+      return runInBackground(handle, setting, flags);
     });
   } catch (error) {
     throw explainFailure(program, error);
@@ -68,18 +73,19 @@ function limitsOf(flags) {
 }
 
 /**
- * In V8 on this thread, which starts soonest; only a signal's own way ends it. A program with garbage-collected objects runs
- * beside it: where these fill the heap, V8 ends a worker, but on this thread the process.
+ * Runs a program in V8 on this thread, which starts soonest. Nothing but a signal can end it. A program with
+ * garbage-collected objects runs off this thread: where these fill the heap, V8 ends a worker, but on the
+ * main thread the process.
  *
- * @param {import('../lib/program.js').ProgramCode} code
+ * @param {import('../lib/program.js').Handle} handle
  * @param {Setting} setting
  * @param {Flags} flags
  */
-async function runHere(code, setting, flags) {
-  const found = code.forMainThread();
+async function runHere(handle, setting, flags) {
+  const found = handle.forMainThread();
   const { exportsOf, importsOf } = require('../lib/v8/guest.js'); // meanwhile
   const { bytes, version, memories, isBaseline, start, objects } = await found;
-  if (objects !== undefined) return runBeside(code, setting, flags);
+  if (objects !== undefined) return runInBackground(handle, setting, flags);
   const wasi = new WASI({ version, ...setting });
   const [[namespace, syscalls]] = Object.entries(wasi.getImportObject());
   const module = isBaseline
@@ -91,8 +97,9 @@ async function runHere(code, setting, flags) {
 }
 
 /**
- * Has signals end the process in the kernel's own way. Node has a handler of its own for some, and a thread in a call that does
- * not end comes to no handler.
+/**
+ * Has signals end the process in the kernel's own way. Node has a handler of its own for some, and a thread in a
+ * call that does not end comes to no handler.
  */
 function leaveToKernel() {
   const listener = () => {};
@@ -100,15 +107,15 @@ function leaveToKernel() {
 }
 
 /**
- * Beside this thread, which so hears signals.
+ * Runs a program off this thread, which so can handle signals.
  *
- * @param {import('../lib/program.js').ProgramCode} code
+ * @param {import('../lib/program.js').Handle} handle
  * @param {Setting} setting
  * @param {Flags} flags
  * @param {Record<string, number>} [limits]
  * @returns {Promise<number>}
  */
-async function runBeside(code, setting, { timeout, engine }, limits = {}) {
+async function runInBackground(handle, setting, { timeout, engine }, limits = {}) {
   const controller = new AbortController();
   const abort = (/** @type {NodeJS.Signals} */ signal) => controller.abort(signal);
   for (const signal of SIGNALS) process.once(signal, abort);
@@ -116,7 +123,7 @@ async function runBeside(code, setting, { timeout, engine }, limits = {}) {
     const { signal } = controller;
     const stdio = { stdin: 'inherit', stdout: 'inherit', stderr: 'inherit' };
     const options = { ...setting, ...stdio, limits, timeout, engine, signal };
-    return (await require('../lib/run.js').run(code, options)).exitCode;
+    return (await require('../lib/run.js').run(handle, options)).exitCode;
   } catch (error) {
     process.once('exit', quitIfHeldUp);
     if (!controller.signal.aborted) throw error;
@@ -131,7 +138,8 @@ function quitIfHeldUp(exitCode) {
 }
 
 /**
- * Ends the process as the signal would have, so that who started it sees that; a shell shows it as 128 and its number.
+ * Ends the process by a signal, so that its parent sees the signal; a shell shows it as 128 and the signal's
+ * number.
  *
  * @param {NodeJS.Signals} signal
  * @returns {number} the exit code where that does not end the process: the first process of a container
@@ -141,14 +149,14 @@ function raise(signal) {
   return 128 + os.constants.signals[signal];
 }
 
-/** The process's exit code for what ends a program, by the error's code. @type {Readonly<Record<string, number>>} */
+/** The exit codes for errors that end a program. @type {Readonly<Record<string, number>>} */
 const EXIT_OF = {
   ERR_WASI_TIMEOUT: EXIT.TIMEOUT,
   ERR_WASI_TRAP: EXIT.TRAP,
   ERR_WASI_FUEL: EXIT.TRAP,
 };
 
-/** Whether V8 does not take the module. @param {unknown} error */
+/** True if V8 refuses the module. @param {unknown} error */
 function isInvalid(error) {
   return error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError;
 }
@@ -166,7 +174,7 @@ function explainFailure(program, error) {
   return new CliError(told, EXIT_OF[error.code]);
 }
 
-/** @param {string} match @param {string} wanted a limit @returns {string} the flag that sets it */
+/** The flag that sets a limit. @param {string} match @param {string} wanted the limit @returns {string} */
 function flagOf(match, wanted) {
   const flag = FLAGS.find(({ limit }) => limit === wanted);
   return flag ? `--${flag.name}` : match;

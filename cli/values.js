@@ -1,6 +1,6 @@
 'use strict';
 
-// What the values of flags are made into. Each function throws what is wrong with a value, to be said of its flag.
+// The readers of the values of flags. The message of an error that they throw follows the name of the flag.
 
 /** In milliseconds. @type {Readonly<Record<string, number>>} */
 const DURATIONS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
@@ -13,7 +13,7 @@ const LONGEST = 2 ** 31 - 1;
 
 const ENGINES = ['auto', 'wasmtime', 'v8'];
 
-/** What each kind of value is read by. */
+/** The reader of each kind of value. */
 const VALUES = { directory, variable, duration, size, count, engine };
 
 /** @param {string} text @returns {number} milliseconds */
@@ -76,7 +76,7 @@ function engine(text) {
   return text;
 }
 
-/** @param {number} bytes @returns {string} for people */
+/** A size as people write it. @param {number} bytes @returns {string} */
 function sizeText(bytes) {
   const [factor, unit] = bytes >= 2 ** 20 ? [2 ** 20, 'MiB'] : [2 ** 10, 'KiB'];
   return `${Number((bytes / factor).toFixed(1))} ${unit}`;

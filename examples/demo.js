@@ -1,6 +1,7 @@
 'use strict';
 
-// npm run demo [-- --provider node:wasi]: two programs run by wasi-rs, or by another module with the same class.
+// npm run demo [-- --provider node:wasi]: two programs run by wasi-rs, or by another module with the same
+// class.
 
 const { deepStrictEqual, strictEqual } = require('node:assert');
 const fs = require('node:fs');
@@ -53,7 +54,7 @@ async function python(WASI) {
   }
 }
 
-/** What report.py should find, computed anew. */
+/** The report that report.py should write, computed in JavaScript. */
 function expectedReport() {
   const folder = path.join(__dirname, 'data', 'rainfall');
   /** @type {Record<string, number[]>} */

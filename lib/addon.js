@@ -1,169 +1,75 @@
 'use strict';
 
-// Finds and loads the addons. For the package's own files: nothing leads here by a name that others may require.
+// Finds and loads the addons. For the package's own files: no name that others may require leads here.
 
-const fs = require('node:fs');
-const { dirname, sep } = require('node:path');
-// Node's own, whatever the global one has become.
+const { dirname, sep, toNamespacedPath } = require('node:path');
+// Node's own: the global one may have been replaced.
 const process = require('node:process');
 
 const root = dirname(__dirname);
-/** @type {NodeJS.Module} */
-const own = /** @type {any} */ (module);
 
-/** @type {any} */
-let classAddon;
+/** The addons that have been loaded, by their names. @type {Map<string, any>} */
+const loaded = new Map();
 
-/** The addon with the class. */
-const addon = () => (classAddon ??= find('wasi-rs'));
+/** The addon with the class, loaded when it is first asked for: a worker of V8 needs the other one only. */
+const classAddon = () => once('wasi-rs');
 
-/** The name of the addon with the engines. Built as one, the addon with the class has everything. */
-const engineName = () => (addon().engine ? 'wasi-rs' : 'wasi-rs-engine');
+/** The name of the addon with the engines. Built as one (`cargo build`), the addon with the class has everything. */
+const engineName = () => (classAddon().engine ? 'wasi-rs' : 'wasi-rs-engine');
 
 /**
- * The addon with what only some programs need: wasmtime, and the reader of WebAssembly's text. It is 14 times as large and
- * takes longer to load.
+ * The addon with wasmtime and the reader of WebAssembly's text, loaded when it is first asked for: it is 14
+ * times as large as the one with the class.
  */
-const more = () => find(engineName());
+const engineAddon = () => once(engineName());
 
-/**
- * Finds and loads an addon of the package.
- *
- * @param {string} name its file's name up to the first dot
- */
-function find(name) {
-  return nearby(name) ?? require('./load.js').load(name, refuseTruncated);
+/** An addon of the package, which is loaded once. @param {string} name the name of its file up to the first dot */
+function once(name) {
+  if (!loaded.has(name)) loaded.set(name, load(name));
+  return loaded.get(name);
 }
 
-// Where it nearly always is, looked at first and alone: without the file that knows all platforms.
-/** @param {string} name */
-function nearby(name) {
+/**
+ * An addon of the package. The usual file is tried first and alone, which takes neither the names of all
+ * platforms nor a search.
+ *
+ * @param {string} name the name of its file up to the first dot
+ */
+function load(name) {
   const { platform, arch } = process;
   const abi = { linux: '-gnu', win32: '-msvc' }[String(platform)] ?? '';
-  const file = `${root}${sep}${name}.${platform}-${arch}${abi}.node`;
   try {
-    refuseTruncated(file);
-    return open(file);
+    return open(`${root}${sep}${name}.${platform}-${arch}${abi}.node`);
   } catch {
-    return undefined; // load finds it elsewhere, or says why
+    return require('./load.js').load(name, open);
   }
 }
 
 /**
- * What a file of lib/ exports.
- *
- * @param {string} name
- * @param {() => any} otherwise where modules are not Node's
- */
-const openOwn = (name, otherwise) => open(`${__dirname}${sep}${name}`, otherwise);
-
-/**
- * What `require(file)` does once it has found the file. To find one whose path is known already takes it as long as to load
- * it: it goes through the path, a character at a time, until V8 compiles the loop.
- *
- * @param {string} file
- * @param {() => any} otherwise where modules are not Node's
- */
-function open(file, otherwise = () => require(file)) {
-  const known = require.cache[file];
-  if (known) return known.exports;
-  const opened = newModule(file);
-  const extension = require.extensions[/** @type {'.js'} */ (file.slice(file.lastIndexOf('.')))];
-  if (!opened || !extension) return otherwise();
-  require.cache[file] = opened;
-  try {
-    if (file.endsWith('.node')) opened.exports.process = process; // for src/permission.rs
-    extension(opened, file);
-    delete opened.exports.process;
-  } catch (error) {
-    delete require.cache[file];
-    throw error;
-  }
-  opened.loaded = true;
-  return opened.exports;
-}
-
-/**
- * A module as Node makes one; nothing where somebody else does: jest, vitest, Bun, bundlers. (To ask Node for its class by name
- * would take 0.2 ms.)
- *
- * @param {string} file
- * @returns {any}
- */
-function newModule(file) {
-  const Module = /** @type {any} */ (own.constructor);
-  if (typeof Module._load !== 'function' || process.versions.bun) return undefined;
-  try {
-    const made = new Module(file, own);
-    made.filename = file;
-    made.paths = own.paths;
-    made.require = (/** @type {string} */ request) => requireFrom(made, request);
-    return made;
-  } catch {
-    return undefined; // vitest's, in contexts of its own
-  }
-}
-
-/**
- * `require` as a file of lib/ has it: its neighbours, this file among them, need not be looked for.
- *
- * @param {any} opened the file's module
- * @param {string} request
- */
-function requireFrom(opened, request) {
-  const isNear = request.startsWith('./') && !request.includes('/', 2);
-  if (isNear) return open(`${__dirname}${sep}${request.slice(2)}`);
-  return own.require.call(opened, request);
-}
-
-/**
- * A shared object that ends too early is mapped without a word, and SIGBUS kills the process that touches what is not
- * there. No ELF file (here: 64-bit, little-endian) ends before its section headers do.
+ * The exports of an addon. While it is being loaded they hold Node's own `process`, of which
+ * `src/permission.rs` takes the permission model; `require` would give the addon no more than the global one.
  *
  * @param {string} file
  */
-function refuseTruncated(file) {
-  let fd;
-  try {
-    fd = fs.openSync(file, 'r');
-  } catch {
-    return; // require says why; or loads it, where a test has put a mock in node:fs's place
-  }
-  try {
-    const header = new DataView(new ArrayBuffer(64));
-    fs.readSync(fd, header);
-    if (header.getUint32(0) !== 0x7f454c46 || header.getUint16(4) !== 0x0201) return;
-    const sections = Number(header.getBigUint64(40, true));
-    const length = sections + header.getUint16(58, true) * header.getUint16(60, true);
-    if (fs.readSync(fd, header, 0, 1, length - 1) === 0) {
-      throw new Error(`${file}: truncated, shorter than its ${length} bytes`);
-    }
-  } finally {
-    fs.closeSync(fd);
-  }
+function open(file) {
+  /** @type {{ exports: any }} */
+  const module = { exports: { process } };
+  process.dlopen(module, toNamespacedPath(file));
+  delete module.exports.process;
+  return module.exports; // others than those above in Deno
 }
 
 /**
- * Node's permission model, where the process was started with `--permission`, as it was when this was loaded. The addons ask
- * for themselves; who asks here, asks to say it sooner.
+ * Node's permission model as it was when this file was loaded; undefined unless the process was started with
+ * `--permission`. The addons ask it themselves; asking here makes the error come sooner.
  *
  * @type {{ has(scope: string, resource?: string): boolean } | undefined}
  */
-const permission = kept(/** @type {any} */ (process).permission);
+const permission = bound(/** @type {any} */ (process).permission);
 
 /** @param {any} permission @returns {typeof permission} */
-function kept(permission) {
+function bound(permission) {
   return permission && { has: permission.has.bind(permission) };
 }
 
-module.exports = {
-  /** The addon with the class, which is loaded when it is first asked for: a worker of V8 needs the other one only. */
-  get addon() {
-    return addon();
-  },
-  engineName,
-  find,
-  more,
-  openOwn,
-  permission,
-};
+module.exports = { classAddon, engineAddon, engineName, once, permission };

@@ -4,7 +4,7 @@
 // never gets any: who wants it for a short-lived program calls compile().
 
 const { setImmediate } = require('node:timers');
-const { isUnfit } = require('./cache.js');
+const { isUnfit } = require('./program.js');
 const { compileLater } = require('./requests.js');
 
 /** How long a program has the processors for itself, in milliseconds. */
@@ -22,7 +22,7 @@ const askedBytes = new WeakSet();
  * Has a program compiled when its run is over, or takes long; unless that was asked before. Nothing that goes wrong with it
  * concerns anybody.
  *
- * @param {import('./program.js').ProgramCode} code
+ * @param {import('./program.js').Handle} code
  * @param {Promise<unknown>} [run] of which the end is told on this thread
  */
 function compileAfter(code, run) {

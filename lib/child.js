@@ -1,6 +1,6 @@
 'use strict';
 
-// What spawn() returns: shaped like Node's ChildProcess.
+// The object that spawn() returns, with the interface of Node's ChildProcess.
 
 const { EventEmitter } = require('node:events');
 const { finished } = require('node:stream');
@@ -9,13 +9,13 @@ const { setImmediate: turn } = require('node:timers/promises');
 const { errorOf } = require('./errors.js');
 const { Execution } = require('./execute.js');
 
-/** A program that runs beside this one. */
+/** A running program. */
 class GuestProcess extends EventEmitter {
   /** @type {number | null} */
   exitCode = null;
   /** @type {string | null} */
   signalCode = null;
-  /** Whether `kill()` has ended it. */
+  /** True if `kill()` has ended it. */
   killed = false;
   #execution;
   #isStarted = false;
@@ -23,10 +23,14 @@ class GuestProcess extends EventEmitter {
   /** @type {Promise<void>} */
   #closed;
 
-  /** @param {import('./program.js').ProgramCode} code @param {import('./execute.js').Choice} choice @param {import('./options.js').Options} options */
-  constructor(code, choice, options) {
+  /**
+   * @param {import('./program.js').Handle} handle
+   * @param {import('./execute.js').Choice} choice
+   * @param {import('./options.js').Options} options
+   */
+  constructor(handle, choice, options) {
     super();
-    this.#execution = new Execution(code, choice, options, () => this.#start());
+    this.#execution = new Execution(handle, choice, options, () => this.#start());
     const { stdin = null, stdout = null, stderr = null } = this.#execution.streams.ends;
     this.stdin = stdin;
     this.stdout = stdout;
@@ -40,7 +44,8 @@ class GuestProcess extends EventEmitter {
   }
 
   /**
-   * What comes of it: resolves as the promise of run() does, when it has ended.
+   * The outcome, when the program has ended, as of the promise of run(). Reading this property opts out of
+   * 'error' events where there is no listener: the error is that of the promise then.
    *
    * @returns {Promise<import('./execute.js').Outcome>}
    */
@@ -49,7 +54,12 @@ class GuestProcess extends EventEmitter {
     return this.#execution.result;
   }
 
-  /** Ends it. @param {unknown} [reason] what `result` rejects with @returns {boolean} whether it was running */
+  /**
+   * Ends the program.
+   *
+   * @param {unknown} [reason] the error that `result` rejects with
+   * @returns {boolean} true if it was running
+   */
   kill(reason = errorOf(Error, 'ERR_WASI_KILLED', 'the program was killed')) {
     if (this.exitCode !== null || this.signalCode !== null) return false;
     if (!this.#execution.kill(reason)) return false;
@@ -81,26 +91,32 @@ class GuestProcess extends EventEmitter {
   /** @param {unknown} error */
   #fail(error) {
     if (this.killed) this.signalCode = 'SIGTERM';
-    // An error is heard by the listeners, by who awaits the result, or by nobody: then it is uncaught, as in Node.
+    // An error goes to the listeners or to the promise of the result; otherwise it is uncaught, as in Node.
     const isHeard = this.killed || (this.#isAwaited && this.listenerCount('error') === 0);
     if (this.#isStarted || this.killed) this.#exit(null);
     else this.stdin?.destroy();
     if (!isHeard) timers.setImmediate(() => this.emit('error', error));
   }
 
-  /** When all that it wrote has been read. */
+  /** Emits 'close' when all output has been read. */
   async #close() {
     const outputs = [this.stdout, this.stderr].filter((stream) => stream !== null);
     await Promise.all(outputs.map(drained));
-    // Who has just read the last of it may want to hear of this too, as of a process, of which the system tells later.
+    // A turn later: a caller that has just read the last of the output can still add a listener, as for a
+    // process.
     await turn();
     this.emit('close', this.exitCode, this.signalCode);
   }
 }
 
-/** @param {import('node:net').Socket} stream @returns {Promise<void>} */
+/**
+ * Resolves when a stream has ended or failed.
+ *
+ * @param {import('node:net').Socket} stream
+ * @returns {Promise<void>}
+ */
 function drained(stream) {
-  // Node's child processes do it too: what nobody listens to must not keep 'close' from coming.
+  // As in Node's child processes: a stream without listeners must not keep 'close' from coming.
   if (!stream.readableFlowing && stream.listenerCount('readable') === 0) stream.resume();
   return new Promise((resolve) => {
     finished(stream, { writable: false }, () => resolve());

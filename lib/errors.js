@@ -1,10 +1,12 @@
 'use strict';
 
-// Errors with Node's codes, in Node's words.
+// Errors with Node's codes, in Node's words. (Node has no public function that makes these messages.)
 
 const { inspect } = require('node:util');
 
 /**
+ * An error with a code.
+ *
  * @template {Error} E
  * @param {new (message: string, options?: ErrorOptions) => E} Base
  * @param {string} code
@@ -16,14 +18,26 @@ function errorOf(Base, code, message, options) {
   return Object.assign(new Base(message, options), { code });
 }
 
-/** @param {string} name @param {string} expected such as `of type number` @param {unknown} value */
+/**
+ * An error for a value of a wrong type.
+ *
+ * @param {string} name
+ * @param {string} expected such as `of type number`
+ * @param {unknown} value
+ */
 function invalidArgType(name, expected, value) {
   const kind = name.includes('.') ? 'property' : 'argument';
   const message = `The "${name}" ${kind} must be ${expected}. Received ${received(value)}`;
   return errorOf(TypeError, 'ERR_INVALID_ARG_TYPE', message);
 }
 
-/** @param {string} name @param {unknown} value @param {string} reason such as `is invalid` */
+/**
+ * An error for a value that is of a right type and yet refused.
+ *
+ * @param {string} name
+ * @param {unknown} value
+ * @param {string} reason such as `is invalid`
+ */
 function invalidArgValue(name, value, reason) {
   const kind = name.includes('.') ? 'property' : 'argument';
   const shown = cut(inspect(value), 128, 128);
@@ -31,15 +45,21 @@ function invalidArgValue(name, value, reason) {
   return errorOf(TypeError, 'ERR_INVALID_ARG_VALUE', message);
 }
 
-/** @param {string} name @param {string} range such as `an integer` @param {number} value */
+/**
+ * An error for a number out of range.
+ *
+ * @param {string} name
+ * @param {string} range such as `an integer`
+ * @param {number} value
+ */
 function outOfRange(name, range, value) {
   const isBig = Number.isInteger(value) && Math.abs(value) > 2 ** 32;
-  const shown = isBig ? String(value).replace(/\B(?=(\d{3})+$)/g, '_') : inspect(value);
+  const shown = inspect(value, { numericSeparator: isBig });
   const message = `The value of "${name}" is out of range. It must be ${range}. Received ${shown}`;
   return errorOf(RangeError, 'ERR_OUT_OF_RANGE', message);
 }
 
-/** @param {unknown} value @returns {string} the end of a message: what came instead */
+/** The value as the end of a message shows it. @param {unknown} value @returns {string} */
 function received(value) {
   if (value === null || value === undefined) return String(value);
   if (typeof value === 'function') return `function ${value.name}`;
@@ -51,12 +71,18 @@ function received(value) {
   return `type ${typeof value} (${shown})`;
 }
 
-/** @param {string} text @param {number} most @param {number} keep */
+/**
+ * A text of at most so many characters, or its beginning.
+ *
+ * @param {string} text
+ * @param {number} most
+ * @param {number} keep
+ */
 function cut(text, most, keep) {
   return text.length > most ? `${text.slice(0, keep)}...` : text;
 }
 
-/** What an AbortSignal ends a program with. */
+/** The error that a program is ended with by an AbortSignal. */
 class AbortError extends Error {
   code = 'ABORT_ERR';
 
@@ -67,19 +93,23 @@ class AbortError extends Error {
   }
 }
 
-/** What V8 says of a module that it does not compile, after the program's name. @param {{ message: string }} error */
+/**
+ * The reason why V8 does not compile a module, to follow the program's name.
+ *
+ * @param {{ message: string }} error
+ */
 function uncompiled({ message }) {
   return `can't be compiled: it is not valid, or needs what this engine does not have\n  ${message}`;
 }
 
-/** Options that contradict each other. @param {string} one @param {string} other */
+/** An error for options that contradict each other. @param {string} one @param {string} other */
 function incompatible(one, other) {
   const message = `Option "${one}" cannot be used in combination with option "${other}"`;
   return errorOf(TypeError, 'ERR_INCOMPATIBLE_OPTION_PAIR', message);
 }
 
 /**
- * Adds to an error what had come of a program, where it takes that: it may be the embedder's own, of any kind.
+ * Adds the outcome of a program to an error, if possible: the error may be the embedder's own, of any kind.
  *
  * @param {any} error
  * @param {Record<string, unknown>} properties
@@ -93,21 +123,21 @@ function addTo(error, properties) {
   }
 }
 
-/** Under Node's permission model the process may not use WASI. */
+/** The error of a process that may not use WASI under Node's permission model. */
 function accessDenied() {
   const message = 'Access to this API has been restricted. Use --allow-wasi to manage permissions.';
   const error = errorOf(Error, 'ERR_ACCESS_DENIED', message);
   return Object.assign(error, { permission: 'WASI', resource: '' });
 }
 
-/** @param {string} stream @param {number} limit bytes that are captured of it */
+/** An error for more output than is captured. @param {string} stream @param {number} limit in bytes */
 function tooMuchOutput(stream, limit) {
   const mend = `raise options.limits.stdout, or pass a function or a stream as options.${stream} to take any amount`;
   const message = `the program wrote more than ${limit} bytes to ${stream}, which is captured: ${mend}`;
   return errorOf(RangeError, 'ERR_WASI_STDIO_MAXBUFFER', message);
 }
 
-/** @param {string} engine @param {number} most programs that may have begun in it at a time */
+/** An error for more programs than may run at a time. @param {string} engine @param {number} most */
 function busy(engine, most) {
   const message = `the program was not begun: as many as "options.concurrency" allows, ${most}, have begun in the engine '${engine}' and not ended`;
   return errorOf(Error, 'ERR_WASI_BUSY', message);

@@ -23,8 +23,8 @@ const errors = () => require('./errors.js');
 /**
  * @typedef {import('./program.js').Chosen} Chosen
  *
- * @typedef {{ chosen: Promise<Chosen>, interest: InstanceType<typeof import('./program.js').Interest> }} Choice where it is
- * to run, and its interest in what is looked for to find that out
+ * @typedef {{ chosen: Promise<Chosen>, cancellation: InstanceType<typeof import('./program.js').Cancellation> }} Choice
+ * the engine that is being chosen, and the cancellation of the requests made for that
  */
 
 /** A run, from when it is asked for until all it has written has been delivered. */
@@ -37,8 +37,8 @@ class Execution {
   #interrupted;
   /** @type {(error: unknown) => void} */
   #interrupt;
-  /** @type {Choice['interest']} */
-  #interest;
+  /** @type {Choice['cancellation']} */
+  #cancellation;
   #disarm = () => {};
   /** Whether the program has ended, and its output is waited for. */
   #isDelivering = false;
@@ -46,13 +46,13 @@ class Execution {
   streams;
 
   /**
-   * @param {import('./program.js').ProgramCode} code
+   * @param {import('./program.js').Handle} code
    * @param {Choice} choice
    * @param {import('./options.js').Options} options
    * @param {() => void} [onStart] is called when the engine has it
    */
-  constructor(code, { chosen, interest }, options, onStart) {
-    this.#interest = interest;
+  constructor(code, { chosen, cancellation }, options, onStart) {
+    this.#cancellation = cancellation;
     chosen.catch(() => {}); // the result tells
     const { promise, reject } = withReject();
     this.#interrupted = promise;
@@ -69,13 +69,13 @@ class Execution {
     if (this.#killed) return false;
     this.#killed = { error };
     this.#interrupt(error);
-    this.#interest.lose();
+    this.#cancellation.cancel();
     this.#kill?.(error);
-    if (this.#isDelivering) this.streams.hurry();
+    if (this.#isDelivering) this.streams.abandon();
     return true;
   }
 
-  /** @param {import('./program.js').ProgramCode} code @param {Promise<Chosen>} chosen @param {import('./options.js').Options} options @param {() => void} [onStart] */
+  /** @param {import('./program.js').Handle} code @param {Promise<Chosen>} chosen @param {import('./options.js').Options} options @param {() => void} [onStart] */
   async #run(code, chosen, options, onStart) {
     try {
       return await this.#finished(this.#execute(code, chosen, options, onStart));
@@ -84,7 +84,7 @@ class Execution {
     }
   }
 
-  /** @param {import('./program.js').ProgramCode} code @param {Promise<Chosen>} choosing @param {import('./options.js').Options} options @param {() => void} [onStart] */
+  /** @param {import('./program.js').Handle} code @param {Promise<Chosen>} choosing @param {import('./options.js').Options} options @param {() => void} [onStart] */
   async #execute(code, choosing, options, onStart) {
     this.#arm(options);
     const chosen = await Promise.race([choosing, this.#interrupted]);
@@ -109,7 +109,7 @@ class Execution {
    * What one engine can't run may need something of WebAssembly that the other has. If it can't run there either, wasmtime
    * says why.
    *
-   * @param {import('./program.js').ProgramCode} code
+   * @param {import('./program.js').Handle} code
    * @param {Chosen} chosen where it can't be run
    * @param {import('./types.js').Plan} plan
    * @param {any} error what that engine says
@@ -119,7 +119,7 @@ class Execution {
     const isV8 = engine === require('./wasmtime.js');
     try {
       return await this.#start(
-        isV8 ? await inV8(code, plan.limits, this.#interest) : await inWasmtime(code),
+        isV8 ? await inV8(code, plan.limits, this.#cancellation) : await inWasmtime(code),
         plan,
       );
     } catch (second) {
@@ -147,7 +147,7 @@ class Execution {
     }
     try {
       this.#isDelivering = true;
-      if (this.#killed) this.streams.hurry();
+      if (this.#killed) this.streams.abandon();
       await this.streams.finish();
       if (this.#killed) throw this.#killed.error; // while its output was being delivered
     } catch (error) {
@@ -173,7 +173,7 @@ class Execution {
   }
 }
 
-/** @typedef {Pick<InstanceType<typeof import('./stdio.js').Streams>, 'plan' | 'ends' | 'hurry' | 'finish'>} Streams */
+/** @typedef {Pick<InstanceType<typeof import('./stdio.js').Streams>, 'plan' | 'ends' | 'abandon' | 'finish'>} Streams */
 
 /**
  * The standard streams of a run, of which most need nothing at this end.
@@ -190,7 +190,7 @@ function streamsOf(stdio, fail) {
   const plan = /** @type {import('./types.js').Plan['stdio']} */ (
     stdio.map((one, i) => (typeof one === 'number' ? tickets.copy(one, NAMES[i]) : one))
   );
-  return { plan, ends: {}, hurry: () => {}, finish: async () => tickets.close() };
+  return { plan, ends: {}, abandon: () => {}, finish: async () => tickets.close() };
 }
 
 /** A promise, and what rejects it. (Node 20 has no Promise.withResolvers.) */

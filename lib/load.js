@@ -1,6 +1,6 @@
 'use strict';
 
-// Finds an addon that is not where it nearly always is, or says why there is none.
+// Finds an addon that is not in its usual place, or says why there is none.
 
 const path = require('node:path');
 const { binaryName, triple, triples } = require('../platform.js');
@@ -8,13 +8,13 @@ const { binaryName, triple, triples } = require('../platform.js');
 const root = path.dirname(__dirname);
 
 /**
- * Loads an addon from the package itself, or from the one npm picks for the platform. No environment variable is asked:
- * NAPI_RS_FORCE_WASI and its like, set for other packages of the program, must not change what is loaded here.
+ * Loads an addon from the package itself, or from the one npm picks for the platform. Environment variables
+ * such as NAPI_RS_FORCE_WASI, set for other packages of the program, are not read.
  *
- * @param {string} name its file's name up to the first dot
- * @param {(file: string) => void} check throws for a file that must not be loaded
+ * @param {string} name the name of its file up to the first dot
+ * @param {(file: string) => any} open loads a file
  */
-function load(name, check) {
+function load(name, open) {
   const files = triples().map((platform) => binaryName(platform, name));
   const candidates = [
     ...files.map((file) => path.join(root, file)),
@@ -24,9 +24,7 @@ function load(name, check) {
   const errors = [];
   for (const candidate of candidates) {
     try {
-      const file = require.resolve(candidate);
-      check(file);
-      return require(file);
+      return open(require.resolve(candidate));
     } catch (error) {
       errors.push(/** @type {NodeJS.ErrnoException} */ (error));
     }
@@ -34,15 +32,17 @@ function load(name, check) {
   throw loadError(candidates, errors);
 }
 
-/** What to do where the addon is missing, or is none for here. */
+/** Advice where the addon is missing or broken, or is one for another platform. */
 const MEND = `To mend it, install wasi-rs again, or build it with Rust (https://rustup.rs) and \`npm rebuild wasi-rs\`;
 where npm blocks install scripts: node ${JSON.stringify(path.join(root, 'scripts', 'build.js'))}`;
 
-/** What to do where Node was told to load none. */
+/** Advice where Node was told to load no addons. */
 const ALLOW =
   'Node is run without native addons. Under --permission, add --allow-addons; otherwise leave out --no-addons';
 
 /**
+ * The error that names every place looked at.
+ *
  * @param {string[]} candidates
  * @param {NodeJS.ErrnoException[]} errors one for each candidate
  */
@@ -54,7 +54,7 @@ function loadError(candidates, errors) {
   const message = `wasi-rs: the native addon for ${triple()} could not be loaded
 ${reasons.join('\n')}
 ${isForbidden ? ALLOW : MEND}`;
-  // A file that is there and does not load tells more than one that is missing.
+  // A file that does not load tells more than one that is missing.
   const cause = errors.find(({ code }) => code !== 'MODULE_NOT_FOUND') ?? errors[0];
   return Object.assign(new Error(message, { cause }), { code: 'ERR_WASI_RS_LOAD', errors });
 }

@@ -2,20 +2,20 @@
 
 // The options of run() and spawn(), checked and brought into one form.
 //
-// Each file of JavaScript takes 0.2 to 0.3 ms to load, and many programs take less than 1: what a run need not have is
-// loaded by those that need it.
+// Each file of JavaScript takes 0.1 to 0.3 ms to load, and many programs run for less than 1: the files that
+// not every run needs are loaded by the runs that do.
 
 const { types } = require('node:util');
 const { permission } = require('./addon.js');
 const { absolute, bytesOf } = require('./program.js');
 
-/** Loaded when there is something to say. */
+/** Loaded when there is an error. */
 const errors = () => require('./errors.js');
 
-/** How many bytes of a stream are captured unless `limits.stdout` says; as in the class. */
+/** The bytes of a stream that are captured unless `limits.stdout` says more or less; as in the class. */
 const CAPTURED = 64 * 1024 * 1024;
 
-/** Where `limits.memory` says less than that, as many as that; but no less than this. */
+/** The bytes that are captured at least, where `limits.memory` is below the number above and lowers it. */
 const CAPTURED_AT_LEAST = 1024 * 1024;
 
 /** The most bytes of stack a program gets. */
@@ -42,8 +42,8 @@ const LIMITS = {
 /**
  * @typedef {import('./types.js').Limits} Limits
  *
- * What an engine knows: descriptors, bytes and `'capture'`; or what is made into these by stdio.js: `'pipe'`, `'ignore'`,
- * functions and streams.
+ * Standard streams as the options give them: descriptors, bytes, `'capture'` and `'ignore'`, which engines
+ * know, and `'pipe'`, functions and streams, which `stdio.js` serves.
  *
  * @typedef {[stdin: unknown, stdout: unknown, stderr: unknown]} Stdio
  *
@@ -61,11 +61,11 @@ const LIMITS = {
  */
 
 /**
- * Everything is copied here, and paths are made absolute: what becomes of the options, or of the working directory, after the
- * call changes nothing.
+ * Checks and copies the options, and makes paths absolute: later changes to the options, or of the working
+ * directory, have no effect.
  *
  * @param {any} options
- * @param {boolean} isSpawned whether `'pipe'` is a stream at this end; otherwise it is captured
+ * @param {boolean} isSpawned true if `'pipe'` is a stream at this end; otherwise it is captured
  * @returns {Options}
  */
 function readOptions(options, isSpawned) {
@@ -104,7 +104,7 @@ function requireObject(value, name) {
 }
 
 /**
- * A misspelt name must not leave a program with more than it was meant to have.
+ * Refuses unknown properties: a misspelt limit would leave a program without it.
  *
  * @param {any} value
  * @param {string} option
@@ -149,7 +149,12 @@ function readEnv(env) {
   });
 }
 
-/** A string that the program, or the system, would take to end at a NUL. @param {string} text @param {string} name */
+/**
+ * Refuses a string with a NUL, at which the program, or the system, would take it to end.
+ *
+ * @param {string} text
+ * @param {string} name
+ */
 function withoutNull(text, name) {
   if (!text.includes('\0')) return text;
   throw errors().invalidArgValue(name, text, 'must be a string without null bytes');
@@ -229,7 +234,7 @@ function readSignal(signal) {
  * @param {any} stdin
  * @param {any} input
  * @param {boolean} isSpawned
- * @returns {unknown} see Stdio
+ * @returns {unknown} one of Stdio
  */
 function readStdin(stdin, input, isSpawned) {
   if (input === undefined) return readSource(stdin, isSpawned);
@@ -238,7 +243,7 @@ function readStdin(stdin, input, isSpawned) {
   return new Uint8Array(bytesOf(input, 'options.input', 'of type string or an instance of'));
 }
 
-/** @param {any} value @param {boolean} isSpawned @returns {unknown} see Stdio */
+/** @param {any} value @param {boolean} isSpawned @returns {unknown} one of Stdio */
 function readSource(value, isSpawned) {
   if (value === undefined) value = isSpawned ? 'pipe' : 'ignore';
   if (value === 'inherit') return 0;
@@ -261,7 +266,7 @@ function readSource(value, isSpawned) {
  * @param {any} value
  * @param {'stdout' | 'stderr'} name
  * @param {boolean} isSpawned
- * @returns {unknown} see Stdio
+ * @returns {unknown} one of Stdio
  */
 function readOutput(value, name, isSpawned) {
   const option = `options.${name}`;
@@ -274,7 +279,7 @@ function readOutput(value, name, isSpawned) {
   throw notAStream(option, 'Writable', value);
 }
 
-/** @param {string} option @param {string} classes that it may be of @param {unknown} value */
+/** @param {string} option @param {string} classes the classes that it may be of @param {unknown} value */
 function notAStream(option, classes, value) {
   const expected = `one of type number, string, or function or an instance of ${classes}`;
   return errors().invalidArgType(option, expected, value);

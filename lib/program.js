@@ -1,6 +1,7 @@
 'use strict';
 
-// A program: where it is, what the engines made of it, and where that is kept.
+// A program: its file or bytes, the machine code made of it and the folder that keeps it, and the engine that
+// runs it.
 
 const path = require('node:path');
 const timers = require('node:timers');
@@ -9,53 +10,61 @@ const { permission } = require('./addon.js');
 const requests = require('./requests.js');
 
 /**
- * @typedef {Code} ProgramCode
+ * @typedef {ProgramHandle} Handle
  *
  * @typedef {object} ForV8
- * @property {Promise<import('./types.js').Prepared>} prepared what V8 has made of it
- * @property {Promise<void>} isRead rejects if its file can't be
+ * @property {Promise<import('./types.js').Prepared>} prepared the modules that V8 compiled
+ * @property {Promise<void>} isRead rejects if the program's file can't be read
  */
 
-/** The interest of a run in what is looked for on its behalf: when it is lost, that is given up. */
-class Interest {
-  #isLost = false;
+/** The cancellation of the requests that are made for a run. */
+class Cancellation {
+  #isCancelled = false;
   /** @type {(() => void)[]} */
-  #giveUps = [];
+  #listeners = [];
 
-  /** @param {() => void} giveUp is called when the interest is lost */
-  in(giveUp) {
-    if (this.#isLost) giveUp();
-    else this.#giveUps.push(giveUp);
+  /** Calls a function when this is cancelled, or now if it has been. @param {() => void} listener */
+  onCancel(listener) {
+    if (this.#isCancelled) listener();
+    else this.#listeners.push(listener);
   }
 
-  lose() {
-    this.#isLost = true;
-    for (const giveUp of this.#giveUps.splice(0)) giveUp();
+  cancel() {
+    this.#isCancelled = true;
+    for (const listener of this.#listeners.splice(0)) listener();
   }
 }
 
 /**
- * What V8 gets, for one set of limits: who is interested in it, and what gives it up.
+ * A preparation for V8 with one set of limits.
  *
- * @typedef {{ prepared: WeakRef<ForV8['prepared']>, isRead: Promise<void>, interested: number, giveUp: () => void }} Reading
+ * @typedef {object} Preparation
+ * @property {WeakRef<ForV8['prepared']>} prepared
+ * @property {Promise<void>} isRead
+ * @property {number} waiting the number of runs that wait for it
+ * @property {() => void} giveUp
  */
 
 /** A program as run(), spawn() and Program share it. */
-class Code {
-  /** What the engine V8 gets, for each set of limits, while a run uses it. @type {Map<string, Reading>} */
-  #v8 = new Map();
-  /** What it got last, for the next run. @type {ForV8['prepared'] | undefined} */
-  #lastV8;
-  /** What the engine wasmtime gets. @type {unknown} */
+class ProgramHandle {
+  /** The preparations for V8 by their limits, while a run uses them. @type {Map<string, Preparation>} */
+  #preparations = new Map();
+  /** The modules of the last preparation, kept for the next run. @type {ForV8['prepared'] | undefined} */
+  #lastPrepared;
+  /** The program as the addon knows it. @type {unknown} */
   #native;
   #isCompiled = false;
-  /** Whether it is ready for a run without limits, once. @type {ReturnType<typeof requests.ask> | undefined} */
-  #looked;
+  /**
+   * The answer to `isReady` for a run without limits, to be used once.
+   *
+   * @type {ReturnType<typeof requests.ask> | undefined}
+   */
+  #prefetched;
 
   /**
    * @param {string | Uint8Array} source a path or bytes
    * @param {boolean | string | undefined} cache
-   * @param {boolean} [isCode] whether the bytes are machine code
+   * @param {boolean} [isCode] true if the bytes are machine code
    */
   constructor(source, cache, isCode = false) {
     this.source = source;
@@ -63,7 +72,7 @@ class Code {
     this.cache = permitted(cacheFolder(cache));
   }
 
-  /** For the engine wasmtime. @returns {unknown} */
+  /** The program as the engine wasmtime gets it. @returns {unknown} */
   native() {
     const { source, isCode, cache } = this;
     this.#native ??= requests.makeProgram({ source, isCode, ...(cache && { cache }) });
@@ -71,68 +80,81 @@ class Code {
   }
 
   /**
-   * For the engine V8. It is being read when this returns.
+   * The program as the engine V8 gets it. Reading it has begun when this returns.
    *
    * @param {import('./types.js').Limits} limits
-   * @param {Interest} [interest]
+   * @param {Cancellation} [cancellation]
    * @returns {ForV8}
    */
-  v8(limits, interest = new Interest()) {
+  v8(limits, cancellation = new Cancellation()) {
     const key = `${limits.memory} ${limits.tableElements}`;
-    let reading = this.#v8.get(key);
-    this.#lastV8 = reading?.prepared.deref();
-    if (!reading || !this.#lastV8) reading = this.#read(key, limits);
-    const prepared = /** @type {ForV8['prepared']} */ (this.#lastV8);
-    const { isRead } = reading;
-    this.#share(key, reading, interest);
+    let preparation = this.#preparations.get(key);
+    this.#lastPrepared = preparation?.prepared.deref();
+    if (!preparation || !this.#lastPrepared) preparation = this.#prepare(key, limits);
+    const prepared = /** @type {ForV8['prepared']} */ (this.#lastPrepared);
+    const { isRead } = preparation;
+    this.#share(key, preparation, cancellation);
     return { prepared, isRead };
   }
 
-  /** @param {string} key @param {import('./types.js').Limits} limits @returns {Reading} */
-  #read(key, limits) {
+  /** @param {string} key @param {import('./types.js').Limits} limits @returns {Preparation} */
+  #prepare(key, limits) {
     const { answer, cancel: giveUp } = this.#ask('forV8', limits);
     const prepared = require('./v8/engine.js').compile(answer);
-    prepared.catch(() => {}); // who runs it is told
-    // Without its bytes, which nobody needs any more when V8 has them.
-    const isRead = answer.then(() => {}, unlessUnusable);
+    prepared.catch(() => {}); // reported to the run
+    // Does not hold the module's bytes, which are not needed any more once V8 has compiled them.
+    const isRead = answer.then(() => {}, throwUnlessProgramError);
     isRead.catch(() => {});
-    this.#forgetUnused();
-    const reading = { prepared: new WeakRef(prepared), isRead, interested: 0, giveUp };
-    this.#v8.set(key, reading);
-    this.#lastV8 = prepared;
-    return reading;
+    this.#dropUnused();
+    const preparation = { prepared: new WeakRef(prepared), isRead, waiting: 0, giveUp };
+    this.#preparations.set(key, preparation);
+    this.#lastPrepared = prepared;
+    return preparation;
   }
 
-  /** Gives up reading when the last has lost interest. @param {string} key @param {Reading} reading @param {Interest} interest */
-  #share(key, reading, interest) {
+  /**
+   * Gives a preparation up when all runs that wait for it are cancelled.
+   *
+   * @param {string} key
+   * @param {Preparation} preparation
+   * @param {Cancellation} cancellation
+   */
+  #share(key, preparation, cancellation) {
     let isReading = true;
     const done = () => (isReading = false);
-    reading.isRead.then(done, done);
-    reading.interested++;
-    interest.in(() => {
-      if (!isReading || --reading.interested > 0) return;
-      reading.giveUp();
-      if (this.#v8.get(key) === reading) this.#v8.delete(key);
+    preparation.isRead.then(done, done);
+    preparation.waiting++;
+    cancellation.onCancel(() => {
+      if (!isReading || --preparation.waiting > 0) return;
+      preparation.giveUp();
+      if (this.#preparations.get(key) === preparation) this.#preparations.delete(key);
     });
   }
 
-  #forgetUnused() {
-    for (const [key, { prepared }] of this.#v8) if (!prepared.deref()) this.#v8.delete(key);
+  #dropUnused() {
+    for (const [key, { prepared }] of this.#preparations) {
+      if (!prepared.deref()) this.#preparations.delete(key);
+    }
   }
 
-  /** For V8 on the main thread. @returns {Promise<import('./types.js').V8Module>} */
+  /** The program for V8 on the main thread. @returns {Promise<import('./types.js').V8Module>} */
   async forMainThread() {
     return this.#ask('forMainThread').answer;
   }
 
-  /** Asks the addon about it. @param {Parameters<typeof requests.ask>[0]} question @param {import('./types.js').Limits} [limits] */
+  /**
+   * Asks the addon about the program.
+   *
+   * @param {Parameters<typeof requests.ask>[0]} question
+   * @param {import('./types.js').Limits} [limits]
+   */
   #ask(question, limits) {
     return requests.ask(question, this.native(), limits);
   }
 
   /** Makes machine code, or finds it in the cache. */
   async compile() {
-    if (this.cache) require('./cache.js').isUnfit(this.cache);
+    if (this.cache) isUnfit(this.cache);
     await this.#ask('compile').answer;
     this.#isCompiled = true;
   }
@@ -143,32 +165,32 @@ class Code {
   }
 
   /**
-   * Another thread begins to look for machine code, for a run whose options have yet to be read and checked.
+   * Has another thread look for machine code, for a run whose options have not been read and checked yet.
    *
    * @param {any} options
    */
-  expect(options) {
+  prefetch(options) {
     const isUsual = !options?.engine && !options?.limits && !permission;
     if (this.#isCompiled || !isUsual) return;
-    this.#looked = this.#ask('isReady');
-    this.#looked.answer.catch(() => {}); // who waits for it is told
+    this.#prefetched = this.#ask('isReady');
+    this.#prefetched.answer.catch(() => {}); // reported to the run
   }
 
   /**
-   * Whether wasmtime runs it without a delay: there is machine code for these limits, or little to compile. That is being
-   * looked for when this returns.
+   * Tells whether wasmtime runs the program without a delay: there is machine code for these limits, or
+   * little to compile. Looking for it has begun when this returns.
    *
    * @param {import('./types.js').Limits} limits
-   * @param {Interest} [interest]
+   * @param {Cancellation} [cancellation]
    * @returns {Promise<boolean>}
    */
-  async isReady(limits, interest = new Interest()) {
+  async isReady(limits, cancellation = new Cancellation()) {
     if (this.#isCompiled) return true;
-    const looked = this.#looked;
-    this.#looked = undefined; // there may be machine code the next time
+    const prefetched = this.#prefetched;
+    this.#prefetched = undefined; // there may be machine code the next time
     const isUsual = limits.fuel === undefined && limits.stack === undefined;
-    const { answer, cancel: giveUp } = (isUsual && looked) || this.#ask('isReady', limits);
-    interest.in(giveUp);
+    const { answer, cancel: giveUp } = (isUsual && prefetched) || this.#ask('isReady', limits);
+    cancellation.onCancel(giveUp);
     return answer;
   }
 }
@@ -179,14 +201,15 @@ class Code {
  * @param {string} given
  */
 function absolute(given) {
-  // Dots stay: what `..` leads to, behind a link, only the system knows. And no path at all is not this directory.
+  // Dots stay: behind a link, only the system knows where `..` leads. And an empty path is not this
+  // directory.
   if (path.isAbsolute(given) || given === '') return given;
   return process.platform === 'win32' ? path.resolve(given) : `${process.cwd()}/${given}`;
 }
 
 /**
- * The folder in which machine code is kept: as the option says, or `WASI_RS_CACHE`, or where the system keeps such things.
- * Nothing where the option, or an empty variable, turns it off.
+ * The folder that keeps machine code: as the option says, or `WASI_RS_CACHE`, or in the system's folder for
+ * caches. Undefined where the option, or an empty variable, turns it off.
  *
  * @param {boolean | string | undefined} option
  * @returns {string | undefined}
@@ -200,9 +223,28 @@ function cacheFolder(option) {
   return base && `${base}${path.sep}wasi-rs`;
 }
 
-/** Whether somebody chose a folder for machine code. @param {string} folder */
+/** True if a folder for machine code is not the default one. @param {string} folder */
 function isChosen(folder) {
   return process.env.WASI_RS_CACHE !== undefined || folder !== cacheFolder(undefined);
+}
+
+/** The folders that a warning has been given for. @type {Set<string>} */
+const reported = new Set();
+
+/**
+ * True if nothing can be kept in a folder: others may read it, or write to it unnoticed, or it can't be made.
+ * It is no error; a warning tells of it if the folder is not the default one.
+ *
+ * @param {string} folder
+ */
+function isUnfit(folder) {
+  const reason = requests.makeCache(folder);
+  if (reason !== undefined && isChosen(folder) && !reported.has(folder)) {
+    reported.add(folder);
+    const message = `no machine code is kept in ${folder}: ${reason}`;
+    process.emitWarning(message, { type: 'Warning', code: 'WASI_RS_CACHE' });
+  }
+  return reason !== undefined;
 }
 
 /** @returns {string | undefined} */
@@ -226,7 +268,11 @@ function homeFolder() {
   }
 }
 
-/** A folder that Node's permission model lets the process write to. @param {string | undefined} folder */
+/**
+ * The folder, if Node's permission model lets the process read and write it.
+ *
+ * @param {string | undefined} folder
+ */
 function permitted(folder) {
   if (folder === undefined || !permission) return folder;
   return permission.has('fs.read', folder) && permission.has('fs.write', folder)
@@ -235,29 +281,44 @@ function permitted(folder) {
 }
 
 /**
- * @param {any} source what a user passed as a program
+ * The program that a user passed.
+ *
+ * @param {any} source
  * @param {boolean | string | undefined} cache
- * @returns {Code}
+ * @returns {ProgramHandle}
  */
-function codeOf(source, cache) {
-  if (typeof source === 'string') return new Code(absolute(withoutNull(source)), cache);
-  if (isURL(source)) return new Code(withoutNull(fileURLToPath(source.href)), cache);
-  return new Code(bytesOf(source, 'source', 'of type string or an instance of URL,'), cache);
+function handleOf(source, cache) {
+  if (typeof source === 'string') return new ProgramHandle(absolute(withoutNull(source)), cache);
+  if (isURL(source)) return new ProgramHandle(withoutNull(fileURLToPath(source.href)), cache);
+  const bytes = bytesOf(source, 'source', 'of type string or an instance of URL,');
+  return new ProgramHandle(bytes, cache);
 }
 
-/** Whether it is a URL, of whatever realm, as Node tells it. @param {any} value @returns {value is URL} */
+/**
+ * True for a URL of any realm, recognized as Node recognizes it.
+ *
+ * @param {any} value
+ * @returns {value is URL}
+ */
 function isURL(value) {
   return typeof value?.href === 'string' && typeof value.protocol === 'string';
 }
 
-/** A path that the system would take to end at a NUL. @param {string} source */
+/** Refuses a path with a NUL, at which the system would take it to end. @param {string} source */
 function withoutNull(source) {
   if (!source.includes('\0')) return source;
   const reason = 'must be a string, Uint8Array, or URL without null bytes';
   throw require('./errors.js').invalidArgValue('source', source, reason);
 }
 
-/** @param {any} source @param {string} name @param {string} others what it may be as well @returns {Uint8Array} */
+/**
+ * The bytes of a buffer or of a view of one.
+ *
+ * @param {any} source
+ * @param {string} name of the argument
+ * @param {string} others the other types that it may be of
+ * @returns {Uint8Array}
+ */
 function bytesOf(source, name, others) {
   if (ArrayBuffer.isView(source)) {
     return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
@@ -270,80 +331,90 @@ function bytesOf(source, name, others) {
 }
 
 /**
- * An engine, what it gets, whether machine code is to be made meanwhile, and whether the other engine is to have what it can't run.
+ * An engine and the program as that engine gets it.
  *
- * @typedef {{ engine: { start: Function }, program: unknown, isFirst?: boolean, mayChange?: boolean }} Chosen
+ * @typedef {object} Chosen
+ * @property {{ start: Function }} engine
+ * @property {unknown} program
+ * @property {boolean} [isFirst] true if machine code is to be made meanwhile
+ * @property {boolean} [mayChange] true if the other engine is tried when this one can't run the program
  */
 
 /**
- * The engine that begins soonest: wasmtime where there is machine code, or nearly none to make; otherwise V8, and machine
- * code is made on the side, for the next time.
+ * The engine that begins soonest: wasmtime where there is machine code, or little to compile; otherwise V8,
+ * while machine code is made for the next time.
  *
- * @param {Code} code
+ * @param {ProgramHandle} handle
  * @param {{ engine: string, limits: import('./types.js').Limits }} options
- * @param {Interest} interest
+ * @param {Cancellation} cancellation
  * @returns {Promise<Chosen>}
  */
-async function choose(code, { engine, limits }, interest) {
-  // Of machine code, V8's part says that it is none of its.
+async function choose(handle, { engine, limits }, cancellation) {
+  // The engine V8 refuses machine code itself, with an error that says so.
+  const { isCode } = handle;
   const isForced =
-    engine === 'wasmtime' || limits.fuel !== undefined || code.isCode || !mayHaveWorkers();
-  // Also where it is forced: that its file can't be read is known before it begins, as with V8.
-  const isReady = engine !== 'v8' && (code.isCode || (await code.isReady(limits, interest)));
+    engine === 'wasmtime' || limits.fuel !== undefined || isCode || !mayHaveWorkers();
+  // Asked also where wasmtime is forced: a file that can't be read is known before the run begins, as with
+  // V8.
+  const isReady = engine !== 'v8' && (isCode || (await handle.isReady(limits, cancellation)));
   if (engine !== 'v8' && (isForced || isReady)) {
-    return { ...(await inWasmtime(code)), mayChange: !isForced };
+    return { ...(await inWasmtime(handle)), mayChange: !isForced };
   }
   const isFirst = engine === 'auto';
-  return { ...(await inV8(code, limits, interest)), isFirst, mayChange: isFirst };
+  return { ...(await inV8(handle, limits, cancellation)), isFirst, mayChange: isFirst };
 }
 
-/** Whether Node's permission model lets V8 run a program, which takes a worker. */
+/** True if Node's permission model allows workers, in which the engine V8 runs programs. */
 function mayHaveWorkers() {
   return !permission || permission.has('worker');
 }
 
-/** The folders that runs in wasmtime have had looked at. @type {Set<string>} */
-const looked = new Set();
+/** The folders that have been checked for a run in wasmtime. @type {Set<string>} */
+const checked = new Set();
 
-/** @param {Code} code @returns {Promise<Chosen>} */
-async function inWasmtime(code) {
-  const { cache } = code;
-  if (cache && !looked.has(cache) && isChosen(cache)) {
-    looked.add(cache);
-    // Who chose a folder in which nothing can be kept is told; not before the program runs.
-    timers.setImmediate(() => require('./cache.js').isUnfit(cache));
+/** @param {ProgramHandle} handle @returns {Promise<Chosen>} */
+async function inWasmtime(handle) {
+  const { cache } = handle;
+  if (cache && !checked.has(cache) && isChosen(cache)) {
+    checked.add(cache);
+    // Warns of a folder that can keep nothing, but not before the program runs.
+    timers.setImmediate(isUnfit, cache);
   }
-  return { engine: require('./wasmtime.js'), program: { native: code.native() } };
+  return { engine: require('./wasmtime.js'), program: { native: handle.native() } };
 }
 
 /**
- * @param {Code} code
+ * @param {ProgramHandle} handle
  * @param {import('./types.js').Limits} limits
- * @param {Interest} interest
+ * @param {Cancellation} cancellation
  * @returns {Promise<Chosen>}
  */
-async function inV8(code, limits, interest) {
-  const { prepared, isRead } = code.v8(limits, interest);
+async function inV8(handle, limits, cancellation) {
+  const { prepared, isRead } = handle.v8(limits, cancellation);
   const engine = require('./v8/engine.js');
   engine.prefetch(limits.stack);
   await isRead;
   return { engine, program: prepared };
 }
 
-/** What is wrong with a program, its engine tells; a file that can't be read does not get there. @param {any} error */
-function unlessUnusable(error) {
+/**
+ * Throws an error of reading the program's file. An error in the program itself is thrown by the engine.
+ *
+ * @param {any} error
+ */
+function throwUnlessProgramError(error) {
   if (!error.code.startsWith('ERR_WASI_')) throw error;
 }
 
 module.exports = {
-  Code,
-  Interest,
+  Cancellation,
+  ProgramHandle,
   absolute,
   bytesOf,
   cacheFolder,
   choose,
-  codeOf,
+  handleOf,
   inV8,
   inWasmtime,
-  isChosen,
+  isUnfit,
 };

@@ -2,7 +2,7 @@
 
 // Requests to the addon with the engines: programs are made, asked about and run. Answers come as messages.
 
-const addon = require('./addon.js').more().engine;
+const addon = require('./addon.js').engineAddon().engine;
 if (!addon) {
   const message = `run(), spawn() and compile() are not there on ${process.platform} yet; the class WASI is`;
   throw Object.assign(new Error(message), { code: 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM' });

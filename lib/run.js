@@ -2,18 +2,18 @@
 
 // run(), spawn() and compile(): programs off the event loop.
 
-const { Code, Interest, bytesOf, choose, codeOf } = require('./program.js');
+const { Cancellation, ProgramHandle, bytesOf, choose, handleOf } = require('./program.js');
 
-/** @typedef {import('./program.js').ProgramCode} ProgramCode */
+/** @typedef {import('./program.js').Handle} Handle */
 
-/** What is behind each program. @type {WeakMap<object, ProgramCode>} */
-const codes = new WeakMap();
+/** The handle of each `Program`. @type {WeakMap<object, Handle>} */
+const handles = new WeakMap();
 
 /** A compiled program, to be run any number of times. */
 class Program {
-  /** @param {ProgramCode} code */
-  constructor(code) {
-    codes.set(this, code);
+  /** @param {Handle} handle */
+  constructor(handle) {
+    handles.set(this, handle);
   }
 
   /** @param {any} [options] */
@@ -26,16 +26,16 @@ class Program {
     return spawn(this, options);
   }
 
-  /** Its machine code, for `deserialize()`. @returns {Promise<Buffer>} */
+  /** The machine code, for `deserialize()`. @returns {Promise<Buffer>} */
   async serialize() {
     return resolve(this).serialize();
   }
 }
 
-/** @param {any} source @param {any} [options] @returns {ProgramCode} */
+/** @param {any} source @param {any} [options] @returns {Handle} */
 function resolve(source, options) {
-  if (source instanceof Code) return source; // of the command line
-  return codes.get(source) ?? codeOf(source, readCache(options?.cache));
+  if (source instanceof ProgramHandle) return source; // of the command line
+  return handles.get(source) ?? handleOf(source, readCache(options?.cache));
 }
 
 /** @param {any} cache */
@@ -46,26 +46,24 @@ function readCache(cache) {
     const reason = 'must be a string without null bytes';
     throw require('./errors.js').invalidArgValue('options.cache', cache, reason);
   }
-  throw require('./errors.js').invalidArgType(
-    'options.cache',
-    'one of type boolean or string',
-    cache,
-  );
+  const expected = 'one of type boolean or string';
+  throw require('./errors.js').invalidArgType('options.cache', expected, cache);
 }
 
 /**
- * The program, its options, and the engine that is being chosen.
+ * The program, its options, and the engine, which is still being chosen.
  *
  * @param {any} source
  * @param {any} options
  * @param {boolean} isSpawned
  */
 function prepare(source, options, isSpawned) {
-  const code = resolve(source, options);
-  code.expect(options); // while everything else is loaded
+  const handle = resolve(source, options);
+  handle.prefetch(options); // while everything else is loaded
   const checked = require('./options.js').readOptions(options, isSpawned);
-  const interest = new Interest();
-  return { code, checked, choice: { interest, chosen: choose(code, checked, interest) } };
+  const cancellation = new Cancellation();
+  const chosen = choose(handle, checked, cancellation);
+  return { handle, checked, choice: { cancellation, chosen } };
 }
 
 /**
@@ -76,21 +74,21 @@ function prepare(source, options, isSpawned) {
  * @returns {Promise<import('./execute.js').Outcome>}
  */
 async function run(source, options) {
-  const { code, checked, choice } = prepare(source, options, false);
+  const { handle, checked, choice } = prepare(source, options, false);
   const { Execution } = require('./execute.js');
-  return new Execution(code, choice, checked).result;
+  return new Execution(handle, choice, checked).result;
 }
 
 /**
- * Starts a program that runs beside this one.
+ * Starts a program off the event loop, and returns at once.
  *
  * @param {any} source
  * @param {any} [options]
  */
 function spawn(source, options) {
-  const { code, checked, choice } = prepare(source, options, true);
+  const { handle, checked, choice } = prepare(source, options, true);
   const { GuestProcess } = require('./child.js');
-  return new GuestProcess(code, choice, checked);
+  return new GuestProcess(handle, choice, checked);
 }
 
 /**
@@ -104,22 +102,23 @@ async function compile(source, options) {
   const { requireObject, requirePermission } = require('./options.js');
   if (options !== undefined) requireObject(options, 'options');
   requirePermission();
-  const code = resolve(source, options);
-  await code.compile();
-  return new Program(code);
+  const handle = resolve(source, options);
+  await handle.compile();
+  return new Program(handle);
 }
 
 /**
- * A program from what `serialize()` gave. Machine code is trusted: it must come from nowhere else.
+ * Makes a program of the bytes that `serialize()` gave. Machine code is trusted: it must not come from
+ * anywhere else.
  *
  * @param {any} bytes
  * @returns {Promise<Program>}
  */
 async function deserialize(bytes) {
   require('./options.js').requirePermission();
-  const code = new Code(bytesOf(bytes, 'bytes', 'an instance of'), false, true);
-  await code.compile();
-  return new Program(code);
+  const handle = new ProgramHandle(bytesOf(bytes, 'bytes', 'an instance of'), false, true);
+  await handle.compile();
+  return new Program(handle);
 }
 
 module.exports = { compile, deserialize, run, spawn };

@@ -1,8 +1,8 @@
 'use strict';
 
-// A program's standard streams: what the options say, made into tickets for descriptors, bytes and captures, which is all
-// that an engine knows. Streams and functions are at the other end of a pipe of the operating system: so poll_oneoff, EPIPE
-// and waiting for room are the kernel's, at its speed.
+// The standard streams of a program. An engine knows tickets for descriptors, bytes and captures only.
+// Streams and functions of the embedder are served here, through a pipe of the operating system, whose other
+// end the program has: so poll_oneoff, EPIPE and waiting for room are the kernel's, at its speed.
 
 const net = require('node:net');
 const { performance } = require('node:perf_hooks');
@@ -10,41 +10,46 @@ const { finished } = require('node:stream');
 const { setImmediate: turn } = require('node:timers/promises');
 const { types } = require('node:util');
 const { errorOf } = require('./errors.js');
-const { Outlet, tells } = require('./outlet.js');
+const { Output, isEmitter } = require('./output.js');
 const { bytesOf } = require('./program.js');
 const { Tickets } = require('./tickets.js');
 
-/** How many bytes a function that supplies input is asked for. */
+/** The number of bytes that a function which supplies input is asked for. */
 const PIECE = 64 * 1024;
 
-/** How long a source is read without a turn of the event loop, in milliseconds. */
+/** The time that a source is read without a turn of the event loop, in milliseconds. */
 const TURN = 5;
 
 /** @typedef {import('node:net').Socket} Socket */
 
 /** The streams of one run. */
 class Streams {
-  /** What the engine gets. @type {import('./types.js').Plan['stdio']} */
+  /** The streams as the engine gets them. @type {import('./types.js').Plan['stdio']} */
   plan;
-  /** This end of those that are `'pipe'`. @type {{ stdin?: Socket, stdout?: Socket, stderr?: Socket }} */
+  /**
+   * This end of each pipe that the embedder reads or writes.
+   *
+   * @type {{ stdin?: Socket, stdout?: Socket, stderr?: Socket }}
+   */
   ends = {};
   #tickets = new Tickets();
-  /** What the outputs are read from at this end. @type {Socket[]} */
+  /** This end of each pipe that is read here. @type {Socket[]} */
   #outputs = [];
-  /** What goes on between the pipes and those at this end. @type {Promise<void>[]} */
-  #work = [];
-  /** What stops those that supply input. @type {(() => void)[]} */
+  /** The deliveries of output that go on. @type {Promise<void>[]} */
+  #deliveries = [];
+  /** Functions that stop the feeding of input. @type {(() => void)[]} */
   #stops = [];
   /** @type {{ error: unknown } | undefined} */
   #failure;
   #fail;
-  #isHurried = false;
-  /** What is called when nobody is waited for any more. @type {Set<() => void>} */
-  #hurries = new Set();
+  #isAbandoned = false;
+  /** Functions that end the waits for receivers of output. @type {Set<() => void>} */
+  #waits = new Set();
 
   /**
    * @param {import('./options.js').Stdio} stdio
-   * @param {(error: unknown) => void} fail is told when one at this end throws
+   * @param {(error: unknown) => void} fail is called with the first error of a stream or function of the
+   * embedder
    */
   constructor([stdin, stdout, stderr], fail) {
     this.#fail = (/** @type {unknown} */ error) => {
@@ -70,7 +75,7 @@ class Streams {
   #input(stdin) {
     if (typeof stdin === 'number') return this.#tickets.copy(stdin, 'stdin');
     if (types.isUint8Array(stdin)) return stdin;
-    if (isOwnStdin(stdin)) return this.#tickets.copy(0, 'stdin');
+    if (isProcessStdin(stdin)) return this.#tickets.copy(0, 'stdin');
     const { number, socket } = this.#pipe(true);
     if (stdin === 'pipe') this.ends.stdin = socket;
     else this.#feed(typeof stdin === 'function' ? supplies(stdin) : stdin, socket);
@@ -85,19 +90,28 @@ class Streams {
     if (output === 'pipe') this.ends[name] = socket;
     else {
       this.#outputs.push(socket);
-      this.#work.push(this.#deliver(socket, output, name));
+      this.#deliveries.push(this.#deliver(socket, output, name));
     }
     return number;
   }
 
-  /** A pipe that the program reads, or writes: a stream at this end, a ticket for the other. @param {boolean} isInput */
+  /**
+   * A pipe that the program reads or writes: a stream at this end, a ticket for the other.
+   *
+   * @param {boolean} isInput
+   */
   #pipe(isInput) {
     const { fd, number } = this.#tickets.pipe(isInput);
     const socket = new net.Socket({ fd, readable: !isInput, writable: isInput });
     return { number, socket };
   }
 
-  /** Writes what a source yields, as fast as the program reads. @param {any} source @param {Socket} socket */
+  /**
+   * Writes the chunks of a source, as fast as the program reads.
+   *
+   * @param {any} source
+   * @param {Socket} socket
+   */
   async #feed(source, socket) {
     /** @type {AsyncIterator<unknown> | undefined} */
     let iterator;
@@ -108,7 +122,7 @@ class Streams {
       isOver = true;
       unwatch();
       socket.destroy();
-      if (!isDone) letGo(source, iterator);
+      if (!isDone) release(source, iterator);
     };
     const fail = (/** @type {unknown} */ error) => {
       if (!isOver) this.#fail(error);
@@ -128,7 +142,8 @@ class Streams {
         if (isOver) return;
         if (done) break;
         await written(socket, chunkOf(value));
-        // A source that always has something at once would leave the event loop to nobody else, timers included.
+        // A source that always has something at once would leave the event loop to nobody else, timers
+        // included.
         if (performance.now() - since < TURN) continue;
         await turn();
         since = performance.now();
@@ -141,77 +156,89 @@ class Streams {
     }
   }
 
-  /** Hands what the program writes to a function or a Writable. @param {Socket} socket @param {any} output @param {'stdout' | 'stderr'} name */
-  async #deliver(socket, output, name) {
+  /**
+   * Hands the program's output to a function or a Writable.
+   *
+   * @param {Socket} socket
+   * @param {any} receiver
+   * @param {'stdout' | 'stderr'} name
+   */
+  async #deliver(socket, receiver, name) {
     const fail = (/** @type {unknown} */ error) => {
       this.#fail(error);
       socket.destroy();
     };
-    let outlet;
+    let output;
     try {
-      outlet = new Outlet(output, name, fail);
-      for await (const chunk of socket) await this.#unlessHurried(outlet.write(chunk));
-      await this.#unlessHurried(outlet.flush());
+      output = new Output(receiver, name, fail);
+      for await (const chunk of socket) await this.#unlessAbandoned(output.write(chunk));
+      await this.#unlessAbandoned(output.flush());
     } catch (error) {
       if (!socket.destroyed || !isPremature(error)) fail(error);
     } finally {
-      outlet?.release();
+      output?.release();
     }
   }
 
-  /** Waits for one at this end, until nobody is waited for any more. @param {unknown} taken */
-  async #unlessHurried(taken) {
+  /** Waits for a receiver to take a chunk, unless the waits are abandoned. @param {unknown} taken */
+  async #unlessAbandoned(taken) {
     if (taken === undefined) return;
-    let hurry = () => {};
-    const hurried = new Promise((resolve) => (hurry = () => resolve(undefined)));
-    if (this.#isHurried) hurry();
-    this.#hurries.add(hurry);
+    let end = () => {};
+    const abandoned = new Promise((resolve) => (end = () => resolve(undefined)));
+    if (this.#isAbandoned) end();
+    this.#waits.add(end);
     try {
-      await Promise.race([taken, hurried]);
+      await Promise.race([taken, abandoned]);
     } finally {
-      this.#hurries.delete(hurry);
+      this.#waits.delete(end);
     }
   }
 
-  /** From now on, nobody who has no room is waited for: they may never have. */
-  hurry() {
-    this.#isHurried = true;
-    for (const hurry of this.#hurries) hurry();
+  /** Ends all waits for receivers that have no room, which they may never have, now and from now on. */
+  abandon() {
+    this.#isAbandoned = true;
+    for (const end of this.#waits) end();
   }
 
   /**
-   * The program has ended. Resolves when all it has written has been delivered; what failed on the way is thrown.
+   * Ends the streams after the program has ended. Resolves when all output has been delivered; throws the
+   * first error of a stream or function of the embedder.
    *
-   * @param {boolean} [isKilled] whether it was ended: its thread may still be there, and with it its ends of the pipes
+   * @param {boolean} [isKilled] true if the program was ended: its thread may still hold its ends of the
+   * pipes
    */
   async finish(isKilled = false) {
     this.#tickets.close();
     for (const stop of this.#stops) stop();
     if (isKilled) {
-      this.hurry();
-      this.#work.push(...this.#outputs.map(abandon));
+      this.abandon();
+      this.#deliveries.push(...this.#outputs.map(closeWhenEmpty));
     }
-    await Promise.all(this.#work);
+    await Promise.all(this.#deliveries);
     if (this.#failure) throw this.#failure.error;
   }
 }
 
-/** Whether it is this process's own, of which nothing has been read; in a worker it is another. @param {any} stdin */
-function isOwnStdin(stdin) {
+/**
+ * True for the process's stdin if nothing has been read of it; a worker's is another stream.
+ *
+ * @param {any} stdin
+ */
+function isProcessStdin(stdin) {
   // (Node makes it when it is first asked for, in 2 ms.)
   if (stdin === 'pipe' || typeof stdin === 'function' || stdin !== process.stdin) return false;
   return stdin.fd === 0 && !stdin.readableDidRead && !stdin.destroyed;
 }
 
 /**
- * Has a stream tell when it fails, also while nobody reads it.
+ * Watches a stream for errors, also while nobody reads it.
  *
  * @param {any} source
  * @param {(error: unknown) => void} fail
- * @returns {() => void} what ends that
+ * @returns {() => void} ends the watch
  */
 function watchSource(source, fail) {
-  if (!tells(source)) return () => {};
+  if (!isEmitter(source)) return () => {};
   if (source.readableEnded) {
     const message =
       "The property 'options.stdin' is a stream that has been read to its end before the program began";
@@ -222,43 +249,58 @@ function watchSource(source, fail) {
   });
 }
 
-/** Tells a source that nobody reads it any more. What it says to that is of no interest. @param {any} source @param {AsyncIterator<unknown> | undefined} iterator */
-async function letGo(source, iterator) {
+/**
+ * Destroys a source, or ends its iterator. Errors of it are ignored.
+ *
+ * @param {any} source
+ * @param {AsyncIterator<unknown> | undefined} iterator
+ */
+async function release(source, iterator) {
   try {
     if (typeof source.destroy !== 'function') return await iterator?.return?.();
     if (source.destroyed) return;
-    if (tells(source)) {
+    if (isEmitter(source)) {
       const forget = finished(source, () => forget());
     }
     source.destroy();
   } catch {
-    // It has none to tell.
+    // Its own error, which nobody waits for.
   }
 }
 
-/** Reads what is in a pipe, and ends it: its other end may stay open for a while. @param {Socket} socket */
-async function abandon(socket) {
+/**
+ * Closes a pipe when all that is in it has been read: its other end may stay open for a while.
+ *
+ * @param {Socket} socket
+ */
+async function closeWhenEmpty(socket) {
   let seen;
   do {
     seen = socket.bytesRead;
-    // The event loop looks at the pipe in between.
+    // In two turns the event loop polls the pipe.
     await turn();
     await turn();
   } while (socket.bytesRead !== seen);
   socket.destroy();
 }
 
-/** Resolves when a pipe has taken a chunk, or never will. @param {Socket} socket @param {string | Uint8Array} chunk @returns {Promise<void>} */
+/**
+ * Resolves when a pipe has taken a chunk, or never will.
+ *
+ * @param {Socket} socket
+ * @param {string | Uint8Array} chunk
+ * @returns {Promise<void>}
+ */
 const written = (socket, chunk) => new Promise((resolve) => socket.write(chunk, () => resolve()));
 
-/** @param {any} value what a source has yielded @returns {string | Uint8Array} */
+/** The chunk that a source has yielded. @param {any} value @returns {string | Uint8Array} */
 const chunkOf = (value) =>
   typeof value === 'string' ? value : bytesOf(value, 'chunk', 'of type string or an instance of');
 
 /** @param {any} error */
 const isPremature = (error) => error?.code === 'ERR_STREAM_PREMATURE_CLOSE';
 
-/** What a function supplies. @param {(maxBytes: number) => unknown} supply */
+/** The chunks that a function supplies. @param {(maxBytes: number) => unknown} supply */
 async function* supplies(supply) {
   for (;;) {
     const chunk = await supply(PIECE);

@@ -12,10 +12,10 @@ const sources = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'crates', 'src'].map((n
   path.join(root, name),
 );
 
-// What runs programs off the event loop is not written for Windows yet.
+// Programs off the event loop are not supported on Windows yet.
 const engine = process.platform === 'win32' ? [] : ['engine'];
 
-/** The addons, smallest first: what each is called, and the features of the crate it is made of. */
+/** The addons, smallest first, with the features of the crate that each is built with. */
 const addons = [
   { name: 'wasi-rs', features: ['class'] },
   { name: 'wasi-rs-engine', features: [...engine, 'text'] },
@@ -46,7 +46,7 @@ function build({ debug = false, stderr = 'inherit' } = {}) {
 }
 
 /**
- * Whether the addons in the package are newer than everything they are made from.
+ * True if the addons in the package are newer than everything they are made from.
  *
  * @returns {boolean}
  */
@@ -78,7 +78,7 @@ function cargoBuild({ name, features }, debug, stderr) {
     '--lib',
     '--no-default-features',
     `--features=${features}`,
-    // A folder each: cargo would put the one library in the place of the other, and take it for the other's.
+    // A folder each: cargo would put one library in the place of the other, and take it for that one.
     `--target-dir=${path.join(process.env.CARGO_TARGET_DIR ?? path.join(root, 'target'), name)}`,
     '--message-format=json-render-diagnostics',
   ];
@@ -96,7 +96,7 @@ Install Rust ${rustVersion()} or newer (https://rustup.rs), open a new shell and
   if (error) throw error;
   if (status !== 0) {
     throw new Error(
-      `cargo build failed (${signal ?? `exit code ${status}`}); its reason stands above.`,
+      `cargo build failed (${signal ?? `exit code ${status}`}); the reason is above.`,
     );
   }
   return libraryPath(stdout);

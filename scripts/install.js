@@ -12,16 +12,17 @@ const inClone = fs.existsSync(path.join(root, '.git'));
 
 const probe = `
 try {
-  require(process.argv[1]).more();
+  require(process.argv[1]).engineAddon();
 } catch ({ cause }) {
   console.log(cause.message.split('\\n')[0]);
   process.exitCode = 1;
 }`;
 
-/** @returns {string | undefined} one line, when there is something to build */
+/** The reason to build, in one line, if there is one. @returns {string | undefined} */
 function reasonToBuild() {
   if (inClone) return isUpToDate() ? undefined : 'the addon is missing or older than its sources';
-  // In a process of its own, which a broken addon may take down.
+  // In a process of its own: loading a truncated addon ends it by SIGBUS
+  // (docs/decisions/truncated-addons.md).
   const loader = path.join(root, 'lib', 'addon.js');
   const { status, signal, stdout } = spawnSync(process.execPath, ['-e', probe, loader], {
     encoding: 'utf8',
@@ -30,7 +31,7 @@ function reasonToBuild() {
   return `no working prebuilt binary for ${triple()} (${signal ?? stdout.trim()})`;
 }
 
-// npm keeps a dependency's output back; who sits at the terminal shall see why the install takes minutes.
+// npm does not show the output of a dependency; on the terminal the user sees why the install takes minutes.
 function openTerminal() {
   if (inClone || process.env.CI || process.stderr.isTTY) return undefined;
   try {

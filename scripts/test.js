@@ -1,7 +1,7 @@
 'use strict';
 
 // npm test [-- filter]: sets up what is missing, then runs the tests in Rust and those in JavaScript.
-// A filter is part of a test's name. The addon under test is the one in the package, whichever its profile.
+// A filter is part of a test's name. The addons under test are those in the package, built with any profile.
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -11,7 +11,8 @@ const { isUpToDate, root } = require('./build.js');
 
 const filters = process.argv.slice(2);
 
-// In a terminal Node's runner would set FORCE_COLOR for all that the tests start, whose output they compare.
+// In a terminal Node's runner would set FORCE_COLOR for the processes that the tests start, whose output they
+// compare.
 const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined };
 
 /** @param {string} command @param {string[]} args */

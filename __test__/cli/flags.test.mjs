@@ -18,6 +18,11 @@ describe('flags', () => {
       'unknown flag --timout; did you mean --timeout?',
     );
     assert.equal(await refusal('-x', 'x'), 'unknown flag -x; see wasi-rs run --help');
+    assert.equal(await refusal('-hV', 'x'), 'unknown flag -hV; see wasi-rs run --help');
+    assert.match(
+      await refusal('-timeout', '5s', 'x'),
+      /^unknown flag -timeout; did you mean --timeout\?$/,
+    );
     assert.equal(await refusal('--json', 'x'), '--json is a flag of wasi-rs inspect');
     assert.match(await refusal('--timeout'), /^--timeout needs a value, such as --timeout 5s$/);
     assert.match(
@@ -29,10 +34,21 @@ describe('flags', () => {
       /^--engine v9: it is one of auto, wasmtime, v8$/,
     );
     assert.match(await refusal('inspect', '--json=yes', 'x'), /^--json takes no value$/);
-    assert.match(await refusal('inspect', 'x', 'y'), /^what is y\?/);
-    assert.match(await refusal('cache', 'x'), /^what is x\?/);
+    assert.match(await refusal('inspect', 'x', 'y'), /^unexpected argument y;/);
+    assert.match(await refusal('cache', 'x'), /^unexpected argument x;/);
     assert.match(await refusal('--max-stack', '1', 'hello.wasm'), /--max-stack is out of range/);
-    assert.match(await refusal(), /^which program\? /);
+    assert.match(await refusal(), /^no program is given: /);
+  });
+
+  test('a value may begin with a dash, and flags end at the program or at --', () => {
+    const read = (...argv) => {
+      const { flags, program, args } = parse(argv);
+      return [flags.env, program, args];
+    };
+    const env = [['-A', '1']];
+    assert.deepEqual(read('--env', '-A=1', 'x', '--env', 'B=1'), [env, 'x', ['--env', 'B=1']]);
+    assert.deepEqual(read('--env=-A=1', '--', '-x', '--', '-hV'), [env, '-x', ['--', '-hV']]);
+    assert.deepEqual(read('-', '--'), [[], '-', ['--']]);
   });
 
   test("each is read, shown by its command's help, and has an example that it accepts", async () => {

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
 import { compile, run } from '../../index.js';
-import { Code } from '../../lib/program.js';
+import { ProgramHandle } from '../../lib/program.js';
 import { ask, makeProgram } from '../../lib/requests.js';
 import { realModules } from '../support/real-modules.mjs';
 import { assemble } from '../support/wat.mjs';
@@ -97,7 +97,7 @@ describe('what V8 gets under limits', () => {
       if (limited === 'ERR_WASI_IMPORT' || limited === 'ERR_WASI_PROGRAM') continue; // no program
       programs++;
       const module = new WebAssembly.Module(limited);
-      const { memory } = addon.more().describe(limited);
+      const { memory } = addon.engineAddon().describe(limited);
       assert.ok(
         memory.every(({ max }) => max <= 2 ** 30),
         file,
@@ -113,7 +113,7 @@ describe('what V8 gets under limits', () => {
     const bytes = assemble(`(module
       (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
       (memory (export "memory") 1 100) (func (export "_start") ${grow} (call 0 (memory.size))))`);
-    const code = new Code(bytes, false);
+    const code = new ProgramHandle(bytes, false);
     const all = [{ memory: 5 * PAGE }, { memory: 5 * PAGE, stack: 4096 }, { memory: 6 * PAGE }, {}];
     const prepared = await Promise.all(all.map((limits) => code.v8(limits).prepared));
     const [one, same, ...others] = prepared.map((program) => program.module);
@@ -166,7 +166,7 @@ describe('bytes that are no module', () => {
   test('cut off anywhere, they are refused or a module', async () => {
     for (let length = 0; length < whole.length; length++) {
       const bytes = await limitOrRefuse(whole.slice(0, length), String(length));
-      if (bytes) assert.ok(addon.more().describe(bytes), String(length)); // the end of a section
+      if (bytes) assert.ok(addon.engineAddon().describe(bytes), String(length)); // the end of a section
     }
   });
 
@@ -181,7 +181,7 @@ describe('bytes that are no module', () => {
         const bytes = await limitOrRefuse(changed, what);
         if (!bytes || !WebAssembly.validate(bytes)) continue;
         accepted++;
-        const { memory } = addon.more().describe(bytes);
+        const { memory } = addon.engineAddon().describe(bytes);
         for (const { max } of memory) assert.ok(max !== null && max <= 2 * PAGE, what);
         let exports;
         try {

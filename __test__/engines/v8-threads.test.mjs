@@ -7,7 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { run } from '../../index.js';
-import { Code } from '../../lib/program.js';
+import { ProgramHandle } from '../../lib/program.js';
 import { root, runInChild, temporaryFolder } from '../support/host.mjs';
 import { SPIN, exits, program } from '../support/programs.mjs';
 import { makeStart } from '../support/starts.mjs';
@@ -23,7 +23,7 @@ const hex = (bytes) => Buffer.from(bytes).toString('hex');
 
 /** For a script. */
 const START = `
-  const { Code } = await import(${JSON.stringify(path.join(root, 'lib/program.js'))});
+  const { ProgramHandle } = await import(${JSON.stringify(path.join(root, 'lib/program.js'))});
   const engine = await import(${JSON.stringify(path.join(root, 'lib/v8/engine.js'))});
   const start = (what, how) => engine.start(what.v8(how.limits).prepared, how);`;
 
@@ -33,7 +33,7 @@ test('what is ended while it is prepared for V8 does not begin', HANGS, async ()
     ['auto', '(try (do (loop (br 0))) (catch_all))'], // which wasmtime does not have
   ]) {
     const controller = new AbortController();
-    class Ended extends Code {
+    class Ended extends ProgramHandle {
       v8(limits) {
         controller.abort();
         return super.v8(limits);
@@ -94,7 +94,7 @@ test('a thread that is not needed for long ends', HANGS, async () => {
     const { once } = await import('node:events');
     mock.timers.enable({ apis: ['setTimeout'] });
     ${START}
-    const program = new Code(Buffer.from('${hex(EXIT_7)}', 'hex'), false);
+    const program = new ProgramHandle(Buffer.from('${hex(EXIT_7)}', 'hex'), false);
     const plan = { args: [], env: [], preopens: [], stdio: ['ignore', 'ignore', 'ignore'], limits: {} };
     const workers = [];
     process.on('worker', (worker) => workers.push(worker));
@@ -111,7 +111,7 @@ test('a running guest keeps the process alive, one that has ended does not', HAN
     ${START}
     const bytes = Buffer.from('${hex(bytes)}', 'hex');
     const plan = { args: [], env: [], preopens: [], stdio: ['ignore', 'ignore', 'ignore'], limits: {} };
-    const { result } = start(new Code(bytes, false), plan);
+    const { result } = start(new ProgramHandle(bytes, false), plan);
     result.then(({ exitCode }) => console.log('exit code', exitCode));`;
   const { code, stdout, stderr } = await runInChild(script(EXIT_7));
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'exit code 7\n', stderr: '' });
@@ -129,7 +129,7 @@ test(
       `${START}
     const bytes = Buffer.from('${hex(EXIT_7)}', 'hex');
     const plan = { args: [], env: [], preopens: [], stdio: ['ignore', 'ignore', 'ignore'], limits: {} };
-    const runs = Array.from({ length: 20 }, () => start(new Code(bytes, false), plan).result);
+    const runs = Array.from({ length: 20 }, () => start(new ProgramHandle(bytes, false), plan).result);
     const reasons = (await Promise.allSettled(runs)).map(({ reason }) => reason?.code);
     console.log([...new Set(reasons)].join());`,
       {
@@ -152,7 +152,7 @@ test('preloads and flags of the process are not for its guests', HANGS, async (t
   fs.writeFileSync(preload, "console.log('loaded')");
   const { stdout } = await runInChild(
     `${START}
-    const program = new Code(Buffer.from('${hex(program(''))}', 'hex'), false);
+    const program = new ProgramHandle(Buffer.from('${hex(program(''))}', 'hex'), false);
     const plan = { args: [], env: [], preopens: [], stdio: ['ignore', 'ignore', 'ignore'], limits: {} };
     await start(program, plan).result;`,
     { flags: ['-r', preload] },

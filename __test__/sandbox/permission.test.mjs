@@ -144,13 +144,13 @@ describe('what the package has inside', () => {
       with: '--allow-wasi',
     },
     'the class in another edition': {
-      call: `new (require('${root}lib/addon.js').addon.edition('legacy'))({ preopens: { '/': '/' } })`,
+      call: `new (require('${root}lib/addon.js').classAddon().edition('legacy'))({ preopens: { '/': '/' } })`,
       denied: 'WASI',
       with: '--allow-wasi',
     },
   };
   const script = (/** @type {string} */ call) => `
-    const engine = require('${root}lib/addon.js').more().engine;
+    const engine = require('${root}lib/addon.js').engineAddon().engine;
     const bytes = new Uint8Array(${JSON.stringify(EMPTY)});
     let outcome = {};
     try {
@@ -310,12 +310,12 @@ const FUNCTIONS = {
 test('each function of the addons is known here', () => {
   const lib = JSON.stringify(path.join(root, 'lib', 'addon.js'));
   const script = `
-    const { addon, more } = require(${lib});
+    const { addon, engineAddon } = require(${lib});
     const names = (object, prefix = '') => Object.entries(object).flatMap(([name, value]) =>
       typeof value === 'function' ? [prefix + name] : names(value, prefix + name + '.'));
-    const hidden = [addon, more()].flatMap((one) => Reflect.ownKeys(one)).length;
-    const shown = [addon, more()].flatMap((one) => Object.keys(one)).length;
-    console.log(JSON.stringify({ names: [...new Set([...names(addon), ...names(more())])].sort(), hidden: hidden - shown }));`;
+    const hidden = [addon, engineAddon()].flatMap((one) => Reflect.ownKeys(one)).length;
+    const shown = [addon, engineAddon()].flatMap((one) => Object.keys(one)).length;
+    console.log(JSON.stringify({ names: [...new Set([...names(addon), ...names(engineAddon())])].sort(), hidden: hidden - shown }));`;
   const child = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
   const { names, hidden } = JSON.parse(child.stdout);
   assert.equal(hidden, 0);

@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
-import { Code } from '../../lib/program.js';
+import { ProgramHandle } from '../../lib/program.js';
 import * as v8 from '../../lib/v8/engine.js';
 import { Tickets } from '../../lib/tickets.js';
 import * as wasmtime from '../../lib/wasmtime.js';
@@ -29,7 +29,7 @@ const planOf = ({ stdio = [new Uint8Array(), 'capture', 'capture'] } = {}) => ({
 
 /** Starts a program in one engine. */
 export const makeStart = (engine) => (bytes, plan) =>
-  STARTS[engine](new Code(bytes, false), planOf(plan));
+  STARTS[engine](new ProgramHandle(bytes, false), planOf(plan));
 
 /** Starts a guest, whose stdout is captured, and waits until it has written something to stderr. */
 const makeStarted =

@@ -25,7 +25,7 @@ export function assemble(text) {
  */
 export const wat = (text) => new WebAssembly.Module(assemble(text));
 
-const { more } = createRequire(import.meta.url)('../../lib/addon.js');
+const { engineAddon } = createRequire(import.meta.url)('../../lib/addon.js');
 
 /**
  * The bytes of a module from WebAssembly text that has what wabt does not know: garbage-collected types, several memories.
@@ -33,4 +33,4 @@ const { more } = createRequire(import.meta.url)('../../lib/addon.js');
  * @param {string} text
  * @returns {Buffer}
  */
-export const assembleAny = (text) => more().watToWasm(text);
+export const assembleAny = (text) => engineAddon().watToWasm(text);

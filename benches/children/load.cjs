@@ -1,6 +1,6 @@
 'use strict';
 
-// How long it takes, in ms, to load an addon (a .node file) or to require a module:  load.cjs <file or specifier>
+// The time, in ms, to load an addon (a .node file) or to require a module:  load.cjs <file or specifier>
 
 const fs = require('node:fs');
 

@@ -1,6 +1,7 @@
 'use strict';
 
-// Memory per WASI object, in KiB:  node --expose-gc objects.cjs <module that exports WASI> <options as JSON> <count>
+// Memory per WASI object, in KiB: node --expose-gc objects.cjs <module that exports WASI> <options as JSON>
+// <count>
 
 const fs = require('node:fs');
 
@@ -8,7 +9,7 @@ const { WASI } = require(process.argv[2]);
 const options = { version: 'preview1', ...JSON.parse(process.argv[3]) };
 const count = Number(process.argv[4]);
 
-make(100); // what only the first objects pay for
+make(100); // costs of the first objects alone
 const before = residentMemory();
 const objects = make(count);
 const after = residentMemory();

@@ -1,5 +1,5 @@
 // Measures whole processes that run a program:  processes.mjs <program> warm|cold <folder> <runs>
-// What they took goes to descriptor 3.
+// Their figures go to descriptor 3.
 
 import { writeSync } from 'node:fs';
 import { KINDS, PROGRAMS } from '../lib/processes.mjs';

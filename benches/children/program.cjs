@@ -1,7 +1,7 @@
 'use strict';
 
 // Runs one program:  program.cjs <module that exports WASI> <wasm file> <options as JSON>
-// What it took goes to descriptor 3, as JSON.
+// Its time goes to descriptor 3, as JSON.
 
 const fs = require('node:fs');
 const { peakMemory } = require('./memory.cjs');

@@ -1,8 +1,10 @@
 'use strict';
 
-// A program off the event loop, or in node:wasi as it would be written, or nothing but Node.js; or its machine code is made:
-//   run.cjs ours|theirs|alone|compile <wasm file> <folder of machine code> time|memory <arguments of the program>
-// For `memory` its peak goes to descriptor 3, for `compile` how many milliseconds it took.
+// A program off the event loop, or in node:wasi as it would be written, or nothing but Node.js; or its
+// machine code is made:
+// run.cjs ours|theirs|alone|compile <wasm file> <folder of machine code> time|memory <arguments of the
+// program>
+// For `memory` its peak goes to descriptor 3, for `compile` the milliseconds it took.
 
 const { readFileSync, writeSync } = require('node:fs');
 

@@ -2,12 +2,13 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Runs a script of children/ in a process of its own, as users start one: what node:wasi warns of is part of its time.
+ * Runs a script of children/ in a process of its own, as users start one: the warning of node:wasi is part of
+ * its time.
  *
  * @param {string} script
  * @param {string[]} args
  * @param {string[]} flags of node
- * @returns {{ wall: number, stdout: string, report: any }} wall: ms; report: what it wrote to descriptor 3
+ * @returns {{ wall: number, stdout: string, report: any }} wall: ms; report: its output on descriptor 3
  */
 export function runChild(script, args, flags = []) {
   const file = fileURLToPath(new URL(`../children/${script}`, import.meta.url));

@@ -2,7 +2,7 @@
 
 /**
  * @typedef {{ rounds: number, sample: number, patience: number }} Effort
- *   rounds of measurement; how long a sample of calls takes, and all samples of a slow row at most, in ms
+ *   rounds of measurement; the time of a sample of calls, and of all samples of a slow row at most, in ms
  */
 
 // Samples are shorter than the slices in which the system shares a core out: most are not interrupted.
@@ -10,7 +10,7 @@ export const THOROUGH = { rounds: 101, sample: 2, patience: 4000 };
 export const QUICK = { rounds: 21, sample: 1, patience: 500 };
 
 /**
- * Asks each side for a sample, round by round; who goes first alternates.
+ * Asks each side for a sample, round by round; the first side alternates.
  *
  * @template {string} Side
  * @template T
@@ -51,7 +51,7 @@ export function compareCalls(sides, { rounds, sample, patience }) {
   };
 }
 
-/** How many calls fill a sample; finding out warms the code up. */
+/** The number of calls that fill a sample; finding it out warms the code up. */
 function calls(run, sample) {
   for (let n = 1; ; n *= 4) {
     const each = Math.min(time(run, n), time(run, n)); // the one that was not interrupted

@@ -27,7 +27,7 @@ export function makeTree(root, total, perFolder) {
   }
 }
 
-/** Whether two files have the same content. */
+/** True if two files have the same content. */
 export function areEqual(one, other) {
   const files = [one, other].map((file) => ({ fd: fs.openSync(file), chunk: Buffer.alloc(CHUNK) }));
   try {

@@ -21,8 +21,8 @@ export function start(module, WASI, options) {
 }
 
 /**
- * Equal modules share their machine code in V8, and what it was made from: how calls have gone so far. A program has
- * one provider: so each side gets a module of its own, told apart by a custom section.
+ * Compiles a module for one side. Equal modules share machine code in V8, and the statistics of calls that it
+ * is made from. A program has one provider, so each side gets a module of its own, by a custom section.
  *
  * @param {'ours' | 'theirs'} side
  * @param {Uint8Array} wasm

@@ -6,8 +6,8 @@ const target = fileURLToPath(new URL('../../target/kernel', import.meta.url));
 const manifest = fileURLToPath(new URL('../kernel/Cargo.toml', import.meta.url));
 
 /**
- * What the kernel takes for the calls that rows can't do without, made by a program of ours that does nothing else: the
- * floor for both sides. It is Linux's to have one.
+ * The time of the kernel's own calls in each row, measured by a program that makes no others: the floor for
+ * both sides. There is one on Linux only.
  *
  * @param {string} folder with the files that the guests have
  * @returns {(row: string) => number | undefined} nanoseconds, for a row that needs the kernel

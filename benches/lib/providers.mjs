@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
-/** What is compared: module specifiers of two packages that export the same class. */
+/** The two sides: module specifiers of packages that export the same class. */
 export const PROVIDERS = {
   ours: fileURLToPath(new URL('../../', import.meta.url)),
   theirs: 'node:wasi',

@@ -8,10 +8,10 @@ const TMPFS_MAGIC = 0x01021994;
 
 const parent = isTmpfs(MEMORY) ? MEMORY : os.tmpdir();
 
-/** What the files of the benchmark are kept on: in memory where possible, to leave the disk out of it. */
+/** The folder for the files of the benchmark: in memory where possible, to leave the disk out of it. */
 export const fileSystem = isTmpfs(parent) ? 'tmpfs' : 'disk';
 
-/** A folder for what shall be on a disk: in the project, as the system's own may well be in memory. */
+/** A folder for files that must be on a disk: in the project, as the system's own may well be in memory. */
 export function onDisk() {
   const folder = fileURLToPath(new URL('../../target', import.meta.url));
   fs.mkdirSync(folder, { recursive: true });

@@ -18,8 +18,8 @@ export const call = (name, ...args) => ({ name, args });
 export const load = (address) => ({ address });
 
 /**
- * A guest that exports a function for each entry. `name(n)` makes the entry's calls n times over and returns the sum of
- * their errnos: 0 if all went well.
+ * A guest that exports a function for each entry. `name(n)` makes the entry's calls n times over and returns
+ * the sum of their errnos: 0 if all went well.
  *
  * @param {Record<string, ReturnType<typeof call>[]>} functions
  * @param {number} pages of memory, each of 64 KiB

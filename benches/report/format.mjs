@@ -1,4 +1,4 @@
-/** Larger units, for who reads: [unit, how many of the one before, or of the unit itself]. */
+/** Larger units, for readers: [unit, the number of the one before, or of the unit itself]. */
 const UNITS = { ns: ['ns', 'us', 'ms', 's'], us: ['us', 'ms', 's'], ms: ['ms', 's'], KiB: ['KiB'] };
 
 /** @param {number | undefined} value @param {keyof typeof UNITS} unit */
@@ -22,7 +22,7 @@ export function mebibytes(kib) {
   return `${Math.round(kib / 1024)} MiB`;
 }
 
-/** What both sides took at most, and the ratio. */
+/** The peaks of both sides, and the ratio. */
 export function memories({ ours, theirs }) {
   return `${mebibytes(ours)} / ${mebibytes(theirs)}, ${times(theirs / ours)}`;
 }

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 
-/** What the figures hold for. */
+/** The versions and the machine that the figures are of. */
 export function machine() {
   const { version } = JSON.parse(fs.readFileSync(new URL('../../package.json', import.meta.url)));
   return {

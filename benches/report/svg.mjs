@@ -2,7 +2,8 @@ import { quantity, times } from './format.mjs';
 import { describe } from './machine.mjs';
 import { NOISE } from './summary.mjs';
 
-// Horizontal bars: each row's ratio on a logarithmic axis, from 1 to the right (faster) or to the left (slower).
+// Horizontal bars: each row's ratio on a logarithmic axis, from 1 to the right (faster) or to the left
+// (slower).
 
 const WIDTH = 900;
 const LABELS = 320; // how wide they are: there the plot begins
@@ -15,7 +16,7 @@ const BOTTOM = 36;
 const TICKS = [0.125, 0.25, 0.5, 1, 2, 4, 8, 16];
 const [LEAST, MOST] = [TICKS[0], TICKS.at(-1)];
 
-// Grey and the bars' colours are legible on white and on black; what a page's theme is, only some viewers tell.
+// Grey and the bars' colours are legible on white and on black; only some viewers tell the theme of a page.
 const STYLE = `
   text { font: 12px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; fill: #6e7781 }
   .title { font-size: 16px; font-weight: 600 }

@@ -3,7 +3,7 @@
 // The thread of the guests: runs one after the other. The addon settles each run.
 
 const { parentPort, workerData } = require('node:worker_threads');
-const { engine } = require('../addon.js').find(workerData.addon);
+const { engine } = require('../addon.js').once(workerData.addon);
 const { checkLength } = require('./heap.js');
 const { exportsOf, importsOf, trapMessage } = require('./guest.js');
 

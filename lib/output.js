@@ -1,69 +1,70 @@
 'use strict';
 
-// Where a program's output goes at this end: a function, a Writable, or another object that is written to.
+// The receiver of a program's output in this process: a function, a Writable, or another object with
+// `write()`.
 
 const os = require('node:os');
 const { finished } = require('node:stream');
 const { errorOf } = require('./errors.js');
 
-/** An output, for one run. */
-class Outlet {
-  /** Whether it calls back when it has taken a chunk, as a Writable does. */
+/** A receiver of output, for one run. */
+class Output {
+  /** True if it calls back when it has taken a chunk, as a Writable does. */
   #callsBack = false;
-  #output;
+  #receiver;
   #name;
   #fail;
   #unwatch = () => {};
-  /** How many chunks a Writable has not taken yet. */
+  /** The number of chunks that a Writable has not taken yet. */
   #pending = 0;
-  /** What is called when there are none. */
+  /** Called when there are none. */
   #flushed = () => {};
-  /** Whether it takes nothing any more. */
+  /** True if it takes nothing any more. */
   #isBroken = false;
   #isReleased = false;
 
   /**
-   * @param {any} output
+   * @param {any} receiver
    * @param {'stdout' | 'stderr'} name
-   * @param {(error: unknown) => void} fail is told when it takes nothing any more
+   * @param {(error: unknown) => void} fail is called when it takes nothing any more
    */
-  constructor(output, name, fail) {
-    this.#output = output;
+  constructor(receiver, name, fail) {
+    this.#receiver = receiver;
     this.#name = name;
     this.#fail = fail;
-    if (typeof output === 'function' || !tells(output)) return;
-    this.#callsBack = typeof output.writableLength === 'number';
-    this.#unwatch = watch(output, (error) => this.#break(error));
-    if (output.writableEnded) this.#break(undefined);
+    if (typeof receiver === 'function' || !isEmitter(receiver)) return;
+    this.#callsBack = typeof receiver.writableLength === 'number';
+    this.#unwatch = watch(receiver, (error) => this.#break(error));
+    if (receiver.writableEnded) this.#break(undefined);
   }
 
   /**
    * Hands a chunk on.
    *
    * @param {Buffer} chunk
-   * @returns {unknown} what is to be waited for before the next
+   * @returns {unknown} a promise to be awaited before the next chunk, where there is one
    */
   write(chunk) {
-    const output = this.#output;
-    if (typeof output === 'function') return output(chunk);
+    const receiver = this.#receiver;
+    if (typeof receiver === 'function') return receiver(chunk);
     if (this.#isBroken) return undefined;
     if (this.#callsBack) {
-      if (output.writableEnded) return this.#break(undefined);
+      if (receiver.writableEnded) return this.#break(undefined);
       this.#pending++;
-      const hasRoom = output.write(chunk, (/** @type {unknown} */ error) => this.#taken(error));
+      const hasRoom = receiver.write(chunk, (/** @type {unknown} */ error) => this.#taken(error));
       return hasRoom ? undefined : this.flush();
     }
-    const result = output.write(chunk);
-    return result === false && tells(output) ? drained(output) : result;
+    const result = receiver.write(chunk);
+    return result === false && isEmitter(receiver) ? drained(receiver) : result;
   }
 
-  /** Resolves when a Writable has taken all, or never will. @returns {Promise<void> | undefined} */
+  /** Resolves when a Writable has taken all chunks, or never will. @returns {Promise<void> | undefined} */
   flush() {
     if (this.#pending === 0 || this.#isBroken) return undefined;
     return new Promise((resolve) => (this.#flushed = resolve));
   }
 
-  /** Nothing more is written. It is watched for as long as it may still fail for what has been. */
+  /** Ends the writing. The receiver is watched for as long as a pending write may fail. */
   release() {
     this.#isReleased = true;
     if (this.#pending === 0 && !this.#isBroken) this.#unwatch();
@@ -75,17 +76,17 @@ class Outlet {
     if (error) this.#break(error);
     if (this.#pending > 0) return;
     this.#flushed();
-    // (One that has failed says so again, to those who listen: that is waited for.)
+    // (One that has failed emits 'error' yet: the listener stays until then.)
     if (this.#isReleased && !this.#isBroken) this.#unwatch();
   }
 
-  /** @param {any} error why it takes nothing any more; nothing if it has just been ended */
+  /** @param {any} error the reason why it takes nothing any more; undefined if it has just been ended */
   #break(error) {
     if (this.#isBroken) return;
     this.#isBroken = true;
     this.#flushed();
     if (this.#isReleased) return;
-    const reason = this.#output.errored ?? error;
+    const reason = this.#receiver.errored ?? error;
     this.#fail(
       reason === undefined || CLOSED.has(reason?.code) ? this.#brokenPipe(reason) : reason,
     );
@@ -99,11 +100,11 @@ class Outlet {
   }
 }
 
-/** Whether it is a stream, of whatever kind, that tells what becomes of it. @param {any} stream */
-const tells = (stream) =>
+/** True for a stream of any kind that emits events. @param {any} stream */
+const isEmitter = (stream) =>
   typeof stream.on === 'function' && typeof stream.removeListener === 'function';
 
-/** What Node says of a stream that somebody has destroyed or ended. */
+/** Node's codes for a stream that has been destroyed or ended. */
 const CLOSED = new Set([
   'ERR_STREAM_DESTROYED',
   'ERR_STREAM_PREMATURE_CLOSE',
@@ -111,7 +112,8 @@ const CLOSED = new Set([
 ]);
 
 /**
- * Who wants to know when a Writable takes nothing any more: of any number of runs, and yet with the listeners of one.
+ * The watch on each Writable that runs write to. Any number of runs share one, and so add no more listeners
+ * than one does.
  *
  * @typedef {{ listeners: Set<(error: unknown) => void>, stop: () => void }} Watch
  * @type {WeakMap<object, Watch>}
@@ -119,9 +121,11 @@ const CLOSED = new Set([
 const watches = new WeakMap();
 
 /**
+ * Calls a listener when a Writable fails, is destroyed or has finished.
+ *
  * @param {any} writable
- * @param {(error: unknown) => void} listener is told when it fails, is destroyed or has finished
- * @returns {() => void} what ends that
+ * @param {(error: unknown) => void} listener
+ * @returns {() => void} removes the listener
  */
 function watch(writable, listener) {
   const known = watches.get(writable) ?? newWatch(writable);
@@ -148,7 +152,12 @@ function newWatch(writable) {
   return made;
 }
 
-/** Resolves when a stream that does not call back has room again. @param {any} stream @returns {Promise<void>} */
+/**
+ * Resolves when a stream that does not call back has room again.
+ *
+ * @param {any} stream
+ * @returns {Promise<void>}
+ */
 const drained = (stream) => new Promise((resolve) => stream.once('drain', () => resolve()));
 
-module.exports = { Outlet, tells };
+module.exports = { Output, isEmitter };
