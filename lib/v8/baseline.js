@@ -1,7 +1,7 @@
 'use strict';
 
 // Modules that only V8's baseline compiler gets: with a function that would be too much for the optimiser, which can't be
-// stopped (crates/modules/src/effort.rs). V8 knows that by flags of the process only.
+// stopped (crates/modules/src/compile_limits.rs). V8 knows that by flags of the process only.
 
 // Node's own, whatever the global one has become.
 const process = require('node:process');

@@ -31,7 +31,7 @@ port.on('message', (/** @type {Job} */ job) => {
 function run(guest, { module, memories, start }) {
   try {
     const imports = importsOf(guest.namespace, guest.syscalls, memories);
-    // Of crates/modules/src/rewrite/objects.rs; no guest has this namespace in its own name.
+    // Of crates/modules/src/rewrite/array_checks.rs; no guest has this namespace in its own name.
     imports['wasi-rs'] = { fits: checkLength };
     const { memory, _start } = exportsOf(new WebAssembly.Instance(module, imports), start);
     guest.start(memory, /** @type {Function} */ (_start));

@@ -5,7 +5,7 @@ use super::scope::{Js, JsResult, Thrown};
 use napi::sys;
 use std::mem::ManuallyDrop;
 use std::thread::{self, ThreadId};
-use wasi_rs_core::host::wait::Patience;
+use wasi_rs_core::host::wait::Interrupt;
 
 /// A thread that may be told to end while a call waits: a worker.
 #[derive(Debug)]
@@ -46,14 +46,14 @@ impl Drop for Worker {
     }
 }
 
-impl Patience for Worker {
-    fn slice(&self) -> Option<u64> {
+impl Interrupt for Worker {
+    fn poll_interval(&self) -> Option<u64> {
         Some(Self::SLICE)
     }
 
-    fn go_on(&self) -> bool {
+    fn is_interrupted(&self) -> bool {
         if !self.is_here() {
-            return true;
+            return false;
         }
         // SAFETY: the guest's call, which waits, is a callback of this environment.
         let js = unsafe { Js::new(self.env) };
@@ -64,11 +64,11 @@ impl Patience for Worker {
             js.get_index(nothing, 0)
         };
         if read().is_ok() {
-            return true;
+            return false;
         }
         // Node forbids JavaScript first and tells V8 to stop right after. The guest must not come back in
         // between: it would go on for a moment, with an error that nobody should see.
         thread::sleep(std::time::Duration::from_nanos(Self::SLICE));
-        false
+        true
     }
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use wasi_rs_core::abi::Abi;
 use wasi_rs_core::ctx::Usage;
 use wasi_rs_core::host::file::File;
-use wasi_rs_core::host::wait::Patience;
+use wasi_rs_core::host::wait::Interrupt;
 use wasi_rs_core::syscalls::Flow;
 use wasi_rs_runner::control::RunInterrupt;
 use wasi_rs_runner::in_v8::{self, InWorker};
@@ -38,25 +38,25 @@ struct WorkerInterrupt {
     run: RunInterrupt,
 }
 
-impl Patience for WorkerInterrupt {
-    fn slice(&self) -> Option<u64> {
-        self.worker.slice()
+impl Interrupt for WorkerInterrupt {
+    fn poll_interval(&self) -> Option<u64> {
+        self.worker.poll_interval()
     }
 
-    fn go_on(&self) -> bool {
-        self.run.go_on() && self.worker.go_on()
+    fn is_interrupted(&self) -> bool {
+        self.run.is_interrupted() || self.worker.is_interrupted()
     }
 
-    fn alarm(&self) -> Option<&File> {
-        self.run.alarm()
+    fn wakeup(&self) -> Option<&File> {
+        self.run.wakeup()
     }
 
-    fn rest(&self) {
-        self.run.rest();
+    fn release_slot(&self) {
+        self.run.release_slot();
     }
 
-    fn resume(&self) {
-        self.run.resume();
+    fn acquire_slot(&self) {
+        self.run.acquire_slot();
     }
 }
 

@@ -9,10 +9,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use wasi_rs_modules::cancellation::Cancellation;
-use wasi_rs_modules::effort::Compilers;
-use wasi_rs_modules::error::Unusable;
+use wasi_rs_modules::compile_limits::Compilers;
+use wasi_rs_modules::error::ProgramError;
 use wasi_rs_modules::limits::Limits;
-use wasi_rs_modules::rewrite::for_v8::{ForV8, ImportedMemory};
+use wasi_rs_modules::rewrite::v8_module::{ImportedMemory, V8Module};
 use wasi_rs_runner::background::BACKGROUND;
 use wasi_rs_runner::cache::{self, Cache};
 use wasi_rs_runner::compilations::{self, Made};
@@ -101,10 +101,14 @@ impl Method for Ask {
         let submitted = SCHEDULER.submit(Box::new(move || {
             let search = || cancellation.check().and_then(|()| search_for(&program, &question, &limits, &cancellation));
             let found = catch_unwind(AssertUnwindSafe(search));
-            respond(answer, id, found.unwrap_or_else(|_| Err(Unusable::Wrong("made wasi-rs panic".to_owned()))));
+            respond(answer, id, found.unwrap_or_else(|_| Err(ProgramError::Wrong("made wasi-rs panic".to_owned()))));
         }));
         if let Err(error) = submitted {
-            respond(requests, id, Err(Unusable::Wrong(format!("can't be read: no thread could be started: {error}"))));
+            respond(
+                requests,
+                id,
+                Err(ProgramError::Wrong(format!("can't be read: no thread could be started: {error}"))),
+            );
         }
         js.undefined()
     }
@@ -125,7 +129,7 @@ impl Method for CancelAnswer {
 }
 
 /// Makes an answer of a program that is ready to run.
-type Taker = fn(&Executable, Arc<Prepared>) -> Result<Found, Unusable>;
+type Taker = fn(&Executable, Arc<Prepared>) -> Result<Found, ProgramError>;
 
 /// The taker of a question that needs a program that is ready to run.
 fn taker(question: &str) -> Option<Taker> {
@@ -140,7 +144,7 @@ fn taker(question: &str) -> Option<Taker> {
 }
 
 /// Answers a question about a program.
-fn respond(requests: Arc<Requests>, id: u32, found: Result<Found, Unusable>) {
+fn respond(requests: Arc<Requests>, id: u32, found: Result<Found, ProgramError>) {
     requests.respond(id, move |js| match found {
         Ok(found) => found.into_js(js),
         Err(unusable) => unusable_to_js(js, &unusable),
@@ -152,7 +156,7 @@ enum Found {
     Nothing,
     Truth(bool),
     Bytes(Vec<u8>),
-    ForV8(ForV8),
+    V8Module(V8Module),
 }
 
 impl Found {
@@ -162,7 +166,7 @@ impl Found {
             Self::Nothing => js.undefined()?,
             Self::Truth(truth) => js.boolean(truth)?,
             Self::Bytes(bytes) => js.owned_buffer(bytes)?,
-            Self::ForV8(program) => for_v8_to_js(js, program)?,
+            Self::V8Module(program) => for_v8_to_js(js, program)?,
         };
         js.set_named(answer, "value", value)?;
         Ok(answer)
@@ -175,17 +179,17 @@ fn search_for(
     question: &str,
     limits: &Limits,
     cancellation: &Cancellation,
-) -> Result<Found, Unusable> {
+) -> Result<Found, ProgramError> {
     match question {
-        "forV8" => program.for_v8(limits, cancellation).map(Found::ForV8),
-        "forMainThread" => program.for_main_thread(cancellation).map(Found::ForV8),
+        "forV8" => program.for_v8(limits, cancellation).map(Found::V8Module),
+        "forMainThread" => program.for_main_thread(cancellation).map(Found::V8Module),
         "isReady" => program.is_ready(Mode::of(limits), cancellation).map(Found::Truth),
-        other => Err(Unusable::Wrong(format!("was asked for '{other}'"))),
+        other => Err(ProgramError::Wrong(format!("was asked for '{other}'"))),
     }
 }
 
 /// `{ bytes, memories: [{ module, name, type }], version, isBaseline, start?, objects? }`.
-fn for_v8_to_js(js: Js<'_>, program: ForV8) -> JsResult<Value<'_>> {
+fn for_v8_to_js(js: Js<'_>, program: V8Module) -> JsResult<Value<'_>> {
     let value = js.object()?;
     js.set_named(value, "bytes", js.owned_buffer(program.bytes)?)?;
     let memories = program.memories.iter().map(|memory| imported_memory_to_js(js, memory));

@@ -2,7 +2,7 @@
 
 use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Value};
 use wasi_rs_modules::bounds::Bounds;
-use wasi_rs_modules::outline::{Import, Item, Outline, fits, kind_of};
+use wasi_rs_modules::outline::{Import, Item, Outline, is_type_of, kind_of};
 use wasi_rs_modules::signature;
 use wasmparser::Export;
 
@@ -50,7 +50,9 @@ fn describe<'s>(js: Js<'s>, outline: &mut Outline<'_>) -> JsResult<Value<'s>> {
     let mut missing = missing(outline);
     missing.extend(kind.is_none().then(|| "a function _start or _initialize".to_owned()));
     if kind == Some("command") && missing.is_empty() {
-        missing.extend(wasi_rs_modules::fit::Face::of_outline(outline).check().err().map(|why| format!("it {why}")));
+        missing.extend(
+            wasi_rs_modules::interface::Interface::of_outline(outline).check().err().map(|why| format!("it {why}")),
+        );
     }
     js.set_named(report, "missing", js.array(missing.iter().map(|text| js.string(text)))?)?;
     Ok(report)
@@ -99,7 +101,7 @@ fn missing(outline: &Outline<'_>) -> Vec<String> {
     let misfits = outline.imports.iter().filter_map(|import| {
         let row = import.syscall(outline.abi())?;
         let Item::Function(ty) = import.item else { return None };
-        let ty = outline.function_type(ty).filter(|ty| !fits(ty, row))?;
+        let ty = outline.function_type(ty).filter(|ty| !is_type_of(ty, row))?;
         Some(format!("{}.{} as {}", import.module, import.name, signature::of_function(ty)))
     });
     outline.missing().map(ToString::to_string).chain(misfits).collect()

@@ -15,10 +15,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use wasi_rs_modules::cancellation::Cancellation;
-use wasi_rs_modules::error::Unusable;
+use wasi_rs_modules::error::ProgramError;
 
 /// The result of a compilation.
-pub type Made = Result<Arc<Prepared>, Unusable>;
+pub type Made = Result<Arc<Prepared>, ProgramError>;
 
 /// Takes the result, on whatever thread.
 pub type Then = Box<dyn FnOnce(Made) + Send>;
@@ -88,7 +88,7 @@ fn join(executable: &Arc<Executable>, mode: Mode, then: Then) -> Wait {
     // The program is kept by those who wait for it.
     if let Err(error) = COMPILERS.submit(Box::new(move || work(&weak, mode, &cancellation))) {
         let wrong = format!("can't be compiled: no thread could be started: {error}");
-        finish(key, None, &Err(Unusable::Wrong(wrong)));
+        finish(key, None, &Err(ProgramError::Wrong(wrong)));
     }
     wait
 }
@@ -125,8 +125,8 @@ fn work(weak: &Weak<Executable>, mode: Mode, cancellation: &Cancellation) {
     let made = match made {
         Ok(Ok(prepared)) => Ok(prepared),
         Ok(Err(Failure::Cancelled)) => return,
-        Ok(Err(Failure::Unusable(unusable))) => Err(unusable),
-        Err(_) => Err(Unusable::Wrong("made wasi-rs panic".to_owned())),
+        Ok(Err(Failure::ProgramError(unusable))) => Err(unusable),
+        Err(_) => Err(ProgramError::Wrong("made wasi-rs panic".to_owned())),
     };
     finish(key(weak, mode), Some(cancellation), &made);
 }

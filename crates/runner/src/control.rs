@@ -16,7 +16,7 @@ use std::io::{PipeWriter, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use wasi_rs_core::host::file::{File, OwnedHandle};
-use wasi_rs_core::host::wait::Patience;
+use wasi_rs_core::host::wait::Interrupt;
 
 /// State that a run shares with those who may end it.
 #[derive(Debug)]
@@ -117,27 +117,27 @@ impl Drop for RunInterrupt {
     }
 }
 
-impl Patience for RunInterrupt {
+impl Interrupt for RunInterrupt {
     /// Nearly never: there is the wakeup pipe. (Without one, because there are no descriptors left, now and then.)
-    fn slice(&self) -> Option<u64> {
-        Some(if self.alarm().is_some() { u64::from(u32::MAX) * 1_000_000 } else { 20_000_000 })
+    fn poll_interval(&self) -> Option<u64> {
+        Some(if self.wakeup().is_some() { u64::from(u32::MAX) * 1_000_000 } else { 20_000_000 })
     }
 
-    fn go_on(&self) -> bool {
+    fn is_interrupted(&self) -> bool {
         self.control.memories.look();
-        !self.control.is_ended()
+        self.control.is_ended()
     }
 
-    fn alarm(&self) -> Option<&File> {
+    fn wakeup(&self) -> Option<&File> {
         self.wakeup.get_or_init(|| self.make_wakeup()).as_ref()
     }
 
-    fn rest(&self) {
+    fn release_slot(&self) {
         self.control.memories.rest();
         self.control.slot.release();
     }
 
-    fn resume(&self) {
+    fn acquire_slot(&self) {
         self.control.slot.acquire();
         self.control.memories.resume();
     }

@@ -10,10 +10,10 @@ use super::{cache, raw};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use wasi_rs_modules::cancellation::Cancellation;
-use wasi_rs_modules::effort;
-use wasi_rs_modules::error::Unusable;
+use wasi_rs_modules::compile_limits;
+use wasi_rs_modules::error::ProgramError;
 use wasi_rs_modules::limits::Limits;
-use wasi_rs_modules::rewrite::for_v8::{self, ForV8};
+use wasi_rs_modules::rewrite::v8_module::{self, V8Module};
 
 /// A program: its bytes and its machine code.
 pub struct Executable {
@@ -50,7 +50,7 @@ impl Executable {
     }
 
     /// The program, ready to run in this mode, if nothing has to be compiled for that.
-    pub fn find(&self, mode: Mode, cancellation: &Cancellation) -> Result<Option<Arc<Prepared>>, Unusable> {
+    pub fn find(&self, mode: Mode, cancellation: &Cancellation) -> Result<Option<Arc<Prepared>>, ProgramError> {
         let _searching = self.searching.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(prepared) = self.in_use(mode) {
             return Ok(Some(prepared));
@@ -60,7 +60,7 @@ impl Executable {
             Source::Code(_) if mode.fuel => {
                 let why =
                     "is machine code that does not count, from deserialize(): limits.fuel needs the module itself";
-                return Err(Unusable::Wrong(why.to_owned()));
+                return Err(ProgramError::Wrong(why.to_owned()));
             }
             Source::Code(code) => Some(raw::deserialize_bytes(&engine, code).map_err(refused)?.into()),
             _ => match self.cache_of(self.source.size()?) {
@@ -94,7 +94,7 @@ impl Executable {
     }
 
     /// True if it runs without a delay: there is machine code, or little to make.
-    pub fn is_ready(&self, mode: Mode, cancellation: &Cancellation) -> Result<bool, Unusable> {
+    pub fn is_ready(&self, mode: Mode, cancellation: &Cancellation) -> Result<bool, ProgramError> {
         if !matches!(self.source, Source::Code(_)) && self.source.size()? <= compile::SMALL as u64 {
             return Ok(true);
         }
@@ -113,7 +113,7 @@ impl Executable {
         Some(prepared)
     }
 
-    fn link(&self, mode: Mode, code: Loaded) -> Result<Arc<Prepared>, Unusable> {
+    fn link(&self, mode: Mode, code: Loaded) -> Result<Arc<Prepared>, ProgramError> {
         let prepared = Arc::new(Prepared::new(code)?);
         self.ready().insert(mode, Arc::downgrade(&prepared));
         Ok(prepared)
@@ -121,7 +121,7 @@ impl Executable {
 
     /// The cache, if it has machine code of any program of so many bytes.
     fn cache_of(&self, len: u64) -> Option<&Cache> {
-        self.cache.as_ref().filter(|cache| effort::may_be_compiled(len) && cache.has_any(len))
+        self.cache.as_ref().filter(|cache| compile_limits::may_be_compiled(len) && cache.has_any(len))
     }
 
     /// Bytes of memory held for its source.
@@ -134,17 +134,17 @@ impl Executable {
     }
 
     /// The module for V8 in a thread of its own.
-    pub fn for_v8(&self, limits: &Limits, cancellation: &Cancellation) -> Result<ForV8, Unusable> {
-        for_v8::for_thread(self.source.for_v8(cancellation)?, limits, cancellation)
+    pub fn for_v8(&self, limits: &Limits, cancellation: &Cancellation) -> Result<V8Module, ProgramError> {
+        v8_module::for_thread(self.source.for_v8(cancellation)?, limits, cancellation)
     }
 
     /// The module for V8 on the main thread.
-    pub fn for_main_thread(&self, cancellation: &Cancellation) -> Result<ForV8, Unusable> {
-        for_v8::for_main_thread(self.source.for_v8(cancellation)?)
+    pub fn for_main_thread(&self, cancellation: &Cancellation) -> Result<V8Module, ProgramError> {
+        v8_module::for_main_thread(self.source.for_v8(cancellation)?)
     }
 
     /// The digest of its bytes.
-    fn digest(&self, cache: &Cache, cancellation: &Cancellation) -> Result<&Digest, Unusable> {
+    fn digest(&self, cache: &Cache, cancellation: &Cancellation) -> Result<&Digest, ProgramError> {
         if let Some(digest) = self.digest.get() {
             return Ok(digest);
         }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use wasi_rs_core::abi::{Abi, Errno};
 use wasi_rs_core::ctx::{self, Ctx};
-use wasi_rs_core::host::wait::Patience;
+use wasi_rs_core::host::wait::Interrupt;
 use wasi_rs_core::syscalls::Flow;
 
 /// Runs that no worker has taken yet, by their numbers. The plan stays with the run until then.
@@ -95,7 +95,7 @@ impl Guest for Inside {
 
 /// Takes the run with this number on the thread of its worker, and makes the guest's context; `wrap` makes the interrupt of its
 /// calls. None if the run is over, or can't begin.
-pub fn take(number: u64, abi: Abi, wrap: impl FnOnce(RunInterrupt) -> Box<dyn Patience>) -> Option<(InWorker, Ctx)> {
+pub fn take(number: u64, abi: Abi, wrap: impl FnOnce(RunInterrupt) -> Box<dyn Interrupt>) -> Option<(InWorker, Ctx)> {
     let run = waiting().remove(&number)?;
     let plan = run.take_plan()?;
     let is_gone = Arc::new(AtomicBool::new(false));

@@ -58,7 +58,7 @@ fn begin(run: &Arc<Run>, executable: &Arc<Executable>) {
                 drop(lock(&run.wait).take()); // it was ended meanwhile
             }
         }
-        Ok(Err(unusable)) => run.settle(End::Unusable(unusable)),
+        Ok(Err(unusable)) => run.settle(End::ProgramError(unusable)),
         Err(panic) => run.settle(panicked(&*panic)),
     }
 }
@@ -66,7 +66,7 @@ fn begin(run: &Arc<Run>, executable: &Arc<Executable>) {
 fn compiled(run: &Arc<Run>, made: Made) {
     match made {
         Ok(prepared) => submit(run, move |run| work(run, &prepared)),
-        Err(unusable) => run.settle(End::Unusable(unusable)),
+        Err(unusable) => run.settle(End::ProgramError(unusable)),
     }
 }
 
@@ -148,7 +148,7 @@ fn call(run: &Run, prepared: &Prepared, guest: Guest) -> End {
     let end = match start.map(|start| start.call(&mut store, ())) {
         Ok(Ok(())) => End::Exit(0),
         Ok(Err(error)) => end_of(&error, false),
-        Err(error) => End::Unusable(refused(error)),
+        Err(error) => End::ProgramError(refused(error)),
     };
     if let Ok(left) = store.get_fuel() {
         run.fuel.store(fuel.saturating_sub(left), Relaxed);

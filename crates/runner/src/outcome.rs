@@ -1,7 +1,7 @@
 //! The outcome of a run: how it ended, its captured output and what it used.
 
 use super::plan::OpenError;
-use wasi_rs_modules::error::Unusable;
+use wasi_rs_modules::error::ProgramError;
 
 /// How a run ended.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub enum End {
     /// It trapped; the reason and where.
     Trap(String),
     /// The program can't be run.
-    Unusable(Unusable),
+    ProgramError(ProgramError),
     /// A file that it was to have can't be opened.
     OpenError(OpenError),
     /// JavaScript threw an exception.

@@ -3,11 +3,11 @@
 use super::handover;
 use std::sync::Arc;
 use wasi_rs_core::abi::{Abi, Errno};
-use wasi_rs_core::ctx::{Ctx, Preopen, Strings, unopened};
+use wasi_rs_core::ctx::{Ctx, Preopen, Strings, open_error};
 use wasi_rs_core::host::dir::open_preopen_unsandboxed;
 use wasi_rs_core::host::file::File;
 use wasi_rs_core::host::stream::{Input, Output, Stream};
-use wasi_rs_core::host::wait::Patience;
+use wasi_rs_core::host::wait::Interrupt;
 use wasi_rs_modules::limits::Limits;
 
 /// The plan of a run. Directories are opened when it begins: runs in the queue hold no more than their streams.
@@ -70,7 +70,7 @@ pub struct OpenError {
 
 impl Plan {
     /// Makes the guest's context; its calls are interrupted by `interrupt`.
-    pub fn open(self, abi: Abi, interrupt: Box<dyn Patience>) -> Result<(Ctx, Captures), OpenError> {
+    pub fn open(self, abi: Abi, interrupt: Box<dyn Interrupt>) -> Result<(Ctx, Captures), OpenError> {
         let too_long =
             |errno| OpenError { errno, what: "options.args and options.env take more than 4 GiB".to_owned() };
         let strings = |list: &[String]| {
@@ -89,11 +89,11 @@ impl Plan {
         for ((stdio, output), name) in self.stdio.into_iter().zip(outputs).zip(["stdin", "stdout", "stderr"]) {
             let limit = self.limits.stdout.unwrap_or(usize::MAX);
             push_stdio(&ctx, stdio, output, limit)
-                .map_err(|errno| OpenError { errno, what: unopened(format!("can't use options.{name}"), errno) })?;
+                .map_err(|errno| OpenError { errno, what: open_error(format!("can't use options.{name}"), errno) })?;
         }
         for Preopen { name, path, read_only } in self.preopens {
             let what = || format!("can't open '{path}' for the preopen '{name}'");
-            let failed = |errno| OpenError { errno, what: unopened(what(), errno) };
+            let failed = |errno| OpenError { errno, what: open_error(what(), errno) };
             let dir = open_preopen_unsandboxed(&path).map_err(|error| failed(error.into()))?;
             ctx.push_preopen(&name, dir, read_only).map_err(failed)?;
         }

@@ -6,8 +6,8 @@ use super::lease::Loaded;
 use super::{interface, raw};
 use wasi_rs_core::abi::Abi;
 use wasi_rs_core::syscalls::SYSCALLS;
-use wasi_rs_modules::error::Unusable;
-use wasi_rs_modules::rewrite::unshared;
+use wasi_rs_modules::error::ProgramError;
+use wasi_rs_modules::rewrite::unshare;
 use wasmtime::{ExternType, InstancePre, Linker, MemoryType, Module, Store};
 
 /// A program that is ready to run in one mode. It is there as long as anything runs that was made of it.
@@ -29,7 +29,7 @@ enum Linked {
 
 impl Prepared {
     /// A program of this machine code.
-    pub fn new(code: Loaded) -> Result<Self, Unusable> {
+    pub fn new(code: Loaded) -> Result<Self, ProgramError> {
         let abi = interface::of_module(&code.module).check()?;
         let linked = Linked::new(&code.module).map_err(refused)?;
         Ok(Self { code, abi, linked })
@@ -61,8 +61,8 @@ impl Linked {
                 memories.push((import.module().to_owned(), import.name().to_owned(), memory));
                 continue;
             }
-            if (import.module(), import.name()) == (unshared::NAMESPACE, unshared::PAUSE) {
-                linker.func_wrap(unshared::NAMESPACE, unshared::PAUSE, pause)?;
+            if (import.module(), import.name()) == (unshare::NAMESPACE, unshare::PAUSE) {
+                linker.func_wrap(unshare::NAMESPACE, unshare::PAUSE, pause)?;
                 continue;
             }
             if let Some((index, row)) = SYSCALLS.iter().enumerate().find(|(_, row)| row.name == import.name()) {

@@ -3,7 +3,7 @@
 use super::guest::Stop;
 use super::outcome::End;
 use std::fmt::{self, Write};
-use wasi_rs_modules::error::{Unusable, shortened};
+use wasi_rs_modules::error::{ProgramError, shortened};
 use wasmtime::{Trap, WasmBacktrace};
 
 /// The end of a run that wasmtime tells with an error; `early` if the program had not begun yet.
@@ -18,7 +18,7 @@ pub fn end_of(error: &wasmtime::Error, early: bool) -> End {
         Some(Trap::OutOfFuel) => End::Fuel,
         Some(trap) => End::Trap(with_backtrace(&in_words(*trap), error)),
         // A host's function that failed, or what was too large to begin with.
-        None if early => End::Unusable(Unusable::Wrong(format!("can't be started: {}", naming_limits(error)))),
+        None if early => End::ProgramError(ProgramError::Wrong(format!("can't be started: {}", naming_limits(error)))),
         None => End::Trap(with_backtrace(&error.root_cause().to_string(), error)),
     }
 }

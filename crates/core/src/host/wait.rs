@@ -32,31 +32,31 @@ pub struct Ready {
 }
 
 /// Whoever may want a waiting call to give up.
-pub trait Patience: Debug + Send + Sync {
+pub trait Interrupt: Debug + Send + Sync {
     /// How long to wait, in nanoseconds, before asking again; `None` if there is nothing to ask.
-    fn slice(&self) -> Option<u64>;
+    fn poll_interval(&self) -> Option<u64>;
     /// Whether to go on waiting.
-    fn go_on(&self) -> bool;
-    /// What becomes readable at the moment when patience runs out, if there is such a thing.
-    fn alarm(&self) -> Option<&File> {
+    fn is_interrupted(&self) -> bool;
+    /// What becomes readable at the moment when interrupt runs out, if there is such a thing.
+    fn wakeup(&self) -> Option<&File> {
         None
     }
     /// The thread is about to sleep.
-    fn rest(&self) {}
+    fn release_slot(&self) {}
     /// The thread no longer sleeps.
-    fn resume(&self) {}
+    fn acquire_slot(&self) {}
 }
 
 /// Waits as long as it takes.
 #[derive(Debug)]
 pub struct Endless;
 
-impl Patience for Endless {
-    fn slice(&self) -> Option<u64> {
+impl Interrupt for Endless {
+    fn poll_interval(&self) -> Option<u64> {
         None
     }
 
-    fn go_on(&self) -> bool {
+    fn is_interrupted(&self) -> bool {
         true
     }
 }
@@ -67,17 +67,17 @@ pub const STRETCH: u64 = 1 << 20;
 /// Looks, in a call that takes long, after each stretch of work whether to go on.
 #[derive(Debug)]
 pub struct Checkpoint<'p> {
-    patience: &'p dyn Patience,
+    interrupt: &'p dyn Interrupt,
     done: u64,
 }
 
 impl<'p> Checkpoint<'p> {
     /// At the beginning of the call.
-    pub const fn new(patience: &'p dyn Patience) -> Self {
-        Self { patience, done: 0 }
+    pub const fn new(interrupt: &'p dyn Interrupt) -> Self {
+        Self { interrupt, done: 0 }
     }
 
-    /// Counts work, which is measured in bytes; ECANCELED when patience has run out.
+    /// Counts work, which is measured in bytes; ECANCELED when interrupted.
     #[inline]
     pub fn pass(&mut self, work: u64) -> Result {
         self.done = self.done.saturating_add(work);
@@ -85,7 +85,7 @@ impl<'p> Checkpoint<'p> {
             return Ok(());
         }
         self.done = 0;
-        if self.patience.go_on() { Ok(()) } else { Err(Errno::Canceled) }
+        if self.interrupt.is_interrupted() { Err(Errno::Canceled) } else { Ok(()) }
     }
 }
 
@@ -118,11 +118,11 @@ pub fn unblocked(file: &File, interest: Interest) -> Result<Unblocked<'_>> {
 }
 
 /// Waits until one of `files` is ready or the monotonic clock shows `deadline` (nanoseconds), whichever is first; never
-/// returns before. Tells the state of each. ECANCELED when patience has run out.
+/// returns before. Tells the state of each. ECANCELED when interrupted.
 pub fn wait(
     files: &[(&File, Interest)],
     deadline: Option<u64>,
-    patience: &dyn Patience,
+    interrupt: &dyn Interrupt,
 ) -> Result<SmallVec<[Ready; 4]>> {
     if files.is_empty()
         && let Some(deadline) = deadline
@@ -134,17 +134,17 @@ pub fn wait(
         return Ok(SmallVec::new());
     }
     let mut poll =
-        os::wait::Poll::new(files.iter().copied().chain(patience.alarm().map(|alarm| (alarm, Interest::Read))));
+        os::wait::Poll::new(files.iter().copied().chain(interrupt.wakeup().map(|alarm| (alarm, Interest::Read))));
     loop {
         let remaining = deadline.map(|deadline| deadline.saturating_sub(clock::now(Clockid::Monotonic)));
-        let slice = remaining.into_iter().chain(patience.slice()).min();
-        match poll_resting(&mut poll, slice, patience) {
+        let slice = remaining.into_iter().chain(interrupt.poll_interval()).min();
+        match poll_resting(&mut poll, slice, interrupt) {
             Err(Errno::Intr) => {}
             Err(error) => return Err(error),
             // Only a slice has passed. Or the kernel's clock and ours differ by less than a tick: look again rather
             // than be early.
             Ok(0) if remaining != Some(0) => {
-                if !patience.go_on() {
+                if interrupt.is_interrupted() {
                     return Err(Errno::Canceled);
                 }
             }
@@ -161,14 +161,14 @@ pub fn wait(
 }
 
 /// Polls for at most so many nanoseconds. Who wants to know when the thread sleeps is not told where it need not.
-fn poll_resting(poll: &mut os::wait::Poll<'_>, nanoseconds: Option<u64>, patience: &dyn Patience) -> Result<usize> {
-    if patience.alarm().is_some() && nanoseconds != Some(0) {
+fn poll_resting(poll: &mut os::wait::Poll<'_>, nanoseconds: Option<u64>, interrupt: &dyn Interrupt) -> Result<usize> {
+    if interrupt.wakeup().is_some() && nanoseconds != Some(0) {
         match poll.wait(Some(0))? {
-            0 => patience.rest(),
+            0 => interrupt.release_slot(),
             ready => return Ok(ready),
         }
         let ready = poll.wait(nanoseconds);
-        patience.resume();
+        interrupt.acquire_slot();
         return ready;
     }
     poll.wait(nanoseconds)
@@ -179,9 +179,9 @@ pub fn is_ready(file: &File, interest: Interest) -> Result<bool> {
     Ok(wait(&[(file, interest)], Some(0), &Endless)?.iter().any(|file| file.ready))
 }
 
-/// Waits until `file` is ready; ECANCELED when patience has run out.
-pub fn wait_for(file: &File, interest: Interest, patience: &dyn Patience) -> Result {
-    wait(&[(file, interest)], None, patience).map(drop)
+/// Waits until `file` is ready; ECANCELED when interrupted.
+pub fn wait_for(file: &File, interest: Interest, interrupt: &dyn Interrupt) -> Result {
+    wait(&[(file, interest)], None, interrupt).map(drop)
 }
 
 /// The first pause between two calls of `retry`, and the longest, in nanoseconds.
@@ -194,9 +194,9 @@ pub const MOST_FOR_PIPE: u64 = 5_000_000_000;
 pub const RETRIES_FOR_PIPE: u64 = MOST_FOR_PIPE / RETRY.1;
 
 /// Makes a call that fails as long as another process has not done its part, and that nothing tells when it has: again and
-/// again, at most 20 ms apart, while it fails with an error that `is_early`. ECANCELED when patience has run out.
+/// again, at most 20 ms apart, while it fails with an error that `is_early`. ECANCELED when interrupted.
 pub fn retry<T>(
-    patience: &dyn Patience,
+    interrupt: &dyn Interrupt,
     mut call: impl FnMut() -> Result<T>,
     mut is_early: impl FnMut(Errno) -> bool,
 ) -> Result<T> {
@@ -206,23 +206,23 @@ pub fn retry<T>(
             Err(errno) if is_early(errno) => {}
             result => return result,
         }
-        pause_for(pause, patience)?;
+        pause_for(pause, interrupt)?;
         pause = (pause * 2).min(RETRY.1);
     }
 }
 
-/// Sleeps for so many nanoseconds; ECANCELED when patience has run out.
-pub fn pause_for(nanoseconds: u64, patience: &dyn Patience) -> Result {
-    wait(&[], Some(clock::now(Clockid::Monotonic).saturating_add(nanoseconds)), patience)?;
+/// Sleeps for so many nanoseconds; ECANCELED when interrupted.
+pub fn pause_for(nanoseconds: u64, interrupt: &dyn Interrupt) -> Result {
+    wait(&[], Some(clock::now(Clockid::Monotonic).saturating_add(nanoseconds)), interrupt)?;
     // What passes is mostly less than a slice.
-    if patience.go_on() { Ok(()) } else { Err(Errno::Canceled) }
+    if interrupt.is_interrupted() { Err(Errno::Canceled) } else { Ok(()) }
 }
 
 #[cfg(test)]
 pub mod testing {
-    //! A patience for tests.
+    //! A interrupt for tests.
 
-    use super::Patience;
+    use super::Interrupt;
     use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
     /// Runs out after so many looks; with none, it allows no waiting.
@@ -241,12 +241,12 @@ pub mod testing {
         }
     }
 
-    impl Patience for Looks {
-        fn slice(&self) -> Option<u64> {
+    impl Interrupt for Looks {
+        fn poll_interval(&self) -> Option<u64> {
             Some(1_000)
         }
 
-        fn go_on(&self) -> bool {
+        fn is_interrupted(&self) -> bool {
             self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
         }
     }
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn patience_runs_out() {
+    fn a_wait_is_interrupted() {
         let (reader, _writer) = std::io::pipe().unwrap();
         let thrice = testing::Looks::new(3);
         assert_eq!(wait_for(&file(reader), Interest::Read, &thrice), Err(Errno::Canceled));

@@ -2,17 +2,17 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`for_v8`] | a program as V8 gets it |
-//! | [`stoppable`], [`limit`], [`start`], [`edit`] | how it is changed for that |
-//! | [`additions`] | functions that are added to a module, for [`objects`] and [`unshared`] |
-//! | [`objects`] | its garbage-collected objects, kept to a limit in V8 |
-//! | [`unshared`] | memories that a program declares as shared, and its waiting for them, in wasmtime |
+//! | [`v8_module`] | a program as V8 gets it |
+//! | [`interruptible`], [`limit`], [`start_function`], [`edit`] | how it is changed for that |
+//! | [`additions`] | functions that are added to a module, for [`array_checks`] and [`unshare`] |
+//! | [`array_checks`] | its garbage-collected objects, kept to a limit in V8 |
+//! | [`unshare`] | memories that a program declares as shared, and its waiting for them, in wasmtime |
 
 pub mod additions;
+pub mod array_checks;
 pub mod edit;
-pub mod for_v8;
+pub mod interruptible;
 pub mod limit;
-pub mod objects;
-pub mod start;
-pub mod stoppable;
-pub mod unshared;
+pub mod start_function;
+pub mod unshare;
+pub mod v8_module;

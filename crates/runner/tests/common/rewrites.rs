@@ -5,16 +5,16 @@ use std::borrow::Cow;
 use std::fs;
 use tempfile::NamedTempFile;
 use wasi_rs_modules::cancellation::Cancellation;
-use wasi_rs_modules::effort;
+use wasi_rs_modules::compile_limits;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::outline::{Item, Outline};
+use wasi_rs_modules::rewrite::array_checks;
 use wasi_rs_modules::rewrite::edit::{Edit, apply};
-use wasi_rs_modules::rewrite::for_v8::{ForV8, for_main_thread, for_thread};
+use wasi_rs_modules::rewrite::interruptible;
 use wasi_rs_modules::rewrite::limit;
-use wasi_rs_modules::rewrite::objects;
-use wasi_rs_modules::rewrite::start;
-use wasi_rs_modules::rewrite::stoppable;
-use wasi_rs_modules::rewrite::unshared::unshared;
+use wasi_rs_modules::rewrite::start_function;
+use wasi_rs_modules::rewrite::unshare::unshare;
+use wasi_rs_modules::rewrite::v8_module::{V8Module, for_main_thread, for_thread};
 use wasi_rs_runner::source::Source;
 use wasmparser::{Validator, WasmFeatures};
 
@@ -23,7 +23,7 @@ const PAGE: u64 = 65536;
 /// Each part of the work, and all of it, with this module.
 pub fn check(bytes: &[u8]) {
     let was_valid = is_valid(bytes);
-    let _ = effort::check(bytes, &wanted()); // refuses some, and may do nothing else
+    let _ = compile_limits::check(bytes, &wanted()); // refuses some, and may do nothing else
     for rewriting in REWRITINGS {
         rewriting.check(bytes, was_valid);
     }
@@ -64,10 +64,10 @@ struct Rewriting {
 }
 
 const REWRITINGS: [Rewriting; 5] = [
-    Rewriting { name: "unshared", of: |bytes| unshared(bytes, &wanted()).ok().map(Cow::into_owned), is_once: true },
+    Rewriting { name: "unshare", of: |bytes| unshare(bytes, &wanted()).ok().map(Cow::into_owned), is_once: true },
     Rewriting { name: "start", of: with_start, is_once: true },
-    Rewriting { name: "stoppable", of: with_stops, is_once: false },
-    Rewriting { name: "objects", of: looked_at, is_once: false },
+    Rewriting { name: "interruptible", of: with_interrupts, is_once: false },
+    Rewriting { name: "array_checks", of: with_array_checks, is_once: false },
     Rewriting { name: "debug sections", of: without_debug_sections, is_once: false },
 ];
 
@@ -95,22 +95,22 @@ fn edited(bytes: &[u8], outline: &Outline<'_>, edits: Vec<Edit>) -> Vec<u8> {
 
 fn with_start(bytes: &[u8]) -> Option<Vec<u8>> {
     let outline = Outline::read(bytes).ok()?;
-    let (edits, _) = start::edits(bytes, &outline).ok()?.unwrap_or_default();
+    let (edits, _) = start_function::edits(bytes, &outline).ok()?.unwrap_or_default();
     Some(edited(bytes, &outline, edits))
 }
 
-fn with_stops(bytes: &[u8]) -> Option<Vec<u8>> {
+fn with_interrupts(bytes: &[u8]) -> Option<Vec<u8>> {
     let outline = Outline::read(bytes).ok()?;
-    let edits = stoppable::edits(bytes, &outline, &wanted()).ok()?;
+    let edits = interruptible::edits(bytes, &outline, &wanted()).ok()?;
     Some(edited(bytes, &outline, edits))
 }
 
-fn looked_at(bytes: &[u8]) -> Option<Vec<u8>> {
+fn with_array_checks(bytes: &[u8]) -> Option<Vec<u8>> {
     let outline = Outline::read(bytes).ok()?;
-    if !objects::are_made(&outline) {
+    if !array_checks::are_made(&outline) {
         return None;
     }
-    objects::looked_at(bytes, &outline, &wanted()).ok()
+    array_checks::with_checks(bytes, &outline, &wanted()).ok()
 }
 
 fn without_debug_sections(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -191,7 +191,7 @@ fn check_for_v8(bytes: &[u8], was_valid: bool, limits: Option<&Limits>) {
 }
 
 /// All that a program for V8 is.
-fn all_of(program: &ForV8) -> impl PartialEq + '_ {
+fn all_of(program: &V8Module) -> impl PartialEq + '_ {
     let memories = program.memories.iter().map(|memory| (&memory.module, &memory.name, &memory.bounds));
     let what = (&program.bytes, program.abi.module(), &program.start, program.objects, program.compilers);
     (what, memories.collect::<Vec<_>>())

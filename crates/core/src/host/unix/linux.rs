@@ -9,7 +9,7 @@ use crate::host::readdir::Rows;
 use crate::host::unix::dir::open_beneath;
 use crate::host::unix::file::{retry, timestamps};
 use crate::host::unix::readdir::entry_type;
-use crate::host::wait::Patience;
+use crate::host::wait::Interrupt;
 use rustix::event::PollFlags;
 use rustix::fs::{AtFlags, FallocateFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, major, openat2};
 use rustix::io::Errno as Os;
@@ -75,10 +75,10 @@ pub fn nonblocking_twin(file: &File) -> Option<File> {
     Some(rustix::fs::open(path, flags, Mode::empty()).ok()?.into())
 }
 
-pub fn allocate(file: &File, offset: u64, len: u64, patience: &dyn Patience) -> Result {
+pub fn allocate(file: &File, offset: u64, len: u64, interrupt: &dyn Interrupt) -> Result {
     let make = |flags, offset, len| retry(|| rustix::fs::fallocate(file, flags, offset, len));
     let make_all = |offset, len| make(FallocateFlags::empty(), offset, len);
-    if patience.slice().is_none() || len <= FIRST || offset.checked_add(len).is_none() {
+    if interrupt.poll_interval().is_none() || len <= FIRST || offset.checked_add(len).is_none() {
         return make_all(offset, len);
     }
     // The end comes first, without the file becoming longer: so what is wrong with the range or the file is known before
@@ -88,7 +88,7 @@ pub fn allocate(file: &File, offset: u64, len: u64, patience: &dyn Patience) -> 
         Err(Errno::Notsup) => return make_all(offset, len), // such as NFS
         result => result?,
     }
-    in_pieces(patience, head, |done, next| make(FallocateFlags::KEEP_SIZE, offset + done, next))?;
+    in_pieces(interrupt, head, |done, next| make(FallocateFlags::KEEP_SIZE, offset + done, next))?;
     make_all(offset + head, FIRST)
 }
 

@@ -8,7 +8,7 @@ use crate::host::file::{File, SetTime};
 use crate::host::unix::dir::{open_parent, set_times_of_name, stat_name};
 use crate::host::unix::file::retry;
 use crate::host::unix::readdir::entry_type;
-use crate::host::wait::Patience;
+use crate::host::wait::Interrupt;
 use rustix::event::PollFlags;
 use rustix::fs::{Dir, FallocateFlags, OFlags};
 use rustix::io::FdFlags;
@@ -51,7 +51,7 @@ pub const fn nonblocking_twin(_: &File) -> Option<File> {
     None
 }
 
-pub fn allocate(file: &File, offset: u64, len: u64, _: &dyn Patience) -> Result {
+pub fn allocate(file: &File, offset: u64, len: u64, _: &dyn Interrupt) -> Result {
     match file.end_to_allocate(offset, len)? {
         // The call makes the file that long, so it must not be longer already. Holes in it can't be filled.
         Some(_) => retry(|| rustix::fs::fallocate(file, FallocateFlags::empty(), offset, len)),

@@ -4,7 +4,7 @@ use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Advice, Fdflags, Filetype};
 use crate::abi::records::Filestat;
 use crate::host::file::{File, SetTime};
-use crate::host::wait::Patience;
+use crate::host::wait::Interrupt;
 use cap_std::io_lifetimes::AsFilelike;
 use std::fs::FileTimes;
 use std::io::{self, Seek};
@@ -128,7 +128,7 @@ pub fn set_times(file: &File, atim: SetTime, mtim: SetTime) -> Result {
     }
 }
 
-pub fn allocate(file: &File, offset: u64, len: u64, _: &dyn Patience) -> Result {
+pub fn allocate(file: &File, offset: u64, len: u64, _: &dyn Interrupt) -> Result {
     match file.end_to_allocate(offset, len)? {
         Some(end) => set_size(file, end),
         None => Ok(()),

@@ -3,19 +3,19 @@
 
 use super::edit::{self, Edit};
 use super::limit::{self, Limited};
-use super::{objects, start, stoppable};
+use super::{array_checks, interruptible, start_function};
 use crate::bounds::Bounds;
 use crate::cancellation::Cancellation;
-use crate::effort::{self, Compilers};
-use crate::error::{Unusable, expect_core_module};
-use crate::fit::Face;
+use crate::compile_limits::{self, Compilers};
+use crate::error::{ProgramError, expect_core_module};
+use crate::interface::Interface;
 use crate::limits::Limits;
 use crate::outline::{Item, Outline};
 use std::ops::Range;
 use wasi_rs_core::abi::Abi;
 
 /// A program as V8 gets it.
-pub struct ForV8 {
+pub struct V8Module {
     /// The module.
     pub bytes: Vec<u8>,
     /// The memories that are to be made for it.
@@ -48,22 +48,25 @@ pub struct ImportedMemory {
 /// For a thread of its own, under limits.
 ///
 /// A module that can't be read here is refused, whatever V8 thinks of it: it could be neither limited nor ended.
-pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) -> Result<ForV8, Unusable> {
+pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) -> Result<V8Module, ProgramError> {
     expect_core_module(&bytes)?;
     let outline = cancellation.outline(&bytes)?;
-    let abi = Face::of_outline(&outline).check()?;
-    let compilers = effort::check_for_v8(&outline, limits)?;
-    let looked_at =
-        if objects::are_made(&outline) { Some(objects::looked_at(&bytes, &outline, cancellation)?) } else { None };
-    let changed = match &looked_at {
+    let abi = Interface::of_outline(&outline).check()?;
+    let compilers = compile_limits::check_for_v8(&outline, limits)?;
+    let checked = if array_checks::are_made(&outline) {
+        Some(array_checks::with_checks(&bytes, &outline, cancellation)?)
+    } else {
+        None
+    };
+    let changed = match &checked {
         Some(bytes) => changed(bytes, cancellation.outline(bytes)?, limits, cancellation)?,
         None => changed(&bytes, outline, limits, cancellation)?,
     };
     let Changed { edits, sections, memories, start, objects } = changed;
-    let mut bytes = looked_at.unwrap_or(bytes);
+    let mut bytes = checked.unwrap_or(bytes);
     edit::apply(&mut bytes, &sections, edits);
     mark(&mut bytes, compilers);
-    Ok(ForV8 { bytes, memories, abi, start, objects, compilers })
+    Ok(V8Module { bytes, memories, abi, start, objects, compilers })
 }
 
 /// What is changed of a program, and what is known of it then.
@@ -80,28 +83,28 @@ fn changed(
     mut outline: Outline<'_>,
     limits: &Limits,
     cancellation: &Cancellation,
-) -> Result<Changed, Unusable> {
+) -> Result<Changed, ProgramError> {
     let Limited { mut edits, objects } = limit::limited(&mut outline, limits)?;
-    edits.extend(stoppable::edits(bytes, &outline, cancellation)?);
-    let (starts, start) = start::edits(bytes, &outline)?.unzip();
+    edits.extend(interruptible::edits(bytes, &outline, cancellation)?);
+    let (starts, start) = start_function::edits(bytes, &outline)?.unzip();
     edits.extend(starts.unwrap_or_default());
     Ok(Changed { edits, memories: memories(&outline), start, objects, sections: outline.sections })
 }
 
 /// For the main thread, without limits of its own, and with nobody to end it.
-pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<ForV8, Unusable> {
+pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<V8Module, ProgramError> {
     expect_core_module(&bytes)?;
     let mut outline = Outline::read(&bytes)?;
-    let abi = Face::of_outline(&outline).check()?;
-    let compilers = effort::check_for_v8(&outline, &Limits::default())?;
-    let objects = objects::are_made(&outline).then_some(u64::MAX);
+    let abi = Interface::of_outline(&outline).check()?;
+    let compilers = compile_limits::check_for_v8(&outline, &Limits::default())?;
+    let objects = array_checks::are_made(&outline).then_some(u64::MAX);
     let Limited { mut edits, .. } = limit::limited(&mut outline, &Limits::default())?;
-    let (starts, start) = start::edits(&bytes, &outline)?.unzip();
+    let (starts, start) = start_function::edits(&bytes, &outline)?.unzip();
     edits.extend(starts.unwrap_or_default());
     let (memories, sections) = (memories(&outline), outline.sections);
     edit::apply(&mut bytes, &sections, edits);
     mark(&mut bytes, compilers);
-    Ok(ForV8 { bytes, memories, abi, start, objects, compilers })
+    Ok(V8Module { bytes, memories, abi, start, objects, compilers })
 }
 
 fn mark(bytes: &mut Vec<u8>, compilers: Compilers) {
@@ -137,7 +140,7 @@ mod tests {
         stdout: None,
     };
 
-    fn prepared(text: &str, limits: &Limits) -> Result<ForV8, String> {
+    fn prepared(text: &str, limits: &Limits) -> Result<V8Module, String> {
         for_thread(wat::parse_str(text).unwrap(), limits, &Cancellation::default()).map_err(|error| error.to_string())
     }
 
@@ -163,21 +166,24 @@ mod tests {
             for limits in [&Limits::default(), &LIMITED] {
                 assert!(matches!(
                     for_thread(bytes.to_vec(), limits, &Cancellation::default()),
-                    Err(Unusable::Uncompiled(_))
+                    Err(ProgramError::Uncompiled(_))
                 ));
             }
-            assert!(matches!(for_main_thread(bytes.to_vec()), Err(Unusable::Uncompiled(_))));
+            assert!(matches!(for_main_thread(bytes.to_vec()), Err(ProgramError::Uncompiled(_))));
         }
         assert!(
-            matches!(for_thread(unknown, &Limits::default(), &Cancellation::default()), Err(Unusable::Uncompiled(_))),
+            matches!(
+                for_thread(unknown, &Limits::default(), &Cancellation::default()),
+                Err(ProgramError::Uncompiled(_))
+            ),
             "an instruction"
         );
         for bytes in [&b""[..], b"\0asm", b"no module", b"\0asm\x0d\0\x01\0"] {
             assert!(matches!(
                 for_thread(bytes.to_vec(), &Limits::default(), &Cancellation::default()),
-                Err(Unusable::Wrong(_))
+                Err(ProgramError::Wrong(_))
             ));
-            assert!(matches!(for_main_thread(bytes.to_vec()), Err(Unusable::Wrong(_))));
+            assert!(matches!(for_main_thread(bytes.to_vec()), Err(ProgramError::Wrong(_))));
         }
     }
 

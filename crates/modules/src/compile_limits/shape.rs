@@ -1,7 +1,7 @@
 //! How large one function is, told from its instructions.
 
-use super::{Bounds, INSTRUCTIONS, Module, within};
-use crate::rewrite::stoppable::plain;
+use super::{FunctionLimits, INSTRUCTIONS, Module, within};
+use crate::rewrite::interruptible::plain;
 use crate::sections::slice;
 use wasmparser::{
     BinaryReader, BinaryReaderError, BlockType, ContType, FrameKind, FuncType, FunctionBody, ModuleArity, Operator,
@@ -154,7 +154,7 @@ impl Shape {
         })
     }
 
-    pub fn check(&self, who: &str, bounds: &Bounds) -> Result<(), String> {
+    pub fn check(&self, who: &str, bounds: &FunctionLimits) -> Result<(), String> {
         within(who, self.work, bounds.work, INSTRUCTIONS)?;
         within(who, self.locals + self.height, bounds.locals, "variables and values on its stack")?;
         within(who, self.depth, bounds.depth, "blocks in each other")?;

@@ -12,7 +12,7 @@
 mod shape;
 
 use crate::cancellation::Cancellation;
-use crate::error::Unusable;
+use crate::error::ProgramError;
 use crate::limits::Limits;
 use crate::outline::Outline;
 use crate::startup::Startup;
@@ -29,7 +29,7 @@ const MAX_BYTES: u64 = 256 << 20;
 const MAX_WORK: u64 = 40_000_000;
 
 /// What a function may have in an engine.
-struct Bounds {
+struct FunctionLimits {
     /// Units of work (100 000). In Cranelift each takes 500 bytes until the function is compiled; in V8 100, and 1000 while it
     /// is optimised.
     work: u64,
@@ -53,7 +53,7 @@ struct Bounds {
     rounds: u64,
 }
 
-const UNBOUNDED: Bounds = Bounds {
+const UNBOUNDED: FunctionLimits = FunctionLimits {
     work: u64::MAX,
     locals: u64::MAX,
     depth: usize::MAX,
@@ -63,7 +63,7 @@ const UNBOUNDED: Bounds = Bounds {
     choices: u64::MAX,
     rounds: u64::MAX,
 };
-const WASMTIME: Bounds = Bounds {
+const WASMTIME: FunctionLimits = FunctionLimits {
     work: 400_000,
     locals: 5_000,
     depth: 10_000,
@@ -73,15 +73,15 @@ const WASMTIME: Bounds = Bounds {
     ..UNBOUNDED
 };
 /// Where `limits.memory` is set: 80 MB, 13 MB and 100 MB.
-const V8_LIMITED: Bounds = Bounds { work: 600_000, depth: 10_000, values: 8_000_000, ..UNBOUNDED };
+const V8_LIMITED: FunctionLimits = FunctionLimits { work: 600_000, depth: 10_000, values: 8_000_000, ..UNBOUNDED };
 /// Otherwise: 600 MB, 130 MB and 2.6 GB.
-const V8: Bounds = Bounds { work: 6_000_000, depth: 100_000, values: 200_000_000, ..UNBOUNDED };
+const V8: FunctionLimits = FunctionLimits { work: 6_000_000, depth: 100_000, values: 200_000_000, ..UNBOUNDED };
 
 /// What V8's optimiser gets where `limits.memory` is set: 2 s each, and 200 MB, 1.2 GB, 200 MB and 100 MB.
-const OPTIMISED_LIMITED: Bounds =
-    Bounds { work: 200_000, choices: 2_000, values: 8_000_000, rounds: 50_000_000, ..UNBOUNDED };
+const OPTIMISED_LIMITED: FunctionLimits =
+    FunctionLimits { work: 200_000, choices: 2_000, values: 8_000_000, rounds: 50_000_000, ..UNBOUNDED };
 /// Otherwise: 3 s for as many branches, and 3 GB.
-const OPTIMISED: Bounds = Bounds { choices: 3_000, ..OPTIMISED_LIMITED };
+const OPTIMISED: FunctionLimits = FunctionLimits { choices: 3_000, ..OPTIMISED_LIMITED };
 
 /// Bytes of code that V8's baseline compiler gets at once (9 million), which takes 15 ns each, on all its threads.
 const MAX_AT_ONCE: usize = 32 << 20;
@@ -102,14 +102,14 @@ const VALUES_PER_UNIT: u64 = 100;
 const INSTRUCTIONS: &str = "instructions and values they hand over";
 
 /// Refuses a module that would take Cranelift too long, or too much memory; and one that can't be read, of which nobody knows.
-pub fn check(bytes: &[u8], cancellation: &Cancellation) -> Result<(), Unusable> {
+pub fn check(bytes: &[u8], cancellation: &Cancellation) -> Result<(), ProgramError> {
     let mut module = Module::default();
     module.read(bytes, cancellation)?;
     module.check_startup().map_err(left_to_v8)
 }
 
 /// Refuses a module of so many bytes, if they are too many.
-pub fn check_bytes(bytes: u64) -> Result<(), Unusable> {
+pub fn check_bytes(bytes: u64) -> Result<(), ProgramError> {
     within("it", bytes, MAX_BYTES, "bytes").map_err(left_to_v8)
 }
 
@@ -128,13 +128,13 @@ pub enum Compilers {
 }
 
 /// Refuses a module with a function for which V8 would take too much memory.
-pub fn check_for_v8(outline: &Outline<'_>, limits: &Limits) -> Result<Compilers, Unusable> {
+pub fn check_for_v8(outline: &Outline<'_>, limits: &Limits) -> Result<Compilers, ProgramError> {
     let (bounds, optimised) =
         if limits.memory.is_some() { (&V8_LIMITED, &OPTIMISED_LIMITED) } else { (&V8, &OPTIMISED) };
     let mut module = Module::of_outline(outline);
     let results = module.types.iter().map(|(_, results)| *results).max().unwrap_or(0);
     let handed_over = module.types.iter().map(|(params, results)| params + results).max().unwrap_or(0);
-    let unreadable = |error: BinaryReaderError| Unusable::Uncompiled(error.to_string());
+    let unreadable = |error: BinaryReaderError| ProgramError::Uncompiled(error.to_string());
     let mut for_optimiser = Ok(());
     for body in &outline.bodies {
         let most = Shape::most(&module, body, results, handed_over).map_err(unreadable)?;
@@ -159,12 +159,12 @@ fn within<T: PartialOrd + Display>(who: &str, number: T, bound: T, what: &str) -
 }
 
 /// The error for what no engine compiles.
-fn too_hard(why: String) -> Unusable {
-    Unusable::Wrong(format!("is too hard to compile: {why}"))
+fn too_hard(why: String) -> ProgramError {
+    ProgramError::Wrong(format!("is too hard to compile: {why}"))
 }
 
 /// The error for what V8 compiles.
-fn left_to_v8(why: String) -> Unusable {
+fn left_to_v8(why: String) -> ProgramError {
     too_hard(format!("{why}; run it with engine: 'v8'"))
 }
 
@@ -204,7 +204,7 @@ impl Module {
         format!("function {}", self.next())
     }
 
-    fn read(&mut self, bytes: &[u8], cancellation: &Cancellation) -> Result<(), Unusable> {
+    fn read(&mut self, bytes: &[u8], cancellation: &Cancellation) -> Result<(), ProgramError> {
         for payload in Parser::new(0).parse_all(bytes) {
             cancellation.check()?;
             match payload? {
@@ -581,10 +581,10 @@ mod tests {
     #[test]
     fn what_can_not_be_read_is_refused() {
         for bytes in [&b""[..], b"no module", b"\0asm\x01\0\0\0\x0a\x7f"] {
-            assert!(matches!(check(bytes, &Cancellation::default()), Err(Unusable::Uncompiled(_))));
+            assert!(matches!(check(bytes, &Cancellation::default()), Err(ProgramError::Uncompiled(_))));
         }
         let mut bytes = wat::parse_str("(module (func nop))").unwrap();
         *bytes.iter_mut().rfind(|byte| **byte == 1).unwrap() = 0xff; // nop
-        assert!(matches!(check(&bytes, &Cancellation::default()), Err(Unusable::Uncompiled(_))));
+        assert!(matches!(check(&bytes, &Cancellation::default()), Err(ProgramError::Uncompiled(_))));
     }
 }
