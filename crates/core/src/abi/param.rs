@@ -1,6 +1,6 @@
 //! One cell of a syscall's row is one WebAssembly parameter; its type says what it means and refuses what it can't mean.
 
-use super::Abi;
+use super::edition::Abi;
 use super::errno::{Errno, Result};
 use super::flags::{
     Advice, Clockid, Fdflags, Fstflags, Lookupflags, Oflags, Riflags, Rights, Sdflags, Siflags, Whence,

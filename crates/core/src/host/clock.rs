@@ -5,16 +5,6 @@ use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Clockid;
 use std::sync::OnceLock;
 
-pub(super) const NANOS_PER_SEC: u64 = 1_000_000_000;
-
-/// Nanoseconds of a time; before 1970 is 0, past the year 2554 is the greatest.
-pub fn nanoseconds(seconds: i64, nanoseconds: i64) -> u64 {
-    match (u64::try_from(seconds), u64::try_from(nanoseconds)) {
-        (Ok(seconds), Ok(nanoseconds)) => seconds.saturating_mul(NANOS_PER_SEC).saturating_add(nanoseconds),
-        _ => 0,
-    }
-}
-
 /// What the clock shows, in nanoseconds.
 pub fn now(clock: Clockid) -> u64 {
     os::clock::now(clock)
@@ -48,13 +38,6 @@ impl Thread {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_out_of_range_are_clamped() {
-        assert_eq!(nanoseconds(-1, 999_999_999), 0);
-        assert_eq!(nanoseconds(i64::MAX, 0), u64::MAX);
-        assert_eq!(nanoseconds(1, 5), 1_000_000_005);
-    }
 
     #[test]
     fn a_thread_s_time_is_told_to_others() {

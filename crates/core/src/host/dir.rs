@@ -10,10 +10,11 @@
 //! 2. A call that works on a name gets exactly one component, never `.` or `..`, relative to an open directory, and
 //!    does not follow a link there. So there is no moment between a check and a use.
 
-use super::file::{File, SetTime};
+use super::handle::{File, SetTime};
 use super::os;
+use super::path::{Split, is_single, resolve_last, split};
 use crate::abi::errno::{Errno, Result};
-use crate::abi::flags::{Fdflags, Filetype, Oflags};
+use crate::abi::flags::{Filetype, Oflags};
 use crate::abi::records::Filestat;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
@@ -23,23 +24,7 @@ use std::ops::Deref;
 #[cfg(unix)]
 pub use os::dir::{FIXED, ignores_modes};
 
-/// How many links a path may lead through, as on Linux.
-const MAX_LINKS: u32 = 40;
-
-/// How to open.
-#[derive(Clone, Copy, Debug)]
-pub struct OpenHow {
-    /// Follow a link at the end of the path.
-    pub follow: bool,
-    /// Create, exclusively, cut, directory only.
-    pub oflags: Oflags,
-    /// Append, synchronous.
-    pub fdflags: Fdflags,
-    /// For reading.
-    pub read: bool,
-    /// For writing.
-    pub write: bool,
-}
+pub use super::handle::OpenHow;
 
 /// Opens a directory of the host by its host path. The one place where a path string means what the host's user means
 /// by it: it comes from the embedder, never from a guest.
@@ -199,64 +184,42 @@ impl File {
         }
     }
 
-    /// `path` with a link at its end replaced by where it leads, again and again. Each step is resolved beneath this
-    /// directory, so what comes out is only a name to try.
-    pub(super) fn resolve_last(&self, path: &CStr) -> Result<CString> {
-        let mut path = path.to_owned();
-        for _ in 0..MAX_LINKS {
-            let target = match self.readlink_at(&path, |target| Ok(target.to_vec())) {
-                Err(Errno::Inval) => return Ok(path),
+    /// `path` with a link at its end replaced by its target, again and again. Each step is resolved beneath this directory,
+    /// so the result is only a name to try.
+    fn resolve_last(&self, path: &CStr) -> Result<CString> {
+        resolve_last(path, |path| {
+            let target = match self.readlink_at(path, |target| Ok(target.to_vec())) {
+                Err(Errno::Inval) => return Ok(None),
                 other => other?,
             };
-            let mut bytes = path.as_bytes().to_vec();
             if target.starts_with(b"/") {
                 if !self.is_root {
                     return Err(Errno::Notcapable);
                 }
                 // A magic link has a text too, but does not lead where that says: the kernel refuses to follow it.
-                os::dir::stat(self, &path, true)?;
-                // From the root directory, `./a` is `/a`.
-                bytes.clear();
-                bytes.push(b'.');
-            } else {
-                bytes.truncate(bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1));
+                os::dir::stat(self, path, true)?;
             }
-            bytes.extend_from_slice(&target);
-            path = CString::new(bytes).map_err(|_| Errno::Ilseq)?;
-        }
-        Err(Errno::Loop)
+            Ok(Some(target))
+        })
     }
 
     /// Splits `path` into an open directory and one name in it.
-    pub(super) fn entry<'path, 'dir>(&'dir self, whole: &'path CStr) -> Result<Entry<'path, 'dir>> {
+    fn entry<'path, 'dir>(&'dir self, whole: &'path CStr) -> Result<Entry<'path, 'dir>> {
         if is_single(whole) {
             return Ok(Entry::Name { parent: Parent::This(self), name: Cow::Borrowed(whole), slash: false });
         }
-        let path = whole.to_bytes();
-        let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
-        let (path, slashes) = path.split_at(end);
-        if path.is_empty() {
-            return Err(if slashes.is_empty() { Errno::Noent } else { Errno::Notcapable });
+        match split(whole)? {
+            Split::Dots(path) => {
+                // It must be there, and inside.
+                os::dir::open_parent(self, path)?;
+                Ok(Entry::Dots)
+            }
+            Split::Name { directory: [], name, slash } => Ok(Entry::Name { parent: Parent::This(self), name, slash }),
+            Split::Name { directory, name, slash } => {
+                let parent = Parent::Opened(os::dir::open_parent(self, directory)?);
+                Ok(Entry::Name { parent, name, slash })
+            }
         }
-        let start = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-        let (directory, name) = path.split_at(start);
-        if name == b"." || name == b".." {
-            // Whether it is there, and inside.
-            os::dir::open_parent(self, path)?;
-            return Ok(Entry::Dots);
-        }
-        let parent = if directory.is_empty() {
-            Parent::This(self)
-        } else {
-            Parent::Opened(os::dir::open_parent(self, directory)?)
-        };
-        if !slashes.is_empty() {
-            let name = CString::new(name).map_err(|_| Errno::Ilseq)?;
-            return Ok(Entry::Name { parent, name: Cow::Owned(name), slash: true });
-        }
-        let (_, name) = whole.to_bytes_with_nul().split_at(start);
-        let name = CStr::from_bytes_with_nul(name).map_err(|_| Errno::Ilseq)?;
-        Ok(Entry::Name { parent, name: Cow::Borrowed(name), slash: false })
     }
 
     /// The place of a name that shall be made, for what is not a directory.
@@ -271,8 +234,8 @@ impl File {
     }
 }
 
-/// What a path names.
-pub(super) enum Entry<'path, 'dir> {
+/// The last component of a path.
+enum Entry<'path, 'dir> {
     /// One name in an open directory; never `.` or `..`, and without a slash.
     Name { parent: Parent<'dir>, name: Cow<'path, CStr>, slash: bool },
     /// A directory that the path reaches by `.` or `..` at its end; it is inside.
@@ -280,7 +243,7 @@ pub(super) enum Entry<'path, 'dir> {
 }
 
 /// The directory a name stands in.
-pub(super) enum Parent<'dir> {
+enum Parent<'dir> {
     This(&'dir File),
     Opened(File),
 }
@@ -307,16 +270,10 @@ impl Parent<'_> {
     }
 }
 
-/// Whether the path is one name, so that its lookup can't leave the directory it starts in unless a link is followed.
-#[inline]
-fn is_single(path: &CStr) -> bool {
-    let path = path.to_bytes();
-    !path.is_empty() && !path.contains(&b'/') && path != b"." && path != b".."
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::abi::flags::Fdflags;
     use std::fs;
     #[cfg(unix)]
     use std::os::unix::fs::symlink;

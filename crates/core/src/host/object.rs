@@ -1,6 +1,6 @@
 //! What a descriptor can stand for.
 
-use super::file::File;
+use super::handle::File;
 use super::stream::Stream;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Filetype;

@@ -1,6 +1,7 @@
 //! Where in an open file the next transfer begins.
 
-use super::file::{File, SeekFrom};
+use super::file::SeekFrom;
+use super::handle::File;
 use super::os;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Filetype;

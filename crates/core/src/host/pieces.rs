@@ -1,16 +1,14 @@
 //! Kernel calls over a range of a file that may be large: in pieces, for a guest that may be ended between two of them.
 
-use super::clock;
-use super::wait::{Patience, STRETCH};
+use super::interrupt::{Patience, STRETCH};
 use crate::abi::errno::{Errno, Result};
-use crate::abi::flags::Clockid;
+use std::time::{Duration, Instant};
 
 /// Bytes of the first piece. In a file system in memory each page of it is made or given back: that takes some 5 ms.
 pub const FIRST: u64 = 16 * STRETCH;
 
-/// A piece that took less, in nanoseconds, is followed by one twice as large: most file systems on disks note ranges, however
-/// long they are.
-const SHORT: u64 = 2_000_000;
+/// A piece that took less is followed by one twice as large: most file systems on disks note ranges, however long they are.
+const SHORT: Duration = Duration::from_millis(2);
 
 /// Makes a call for `len` bytes in pieces, the first `FIRST` bytes long: `call` gets how many bytes are done, and the length of
 /// the next piece. In one if nobody ends the guest meanwhile. ECANCELED when patience has run out between two.
@@ -19,7 +17,7 @@ pub fn in_pieces(patience: &dyn Patience, len: u64, mut call: impl FnMut(u64, u6
     let mut done = 0;
     loop {
         let next = piece.min(len - done);
-        let before = clock::now(Clockid::Monotonic);
+        let before = Instant::now();
         call(done, next)?;
         done += next;
         if done == len {
@@ -28,7 +26,7 @@ pub fn in_pieces(patience: &dyn Patience, len: u64, mut call: impl FnMut(u64, u6
         if !patience.go_on() {
             return Err(Errno::Canceled);
         }
-        if clock::now(Clockid::Monotonic).saturating_sub(before) < SHORT {
+        if before.elapsed() < SHORT {
             piece = piece.saturating_mul(2);
         }
     }
@@ -36,8 +34,8 @@ pub fn in_pieces(patience: &dyn Patience, len: u64, mut call: impl FnMut(u64, u6
 
 #[cfg(test)]
 mod tests {
-    use super::super::wait::Endless;
-    use super::super::wait::testing::Looks;
+    use super::super::interrupt::Endless;
+    use super::super::interrupt::testing::Looks;
     use super::*;
 
     /// Has `len` bytes done; the pieces.

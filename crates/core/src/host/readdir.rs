@@ -12,12 +12,15 @@
 //! On Linux a place of the operating system's stays good when entries come and go. Elsewhere none outlives the open
 //! stream: there a directory is read as a whole, and a place in it is a number of entries.
 
-use super::file::File;
-use super::os;
-use super::wait::{Checkpoint, Patience, STRETCH};
+use super::handle::File;
+use super::interrupt::{Checkpoint, Patience, STRETCH};
+#[cfg(target_os = "linux")]
+use super::os::readdir::read;
+use super::rows::Rows;
+#[cfg(not(target_os = "linux"))]
+use super::snapshot::read;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Filetype;
-use std::ops::Range;
 
 /// How many directories of a guest have entries read ahead. A program that walks a tree seldom lists more by turns.
 const READ_AHEAD: usize = 4;
@@ -55,52 +58,6 @@ pub struct Place {
     furthest: u32,
     /// Where the operating system goes on.
     next: u64,
-}
-
-/// Entries that the operating system gave.
-#[derive(Debug, Default)]
-pub(super) struct Rows {
-    /// In order.
-    entries: Vec<Row>,
-    /// Their names, one behind the other.
-    names: Vec<u8>,
-}
-
-#[derive(Debug)]
-struct Row {
-    /// Where the operating system goes on behind it.
-    next: u64,
-    ino: u64,
-    filetype: Filetype,
-    name: Range<u32>,
-}
-
-impl Rows {
-    fn clear(&mut self) {
-        self.entries.clear();
-        self.names.clear();
-    }
-
-    /// How many there are.
-    #[cfg(not(target_os = "linux"))]
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Adds one, behind which the operating system goes on at `next`. EOVERFLOW if there are 4 GiB of names.
-    pub fn push(&mut self, next: u64, ino: u64, filetype: Filetype, name: &[u8]) -> Result {
-        let end = |names: &Vec<u8>| u32::try_from(names.len()).map_err(|_| Errno::Overflow);
-        let start = end(&self.names)?;
-        self.names.extend_from_slice(name);
-        self.entries.push(Row { next, ino, filetype, name: start..end(&self.names)? });
-        Ok(())
-    }
-
-    /// Takes the first `count` out.
-    #[cfg(not(target_os = "linux"))]
-    pub fn skip(&mut self, count: usize) {
-        self.entries.drain(..count.min(self.entries.len()));
-    }
 }
 
 /// The operating system's cookies of every `step`th entry.
@@ -158,7 +115,7 @@ struct Listing {
 impl Listing {
     /// How many entries have been passed behind the last row.
     fn behind(&self) -> u32 {
-        self.before.saturating_add(u32::try_from(self.rows.entries.len()).unwrap_or(u32::MAX))
+        self.before.saturating_add(u32::try_from(self.rows.len()).unwrap_or(u32::MAX))
     }
 
     /// Reads the rows behind what `place` has passed, which are not there yet.
@@ -166,12 +123,12 @@ impl Listing {
         self.rows.clear();
         self.before = place.passed;
         let start = if std::mem::take(&mut self.goes_on) { None } else { Some(place.next) };
-        os::readdir::read(dir, start, scratch, &mut self.rows)?;
+        read(dir, start, scratch, &mut self.rows)?;
         if u64::from(self.behind()) > LAST_COOKIE {
             self.rows.clear();
             return Err(Errno::Overflow);
         }
-        for (row, passed) in self.rows.entries.iter().zip(self.before + 1..) {
+        for (row, passed) in self.rows.iter().zip(self.before + 1..) {
             self.marks.note(passed, row.next);
         }
         self.goes_on = true;
@@ -181,7 +138,7 @@ impl Listing {
     /// Moves `place` to after so many entries, if that is among the rows; whether it is.
     fn reach(&self, place: &mut Place, passed: u32) -> bool {
         let Some(index) = passed.checked_sub(self.before + 1) else { return false };
-        let Some(row) = self.rows.entries.get(index as usize) else { return false };
+        let Some((row, _)) = self.rows.get(index as usize) else { return false };
         place.passed = passed;
         place.next = row.next;
         true
@@ -293,15 +250,13 @@ impl Entries<'_> {
 
     /// The entry at the present place, or `None` at the end.
     pub fn peek(&mut self) -> Result<Option<DirEntry<'_>>> {
-        if self.index() >= self.listing.rows.entries.len() {
+        if self.index() >= self.listing.rows.len() {
             self.refill()?;
         }
         let index = self.index();
-        let Rows { entries, names } = &self.listing.rows;
-        let Some(row) = entries.get(index) else { return Ok(None) };
+        let Some((row, name)) = self.listing.rows.get(index) else { return Ok(None) };
         let next = self.place.passed + 1;
         self.place.furthest = self.place.furthest.max(next);
-        let name = names.get(row.name.start as usize..row.name.end as usize).unwrap_or_default();
         Ok(Some(DirEntry { next: next.into(), ino: row.ino, filetype: row.filetype, name }))
     }
 
@@ -314,9 +269,9 @@ impl Entries<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::dir::open_preopen_unsandboxed;
-    use super::super::wait::Endless;
+    use super::super::interrupt::Endless;
     #[cfg(target_os = "linux")]
-    use super::super::wait::testing::Looks;
+    use super::super::interrupt::testing::Looks;
     use super::*;
     use std::collections::{BTreeMap, BTreeSet};
     use std::fs;

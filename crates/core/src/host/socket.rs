@@ -1,6 +1,6 @@
 //! Stream sockets that the embedder handed in.
 
-use super::file::File;
+use super::handle::File;
 use super::os;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Sdflags;

@@ -4,66 +4,18 @@
 //! before any of it is moved. If one of its iovecs is bad, nothing of the batch is moved: the call is EFAULT if it has moved
 //! nothing before, and reports what it has moved otherwise. That is so for files and for streams in memory.
 
-use super::{Memory, os};
+use super::access::Memory;
+use super::os;
+use super::transfer::{Call, Mode, Position};
 use crate::abi::Ptr;
-use crate::abi::errno::{Errno, Result};
+use crate::abi::errno::Result;
 use crate::abi::records::Iovec;
 use smallvec::SmallVec;
 use std::io;
 use std::marker::PhantomData;
-use std::ptr::NonNull;
 
 /// How many iovecs one kernel call takes (Linux's and macOS's `IOV_MAX`).
 const IOV_MAX: usize = 1024;
-
-/// Where in a file the bytes go or come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Position {
-    /// At the descriptor's own offset, which moves.
-    Current,
-    /// At this offset; the descriptor's own stays.
-    At(u64),
-    /// At the end of the file, wherever that is when the bytes are written.
-    End,
-}
-
-impl Position {
-    /// Where to go on after so many bytes. EINVAL for an offset beyond 63 bits: it is signed in the operating system.
-    fn moved_by(self, bytes: u32) -> Result<Self> {
-        let Self::At(start) = self else {
-            return Ok(self);
-        };
-        let offset = start.checked_add(u64::from(bytes)).filter(|offset| i64::try_from(*offset).is_ok());
-        offset.map(Self::At).ok_or(Errno::Inval)
-    }
-}
-
-/// A kernel call that moves bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// From a file to the buffers.
-    Read(Position),
-    /// From the buffers to a file.
-    Write(Position),
-    /// From a socket; with `peek` the data stays in its queue, with `whole` the kernel waits until the buffers are full.
-    Receive {
-        /// MSG_PEEK.
-        peek: bool,
-        /// MSG_WAITALL.
-        whole: bool,
-    },
-    /// To a socket. A closed peer is EPIPE and no signal.
-    Send,
-}
-
-/// Whether a kernel call may wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// It may, if the descriptor does.
-    Blocking,
-    /// It fails with EAGAIN instead; with EOPNOTSUPP where the kernel can't promise that for the file.
-    Nonblocking,
-}
 
 /// The iovecs of one call, not yet looked at; the array is inside the memory.
 #[derive(Clone, Copy, Debug)]
@@ -73,11 +25,15 @@ pub struct Iovecs<'a> {
     len: u32,
 }
 
-impl<'a> Iovecs<'a> {
-    pub(super) const fn new(memory: Memory<'a>, array: Ptr<Iovec>, len: u32) -> Self {
-        Self { memory, array, len }
+impl<'a> Memory<'a> {
+    /// An array of iovecs, not yet looked at; EFAULT unless the array itself is inside.
+    pub fn iovecs(&self, ptr: Ptr<Iovec>, len: u32) -> Result<Iovecs<'a>> {
+        self.check(ptr, len)?;
+        Ok(Iovecs { memory: *self, array: ptr, len })
     }
+}
 
+impl<'a> Iovecs<'a> {
     /// The buffer, if there is exactly one; EFAULT if it is outside the memory.
     #[inline]
     pub fn single(&self) -> Result<Option<Buffer<'a>>> {
@@ -152,8 +108,7 @@ impl<'a> From<Iovecs<'a>> for Buffers<'a> {
 
 impl<'a> From<Buffer<'a>> for Buffers<'a> {
     fn from(one: Buffer<'a>) -> Self {
-        let nothing = Memory { base: NonNull::dangling(), len: 0, call: PhantomData };
-        let mut buffers = Self::from(Iovecs::new(nothing, Ptr::new(0), 0));
+        let mut buffers = Self::from(Iovecs { memory: Memory::empty(), array: Ptr::new(0), len: 0 });
         buffers.left = one.len() as u64;
         buffers.batch.push(one.iovec);
         buffers
@@ -328,6 +283,7 @@ impl Buffers<'_> {
 mod tests {
     use super::super::guest::TestMemory;
     use super::*;
+    use crate::abi::errno::Errno;
     use std::io::{Read, Seek, Write};
 
     /// Makes kernel calls until all is moved or one is cut short.

@@ -1,6 +1,6 @@
 //! The kernel calls that get addresses of the guest's memory. No safe wrapper may have those: the memory is shared.
 
-use super::{Mode, Position};
+use super::transfer::{Mode, Position};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 

@@ -1,6 +1,6 @@
 //! The calls that get addresses of the guest's memory. No safe wrapper may have those: the memory is shared.
 
-use super::{Mode, Position};
+use super::transfer::{Mode, Position};
 use std::ffi::c_void;
 use std::io;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle};

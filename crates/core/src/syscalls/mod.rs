@@ -7,6 +7,7 @@ mod args;
 mod attr;
 mod clock;
 mod fd;
+mod flow;
 mod io;
 mod path;
 mod poll;
@@ -20,7 +21,6 @@ mod transfer;
 #[cfg(test)]
 mod testing;
 
-use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{
     Advice, Clockid, Fdflags, Fstflags, Lookupflags, Oflags, Riflags, Rights, Sdflags, Siflags, Whence,
 };
@@ -28,6 +28,8 @@ use crate::abi::records::{Event, Fdstat, Filestat, Iovec, Prestat, SubscriptionC
 use crate::abi::{Args, Fd, Param, Ptr, ValType};
 use crate::ctx::Ctx;
 use crate::memory::Memory;
+
+pub use flow::{Exit, Flow};
 
 /// The list. A row is `module::name(parameter: type, ...) -> result;`, with the names of the standard
 /// (`wasi_snapshot_preview1.witx`); one cell is one WebAssembly parameter. Above it stand what it does and the errors that
@@ -190,31 +192,6 @@ macro_rules! syscalls {
             sock::sock_shutdown(fd: Fd, how: Sdflags) -> Errno;
         }
     };
-}
-
-/// What a call came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    /// The guest goes on, with this answer.
-    Answer(Errno),
-    /// The guest ends, with this exit code.
-    Exit(u32),
-}
-
-/// The answer of `proc_exit`: none, the guest ends with this code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exit(pub u32);
-
-impl From<Result> for Flow {
-    fn from(result: Result) -> Self {
-        Self::Answer(result.err().unwrap_or(Errno::Success))
-    }
-}
-
-impl From<Exit> for Flow {
-    fn from(Exit(code): Exit) -> Self {
-        Self::Exit(code)
-    }
 }
 
 /// A row of the list, as data.

@@ -1,21 +1,19 @@
-//! What Linux does otherwise than macOS.
+//! Calls that Linux has and macOS has not, or has otherwise.
+
+pub mod attr;
 
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Advice;
-use crate::abi::records::Filestat;
-use crate::host::file::{File, SetTime};
+use crate::host::handle::File;
+use crate::host::interrupt::Patience;
 use crate::host::pieces::{FIRST, in_pieces};
-use crate::host::readdir::Rows;
-use crate::host::unix::dir::open_beneath;
-use crate::host::unix::file::{retry, timestamps};
-use crate::host::unix::readdir::entry_type;
-use crate::host::wait::Patience;
+use crate::host::rows::Rows;
+use crate::host::unix::convert::{entry_type, retry};
 use rustix::event::PollFlags;
-use rustix::fs::{AtFlags, FallocateFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, major, openat2};
+use rustix::fs::{FallocateFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, major, openat2};
 use rustix::io::Errno as Os;
 use rustix::net::{SocketFlags, accept_with};
 use rustix::thread::CapabilitySet;
-use std::ffi::CStr;
 use std::io;
 use std::num::NonZeroU64;
 use std::os::fd::AsRawFd;
@@ -150,24 +148,10 @@ pub fn open_in_root(dir: &File, path: &[u8], flags: OFlags) -> Option<Result<Fil
     None
 }
 
-/// A handle that names what `path` leads to, for its attributes only.
-fn open_named(dir: &File, path: &CStr, follow: bool) -> Result<File> {
-    open_beneath(dir, path.to_bytes(), true, false, follow, PATH_ONLY)
-}
-
-pub fn stat(dir: &File, path: &CStr, follow: bool) -> Result<Filestat> {
-    open_named(dir, path, follow)?.stat()
-}
-
-pub fn set_times(dir: &File, path: &CStr, atim: SetTime, mtim: SetTime) -> Result {
-    let file = open_named(dir, path, true)?;
-    Ok(rustix::fs::utimensat(&file, "", &timestamps(atim, mtim), AtFlags::EMPTY_PATH)?)
-}
-
 /// Reads what one kernel call gives, from `start` on unless from where it stands.
 pub fn read(dir: &File, start: Option<u64>, scratch: &mut Vec<u8>, rows: &mut Rows) -> Result {
     if let Some(start) = start {
-        dir.seek(SeekFrom::Start(start))?;
+        rustix::fs::seek(dir, SeekFrom::Start(start))?;
     }
     scratch.clear();
     scratch.reserve_exact(BATCH_BYTES);

@@ -1,18 +1,16 @@
-//! What macOS does otherwise than Linux.
+//! Calls that macOS has and Linux has not, or has otherwise.
+
+pub mod attr;
 
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Advice, Filetype};
-use crate::abi::records::Filestat;
-use crate::host::dir::Entry;
-use crate::host::file::{File, SetTime};
-use crate::host::unix::dir::{open_parent, set_times_of_name, stat_name};
-use crate::host::unix::file::retry;
-use crate::host::unix::readdir::entry_type;
-use crate::host::wait::Patience;
+use crate::host::allocation::end_to_allocate;
+use crate::host::handle::File;
+use crate::host::interrupt::Patience;
+use crate::host::unix::convert::{entry_type, filetype_of, retry};
 use rustix::event::PollFlags;
-use rustix::fs::{Dir, FallocateFlags, OFlags};
+use rustix::fs::{Dir, FallocateFlags, FileType, OFlags};
 use rustix::io::FdFlags;
-use std::ffi::CStr;
 use std::io;
 
 /// There is no handle that only names a file: a directory is opened for reading.
@@ -57,7 +55,9 @@ pub const fn nonblocking_twin(_: &File) -> Option<File> {
 }
 
 pub fn allocate(file: &File, offset: u64, len: u64, _: &dyn Patience) -> Result {
-    match file.end_to_allocate(offset, len)? {
+    let stat = rustix::fs::fstat(file)?;
+    let size = u64::try_from(stat.st_size).unwrap_or(0);
+    match end_to_allocate(filetype_of(FileType::from_raw_mode(stat.st_mode)), offset, len, || Ok(size))? {
         // The call makes the file that long, so it must not be longer already. Holes in it can't be filled.
         Some(_) => retry(|| rustix::fs::fallocate(file, FallocateFlags::empty(), offset, len)),
         None => Ok(()),
@@ -66,7 +66,7 @@ pub fn allocate(file: &File, offset: u64, len: u64, _: &dyn Patience) -> Result 
 
 /// Only that a stretch will be needed is something the system takes note of; the rest changes nothing.
 pub fn advise(file: &File, offset: u64, len: u64, advice: Advice) -> Result {
-    if file.filetype()? == Filetype::Unknown {
+    if filetype_of(FileType::from_raw_mode(rustix::fs::fstat(file)?.st_mode)) == Filetype::Unknown {
         return Err(Errno::Spipe);
     }
     if advice == Advice::Willneed && len > 0 {
@@ -94,37 +94,6 @@ pub const fn is_root(_: &std::fs::File) -> bool {
 /// See [`is_root`].
 pub const fn open_in_root(_: &File, _: &[u8], _: OFlags) -> Option<Result<File>> {
     None
-}
-
-pub fn stat(dir: &File, path: &CStr, follow: bool) -> Result<Filestat> {
-    at_end(dir, path, follow, |parent, name| stat_name(parent, name), File::stat)
-}
-
-pub fn set_times(dir: &File, path: &CStr, atim: SetTime, mtim: SetTime) -> Result {
-    let of_name = |parent: &File, name: &CStr| set_times_of_name(parent, name, atim, mtim);
-    at_end(dir, path, true, of_name, |file| file.set_times(atim, mtim))
-}
-
-/// Calls one of two: for a name, or for a directory that a path names by a slash or dots at its end. A link there is
-/// followed on request by reading it, so what `of_name` gets is never followed.
-fn at_end<T>(
-    dir: &File,
-    path: &CStr,
-    follow: bool,
-    of_name: impl FnOnce(&File, &CStr) -> Result<T>,
-    of_dir: impl FnOnce(&File) -> Result<T>,
-) -> Result<T> {
-    let resolved;
-    let path = if follow {
-        resolved = dir.resolve_last(path)?;
-        resolved.as_c_str()
-    } else {
-        path
-    };
-    match dir.entry(path)? {
-        Entry::Name { parent, name, slash: false } => of_name(&parent, &name),
-        _ => of_dir(&open_parent(dir, path.to_bytes())?),
-    }
 }
 
 pub fn for_each_entry(dir: &File, mut each: impl FnMut(&[u8], u64, Filetype)) -> Result {

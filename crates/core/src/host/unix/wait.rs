@@ -1,8 +1,8 @@
 use crate::abi::errno::Result;
-use crate::host::file::File;
-use crate::host::unix::clock::timespec;
+use crate::host::handle::File;
+use crate::host::readiness::{Interest, Ready};
+use crate::host::unix::convert::timespec;
 use crate::host::unix::system::HALF_CLOSED;
-use crate::host::wait::{Interest, Ready};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_getfl};
 use smallvec::SmallVec;

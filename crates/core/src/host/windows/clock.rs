@@ -1,6 +1,6 @@
 use super::system;
 use crate::abi::flags::Clockid;
-use crate::host::clock::NANOS_PER_SEC;
+use crate::host::time::NANOS_PER_SEC;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Windows counts times of files and processors in steps of 100 ns.

@@ -1,10 +1,10 @@
+use super::file::{self, kept_filetype};
 use super::name::os_path;
 use super::system;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Fdflags, Filetype, Oflags};
 use crate::abi::records::Filestat;
-use crate::host::dir::OpenHow;
-use crate::host::file::{File, SetTime};
+use crate::host::handle::{File, OpenHow, SetTime};
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
@@ -74,7 +74,7 @@ fn open_directory(dir: &File, path: &CStr, how: &OpenHow) -> Result<File> {
         Err(Errno::Loop) if how.oflags.contains(Oflags::DIRECTORY) => return Err(Errno::Notdir),
         result => File::from(result?),
     };
-    if file.filetype()? != Filetype::Directory {
+    if kept_filetype(&file)? != Filetype::Directory {
         return Err(Errno::Notdir);
     }
     if how.write || how.oflags.intersects(Oflags::CREAT | Oflags::TRUNC) { Err(Errno::Isdir) } else { Ok(file) }
@@ -93,7 +93,7 @@ fn open_named(dir: &File, path: &CStr, follow: bool, access: u32) -> Result<File
         .follow(follow_option(follow))
         .custom_flags(FILE_FLAG_BACKUP_SEMANTICS | the_link_itself);
     let file = File::from(dir.handle.open_with(os_path(path.to_bytes())?, &options)?);
-    if path.to_bytes().ends_with(b"/") && file.filetype()? != Filetype::Directory {
+    if path.to_bytes().ends_with(b"/") && kept_filetype(&file)? != Filetype::Directory {
         Err(Errno::Notdir)
     } else {
         Ok(file)
@@ -101,11 +101,11 @@ fn open_named(dir: &File, path: &CStr, follow: bool, access: u32) -> Result<File
 }
 
 pub fn stat(dir: &File, path: &CStr, follow: bool) -> Result<Filestat> {
-    open_named(dir, path, follow, 0)?.stat()
+    file::stat(&open_named(dir, path, follow, 0)?)
 }
 
 pub fn set_times(dir: &File, path: &CStr, atim: SetTime, mtim: SetTime) -> Result {
-    open_named(dir, path, true, FILE_WRITE_ATTRIBUTES)?.set_times(atim, mtim)
+    file::set_times(&open_named(dir, path, true, FILE_WRITE_ATTRIBUTES)?, atim, mtim)
 }
 
 pub fn stat_name(dir: &File, name: &CStr) -> Result<Filestat> {
@@ -113,7 +113,7 @@ pub fn stat_name(dir: &File, name: &CStr) -> Result<Filestat> {
 }
 
 pub fn set_times_of_name(dir: &File, name: &CStr, atim: SetTime, mtim: SetTime) -> Result {
-    open_named(dir, name, false, FILE_WRITE_ATTRIBUTES)?.set_times(atim, mtim)
+    file::set_times(&open_named(dir, name, false, FILE_WRITE_ATTRIBUTES)?, atim, mtim)
 }
 
 pub fn create_dir(dir: &File, name: &CStr) -> Result {
@@ -130,7 +130,7 @@ pub fn remove_dir(dir: &File, name: &CStr) -> Result {
 
 pub fn unlink(dir: &File, name: &CStr) -> Result {
     let file = open_named(dir, name, false, 0)?;
-    let filetype = file.filetype()?;
+    let filetype = kept_filetype(&file)?;
     let is_directory = system::information(file.handle())?.attributes & FILE_ATTRIBUTE_DIRECTORY != 0;
     drop(file);
     match (filetype, is_directory) {
@@ -162,7 +162,7 @@ pub fn rename(dir: &File, name: &CStr, new_dir: &File, new_name: &CStr) -> Resul
 
 pub fn link(dir: &File, name: &CStr, new_dir: &File, new_name: &CStr) -> Result {
     let file = open_named(dir, name, false, FILE_WRITE_ATTRIBUTES)?;
-    if file.filetype()? == Filetype::Directory {
+    if kept_filetype(&file)? == Filetype::Directory {
         return Err(Errno::Perm);
     }
     // Not by paths, where it depends on the file system whether a link is followed.

@@ -1,18 +1,16 @@
-use super::file::filetype_of;
+use super::file::{filetype_of, kept_filetype};
 use super::system;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Filetype;
-use crate::host::file::File;
+use crate::host::handle::File;
 use std::mem::offset_of;
 use windows_sys::Win32::Storage::FileSystem::FILE_ID_BOTH_DIR_INFO as Record;
-
-pub use crate::host::snapshot::read;
 
 /// Room for what one call gives.
 const BATCH_BYTES: usize = 32 * 1024;
 
 pub fn for_each_entry(dir: &File, mut each: impl FnMut(&[u8], u64, Filetype)) -> Result {
-    if dir.filetype()? != Filetype::Directory {
+    if kept_filetype(dir)? != Filetype::Directory {
         return Err(Errno::Notdir);
     }
     let mut buffer = vec![0_u64; BATCH_BYTES / 8];

@@ -1,7 +1,7 @@
 use super::system::{self, Kind};
 use crate::abi::errno::Result;
-use crate::host::file::File;
-use crate::host::wait::{Interest, Ready};
+use crate::host::handle::File;
+use crate::host::readiness::{Interest, Ready};
 use smallvec::SmallVec;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
