@@ -2,7 +2,7 @@
 
 use super::{Js, JsResult, Reference, Thrown};
 use napi::sys;
-use wasi_rs_core::host::wait::Patience;
+use wasi_rs_core::host::wait::Interrupt;
 
 /// A thread that may be told to end while a call waits: a worker.
 #[derive(Debug)]
@@ -12,8 +12,8 @@ pub struct Worker {
     nothing: Reference,
 }
 
-// SAFETY: both are only used by `go_on`, and that only by calls of the guest, which are on the environment's thread;
-// they are dropped there too, with the guest.
+// SAFETY: both are only used by `is_interrupted`, and that only by calls of the guest, which are on the environment's
+// thread; they are dropped there too, with the guest.
 unsafe impl Send for Worker {}
 // SAFETY: as above.
 unsafe impl Sync for Worker {}
@@ -28,12 +28,12 @@ impl Worker {
     }
 }
 
-impl Patience for Worker {
-    fn slice(&self) -> Option<u64> {
+impl Interrupt for Worker {
+    fn poll_interval(&self) -> Option<u64> {
         Some(Self::SLICE)
     }
 
-    fn go_on(&self) -> bool {
+    fn is_interrupted(&self) -> bool {
         // SAFETY: the guest's call, which waits, is a callback of this environment.
         let js = unsafe { Js::new(self.env) };
         // Reading from an object runs no JavaScript. A function would meet V8's order to stop, and Node-API would catch
@@ -43,11 +43,11 @@ impl Patience for Worker {
             js.get_index(nothing, 0)
         };
         if look().is_ok() {
-            return true;
+            return false;
         }
         // Node forbids JavaScript first and tells V8 to stop right after. The guest must not come back in between: it
         // would go on for a moment, with an error that nobody should see.
         std::thread::sleep(std::time::Duration::from_nanos(Self::SLICE));
-        false
+        true
     }
 }

@@ -9,7 +9,7 @@ use crate::host::file::{File, open_files_limit};
 use crate::host::random::Random;
 use crate::host::readdir::Listings;
 use crate::host::stream::Stream;
-use crate::host::wait::{Endless, Interest, Patience};
+use crate::host::wait::{Endless, Interest, Interrupt};
 use std::cell::{Cell, Ref, RefCell, RefMut};
 
 /// How many descriptors a guest may have open, unless half of what the process may is less: the host keeps the rest.
@@ -102,7 +102,7 @@ pub struct Ctx {
     abi: Abi,
     lists_dots: bool,
     trace: Option<File>,
-    patience: Box<dyn Patience>,
+    interrupt: Box<dyn Interrupt>,
     random: RefCell<Random>,
     listings: RefCell<Listings>,
     /// The command line.
@@ -117,7 +117,7 @@ pub struct Ctx {
 
 /// What a guest had open. It is closed when this is dropped, which takes long on a slow file system.
 #[allow(dead_code, reason = "what counts is when it is dropped")]
-pub struct Released(Descriptors, Box<dyn Patience>);
+pub struct Released(Descriptors, Box<dyn Interrupt>);
 
 impl Ctx {
     /// A guest with these arguments and variables, and no descriptor yet.
@@ -127,7 +127,7 @@ impl Ctx {
             abi,
             lists_dots: true,
             trace: None,
-            patience: Box::new(Endless),
+            interrupt: Box::new(Endless),
             random: RefCell::default(),
             listings: RefCell::default(),
             args,
@@ -151,8 +151,8 @@ impl Ctx {
 
     /// Asks whether to go on whenever a call waits.
     #[must_use]
-    pub fn waiting_with(self, patience: Box<dyn Patience>) -> Self {
-        Self { patience, ..self }
+    pub fn waiting_with(self, interrupt: Box<dyn Interrupt>) -> Self {
+        Self { interrupt, ..self }
     }
 
     /// Takes out what it has open, and what it would wait with: it makes no call any more.
@@ -160,7 +160,7 @@ impl Ctx {
     pub fn release(&mut self) -> Released {
         self.listings.get_mut().clear();
         let descriptors = std::mem::replace(&mut self.descriptors, Descriptors::new(0));
-        Released(descriptors, std::mem::replace(&mut self.patience, Box::new(Endless)))
+        Released(descriptors, std::mem::replace(&mut self.interrupt, Box::new(Endless)))
     }
 
     /// Lets it have at most `limit` descriptors open, if that is less than it may have anyway. To be called before any is.
@@ -237,8 +237,8 @@ impl Ctx {
     }
 
     /// Who is asked whether to go on when a call waits.
-    pub fn patience(&self) -> &dyn Patience {
-        &*self.patience
+    pub fn interrupt(&self) -> &dyn Interrupt {
+        &*self.interrupt
     }
 
     /// The descriptor, if it is open (EBADF) and has these rights (ENOTCAPABLE, EROFS).

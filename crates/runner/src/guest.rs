@@ -121,7 +121,7 @@ pub fn pause(caller: Caller<'_, Guest>, nanoseconds: i64) -> Result<i32> {
         return Err(Stop::Ended.into());
     };
     // If it can't wait, because there is no descriptor left to be woken by, it does so in slices; other errors there are none.
-    let _ = wait(&[], deadline, ctx.patience());
+    let _ = wait(&[], deadline, ctx.interrupt());
     drop(ctx);
     if guest.watch.is_ended() { Err(Stop::Ended.into()) } else { Ok(2) }
 }

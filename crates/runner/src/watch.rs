@@ -16,7 +16,7 @@ use std::io::{PipeWriter, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use wasi_rs_core::host::file::{File, OwnedHandle};
-use wasi_rs_core::host::wait::Patience;
+use wasi_rs_core::host::wait::Interrupt;
 
 /// What a run shares with those who may end it.
 #[derive(Debug, Default)]
@@ -108,25 +108,25 @@ impl Drop for UntilEnded {
     }
 }
 
-impl Patience for UntilEnded {
+impl Interrupt for UntilEnded {
     /// Nearly never: there is the alarm. (Without one, because there are no descriptors left, now and then.)
-    fn slice(&self) -> Option<u64> {
-        Some(if self.alarm().is_some() { u64::from(u32::MAX) * 1_000_000 } else { 20_000_000 })
+    fn poll_interval(&self) -> Option<u64> {
+        Some(if self.wakeup().is_some() { u64::from(u32::MAX) * 1_000_000 } else { 20_000_000 })
     }
 
-    fn go_on(&self) -> bool {
-        !self.watch.is_ended()
+    fn is_interrupted(&self) -> bool {
+        self.watch.is_ended()
     }
 
-    fn alarm(&self) -> Option<&File> {
+    fn wakeup(&self) -> Option<&File> {
         self.alarm.get_or_init(|| self.make_alarm()).as_ref()
     }
 
-    fn rest(&self) {
+    fn release_slot(&self) {
         self.watch.place.rest();
     }
 
-    fn resume(&self) {
+    fn acquire_slot(&self) {
         self.watch.place.resume();
     }
 }

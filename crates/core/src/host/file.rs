@@ -1,6 +1,6 @@
 //! Open files of every kind: regular files, directories, pipes, devices.
 
-use super::interrupt::Patience;
+use super::interrupt::Interrupt;
 use super::os;
 use super::pieces::{FIRST, in_pieces};
 use crate::abi::errno::{Errno, Result};
@@ -42,13 +42,13 @@ impl File {
         os::file::stat(self)
     }
 
-    /// Cuts or extends it to `size` bytes. What is cut off is cut off in pieces; where patience runs out between two, the rest
+    /// Cuts or extends it to `size` bytes. What is cut off is cut off in pieces; where it is interrupted between two, the rest
     /// is left.
-    pub fn set_size(&self, size: u64, patience: &dyn Patience) -> Result {
+    pub fn set_size(&self, size: u64, interrupt: &dyn Interrupt) -> Result {
         // A file's size is signed in the operating system.
         i64::try_from(size).map_err(|_| Errno::Inval)?;
-        let cut = if patience.slice().is_none() { 0 } else { self.stat()?.size.saturating_sub(size) };
-        in_pieces(patience, cut, |done, next| os::file::set_size(self, size + (cut - done - next)))
+        let cut = if interrupt.poll_interval().is_none() { 0 } else { self.stat()?.size.saturating_sub(size) };
+        in_pieces(interrupt, cut, |done, next| os::file::set_size(self, size + (cut - done - next)))
     }
 
     /// Sets its times.
@@ -56,16 +56,16 @@ impl File {
         os::file::set_times(self, atim, mtim)
     }
 
-    /// Makes room for `len` bytes from `offset` on; the file becomes as long as that at least. Where patience runs out
+    /// Makes room for `len` bytes from `offset` on; the file becomes as long as that at least. Where it is interrupted
     /// meanwhile, some room has been made, and the file is as long as it was.
-    pub fn allocate(&self, offset: u64, len: u64, patience: &dyn Patience) -> Result {
-        os::file::allocate(self, offset, len, patience)
+    pub fn allocate(&self, offset: u64, len: u64, interrupt: &dyn Interrupt) -> Result {
+        os::file::allocate(self, offset, len, interrupt)
     }
 
     /// Tells the operating system how a stretch will be used; a `len` of 0 is to the end.
-    pub fn advise(&self, offset: u64, len: u64, advice: Advice, patience: &dyn Patience) -> Result {
+    pub fn advise(&self, offset: u64, len: u64, advice: Advice, interrupt: &dyn Interrupt) -> Result {
         // What moves pages is done in pieces; the rest is about the file as a whole.
-        if !matches!(advice, Advice::Willneed | Advice::Dontneed) || patience.slice().is_none() {
+        if !matches!(advice, Advice::Willneed | Advice::Dontneed) || interrupt.poll_interval().is_none() {
             return os::file::advise(self, offset, len, advice);
         }
         let left = self.stat()?.size.saturating_sub(offset);
@@ -73,7 +73,7 @@ impl File {
         if there <= FIRST || i64::try_from(len).is_err() {
             return os::file::advise(self, offset, len, advice);
         }
-        in_pieces(patience, there, |done, next| os::file::advise(self, offset + done, next, advice))
+        in_pieces(interrupt, there, |done, next| os::file::advise(self, offset + done, next, advice))
     }
 
     /// Moves its offset; where it is then.

@@ -1,6 +1,6 @@
 //! Kernel calls over a range of a file that may be large: in pieces, for a guest that may be ended between two of them.
 
-use super::interrupt::{Patience, STRETCH};
+use super::interrupt::{Interrupt, STRETCH};
 use crate::abi::errno::{Errno, Result};
 use std::time::{Duration, Instant};
 
@@ -11,9 +11,9 @@ pub const FIRST: u64 = 16 * STRETCH;
 const SHORT: Duration = Duration::from_millis(2);
 
 /// Makes a call for `len` bytes in pieces, the first `FIRST` bytes long: `call` gets how many bytes are done, and the length of
-/// the next piece. In one if nobody ends the guest meanwhile. ECANCELED when patience has run out between two.
-pub fn in_pieces(patience: &dyn Patience, len: u64, mut call: impl FnMut(u64, u64) -> Result) -> Result {
-    let mut piece = if patience.slice().is_none() { len } else { FIRST };
+/// the next piece. In one if nobody ends the guest meanwhile. ECANCELED when interrupted between two.
+pub fn in_pieces(interrupt: &dyn Interrupt, len: u64, mut call: impl FnMut(u64, u64) -> Result) -> Result {
+    let mut piece = if interrupt.poll_interval().is_none() { len } else { FIRST };
     let mut done = 0;
     loop {
         let next = piece.min(len - done);
@@ -23,7 +23,7 @@ pub fn in_pieces(patience: &dyn Patience, len: u64, mut call: impl FnMut(u64, u6
         if done == len {
             return Ok(());
         }
-        if !patience.go_on() {
+        if interrupt.is_interrupted() {
             return Err(Errno::Canceled);
         }
         if before.elapsed() < SHORT {
@@ -39,9 +39,9 @@ mod tests {
     use super::*;
 
     /// Has `len` bytes done; the pieces.
-    fn pieces(patience: &dyn Patience, len: u64) -> (Vec<(u64, u64)>, Result) {
+    fn pieces(interrupt: &dyn Interrupt, len: u64) -> (Vec<(u64, u64)>, Result) {
         let mut pieces = Vec::new();
-        let result = in_pieces(patience, len, |done, next| {
+        let result = in_pieces(interrupt, len, |done, next| {
             pieces.push((done, next));
             Ok(())
         });

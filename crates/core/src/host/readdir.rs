@@ -13,7 +13,7 @@
 //! stream: there a directory is read as a whole, and a place in it is a number of entries.
 
 use super::handle::File;
-use super::interrupt::{Checkpoint, Patience, STRETCH};
+use super::interrupt::{Checkpoint, Interrupt, STRETCH};
 #[cfg(target_os = "linux")]
 use super::os::readdir::read;
 use super::rows::Rows;
@@ -158,13 +158,13 @@ pub struct Listings {
 
 impl Listings {
     /// The entries from `cookie` on; 0 is the start, as the directory is now. EINVAL for a cookie that no entry had; ECANCELED,
-    /// here and from what comes after it, when patience has run out.
+    /// here and from what comes after it, when interrupted.
     pub fn entries<'l>(
         &'l mut self,
         dir: &'l File,
         place: &'l mut Place,
         cookie: u64,
-        patience: &'l dyn Patience,
+        interrupt: &'l dyn Interrupt,
     ) -> Result<Entries<'l>> {
         let cookie = u32::try_from(cookie).ok().filter(|cookie| u64::from(*cookie) <= LAST_COOKIE);
         let cookie = cookie.ok_or(Errno::Inval)?;
@@ -182,7 +182,7 @@ impl Listings {
         };
         self.listings.push(listing);
         let listing = self.listings.last_mut().ok_or(Errno::Io)?;
-        let checkpoint = Checkpoint::new(patience);
+        let checkpoint = Checkpoint::new(interrupt);
         let mut entries = Entries { listing, scratch: &mut self.scratch, dir, place, checkpoint };
         entries.seek(cookie)?;
         Ok(entries)
@@ -281,7 +281,7 @@ mod tests {
         listings: Listings,
         place: Place,
         dir: File,
-        patience: Box<dyn Patience>,
+        interrupt: Box<dyn Interrupt>,
         root: tempfile::TempDir,
     }
 
@@ -292,7 +292,7 @@ mod tests {
                 fs::write(root.path().join(format!("entry-{index}")), "").unwrap();
             }
             let dir = open_preopen_unsandboxed(root.path().to_str().unwrap()).unwrap();
-            Self { listings: Listings::default(), place: Place::default(), dir, patience: Box::new(Endless), root }
+            Self { listings: Listings::default(), place: Place::default(), dir, interrupt: Box::new(Endless), root }
         }
 
         fn path(&self, name: &str) -> std::path::PathBuf {
@@ -301,7 +301,7 @@ mod tests {
 
         /// At most `most` entries from `cookie` on: names and cookies.
         fn some(&mut self, cookie: u64, most: usize) -> Result<Vec<(String, u64)>> {
-            let mut entries = self.listings.entries(&self.dir, &mut self.place, cookie, &*self.patience)?;
+            let mut entries = self.listings.entries(&self.dir, &mut self.place, cookie, &*self.interrupt)?;
             let mut found = Vec::new();
             while found.len() < most
                 && let Some(entry) = entries.peek()?
@@ -392,7 +392,7 @@ mod tests {
     fn a_long_listing_ends_between_two_batches() {
         let mut listed = Listed::new(9000);
         let all = listed.all(0);
-        listed.patience = Box::new(Looks::new(0));
+        listed.interrupt = Box::new(Looks::new(0));
         assert_eq!(listed.some(0, 10).map(|some| some.len()), Ok(10), "a short one does not ask");
         assert_eq!(listed.some(0, usize::MAX), Err(Errno::Canceled));
         // So does the way to a place that has no mark.

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 #[cfg(test)]
 pub use super::interrupt::testing;
-pub use super::interrupt::{Checkpoint, Endless, Patience, STRETCH};
+pub use super::interrupt::{Checkpoint, Endless, Interrupt, STRETCH};
 pub use super::readiness::{Interest, Ready};
 pub use os::wait::sched_yield;
 
@@ -45,11 +45,11 @@ pub fn unblocked(file: &File, interest: Interest) -> Result<Unblocked<'_>> {
 }
 
 /// Waits until one of `files` is ready or the monotonic clock shows `deadline` (nanoseconds), whichever is first; never
-/// returns before. Tells the state of each. ECANCELED when patience has run out.
+/// returns before. Tells the state of each. ECANCELED when interrupted.
 pub fn wait(
     files: &[(&File, Interest)],
     deadline: Option<u64>,
-    patience: &dyn Patience,
+    interrupt: &dyn Interrupt,
 ) -> Result<SmallVec<[Ready; 4]>> {
     if files.is_empty()
         && let Some(deadline) = deadline
@@ -61,23 +61,23 @@ pub fn wait(
         return Ok(SmallVec::new());
     }
     let mut poll =
-        os::wait::Poll::new(files.iter().copied().chain(patience.alarm().map(|alarm| (alarm, Interest::Read))));
+        os::wait::Poll::new(files.iter().copied().chain(interrupt.wakeup().map(|wakeup| (wakeup, Interest::Read))));
     loop {
         let remaining = deadline.map(|deadline| deadline.saturating_sub(clock::now(Clockid::Monotonic)));
-        let slice = remaining.into_iter().chain(patience.slice()).min();
-        match poll_resting(&mut poll, slice, patience) {
+        let interval = remaining.into_iter().chain(interrupt.poll_interval()).min();
+        match poll_without_slot(&mut poll, interval, interrupt) {
             Err(Errno::Intr) => {}
             Err(error) => return Err(error),
-            // Only a slice has passed. Or the kernel's clock and ours differ by less than a tick: look again rather
+            // Only an interval has passed. Or the kernel's clock and ours differ by less than a tick: look again rather
             // than be early.
             Ok(0) if remaining != Some(0) => {
-                if !patience.go_on() {
+                if interrupt.is_interrupted() {
                     return Err(Errno::Canceled);
                 }
             }
             Ok(_) => {
                 let mut states = poll.states();
-                if states.iter().skip(files.len()).any(|alarm| alarm.ready) {
+                if states.iter().skip(files.len()).any(|wakeup| wakeup.ready) {
                     return Err(Errno::Canceled);
                 }
                 states.truncate(files.len());
@@ -87,15 +87,19 @@ pub fn wait(
     }
 }
 
-/// Polls for at most so many nanoseconds. Who wants to know when the thread sleeps is not told where it need not.
-fn poll_resting(poll: &mut os::wait::Poll<'_>, nanoseconds: Option<u64>, patience: &dyn Patience) -> Result<usize> {
-    if patience.alarm().is_some() && nanoseconds != Some(0) {
+/// Polls for at most so many nanoseconds, and releases the slot if the thread has to sleep.
+fn poll_without_slot(
+    poll: &mut os::wait::Poll<'_>,
+    nanoseconds: Option<u64>,
+    interrupt: &dyn Interrupt,
+) -> Result<usize> {
+    if interrupt.wakeup().is_some() && nanoseconds != Some(0) {
         match poll.wait(Some(0))? {
-            0 => patience.rest(),
+            0 => interrupt.release_slot(),
             ready => return Ok(ready),
         }
         let ready = poll.wait(nanoseconds);
-        patience.resume();
+        interrupt.acquire_slot();
         return ready;
     }
     poll.wait(nanoseconds)
@@ -106,9 +110,9 @@ pub fn is_ready(file: &File, interest: Interest) -> Result<bool> {
     Ok(wait(&[(file, interest)], Some(0), &Endless)?.iter().any(|file| file.ready))
 }
 
-/// Waits until `file` is ready; ECANCELED when patience has run out.
-pub fn wait_for(file: &File, interest: Interest, patience: &dyn Patience) -> Result {
-    wait(&[(file, interest)], None, patience).map(drop)
+/// Waits until `file` is ready; ECANCELED when interrupted.
+pub fn wait_for(file: &File, interest: Interest, interrupt: &dyn Interrupt) -> Result {
+    wait(&[(file, interest)], None, interrupt).map(drop)
 }
 
 /// The first pause between two calls of `retry`, and the longest, in nanoseconds.
@@ -121,9 +125,9 @@ pub const MOST_FOR_PIPE: u64 = 5_000_000_000;
 pub const RETRIES_FOR_PIPE: u64 = MOST_FOR_PIPE / RETRY.1;
 
 /// Makes a call that fails as long as another process has not done its part, and that nothing tells when it has: again and
-/// again, at most 20 ms apart, while it fails with an error that `is_early`. ECANCELED when patience has run out.
+/// again, at most 20 ms apart, while it fails with an error that `is_early`. ECANCELED when interrupted.
 pub fn retry<T>(
-    patience: &dyn Patience,
+    interrupt: &dyn Interrupt,
     mut call: impl FnMut() -> Result<T>,
     mut is_early: impl FnMut(Errno) -> bool,
 ) -> Result<T> {
@@ -133,16 +137,16 @@ pub fn retry<T>(
             Err(errno) if is_early(errno) => {}
             result => return result,
         }
-        pause_for(pause, patience)?;
+        pause_for(pause, interrupt)?;
         pause = (pause * 2).min(RETRY.1);
     }
 }
 
-/// Sleeps for so many nanoseconds; ECANCELED when patience has run out.
-pub fn pause_for(nanoseconds: u64, patience: &dyn Patience) -> Result {
-    wait(&[], Some(clock::now(Clockid::Monotonic).saturating_add(nanoseconds)), patience)?;
-    // What passes is mostly less than a slice.
-    if patience.go_on() { Ok(()) } else { Err(Errno::Canceled) }
+/// Sleeps for so many nanoseconds; ECANCELED when interrupted.
+pub fn pause_for(nanoseconds: u64, interrupt: &dyn Interrupt) -> Result {
+    wait(&[], Some(clock::now(Clockid::Monotonic).saturating_add(nanoseconds)), interrupt)?;
+    // The pause is mostly shorter than a poll interval.
+    if interrupt.is_interrupted() { Err(Errno::Canceled) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -176,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn patience_runs_out() {
+    fn a_wait_is_interrupted() {
         let (reader, _writer) = std::io::pipe().unwrap();
         let thrice = testing::Looks::new(3);
         assert_eq!(wait_for(&file(reader), Interest::Read, &thrice), Err(Errno::Canceled));

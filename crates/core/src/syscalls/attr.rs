@@ -9,11 +9,11 @@ use crate::host::file::SetTime;
 use crate::memory::Memory;
 
 pub(super) fn fd_advise(ctx: &Ctx, _: &Memory<'_>, fd: Fd, offset: u64, len: u64, advice: Advice) -> Result {
-    ctx.fd(fd, Rights::FD_ADVISE)?.object.file_or(Errno::Spipe)?.advise(offset, len, advice, ctx.patience())
+    ctx.fd(fd, Rights::FD_ADVISE)?.object.file_or(Errno::Spipe)?.advise(offset, len, advice, ctx.interrupt())
 }
 
 pub(super) fn fd_allocate(ctx: &Ctx, _: &Memory<'_>, fd: Fd, offset: u64, len: u64) -> Result {
-    ctx.fd(fd, Rights::FD_ALLOCATE)?.object.file_or(Errno::Spipe)?.allocate(offset, len, ctx.patience())
+    ctx.fd(fd, Rights::FD_ALLOCATE)?.object.file_or(Errno::Spipe)?.allocate(offset, len, ctx.interrupt())
 }
 
 pub(super) fn fd_filestat_get(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, buf: Ptr<Filestat>) -> Result {
@@ -22,7 +22,7 @@ pub(super) fn fd_filestat_get(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, buf: Ptr<F
 }
 
 pub(super) fn fd_filestat_set_size(ctx: &Ctx, _: &Memory<'_>, fd: Fd, size: u64) -> Result {
-    ctx.fd(fd, Rights::FD_FILESTAT_SET_SIZE)?.object.file_or(Errno::Inval)?.set_size(size, ctx.patience())
+    ctx.fd(fd, Rights::FD_FILESTAT_SET_SIZE)?.object.file_or(Errno::Inval)?.set_size(size, ctx.interrupt())
 }
 
 pub(super) fn fd_filestat_set_times(
@@ -63,7 +63,7 @@ mod tests {
     use crate::abi::flags::Filetype;
     use crate::host::wait::testing::Looks;
     #[cfg(target_os = "linux")]
-    use crate::host::wait::{Endless, Patience};
+    use crate::host::wait::{Endless, Interrupt};
 
     #[test]
     fn fd_filestat_get_tells_the_attributes() {
@@ -162,8 +162,8 @@ mod tests {
     #[test]
     fn an_allocation_in_pieces_is_the_same_as_in_one() {
         use std::os::unix::fs::MetadataExt;
-        let sizes = [Box::new(Endless) as Box<dyn Patience>, Box::new(Looks::new(u32::MAX))].map(|patience| {
-            let guest = Guest::new().waiting_with(patience);
+        let sizes = [Box::new(Endless) as Box<dyn Interrupt>, Box::new(Looks::new(u32::MAX))].map(|interrupt| {
+            let guest = Guest::new().waiting_with(interrupt);
             let fd = guest.open("file", 1, ALL, 0).unwrap();
             assert_eq!(guest.call("fd_allocate", &[fd, 4096, LARGE]), Errno::Success);
             let stat = std::fs::metadata(guest.host("file")).unwrap();

@@ -94,7 +94,7 @@ fn transfer(
 
 /// The same with a stream in memory, which never waits.
 fn transfer_in_memory(ctx: &Ctx, stream: &Stream, interest: Interest, mut buffers: Buffers<'_>) -> Result<u32> {
-    let mut checkpoint = Checkpoint::new(ctx.patience());
+    let mut checkpoint = Checkpoint::new(ctx.interrupt());
     loop {
         buffers.take_up()?;
         let wanted = buffers.left();

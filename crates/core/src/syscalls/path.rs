@@ -170,11 +170,11 @@ pub(super) fn path_open(
         Errno::Again => !fdflags.contains(Fdflags::NONBLOCK),
         Errno::Nxio if !fdflags.contains(Fdflags::NONBLOCK) && place.names_pipe(how.follow) => {
             calls += 1;
-            ctx.patience().slice().is_some() || calls < RETRIES_FOR_PIPE
+            ctx.interrupt().poll_interval().is_some() || calls < RETRIES_FOR_PIPE
         }
         _ => false,
     };
-    let file = retry(ctx.patience(), open, is_early)?;
+    let file = retry(ctx.interrupt(), open, is_early)?;
     let opened = place.descriptor.opened(file, rights, inheriting, fdflags);
     drop(place); // the table is about to change
     memory.write(opened_fd, &ctx.descriptors.insert(opened)?.0)

@@ -63,7 +63,7 @@ pub(super) fn poll_oneoff(
         })
         .collect();
     loop {
-        let ready = wait(&polled, next_deadline(&subscriptions), ctx.patience())?;
+        let ready = wait(&polled, next_deadline(&subscriptions), ctx.interrupt())?;
         let mut count = 0;
         for event in subscriptions.iter().filter_map(|subscription| event_of(subscription, &ready)) {
             memory.write(memory.element(out, count)?, &event)?;

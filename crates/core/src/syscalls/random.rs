@@ -8,7 +8,7 @@ use crate::memory::Memory;
 
 pub(super) fn random_get(ctx: &Ctx, memory: &Memory<'_>, buf: Ptr<u8>, buf_len: u32) -> Result {
     let mut random = ctx.random();
-    let mut checkpoint = Checkpoint::new(ctx.patience());
+    let mut checkpoint = Checkpoint::new(ctx.interrupt());
     memory.fill(buf, buf_len, |piece| {
         checkpoint.pass(piece.len() as u64)?;
         random.fill(piece)

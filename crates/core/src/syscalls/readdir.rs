@@ -39,7 +39,7 @@ fn list(
     cookie: u64,
 ) -> Result<u32> {
     let mut listings = ctx.listings();
-    let mut entries = listings.entries(dir, place, cookie, ctx.patience())?;
+    let mut entries = listings.entries(dir, place, cookie, ctx.interrupt())?;
     let mut used = 0;
     while let Some(entry) = entries.peek()? {
         if !ctx.lists_dots() && matches!(entry.name, b"." | b"..") {

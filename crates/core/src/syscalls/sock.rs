@@ -51,7 +51,7 @@ pub(super) fn sock_accept(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, flags: Fdflags
 /// that is not non-blocking itself; so that is polled, and the kernel waits only if another process takes the connection in
 /// between (SECURITY.md).
 fn accept(ctx: &Ctx, file: &File, nonblock: bool) -> Result<File> {
-    let polls = nonblock || ctx.patience().slice().is_some();
+    let polls = nonblock || ctx.interrupt().poll_interval().is_some();
     loop {
         let taken = if polls && file.is_listening()? && !is_ready(file, Interest::Read)? {
             Err(ErrorKind::WouldBlock.into())
@@ -60,7 +60,7 @@ fn accept(ctx: &Ctx, file: &File, nonblock: bool) -> Result<File> {
         };
         match taken {
             Err(error) if error.kind() == ErrorKind::WouldBlock && !nonblock => {
-                wait_for(file, Interest::Read, ctx.patience())?;
+                wait_for(file, Interest::Read, ctx.interrupt())?;
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             taken => return Ok(taken?),

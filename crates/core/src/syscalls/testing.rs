@@ -9,7 +9,7 @@ use crate::abi::{Args, Ptr};
 use crate::ctx::{Ctx, Strings};
 use crate::host::dir::open_preopen_unsandboxed;
 use crate::host::file::{File, OwnedHandle};
-use crate::host::wait::Patience;
+use crate::host::wait::Interrupt;
 use crate::memory::guest::TestMemory;
 use std::io::PipeReader;
 use std::path::PathBuf;
@@ -54,8 +54,8 @@ impl Guest {
     }
 
     /// Its calls wait no longer than this allows.
-    pub fn waiting_with(self, patience: Box<dyn Patience>) -> Self {
-        Self { ctx: self.ctx.waiting_with(patience), ..self }
+    pub fn waiting_with(self, interrupt: Box<dyn Interrupt>) -> Self {
+        Self { ctx: self.ctx.waiting_with(interrupt), ..self }
     }
 
     pub fn with(abi: Abi) -> Self {

@@ -86,7 +86,7 @@ impl Line {
         let Some(file) = ctx.trace() else { return };
         let mut line = self.finish(memory, flow).into_bytes();
         let mut buffers = Buffers::from(line.as_mut_slice());
-        let _ = Transfer::on(file, ctx.patience()).run(Call::Write(Position::Current), &mut buffers);
+        let _ = Transfer::on(file, ctx.interrupt()).run(Call::Write(Position::Current), &mut buffers);
     }
 }
 
@@ -319,12 +319,12 @@ mod tests {
     fn a_reader_that_never_reads_is_waited_for_as_long_as_the_guest_may_wait() {
         #[derive(Debug)]
         struct Never;
-        impl crate::host::wait::Patience for Never {
-            fn slice(&self) -> Option<u64> {
+        impl crate::host::wait::Interrupt for Never {
+            fn poll_interval(&self) -> Option<u64> {
                 Some(1_000)
             }
-            fn go_on(&self) -> bool {
-                false
+            fn is_interrupted(&self) -> bool {
+                true
             }
         }
         let (guest, _reader) = traced_to_a_pipe();

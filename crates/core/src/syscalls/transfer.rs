@@ -12,7 +12,7 @@ use crate::descriptors::Descriptor;
 use crate::host::clock;
 use crate::host::file::File;
 use crate::host::wait::{
-    Checkpoint, Interest, MOST_FOR_PIPE, Patience, STRETCH, Unblocked, is_ready, pause_for, unblocked, wait, wait_for,
+    Checkpoint, Interest, Interrupt, MOST_FOR_PIPE, STRETCH, Unblocked, is_ready, pause_for, unblocked, wait, wait_for,
 };
 use crate::memory::{Buffer, Buffers, Call, Iovecs, Mode, Position};
 use std::io;
@@ -28,7 +28,7 @@ const PAUSE: u64 = 1_000_000;
 
 /// How bytes are moved on one open file.
 pub(super) struct Transfer<'t> {
-    patience: &'t dyn Patience,
+    interrupt: &'t dyn Interrupt,
     file: &'t File,
     /// Whether the guest asked for EAGAIN rather than to wait.
     nonblock: bool,
@@ -41,7 +41,7 @@ impl<'t> Transfer<'t> {
     #[inline]
     pub(super) fn new(ctx: &'t Ctx, descriptor: &Descriptor, file: &'t File) -> Self {
         Self {
-            patience: ctx.patience(),
+            interrupt: ctx.interrupt(),
             file,
             nonblock: descriptor.flags().contains(Fdflags::NONBLOCK),
             may_await_writer: descriptor.offset.is_fresh(),
@@ -49,14 +49,14 @@ impl<'t> Transfer<'t> {
     }
 
     /// On a file of the host's.
-    pub(super) fn on(file: &'t File, patience: &'t dyn Patience) -> Self {
-        Self { patience, file, nonblock: false, may_await_writer: false }
+    pub(super) fn on(file: &'t File, interrupt: &'t dyn Interrupt) -> Self {
+        Self { interrupt, file, nonblock: false, may_await_writer: false }
     }
 
     /// Whether the kernel may wait as it likes: nobody ends the guest meanwhile, and it did not ask for EAGAIN.
     #[inline]
     fn is_left_alone(&self) -> bool {
-        !self.nonblock && self.patience.slice().is_none()
+        !self.nonblock && self.interrupt.poll_interval().is_none()
     }
 
     /// Reads into the guest's buffers, or writes them; how many bytes were moved.
@@ -120,7 +120,7 @@ impl<'r> Run<'r> {
             Call::Read(_) | Call::Receive { .. } => Interest::Read,
             Call::Write(_) | Call::Send => Interest::Write,
         };
-        Self { transfer, checkpoint: Checkpoint::new(transfer.patience), call, interest, was_ready: false }
+        Self { transfer, checkpoint: Checkpoint::new(transfer.interrupt), call, interest, was_ready: false }
     }
 
     fn finish(mut self, buffers: &mut Buffers<'_>) -> Result<u32> {
@@ -173,7 +173,7 @@ impl<'r> Run<'r> {
 
     /// Bytes of one kernel call at most.
     fn most(&self) -> Result<u64> {
-        Ok(if self.transfer.patience.slice().is_none() || self.is_single()? { u64::MAX } else { STRETCH })
+        Ok(if self.transfer.interrupt.poll_interval().is_none() || self.is_single()? { u64::MAX } else { STRETCH })
     }
 
     /// Makes one kernel call, which does not wait where it must not.
@@ -295,19 +295,19 @@ impl<'r> Run<'r> {
     /// Waits for the writer of a named pipe; whether it has come. Where nobody can end the guest, a pipe in the tree must not
     /// hold the host up for ever.
     fn wait_for_writer(&mut self) -> Result<bool> {
-        if self.transfer.patience.slice().is_some() {
+        if self.transfer.interrupt.poll_interval().is_some() {
             return self.wait().map(|()| true);
         }
         let until = clock::now(Clockid::Monotonic).saturating_add(MOST_FOR_PIPE);
-        let states = wait(&[(self.transfer.file, Interest::Read)], Some(until), self.transfer.patience)?;
+        let states = wait(&[(self.transfer.file, Interest::Read)], Some(until), self.transfer.interrupt)?;
         Ok(states.iter().any(|state| state.ready))
     }
 
     fn wait(&mut self) -> Result {
         if self.was_ready {
-            pause_for(PAUSE, self.transfer.patience)?;
+            pause_for(PAUSE, self.transfer.interrupt)?;
         }
-        wait_for(self.transfer.file, self.interest, self.transfer.patience)?;
+        wait_for(self.transfer.file, self.interest, self.transfer.interrupt)?;
         self.was_ready = true;
         Ok(())
     }
@@ -669,7 +669,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_taken_ends_with_the_guest_s_patience() {
+    fn what_is_not_taken_ends_when_the_guest_is_interrupted() {
         for kind in ["full pipe", "full socket"] {
             let guest = looking(large(4 * MIB), 3);
             let (fd, _kept) = descriptor(&guest, kind);
@@ -785,7 +785,7 @@ mod tests {
     }
 
     #[test]
-    fn sock_recv_waits_for_the_whole_and_ends_with_the_guest_s_patience() {
+    fn sock_recv_waits_for_the_whole_and_ends_when_the_guest_is_interrupted() {
         let guest = looking(Guest::new(), u32::MAX);
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let fd = push(&guest, ours);

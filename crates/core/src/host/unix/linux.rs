@@ -5,7 +5,7 @@ pub mod attr;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Advice;
 use crate::host::handle::File;
-use crate::host::interrupt::Patience;
+use crate::host::interrupt::Interrupt;
 use crate::host::pieces::{FIRST, in_pieces};
 use crate::host::rows::Rows;
 use crate::host::unix::convert::{entry_type, retry};
@@ -83,10 +83,10 @@ pub fn nonblocking_twin(file: &File) -> Option<File> {
     Some(rustix::fs::open(path, flags, Mode::empty()).ok()?.into())
 }
 
-pub fn allocate(file: &File, offset: u64, len: u64, patience: &dyn Patience) -> Result {
+pub fn allocate(file: &File, offset: u64, len: u64, interrupt: &dyn Interrupt) -> Result {
     let make = |flags, offset, len| retry(|| rustix::fs::fallocate(file, flags, offset, len));
     let make_all = |offset, len| make(FallocateFlags::empty(), offset, len);
-    if patience.slice().is_none() || len <= FIRST || offset.checked_add(len).is_none() {
+    if interrupt.poll_interval().is_none() || len <= FIRST || offset.checked_add(len).is_none() {
         return make_all(offset, len);
     }
     // The end comes first, without the file becoming longer: so what is wrong with the range or the file is known before
@@ -96,7 +96,7 @@ pub fn allocate(file: &File, offset: u64, len: u64, patience: &dyn Patience) -> 
         Err(Errno::Notsup) => return make_all(offset, len), // such as NFS
         result => result?,
     }
-    in_pieces(patience, head, |done, next| make(FallocateFlags::KEEP_SIZE, offset + done, next))?;
+    in_pieces(interrupt, head, |done, next| make(FallocateFlags::KEEP_SIZE, offset + done, next))?;
     make_all(offset + head, FIRST)
 }
 

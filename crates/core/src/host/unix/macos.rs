@@ -6,7 +6,7 @@ use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Advice, Filetype};
 use crate::host::allocation::end_to_allocate;
 use crate::host::handle::File;
-use crate::host::interrupt::Patience;
+use crate::host::interrupt::Interrupt;
 use crate::host::unix::convert::{entry_type, filetype_of, retry};
 use rustix::event::PollFlags;
 use rustix::fs::{Dir, FallocateFlags, FileType, OFlags};
@@ -54,7 +54,7 @@ pub const fn nonblocking_twin(_: &File) -> Option<File> {
     None
 }
 
-pub fn allocate(file: &File, offset: u64, len: u64, _: &dyn Patience) -> Result {
+pub fn allocate(file: &File, offset: u64, len: u64, _: &dyn Interrupt) -> Result {
     let stat = rustix::fs::fstat(file)?;
     let size = u64::try_from(stat.st_size).unwrap_or(0);
     match end_to_allocate(filetype_of(FileType::from_raw_mode(stat.st_mode)), offset, len, || Ok(size))? {

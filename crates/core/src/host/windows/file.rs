@@ -5,7 +5,7 @@ use crate::abi::flags::{Advice, Fdflags, Filetype};
 use crate::abi::records::Filestat;
 use crate::host::allocation::end_to_allocate;
 use crate::host::handle::{File, SetTime};
-use crate::host::interrupt::Patience;
+use crate::host::interrupt::Interrupt;
 use cap_std::io_lifetimes::AsFilelike;
 use std::fs::FileTimes;
 use std::io::{self, Seek};
@@ -128,7 +128,7 @@ pub fn set_times(file: &File, atim: SetTime, mtim: SetTime) -> Result {
     }
 }
 
-pub fn allocate(file: &File, offset: u64, len: u64, _: &dyn Patience) -> Result {
+pub fn allocate(file: &File, offset: u64, len: u64, _: &dyn Interrupt) -> Result {
     match end_to_allocate(kept_filetype(file)?, offset, len, || Ok(stat(file)?.size))? {
         Some(end) => set_size(file, end),
         None => Ok(()),
