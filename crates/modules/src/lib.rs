@@ -8,7 +8,7 @@
 //! | [`sections`] | the numbers of sections, for those who change them |
 //! | [`signature`] | types of functions in words |
 //! | [`fit`] | whether a module is a program that runs here, for both engines |
-//! | [`effort`], [`startup`] | what each engine is given to compile at most |
+//! | [`compile_limits`], [`startup`] | what each engine is given to compile at most |
 //! | [`rewrite`] | every change of a module before an engine gets it |
 //! | [`limits`] | what a run may use |
 //! | [`cancellation`] | how reading and changing are given up |
@@ -16,7 +16,7 @@
 
 pub mod bounds;
 pub mod cancellation;
-pub mod effort;
+pub mod compile_limits;
 pub mod error;
 pub mod fit;
 pub mod limits;

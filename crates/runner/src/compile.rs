@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use wasi_rs_modules::cancellation::Cancellation;
-use wasi_rs_modules::effort;
+use wasi_rs_modules::compile_limits;
 use wasi_rs_modules::error::{Unusable, expect_core_module};
 use wasi_rs_modules::fit::Face;
 use wasi_rs_modules::outline::Outline;
@@ -107,9 +107,9 @@ pub fn compile(bytes: &[u8], mode: Mode, effort: Effort, cancellation: &Cancella
 
 /// The module as wasmtime is to have it, within the bounds.
 fn checked<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [u8]>, Unusable> {
-    effort::check_bytes(bytes.len() as u64)?;
+    compile_limits::check_bytes(bytes.len() as u64)?;
     let module = unshared::unshared(bytes, cancellation)?;
-    effort::check(&module, cancellation)?;
+    compile_limits::check(&module, cancellation)?;
     Ok(module)
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use wasi_rs_core::abi::Abi;
 use wasi_rs_core::syscalls::SYSCALLS;
 use wasi_rs_modules::cancellation::Cancellation;
-use wasi_rs_modules::effort;
+use wasi_rs_modules::compile_limits;
 use wasi_rs_modules::error::Unusable;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::rewrite::for_v8::ForV8;
@@ -155,7 +155,7 @@ impl Program {
 
     /// The cache, if it has machine code of any program of so many bytes.
     fn cache_of(&self, len: u64) -> Option<&Cache> {
-        self.cache.as_ref().filter(|cache| effort::may_be_compiled(len) && cache.has_any(len))
+        self.cache.as_ref().filter(|cache| compile_limits::may_be_compiled(len) && cache.has_any(len))
     }
 
     /// How many bytes of memory it holds for its source.

@@ -15,12 +15,12 @@ use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use wasi_rs_core::abi::Errno;
 use wasi_rs_modules::cancellation::Cancellation;
-use wasi_rs_modules::effort;
+use wasi_rs_modules::compile_limits;
 use wasi_rs_modules::error::{Unusable, expect_core_module};
 use wasi_rs_modules::sections::CUSTOM;
 use wasmparser::{BinaryReader, BinaryReaderError};
 
-/// The most bytes of a module, without what only debuggers look at: V8's own bound. (That of wasmtime: `effort.rs`.)
+/// The most bytes of a module, without what only debuggers look at: V8's own bound. (That of wasmtime: `compile_limits.rs`.)
 const MAX_BYTES: u64 = 1 << 30;
 
 /// A module's beginning, which tells whether it is one.
@@ -71,7 +71,7 @@ impl Source {
             Self::Bytes(bytes) | Self::Code(bytes) => (Path::new(""), cache::digest(cancellation.reader(&bytes[..]))),
             Self::File(path) => {
                 let (file, metadata) = open(path)?;
-                effort::check_bytes(metadata.len())?;
+                compile_limits::check_bytes(metadata.len())?;
                 let content = cancellation.reader((&file).take(metadata.len()));
                 (path.as_path(), cache.digest(&file, content))
             }
@@ -87,7 +87,7 @@ impl Source {
             Self::File(path) => {
                 let (file, metadata) = open(path)?;
                 expect_core_module(&head(path, &file)?)?;
-                effort::check_bytes(metadata.len())?;
+                compile_limits::check_bytes(metadata.len())?;
                 read(path, &file, std::slice::from_ref(&(0..metadata.len())), cancellation).map(Cow::Owned)
             }
         }

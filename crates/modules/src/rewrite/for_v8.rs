@@ -6,7 +6,7 @@ use super::limit::{self, Limited};
 use super::{meter, objects, start, stoppable};
 use crate::bounds::Bounds;
 use crate::cancellation::Cancellation;
-use crate::effort;
+use crate::compile_limits;
 use crate::error::{Unusable, expect_core_module};
 use crate::fit::Face;
 use crate::limits::Limits;
@@ -49,7 +49,7 @@ pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) 
     expect_core_module(&bytes)?;
     let outline = cancellation.outline(&bytes)?;
     let abi = Face::of_outline(&outline).check()?;
-    effort::check_for_v8(&outline, limits)?;
+    compile_limits::check_for_v8(&outline, limits)?;
     let meter = meter::meter(&calls(&outline, abi));
     let looked_at =
         if objects::are_made(&outline) { Some(objects::looked_at(&bytes, &outline, cancellation)?) } else { None };
@@ -90,7 +90,7 @@ pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<ForV8, Unusable> {
     expect_core_module(&bytes)?;
     let mut outline = Outline::read(&bytes)?;
     let abi = Face::of_outline(&outline).check()?;
-    effort::check_for_v8(&outline, &Limits::default())?;
+    compile_limits::check_for_v8(&outline, &Limits::default())?;
     let objects = objects::are_made(&outline).then_some(u64::MAX);
     let Limited { mut edits, .. } = limit::limited(&mut outline, &Limits::default())?;
     let (starts, start) = start::edits(&bytes, &outline)?.unzip();

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fs;
 use tempfile::NamedTempFile;
 use wasi_rs_modules::cancellation::Cancellation;
-use wasi_rs_modules::effort;
+use wasi_rs_modules::compile_limits;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::outline::{Item, Outline};
 use wasi_rs_modules::rewrite::edit::{Edit, apply};
@@ -23,7 +23,7 @@ const PAGE: u64 = 65536;
 /// Each part of the work, and all of it, with this module.
 pub fn check(bytes: &[u8]) {
     let was_valid = is_valid(bytes);
-    let _ = effort::check(bytes, &wanted()); // refuses some, and may do nothing else
+    let _ = compile_limits::check(bytes, &wanted()); // refuses some, and may do nothing else
     for rewriting in REWRITINGS {
         rewriting.check(bytes, was_valid);
     }

@@ -26,7 +26,7 @@ const MAX_BYTES: u64 = 256 << 20;
 const MAX_WORK: u64 = 40_000_000;
 
 /// What a function may have in an engine.
-struct Bounds {
+struct FunctionLimits {
     /// Units of work (100 000). In Cranelift each takes 500 bytes until the function is compiled; in V8 100, and 1000 while it
     /// is optimised.
     work: u64,
@@ -45,13 +45,19 @@ struct Bounds {
     places: u64,
 }
 
-const WASMTIME: Bounds =
-    Bounds { work: 400_000, locals: 5_000, depth: 10_000, loops: 100, values: 8_000_000, places: 100_000_000 };
+const WASMTIME: FunctionLimits =
+    FunctionLimits { work: 400_000, locals: 5_000, depth: 10_000, loops: 100, values: 8_000_000, places: 100_000_000 };
 /// Where `limits.memory` is set: 80 MB, 13 MB and 100 MB.
-const V8_LIMITED: Bounds =
-    Bounds { work: 600_000, locals: u64::MAX, depth: 10_000, loops: usize::MAX, values: 8_000_000, places: u64::MAX };
+const V8_LIMITED: FunctionLimits = FunctionLimits {
+    work: 600_000,
+    locals: u64::MAX,
+    depth: 10_000,
+    loops: usize::MAX,
+    values: 8_000_000,
+    places: u64::MAX,
+};
 /// Otherwise: 600 MB, 130 MB and 2.6 GB.
-const V8: Bounds = Bounds {
+const V8: FunctionLimits = FunctionLimits {
     work: 6_000_000,
     locals: u64::MAX,
     depth: 100_000,

@@ -1,6 +1,6 @@
 //! How large one function is, told from its instructions.
 
-use super::{Bounds, INSTRUCTIONS, Module, within};
+use super::{FunctionLimits, INSTRUCTIONS, Module, within};
 use crate::rewrite::stoppable::plain;
 use crate::sections::slice;
 use wasmparser::{
@@ -132,7 +132,7 @@ impl Shape {
         })
     }
 
-    pub fn check(&self, who: &str, bounds: &Bounds) -> Result<(), String> {
+    pub fn check(&self, who: &str, bounds: &FunctionLimits) -> Result<(), String> {
         within(who, self.work, bounds.work, INSTRUCTIONS)?;
         within(who, self.locals + self.height, bounds.locals, "variables and values on its stack")?;
         within(who, self.depth, bounds.depth, "blocks in each other")?;
