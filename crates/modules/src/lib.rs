@@ -7,7 +7,7 @@
 //! | [`bounds`] | how far its memories and tables may grow |
 //! | [`sections`] | the numbers of sections, for those who change them |
 //! | [`signature`] | types of functions in words |
-//! | [`fit`] | whether a module is a program that runs here, for both engines |
+//! | [`interface`] | whether a module is a program that runs here, for both engines |
 //! | [`compile_limits`], [`startup`] | what each engine is given to compile at most |
 //! | [`rewrite`] | every change of a module before an engine gets it |
 //! | [`limits`] | what a run may use |
@@ -18,7 +18,7 @@ pub mod bounds;
 pub mod cancellation;
 pub mod compile_limits;
 pub mod error;
-pub mod fit;
+pub mod interface;
 pub mod limits;
 pub mod outline;
 pub mod rewrite;

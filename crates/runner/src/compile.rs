@@ -17,7 +17,7 @@ use std::thread;
 use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::compile_limits;
 use wasi_rs_modules::error::{Unusable, expect_core_module};
-use wasi_rs_modules::fit::Face;
+use wasi_rs_modules::interface::Interface;
 use wasi_rs_modules::outline::Outline;
 use wasi_rs_modules::rewrite::unshared;
 
@@ -116,7 +116,7 @@ fn checked<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [
 /// Why a module can't be compiled; or, if it is so, that it needs what no engine has, which says more.
 fn in_best_words(bytes: &[u8], unusable: Unusable) -> Unusable {
     let Unusable::Uncompiled(_) = unusable else { return unusable };
-    let refused = Outline::read(bytes).ok().and_then(|outline| Face::of_outline(&outline).check().err());
+    let refused = Outline::read(bytes).ok().and_then(|outline| Interface::of_outline(&outline).check().err());
     refused.unwrap_or(unusable)
 }
 

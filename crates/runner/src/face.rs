@@ -1,11 +1,11 @@
-//! The imports and exports of a module as wasmtime has it, for the check that both engines make ([`Face::check`]).
+//! The imports and exports of a module as wasmtime has it, for the check that both engines make ([`Interface::check`]).
 
-use wasi_rs_modules::fit::{Face, Import, Kind};
+use wasi_rs_modules::interface::{Import, Interface, Kind};
 use wasi_rs_modules::signature;
 use wasmtime::{ExternType, Module, ValType};
 
 /// The face of a compiled module.
-pub fn of_module(module: &Module) -> Face<'_> {
+pub fn of_module(module: &Module) -> Interface<'_> {
     let imports = module.imports().map(|import| Import {
         module: import.module(),
         name: import.name(),
@@ -13,7 +13,7 @@ pub fn of_module(module: &Module) -> Face<'_> {
     });
     let has_memory = module.resources_required().num_memories > 0
         || module.exports().any(|export| matches!(export.ty(), ExternType::Memory(_)));
-    Face::new(imports.collect(), |name| module.get_export(name).map(kind_of), has_memory)
+    Interface::new(imports.collect(), |name| module.get_export(name).map(kind_of), has_memory)
 }
 
 fn kind_of(ty: ExternType) -> Kind<'static> {
@@ -56,7 +56,8 @@ mod tests {
     /// What both faces of a module say.
     fn check(text: &str) -> Result<Abi, String> {
         let bytes = wat::parse_str(text).unwrap();
-        let by_bytes = Face::of_outline(&Outline::read(&bytes).unwrap()).check().map_err(|error| error.to_string());
+        let by_bytes =
+            Interface::of_outline(&Outline::read(&bytes).unwrap()).check().map_err(|error| error.to_string());
         let module = Module::from_binary(&Mode::default().engine().unwrap(), &bytes).unwrap();
         let by_module = of_module(&module).check().map_err(|error| error.to_string());
         assert_eq!(by_bytes, by_module, "{text}");
@@ -118,7 +119,7 @@ mod tests {
         }
         let unknown = format!(r#"(module (import "{P1}" "fd_close" (global i32)) (import "a" "t" (tag)) {start})"#);
         let bytes = wat::parse_str(unknown).unwrap();
-        let error = Face::of_outline(&Outline::read(&bytes).unwrap()).check().unwrap_err();
+        let error = Interface::of_outline(&Outline::read(&bytes).unwrap()).check().unwrap_err();
         assert!(error.to_string().contains("wasi_snapshot_preview1.fd_close (global), a.t (tag)"), "{error}");
     }
 

@@ -8,7 +8,7 @@ use crate::bounds::Bounds;
 use crate::cancellation::Cancellation;
 use crate::compile_limits;
 use crate::error::{Unusable, expect_core_module};
-use crate::fit::Face;
+use crate::interface::Interface;
 use crate::limits::Limits;
 use crate::outline::{Item, Outline};
 use std::ops::Range;
@@ -48,7 +48,7 @@ pub struct ImportedMemory {
 pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) -> Result<ForV8, Unusable> {
     expect_core_module(&bytes)?;
     let outline = cancellation.outline(&bytes)?;
-    let abi = Face::of_outline(&outline).check()?;
+    let abi = Interface::of_outline(&outline).check()?;
     compile_limits::check_for_v8(&outline, limits)?;
     let meter = meter::meter(&calls(&outline, abi));
     let looked_at =
@@ -89,7 +89,7 @@ fn changed(
 pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<ForV8, Unusable> {
     expect_core_module(&bytes)?;
     let mut outline = Outline::read(&bytes)?;
-    let abi = Face::of_outline(&outline).check()?;
+    let abi = Interface::of_outline(&outline).check()?;
     compile_limits::check_for_v8(&outline, &Limits::default())?;
     let objects = objects::are_made(&outline).then_some(u64::MAX);
     let Limited { mut edits, .. } = limit::limited(&mut outline, &Limits::default())?;

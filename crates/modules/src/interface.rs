@@ -21,7 +21,7 @@ const INITIALIZE: &str = "_initialize";
 
 /// What is looked at of a module: what it imports, and three exports. The types stay the module's: there may be more to say of
 /// them than it has bytes.
-pub struct Face<'a> {
+pub struct Interface<'a> {
     imports: Vec<Import<'a>>,
     start: Option<Kind<'a>>,
     has_initialize: bool,
@@ -76,7 +76,7 @@ impl Import<'_> {
     }
 }
 
-impl<'a> Face<'a> {
+impl<'a> Interface<'a> {
     /// That of a module with these imports; `export` finds an export, and `has_memory` tells whether the module has a memory
     /// without exporting it.
     pub fn new(imports: Vec<Import<'a>>, export: impl Fn(&str) -> Option<Kind<'a>>, has_memory: bool) -> Self {
