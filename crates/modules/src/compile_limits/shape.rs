@@ -1,7 +1,7 @@
 //! How large one function is, told from its instructions.
 
 use super::{FunctionLimits, INSTRUCTIONS, Module, within};
-use crate::rewrite::stoppable::plain;
+use crate::rewrite::interruptible::plain;
 use crate::sections::slice;
 use wasmparser::{
     BinaryReader, BinaryReaderError, BlockType, ContType, FrameKind, FuncType, FunctionBody, ModuleArity, Operator,

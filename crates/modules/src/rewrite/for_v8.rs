@@ -3,7 +3,7 @@
 
 use super::edit::{self, Edit};
 use super::limit::{self, Limited};
-use super::{meter, objects, start, stoppable};
+use super::{interruptible, meter, objects, start};
 use crate::bounds::Bounds;
 use crate::cancellation::Cancellation;
 use crate::compile_limits;
@@ -79,7 +79,7 @@ fn changed(
     cancellation: &Cancellation,
 ) -> Result<Changed, Unusable> {
     let Limited { mut edits, objects } = limit::limited(&mut outline, limits)?;
-    edits.extend(stoppable::edits(bytes, &outline, cancellation)?);
+    edits.extend(interruptible::edits(bytes, &outline, cancellation)?);
     let (starts, start) = start::edits(bytes, &outline)?.unzip();
     edits.extend(starts.unwrap_or_default());
     Ok(Changed { edits, memories: memories(&outline), start, objects, sections: outline.sections })

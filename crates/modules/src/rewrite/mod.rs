@@ -3,7 +3,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`for_v8`] | a program as V8 gets it |
-//! | [`stoppable`], [`limit`], [`start`], [`edit`] | how it is changed for that |
+//! | [`interruptible`], [`limit`], [`start`], [`edit`] | how it is changed for that |
 //! | [`additions`] | functions that are added to a module, for [`objects`] and [`unshared`] |
 //! | [`objects`] | its garbage-collected objects, kept to a limit in V8 |
 //! | [`meter`] | what counts its calls in V8 |
@@ -12,9 +12,9 @@
 pub mod additions;
 pub mod edit;
 pub mod for_v8;
+pub mod interruptible;
 pub mod limit;
 pub mod meter;
 pub mod objects;
 pub mod start;
-pub mod stoppable;
 pub mod unshared;

@@ -10,10 +10,10 @@ use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::outline::{Item, Outline};
 use wasi_rs_modules::rewrite::edit::{Edit, apply};
 use wasi_rs_modules::rewrite::for_v8::{ForV8, for_main_thread, for_thread};
+use wasi_rs_modules::rewrite::interruptible;
 use wasi_rs_modules::rewrite::limit;
 use wasi_rs_modules::rewrite::objects;
 use wasi_rs_modules::rewrite::start;
-use wasi_rs_modules::rewrite::stoppable;
 use wasi_rs_modules::rewrite::unshared::unshared;
 use wasi_rs_runner::source::Source;
 use wasmparser::{Validator, WasmFeatures};
@@ -66,7 +66,7 @@ struct Rewriting {
 const REWRITINGS: [Rewriting; 5] = [
     Rewriting { name: "unshared", of: |bytes| unshared(bytes, &wanted()).ok().map(Cow::into_owned), is_once: true },
     Rewriting { name: "start", of: with_start, is_once: true },
-    Rewriting { name: "stoppable", of: with_stops, is_once: false },
+    Rewriting { name: "interruptible", of: with_interrupts, is_once: false },
     Rewriting { name: "objects", of: looked_at, is_once: false },
     Rewriting { name: "debug sections", of: without_debug_sections, is_once: false },
 ];
@@ -99,9 +99,9 @@ fn with_start(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(edited(bytes, &outline, edits))
 }
 
-fn with_stops(bytes: &[u8]) -> Option<Vec<u8>> {
+fn with_interrupts(bytes: &[u8]) -> Option<Vec<u8>> {
     let outline = Outline::read(bytes).ok()?;
-    let edits = stoppable::edits(bytes, &outline, &wanted()).ok()?;
+    let edits = interruptible::edits(bytes, &outline, &wanted()).ok()?;
     Some(edited(bytes, &outline, edits))
 }
 
