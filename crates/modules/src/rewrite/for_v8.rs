@@ -3,7 +3,7 @@
 
 use super::edit::{self, Edit};
 use super::limit::{self, Limited};
-use super::{interruptible, meter, objects, start};
+use super::{array_checks, interruptible, meter, start};
 use crate::bounds::Bounds;
 use crate::cancellation::Cancellation;
 use crate::compile_limits;
@@ -51,14 +51,17 @@ pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) 
     let abi = Interface::of_outline(&outline).check()?;
     compile_limits::check_for_v8(&outline, limits)?;
     let meter = meter::meter(&calls(&outline, abi));
-    let looked_at =
-        if objects::are_made(&outline) { Some(objects::looked_at(&bytes, &outline, cancellation)?) } else { None };
-    let changed = match &looked_at {
+    let checked = if array_checks::are_made(&outline) {
+        Some(array_checks::with_checks(&bytes, &outline, cancellation)?)
+    } else {
+        None
+    };
+    let changed = match &checked {
         Some(bytes) => changed(bytes, cancellation.outline(bytes)?, limits, cancellation)?,
         None => changed(&bytes, outline, limits, cancellation)?,
     };
     let Changed { edits, sections, memories, start, objects } = changed;
-    let mut bytes = looked_at.unwrap_or(bytes);
+    let mut bytes = checked.unwrap_or(bytes);
     edit::apply(&mut bytes, &sections, edits);
     Ok(ForV8 { bytes, meter, memories, abi, start, objects })
 }
@@ -91,7 +94,7 @@ pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<ForV8, Unusable> {
     let mut outline = Outline::read(&bytes)?;
     let abi = Interface::of_outline(&outline).check()?;
     compile_limits::check_for_v8(&outline, &Limits::default())?;
-    let objects = objects::are_made(&outline).then_some(u64::MAX);
+    let objects = array_checks::are_made(&outline).then_some(u64::MAX);
     let Limited { mut edits, .. } = limit::limited(&mut outline, &Limits::default())?;
     let (starts, start) = start::edits(&bytes, &outline)?.unzip();
     edits.extend(starts.unwrap_or_default());

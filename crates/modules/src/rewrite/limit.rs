@@ -1,8 +1,8 @@
 //! V8 limits no memory and no table but by what the module itself declares as their maximum; so that is lowered. Nobody is
 //! asked later, so what each may have is set aside before the program begins.
 
+use super::array_checks;
 use super::edit::{Edit, number_at};
-use super::objects;
 use crate::bounds::Bounds;
 use crate::error::Unusable;
 use crate::limits::Limits;
@@ -37,10 +37,10 @@ pub struct Limited {
 
 /// Lowers what a module declares, as far as the limits say, here and in what is returned.
 pub fn limited(outline: &mut Outline<'_>, limits: &Limits) -> Result<Limited, Unusable> {
-    let makes_objects = objects::are_made(outline);
+    let makes_objects = array_checks::are_made(outline);
     let mut elements = limits.table_elements();
     if makes_objects {
-        elements = elements.min(objects::MAX_TABLE_ELEMENTS);
+        elements = elements.min(array_checks::MAX_TABLE_ELEMENTS);
     }
     let at_first = outline.at_first;
     let tables_at_first = outline.all_tables().map(|bounds| bounds.least()).sum::<u128>();

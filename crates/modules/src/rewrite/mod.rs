@@ -4,17 +4,17 @@
 //! | --- | --- |
 //! | [`for_v8`] | a program as V8 gets it |
 //! | [`interruptible`], [`limit`], [`start`], [`edit`] | how it is changed for that |
-//! | [`additions`] | functions that are added to a module, for [`objects`] and [`unshared`] |
-//! | [`objects`] | its garbage-collected objects, kept to a limit in V8 |
+//! | [`additions`] | functions that are added to a module, for [`array_checks`] and [`unshared`] |
+//! | [`array_checks`] | its garbage-collected objects, kept to a limit in V8 |
 //! | [`meter`] | what counts its calls in V8 |
 //! | [`unshared`] | memories that a program declares as shared, and its waiting for them, in wasmtime |
 
 pub mod additions;
+pub mod array_checks;
 pub mod edit;
 pub mod for_v8;
 pub mod interruptible;
 pub mod limit;
 pub mod meter;
-pub mod objects;
 pub mod start;
 pub mod unshared;

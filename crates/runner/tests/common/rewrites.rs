@@ -8,11 +8,11 @@ use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::compile_limits;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::outline::{Item, Outline};
+use wasi_rs_modules::rewrite::array_checks;
 use wasi_rs_modules::rewrite::edit::{Edit, apply};
 use wasi_rs_modules::rewrite::for_v8::{ForV8, for_main_thread, for_thread};
 use wasi_rs_modules::rewrite::interruptible;
 use wasi_rs_modules::rewrite::limit;
-use wasi_rs_modules::rewrite::objects;
 use wasi_rs_modules::rewrite::start;
 use wasi_rs_modules::rewrite::unshared::unshared;
 use wasi_rs_runner::source::Source;
@@ -67,7 +67,7 @@ const REWRITINGS: [Rewriting; 5] = [
     Rewriting { name: "unshared", of: |bytes| unshared(bytes, &wanted()).ok().map(Cow::into_owned), is_once: true },
     Rewriting { name: "start", of: with_start, is_once: true },
     Rewriting { name: "interruptible", of: with_interrupts, is_once: false },
-    Rewriting { name: "objects", of: looked_at, is_once: false },
+    Rewriting { name: "array_checks", of: with_array_checks, is_once: false },
     Rewriting { name: "debug sections", of: without_debug_sections, is_once: false },
 ];
 
@@ -105,12 +105,12 @@ fn with_interrupts(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(edited(bytes, &outline, edits))
 }
 
-fn looked_at(bytes: &[u8]) -> Option<Vec<u8>> {
+fn with_array_checks(bytes: &[u8]) -> Option<Vec<u8>> {
     let outline = Outline::read(bytes).ok()?;
-    if !objects::are_made(&outline) {
+    if !array_checks::are_made(&outline) {
         return None;
     }
-    objects::looked_at(bytes, &outline, &wanted()).ok()
+    array_checks::with_checks(bytes, &outline, &wanted()).ok()
 }
 
 fn without_debug_sections(bytes: &[u8]) -> Option<Vec<u8>> {

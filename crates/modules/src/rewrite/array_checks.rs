@@ -27,17 +27,17 @@ pub fn are_made(outline: &Outline<'_>) -> bool {
 }
 
 /// The program with its arrays looked at before they are made. An error if it imports what this adds.
-pub fn looked_at(bytes: &[u8], outline: &Outline<'_>, cancellation: &Cancellation) -> Result<Vec<u8>, Unusable> {
-    additions::with(&Looks { sizes: &outline.objects }, bytes, outline, cancellation)
+pub fn with_checks(bytes: &[u8], outline: &Outline<'_>, cancellation: &Cancellation) -> Result<Vec<u8>, Unusable> {
+    additions::with(&Checks { sizes: &outline.objects }, bytes, outline, cancellation)
 }
 
 /// The looks before arrays are made.
-struct Looks<'o> {
+struct Checks<'o> {
     /// Bytes of what each type is.
     sizes: &'o [u32],
 }
 
-impl Looks<'_> {
+impl Checks<'_> {
     /// Bytes of an element, where an array is made whose length is on the stack.
     fn element(&self, operator: &Operator<'_>) -> Option<u32> {
         match *operator {
@@ -51,7 +51,7 @@ impl Looks<'_> {
 }
 
 /// The length that an array is to have and the bytes of its elements, to the length, or to -1 where there is no room.
-fn look(fits: u32) -> Function {
+fn check(fits: u32) -> Function {
     let mut function = Function::new([]);
     let mut code = function.instructions();
     code.local_get(0).i32_const(SMALL).local_get(1).i32_div_u().i32_le_u();
@@ -60,7 +60,7 @@ fn look(fits: u32) -> Function {
     function
 }
 
-impl Addition for Looks<'_> {
+impl Addition for Checks<'_> {
     fn import(&self) -> &'static str {
         FITS
     }
@@ -70,7 +70,7 @@ impl Addition for Looks<'_> {
     }
 
     fn functions(&self, import: u32) -> Vec<(u32, Function)> {
-        vec![(0, look(import))]
+        vec![(0, check(import))]
     }
 
     fn change<'a>(&self, operator: &Operator<'_>, first: u32) -> Change<'a> {
@@ -114,7 +114,7 @@ mod tests {
                 (drop (array.new_fixed $a 1 (i64.const 1))) (call $after))
             (func $after (drop (ref.func $after))) (elem declare func $after))"#;
         let bytes = outlined(text);
-        let changed = looked_at(&bytes, &Outline::read(&bytes).unwrap(), &Cancellation::default()).unwrap();
+        let changed = with_checks(&bytes, &Outline::read(&bytes).unwrap(), &Cancellation::default()).unwrap();
         Validator::new().validate_all(&changed).unwrap();
         let outline = Outline::read(&changed).unwrap();
         assert_eq!(outline.imports.iter().map(|import| import.name).collect::<Vec<_>>(), ["sched_yield", FITS]);
