@@ -21,7 +21,7 @@ use wasi_rs_core::ctx::Preopen;
 use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::error::Unusable;
 use wasi_rs_modules::limits::Limits;
-use wasi_rs_modules::rewrite::for_v8::{ForV8, ImportedMemory};
+use wasi_rs_modules::rewrite::v8_module::{ImportedMemory, V8Module};
 use wasi_rs_runner::background::BACKGROUND;
 use wasi_rs_runner::cache::{self, Cache};
 use wasi_rs_runner::compilations::{Made, Wait};
@@ -264,7 +264,7 @@ enum Found {
     Nothing,
     Truth(bool),
     Bytes(Vec<u8>),
-    ForV8(ForV8),
+    V8Module(V8Module),
 }
 
 impl Found {
@@ -274,7 +274,7 @@ impl Found {
             Self::Nothing => js.undefined()?,
             Self::Truth(truth) => js.boolean(truth)?,
             Self::Bytes(bytes) => js.owned_buffer(bytes)?,
-            Self::ForV8(program) => for_v8_to_js(js, program)?,
+            Self::V8Module(program) => for_v8_to_js(js, program)?,
         };
         js.set_named(answer, "value", value)?;
         Ok(answer)
@@ -288,15 +288,15 @@ fn look_into(
     cancellation: &Cancellation,
 ) -> Result<Found, Unusable> {
     match question {
-        "forV8" => program.for_v8(limits, cancellation).map(Found::ForV8),
-        "forMainThread" => program.for_main_thread(cancellation).map(Found::ForV8),
+        "forV8" => program.for_v8(limits, cancellation).map(Found::V8Module),
+        "forMainThread" => program.for_main_thread(cancellation).map(Found::V8Module),
         "isReady" => program.is_ready(Mode::of(limits), cancellation).map(Found::Truth),
         other => Err(Unusable::Wrong(format!("was asked for '{other}'"))),
     }
 }
 
 /// `{ bytes, meter, memories: [{ module, name, type }], version, start?, objects? }`.
-fn for_v8_to_js(js: Js<'_>, program: ForV8) -> JsResult<Value<'_>> {
+fn for_v8_to_js(js: Js<'_>, program: V8Module) -> JsResult<Value<'_>> {
     let value = js.object()?;
     js.set_named(value, "bytes", js.owned_buffer(program.bytes)?)?;
     js.set_named(value, "meter", js.buffer(&program.meter)?)?;

@@ -15,8 +15,8 @@ use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::compile_limits;
 use wasi_rs_modules::error::Unusable;
 use wasi_rs_modules::limits::Limits;
-use wasi_rs_modules::rewrite::for_v8::ForV8;
-use wasi_rs_modules::rewrite::{for_v8, unshared};
+use wasi_rs_modules::rewrite::v8_module::V8Module;
+use wasi_rs_modules::rewrite::{unshared, v8_module};
 use wasmtime::{ExternType, InstancePre, Linker, MemoryType, Module, Store};
 
 /// A program.
@@ -168,13 +168,13 @@ impl Program {
     }
 
     /// As V8 is to get it for a thread of its own.
-    pub fn for_v8(&self, limits: &Limits, cancellation: &Cancellation) -> Result<ForV8, Unusable> {
-        for_v8::for_thread(self.source.for_v8(cancellation)?, limits, cancellation)
+    pub fn for_v8(&self, limits: &Limits, cancellation: &Cancellation) -> Result<V8Module, Unusable> {
+        v8_module::for_thread(self.source.for_v8(cancellation)?, limits, cancellation)
     }
 
     /// As V8 is to get it for the main thread.
-    pub fn for_main_thread(&self, cancellation: &Cancellation) -> Result<ForV8, Unusable> {
-        for_v8::for_main_thread(self.source.for_v8(cancellation)?)
+    pub fn for_main_thread(&self, cancellation: &Cancellation) -> Result<V8Module, Unusable> {
+        v8_module::for_main_thread(self.source.for_v8(cancellation)?)
     }
 
     /// What its bytes are, in short.

@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`for_v8`] | a program as V8 gets it |
+//! | [`v8_module`] | a program as V8 gets it |
 //! | [`interruptible`], [`limit`], [`start`], [`edit`] | how it is changed for that |
 //! | [`additions`] | functions that are added to a module, for [`array_checks`] and [`unshared`] |
 //! | [`array_checks`] | its garbage-collected objects, kept to a limit in V8 |
@@ -12,9 +12,9 @@
 pub mod additions;
 pub mod array_checks;
 pub mod edit;
-pub mod for_v8;
 pub mod interruptible;
 pub mod limit;
 pub mod meter;
 pub mod start;
 pub mod unshared;
+pub mod v8_module;

@@ -10,11 +10,11 @@ use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::outline::{Item, Outline};
 use wasi_rs_modules::rewrite::array_checks;
 use wasi_rs_modules::rewrite::edit::{Edit, apply};
-use wasi_rs_modules::rewrite::for_v8::{ForV8, for_main_thread, for_thread};
 use wasi_rs_modules::rewrite::interruptible;
 use wasi_rs_modules::rewrite::limit;
 use wasi_rs_modules::rewrite::start;
 use wasi_rs_modules::rewrite::unshared::unshared;
+use wasi_rs_modules::rewrite::v8_module::{V8Module, for_main_thread, for_thread};
 use wasi_rs_runner::source::Source;
 use wasmparser::{Validator, WasmFeatures};
 
@@ -192,7 +192,7 @@ fn check_for_v8(bytes: &[u8], was_valid: bool, limits: Option<&Limits>) {
 }
 
 /// All that a program for V8 is.
-fn all_of(program: &ForV8) -> impl PartialEq + '_ {
+fn all_of(program: &V8Module) -> impl PartialEq + '_ {
     let memories = program.memories.iter().map(|memory| (&memory.module, &memory.name, &memory.bounds));
     let what = (&program.bytes, &program.meter, program.abi.module(), &program.start, program.objects);
     (what, memories.collect::<Vec<_>>())

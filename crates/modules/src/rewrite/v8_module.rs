@@ -16,7 +16,7 @@ use wasi_rs_core::abi::Abi;
 use wasi_rs_core::syscalls::Syscall;
 
 /// A program as V8 gets it.
-pub struct ForV8 {
+pub struct V8Module {
     /// The module.
     pub bytes: Vec<u8>,
     /// The module that counts its calls.
@@ -45,7 +45,7 @@ pub struct ImportedMemory {
 /// For a thread of its own, under limits.
 ///
 /// A module that can't be read here is refused, whatever V8 thinks of it: it could be neither limited nor ended.
-pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) -> Result<ForV8, Unusable> {
+pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) -> Result<V8Module, Unusable> {
     expect_core_module(&bytes)?;
     let outline = cancellation.outline(&bytes)?;
     let abi = Interface::of_outline(&outline).check()?;
@@ -63,7 +63,7 @@ pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) 
     let Changed { edits, sections, memories, start, objects } = changed;
     let mut bytes = checked.unwrap_or(bytes);
     edit::apply(&mut bytes, &sections, edits);
-    Ok(ForV8 { bytes, meter, memories, abi, start, objects })
+    Ok(V8Module { bytes, meter, memories, abi, start, objects })
 }
 
 /// What is changed of a program, and what is known of it then.
@@ -89,7 +89,7 @@ fn changed(
 }
 
 /// For the main thread, without limits of its own, and with nobody to end it.
-pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<ForV8, Unusable> {
+pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<V8Module, Unusable> {
     expect_core_module(&bytes)?;
     let mut outline = Outline::read(&bytes)?;
     let abi = Interface::of_outline(&outline).check()?;
@@ -100,7 +100,7 @@ pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<ForV8, Unusable> {
     edits.extend(starts.unwrap_or_default());
     let (memories, sections) = (memories(&outline), outline.sections);
     edit::apply(&mut bytes, &sections, edits);
-    Ok(ForV8 { bytes, meter: Vec::new(), memories, abi, start, objects })
+    Ok(V8Module { bytes, meter: Vec::new(), memories, abi, start, objects })
 }
 
 /// The syscalls it imports, each once: a program may import one twice.
@@ -138,7 +138,7 @@ mod tests {
         stdout: None,
     };
 
-    fn prepared(text: &str, limits: &Limits) -> Result<ForV8, String> {
+    fn prepared(text: &str, limits: &Limits) -> Result<V8Module, String> {
         for_thread(wat::parse_str(text).unwrap(), limits, &Cancellation::default()).map_err(|error| error.to_string())
     }
 
