@@ -299,7 +299,7 @@ fn look_into(
 fn for_v8_to_js(js: Js<'_>, program: V8Module) -> JsResult<Value<'_>> {
     let value = js.object()?;
     js.set_named(value, "bytes", js.owned_buffer(program.bytes)?)?;
-    js.set_named(value, "meter", js.buffer(&program.meter)?)?;
+    js.set_named(value, "meter", js.buffer(&program.call_counter)?)?;
     let memories = program.memories.iter().map(|memory| imported_memory_to_js(js, memory));
     js.set_named(value, "memories", js.array(memories)?)?;
     js.set_named(value, "version", js.string(program.abi.version())?)?;

@@ -6,15 +6,15 @@
 //! | [`interruptible`], [`limit`], [`start`], [`edit`] | how it is changed for that |
 //! | [`additions`] | functions that are added to a module, for [`array_checks`] and [`unshared`] |
 //! | [`array_checks`] | its garbage-collected objects, kept to a limit in V8 |
-//! | [`meter`] | what counts its calls in V8 |
+//! | [`call_counter`] | what counts its calls in V8 |
 //! | [`unshared`] | memories that a program declares as shared, and its waiting for them, in wasmtime |
 
 pub mod additions;
 pub mod array_checks;
+pub mod call_counter;
 pub mod edit;
 pub mod interruptible;
 pub mod limit;
-pub mod meter;
 pub mod start;
 pub mod unshared;
 pub mod v8_module;

@@ -3,7 +3,7 @@
 
 use super::edit::{self, Edit};
 use super::limit::{self, Limited};
-use super::{array_checks, interruptible, meter, start};
+use super::{array_checks, call_counter, interruptible, start};
 use crate::bounds::Bounds;
 use crate::cancellation::Cancellation;
 use crate::compile_limits;
@@ -20,7 +20,7 @@ pub struct V8Module {
     /// The module.
     pub bytes: Vec<u8>,
     /// The module that counts its calls.
-    pub meter: Vec<u8>,
+    pub call_counter: Vec<u8>,
     /// The memories that are to be made for it.
     pub memories: Vec<ImportedMemory>,
     /// The edition of WASI it is for.
@@ -50,7 +50,7 @@ pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) 
     let outline = cancellation.outline(&bytes)?;
     let abi = Interface::of_outline(&outline).check()?;
     compile_limits::check_for_v8(&outline, limits)?;
-    let meter = meter::meter(&calls(&outline, abi));
+    let call_counter = call_counter::call_counter(&calls(&outline, abi));
     let checked = if array_checks::are_made(&outline) {
         Some(array_checks::with_checks(&bytes, &outline, cancellation)?)
     } else {
@@ -63,7 +63,7 @@ pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) 
     let Changed { edits, sections, memories, start, objects } = changed;
     let mut bytes = checked.unwrap_or(bytes);
     edit::apply(&mut bytes, &sections, edits);
-    Ok(V8Module { bytes, meter, memories, abi, start, objects })
+    Ok(V8Module { bytes, call_counter, memories, abi, start, objects })
 }
 
 /// What is changed of a program, and what is known of it then.
@@ -100,7 +100,7 @@ pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<V8Module, Unusable> {
     edits.extend(starts.unwrap_or_default());
     let (memories, sections) = (memories(&outline), outline.sections);
     edit::apply(&mut bytes, &sections, edits);
-    Ok(V8Module { bytes, meter: Vec::new(), memories, abi, start, objects })
+    Ok(V8Module { bytes, call_counter: Vec::new(), memories, abi, start, objects })
 }
 
 /// The syscalls it imports, each once: a program may import one twice.
@@ -196,7 +196,7 @@ mod tests {
         let program = prepared(text, &LIMITED).unwrap();
         wasmparser::Validator::new().validate_all(&program.bytes).unwrap();
         assert_eq!(program.abi, Abi::Unstable);
-        assert_eq!(exports(&program.meter), ["fd_close", "proc_exit"], "each once");
+        assert_eq!(exports(&program.call_counter), ["fd_close", "proc_exit"], "each once");
         let mut outline = Outline::read(&program.bytes).unwrap();
         assert_eq!(outline.bodies.len(), 2, "there is a check");
         let memories: Vec<_> = outline.all_memories().map(|bounds| (bounds.min, bounds.max)).collect();

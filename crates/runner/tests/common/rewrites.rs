@@ -170,7 +170,7 @@ fn check_for_v8(bytes: &[u8], was_valid: bool, limits: Option<&Limits>) {
         (Err(once), Err(again)) => return assert_eq!(once, again, "the same is refused otherwise"),
         _ => panic!("refused once, but not the other time"),
     };
-    assert!(is_valid(&program.meter) || limits.is_none(), "the meter is not valid");
+    assert!(is_valid(&program.call_counter) || limits.is_none(), "the call counter is not valid");
     if !was_valid {
         return;
     }
@@ -194,6 +194,6 @@ fn check_for_v8(bytes: &[u8], was_valid: bool, limits: Option<&Limits>) {
 /// All that a program for V8 is.
 fn all_of(program: &V8Module) -> impl PartialEq + '_ {
     let memories = program.memories.iter().map(|memory| (&memory.module, &memory.name, &memory.bounds));
-    let what = (&program.bytes, &program.meter, program.abi.module(), &program.start, program.objects);
+    let what = (&program.bytes, &program.call_counter, program.abi.module(), &program.start, program.objects);
     (what, memories.collect::<Vec<_>>())
 }

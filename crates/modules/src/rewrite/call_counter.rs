@@ -22,9 +22,9 @@ const TRANSFERS: [(&str, u32); 4] =
 /// The number of the function that counts what has been moved, and of its type.
 const TRANSFER: u32 = 0;
 
-/// The meter of these syscalls. It imports `m.m`, the shared memory; `m.t`, a function that gets a slot and the address of a
+/// The call_counter of these syscalls. It imports `m.m`, the shared memory; `m.t`, a function that gets a slot and the address of a
 /// number in the guest's memory, to be added there; and the syscalls as `s.<name>`. It exports them again.
-pub fn meter(rows: &[&Syscall]) -> Vec<u8> {
+pub fn call_counter(rows: &[&Syscall]) -> Vec<u8> {
     let (mut types, mut imports) = (TypeSection::new(), ImportSection::new());
     let (mut functions, mut exports, mut code) = (FunctionSection::new(), ExportSection::new(), CodeSection::new());
     types.ty().function([ValType::I32; 2], []);
@@ -110,7 +110,7 @@ mod tests {
     fn meters_are_valid() {
         let all: Vec<_> = SYSCALLS.iter().collect();
         for rows in [&all[..], &all[..1], &[]] {
-            Validator::new().validate_all(&meter(rows)).unwrap();
+            Validator::new().validate_all(&call_counter(rows)).unwrap();
         }
     }
 }
