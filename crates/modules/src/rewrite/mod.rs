@@ -3,7 +3,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`v8_module`] | a program as V8 gets it |
-//! | [`interruptible`], [`limit`], [`start`], [`edit`] | how it is changed for that |
+//! | [`interruptible`], [`limit`], [`start_function`], [`edit`] | how it is changed for that |
 //! | [`additions`] | functions that are added to a module, for [`array_checks`] and [`unshared`] |
 //! | [`array_checks`] | its garbage-collected objects, kept to a limit in V8 |
 //! | [`call_counter`] | what counts its calls in V8 |
@@ -15,6 +15,6 @@ pub mod call_counter;
 pub mod edit;
 pub mod interruptible;
 pub mod limit;
-pub mod start;
+pub mod start_function;
 pub mod unshared;
 pub mod v8_module;

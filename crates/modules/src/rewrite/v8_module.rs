@@ -3,7 +3,7 @@
 
 use super::edit::{self, Edit};
 use super::limit::{self, Limited};
-use super::{array_checks, call_counter, interruptible, start};
+use super::{array_checks, call_counter, interruptible, start_function};
 use crate::bounds::Bounds;
 use crate::cancellation::Cancellation;
 use crate::compile_limits;
@@ -83,7 +83,7 @@ fn changed(
 ) -> Result<Changed, Unusable> {
     let Limited { mut edits, objects } = limit::limited(&mut outline, limits)?;
     edits.extend(interruptible::edits(bytes, &outline, cancellation)?);
-    let (starts, start) = start::edits(bytes, &outline)?.unzip();
+    let (starts, start) = start_function::edits(bytes, &outline)?.unzip();
     edits.extend(starts.unwrap_or_default());
     Ok(Changed { edits, memories: memories(&outline), start, objects, sections: outline.sections })
 }
@@ -96,7 +96,7 @@ pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<V8Module, Unusable> {
     compile_limits::check_for_v8(&outline, &Limits::default())?;
     let objects = array_checks::are_made(&outline).then_some(u64::MAX);
     let Limited { mut edits, .. } = limit::limited(&mut outline, &Limits::default())?;
-    let (starts, start) = start::edits(&bytes, &outline)?.unzip();
+    let (starts, start) = start_function::edits(&bytes, &outline)?.unzip();
     edits.extend(starts.unwrap_or_default());
     let (memories, sections) = (memories(&outline), outline.sections);
     edit::apply(&mut bytes, &sections, edits);

@@ -12,7 +12,7 @@ use wasi_rs_modules::rewrite::array_checks;
 use wasi_rs_modules::rewrite::edit::{Edit, apply};
 use wasi_rs_modules::rewrite::interruptible;
 use wasi_rs_modules::rewrite::limit;
-use wasi_rs_modules::rewrite::start;
+use wasi_rs_modules::rewrite::start_function;
 use wasi_rs_modules::rewrite::unshared::unshared;
 use wasi_rs_modules::rewrite::v8_module::{V8Module, for_main_thread, for_thread};
 use wasi_rs_runner::source::Source;
@@ -95,7 +95,7 @@ fn edited(bytes: &[u8], outline: &Outline<'_>, edits: Vec<Edit>) -> Vec<u8> {
 
 fn with_start(bytes: &[u8]) -> Option<Vec<u8>> {
     let outline = Outline::read(bytes).ok()?;
-    let (edits, _) = start::edits(bytes, &outline).ok()?.unwrap_or_default();
+    let (edits, _) = start_function::edits(bytes, &outline).ok()?.unwrap_or_default();
     Some(edited(bytes, &outline, edits))
 }
 
