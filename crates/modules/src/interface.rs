@@ -2,7 +2,7 @@
 
 use crate::error::{Unusable, shortened};
 use crate::outline::{self, Item, Outline};
-use crate::rewrite::unshared::{NAMESPACE, PAUSE};
+use crate::rewrite::unshare::{NAMESPACE, PAUSE};
 use crate::signature;
 use std::collections::HashMap;
 use std::fmt;

@@ -19,7 +19,7 @@ use wasi_rs_modules::compile_limits;
 use wasi_rs_modules::error::{Unusable, expect_core_module};
 use wasi_rs_modules::interface::Interface;
 use wasi_rs_modules::outline::Outline;
-use wasi_rs_modules::rewrite::unshared;
+use wasi_rs_modules::rewrite::unshare;
 
 /// Up to so many bytes are compiled sooner than V8 starts a worker, and on one thread sooner than several are started.
 pub const SMALL: usize = 64 * 1024;
@@ -108,7 +108,7 @@ pub fn compile(bytes: &[u8], mode: Mode, effort: Effort, cancellation: &Cancella
 /// The module as wasmtime is to have it, within the bounds.
 fn checked<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [u8]>, Unusable> {
     compile_limits::check_bytes(bytes.len() as u64)?;
-    let module = unshared::unshared(bytes, cancellation)?;
+    let module = unshare::unshare(bytes, cancellation)?;
     compile_limits::check(&module, cancellation)?;
     Ok(module)
 }

@@ -16,7 +16,7 @@ use wasi_rs_modules::compile_limits;
 use wasi_rs_modules::error::Unusable;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::rewrite::v8_module::V8Module;
-use wasi_rs_modules::rewrite::{unshared, v8_module};
+use wasi_rs_modules::rewrite::{unshare, v8_module};
 use wasmtime::{ExternType, InstancePre, Linker, MemoryType, Module, Store};
 
 /// A program.
@@ -225,8 +225,8 @@ impl Linked {
                 memories.push((import.module().to_owned(), import.name().to_owned(), memory));
                 continue;
             }
-            if (import.module(), import.name()) == (unshared::NAMESPACE, unshared::PAUSE) {
-                linker.func_wrap(unshared::NAMESPACE, unshared::PAUSE, guest::pause)?;
+            if (import.module(), import.name()) == (unshare::NAMESPACE, unshare::PAUSE) {
+                linker.func_wrap(unshare::NAMESPACE, unshare::PAUSE, guest::pause)?;
                 continue;
             }
             if let Some((index, row)) = SYSCALLS.iter().enumerate().find(|(_, row)| row.name == import.name()) {

@@ -4,10 +4,10 @@
 //! | --- | --- |
 //! | [`v8_module`] | a program as V8 gets it |
 //! | [`interruptible`], [`limit`], [`start_function`], [`edit`] | how it is changed for that |
-//! | [`additions`] | functions that are added to a module, for [`array_checks`] and [`unshared`] |
+//! | [`additions`] | functions that are added to a module, for [`array_checks`] and [`unshare`] |
 //! | [`array_checks`] | its garbage-collected objects, kept to a limit in V8 |
 //! | [`call_counter`] | what counts its calls in V8 |
-//! | [`unshared`] | memories that a program declares as shared, and its waiting for them, in wasmtime |
+//! | [`unshare`] | memories that a program declares as shared, and its waiting for them, in wasmtime |
 
 pub mod additions;
 pub mod array_checks;
@@ -16,5 +16,5 @@ pub mod edit;
 pub mod interruptible;
 pub mod limit;
 pub mod start_function;
-pub mod unshared;
+pub mod unshare;
 pub mod v8_module;

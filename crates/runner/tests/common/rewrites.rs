@@ -13,7 +13,7 @@ use wasi_rs_modules::rewrite::edit::{Edit, apply};
 use wasi_rs_modules::rewrite::interruptible;
 use wasi_rs_modules::rewrite::limit;
 use wasi_rs_modules::rewrite::start_function;
-use wasi_rs_modules::rewrite::unshared::unshared;
+use wasi_rs_modules::rewrite::unshare::unshare;
 use wasi_rs_modules::rewrite::v8_module::{V8Module, for_main_thread, for_thread};
 use wasi_rs_runner::source::Source;
 use wasmparser::{Validator, WasmFeatures};
@@ -64,7 +64,7 @@ struct Rewriting {
 }
 
 const REWRITINGS: [Rewriting; 5] = [
-    Rewriting { name: "unshared", of: |bytes| unshared(bytes, &wanted()).ok().map(Cow::into_owned), is_once: true },
+    Rewriting { name: "unshare", of: |bytes| unshare(bytes, &wanted()).ok().map(Cow::into_owned), is_once: true },
     Rewriting { name: "start", of: with_start, is_once: true },
     Rewriting { name: "interruptible", of: with_interrupts, is_once: false },
     Rewriting { name: "array_checks", of: with_array_checks, is_once: false },

@@ -22,7 +22,7 @@ use wasmparser::Operator;
 pub const PAUSE: &str = "pause";
 
 /// The module with no memory shared. One that can't be read is refused: what it shares would stay shared.
-pub fn unshared<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [u8]>, Unusable> {
+pub fn unshare<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [u8]>, Unusable> {
     let mut outline = cancellation.outline(bytes)?;
     let mut taken = outline.imports.iter().filter(|import| import.module == NAMESPACE).peekable();
     if taken.peek().is_some() {
@@ -33,7 +33,7 @@ pub fn unshared<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<
         return Ok(Cow::Borrowed(bytes));
     }
     let waits = waits(&outline, &shared, cancellation)?;
-    let edits: Vec<Edit> = outline.all_memories().filter(|memory| memory.is_shared()).map(unshare).collect();
+    let edits: Vec<Edit> = outline.all_memories().filter(|memory| memory.is_shared()).map(unshare_memory).collect();
     let mut bytes = bytes.to_vec();
     apply(&mut bytes, &outline.sections.clone(), edits);
     if !waits.is_empty() {
@@ -42,7 +42,7 @@ pub fn unshared<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<
     Ok(Cow::Owned(bytes))
 }
 
-fn unshare(memory: &mut Bounds) -> Edit {
+fn unshare_memory(memory: &mut Bounds) -> Edit {
     let (place, flags) = memory.unshare();
     (place, vec![flags])
 }
@@ -165,12 +165,12 @@ mod tests {
 
     fn rewritten(text: &str) -> Vec<u8> {
         let bytes = wat::parse_str(text).unwrap();
-        let result = unshared(&bytes, &Cancellation::default()).unwrap().into_owned();
+        let result = unshare(&bytes, &Cancellation::default()).unwrap().into_owned();
         Validator::new().validate_all(&result).unwrap();
         let mut outline = Outline::read(&result).unwrap();
         assert!(outline.all_memories().all(|memory| !memory.is_shared()), "{text}");
-        assert_eq!(unshared(&bytes, &Cancellation::default()).unwrap(), result, "twice the same");
-        if let Ok(again) = unshared(&result, &Cancellation::default()) {
+        assert_eq!(unshare(&bytes, &Cancellation::default()).unwrap(), result, "twice the same");
+        if let Ok(again) = unshare(&result, &Cancellation::default()) {
             assert_eq!(again, result, "nothing is left to be done");
         }
         result
@@ -185,7 +185,7 @@ mod tests {
             assert_eq!(rewritten(&text), bytes);
         }
         for bytes in [&b""[..], b"\0asm", b"no module", b"\0asm\x0d\0\x01\0"] {
-            assert!(matches!(unshared(bytes, &Cancellation::default()), Err(Unusable::Uncompiled(_))));
+            assert!(matches!(unshare(bytes, &Cancellation::default()), Err(Unusable::Uncompiled(_))));
         }
     }
 
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn nobody_else_imports_what_waits() {
         let bytes = wat::parse_str(r#"(module (import "wasi-rs" "pause" (func (param i64) (result i32))))"#).unwrap();
-        let Err(Unusable::Import { shown, more: 0 }) = unshared(&bytes, &Cancellation::default()) else {
+        let Err(Unusable::Import { shown, more: 0 }) = unshare(&bytes, &Cancellation::default()) else {
             panic!("it is refused")
         };
         assert_eq!(shown, ["wasi-rs.pause (function)"]);
@@ -259,7 +259,7 @@ mod tests {
             for value in 0..=u8::MAX {
                 let mut bytes = whole.clone();
                 bytes[at] = value;
-                let Ok(result) = unshared(&bytes, &Cancellation::default()) else { continue };
+                let Ok(result) = unshare(&bytes, &Cancellation::default()) else { continue };
                 if Validator::new().validate_all(&bytes).is_ok() {
                     Validator::new().validate_all(&result).unwrap();
                 }
