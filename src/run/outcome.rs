@@ -1,17 +1,17 @@
 //! What came of a run, or what is wrong with a program, as `lib/` gets it.
 
 use crate::node_api::{Js, JsResult, Value};
-use wasi_rs_modules::error::Unusable;
+use wasi_rs_modules::error::ProgramError;
 use wasi_rs_runner::run::{End, Outcome};
 
 /// `{ end, message, code }`: what is wrong with a program.
-pub fn unusable_to_js<'s>(js: Js<'s>, unusable: &Unusable) -> JsResult<Value<'s>> {
+pub fn unusable_to_js<'s>(js: Js<'s>, unusable: &ProgramError) -> JsResult<Value<'s>> {
     let answer = js.object()?;
     describe(js, answer, "unusable", &unusable.to_string())?;
     let code = match unusable {
-        Unusable::Unreadable(_, errno) => errno.name(),
-        Unusable::Import { .. } | Unusable::Editions => "ERR_WASI_IMPORT",
-        Unusable::Uncompiled(_) | Unusable::Wrong(_) | Unusable::GivenUp => "ERR_WASI_PROGRAM",
+        ProgramError::Unreadable(_, errno) => errno.name(),
+        ProgramError::Import { .. } | ProgramError::Editions => "ERR_WASI_IMPORT",
+        ProgramError::Uncompiled(_) | ProgramError::Wrong(_) | ProgramError::Cancelled => "ERR_WASI_PROGRAM",
     };
     js.set_named(answer, "code", js.string(code)?)?;
     Ok(answer)
@@ -25,7 +25,7 @@ fn describe<'s>(js: Js<'s>, answer: Value<'s>, end: &str, message: &str) -> JsRe
 /// What came of a run.
 pub fn outcome_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
     let answer = match &outcome.end {
-        End::Unusable(unusable) => unusable_to_js(js, unusable)?,
+        End::ProgramError(unusable) => unusable_to_js(js, unusable)?,
         _ => js.object()?,
     };
     match &outcome.end {
@@ -39,7 +39,7 @@ pub fn outcome_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
         End::Overflow(stream) => describe(js, answer, "overflow", stream)?,
         End::Busy(most) => describe(js, answer, "busy", &most.to_string())?,
         End::Trap(text) => describe(js, answer, "trap", text)?,
-        End::Unusable(_) => {}
+        End::ProgramError(_) => {}
         End::Unopened(unopened) => {
             describe(js, answer, "unopened", &format!("{}: {}", unopened.what, unopened.errno.text()))?;
             js.set_named(answer, "code", js.string(unopened.errno.name())?)?;

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use wasi_rs_core::ctx::Preopen;
 use wasi_rs_modules::cancellation::Cancellation;
-use wasi_rs_modules::error::Unusable;
+use wasi_rs_modules::error::ProgramError;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::rewrite::v8_module::{ImportedMemory, V8Module};
 use wasi_rs_runner::background::BACKGROUND;
@@ -101,7 +101,7 @@ impl Desk {
     }
 
     /// Answers a question about a program.
-    fn tell(self: Arc<Self>, id: u32, found: Result<Found, Unusable>) {
+    fn tell(self: Arc<Self>, id: u32, found: Result<Found, ProgramError>) {
         self.answer(id, move |js| match found {
             Ok(found) => found.into_js(js),
             Err(unusable) => unusable_to_js(js, &unusable),
@@ -221,10 +221,10 @@ impl Method for Ask {
         let submitted = POOL.submit(Box::new(move || {
             let look = || cancellation.check().and_then(|()| look_into(&program, &question, &limits, &cancellation));
             let found = catch_unwind(AssertUnwindSafe(look));
-            answer.tell(id, found.unwrap_or_else(|_| Err(Unusable::Wrong("made wasi-rs panic".to_owned()))));
+            answer.tell(id, found.unwrap_or_else(|_| Err(ProgramError::Wrong("made wasi-rs panic".to_owned()))));
         }));
         if let Err(error) = submitted {
-            desk.tell(id, Err(Unusable::Wrong(format!("can't be read: no thread could be started: {error}"))));
+            desk.tell(id, Err(ProgramError::Wrong(format!("can't be read: no thread could be started: {error}"))));
         }
         js.undefined()
     }
@@ -245,7 +245,7 @@ impl Method for GiveUp {
 }
 
 /// Makes an answer of a program that is ready to run.
-type Taker = fn(&Program, Arc<Prepared>) -> Result<Found, Unusable>;
+type Taker = fn(&Program, Arc<Prepared>) -> Result<Found, ProgramError>;
 
 /// What is done with a program that is ready to run, for the questions that need one.
 fn taker(question: &str) -> Option<Taker> {
@@ -286,12 +286,12 @@ fn look_into(
     question: &str,
     limits: &Limits,
     cancellation: &Cancellation,
-) -> Result<Found, Unusable> {
+) -> Result<Found, ProgramError> {
     match question {
         "forV8" => program.for_v8(limits, cancellation).map(Found::V8Module),
         "forMainThread" => program.for_main_thread(cancellation).map(Found::V8Module),
         "isReady" => program.is_ready(Mode::of(limits), cancellation).map(Found::Truth),
-        other => Err(Unusable::Wrong(format!("was asked for '{other}'"))),
+        other => Err(ProgramError::Wrong(format!("was asked for '{other}'"))),
     }
 }
 

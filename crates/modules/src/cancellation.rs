@@ -1,6 +1,6 @@
 //! How work is given up that nobody waits for any more.
 
-use crate::error::Unusable;
+use crate::error::ProgramError;
 use crate::outline::Outline;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -27,12 +27,12 @@ impl Cancellation {
     }
 
     /// An error if it shall stop.
-    pub fn check(&self) -> Result<(), Unusable> {
-        if self.is_cancelled() { Err(Unusable::GivenUp) } else { Ok(()) }
+    pub fn check(&self) -> Result<(), ProgramError> {
+        if self.is_cancelled() { Err(ProgramError::Cancelled) } else { Ok(()) }
     }
 
     /// What a module says of itself.
-    pub fn outline<'b>(&self, bytes: &'b [u8]) -> Result<Outline<'b>, Unusable> {
+    pub fn outline<'b>(&self, bytes: &'b [u8]) -> Result<Outline<'b>, ProgramError> {
         let read = Outline::read_while(bytes, || !self.is_cancelled());
         self.check()?;
         Ok(read?)

@@ -9,7 +9,7 @@
 mod shape;
 
 use crate::cancellation::Cancellation;
-use crate::error::Unusable;
+use crate::error::ProgramError;
 use crate::limits::Limits;
 use crate::outline::Outline;
 use crate::startup::Startup;
@@ -82,14 +82,14 @@ const VALUES_PER_UNIT: u64 = 100;
 const INSTRUCTIONS: &str = "instructions and values they hand over";
 
 /// Refuses a module that would take Cranelift too long, or too much memory; and one that can't be read, of which nobody knows.
-pub fn check(bytes: &[u8], cancellation: &Cancellation) -> Result<(), Unusable> {
+pub fn check(bytes: &[u8], cancellation: &Cancellation) -> Result<(), ProgramError> {
     let mut module = Module::default();
     module.read(bytes, cancellation)?;
     module.check_startup().map_err(left_to_v8)
 }
 
 /// Refuses a module of so many bytes, if they are too many.
-pub fn check_bytes(bytes: u64) -> Result<(), Unusable> {
+pub fn check_bytes(bytes: u64) -> Result<(), ProgramError> {
     within("it", bytes, MAX_BYTES, "bytes").map_err(left_to_v8)
 }
 
@@ -99,12 +99,12 @@ pub const fn may_be_compiled(bytes: u64) -> bool {
 }
 
 /// Refuses a module with a function for which V8 would take too much memory.
-pub fn check_for_v8(outline: &Outline<'_>, limits: &Limits) -> Result<(), Unusable> {
+pub fn check_for_v8(outline: &Outline<'_>, limits: &Limits) -> Result<(), ProgramError> {
     let bounds = if limits.memory.is_some() { &V8_LIMITED } else { &V8 };
     let mut module = Module::of_outline(outline);
     let results = module.types.iter().map(|(_, results)| *results).max().unwrap_or(0);
     let handed_over = module.types.iter().map(|(params, results)| params + results).max().unwrap_or(0);
-    let unreadable = |error: BinaryReaderError| Unusable::Uncompiled(error.to_string());
+    let unreadable = |error: BinaryReaderError| ProgramError::Uncompiled(error.to_string());
     for body in &outline.bodies {
         let most = Shape::most(&module, body, results, handed_over).map_err(unreadable)?;
         if most.check("", bounds).is_err() {
@@ -122,12 +122,12 @@ fn within<T: PartialOrd + Display>(who: &str, number: T, bound: T, what: &str) -
 }
 
 /// The error for what no engine compiles.
-fn too_hard(why: String) -> Unusable {
-    Unusable::Wrong(format!("is too hard to compile: {why}"))
+fn too_hard(why: String) -> ProgramError {
+    ProgramError::Wrong(format!("is too hard to compile: {why}"))
 }
 
 /// The error for what V8 compiles.
-fn left_to_v8(why: String) -> Unusable {
+fn left_to_v8(why: String) -> ProgramError {
     too_hard(format!("{why}; run it with engine: 'v8'"))
 }
 
@@ -167,7 +167,7 @@ impl Module {
         format!("function {}", self.next())
     }
 
-    fn read(&mut self, bytes: &[u8], cancellation: &Cancellation) -> Result<(), Unusable> {
+    fn read(&mut self, bytes: &[u8], cancellation: &Cancellation) -> Result<(), ProgramError> {
         for payload in Parser::new(0).parse_all(bytes) {
             cancellation.check()?;
             match payload? {
@@ -482,10 +482,10 @@ mod tests {
     #[test]
     fn what_can_not_be_read_is_refused() {
         for bytes in [&b""[..], b"no module", b"\0asm\x01\0\0\0\x0a\x7f"] {
-            assert!(matches!(check(bytes, &Cancellation::default()), Err(Unusable::Uncompiled(_))));
+            assert!(matches!(check(bytes, &Cancellation::default()), Err(ProgramError::Uncompiled(_))));
         }
         let mut bytes = wat::parse_str("(module (func nop))").unwrap();
         *bytes.iter_mut().rfind(|byte| **byte == 1).unwrap() = 0xff; // nop
-        assert!(matches!(check(&bytes, &Cancellation::default()), Err(Unusable::Uncompiled(_))));
+        assert!(matches!(check(&bytes, &Cancellation::default()), Err(ProgramError::Uncompiled(_))));
     }
 }

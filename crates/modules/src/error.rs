@@ -24,7 +24,7 @@ pub fn shortened(text: &str) -> Cow<'_, str> {
 
 /// What is wrong with a program.
 #[derive(Clone, Debug)]
-pub enum Unusable {
+pub enum ProgramError {
     /// Its file can't be read.
     Unreadable(PathBuf, Errno),
     /// It imports what is not there: this, and so much more.
@@ -41,10 +41,10 @@ pub enum Unusable {
     /// It is none, or can't be run here; in words.
     Wrong(String),
     /// Nobody waited any more for what was to be done with it.
-    GivenUp,
+    Cancelled,
 }
 
-impl Unusable {
+impl ProgramError {
     /// It imports these, which are not there.
     pub fn import(mut all: impl Iterator<Item: ToString>) -> Self {
         let shown = all.by_ref().take(SHOWN_IMPORTS).map(|one| shortened(&one.to_string()).into_owned()).collect();
@@ -52,7 +52,7 @@ impl Unusable {
     }
 }
 
-impl fmt::Display for Unusable {
+impl fmt::Display for ProgramError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(path, errno) => write!(f, "can't be read: {}: '{}'", errno.text(), path.display()),
@@ -74,30 +74,30 @@ impl fmt::Display for Unusable {
                 write!(f, "can't be compiled: it is not valid, or needs what this engine does not have\n  {why}")
             }
             Self::Wrong(why) => f.write_str(why),
-            Self::GivenUp => f.write_str("was given up, as nobody waited for it"),
+            Self::Cancelled => f.write_str("was given up, as nobody waited for it"),
         }
     }
 }
 
-impl From<Unreadable> for Unusable {
+impl From<Unreadable> for ProgramError {
     fn from(error: Unreadable) -> Self {
         Self::Uncompiled(error.to_string())
     }
 }
 
-impl From<BinaryReaderError> for Unusable {
+impl From<BinaryReaderError> for ProgramError {
     fn from(error: BinaryReaderError) -> Self {
         Self::Uncompiled(error.to_string())
     }
 }
 
 /// Whether it begins as a module does that an engine takes.
-pub fn expect_core_module(bytes: &[u8]) -> Result<(), Unusable> {
+pub fn expect_core_module(bytes: &[u8]) -> Result<(), ProgramError> {
     match bytes {
         [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Ok(()),
-        [0, b'a', b's', b'm', _, _, 1, 0, ..] => Err(Unusable::Wrong(
+        [0, b'a', b's', b'm', _, _, 1, 0, ..] => Err(ProgramError::Wrong(
             "is a WebAssembly component; only core modules run here. Build it for wasm32-wasip1".to_owned(),
         )),
-        _ => Err(Unusable::Wrong("is not a WebAssembly module: it does not begin with '\\0asm'".to_owned())),
+        _ => Err(ProgramError::Wrong("is not a WebAssembly module: it does not begin with '\\0asm'".to_owned())),
     }
 }

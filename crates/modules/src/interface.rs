@@ -1,6 +1,6 @@
 //! Whether a module is a program that runs here. Both engines ask, of what each has of the module, and get the same words.
 
-use crate::error::{Unusable, shortened};
+use crate::error::{ProgramError, shortened};
 use crate::outline::{self, Item, Outline};
 use crate::rewrite::unshare::{NAMESPACE, PAUSE};
 use crate::signature;
@@ -114,7 +114,7 @@ impl<'a> Interface<'a> {
 
     /// The edition of WASI that it is for, if it can be run: every import is there and of the type it has, there is a
     /// `_start`, and a memory for those calls that take addresses.
-    pub fn check(&self) -> Result<Abi, Unusable> {
+    pub fn check(&self) -> Result<Abi, ProgramError> {
         let abi = self.edition()?;
         let is_missing = |import: &&Import<'_>| {
             let is_call = import.kind.name() == "function" && import.syscall(abi).is_some();
@@ -123,7 +123,7 @@ impl<'a> Interface<'a> {
         };
         let mut missing = self.imports.iter().filter(is_missing).peekable();
         if missing.peek().is_some() {
-            return Err(Unusable::import(missing));
+            return Err(ProgramError::import(missing));
         }
         self.check_types(abi)?;
         self.check_start()?;
@@ -131,16 +131,16 @@ impl<'a> Interface<'a> {
         Ok(abi)
     }
 
-    fn edition(&self) -> Result<Abi, Unusable> {
+    fn edition(&self) -> Result<Abi, ProgramError> {
         let is_used = |abi: &Abi| self.imports.iter().any(|import| import.syscall(*abi).is_some());
         match EDITIONS.into_iter().filter(is_used).collect::<Vec<_>>()[..] {
             [] => Ok(Abi::Preview1),
             [abi] => Ok(abi),
-            _ => Err(Unusable::Editions),
+            _ => Err(ProgramError::Editions),
         }
     }
 
-    fn check_types(&self, abi: Abi) -> Result<(), Unusable> {
+    fn check_types(&self, abi: Abi) -> Result<(), ProgramError> {
         // Of each name what it is first, and whether it is something else later.
         let mut kinds = HashMap::new();
         for Import { module, name, kind } in &self.imports {
@@ -148,7 +148,7 @@ impl<'a> Interface<'a> {
                 // Which is made for it, but once; and the two may be of different types.
                 if *first == MEMORY && kind.name() == MEMORY {
                     let (module, name) = (shortened(module), shortened(name));
-                    return Err(Unusable::Wrong(format!("imports the memory {module}.{name} twice")));
+                    return Err(ProgramError::Wrong(format!("imports the memory {module}.{name} twice")));
                 }
                 *is_mixed |= *first != kind.name();
             } else {
@@ -160,20 +160,20 @@ impl<'a> Interface<'a> {
                 let right = signature::of_syscall(row);
                 if ty != right {
                     let wrong = format!("imports {module}.{name} as a function of type {ty}; its type is {right}");
-                    return Err(Unusable::Wrong(wrong));
+                    return Err(ProgramError::Wrong(wrong));
                 }
             }
             if kinds.get(&(*module, *name)).is_some_and(|(_, is_mixed)| *is_mixed) {
                 let (module, name) = (shortened(module), shortened(name));
                 let wrong = format!("imports {module}.{name} as two different things, one of them a {}", kind.name());
-                return Err(Unusable::Wrong(wrong));
+                return Err(ProgramError::Wrong(wrong));
             }
         }
         Ok(())
     }
 
-    fn check_start(&self) -> Result<(), Unusable> {
-        let wrong = |why: String| Err(Unusable::Wrong(format!("is not a command: {why}")));
+    fn check_start(&self) -> Result<(), ProgramError> {
+        let wrong = |why: String| Err(ProgramError::Wrong(format!("is not a command: {why}")));
         let Some(ty) = self.start.as_ref().and_then(Kind::signature) else {
             return wrong("it exports no function '_start'".to_owned());
         };
@@ -187,7 +187,7 @@ impl<'a> Interface<'a> {
     }
 
     /// Every call that takes an address would answer EFAULT.
-    fn check_memory(&self, abi: Abi) -> Result<(), Unusable> {
+    fn check_memory(&self, abi: Abi) -> Result<(), ProgramError> {
         let takes_address = |import: &&Import<'_>| {
             import.syscall(abi).is_some_and(|row| row.params.iter().any(|param| !param.pointee.is_empty()))
         };
@@ -200,7 +200,7 @@ impl<'a> Interface<'a> {
             None if self.has_memory => "it does not export its memory; it must do so as 'memory'".to_owned(),
             None => "it has no memory, which it would have to export as 'memory'".to_owned(),
         };
-        Err(Unusable::Wrong(format!("can't make its system calls ({name}): {why}")))
+        Err(ProgramError::Wrong(format!("can't make its system calls ({name}): {why}")))
     }
 }
 

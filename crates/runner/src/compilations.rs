@@ -13,10 +13,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use wasi_rs_modules::cancellation::Cancellation;
-use wasi_rs_modules::error::Unusable;
+use wasi_rs_modules::error::ProgramError;
 
 /// What came of a compilation.
-pub type Made = Result<Arc<Prepared>, Unusable>;
+pub type Made = Result<Arc<Prepared>, ProgramError>;
 
 /// Takes what came of it, on whatever thread.
 pub type Then = Box<dyn FnOnce(Made) + Send>;
@@ -63,7 +63,7 @@ impl Compilations {
         let weak = Arc::downgrade(program);
         if let Err(error) = COMPILATIONS.submit(Box::new(move || work(&weak, mode, &cancellation))) {
             let wrong = format!("can't be compiled: no thread could be started: {error}");
-            program.compilations.finish(mode, None, &Err(Unusable::Wrong(wrong)));
+            program.compilations.finish(mode, None, &Err(ProgramError::Wrong(wrong)));
         }
         Some(wait)
     }
@@ -108,8 +108,8 @@ fn work(program: &Weak<Program>, mode: Mode, cancellation: &Cancellation) {
     let made = match made {
         Ok(Ok(prepared)) => Ok(prepared),
         Ok(Err(Failure::Cancelled)) => return,
-        Ok(Err(Failure::Unusable(unusable))) => Err(unusable),
-        Err(_) => Err(Unusable::Wrong("made wasi-rs panic".to_owned())),
+        Ok(Err(Failure::ProgramError(unusable))) => Err(unusable),
+        Err(_) => Err(ProgramError::Wrong("made wasi-rs panic".to_owned())),
     };
     program.compilations.finish(mode, Some(cancellation), &made);
 }

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::compile_limits;
-use wasi_rs_modules::error::{Unusable, expect_core_module};
+use wasi_rs_modules::error::{ProgramError, expect_core_module};
 use wasi_rs_modules::interface::Interface;
 use wasi_rs_modules::outline::Outline;
 use wasi_rs_modules::rewrite::unshare;
@@ -49,18 +49,18 @@ pub enum Failure {
     /// It was cancelled.
     Cancelled,
     /// The program can't be compiled.
-    Unusable(Unusable),
+    ProgramError(ProgramError),
 }
 
-impl From<Unusable> for Failure {
-    fn from(unusable: Unusable) -> Self {
-        if matches!(unusable, Unusable::GivenUp) { Self::Cancelled } else { Self::Unusable(unusable) }
+impl From<ProgramError> for Failure {
+    fn from(unusable: ProgramError) -> Self {
+        if matches!(unusable, ProgramError::Cancelled) { Self::Cancelled } else { Self::ProgramError(unusable) }
     }
 }
 
 impl From<wasmtime::Error> for Failure {
     fn from(error: wasmtime::Error) -> Self {
-        Self::Unusable(refused(error))
+        Self::ProgramError(refused(error))
     }
 }
 
@@ -94,19 +94,19 @@ pub fn compile(bytes: &[u8], mode: Mode, effort: Effort, cancellation: &Cancella
     let (_counted, going_on) = Counted::new();
     let threads = if effort == Effort::Background || bytes.len() <= SMALL { 1 } else { threads(going_on) };
     let pool = pool(threads, effort, cancellation)
-        .map_err(|error| Unusable::Wrong(format!("can't be compiled: no thread could be started: {error}")))?;
+        .map_err(|error| ProgramError::Wrong(format!("can't be compiled: no thread could be started: {error}")))?;
     let engine = mode.new_engine()?;
     let compiled = catch_unwind(AssertUnwindSafe(|| pool.install(|| engine.precompile_module(&module))));
     match compiled {
         _ if cancellation.is_cancelled() => Err(Failure::Cancelled),
         Ok(Ok(code)) => Ok(code),
-        Ok(Err(error)) => Err(in_best_words(bytes, Unusable::Uncompiled(format!("{error:#}"))).into()),
+        Ok(Err(error)) => Err(in_best_words(bytes, ProgramError::Uncompiled(format!("{error:#}"))).into()),
         Err(panic) => resume_unwind(panic),
     }
 }
 
 /// The module as wasmtime is to have it, within the bounds.
-fn checked<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [u8]>, Unusable> {
+fn checked<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [u8]>, ProgramError> {
     compile_limits::check_bytes(bytes.len() as u64)?;
     let module = unshare::unshare(bytes, cancellation)?;
     compile_limits::check(&module, cancellation)?;
@@ -114,8 +114,8 @@ fn checked<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [
 }
 
 /// Why a module can't be compiled; or, if it is so, that it needs what no engine has, which says more.
-fn in_best_words(bytes: &[u8], unusable: Unusable) -> Unusable {
-    let Unusable::Uncompiled(_) = unusable else { return unusable };
+fn in_best_words(bytes: &[u8], unusable: ProgramError) -> ProgramError {
+    let ProgramError::Uncompiled(_) = unusable else { return unusable };
     let refused = Outline::read(bytes).ok().and_then(|outline| Interface::of_outline(&outline).check().err());
     refused.unwrap_or(unusable)
 }
@@ -227,7 +227,7 @@ pub(super) mod tests {
     #[test]
     fn what_can_not_be_compiled_says_why() {
         let refusal = |bytes: &[u8]| match compile(bytes, Mode::default(), Effort::Awaited, &Cancellation::default()) {
-            Err(Failure::Unusable(unusable)) => unusable.to_string(),
+            Err(Failure::ProgramError(unusable)) => unusable.to_string(),
             _ => panic!("it can be compiled"),
         };
         assert!(refusal(b"").starts_with("is not a WebAssembly module"));

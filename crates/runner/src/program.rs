@@ -13,7 +13,7 @@ use wasi_rs_core::abi::Abi;
 use wasi_rs_core::syscalls::SYSCALLS;
 use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::compile_limits;
-use wasi_rs_modules::error::Unusable;
+use wasi_rs_modules::error::ProgramError;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::rewrite::v8_module::V8Module;
 use wasi_rs_modules::rewrite::{unshare, v8_module};
@@ -84,7 +84,7 @@ impl Program {
     }
 
     /// The program, ready to run in this mode, if nothing has to be compiled for that.
-    pub fn find(&self, mode: Mode, cancellation: &Cancellation) -> Result<Option<Arc<Prepared>>, Unusable> {
+    pub fn find(&self, mode: Mode, cancellation: &Cancellation) -> Result<Option<Arc<Prepared>>, ProgramError> {
         let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(prepared) = self.in_use(mode) {
             return Ok(Some(prepared));
@@ -94,7 +94,7 @@ impl Program {
             Source::Code(_) if mode.fuel => {
                 let why =
                     "is machine code that does not count, from deserialize(): limits.fuel needs the module itself";
-                return Err(Unusable::Wrong(why.to_owned()));
+                return Err(ProgramError::Wrong(why.to_owned()));
             }
             Source::Code(code) => Some(raw::deserialize_bytes(&engine, code).map_err(refused)?),
             _ => match self.cache_of(self.source.size()?) {
@@ -128,7 +128,7 @@ impl Program {
     }
 
     /// Whether it runs without a delay to speak of: there is machine code, or little to make.
-    pub fn is_ready(&self, mode: Mode, cancellation: &Cancellation) -> Result<bool, Unusable> {
+    pub fn is_ready(&self, mode: Mode, cancellation: &Cancellation) -> Result<bool, ProgramError> {
         if !matches!(self.source, Source::Code(_)) && self.source.size()? <= compile::SMALL as u64 {
             return Ok(true);
         }
@@ -147,7 +147,7 @@ impl Program {
         Some(prepared)
     }
 
-    fn link(&self, mode: Mode, module: Module) -> Result<Arc<Prepared>, Unusable> {
+    fn link(&self, mode: Mode, module: Module) -> Result<Arc<Prepared>, ProgramError> {
         let prepared = Arc::new(Prepared::new(module)?);
         self.ready().insert(mode, Arc::downgrade(&prepared));
         Ok(prepared)
@@ -168,17 +168,17 @@ impl Program {
     }
 
     /// As V8 is to get it for a thread of its own.
-    pub fn for_v8(&self, limits: &Limits, cancellation: &Cancellation) -> Result<V8Module, Unusable> {
+    pub fn for_v8(&self, limits: &Limits, cancellation: &Cancellation) -> Result<V8Module, ProgramError> {
         v8_module::for_thread(self.source.for_v8(cancellation)?, limits, cancellation)
     }
 
     /// As V8 is to get it for the main thread.
-    pub fn for_main_thread(&self, cancellation: &Cancellation) -> Result<V8Module, Unusable> {
+    pub fn for_main_thread(&self, cancellation: &Cancellation) -> Result<V8Module, ProgramError> {
         v8_module::for_main_thread(self.source.for_v8(cancellation)?)
     }
 
     /// What its bytes are, in short.
-    fn digest(&self, cache: &Cache, cancellation: &Cancellation) -> Result<&Digest, Unusable> {
+    fn digest(&self, cache: &Cache, cancellation: &Cancellation) -> Result<&Digest, ProgramError> {
         if let Some(digest) = self.digest.get() {
             return Ok(digest);
         }
@@ -188,12 +188,12 @@ impl Program {
 }
 
 /// The refusal of a program for an error of wasmtime.
-pub fn refused(error: wasmtime::Error) -> Unusable {
-    Unusable::Wrong(format!("{error:#}"))
+pub fn refused(error: wasmtime::Error) -> ProgramError {
+    ProgramError::Wrong(format!("{error:#}"))
 }
 
 impl Prepared {
-    fn new(module: Module) -> Result<Self, Unusable> {
+    fn new(module: Module) -> Result<Self, ProgramError> {
         let abi = face::of_module(&module).check()?;
         let linked = Linked::new(&module).map_err(refused)?;
         Ok(Self { module, abi, linked })

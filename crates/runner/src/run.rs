@@ -18,7 +18,7 @@ use wasi_rs_core::abi::flags::Clockid;
 use wasi_rs_core::ctx::Ctx;
 use wasi_rs_core::host::clock;
 use wasi_rs_modules::cancellation::Cancellation;
-use wasi_rs_modules::error::{Unusable, shortened};
+use wasi_rs_modules::error::{ProgramError, shortened};
 use wasi_rs_modules::limits::Limits;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline, WasmBacktrace};
 
@@ -38,7 +38,7 @@ pub enum End {
     /// It trapped; the reason and where.
     Trap(String),
     /// The program can't be run.
-    Unusable(Unusable),
+    ProgramError(ProgramError),
     /// A file that it was to have can't be opened.
     Unopened(Unopened),
     /// There was no thread or memory for it, or a panic; in words.
@@ -237,7 +237,7 @@ impl Run {
                     drop(self.take_wait()); // it was ended meanwhile
                 }
             }
-            Ok(Err(unusable)) => self.settle(End::Unusable(unusable)),
+            Ok(Err(unusable)) => self.settle(End::ProgramError(unusable)),
             Err(panic) => self.settle(panicked(&*panic)),
         }
     }
@@ -245,7 +245,7 @@ impl Run {
     fn go_on(self: &Arc<Self>, made: Made) {
         match made {
             Ok(prepared) => self.submit(move |run| run.work(&prepared)),
-            Err(unusable) => self.settle(End::Unusable(unusable)),
+            Err(unusable) => self.settle(End::ProgramError(unusable)),
         }
     }
 
@@ -316,7 +316,7 @@ impl Run {
         let end = match start.map(|start| start.call(&mut store, ())) {
             Ok(Ok(())) => End::Exit(0),
             Ok(Err(error)) => end_of(&error, false),
-            Err(error) => End::Unusable(refused(error)),
+            Err(error) => End::ProgramError(refused(error)),
         };
         if let Ok(left) = store.get_fuel() {
             self.fuel.store(fuel.saturating_sub(left), Relaxed);
@@ -341,7 +341,7 @@ fn end_of(error: &wasmtime::Error, early: bool) -> End {
         Some(Trap::OutOfFuel) => End::Fuel,
         Some(trap) => End::Trap(with_backtrace(&in_words(*trap), error)),
         // A host's function that failed, or what was too large to begin with.
-        None if early => End::Unusable(Unusable::Wrong(format!("can't be started: {}", naming_limits(error)))),
+        None if early => End::ProgramError(ProgramError::Wrong(format!("can't be started: {}", naming_limits(error)))),
         None => End::Trap(with_backtrace(&error.root_cause().to_string(), error)),
     }
 }

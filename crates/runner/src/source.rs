@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use wasi_rs_core::abi::Errno;
 use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::compile_limits;
-use wasi_rs_modules::error::{Unusable, expect_core_module};
+use wasi_rs_modules::error::{ProgramError, expect_core_module};
 use wasi_rs_modules::sections::CUSTOM;
 use wasmparser::{BinaryReader, BinaryReaderError};
 
@@ -50,7 +50,7 @@ pub enum Source {
 
 impl Source {
     /// How many bytes there are.
-    pub fn size(&self) -> Result<u64, Unusable> {
+    pub fn size(&self) -> Result<u64, ProgramError> {
         match self {
             Self::Bytes(bytes) | Self::Code(bytes) => Ok(bytes.len() as u64),
             Self::File(path) => Ok(regular(path, std::fs::metadata(path))?.len()),
@@ -66,7 +66,7 @@ impl Source {
     }
 
     /// What its bytes are, in short, if wasmtime takes so many; told without reading them into memory as a whole.
-    pub fn digest(&self, cache: &Cache, cancellation: &Cancellation) -> Result<Digest, Unusable> {
+    pub fn digest(&self, cache: &Cache, cancellation: &Cancellation) -> Result<Digest, ProgramError> {
         let (path, found) = match self {
             Self::Bytes(bytes) | Self::Code(bytes) => (Path::new(""), cache::digest(cancellation.reader(&bytes[..]))),
             Self::File(path) => {
@@ -81,7 +81,7 @@ impl Source {
     }
 
     /// What wasmtime is to have of it.
-    pub fn for_wasmtime(&self, cancellation: &Cancellation) -> Result<Cow<'_, [u8]>, Unusable> {
+    pub fn for_wasmtime(&self, cancellation: &Cancellation) -> Result<Cow<'_, [u8]>, ProgramError> {
         match self {
             Self::Bytes(bytes) | Self::Code(bytes) => Ok(Cow::Borrowed(bytes)),
             Self::File(path) => {
@@ -94,14 +94,14 @@ impl Source {
     }
 
     /// What V8 is to have of it. (V8 makes a copy of all it gets, and debug information is half of some files.)
-    pub fn for_v8(&self, cancellation: &Cancellation) -> Result<Vec<u8>, Unusable> {
+    pub fn for_v8(&self, cancellation: &Cancellation) -> Result<Vec<u8>, ProgramError> {
         match self {
             Self::Bytes(bytes) => {
                 let mut copy = room(bytes.len() as u64)?;
                 copy.extend_from_slice(bytes);
                 Ok(copy)
             }
-            Self::Code(_) => Err(Unusable::Wrong(
+            Self::Code(_) => Err(ProgramError::Wrong(
                 "is machine code of wasmtime, from deserialize(), which no other engine runs".to_owned(),
             )),
             Self::File(path) => {
@@ -114,19 +114,19 @@ impl Source {
     }
 }
 
-fn unreadable(path: &Path, error: io::Error) -> Unusable {
-    Unusable::Unreadable(path.to_owned(), error.into())
+fn unreadable(path: &Path, error: io::Error) -> ProgramError {
+    ProgramError::Unreadable(path.to_owned(), error.into())
 }
 
 /// What is known of a file, if it is a regular one.
-fn regular(path: &Path, metadata: io::Result<Metadata>) -> Result<Metadata, Unusable> {
+fn regular(path: &Path, metadata: io::Result<Metadata>) -> Result<Metadata, ProgramError> {
     let metadata = metadata.map_err(|error| unreadable(path, error))?;
     if metadata.is_dir() {
-        return Err(Unusable::Unreadable(path.to_owned(), Errno::Isdir));
+        return Err(ProgramError::Unreadable(path.to_owned(), Errno::Isdir));
     }
     if !metadata.is_file() {
         let what = kind(metadata.file_type());
-        return Err(Unusable::Wrong(format!("can't be read: it is {what}, no regular file: '{}'", path.display())));
+        return Err(ProgramError::Wrong(format!("can't be read: it is {what}, no regular file: '{}'", path.display())));
     }
     Ok(metadata)
 }
@@ -140,7 +140,7 @@ fn kind(of: FileType) -> &'static str {
 }
 
 /// The file, if it is a regular one. Nothing else is opened: that alone may wait, or have an effect.
-fn open(path: &Path) -> Result<(File, Metadata), Unusable> {
+fn open(path: &Path) -> Result<(File, Metadata), ProgramError> {
     regular(path, std::fs::metadata(path))?;
     // It may be another by now.
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
@@ -150,7 +150,7 @@ fn open(path: &Path) -> Result<(File, Metadata), Unusable> {
     Ok((file, metadata))
 }
 
-fn head(path: &Path, file: &File) -> Result<Vec<u8>, Unusable> {
+fn head(path: &Path, file: &File) -> Result<Vec<u8>, ProgramError> {
     let mut head = Vec::new();
     let from = file;
     from.take(HEAD as u64).read_to_end(&mut head).map_err(|error| unreadable(path, error))?;
@@ -158,18 +158,18 @@ fn head(path: &Path, file: &File) -> Result<Vec<u8>, Unusable> {
 }
 
 /// A vector for so many bytes, if there may be so many.
-fn room(bytes: u64) -> Result<Vec<u8>, Unusable> {
+fn room(bytes: u64) -> Result<Vec<u8>, ProgramError> {
     if bytes > MAX_BYTES {
-        return Err(Unusable::Wrong(format!("is too large: it has {bytes} bytes, and {MAX_BYTES} is the most")));
+        return Err(ProgramError::Wrong(format!("is too large: it has {bytes} bytes, and {MAX_BYTES} is the most")));
     }
     let mut room = Vec::new();
     match usize::try_from(bytes).map(|bytes| room.try_reserve_exact(bytes)) {
         Ok(Ok(())) => Ok(room),
-        _ => Err(Unusable::Wrong(format!("can't be read: there is no memory for its {bytes} bytes"))),
+        _ => Err(ProgramError::Wrong(format!("can't be read: there is no memory for its {bytes} bytes"))),
     }
 }
 
-fn read(path: &Path, file: &File, ranges: &[Range<u64>], cancellation: &Cancellation) -> Result<Vec<u8>, Unusable> {
+fn read(path: &Path, file: &File, ranges: &[Range<u64>], cancellation: &Cancellation) -> Result<Vec<u8>, ProgramError> {
     let mut content = room(ranges.iter().map(|range| range.end - range.start).sum())?;
     for range in ranges {
         let mut from = file;
@@ -261,7 +261,7 @@ mod tests {
     /// What comes of it, in the way of each engine.
     fn refusals(path: &Path) -> [String; 2] {
         let (source, cancellation) = (Source::File(path.to_owned()), Cancellation::default());
-        let told = |error: Option<Unusable>| error.map_or(String::new(), |error| error.to_string());
+        let told = |error: Option<ProgramError>| error.map_or(String::new(), |error| error.to_string());
         [told(source.for_v8(&cancellation).err()), told(source.for_wasmtime(&cancellation).err())]
     }
 
@@ -312,9 +312,9 @@ mod tests {
         let cancellation = Cancellation::default();
         cancellation.cancel();
         let source = Source::File(path);
-        assert!(matches!(source.for_v8(&cancellation), Err(Unusable::GivenUp)));
-        assert!(matches!(source.for_wasmtime(&cancellation), Err(Unusable::GivenUp)));
+        assert!(matches!(source.for_v8(&cancellation), Err(ProgramError::Cancelled)));
+        assert!(matches!(source.for_wasmtime(&cancellation), Err(ProgramError::Cancelled)));
         let cache = Cache::new(folder.path().join("cache"), 0);
-        assert!(matches!(source.digest(&cache, &cancellation), Err(Unusable::GivenUp)));
+        assert!(matches!(source.digest(&cache, &cancellation), Err(ProgramError::Cancelled)));
     }
 }

@@ -89,7 +89,7 @@ fn trap(outcome: Outcome) -> String {
 
 fn unusable(text: &str) -> String {
     match run(&of_text(text), plan()).end {
-        End::Unusable(error) => error.to_string(),
+        End::ProgramError(error) => error.to_string(),
         other => panic!("{other:?}"),
     }
 }
@@ -168,7 +168,7 @@ fn memory_beyond_the_limit_is_a_failed_grow() {
     assert!(matches!(outcome.end, End::Exit(94)), "{:?}", outcome.end);
     assert_eq!(outcome.usage.memory, 4 * 65536);
     let limits = Limits { memory: Some(65535), ..Limits::default() };
-    assert!(matches!(run(&program("", body), limited(limits)).end, End::Unusable(_)));
+    assert!(matches!(run(&program("", body), limited(limits)).end, End::ProgramError(_)));
 }
 
 #[test]
@@ -222,18 +222,18 @@ fn what_can_t_be_run_says_why() {
     assert!(component.starts_with("is a WebAssembly component"), "{component}");
     for bytes in [&b""[..], b"\0asm", b"#!/bin/sh"] {
         match run(&Arc::new(Program::new(Source::Bytes(bytes.to_vec()), None)), plan()).end {
-            End::Unusable(error) => assert!(error.to_string().contains("is not a WebAssembly module"), "{error}"),
+            End::ProgramError(error) => assert!(error.to_string().contains("is not a WebAssembly module"), "{error}"),
             other => panic!("{other:?}"),
         }
     }
     let invalid = [&b"\0asm\x01\0\0\0"[..], b"garbage"].concat();
     match run(&Arc::new(Program::new(Source::Bytes(invalid), None)), plan()).end {
-        End::Unusable(error) => assert!(error.to_string().starts_with("can't be compiled: "), "{error}"),
+        End::ProgramError(error) => assert!(error.to_string().starts_with("can't be compiled: "), "{error}"),
         other => panic!("{other:?}"),
     }
     let missing = Program::new(Source::File("/nowhere/at/all.wasm".into()), None);
     match run(&Arc::new(missing), plan()).end {
-        End::Unusable(error) => assert!(error.to_string().contains("/nowhere/at/all.wasm"), "{error}"),
+        End::ProgramError(error) => assert!(error.to_string().contains("/nowhere/at/all.wasm"), "{error}"),
         other => panic!("{other:?}"),
     }
 }
@@ -246,7 +246,7 @@ fn without_a_memory_a_program_can_exit() {
     assert!(matches!(end, End::Exit(7)), "{end:?}");
     let body = "(call $proc_exit (call $args_sizes_get (i32.const 0) (i32.const 4)))";
     let end = run(&of_text(&text("", "", body)), plan()).end;
-    assert!(matches!(&end, End::Unusable(why) if why.to_string().contains("memory")), "{end:?}");
+    assert!(matches!(&end, End::ProgramError(why) if why.to_string().contains("memory")), "{end:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A module with one more import and functions behind its own, which some of its instructions call.
 
 use crate::cancellation::Cancellation;
-use crate::error::Unusable;
+use crate::error::ProgramError;
 use crate::outline::Outline;
 use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{
@@ -46,15 +46,15 @@ pub fn with(
     bytes: &[u8],
     outline: &Outline<'_>,
     cancellation: &Cancellation,
-) -> Result<Vec<u8>, Unusable> {
+) -> Result<Vec<u8>, ProgramError> {
     let imported = number(outline.imports.iter().filter(|import| import.is_function()).count());
     let first = imported.saturating_add(1).saturating_add(number(outline.functions.len()));
     let mut rewriter = Rewriter { addition, cancellation, types: number(outline.types.len()), imported, first };
     let mut module = Module::new();
     match rewriter.parse_core_module(&mut module, Parser::new(0), bytes) {
         Ok(()) => Ok(module.finish()),
-        Err(Error::UserError(unusable)) => Err(unusable),
-        Err(error) => Err(Unusable::Uncompiled(error.to_string())),
+        Err(Error::UserError(error)) => Err(error),
+        Err(error) => Err(ProgramError::Uncompiled(error.to_string())),
     }
 }
 
@@ -62,7 +62,7 @@ fn number(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
-type Refused = Error<Unusable>;
+type Refused = Error<ProgramError>;
 
 struct Rewriter<'r, A> {
     addition: &'r A,
@@ -82,7 +82,7 @@ impl<A: Addition> Rewriter<'_, A> {
 }
 
 impl<A: Addition> Reencode for Rewriter<'_, A> {
-    type Error = Unusable;
+    type Error = ProgramError;
 
     fn function_index(&mut self, function: u32) -> Result<u32, Refused> {
         Ok(if function < self.imported { function } else { function.saturating_add(1) })

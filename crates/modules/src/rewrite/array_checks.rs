@@ -5,7 +5,7 @@
 
 use super::additions::{self, Addition, Change, Signature};
 use crate::cancellation::Cancellation;
-use crate::error::Unusable;
+use crate::error::ProgramError;
 use crate::outline::{Outline, size_of};
 use wasm_encoder::{BlockType, Function, Instruction, ValType};
 use wasmparser::Operator;
@@ -27,7 +27,7 @@ pub fn are_made(outline: &Outline<'_>) -> bool {
 }
 
 /// The program with its arrays looked at before they are made. An error if it imports what this adds.
-pub fn with_checks(bytes: &[u8], outline: &Outline<'_>, cancellation: &Cancellation) -> Result<Vec<u8>, Unusable> {
+pub fn with_checks(bytes: &[u8], outline: &Outline<'_>, cancellation: &Cancellation) -> Result<Vec<u8>, ProgramError> {
     additions::with(&Checks { sizes: &outline.objects }, bytes, outline, cancellation)
 }
 

@@ -6,7 +6,7 @@
 
 use super::edit::{Edit, encoded, number, number_at, one_more};
 use crate::cancellation::Cancellation;
-use crate::error::Unusable;
+use crate::error::ProgramError;
 use crate::outline::Outline;
 use crate::sections::{CODE, FUNCTION, TYPE, slice};
 use memchr::memchr2_iter;
@@ -43,7 +43,7 @@ const CHECK_TYPE: [u8; 4] = [0x60, 1, 0x7f, 0];
 
 /// What makes of a module one that can be stopped between any two of its instructions that may take long: nothing, if it has
 /// none of these.
-pub fn edits(bytes: &[u8], outline: &Outline<'_>, cancellation: &Cancellation) -> Result<Vec<Edit>, Unusable> {
+pub fn edits(bytes: &[u8], outline: &Outline<'_>, cancellation: &Cancellation) -> Result<Vec<Edit>, ProgramError> {
     let bodies = slow_bodies(bytes, outline, cancellation)?;
     if bodies.is_empty() {
         return Ok(Vec::new());
@@ -75,7 +75,7 @@ struct Slow {
     places: Vec<usize>,
 }
 
-fn slow_bodies(bytes: &[u8], outline: &Outline<'_>, cancellation: &Cancellation) -> Result<Vec<Slow>, Unusable> {
+fn slow_bodies(bytes: &[u8], outline: &Outline<'_>, cancellation: &Cancellation) -> Result<Vec<Slow>, ProgramError> {
     let code =
         outline.sections.iter().find(|(id, _)| *id == CODE).map(|(_, range)| one_more(bytes, range)).transpose()?;
     let mut before = code.map_or(0, |(count, _)| count.end);
@@ -86,7 +86,7 @@ fn slow_bodies(bytes: &[u8], outline: &Outline<'_>, cancellation: &Cancellation)
         count += places.len();
         if count > MAX_PLACES {
             let wrong = format!("can't be run in V8: more than {MAX_PLACES} of its instructions may take long");
-            return Err(Unusable::Wrong(wrong));
+            return Err(ProgramError::Wrong(wrong));
         }
         let end = body.end;
         if !places.is_empty() {
@@ -99,7 +99,7 @@ fn slow_bodies(bytes: &[u8], outline: &Outline<'_>, cancellation: &Cancellation)
 
 /// Where the instructions of a function are that may take long by themselves, as they go over memories, tables or arrays. An
 /// error if there is one before these that is not known here.
-fn long(bytes: &[u8], body: &FunctionBody<'_>, sizes: &[u32]) -> Result<Vec<usize>, Unusable> {
+fn long(bytes: &[u8], body: &FunctionBody<'_>, sizes: &[u32]) -> Result<Vec<usize>, ProgramError> {
     let mut places = Vec::new();
     let Range { start, end } = body.range();
     let last = if end - start > LARGE { Some(end - start - 1) } else { seek_last(slice(bytes, start..end)) };
@@ -118,7 +118,7 @@ fn long(bytes: &[u8], body: &FunctionBody<'_>, sizes: &[u32]) -> Result<Vec<usiz
         };
         if depth > MAX_DEPTH {
             let wrong = format!("can't be run in V8: a function has more than {MAX_DEPTH} blocks in each other");
-            return Err(Unusable::Wrong(wrong));
+            return Err(ProgramError::Wrong(wrong));
         }
         if let Some(len) = plain(rest) {
             constant = (rest.first() == Some(&I32_CONST)).then_some(at + 1);

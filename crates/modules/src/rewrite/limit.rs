@@ -4,7 +4,7 @@
 use super::array_checks;
 use super::edit::{Edit, number_at};
 use crate::bounds::Bounds;
-use crate::error::Unusable;
+use crate::error::ProgramError;
 use crate::limits::Limits;
 use crate::limits::MEMORY;
 use crate::outline::Outline;
@@ -36,7 +36,7 @@ pub struct Limited {
 }
 
 /// Lowers what a module declares, as far as the limits say, here and in what is returned.
-pub fn limited(outline: &mut Outline<'_>, limits: &Limits) -> Result<Limited, Unusable> {
+pub fn limited(outline: &mut Outline<'_>, limits: &Limits) -> Result<Limited, ProgramError> {
     let makes_objects = array_checks::are_made(outline);
     let mut elements = limits.table_elements();
     if makes_objects {
@@ -63,7 +63,7 @@ pub fn limited(outline: &mut Outline<'_>, limits: &Limits) -> Result<Limited, Un
         let lowered = lower(&mut outline.all_memories().collect::<Vec<_>>(), MEMORY);
         edits.extend(lowered.map_err(|least| too_much(&format!("{least} bytes of memory"), MEMORY, "memory"))?);
         if at_first > u128::from(MAX_AT_FIRST) {
-            return Err(Unusable::Wrong(format!("can't be started: it begins with objects of {at_first} bytes")));
+            return Err(ProgramError::Wrong(format!("can't be started: it begins with objects of {at_first} bytes")));
         }
         return Ok(Limited { edits, objects: None });
     };
@@ -107,8 +107,8 @@ fn lower(all: &mut [&mut Bounds], limit: u64) -> Result<Vec<Edit>, u128> {
     Ok(edits)
 }
 
-fn too_much(needed: &str, limit: u64, name: &str) -> Unusable {
-    Unusable::Wrong(format!("can't be started: it needs {needed}, more than the {limit} of limits.{name}"))
+fn too_much(needed: &str, limit: u64, name: &str) -> ProgramError {
+    ProgramError::Wrong(format!("can't be started: it needs {needed}, more than the {limit} of limits.{name}"))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::additions::{self, Addition, Change, Signature};
 use super::edit::{Edit, apply};
 use crate::bounds::Bounds;
 use crate::cancellation::Cancellation;
-use crate::error::Unusable;
+use crate::error::ProgramError;
 use crate::outline::Outline;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,11 +22,11 @@ use wasmparser::Operator;
 pub const PAUSE: &str = "pause";
 
 /// The module with no memory shared. One that can't be read is refused: what it shares would stay shared.
-pub fn unshare<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [u8]>, Unusable> {
+pub fn unshare<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [u8]>, ProgramError> {
     let mut outline = cancellation.outline(bytes)?;
     let mut taken = outline.imports.iter().filter(|import| import.module == NAMESPACE).peekable();
     if taken.peek().is_some() {
-        return Err(Unusable::import(taken));
+        return Err(ProgramError::import(taken));
     }
     let shared: Vec<_> = outline.all_memories().map(|memory| (memory.is_shared(), memory.is_wide())).collect();
     if !shared.iter().any(|(is_shared, _)| *is_shared) {
@@ -104,7 +104,11 @@ impl Wait {
 }
 
 /// The kinds of instructions that wait, in order.
-fn waits(outline: &Outline<'_>, memories: &[(bool, bool)], cancellation: &Cancellation) -> Result<Vec<Wait>, Unusable> {
+fn waits(
+    outline: &Outline<'_>,
+    memories: &[(bool, bool)],
+    cancellation: &Cancellation,
+) -> Result<Vec<Wait>, ProgramError> {
     let mut found = Vec::new();
     for body in &outline.bodies {
         cancellation.check()?;
@@ -124,7 +128,7 @@ fn without_waits(
     waits: Vec<Wait>,
     memories: Vec<(bool, bool)>,
     cancellation: &Cancellation,
-) -> Result<Vec<u8>, Unusable> {
+) -> Result<Vec<u8>, ProgramError> {
     let outline = cancellation.outline(bytes)?;
     additions::with(&Pauses { waits: waits.into_iter().zip(0..).collect(), memories }, bytes, &outline, cancellation)
 }
@@ -185,7 +189,7 @@ mod tests {
             assert_eq!(rewritten(&text), bytes);
         }
         for bytes in [&b""[..], b"\0asm", b"no module", b"\0asm\x0d\0\x01\0"] {
-            assert!(matches!(unshare(bytes, &Cancellation::default()), Err(Unusable::Uncompiled(_))));
+            assert!(matches!(unshare(bytes, &Cancellation::default()), Err(ProgramError::Uncompiled(_))));
         }
     }
 
@@ -244,7 +248,7 @@ mod tests {
     #[test]
     fn nobody_else_imports_what_waits() {
         let bytes = wat::parse_str(r#"(module (import "wasi-rs" "pause" (func (param i64) (result i32))))"#).unwrap();
-        let Err(Unusable::Import { shown, more: 0 }) = unshare(&bytes, &Cancellation::default()) else {
+        let Err(ProgramError::Import { shown, more: 0 }) = unshare(&bytes, &Cancellation::default()) else {
             panic!("it is refused")
         };
         assert_eq!(shown, ["wasi-rs.pause (function)"]);

@@ -7,7 +7,7 @@ use super::{array_checks, call_counter, interruptible, start_function};
 use crate::bounds::Bounds;
 use crate::cancellation::Cancellation;
 use crate::compile_limits;
-use crate::error::{Unusable, expect_core_module};
+use crate::error::{ProgramError, expect_core_module};
 use crate::interface::Interface;
 use crate::limits::Limits;
 use crate::outline::{Item, Outline};
@@ -45,7 +45,7 @@ pub struct ImportedMemory {
 /// For a thread of its own, under limits.
 ///
 /// A module that can't be read here is refused, whatever V8 thinks of it: it could be neither limited nor ended.
-pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) -> Result<V8Module, Unusable> {
+pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) -> Result<V8Module, ProgramError> {
     expect_core_module(&bytes)?;
     let outline = cancellation.outline(&bytes)?;
     let abi = Interface::of_outline(&outline).check()?;
@@ -80,7 +80,7 @@ fn changed(
     mut outline: Outline<'_>,
     limits: &Limits,
     cancellation: &Cancellation,
-) -> Result<Changed, Unusable> {
+) -> Result<Changed, ProgramError> {
     let Limited { mut edits, objects } = limit::limited(&mut outline, limits)?;
     edits.extend(interruptible::edits(bytes, &outline, cancellation)?);
     let (starts, start) = start_function::edits(bytes, &outline)?.unzip();
@@ -89,7 +89,7 @@ fn changed(
 }
 
 /// For the main thread, without limits of its own, and with nobody to end it.
-pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<V8Module, Unusable> {
+pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<V8Module, ProgramError> {
     expect_core_module(&bytes)?;
     let mut outline = Outline::read(&bytes)?;
     let abi = Interface::of_outline(&outline).check()?;
@@ -169,21 +169,24 @@ mod tests {
             for limits in [&Limits::default(), &LIMITED] {
                 assert!(matches!(
                     for_thread(bytes.to_vec(), limits, &Cancellation::default()),
-                    Err(Unusable::Uncompiled(_))
+                    Err(ProgramError::Uncompiled(_))
                 ));
             }
-            assert!(matches!(for_main_thread(bytes.to_vec()), Err(Unusable::Uncompiled(_))));
+            assert!(matches!(for_main_thread(bytes.to_vec()), Err(ProgramError::Uncompiled(_))));
         }
         assert!(
-            matches!(for_thread(unknown, &Limits::default(), &Cancellation::default()), Err(Unusable::Uncompiled(_))),
+            matches!(
+                for_thread(unknown, &Limits::default(), &Cancellation::default()),
+                Err(ProgramError::Uncompiled(_))
+            ),
             "an instruction"
         );
         for bytes in [&b""[..], b"\0asm", b"no module", b"\0asm\x0d\0\x01\0"] {
             assert!(matches!(
                 for_thread(bytes.to_vec(), &Limits::default(), &Cancellation::default()),
-                Err(Unusable::Wrong(_))
+                Err(ProgramError::Wrong(_))
             ));
-            assert!(matches!(for_main_thread(bytes.to_vec()), Err(Unusable::Wrong(_))));
+            assert!(matches!(for_main_thread(bytes.to_vec()), Err(ProgramError::Wrong(_))));
         }
     }
 
