@@ -6,7 +6,7 @@ use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Value};
 use napi::Env;
 use napi::bindgen_prelude::Object;
 use wasi_rs_modules::bounds::Bounds;
-use wasi_rs_modules::outline::{Import, Item, Outline, fits, kind_of};
+use wasi_rs_modules::outline::{Import, Item, Outline, is_type_of, kind_of};
 use wasi_rs_modules::signature;
 use wasmparser::Export;
 
@@ -104,7 +104,7 @@ fn missing(outline: &Outline<'_>) -> Vec<String> {
     let misfits = outline.imports.iter().filter_map(|import| {
         let row = import.syscall(outline.abi())?;
         let Item::Function(ty) = import.item else { return None };
-        let ty = outline.function_type(ty).filter(|ty| !fits(ty, row))?;
+        let ty = outline.function_type(ty).filter(|ty| !is_type_of(ty, row))?;
         Some(format!("{}.{} as {}", import.module, import.name, signature::of_function(ty)))
     });
     outline.missing().map(ToString::to_string).chain(misfits).collect()

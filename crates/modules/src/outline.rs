@@ -343,7 +343,7 @@ fn object_size(ty: &CompositeInnerType) -> u32 {
 }
 
 /// Whether that is a syscall's type.
-pub fn fits(ty: &FuncType, row: &Syscall) -> bool {
+pub fn is_type_of(ty: &FuncType, row: &Syscall) -> bool {
     let params = row.params.iter().map(|param| match param.wasm {
         SyscallType::I32 => ValType::I32,
         SyscallType::I64 => ValType::I64,
