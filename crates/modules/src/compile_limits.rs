@@ -6,16 +6,19 @@
 //! each several times what the largest of CPython, Ruby, esbuild and Rolldown have (in brackets), found by compiling
 //! modules made to be hard. V8 runs what is beyond Cranelift's.
 
+mod function_limits;
 mod shape;
+mod signatures;
 
 use crate::cancellation::Cancellation;
 use crate::error::ProgramError;
 use crate::limits::Limits;
 use crate::outline::Outline;
 use crate::startup::Startup;
+use function_limits::{INSTRUCTIONS, V8, V8_LIMITED, WASMTIME, within};
 use shape::Shape;
-use std::fmt::Display;
-use wasmparser::{BinaryReaderError, BlockType, CompositeInnerType, ExternalKind, FuncType, Parser, Payload, TypeRef};
+use signatures::Signatures;
+use wasmparser::{BinaryReaderError, CompositeInnerType, ExternalKind, Parser, Payload, TypeRef};
 
 /// Bytes of a module for Cranelift (30 million), and of what its memories and tables begin with (10 million). The machine code
 /// holds all of that, and for a moment there are several copies.
@@ -24,47 +27,6 @@ const MAX_BYTES: u64 = 256 << 20;
 /// Units of work of a module for Cranelift (10 million). A unit is an instruction, or a value that one hands to a function
 /// or to the end of a block. It takes 10 µs, and 35 bytes until the module is compiled. V8 compiles function by function.
 const MAX_WORK: u64 = 40_000_000;
-
-/// What a function may have in an engine.
-struct FunctionLimits {
-    /// Units of work (100 000). In Cranelift each takes 500 bytes until the function is compiled; in V8 100, and 1000 while it
-    /// is optimised.
-    work: u64,
-    /// Variables, and values on its stack at a time (524). Cranelift's time grows with the square where all are needed at
-    /// once: 0.6 s. V8 itself allows 50 000 variables.
-    locals: u64,
-    /// Blocks in each other (3 233). Cranelift's time grows with the square: 0.2 s. In V8 each takes 1.3 KB.
-    depth: usize,
-    /// Loops in each other (8). Cranelift's time grows with the third power where they change variables: 10 ms.
-    loops: usize,
-    /// Variables, and values on its stack, times branches (2.3 million). At each branch each may need a value of its own,
-    /// which takes 26 bytes and 0.1 µs in Cranelift, and 13 bytes in V8.
-    values: u64,
-    /// Globals times instructions (1 million). Cranelift may look at each global at each access to memory: 4 ns, and 2 bytes at
-    /// each branch.
-    places: u64,
-}
-
-const WASMTIME: FunctionLimits =
-    FunctionLimits { work: 400_000, locals: 5_000, depth: 10_000, loops: 100, values: 8_000_000, places: 100_000_000 };
-/// Where `limits.memory` is set: 80 MB, 13 MB and 100 MB.
-const V8_LIMITED: FunctionLimits = FunctionLimits {
-    work: 600_000,
-    locals: u64::MAX,
-    depth: 10_000,
-    loops: usize::MAX,
-    values: 8_000_000,
-    places: u64::MAX,
-};
-/// Otherwise: 600 MB, 130 MB and 2.6 GB.
-const V8: FunctionLimits = FunctionLimits {
-    work: 6_000_000,
-    locals: u64::MAX,
-    depth: 100_000,
-    loops: usize::MAX,
-    values: 200_000_000,
-    places: u64::MAX,
-};
 
 /// What a function or a type costs beside its instructions: 5 KB and 40 µs.
 const FUNCTION_WORK: u64 = 150;
@@ -77,9 +39,6 @@ const NAME_WORK: u64 = 15;
 
 /// How many values at branches are a unit of work.
 const VALUES_PER_UNIT: u64 = 100;
-
-/// What a unit of work is called.
-const INSTRUCTIONS: &str = "instructions and values they hand over";
 
 /// Refuses a module that would take Cranelift too long, or too much memory; and one that can't be read, of which nobody knows.
 pub fn check(bytes: &[u8], cancellation: &Cancellation) -> Result<(), ProgramError> {
@@ -100,25 +59,20 @@ pub const fn may_be_compiled(bytes: u64) -> bool {
 
 /// Refuses a module with a function for which V8 would take too much memory.
 pub fn check_for_v8(outline: &Outline<'_>, limits: &Limits) -> Result<(), ProgramError> {
-    let bounds = if limits.memory.is_some() { &V8_LIMITED } else { &V8 };
-    let mut module = Module::of_outline(outline);
-    let results = module.types.iter().map(|(_, results)| *results).max().unwrap_or(0);
-    let handed_over = module.types.iter().map(|(params, results)| params + results).max().unwrap_or(0);
+    let function_limits = if limits.memory.is_some() { &V8_LIMITED } else { &V8 };
+    let mut signatures = Signatures::of_outline(outline);
+    let results = signatures.types.iter().map(|(_, results)| *results).max().unwrap_or(0);
+    let handed_over = signatures.types.iter().map(|(params, results)| params + results).max().unwrap_or(0);
     let unreadable = |error: BinaryReaderError| ProgramError::Uncompiled(error.to_string());
     for body in &outline.bodies {
-        let most = Shape::most(&module, body, results, handed_over).map_err(unreadable)?;
-        if most.check("", bounds).is_err() {
-            let shape = Shape::read(&module, body).map_err(unreadable)?;
-            shape.check(&module.name(), bounds).map_err(too_hard)?;
+        let most = Shape::most(&signatures, body, results, handed_over).map_err(unreadable)?;
+        if most.check("", function_limits).is_err() {
+            let shape = Shape::read(&signatures, body).map_err(unreadable)?;
+            shape.check(&signatures.name(), function_limits).map_err(too_hard)?;
         }
-        module.bodies += 1;
+        signatures.bodies += 1;
     }
     Ok(())
-}
-
-/// What is too large, unless it is within its bound.
-fn within<T: PartialOrd + Display>(who: &str, number: T, bound: T, what: &str) -> Result<(), String> {
-    if number <= bound { Ok(()) } else { Err(format!("{who} has {number} {what}, and {bound} is the most")) }
 }
 
 /// The error for what no engine compiles.
@@ -131,42 +85,15 @@ fn left_to_v8(why: String) -> ProgramError {
     too_hard(format!("{why}; run it with engine: 'v8'"))
 }
 
-/// What instructions refer to, and the work so far.
+/// A module that is read for wasmtime: its types, and the work so far.
 #[derive(Default)]
 struct Module {
-    /// How many values functions of each type take and give.
-    types: Vec<(u64, u64)>,
-    /// The types of all functions, the imported ones first.
-    functions: Vec<u32>,
-    imported: usize,
-    bodies: usize,
-    /// Globals that are no constants.
-    globals: u64,
+    signatures: Signatures,
     startup: Startup,
     work: u64,
 }
 
 impl Module {
-    /// Of a module that was read already: what its instructions refer to.
-    fn of_outline(outline: &Outline<'_>) -> Self {
-        let values = |ty: &Option<FuncType>| {
-            ty.as_ref().map_or((0, 0), |ty| (ty.params().len() as u64, ty.results().len() as u64))
-        };
-        let functions: Vec<_> = outline.all_functions().collect();
-        let imported = functions.len() - outline.functions.len();
-        Self { types: outline.types.iter().map(values).collect(), functions, imported, ..Self::default() }
-    }
-
-    /// The number of the next function.
-    fn next(&self) -> u32 {
-        u32::try_from(self.imported + self.bodies).unwrap_or(u32::MAX)
-    }
-
-    /// What it is called.
-    fn name(&self) -> String {
-        format!("function {}", self.next())
-    }
-
     fn read(&mut self, bytes: &[u8], cancellation: &Cancellation) -> Result<(), ProgramError> {
         for payload in Parser::new(0).parse_all(bytes) {
             cancellation.check()?;
@@ -178,7 +105,7 @@ impl Module {
                                 CompositeInnerType::Func(ty) => (ty.params().len() as u64, ty.results().len() as u64),
                                 _ => (0, 0),
                             };
-                            self.types.push((params, results));
+                            self.signatures.types.push((params, results));
                             self.work += work_of(params, results);
                         }
                     }
@@ -188,28 +115,28 @@ impl Module {
                         self.work += NAME_WORK;
                         match import?.ty {
                             TypeRef::Func(ty) => {
-                                self.functions.push(ty);
+                                self.signatures.functions.push(ty);
                                 self.add_function(ty);
                             }
                             TypeRef::Table(ty) => self.startup.imported_table(ty),
                             TypeRef::Memory(ty) => self.startup.memory(ty, true),
-                            TypeRef::Global(_) => self.globals += 1,
+                            TypeRef::Global(_) => self.signatures.globals += 1,
                             _ => continue,
                         }
                     }
-                    self.imported = self.functions.len();
+                    self.signatures.imported = self.signatures.functions.len();
                 }
                 Payload::FunctionSection(section) => {
                     for ty in section {
                         let ty = ty?;
-                        self.functions.push(ty);
+                        self.signatures.functions.push(ty);
                         self.add_function(ty);
                     }
                 }
                 Payload::CodeSectionEntry(body) => {
-                    let shape = Shape::read(self, &body)?;
-                    let who = self.name();
-                    self.bodies += 1;
+                    let shape = Shape::read(&self.signatures, &body)?;
+                    let who = self.signatures.name();
+                    self.signatures.bodies += 1;
                     self.work += shape.work + shape.values() / VALUES_PER_UNIT;
                     if let Err(why) = shape.check(&who, &WASMTIME) {
                         let is_for_v8 = shape.check(&who, &V8).is_ok();
@@ -228,7 +155,7 @@ impl Module {
                 }
                 Payload::GlobalSection(section) => {
                     for global in section {
-                        self.globals += u64::from(self.startup.global(&global?)?);
+                        self.signatures.globals += u64::from(self.startup.global(&global?)?);
                     }
                 }
                 Payload::ExportSection(section) => {
@@ -275,25 +202,8 @@ impl Module {
     }
 
     fn add_function(&mut self, ty: u32) {
-        let (params, results) = self.of_type(ty);
+        let (params, results) = self.signatures.of_type(ty);
         self.work += work_of(params, results);
-    }
-
-    fn of_type(&self, ty: u32) -> (u64, u64) {
-        usize::try_from(ty).ok().and_then(|index| self.types.get(index)).copied().unwrap_or_default()
-    }
-
-    fn of_function(&self, function: u32) -> (u64, u64) {
-        let ty = usize::try_from(function).ok().and_then(|index| self.functions.get(index));
-        ty.map_or((0, 0), |ty| self.of_type(*ty))
-    }
-
-    fn of_block(&self, ty: BlockType) -> (u64, u64) {
-        match ty {
-            BlockType::Empty => (0, 0),
-            BlockType::Type(_) => (0, 1),
-            BlockType::FuncType(ty) => self.of_type(ty),
-        }
     }
 }
 

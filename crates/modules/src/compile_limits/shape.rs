@@ -1,6 +1,7 @@
 //! How large one function is, told from its instructions.
 
-use super::{FunctionLimits, INSTRUCTIONS, Module, within};
+use super::function_limits::{FunctionLimits, INSTRUCTIONS, within};
+use super::signatures::Signatures;
 use crate::rewrite::interruptible::plain;
 use crate::sections::slice;
 use wasmparser::{
@@ -12,7 +13,7 @@ use wasmparser::{
 /// goes is kept until the module is compiled.
 const CALL_WORK: u64 = 4;
 
-/// What an instruction on memory costs that is a call, with its bounds.
+/// What an instruction on memory costs that is a call, with its limits.
 const MEMORY_WORK: u64 = 10;
 
 /// What an instruction on a table costs, or a call through one: 20 KB, for an element is made at its first use.
@@ -51,9 +52,9 @@ struct Label {
 }
 
 impl Shape {
-    pub fn read(module: &Module, body: &FunctionBody<'_>) -> Result<Self, BinaryReaderError> {
-        let mut shape = Self { locals: locals(module, body)?, ..Self::default() };
-        let (_, results) = module.of_function(module.next());
+    pub fn read(signatures: &Signatures, body: &FunctionBody<'_>) -> Result<Self, BinaryReaderError> {
+        let mut shape = Self { locals: locals(signatures, body)?, ..Self::default() };
+        let (_, results) = signatures.of_function(signatures.next());
         let mut labels = vec![Label { is_loop: false, values: results, height: results }];
         let (mut loops, mut height) = (0, 0_u64);
         let start = body.range().start;
@@ -76,24 +77,24 @@ impl Shape {
                 (reader.read()?, reader.original_position())
             };
             at += len;
-            let (branches, values) = branches_and_values(module, &labels, &operator)?;
+            let (branches, values) = branches_and_values(signatures, &labels, &operator)?;
             shape.branches += branches;
             shape.work += 1 + values;
             shape.steps += 1;
             shape.places += u64::from(matches!(operator, Operator::GlobalGet { .. } | Operator::GlobalSet { .. }));
-            height = after(module, &labels, height, &operator);
+            height = after(signatures, &labels, height, &operator);
             shape.height = shape.height.max(height);
             match operator {
                 Operator::Block { blockty }
                 | Operator::If { blockty }
                 | Operator::Try { blockty }
                 | Operator::TryTable { try_table: TryTable { ty: blockty, .. } } => {
-                    let (params, results) = module.of_block(blockty);
+                    let (params, results) = signatures.of_block(blockty);
                     let base = height.saturating_sub(params);
                     labels.push(Label { is_loop: false, values: results, height: base + params.max(results) });
                 }
                 Operator::Loop { blockty } => {
-                    let (params, results) = module.of_block(blockty);
+                    let (params, results) = signatures.of_block(blockty);
                     let base = height.saturating_sub(params);
                     labels.push(Label { is_loop: true, values: params, height: base + params.max(results) });
                     loops += 1;
@@ -106,14 +107,14 @@ impl Shape {
             shape.depth = shape.depth.max(labels.len());
             shape.loops = shape.loops.max(loops);
         }
-        shape.places = shape.places.min(module.globals);
+        shape.places = shape.places.min(signatures.globals);
         Ok(shape)
     }
 
     /// No less than what is read of a function, by its length: few need to be read. `results` and `handed_over` are the most
     /// values that a call gives, or gives and takes.
     pub fn most(
-        module: &Module,
+        signatures: &Signatures,
         body: &FunctionBody<'_>,
         results: u64,
         handed_over: u64,
@@ -122,7 +123,7 @@ impl Shape {
         let bytes = length as u64;
         Ok(Self {
             work: bytes.saturating_mul(WORK_OF_A_BYTE + handed_over),
-            locals: locals(module, body)?,
+            locals: locals(signatures, body)?,
             // What puts values there takes two bytes, or more.
             height: (bytes / 2).saturating_mul(results.max(1)),
             branches: bytes,
@@ -132,13 +133,13 @@ impl Shape {
         })
     }
 
-    pub fn check(&self, who: &str, bounds: &FunctionLimits) -> Result<(), String> {
-        within(who, self.work, bounds.work, INSTRUCTIONS)?;
-        within(who, self.locals + self.height, bounds.locals, "variables and values on its stack")?;
-        within(who, self.depth, bounds.depth, "blocks in each other")?;
-        within(who, self.loops, bounds.loops, "loops in each other")?;
-        within(who, self.values(), bounds.values, "variables and values on its stack times branches")?;
-        within(who, self.places.saturating_mul(self.steps), bounds.places, "globals times instructions")
+    pub fn check(&self, who: &str, limits: &FunctionLimits) -> Result<(), String> {
+        within(who, self.work, limits.work, INSTRUCTIONS)?;
+        within(who, self.locals + self.height, limits.locals, "variables and values on its stack")?;
+        within(who, self.depth, limits.depth, "blocks in each other")?;
+        within(who, self.loops, limits.loops, "loops in each other")?;
+        within(who, self.values(), limits.values, "variables and values on its stack times branches")?;
+        within(who, self.places.saturating_mul(self.steps), limits.places, "globals times instructions")
     }
 
     /// Values that its variables and its stack may need, at all its branches.
@@ -178,8 +179,8 @@ fn between_blocks(code: &[u8]) -> Option<(Operator<'_>, usize)> {
 }
 
 /// The variables of the next function, its parameters among them.
-fn locals(module: &Module, body: &FunctionBody<'_>) -> Result<u64, BinaryReaderError> {
-    let (mut locals, _) = module.of_function(module.next());
+fn locals(signatures: &Signatures, body: &FunctionBody<'_>) -> Result<u64, BinaryReaderError> {
+    let (mut locals, _) = signatures.of_function(signatures.next());
     for group in body.get_locals_reader()? {
         locals += u64::from(group?.0);
     }
@@ -188,7 +189,7 @@ fn locals(module: &Module, body: &FunctionBody<'_>) -> Result<u64, BinaryReaderE
 
 /// How many values are on the stack behind an instruction, where so many were before. Behind a jump nothing is known, and
 /// nothing runs.
-fn after(module: &Module, labels: &[Label], height: u64, operator: &Operator<'_>) -> u64 {
+fn after(signatures: &Signatures, labels: &[Label], height: u64, operator: &Operator<'_>) -> u64 {
     let (taken, given) = match operator {
         Operator::Block { .. } | Operator::Loop { .. } | Operator::Try { .. } | Operator::TryTable { .. } => (0, 0),
         Operator::If { .. } => (1, 0),
@@ -197,10 +198,10 @@ fn after(module: &Module, labels: &[Label], height: u64, operator: &Operator<'_>
             return labels.last().map_or(0, |label| label.height);
         }
         Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
-            module.of_function(*function_index)
+            signatures.of_function(*function_index)
         }
         Operator::CallIndirect { type_index, .. } => {
-            let (params, results) = module.of_type(*type_index);
+            let (params, results) = signatures.of_type(*type_index);
             (params + 1, results)
         }
         Operator::BrIf { .. } | Operator::BrTable { .. } => (1, 0),
@@ -244,7 +245,7 @@ impl ModuleArity for Nothing {
 
 /// How many branches an instruction makes, and how many values it hands over.
 fn branches_and_values(
-    module: &Module,
+    signatures: &Signatures,
     labels: &[Label],
     operator: &Operator<'_>,
 ) -> Result<(u64, u64), BinaryReaderError> {
@@ -254,9 +255,9 @@ fn branches_and_values(
     };
     let of = |(params, results): (u64, u64)| params + results;
     Ok(match operator {
-        Operator::Block { blockty } | Operator::Try { blockty } => (1, of(module.of_block(*blockty))),
-        Operator::Loop { blockty } => (2, of(module.of_block(*blockty))),
-        Operator::If { blockty } => (3, of(module.of_block(*blockty))),
+        Operator::Block { blockty } | Operator::Try { blockty } => (1, of(signatures.of_block(*blockty))),
+        Operator::Loop { blockty } => (2, of(signatures.of_block(*blockty))),
+        Operator::If { blockty } => (3, of(signatures.of_block(*blockty))),
         Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => (1, values_of(*relative_depth)),
         Operator::BrOnNull { relative_depth }
         | Operator::BrOnNonNull { relative_depth }
@@ -270,13 +271,13 @@ fn branches_and_values(
             (u64::from(targets.len()) + 1, values)
         }
         Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
-            (0, CALL_WORK + of(module.of_function(*function_index)))
+            (0, CALL_WORK + of(signatures.of_function(*function_index)))
         }
         Operator::CallIndirect { type_index, .. } | Operator::ReturnCallIndirect { type_index, .. } => {
-            (2, TABLE_WORK + of(module.of_type(*type_index)))
+            (2, TABLE_WORK + of(signatures.of_type(*type_index)))
         }
         Operator::CallRef { type_index } | Operator::ReturnCallRef { type_index } => {
-            (2, CALL_WORK + of(module.of_type(*type_index)))
+            (2, CALL_WORK + of(signatures.of_type(*type_index)))
         }
         Operator::TableGet { .. }
         | Operator::TableGrow { .. }
