@@ -1,8 +1,8 @@
-//! Floor 1: the guest's memory, and the only code that touches it (one of the addresses of `unsafe`).
+//! The guest's memory, and the only code that touches it (one of the addresses of `unsafe`).
 //!
-//! Every access is checked against the length first, in 64 bits, so no sum can wrap; what lies outside is EFAULT.
-//! The memory may be shared with other threads, which write to it at any time. So no Rust reference to it is ever
-//! made: bytes are copied in or out, each read once, or the kernel is handed the addresses.
+//! Every access is checked against the length first, in 64 bits, so no sum can wrap; what lies outside is
+//! EFAULT. The memory may be shared with other threads, which write to it at any time. So no Rust reference
+//! to it is ever made: bytes are copied in or out, each read once, or the kernel is handed the addresses.
 
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 

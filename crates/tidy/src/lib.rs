@@ -4,6 +4,7 @@
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "the source tree is read")]
 
+mod comments;
 mod graph;
 mod javascript;
 mod plan;

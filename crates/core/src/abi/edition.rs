@@ -1,7 +1,7 @@
 //! The editions of WASI preview 1.
 
-/// Which edition of the ABI a guest was compiled for. Function names and parameters are shared; some numbers and
-/// layouts differ.
+/// The edition of the ABI that a guest was compiled for. Function names and parameters are shared; some
+/// numbers and layouts differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Abi {
     /// `wasi_unstable`, also called snapshot 0.
@@ -19,7 +19,7 @@ impl Abi {
         }
     }
 
-    /// What the class's option `version` calls it.
+    /// The name in the class's option `version`.
     pub const fn version(self) -> &'static str {
         match self {
             Self::Unstable => "unstable",

@@ -1,5 +1,6 @@
-//! Floor 0: the guest's vocabulary. Numbers, flags and layouts of `wasi_snapshot_preview1` and `wasi_unstable`
-//! (snapshot 0); nothing here knows an operating system, a guest's memory or a JavaScript engine.
+//! The guest's vocabulary. Numbers, flags and layouts of `wasi_snapshot_preview1` and
+//! `wasi_unstable` (snapshot 0); nothing here knows an operating system, a guest's memory or a JavaScript
+//! engine.
 //!
 //! Names, numbers and layouts follow the standard's own definition (`typenames.witx`).
 

@@ -3,7 +3,8 @@
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Filetype;
 
-/// The size that makes room for `len` bytes from `offset` on, or none if the file is as long already. The errors are Linux's.
+/// The size that makes room for `len` bytes from `offset` on, or none if the file is as long already. The
+/// errors are Linux's.
 pub fn end_to_allocate(
     filetype: Filetype,
     offset: u64,

@@ -5,13 +5,13 @@ use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Clockid;
 use std::sync::OnceLock;
 
-/// What the clock shows, in nanoseconds.
+/// The time of a clock, in nanoseconds.
 pub fn now(clock: Clockid) -> u64 {
     os::clock::now(clock)
 }
 
-/// The clock's resolution in nanoseconds; it does not change, so it is asked for once. A clock that can't be read is
-/// EINVAL.
+/// The clock's resolution in nanoseconds; it does not change, so it is asked for once. A clock that can't be
+/// read is EINVAL.
 pub fn resolution(clock: Clockid) -> Result<u64> {
     static KNOWN: [OnceLock<u64>; 4] = [const { OnceLock::new() }; 4];
     let known = KNOWN.get(clock.number() as usize).ok_or(Errno::Inval)?;
@@ -24,12 +24,13 @@ pub fn resolution(clock: Clockid) -> Result<u64> {
 pub struct Thread(os::clock::ThreadNumber);
 
 impl Thread {
-    /// The one that calls.
+    /// The calling thread.
     pub fn current() -> Self {
         Self(os::clock::current_thread())
     }
 
-    /// How many nanoseconds it has run, as others are told: brought up to date every some milliseconds, or not at all.
+    /// The nanoseconds it has run, as other threads see them: updated every few milliseconds. None where the
+    /// system does not tell.
     pub fn cpu(self) -> Option<u64> {
         os::clock::cpu_of(self.0)
     }

@@ -2,13 +2,13 @@
 //!
 //! Two rules hold the sandbox:
 //!
-//! 1. A path of several components is resolved by cap-std, beneath the directory it starts at (one `openat2` with
-//!    `RESOLVE_BENEATH` on Linux, component by component elsewhere). What leads outside is ENOTCAPABLE.
-//!    A preopen that is the root directory has nothing outside: there Linux resolves within it (`RESOLVE_IN_ROOT`), so
-//!    that absolute links lead where they lead for the host, and `..` of the root is the root. Magic links, such as
-//!    `/proc/self/fd/1`, are followed nowhere.
-//! 2. A call that works on a name gets exactly one component, never `.` or `..`, relative to an open directory, and
-//!    does not follow a link there. So there is no moment between a check and a use.
+//! 1. A path of several components is resolved by cap-std, beneath the directory it starts at (one `openat2`
+//!    with `RESOLVE_BENEATH` on Linux, component by component elsewhere). A path that leads outside is
+//!    ENOTCAPABLE. A preopen that is the root directory has nothing outside: there Linux resolves within it
+//!    (`RESOLVE_IN_ROOT`), so that absolute links lead where they lead for the host, and `..` of the root is
+//!    the root. Magic links, such as `/proc/self/fd/1`, are followed nowhere.
+//! 2. A call that works on a name gets exactly one component, never `.` or `..`, relative to an open
+//!    directory, and does not follow a link there. So there is no moment between a check and a use.
 
 use super::handle::{File, SetTime};
 use super::os;
@@ -26,8 +26,8 @@ pub use os::dir::{FIXED, ignores_modes};
 
 pub use super::handle::OpenHow;
 
-/// Opens a directory of the host by its host path. The one place where a path string means what the host's user means
-/// by it: it comes from the embedder, never from a guest.
+/// Opens a directory of the host by its host path. The one place where a path string means what the host's
+/// user means by it: it comes from the embedder, never from a guest.
 pub fn open_preopen_unsandboxed(path: &str) -> std::io::Result<File> {
     let dir = os::dir::open_preopen_unsandboxed(path)?;
     let is_root = os::dir::is_root(&dir);
@@ -42,12 +42,13 @@ impl File {
         os::dir::open(self, path, how)
     }
 
-    /// Opens `path` beneath this directory as a read-only file system does: EROFS for what would change anything.
+    /// Opens `path` beneath this directory as a read-only file system does: EROFS for what would change
+    /// anything.
     pub fn open_at_read_only(&self, path: &CStr, how: OpenHow) -> Result<File> {
         let may_create = how.oflags.contains(Oflags::CREAT);
         let must_create = how.oflags.contains(Oflags::CREAT | Oflags::EXCL);
         if how.write || must_create || how.oflags.contains(Oflags::TRUNC) {
-            // What is wrong with the path, is said first.
+            // Errors of the path come first.
             let found = self.stat_at(path, how.follow && !must_create);
             return Err(match found {
                 Ok(_) if must_create => Errno::Exist,
@@ -59,7 +60,7 @@ impl File {
         self.open_at(path, &reading).map_err(|errno| self.not_created(path, may_create, errno))
     }
 
-    /// What is wrong with a path that leads to nothing: EROFS if it could have been created.
+    /// The error for a path that leads to nothing: EROFS if it could have been created.
     fn not_created(&self, path: &CStr, may_create: bool, errno: Errno) -> Errno {
         if errno != Errno::Noent || !may_create {
             return errno;
@@ -70,7 +71,7 @@ impl File {
         }
     }
 
-    /// The attributes of what `path` leads to.
+    /// The attributes of the file that `path` leads to.
     #[inline]
     pub fn stat_at(&self, path: &CStr, follow: bool) -> Result<Filestat> {
         if is_single(path) {
@@ -82,7 +83,7 @@ impl File {
         os::dir::stat(self, path, follow)
     }
 
-    /// Sets the times of what `path` leads to.
+    /// Sets the times of the file that `path` leads to.
     pub fn set_times_at(&self, path: &CStr, follow: bool, atim: SetTime, mtim: SetTime) -> Result {
         if follow {
             return os::dir::set_times(self, path, atim, mtim);
@@ -132,8 +133,8 @@ impl File {
         else {
             return Err(Errno::Busy);
         };
-        // With a slash at its end a path means a directory, and none that a link stands for: the names that reach the
-        // kernel have no slash, so it never follows one.
+        // With a slash at its end a path means a directory, and none that a link stands for: the names that
+        // reach the kernel have no slash, so it never follows one.
         if (slash || new_slash) && !parent.is_dir_or_absent(&name)? {
             return Err(Errno::Notdir);
         }
@@ -160,8 +161,8 @@ impl File {
         os::dir::link(&parent, &name, &new_parent, &new_name)
     }
 
-    /// Makes `new_path` a link to `target`, which is stored as it is. An absolute target is ENOTCAPABLE, unless this is
-    /// the root directory, where it means the same file to the guest as to the host.
+    /// Makes `new_path` a link to `target`, which is stored as it is. An absolute target is ENOTCAPABLE,
+    /// unless this is the root directory, where it means the same file to the guest as to the host.
     pub fn symlink_at(&self, target: &CStr, new_path: &CStr) -> Result {
         if target.to_bytes().starts_with(b"/") && !self.is_root {
             return Err(Errno::Notcapable);
@@ -184,8 +185,8 @@ impl File {
         }
     }
 
-    /// `path` with a link at its end replaced by its target, again and again. Each step is resolved beneath this directory,
-    /// so the result is only a name to try.
+    /// `path` with a link at its end replaced by its target, again and again. Each step is resolved beneath
+    /// this directory, so the result is only a name to try.
     fn resolve_last(&self, path: &CStr) -> Result<CString> {
         resolve_last(path, |path| {
             let target = match self.readlink_at(path, |target| Ok(target.to_vec())) {
@@ -196,7 +197,8 @@ impl File {
                 if !self.is_root {
                     return Err(Errno::Notcapable);
                 }
-                // A magic link has a text too, but does not lead where that says: the kernel refuses to follow it.
+                // A magic link has a text too, but does not lead where that says: the kernel refuses to
+                // follow it.
                 os::dir::stat(self, path, true)?;
             }
             Ok(Some(target))
@@ -260,7 +262,7 @@ impl Deref for Parent<'_> {
 }
 
 impl Parent<'_> {
-    /// Whether the name is a directory, not a link to one; ENOENT and other errors come back.
+    /// True if the name is a directory, not a link to one; ENOENT and other errors come back.
     fn is_dir_or_absent(&self, name: &CStr) -> Result<bool> {
         Ok(os::dir::stat_name(self, name)?.filetype == Filetype::Directory.number())
     }
@@ -475,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn rename_replaces_what_is_of_its_kind() {
+    fn rename_replaces_a_file_by_a_file_and_a_directory_by_a_directory() {
         let (root, dir) = tree();
         fs::write(root.path().join("box/other"), "other").unwrap();
         assert_eq!(dir.rename_at(c"other", &dir, c"file"), Ok(()));
@@ -607,7 +609,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn what_is_opened_in_the_root_directory_has_a_fence_of_its_own() {
+    fn a_directory_opened_in_the_root_directory_confines_paths_itself() {
         let (folder, root, at) = root_directory("/");
         let dir = root.open_at(&at("."), &READ).unwrap();
         assert_eq!(dir.open_at(c"absolute/file", &READ).unwrap_err(), Errno::Notcapable);

@@ -10,18 +10,20 @@ use crate::abi::records::Filestat;
 pub use super::handle::{BorrowedHandle, File, OwnedHandle, SetTime, Twin};
 pub use os::file::{SeekFrom, open_files_limit};
 
-/// A number of open files that no process is short of: up to here its limit is not asked for.
+/// Open files that every process may have: the limit is not asked for below this number.
 const FEW: usize = 48;
 
-/// Whether a new file of this number is one too many for guests. They may open files as long as the process has no more
-/// than three quarters of those open that it may have: the rest is the host's. The operating system gives the lowest free
-/// number, so a new one says how many are open, by whichever guest, thread or addon, or by the host itself.
+/// True if a new file of this number is one too many for guests. They may open files as long as the process
+/// has no more than three quarters of those open that it may have: the rest is the host's. The operating
+/// system gives the lowest free number, so a new one says how many are open, by whichever guest, thread or
+/// addon, or by the host itself.
 pub fn is_beyond_share(number: usize) -> bool {
     number >= FEW && number >= open_files_limit() / 4 * 3
 }
 
 impl File {
-    /// Whether it was opened for a guest when the process had too many files open already: see [`is_beyond_share`].
+    /// True if it was opened for a guest when the process had too many files open already: see
+    /// [`is_beyond_share`].
     pub fn is_one_too_many(&self) -> bool {
         self.is_owned() && is_beyond_share(os::file::number(self))
     }
@@ -42,8 +44,8 @@ impl File {
         os::file::stat(self)
     }
 
-    /// Cuts or extends it to `size` bytes. What is cut off is cut off in pieces; where it is interrupted between two, the rest
-    /// is left.
+    /// Cuts or extends it to `size` bytes. Bytes are cut off in pieces; where it is interrupted between two,
+    /// the rest is left.
     pub fn set_size(&self, size: u64, interrupt: &dyn Interrupt) -> Result {
         // A file's size is signed in the operating system.
         i64::try_from(size).map_err(|_| Errno::Inval)?;
@@ -56,15 +58,15 @@ impl File {
         os::file::set_times(self, atim, mtim)
     }
 
-    /// Makes room for `len` bytes from `offset` on; the file becomes as long as that at least. Where it is interrupted
-    /// meanwhile, some room has been made, and the file is as long as it was.
+    /// Makes room for `len` bytes from `offset` on; the file becomes as long as that at least. Where it is
+    /// interrupted meanwhile, some room has been made, and the file is as long as it was.
     pub fn allocate(&self, offset: u64, len: u64, interrupt: &dyn Interrupt) -> Result {
         os::file::allocate(self, offset, len, interrupt)
     }
 
     /// Tells the operating system how a stretch will be used; a `len` of 0 is to the end.
     pub fn advise(&self, offset: u64, len: u64, advice: Advice, interrupt: &dyn Interrupt) -> Result {
-        // What moves pages is done in pieces; the rest is about the file as a whole.
+        // Advice that moves pages is given in pieces; the rest is about the file as a whole.
         if !matches!(advice, Advice::Willneed | Advice::Dontneed) || interrupt.poll_interval().is_none() {
             return os::file::advise(self, offset, len, advice);
         }
@@ -76,7 +78,7 @@ impl File {
         in_pieces(interrupt, there, |done, next| os::file::advise(self, offset + done, next, advice))
     }
 
-    /// Moves its offset; where it is then.
+    /// Moves its offset, and returns the new one.
     pub fn seek(&self, to: SeekFrom) -> Result<u64> {
         os::file::seek(self, to)
     }
@@ -101,7 +103,7 @@ impl File {
         os::file::flags(self)
     }
 
-    /// Whether writes go to the end, from now on.
+    /// Sets whether writes go to the end.
     pub fn set_append(&self, append: bool) -> Result {
         os::file::set_append(self, append)
     }

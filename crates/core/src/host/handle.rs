@@ -1,4 +1,5 @@
-//! The open file and what the twins share with the modules that call them: handles, times to set, ways to open.
+//! The open file and what the twins share with the modules that call them: handles, times to set, ways to
+//! open.
 
 use crate::abi::errno::Result;
 use crate::abi::flags::{Fdflags, Filetype, Oflags};
@@ -15,11 +16,13 @@ pub use std::os::windows::io::{BorrowedHandle, OwnedHandle};
 /// An open file, directory, pipe or device.
 #[derive(Debug)]
 pub struct File {
-    // cap-std's `Dir` is an open handle with path operations that stay beneath it. On a handle that is no directory
-    // they answer ENOTDIR, as the kernel does; so what was opened need not be asked for its type first.
+    // cap-std's `Dir` is an open handle with path operations that stay beneath it. On a handle that is no
+    // directory they answer ENOTDIR, as the kernel does; so what was opened need not be asked for its type
+    // first.
     pub(super) handle: Handle,
     filetype: OnceLock<Filetype>,
-    /// A second open file description that does not wait, made when it is first needed; none where that is impossible.
+    /// A second open file description that does not wait, made when it is first needed; none where that is
+    /// impossible.
     twin: OnceLock<Option<Box<File>>>,
     /// True for the root directory, in which paths are resolved rather than beneath it (`host::dir`).
     pub(super) is_root: bool,
@@ -30,7 +33,7 @@ pub struct File {
 pub enum Twin<'f> {
     /// Kept with the file.
     Kept(&'f File),
-    /// For one call.
+    /// Made for one call.
     Made(Box<File>),
 }
 
@@ -74,7 +77,7 @@ pub enum SetTime {
     To(u64),
 }
 
-/// How to open a path.
+/// The manner of opening a path.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenHow {
     /// Follow a link at the end of the path.
@@ -160,8 +163,8 @@ impl File {
         Ok(*self.filetype.get_or_init(|| filetype))
     }
 
-    /// Its description that does not wait, made by `make`. The host may close or replace what it keeps open at any time, so
-    /// of a borrowed handle a new one is made for each call.
+    /// Its description that does not wait, made by `make`. The host may close or replace what it keeps open
+    /// at any time, so of a borrowed handle a new one is made for each call.
     pub(super) fn twin_by(&self, make: impl Fn(&Self) -> Option<Self>) -> Option<Twin<'_>> {
         let make = || make(self).map(Box::new);
         match self.handle {

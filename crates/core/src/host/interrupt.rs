@@ -34,7 +34,8 @@ impl Interrupt for Endless {
     }
 }
 
-/// Work that a call does before it asks for an interruption: bytes that are moved or made in a few milliseconds.
+/// Work that a call does before it asks for an interruption: bytes that are moved or made in a few
+/// milliseconds.
 pub const STRETCH: u64 = 1 << 20;
 
 /// Asks for an interruption after each stretch of work, in a call that takes long.

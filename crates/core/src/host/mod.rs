@@ -3,10 +3,10 @@
 //! Path code lives in [`dir`] alone: a path string only ever reaches the operating system relative to an open
 //! directory, and resolved beneath it.
 //!
-//! Two modules, `unix` (Linux and macOS) and `windows`, hold the differences between operating systems, in functions of the
-//! same signatures: twins. The public modules call them as `os` and are all the rest of the crate sees. Types that both
-//! sides share are in modules of their own, which know neither: `handle`, `interrupt`, `path`, `pieces`, `readiness`, `rows`,
-//! `time`.
+//! Two modules, `unix` (Linux and macOS) and `windows`, hold the differences between operating systems, in
+//! functions of the same signatures: twins. The public modules call them as `os` and are all the rest of the
+//! crate sees. Types that both sides share are in modules of their own, which know neither: `handle`,
+//! `interrupt`, `path`, `pieces`, `readiness`, `rows`, `time`.
 
 #[cfg(not(target_os = "linux"))]
 mod allocation;

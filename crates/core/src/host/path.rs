@@ -9,8 +9,8 @@ const MAX_LINKS: u32 = 40;
 
 /// A path, split before its last component.
 pub enum Split<'p> {
-    /// A name in the directory that `directory` leads to, the starting directory if that is empty. The name is never `.` or
-    /// `..` and has no slash; `slash` is true if the path ended in one.
+    /// A name in the directory that `directory` leads to, the starting directory if that is empty. The name
+    /// is never `.` or `..` and has no slash; `slash` is true if the path ended in one.
     Name { directory: &'p [u8], name: Cow<'p, CStr>, slash: bool },
     /// A path that ends in `.` or `..`, without slashes behind that.
     Dots(&'p [u8]),
@@ -38,15 +38,17 @@ pub fn split(whole: &CStr) -> Result<Split<'_>> {
     Ok(Split::Name { directory, name: Cow::Borrowed(name), slash: false })
 }
 
-/// True for a path of one name, whose lookup can't leave the directory it starts in unless a link is followed.
+/// True for a path of one name, whose lookup can't leave the directory it starts in unless a link is
+/// followed.
 #[inline]
 pub fn is_single(path: &CStr) -> bool {
     let path = path.to_bytes();
     !path.is_empty() && !path.contains(&b'/') && path != b"." && path != b".."
 }
 
-/// Replaces the link at the end of `path` by its target, again and again. `target` reads the link that a path leads to; none if
-/// it is no link. An absolute target is taken from the starting directory. ELOOP after 40 links.
+/// Replaces the link at the end of `path` by its target, again and again. `target` reads the link that a path
+/// leads to; none if it is no link. An absolute target is taken from the starting directory. ELOOP after 40
+/// links.
 pub fn resolve_last(path: &CStr, mut target: impl FnMut(&CStr) -> Result<Option<Vec<u8>>>) -> Result<CString> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {

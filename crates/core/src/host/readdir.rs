@@ -1,16 +1,18 @@
 //! Directory listings.
 //!
-//! The guest's cookie of an entry is how many entries a listing has passed with it: a small number, which fits a C `long`
-//! of any width, where the operating system's own has up to 63 bits. Each open directory keeps where it stands, in both
-//! countings ([`Place`]). To go elsewhere, a listing has marks: the operating system's cookie of each entry of the first
-//! thousand, of every second entry when there are more, then of every fourth; between two marks the entries are counted.
-//! So a cookie is exact as long as no entry is removed between its mark and itself.
+//! The guest's cookie of an entry is the number of entries that a listing has passed with it: a small number,
+//! which fits a C `long` of any width, where the operating system's own has up to 63 bits. Each open
+//! directory keeps its position, in both countings ([`Place`]). To go elsewhere, a listing has marks: the
+//! operating system's cookie of each entry of the first thousand, of every second entry when there are more,
+//! then of every fourth; between two marks the entries are counted. So a cookie is exact as long as no entry
+//! is removed between its mark and itself.
 //!
-//! Entries that are read ahead, and marks, are kept for the few directories that a guest listed last ([`Listings`]). Any
-//! other has its entries read again from its place, so however many are open, what a guest makes the host keep is bounded.
+//! Entries that are read ahead, and marks, are kept for the few directories that a guest listed last
+//! ([`Listings`]). Any other has its entries read again from its place, so however many are open, what a
+//! guest makes the host keep is bounded.
 //!
-//! On Linux a place of the operating system's stays good when entries come and go. Elsewhere none outlives the open
-//! stream: there a directory is read as a whole, and a place in it is a number of entries.
+//! On Linux a place of the operating system's stays good when entries come and go. Elsewhere none outlives
+//! the open stream: there a directory is read as a whole, and a place in it is a number of entries.
 
 use super::handle::File;
 use super::interrupt::{Checkpoint, Interrupt, STRETCH};
@@ -22,16 +24,17 @@ use super::snapshot::read;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Filetype;
 
-/// How many directories of a guest have entries read ahead. A program that walks a tree seldom lists more by turns.
+/// Directories of a guest that have entries read ahead. A program that walks a tree seldom lists more by
+/// turns.
 const READ_AHEAD: usize = 4;
 
-/// What it costs to have the operating system read on, in bytes that could be moved meanwhile.
+/// The cost of having the operating system read on, in bytes that could be moved meanwhile.
 const REFILL: u64 = STRETCH / 4;
 
-/// How many marks a listing has.
+/// The most marks of a listing.
 const MARKS: usize = 1024;
 
-/// The greatest cookie: what a C `long` of 32 bits holds.
+/// The greatest cookie: the greatest C `long` of 32 bits.
 const LAST_COOKIE: u64 = i32::MAX as u64;
 
 /// An entry of a directory.
@@ -41,22 +44,22 @@ pub struct DirEntry<'a> {
     pub next: u64,
     /// Serial number of the file.
     pub ino: u64,
-    /// What it is.
+    /// Its type.
     pub filetype: Filetype,
     /// Its name.
     pub name: &'a [u8],
 }
 
-/// Where the listing of an open directory stands; what is kept for each of them.
+/// The position of the listing of an open directory.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Place {
     /// The number of the listing, once there is one.
     listing: Option<u32>,
-    /// How many entries it has passed.
+    /// The entries it has passed.
     passed: u32,
-    /// The greatest cookie that it has told.
+    /// The greatest cookie that the guest was told.
     furthest: u32,
-    /// Where the operating system goes on.
+    /// The operating system's cookie of the next entry.
     next: u64,
 }
 
@@ -74,7 +77,7 @@ impl Default for Marks {
 }
 
 impl Marks {
-    /// Notes where the operating system goes on after so many entries, if that is the next one to mark.
+    /// Adds the operating system's cookie after so many entries, if that is the next one to mark.
     fn note(&mut self, passed: u32, next: u64) {
         if !self.is_next(passed) {
             return;
@@ -92,7 +95,8 @@ impl Marks {
         passed.is_multiple_of(self.step) && (passed / self.step) as usize == self.next.len() + 1
     }
 
-    /// The last mark that is not behind `passed`: how many entries it has passed, and where the operating system goes on.
+    /// The last mark that is not behind `passed`: the entries it has passed, and the operating system's
+    /// cookie.
     fn before(&self, passed: u32) -> (u32, u64) {
         let index = ((passed / self.step) as usize).min(self.next.len());
         let next = index.checked_sub(1).and_then(|index| self.next.get(index));
@@ -105,15 +109,15 @@ impl Marks {
 struct Listing {
     number: u32,
     rows: Rows,
-    /// How many entries are before the rows.
+    /// The entries before the rows.
     before: u32,
-    /// Whether the operating system stands behind the last row.
+    /// True if the operating system reads on behind the last row.
     goes_on: bool,
     marks: Marks,
 }
 
 impl Listing {
-    /// How many entries have been passed behind the last row.
+    /// The entries that have been passed behind the last row.
     fn behind(&self) -> u32 {
         self.before.saturating_add(u32::try_from(self.rows.len()).unwrap_or(u32::MAX))
     }
@@ -135,7 +139,7 @@ impl Listing {
         Ok(())
     }
 
-    /// Moves `place` to after so many entries, if that is among the rows; whether it is.
+    /// Moves `place` to after so many entries, if that is among the rows; returns true if it is.
     fn reach(&self, place: &mut Place, passed: u32) -> bool {
         let Some(index) = passed.checked_sub(self.before + 1) else { return false };
         let Some((row, _)) = self.rows.get(index as usize) else { return false };
@@ -145,20 +149,20 @@ impl Listing {
     }
 }
 
-/// What is kept of the directories that a guest lists.
+/// Entries and marks of the directories that a guest listed last.
 #[derive(Debug, Default)]
 pub struct Listings {
-    /// Those listed last, the last one at the end.
+    /// The directories listed last, the last one at the end.
     listings: Vec<Listing>,
-    /// How many there were.
+    /// The number of listings so far.
     count: u32,
     /// Scratch for the operating system.
     scratch: Vec<u8>,
 }
 
 impl Listings {
-    /// The entries from `cookie` on; 0 is the start, as the directory is now. EINVAL for a cookie that no entry had; ECANCELED,
-    /// here and from what comes after it, when interrupted.
+    /// The entries from `cookie` on; 0 is the start, as the directory is now. EINVAL for a cookie that no
+    /// entry had; ECANCELED, here and from what comes after it, when interrupted.
     pub fn entries<'l>(
         &'l mut self,
         dir: &'l File,
@@ -318,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_leads_back_to_what_followed_it() {
+    fn a_cookie_leads_back_to_the_entries_behind_it() {
         let mut listed = Listed::new(5000);
         let all = listed.all(0);
         assert_eq!(all.len(), 5002);

@@ -1,18 +1,18 @@
 //! The readiness of a descriptor.
 
-/// What is waited for on a descriptor.
+/// The readiness that is waited for on a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
-    /// That a read does not wait.
+    /// A read does not wait.
     Read,
-    /// That a write does not wait.
+    /// A write does not wait.
     Write,
 }
 
-/// What became of it.
+/// The state of a descriptor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ready {
-    /// It is so, or a call would fail at once.
+    /// The call would not wait: it is ready, or would fail at once.
     pub ready: bool,
     /// The other end is gone.
     pub hangup: bool,

@@ -43,7 +43,8 @@ impl Rows {
         Some((row, name))
     }
 
-    /// Adds an entry, behind which the operating system goes on at `next`. EOVERFLOW if there are 4 GiB of names.
+    /// Adds an entry, behind which the operating system goes on at `next`. EOVERFLOW if there are 4 GiB of
+    /// names.
     pub fn push(&mut self, next: u64, ino: u64, filetype: Filetype, name: &[u8]) -> Result {
         let end = |names: &Vec<u8>| u32::try_from(names.len()).map_err(|_| Errno::Overflow);
         let start = end(&self.names)?;

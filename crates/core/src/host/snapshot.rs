@@ -1,4 +1,5 @@
-//! Listings of systems whose directories have no lasting places to go on from: see [`readdir`](super::readdir).
+//! Listings of systems whose directories have no lasting places to go on from: see
+//! [`readdir`](super::readdir).
 
 use super::handle::File;
 use super::os::readdir::for_each_entry;

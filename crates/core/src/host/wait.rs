@@ -13,22 +13,24 @@ pub use super::interrupt::{Checkpoint, Endless, Interrupt, STRETCH};
 pub use super::readiness::{Interest, Ready};
 pub use os::wait::sched_yield;
 
-/// Up to this many nanoseconds are waited for by looking at the clock: the kernel would wake the thread some 50 us late.
+/// Nanoseconds up to which a wait is a loop that reads the clock: the kernel would wake the thread some 50 us
+/// late.
 const SPIN: u64 = 50_000;
 
-/// How a transfer is kept from waiting in the kernel, on a file for which no call can say so.
+/// The means by which a transfer does not wait in the kernel, on a file for which no call can say so.
 #[derive(Debug)]
 pub enum Unblocked<'f> {
     /// The file's own description does not wait.
     Same,
-    /// By another description of it, which does not wait.
+    /// Another description of it, which does not wait.
     Twin(Twin<'f>),
-    /// By polling before each transfer of at most so many bytes. It may wait all the same if another process takes the
-    /// bytes, or the room, in between.
+    /// Polling before each transfer, of at most so many bytes. It may wait all the same if another process
+    /// takes the bytes, or the room, in between.
     Polled(u64),
 }
 
-/// How a transfer is kept from waiting on this file, where the kernel does not know `RWF_NOWAIT` for it.
+/// The means by which a transfer does not wait on this file, where the kernel does not know `RWF_NOWAIT` for
+/// it.
 pub fn unblocked(file: &File, interest: Interest) -> Result<Unblocked<'_>> {
     if os::wait::answers_at_once(file, interest)? {
         return Ok(Unblocked::Same);
@@ -44,8 +46,8 @@ pub fn unblocked(file: &File, interest: Interest) -> Result<Unblocked<'_>> {
     }))
 }
 
-/// Waits until one of `files` is ready or the monotonic clock shows `deadline` (nanoseconds), whichever is first; never
-/// returns before. Tells the state of each. ECANCELED when interrupted.
+/// Waits until one of `files` is ready or the monotonic clock shows `deadline` (nanoseconds), whichever is
+/// first; never returns before. Tells the state of each. ECANCELED when interrupted.
 pub fn wait(
     files: &[(&File, Interest)],
     deadline: Option<u64>,
@@ -68,8 +70,8 @@ pub fn wait(
         match poll_without_slot(&mut poll, interval, interrupt) {
             Err(Errno::Intr) => {}
             Err(error) => return Err(error),
-            // Only an interval has passed. Or the kernel's clock and ours differ by less than a tick: look again rather
-            // than be early.
+            // Only an interval has passed. Or the kernel's clock and ours differ by less than a tick: look
+            // again rather than be early.
             Ok(0) if remaining != Some(0) => {
                 if interrupt.is_interrupted() {
                     return Err(Errno::Canceled);
@@ -105,7 +107,7 @@ fn poll_without_slot(
     poll.wait(nanoseconds)
 }
 
-/// Whether `file` is ready now.
+/// True if `file` is ready now.
 pub fn is_ready(file: &File, interest: Interest) -> Result<bool> {
     Ok(wait(&[(file, interest)], Some(0), &Endless)?.iter().any(|file| file.ready))
 }
@@ -118,14 +120,15 @@ pub fn wait_for(file: &File, interest: Interest, interrupt: &dyn Interrupt) -> R
 /// The first pause between two calls of `retry`, and the longest, in nanoseconds.
 const RETRY: (u64, u64) = (1_000_000, 20_000_000);
 
-/// How long, in nanoseconds, the other end of a named pipe is waited for where nobody can end the guest.
+/// The longest wait for the other end of a named pipe, in nanoseconds, where nothing interrupts the guest.
 pub const MOST_FOR_PIPE: u64 = 5_000_000_000;
 
-/// How many calls `retry` makes in that time.
+/// The calls that `retry` makes in that time.
 pub const RETRIES_FOR_PIPE: u64 = MOST_FOR_PIPE / RETRY.1;
 
-/// Makes a call that fails as long as another process has not done its part, and that nothing tells when it has: again and
-/// again, at most 20 ms apart, while it fails with an error that `is_early`. ECANCELED when interrupted.
+/// Makes a call that fails as long as another process has not done its part, and that nothing tells when it
+/// has: again and again, at most 20 ms apart, while it fails with an error that `is_early`. ECANCELED when
+/// interrupted.
 pub fn retry<T>(
     interrupt: &dyn Interrupt,
     mut call: impl FnMut() -> Result<T>,

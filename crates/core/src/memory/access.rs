@@ -12,8 +12,8 @@ use std::sync::atomic::{Ordering, compiler_fence};
 /// Paths longer than this are ENAMETOOLONG; it bounds what a guest can make the host allocate for one.
 pub const PATH_MAX: u32 = 4096;
 
-/// Room for a path copied out of the memory: on the stack while it is of ordinary length. It is filled where it is, for
-/// to move it would cost as much as to look for a file.
+/// Room for a path copied out of the memory: on the stack while it is of ordinary length. It is filled where
+/// it is, for to move it would cost as much as to look for a file.
 #[derive(Debug)]
 pub struct PathBytes {
     short: [MaybeUninit<u64>; 256 / WORD],
@@ -31,7 +31,7 @@ impl Default for PathBytes {
 }
 
 impl PathBytes {
-    /// Where so many words may be written.
+    /// The address at which so many words may be written.
     #[inline]
     fn room(&mut self, words: usize) -> *mut u64 {
         if words <= self.short.len() {
@@ -69,7 +69,7 @@ impl<'a> Memory<'a> {
         self.len
     }
 
-    /// Whether there is no byte in it.
+    /// True if there is no byte in it.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -92,7 +92,8 @@ impl<'a> Memory<'a> {
     /// Copies bytes out of the memory.
     pub fn copy_out(&self, ptr: Ptr<u8>, to: &mut [u8]) -> Result {
         let from = self.range(u64::from(ptr.offset), to.len() as u64)?;
-        // SAFETY: `range` checked that `to.len()` bytes are inside; `to` is Rust's own, so the two do not overlap.
+        // SAFETY: `range` checked that `to.len()` bytes are inside; `to` is Rust's own, so the two do not
+        // overlap.
         unsafe { from.copy_to_nonoverlapping(to.as_mut_ptr(), to.len()) };
         Ok(())
     }
@@ -123,11 +124,11 @@ impl<'a> Memory<'a> {
         u32::try_from(offset).map(Ptr::new).map_err(|_| Errno::Fault)
     }
 
-    /// Copies a path out to `bytes` and ends it with a NUL, as the operating system takes it. A NUL in it is EILSEQ: it
-    /// would be cut there.
+    /// Copies a path out to `bytes` and ends it with a NUL, as the operating system takes it. A NUL in it is
+    /// EILSEQ: it would be cut there.
     ///
-    /// A word at a time, which is read once, looked at and written: the kernel reads paths by words too, and the processor
-    /// hands on what it has just written only if it is read as wide.
+    /// A word at a time, which is read once, looked at and written: the kernel reads paths by words too, and
+    /// the processor hands on what it has just written only if it is read as wide.
     #[inline]
     pub fn path<'p>(&self, ptr: Ptr<u8>, len: u32, bytes: &'p mut PathBytes) -> Result<&'p CStr> {
         let from = self.range(u64::from(ptr.offset), u64::from(len))?;
@@ -151,7 +152,8 @@ impl<'a> Memory<'a> {
         if has_nul || holds_zero(last | beyond) {
             return Err(Errno::Ilseq);
         }
-        // SAFETY: it is the word there was room for; the bytes of the path have no NUL, and behind them stands one in `last`.
+        // SAFETY: it is the word there was room for; the bytes of the path have no NUL, and behind them
+        // stands one in `last`.
         unsafe {
             to.add(words).write(last.to_le());
             Ok(CStr::from_bytes_with_nul_unchecked(std::slice::from_raw_parts(to.cast(), len + 1)))
@@ -200,12 +202,13 @@ impl<'a> Memory<'a> {
 unsafe fn read_word(from: *const u8) -> u64 {
     // SAFETY: the caller answers for the bytes.
     let word = unsafe { from.cast::<u64>().read_unaligned() };
-    // What is looked at and what is used must come from one read: the compiler may not make it again behind this.
+    // The word that is checked and the word that is used must come from one read: the compiler may not read
+    // again behind this.
     compiler_fence(Ordering::SeqCst);
     u64::from_le(word)
 }
 
-/// Whether one of the word's bytes is 0.
+/// True if one of the word's bytes is 0.
 const fn holds_zero(word: u64) -> bool {
     const LOWEST: u64 = u64::MAX / 0xff;
     word.wrapping_sub(LOWEST) & !word & (LOWEST << 7) != 0
@@ -218,7 +221,7 @@ mod tests {
     use crate::abi::records::Iovec;
 
     #[test]
-    fn what_ends_past_the_memory_is_efault_and_nothing_is_written() {
+    fn a_stretch_past_the_memory_is_efault_and_nothing_is_written() {
         let memory = TestMemory::new(16);
         let view = memory.view();
         assert_eq!(view.write(Ptr::new(9), &1_u64), Err(Errno::Fault));

@@ -6,7 +6,7 @@ use crate::abi::records::{Iovec, Record};
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
 
-/// What every byte holds at first.
+/// The first value of every byte.
 pub const MASK: u8 = 0xa5;
 
 /// A guest's memory on the heap.
@@ -23,8 +23,8 @@ impl TestMemory {
     /// The view a syscall gets.
     pub fn view(&self) -> Memory<'_> {
         let base = NonNull::new(self.bytes.as_ptr().cast_mut().cast()).unwrap();
-        // SAFETY: the cells live as long as `self`, may be written through a shared borrow, and no reference to
-        // their contents is handed out.
+        // SAFETY: the cells live as long as `self`, may be written through a shared borrow, and no reference
+        // to their contents is handed out.
         unsafe { Memory::new(base, self.bytes.len()) }
     }
 

@@ -2,19 +2,20 @@
 
 use crate::abi::errno::{Errno, Result};
 
-/// Where in a file the bytes go or come from.
+/// The place in a file that bytes are moved to or from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position {
-    /// At the descriptor's own offset, which moves.
+    /// The descriptor's own offset, which moves.
     Current,
-    /// At this offset; the descriptor's own stays.
+    /// This offset; the descriptor's own stays.
     At(u64),
-    /// At the end of the file, wherever that is when the bytes are written.
+    /// The end of the file, wherever that is when the bytes are written.
     End,
 }
 
 impl Position {
-    /// Where to go on after so many bytes. EINVAL for an offset beyond 63 bits: it is signed in the operating system.
+    /// The position after so many bytes. EINVAL for an offset beyond 63 bits: it is signed in the operating
+    /// system.
     pub(super) fn moved_by(self, bytes: u32) -> Result<Self> {
         let Self::At(start) = self else {
             return Ok(self);
@@ -31,7 +32,8 @@ pub enum Call {
     Read(Position),
     /// From the buffers to a file.
     Write(Position),
-    /// From a socket; with `peek` the data stays in its queue, with `whole` the kernel waits until the buffers are full.
+    /// From a socket; with `peek` the data stays in its queue, with `whole` the kernel waits until the
+    /// buffers are full.
     Receive {
         /// MSG_PEEK.
         peek: bool,
@@ -42,7 +44,7 @@ pub enum Call {
     Send,
 }
 
-/// Whether a kernel call may wait.
+/// The blocking of a kernel call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// It may, if the descriptor does.

@@ -2,7 +2,7 @@
 
 use crate::abi::errno::{Errno, Result};
 
-/// What a call came to.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
     /// The guest goes on, with this answer.

@@ -16,7 +16,7 @@ pub fn now(clock: Clockid) -> u64 {
     nanoseconds(time.tv_sec, time.tv_nsec)
 }
 
-/// In nanoseconds; 0 for a clock that can't be read.
+/// The resolution in nanoseconds; 0 for a clock that can't be read.
 pub fn resolution(clock: Clockid) -> u64 {
     let time = rustix::time::clock_getres(os_clock(clock));
     nanoseconds(time.tv_sec, time.tv_nsec)

@@ -11,7 +11,8 @@ pub use super::open::open_parent;
 pub use super::system::attr::{set_times, stat};
 pub use super::system::{ignores_modes, is_root};
 
-/// The mode of regular files that no guest can write to, not even where the process could. Of other files hardly one has it.
+/// The mode of regular files that no guest can write to, not even where the process could. Of other files
+/// hardly one has it.
 pub const FIXED: Mode = Mode::SVTX.union(Mode::RUSR);
 
 pub fn open_preopen_unsandboxed(path: &str) -> std::io::Result<std::fs::File> {
@@ -45,8 +46,8 @@ pub fn open(dir: &File, path: &CStr, how: &OpenHow) -> Result<File> {
     open_beneath(dir, path.to_bytes(), how.read || !how.write, how.write, how.follow, flags)
 }
 
-/// Opens a file for writing, or to cut it, unless it is one that no guest may write to: for processes which the system lets
-/// write to any.
+/// Opens a file for writing, or to cut it, unless it is one that no guest may write to: for processes which
+/// the system lets write to any.
 fn open_unless_fixed(dir: &File, path: &[u8], how: &OpenHow, flags: OFlags) -> Result<File> {
     let cuts = flags.contains(OFlags::TRUNC);
     let flags = flags - OFlags::TRUNC;

@@ -10,10 +10,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 pub use super::system::{advise, allocate, datasync, sync};
 pub use rustix::fs::SeekFrom;
 
-/// Whether it costs nothing more to say where in a file to read or write.
+/// True if a transfer at an offset costs no more than one at the descriptor's own.
 pub const TRANSFERS_ANYWHERE: bool = true;
 
-/// How many files the process may have open.
+/// The number of files that the process may have open.
 pub fn open_files_limit() -> usize {
     getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }

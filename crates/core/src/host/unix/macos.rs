@@ -13,19 +13,19 @@ use rustix::fs::{Dir, FallocateFlags, FileType, OFlags};
 use rustix::io::FdFlags;
 use std::io;
 
-/// There is no handle that only names a file: a directory is opened for reading.
+/// No flag: no handle only names a file, so a directory is opened for reading.
 pub const PATH_ONLY: OFlags = OFlags::empty();
 
-/// There is no O_RSYNC; what it asks for is what O_SYNC gives.
+/// The flag for O_RSYNC, which does not exist: O_SYNC gives what it asks for.
 pub const RSYNC: OFlags = OFlags::SYNC;
 
 /// A socket whose other side has ended its writing shows nothing of its own.
 pub const HALF_CLOSED: PollFlags = PollFlags::empty();
 
-/// No thread can be asked for by another.
+/// No number: a thread can't be asked for by another.
 pub type ThreadNumber = ();
 
-/// Whether the system lets this process write to files of any mode, or may do so again.
+/// True if the system lets this process write to files of any mode, or may do so again.
 pub fn ignores_modes() -> bool {
     rustix::process::geteuid().is_root() || rustix::process::getuid().is_root()
 }
@@ -44,12 +44,12 @@ pub fn accept(file: &File) -> io::Result<File> {
     Ok(connection.into())
 }
 
-/// Whether the socket takes connections, which the system does not tell.
+/// True always: the system does not tell if a socket takes connections.
 pub fn is_listening(_: &File) -> io::Result<bool> {
     Ok(true)
 }
 
-/// There is none: what is opened anew by its number shares the description.
+/// None: a descriptor opened anew by its number shares the description.
 pub const fn nonblocking_twin(_: &File) -> Option<File> {
     None
 }
@@ -64,7 +64,7 @@ pub fn allocate(file: &File, offset: u64, len: u64, _: &dyn Interrupt) -> Result
     }
 }
 
-/// Only that a stretch will be needed is something the system takes note of; the rest changes nothing.
+/// Advises that a stretch will be needed; the system takes no other advice.
 pub fn advise(file: &File, offset: u64, len: u64, advice: Advice) -> Result {
     if filetype_of(FileType::from_raw_mode(rustix::fs::fstat(file)?.st_mode)) == Filetype::Unknown {
         return Err(Errno::Spipe);
@@ -86,7 +86,7 @@ pub fn datasync(file: &File) -> Result {
     sync(file)
 }
 
-/// There is no call that resolves a path within a directory, so a root directory is as any other.
+/// False always: no call resolves a path within a directory, so a root directory is as any other.
 pub const fn is_root(_: &std::fs::File) -> bool {
     false
 }

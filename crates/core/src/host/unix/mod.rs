@@ -1,5 +1,5 @@
-//! Linux and macOS: the twin of `windows`, function for function. The documentation of a function stands where it is
-//! called, in the module of the same name one folder up.
+//! Linux and macOS: the twin of `windows`, function for function. The documentation of a function stands
+//! where it is called, in the module of the same name one folder up.
 
 pub mod clock;
 mod convert;

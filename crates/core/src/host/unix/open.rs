@@ -10,7 +10,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Opens what `path` leads to: within `dir` if it is the root directory and the system can do that, else beneath it.
+/// Opens the file that `path` leads to: within `dir` if it is the root directory and the system can do that,
+/// else beneath it.
 pub fn open_beneath(dir: &File, path: &[u8], read: bool, write: bool, follow: bool, flags: OFlags) -> Result<File> {
     if dir.is_root
         && let Some(result) = open_in_root(dir, path, access(read, write) | nofollow(follow) | flags)

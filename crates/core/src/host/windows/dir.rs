@@ -19,7 +19,7 @@ pub fn open_preopen_unsandboxed(path: &str) -> std::io::Result<std::fs::File> {
     Ok(Dir::open_ambient_dir(path, ambient_authority())?.into_std_file())
 }
 
-/// There is no one root directory, and no call that resolves a path within one.
+/// False always: there is no one root directory, and no call that resolves a path within one.
 pub const fn is_root(_: &std::fs::File) -> bool {
     false
 }
@@ -37,7 +37,8 @@ pub fn open(dir: &File, path: &CStr, how: &OpenHow) -> Result<File> {
         return open_directory(dir, path, how);
     }
     match open_file(dir, path, how) {
-        // What Windows says of a directory that is opened as if it were a file. `.` and its like get there too.
+        // Errors of Windows for a directory that is opened as if it were a file. `.` and its like get there
+        // too.
         Err(errno @ (Errno::Acces | Errno::Isdir | Errno::Noent | Errno::Inval)) => {
             open_directory(dir, path, how).map_err(|other| if other == Errno::Isdir { other } else { errno })
         }
@@ -51,7 +52,8 @@ fn open_file(dir: &File, path: &CStr, how: &OpenHow) -> Result<File> {
     let synchronous = how.fdflags.intersects(Fdflags::DSYNC | Fdflags::RSYNC | Fdflags::SYNC);
     options
         .read(how.read || !how.write)
-        // To create or cut a file takes the right to write it; what the guest may do is what its descriptor says.
+        // To create or cut a file takes the right to write it; what the guest may do is what its descriptor
+        // says.
         .write(how.write || creates || cuts)
         .create(creates)
         .create_new(creates && how.oflags.contains(Oflags::EXCL))
@@ -84,7 +86,7 @@ pub fn open_parent(dir: &File, path: &[u8]) -> Result<File> {
     Ok(File::directory(dir.handle.open_dir(os_path(path)?)?.into_std_file()))
 }
 
-/// A handle that names what `path` leads to, for its attributes only.
+/// A handle of the file that `path` leads to, for its attributes only.
 fn open_named(dir: &File, path: &CStr, follow: bool, access: u32) -> Result<File> {
     let mut options = OpenOptions::new();
     let the_link_itself = if follow { 0 } else { FILE_FLAG_OPEN_REPARSE_POINT };
@@ -172,7 +174,8 @@ pub fn link(dir: &File, name: &CStr, new_dir: &File, new_name: &CStr) -> Result 
 pub fn symlink(target: &CStr, dir: &File, name: &CStr) -> Result {
     let name = os_path(name.to_bytes())?;
     let is_dir = stat(dir, target, true).is_ok_and(|stat| stat.filetype == Filetype::Directory.number());
-    // Windows does not resolve a link with the other separator. `os_path` has seen to it that none was in there.
+    // Windows does not resolve a link with the other separator. `os_path` has seen to it that none was in
+    // there.
     let target = os_path(target.to_bytes())?.to_string_lossy().replace('/', "\\");
     let target = Path::new(&target);
     Ok(if is_dir { dir.handle.symlink_dir(target, name) } else { dir.handle.symlink_file(target, name) }?)

@@ -19,10 +19,10 @@ pub use std::io::SeekFrom;
 /// Reparse points of these tags stand for another file: links and mount points.
 const NAME_SURROGATE: u32 = 0x2000_0000;
 
-/// Whether it costs nothing more to say where in a file to read or write: it moves the handle's own offset too.
+/// False: a transfer at an offset costs more than one at the handle's own, since it moves that too.
 pub const TRANSFERS_ANYWHERE: bool = false;
 
-/// How many files the process may have open: Windows has no limit.
+/// The number of files that the process may have open: Windows has no limit.
 pub const fn open_files_limit() -> usize {
     usize::MAX
 }
@@ -41,7 +41,7 @@ fn require_regular(file: &File, of_pipe: Errno, of_others: Errno) -> Result {
     }
 }
 
-/// Files have no numbers there that would tell how many are open.
+/// Zero: no number of a file tells how many are open.
 pub const fn number(_: &File) -> usize {
     0
 }
@@ -135,7 +135,7 @@ pub fn allocate(file: &File, offset: u64, len: u64, _: &dyn Interrupt) -> Result
     }
 }
 
-/// There is nobody to tell.
+/// Checks the file only: Windows takes no advice.
 pub fn advise(file: &File, _offset: u64, _len: u64, _advice: Advice) -> Result {
     if kept_filetype(file)? == Filetype::Unknown { Err(Errno::Spipe) } else { Ok(()) }
 }
@@ -171,7 +171,7 @@ pub fn available(file: &File) -> u64 {
     }
 }
 
-/// A handle has none that can be asked for.
+/// No flags: a handle does not tell its own.
 pub const fn flags(_: &File) -> Result<Fdflags> {
     Ok(Fdflags::empty())
 }

@@ -1,5 +1,5 @@
-//! Windows: the twin of `unix`, function for function. The documentation of a function stands where it is called, in the
-//! module of the same name one folder up.
+//! Windows: the twin of `unix`, function for function. The documentation of a function stands where it is
+//! called, in the module of the same name one folder up.
 
 pub mod clock;
 pub mod dir;

@@ -9,7 +9,7 @@ use crate::host::unix::open::open_beneath;
 use rustix::fs::AtFlags;
 use std::ffi::CStr;
 
-/// A handle that names what `path` leads to, for its attributes only.
+/// A handle of the file that `path` leads to, for its attributes only.
 fn open_named(dir: &File, path: &CStr, follow: bool) -> Result<File> {
     open_beneath(dir, path.to_bytes(), true, false, follow, PATH_ONLY)
 }

@@ -1,5 +1,5 @@
-//! Attributes of the file that a path leads to. No handle only names a file here, so a link at the end is followed by
-//! reading it, and its last target is a name again.
+//! Attributes of the file that a path leads to. No handle only names a file here, so a link at the end is
+//! followed by reading it, and its last target is a name again.
 
 use crate::abi::errno::{Errno, Result};
 use crate::abi::records::Filestat;
@@ -20,8 +20,8 @@ pub fn set_times(dir: &File, path: &CStr, atim: SetTime, mtim: SetTime) -> Resul
     at_end(dir, path, true, of_name, |dir| Ok(rustix::fs::futimens(dir, &timestamps(atim, mtim))?))
 }
 
-/// Calls `of_name` for a name, which is not to be followed, or `of_dir` for a directory that the path names by a slash or dots
-/// at its end.
+/// Calls `of_name` for a name, which is not to be followed, or `of_dir` for a directory that the path names
+/// by a slash or dots at its end.
 fn at_end<T>(
     dir: &File,
     path: &CStr,
@@ -42,7 +42,8 @@ fn at_end<T>(
     }
 }
 
-/// The target of the link that a path leads to; none for a path that leads to no link, or ends in a slash or dots.
+/// The target of the link that a path leads to; none for a path that leads to no link, or ends in a slash or
+/// dots.
 fn target_of(dir: &File, path: &CStr) -> Result<Option<Vec<u8>>> {
     let Split::Name { directory, name, slash: false } = split(path)? else { return Ok(None) };
     let read = |parent: &File| readlink(parent, &name, |target| Ok(target.to_vec()));
