@@ -1,10 +1,10 @@
-//! What each engine is given to compile at most, so that one compilation is a matter of minutes. For Cranelift that is
-//! 1.5 GB, and 200 MB for each thread; for one function in V8, 100 MB of what docs/limits.md allows, and 600 MB while it is
-//! optimised.
+//! The most that each engine is given to compile, so that one compilation is a matter of minutes. For
+//! Cranelift that is 1.5 GB, and 200 MB for each thread; for one function in V8, 100 MB of what
+//! docs/limits.md allows, and 600 MB while it is optimised.
 //!
-//! Both take time and memory in proportion to most of what a module has, and more than that for some. So there are bounds,
-//! each several times what the largest of CPython, Ruby, esbuild and Rolldown have (in brackets), found by compiling
-//! modules made to be hard. V8 runs what is beyond Cranelift's.
+//! Both take time and memory in proportion to most of what a module has, and more than that for some. So
+//! there are bounds, each several times what the largest of CPython, Ruby, esbuild and Rolldown have (in
+//! brackets), found by compiling modules made to be hard. V8 runs what is beyond Cranelift's.
 
 mod function_limits;
 mod shape;
@@ -20,39 +20,41 @@ use shape::Shape;
 use signatures::Signatures;
 use wasmparser::{BinaryReaderError, CompositeInnerType, ExternalKind, Parser, Payload, TypeRef};
 
-/// Bytes of a module for Cranelift (30 million), and of what its memories and tables begin with (10 million). The machine code
-/// holds all of that, and for a moment there are several copies.
+/// Bytes of a module for Cranelift (30 million), and of what its memories and tables begin with (10 million).
+/// The machine code holds all of that, and for a moment there are several copies.
 const MAX_BYTES: u64 = 256 << 20;
 
-/// Units of work of a module for Cranelift (10 million). A unit is an instruction, or a value that one hands to a function
-/// or to the end of a block. It takes 10 µs, and 35 bytes until the module is compiled. V8 compiles function by function.
+/// Units of work of a module for Cranelift (10 million). A unit is an instruction, or a value that one hands
+/// to a function or to the end of a block. It takes 10 µs, and 35 bytes until the module is compiled. V8
+/// compiles function by function.
 const MAX_WORK: u64 = 40_000_000;
 
-/// What a function or a type costs beside its instructions: 5 KB and 40 µs.
+/// The work of a function or a type beside its instructions: 5 KB and 40 µs.
 const FUNCTION_WORK: u64 = 150;
 
-/// What a function costs that can be called from elsewhere, since it is exported or referred to: 6 KB and 60 µs.
+/// The work of a function that can be called from elsewhere, since it is exported or referred to: 6 KB and 60
+/// µs.
 const REFERENCE_WORK: u64 = 150;
 
-/// What an export costs, or an import: 500 bytes.
+/// The work of an export, or an import: 500 bytes.
 const NAME_WORK: u64 = 15;
 
-/// How many values at branches are a unit of work.
+/// Values at branches that make a unit of work.
 const VALUES_PER_UNIT: u64 = 100;
 
-/// Refuses a module that would take Cranelift too long, or too much memory; and one that can't be read, of which nobody knows.
+/// Refuses a module that would take Cranelift too long or too much memory, and one that can't be read.
 pub fn check(bytes: &[u8], cancellation: &Cancellation) -> Result<(), ProgramError> {
     let mut module = Module::default();
     module.read(bytes, cancellation)?;
     module.check_startup().map_err(left_to_v8)
 }
 
-/// Refuses a module of so many bytes, if they are too many.
+/// Refuses a module of too many bytes.
 pub fn check_bytes(bytes: u64) -> Result<(), ProgramError> {
     within("it", bytes, MAX_BYTES, "bytes").map_err(left_to_v8)
 }
 
-/// Whether wasmtime takes a module of so many bytes.
+/// True if wasmtime takes a module of so many bytes.
 pub const fn may_be_compiled(bytes: u64) -> bool {
     bytes <= MAX_BYTES
 }
@@ -75,12 +77,12 @@ pub fn check_for_v8(outline: &Outline<'_>, limits: &Limits) -> Result<(), Progra
     Ok(())
 }
 
-/// The error for what no engine compiles.
+/// The error for a module that no engine compiles.
 fn too_hard(why: String) -> ProgramError {
     ProgramError::Wrong(format!("is too hard to compile: {why}"))
 }
 
-/// The error for what V8 compiles.
+/// The error for a module that V8 compiles.
 fn left_to_v8(why: String) -> ProgramError {
     too_hard(format!("{why}; run it with engine: 'v8'"))
 }
@@ -184,7 +186,7 @@ impl Module {
         Ok(())
     }
 
-    /// What it is initialized with, when all of that is known.
+    /// Checks its initialization, once all sections are read.
     fn check_startup(mut self) -> Result<(), String> {
         let laid_out = self.startup.finish();
         within("it", laid_out, MAX_BYTES, "bytes that its memories and tables begin with")?;
@@ -216,7 +218,7 @@ const fn work_of(params: u64, results: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// What is wrong with a module of these functions.
+    /// The refusal of a module of these functions; empty if it is taken.
     fn refusal(items: &str) -> String {
         let bytes = wat::parse_str(format!("(module (memory 1) {items})")).unwrap();
         check(&bytes, &Cancellation::default()).map_or_else(|error| error.to_string(), |()| String::new())
@@ -258,7 +260,7 @@ mod tests {
         }
     }
 
-    /// What is wrong with a module of these functions in V8, with a limit of its memory and without.
+    /// The refusals of a module of these functions in V8, with a limit of its memory and without.
     fn refusals_of_v8(items: &str) -> [String; 2] {
         let bytes = wat::parse_str(format!("(module (memory 1) (table 1 funcref) {items})")).unwrap();
         let outline = Outline::read(&bytes).unwrap();
@@ -375,7 +377,7 @@ mod tests {
         }
     }
 
-    /// As compilers of Go and C++ make them: nearly each function is in the table.
+    /// A module as compilers of Go and C++ make it: nearly each function is in the table.
     #[test]
     fn a_table_of_all_functions_is_no_work_of_its_own() {
         let functions: String = (0..100_000).map(|i| format!("(func $f{i})")).collect();
@@ -390,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_read_is_refused() {
+    fn unreadable_modules_are_refused() {
         for bytes in [&b""[..], b"no module", b"\0asm\x01\0\0\0\x0a\x7f"] {
             assert!(matches!(check(bytes, &Cancellation::default()), Err(ProgramError::Uncompiled(_))));
         }

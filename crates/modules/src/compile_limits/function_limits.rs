@@ -4,21 +4,21 @@ use std::fmt::Display;
 
 /// The most that a function may have in an engine.
 pub struct FunctionLimits {
-    /// Units of work (100 000). In Cranelift each takes 500 bytes until the function is compiled; in V8 100, and 1000 while it
-    /// is optimised.
+    /// Units of work (100 000). In Cranelift each takes 500 bytes until the function is compiled; in V8 100,
+    /// and 1000 while it is optimised.
     pub work: u64,
-    /// Variables, and values on its stack at a time (524). Cranelift's time grows with the square where all are needed at
-    /// once: 0.6 s. V8 itself allows 50 000 variables.
+    /// Variables, and values on its stack at a time (524). Cranelift's time grows with the square where all
+    /// are needed at once: 0.6 s. V8 itself allows 50 000 variables.
     pub locals: u64,
-    /// Blocks in each other (3 233). Cranelift's time grows with the square: 0.2 s. In V8 each takes 1.3 KB.
+    /// Nested blocks (3 233). Cranelift's time grows with the square: 0.2 s. In V8 each takes 1.3 KB.
     pub depth: usize,
-    /// Loops in each other (8). Cranelift's time grows with the third power where they change variables: 10 ms.
+    /// Nested loops (8). Cranelift's time grows with the third power where they change variables: 10 ms.
     pub loops: usize,
-    /// Variables, and values on its stack, times branches (2.3 million). At each branch each may need a value of its own,
-    /// which takes 26 bytes and 0.1 µs in Cranelift, and 13 bytes in V8.
+    /// Variables, and values on its stack, times branches (2.3 million). At each branch each may need a value
+    /// of its own, which takes 26 bytes and 0.1 µs in Cranelift, and 13 bytes in V8.
     pub values: u64,
-    /// Globals times instructions (1 million). Cranelift may look at each global at each access to memory: 4 ns, and 2 bytes at
-    /// each branch.
+    /// Globals times instructions (1 million). Cranelift may look at each global at each access to memory: 4
+    /// ns, and 2 bytes at each branch.
     pub places: u64,
 }
 

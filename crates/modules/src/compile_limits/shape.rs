@@ -1,4 +1,4 @@
-//! How large one function is, told from its instructions.
+//! The size of one function, told from its instructions.
 
 use super::function_limits::{FunctionLimits, INSTRUCTIONS, within};
 use super::signatures::Signatures;
@@ -9,24 +9,26 @@ use wasmparser::{
     OperatorsReader, RefType, SubType, TryTable,
 };
 
-/// What a call costs beside the values it hands over, also one of what wasmtime answers itself: where it stands and where it
-/// goes is kept until the module is compiled.
+/// The work of a call beside the values it hands over, also of one that wasmtime answers itself: its place
+/// and its target are kept until the module is compiled.
 const CALL_WORK: u64 = 4;
 
-/// What an instruction on memory costs that is a call, with its limits.
+/// The work of an instruction on memory that is a call, with its checks.
 const MEMORY_WORK: u64 = 10;
 
-/// What an instruction on a table costs, or a call through one: 20 KB, for an element is made at its first use.
+/// The work of an instruction on a table, or a call through one: 20 KB, for an element is made at its first
+/// use.
 const TABLE_WORK: u64 = 40;
 
-/// The most that a byte of a function costs beside the values it hands over: that of an instruction on a table has two.
+/// The most work of a byte of a function beside the values it hands over: an instruction on a table has two
+/// bytes.
 const WORK_OF_A_BYTE: u64 = TABLE_WORK.div_ceil(2) + 1;
 
 /// The opcodes of `global.get` and `global.set`.
 const GLOBAL_GET: u8 = 0x23;
 const GLOBAL_SET: u8 = 0x24;
 
-/// How large a function is, in each direction.
+/// The size of a function, by each measure.
 #[derive(Default)]
 pub struct Shape {
     pub work: u64,
@@ -45,9 +47,9 @@ pub struct Shape {
 /// A block that has not ended yet.
 struct Label {
     is_loop: bool,
-    /// How many values a jump to it hands over.
+    /// The values that a jump to it hands over.
     values: u64,
-    /// How many are on the stack at most when it has ended, or its other half begins.
+    /// The most values on the stack when it has ended, or its other half begins.
     height: u64,
 }
 
@@ -111,8 +113,8 @@ impl Shape {
         Ok(shape)
     }
 
-    /// No less than what is read of a function, by its length: few need to be read. `results` and `handed_over` are the most
-    /// values that a call gives, or gives and takes.
+    /// No less than what is read of a function, by its length: few need to be read. `results` and
+    /// `handed_over` are the most values that a call gives, or gives and takes.
     pub fn most(
         signatures: &Signatures,
         body: &FunctionBody<'_>,
@@ -124,7 +126,7 @@ impl Shape {
         Ok(Self {
             work: bytes.saturating_mul(WORK_OF_A_BYTE + handed_over),
             locals: locals(signatures, body)?,
-            // What puts values there takes two bytes, or more.
+            // An instruction that puts values there takes two bytes, or more.
             height: (bytes / 2).saturating_mul(results.max(1)),
             branches: bytes,
             depth: length / 2,
@@ -148,8 +150,8 @@ impl Shape {
     }
 }
 
-/// How long an instruction is, and how many values it takes and gives, if it is one of those that make up most of a program
-/// and neither branch nor hand values over. (wasmparser takes four times as long.)
+/// The length of an instruction, and the numbers of values it takes and gives, if it is one of those that
+/// make up most of a program and neither branch nor hand values over. (wasmparser takes four times as long.)
 fn straight(code: &[u8]) -> Option<(usize, u64, u64)> {
     let (taken, given) = match *code.first()? {
         0x20 | GLOBAL_GET | 0x41..=0x44 => (0, 1),
@@ -164,8 +166,8 @@ fn straight(code: &[u8]) -> Option<(usize, u64, u64)> {
     Some((plain(code)?, taken, given))
 }
 
-/// What ends a block, or its first half, and how long it is. wasmparser reads these only behind the beginnings of their
-/// blocks.
+/// An instruction that ends a block, or its first half, and its length. wasmparser reads these only behind
+/// the beginnings of their blocks.
 fn between_blocks(code: &[u8]) -> Option<(Operator<'_>, usize)> {
     let operator = match code.first()? {
         0x05 => Operator::Else,
@@ -187,8 +189,8 @@ fn locals(signatures: &Signatures, body: &FunctionBody<'_>) -> Result<u64, Binar
     Ok(locals)
 }
 
-/// How many values are on the stack behind an instruction, where so many were before. Behind a jump nothing is known, and
-/// nothing runs.
+/// The values on the stack behind an instruction, where `height` were before it. Behind a jump nothing is
+/// known, and nothing runs.
 fn after(signatures: &Signatures, labels: &[Label], height: u64, operator: &Operator<'_>) -> u64 {
     let (taken, given) = match operator {
         Operator::Block { .. } | Operator::Loop { .. } | Operator::Try { .. } | Operator::TryTable { .. } => (0, 0),
@@ -210,7 +212,8 @@ fn after(signatures: &Signatures, labels: &[Label], height: u64, operator: &Oper
     height.saturating_sub(taken) + given
 }
 
-/// What wasmparser is told of a module: nothing, for it is asked about instructions only that always take and give the same.
+/// A module of which wasmparser is told nothing: it is asked only about instructions that always take and
+/// give the same.
 struct Nothing;
 
 impl ModuleArity for Nothing {
@@ -243,7 +246,7 @@ impl ModuleArity for Nothing {
     }
 }
 
-/// How many branches an instruction makes, and how many values it hands over.
+/// The numbers of branches that an instruction makes, and of values that it hands over.
 fn branches_and_values(
     signatures: &Signatures,
     labels: &[Label],

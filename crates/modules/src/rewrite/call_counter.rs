@@ -1,7 +1,8 @@
-//! What stands between a guest in V8 and its syscalls: a WebAssembly module with a function for each that the guest imports,
-//! which counts the call and goes on to the syscall itself. That costs a call from WebAssembly to WebAssembly, 3 ns or so; a
-//! wrapper in JavaScript would cost more than a syscall that only reads the clock. The numbers are in a memory shared with
-//! the thread that waits for the guest, which so can tell them of a guest it had to end.
+//! The counter of a guest's calls in V8: a WebAssembly module between the guest and its syscalls, with a
+//! function for each that the guest imports, which counts the call and makes it. It costs a call from
+//! WebAssembly to WebAssembly, 3 ns or so; a wrapper in JavaScript would cost more than a syscall that only
+//! reads the clock. The numbers are in a memory shared with the thread that waits for the guest, which so can
+//! tell them of a guest it had to end.
 
 use wasi_rs_core::abi;
 use wasi_rs_core::syscalls::Syscall;
@@ -10,20 +11,21 @@ use wasm_encoder::{
     MemoryType, Module, TypeSection, ValType,
 };
 
-/// Where in that memory a number stands, in steps of 8 bytes; the `SLOT` of `lib/v8/engine.js`.
+/// The places of the numbers in that memory, in steps of 8 bytes; the `SLOT` of `lib/v8/engine.js`.
 const CALLS: u32 = 0;
 const READ: u32 = 1;
 const WRITTEN: u32 = 2;
 
-/// The parameters that say where the number of bytes is to be written that a call has moved, and where it is counted.
+/// The parameters that are addresses of a number of moved bytes, and the slots in which those are counted.
 const TRANSFERS: [(&str, u32); 4] =
     [("nread", READ), ("ro_datalen", READ), ("nwritten", WRITTEN), ("so_datalen", WRITTEN)];
 
-/// The number of the function that counts what has been moved, and of its type.
+/// The index of the function that counts moved bytes, and of its type.
 const TRANSFER: u32 = 0;
 
-/// The call_counter of these syscalls. It imports `m.m`, the shared memory; `m.t`, a function that gets a slot and the address of a
-/// number in the guest's memory, to be added there; and the syscalls as `s.<name>`. It exports them again.
+/// The module that counts calls of these syscalls. It imports `m.m`, the shared memory; `m.t`, a function
+/// that gets a slot and the address of a number in the guest's memory, to be added there; and the syscalls as
+/// `s.<name>`. It exports them again.
 pub fn call_counter(rows: &[&Syscall]) -> Vec<u8> {
     let (mut types, mut imports) = (TypeSection::new(), ImportSection::new());
     let (mut functions, mut exports, mut code) = (FunctionSection::new(), ExportSection::new(), CodeSection::new());
@@ -58,7 +60,7 @@ const fn val_type(ty: abi::ValType) -> ValType {
     }
 }
 
-/// Counts the call, makes it, and where it succeeded, counts what it has moved.
+/// The function that counts a call, makes it, and where it succeeded, counts the bytes it has moved.
 fn counted(row: &Syscall, syscall: u32) -> Function {
     let place = MemArg { offset: u64::from(CALLS) * 8, align: 3, memory_index: 0 };
     let transfer = transfer(row);
@@ -80,7 +82,8 @@ fn counted(row: &Syscall, syscall: u32) -> Function {
     function
 }
 
-/// Where is counted what a call moves, and which parameter is the address of how much that is.
+/// The slot of the bytes that a call moves, and the index of the parameter that is the address of their
+/// number.
 fn transfer(row: &Syscall) -> Option<(u32, u32)> {
     let slot_of = |name| TRANSFERS.iter().find(|(param, _)| *param == name).map(|(_, slot)| *slot);
     (0..).zip(row.params).find_map(|(index, param)| Some((slot_of(param.name)?, index)))
