@@ -1,5 +1,5 @@
-//! Checks of the source tree as a whole, as tests: `cargo test -p wasi-rs-tidy`. The floors are those of the table in
-//! ARCHITECTURE.md.
+//! Checks of the source tree as a whole, as tests: `cargo test -p wasi-rs-tidy`. The floors are those of the
+//! table in ARCHITECTURE.md.
 
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "the source tree is read")]
@@ -21,7 +21,8 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// The files with an extension at these places or below them, by their paths from the top, with `/` between names.
+/// The files with an extension at these places or below them, by their paths from the top, with `/` between
+/// names.
 fn files(places: &[&str], extension: &str) -> BTreeMap<String, String> {
     let root = root();
     let mut found = BTreeMap::new();

@@ -1,5 +1,5 @@
-//! The plan of the tree in ARCHITECTURE.md: the table of rooms (`| floor | room | ... |`, rooms as paths in backticks, those of
-//! one row being one room) and the paragraph with the addresses of unsafe code.
+//! The plan of the tree in ARCHITECTURE.md: the table of rooms (`| floor | room | ... |`, rooms as paths in
+//! backticks, those of one row being one room) and the paragraph with the addresses of unsafe code.
 
 /// A row of the table.
 struct Room {

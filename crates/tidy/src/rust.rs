@@ -27,8 +27,8 @@ pub fn code(text: &str) -> String {
 /// A path, from its crate on: `["wasi_rs_core", "host", "dir"]`.
 type Path = Vec<String>;
 
-/// All edges between these files, without those of tests. A private name for a module (`use unix as os`) is no edge; a path
-/// through that name is an edge to the module.
+/// All edges between these files, without those of tests. A private name for a module (`use unix as os`) is
+/// no edge; a path through that name is an edge to the module.
 pub fn edges(sources: &BTreeMap<String, String>) -> Vec<Edge> {
     let mut modules = Modules::of(sources);
     let mut all_names = Vec::new();
