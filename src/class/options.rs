@@ -7,7 +7,7 @@ use crate::node_api::{Js, JsResult, Type, Value, Worker};
 use crate::permission;
 use crate::process::{copy_of_descriptor, host_descriptor, is_main_thread, trace_file};
 use wasi_rs_core::abi::{Abi, Errno, Fd};
-use wasi_rs_core::ctx::{Ctx, Preopen, Strings, unopened};
+use wasi_rs_core::ctx::{Ctx, Preopen, Strings, open_error};
 use wasi_rs_core::host::dir::open_preopen_unsandboxed;
 
 /// The greatest number of the host's own standard streams.
@@ -116,12 +116,12 @@ pub fn read<'s>(js: Js<'s>, realm: &Realm, options: Value<'s>, abi: Abi, edition
                 Choice::Descriptor(descriptor) => format!("can't use the descriptor {descriptor} of options.{name}"),
                 _ => format!("can't use options.{name}"),
             };
-            errors::not_initialized(js, errno, &unopened(what, errno))
+            errors::not_initialized(js, errno, &open_error(what, errno))
         })?;
     }
     for Preopen { name, path, read_only } in preopens {
         let what = || format!("can't open '{path}' for the preopen '{name}'");
-        let failed = |errno| errors::not_initialized(js, errno, &unopened(what(), errno));
+        let failed = |errno| errors::not_initialized(js, errno, &open_error(what(), errno));
         let dir = open_preopen_unsandboxed(&path).map_err(|error| failed(error.into()))?;
         ctx.push_preopen(&name, dir, read_only).map_err(failed)?;
     }

@@ -87,7 +87,7 @@ impl Usage {
 }
 
 /// A message about something that could not be opened for a guest, with advice if too many files were open.
-pub fn unopened(what: String, errno: Errno) -> String {
+pub fn open_error(what: String, errno: Errno) -> String {
     if errno != Errno::Mfile {
         return what;
     }

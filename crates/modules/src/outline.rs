@@ -160,12 +160,12 @@ impl<'a> Outline<'a> {
                 }
                 push(&mut outline.sections, (id, range), MAX_SECTIONS, "sections")?;
             }
-            outline.note(bytes, payload)?;
+            outline.record(bytes, payload)?;
         }
         Ok(outline)
     }
 
-    fn note(&mut self, bytes: &'a [u8], payload: Payload<'a>) -> Result<(), Unreadable> {
+    fn record(&mut self, bytes: &'a [u8], payload: Payload<'a>) -> Result<(), Unreadable> {
         match payload {
             Payload::Version { encoding: Encoding::Component, .. } => {
                 return Err(Unreadable("it is a component".to_owned()));

@@ -4,7 +4,7 @@ use super::handover;
 use super::watch::{UntilEnded, Watch};
 use std::sync::Arc;
 use wasi_rs_core::abi::{Abi, Errno};
-use wasi_rs_core::ctx::{Ctx, Preopen, Strings, unopened};
+use wasi_rs_core::ctx::{Ctx, Preopen, Strings, open_error};
 use wasi_rs_core::host::dir::open_preopen_unsandboxed;
 use wasi_rs_core::host::file::File;
 use wasi_rs_core::host::stream::{Input, Output, Stream};
@@ -88,11 +88,11 @@ impl Plan {
         for ((stdio, output), name) in self.stdio.into_iter().zip(outputs).zip(["stdin", "stdout", "stderr"]) {
             let limit = self.limits.stdout.unwrap_or(usize::MAX);
             push_stdio(&ctx, stdio, output, limit)
-                .map_err(|errno| Unopened { errno, what: unopened(format!("can't use options.{name}"), errno) })?;
+                .map_err(|errno| Unopened { errno, what: open_error(format!("can't use options.{name}"), errno) })?;
         }
         for Preopen { name, path, read_only } in self.preopens {
             let what = || format!("can't open '{path}' for the preopen '{name}'");
-            let failed = |errno| Unopened { errno, what: unopened(what(), errno) };
+            let failed = |errno| Unopened { errno, what: open_error(what(), errno) };
             let dir = open_preopen_unsandboxed(&path).map_err(|error| failed(error.into()))?;
             ctx.push_preopen(&name, dir, read_only).map_err(failed)?;
         }

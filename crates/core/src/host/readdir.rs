@@ -78,7 +78,7 @@ impl Default for Marks {
 
 impl Marks {
     /// Adds the operating system's cookie after so many entries, if that is the next one to mark.
-    fn note(&mut self, passed: u32, next: u64) {
+    fn record(&mut self, passed: u32, next: u64) {
         if !self.is_next(passed) {
             return;
         }
@@ -133,7 +133,7 @@ impl Listing {
             return Err(Errno::Overflow);
         }
         for (row, passed) in self.rows.iter().zip(self.before + 1..) {
-            self.marks.note(passed, row.next);
+            self.marks.record(passed, row.next);
         }
         self.goes_on = true;
         Ok(())
@@ -409,10 +409,10 @@ mod tests {
     fn marks_are_few_and_near() {
         let mut marks = Marks::default();
         for passed in 1..=100_000 {
-            marks.note(passed, u64::from(passed) * 10);
+            marks.record(passed, u64::from(passed) * 10);
         }
         assert!(marks.next.len() <= MARKS && marks.step == 128, "{} {}", marks.next.len(), marks.step);
-        marks.note(7, 0);
+        marks.record(7, 0);
         for passed in [0, 1, 127, 128, 5000, 99_999, 1_000_000] {
             let (at, next) = marks.before(passed);
             assert!(at <= passed && passed.min(100_000) - at < 256, "{passed}: {at}");

@@ -33,7 +33,7 @@ impl Default for PathBytes {
 impl PathBytes {
     /// The address at which so many words may be written.
     #[inline]
-    fn room(&mut self, words: usize) -> *mut u64 {
+    fn reserve(&mut self, words: usize) -> *mut u64 {
         if words <= self.short.len() {
             return self.short.as_mut_ptr().cast();
         }
@@ -137,7 +137,7 @@ impl<'a> Memory<'a> {
         }
         let len = len as usize;
         let (words, rest) = (len / WORD, len % WORD);
-        let to = bytes.room(words + 1);
+        let to = bytes.reserve(words + 1);
         let mut has_nul = false;
         for index in 0..words {
             // SAFETY: `range` has checked `len` bytes, and there is room for one word more than these are.

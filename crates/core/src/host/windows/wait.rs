@@ -30,7 +30,7 @@ impl<'a> Poll<'a> {
         let until = nanoseconds.and_then(|nanoseconds| Instant::now().checked_add(Duration::from_nanos(nanoseconds)));
         let (mut pause, longest) = PAUSES;
         loop {
-            let ready = self.look();
+            let ready = self.poll();
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             if ready > 0 || left == Some(Duration::ZERO) {
                 return Ok(ready);
@@ -41,7 +41,7 @@ impl<'a> Poll<'a> {
         }
     }
 
-    fn look(&mut self) -> usize {
+    fn poll(&mut self) -> usize {
         for (file, interest, ready) in &mut self.0 {
             *ready = state_of(file, *interest);
         }
