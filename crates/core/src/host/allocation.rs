@@ -23,3 +23,23 @@ pub fn end_to_allocate(
     let size = size()?;
     Ok(Some(end).filter(|end| *end > size))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_extended_to_the_end_of_the_range_only() {
+        let end = |offset, len| end_to_allocate(Filetype::RegularFile, offset, len, || Ok(10));
+        assert_eq!((end(4, 6), end(4, 7), end(20, 1)), (Ok(None), Ok(Some(11)), Ok(Some(21))));
+        assert_eq!((end(0, 0), end(u64::MAX, 1)), (Err(Errno::Inval), Err(Errno::Fbig)));
+        assert_eq!(end(i64::MAX as u64, 1), Err(Errno::Fbig));
+    }
+
+    #[test]
+    fn files_of_other_types_have_no_space_to_allocate() {
+        let size = || panic!("the size is not asked for");
+        assert_eq!(end_to_allocate(Filetype::Unknown, 0, 0, size), Err(Errno::Spipe));
+        assert_eq!(end_to_allocate(Filetype::Directory, 0, 0, size), Err(Errno::Nodev));
+    }
+}

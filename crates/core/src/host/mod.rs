@@ -8,7 +8,7 @@
 //! crate sees. Types that both sides share are in modules of their own, which know neither: `handle`,
 //! `interrupt`, `path`, `pieces`, `readiness`, `rows`, `time`.
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), test))]
 mod allocation;
 pub mod clock;
 pub mod dir;
