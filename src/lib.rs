@@ -14,9 +14,9 @@
 //! | [`text`] | WebAssembly's text, and descriptions of modules, for the command line |
 
 pub mod builtins;
-#[cfg(feature = "class")]
+#[cfg(any(feature = "class", feature = "engine"))]
 pub mod call;
-#[cfg(feature = "class")]
+#[cfg(any(feature = "class", feature = "engine"))]
 pub mod class;
 pub mod errors;
 pub mod node_api;

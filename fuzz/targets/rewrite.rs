@@ -1,6 +1,6 @@
 //! Modules that are changed before an engine gets them, each change by itself and all together.
 //!
-//! What the fuzzer makes of one module is seldom a module. So now and then it gets one such as a compiler may write.
+//! The fuzzer seldom makes a module of a module. So now and then it gets one such as a compiler may write.
 
 #![no_main]
 
@@ -20,7 +20,7 @@ const ANEW: u32 = 8;
 /// Bytes that one is made from.
 const ENTROPY: usize = 2048;
 
-/// What a program may import, and what it exports.
+/// The imports that a program may have, and its exports.
 const IMPORTS: &str = r#"(module
     (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))

@@ -1,5 +1,6 @@
-//! Sequences of system calls on a tree with links of every kind: nothing outside the guest's directories changes, nothing
-//! of what is there reaches its memory, no call panics, and no call is beyond the memory (AddressSanitizer looks).
+//! Sequences of system calls on a tree with links of every kind: nothing outside the guest's directories
+//! changes, nothing of what is there reaches its memory, no call panics, and no call is beyond the memory
+//! (AddressSanitizer looks).
 
 #![no_main]
 

@@ -1,7 +1,8 @@
-//! `kernel FOLDER ROW`: what the kernel takes for the calls that a row of `benches/syscalls.mjs` can't do without, in
-//! nanoseconds. Nothing for a row that needs none. The folder has what the guests' have.
+//! `kernel FOLDER ROW`: what the kernel takes for the calls that a row of `benches/syscalls.mjs` can't do
+//! without, in nanoseconds. Nothing for a row that needs none. The folder has what the guests' have.
 //!
-//! A path below the folder must not lead out of it: one of several components is opened by `openat2`, which sees to that.
+//! A path below the folder must not lead out of it: one of several components is opened by `openat2`, which
+//! sees to that.
 
 use rustix::fs::{
     Advice, AtFlags, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, Stat, Timespec, Timestamps, UTIME_NOW,
@@ -133,8 +134,8 @@ fn stat_beneath(dir: impl AsFd, path: &CStr) -> Result<Stat> {
     fs::fstat(beneath(dir, path, OFlags::PATH)?)
 }
 
-/// Nanoseconds that one round takes: the median of many samples, each shorter than the slices in which the system shares
-/// a core out.
+/// Nanoseconds that one round takes: the median of many samples, each shorter than the slices in which the
+/// system shares a core out.
 fn time<T>(mut round: impl FnMut() -> Result<T>) -> Result<f64> {
     const SAMPLES: usize = 101;
     const SAMPLE: Duration = Duration::from_millis(1);

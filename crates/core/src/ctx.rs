@@ -1,4 +1,4 @@
-//! Floor 2: what one guest owns: its arguments, environment and descriptors.
+//! The property of one guest: its arguments, environment and descriptors.
 
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Clockid, Rights};
@@ -12,7 +12,8 @@ use crate::host::stream::Stream;
 use crate::host::wait::{Endless, Interest, Interrupt};
 use std::cell::{Cell, Ref, RefCell, RefMut};
 
-/// How many descriptors a guest may have open, unless half of what the process may is less: the host keeps the rest.
+/// Descriptors that a guest may have open, unless half of the process's limit is less: the host keeps the
+/// rest.
 const OPEN_FILES: usize = 16 * 1024;
 
 /// Strings as `args_get` and `environ_get` hand them over: each ends in a NUL, one behind the other.
@@ -23,8 +24,8 @@ pub struct Strings {
 }
 
 impl Strings {
-    /// Adds one, up to a NUL in it: that is where it ends for the guest. EOVERFLOW when all together are more than an
-    /// address can tell.
+    /// Adds a string, up to a NUL in it, where it ends for the guest. EOVERFLOW when all together are more
+    /// than an address can tell.
     pub fn push(&mut self, string: &str) -> Result {
         let string = string.split('\0').next().unwrap_or_default();
         let start = u32::try_from(self.bytes.len()).map_err(|_| Errno::Overflow)?;
@@ -35,12 +36,12 @@ impl Strings {
         Ok(())
     }
 
-    /// Where each starts.
+    /// The offset of each string.
     pub fn starts(&self) -> &[u32] {
         &self.starts
     }
 
-    /// All of them.
+    /// The bytes of all strings.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -53,11 +54,11 @@ pub struct Preopen {
     pub name: String,
     /// The host's path.
     pub path: String,
-    /// Whether it is for reading only.
+    /// True if it is for reading only.
     pub read_only: bool,
 }
 
-/// How many bytes a guest has moved through descriptors.
+/// Counts of the bytes that a guest has moved through descriptors.
 #[derive(Debug, Default)]
 pub struct Usage {
     read: Cell<u64>,
@@ -65,7 +66,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Counts what one call has moved.
+    /// Counts the bytes that one call has moved.
     pub fn count(&self, interest: Interest, bytes: u32) {
         let counter = match interest {
             Interest::Read => &self.read,
@@ -85,7 +86,7 @@ impl Usage {
     }
 }
 
-/// A message on what could not be opened for a guest that is to start, with the way out if there were too many files.
+/// A message about something that could not be opened for a guest, with advice if too many files were open.
 pub fn open_error(what: String, errno: Errno) -> String {
     if errno != Errno::Mfile {
         return what;
@@ -96,7 +97,8 @@ pub fn open_error(what: String, errno: Errno) -> String {
     )
 }
 
-/// What one guest owns. It may go from thread to thread, but only one uses it at a time, and none has to keep others out.
+/// The context of one guest. It may go from thread to thread, but only one uses it at a time, and none has to
+/// keep others out.
 #[derive(Debug)]
 pub struct Ctx {
     abi: Abi,
@@ -111,11 +113,12 @@ pub struct Ctx {
     pub env: Strings,
     /// Open descriptors.
     pub descriptors: Descriptors,
-    /// What it has used.
+    /// The bytes it has moved.
     pub usage: Usage,
 }
 
-/// What a guest had open. It is closed when this is dropped, which takes long on a slow file system.
+/// The descriptors of a guest that makes no more calls. They are closed when this is dropped, which takes
+/// long on a slow file system.
 #[allow(dead_code, reason = "what counts is when it is dropped")]
 pub struct Released(Descriptors, Box<dyn Interrupt>);
 
@@ -137,7 +140,7 @@ impl Ctx {
         }
     }
 
-    /// Whether directories are listed with `.` and `..`.
+    /// True if directories are listed with `.` and `..`.
     #[must_use]
     pub fn listing_dots(self, lists_dots: bool) -> Self {
         Self { lists_dots, ..self }
@@ -149,13 +152,13 @@ impl Ctx {
         Self { trace, ..self }
     }
 
-    /// Asks whether to go on whenever a call waits.
+    /// Has calls that wait interrupted by this.
     #[must_use]
     pub fn waiting_with(self, interrupt: Box<dyn Interrupt>) -> Self {
         Self { interrupt, ..self }
     }
 
-    /// Takes out what it has open, and what it would wait with: it makes no call any more.
+    /// Takes out its descriptors and its interruption: it makes no call any more.
     #[must_use]
     pub fn release(&mut self) -> Released {
         self.listings.get_mut().clear();
@@ -163,15 +166,16 @@ impl Ctx {
         Released(descriptors, std::mem::replace(&mut self.interrupt, Box::new(Endless)))
     }
 
-    /// Lets it have at most `limit` descriptors open, if that is less than it may have anyway. To be called before any is.
+    /// Lets it have at most `limit` descriptors open, if that is less than it may have anyway. To be called
+    /// before any is.
     #[must_use]
     pub fn limiting_open_files(self, limit: usize) -> Self {
         let limit = limit.min(self.descriptors.limit());
         Self { descriptors: Descriptors::new(limit), ..self }
     }
 
-    /// Adds a standard stream, which may be the host's own, under the next number: 0, 1, 2. The first is the guest's input,
-    /// the others are its outputs.
+    /// Adds a standard stream, which may be the host's own, under the next number: 0, 1, 2. The first is the
+    /// guest's input, the others are its outputs.
     pub fn push_stdio(&self, file: File, host_s_own: bool) -> Result<Fd> {
         let way = if self.descriptors.is_empty() { Interest::Read } else { Interest::Write };
         let descriptor = if host_s_own { Descriptor::host_stream(file, way)? } else { Descriptor::stdio(file)? };
@@ -183,14 +187,15 @@ impl Ctx {
         self.descriptors.insert(Descriptor::stream(stream))
     }
 
-    /// Adds a directory, which the guest knows as `name` (up to a NUL in it), under the next number: 3 and up.
+    /// Adds a directory, which the guest knows as `name` (up to a NUL in it), under the next number: 3 and
+    /// up.
     pub fn push_preopen(&self, name: &str, dir: File, read_only: bool) -> Result<Fd> {
         let name = name.split('\0').next().unwrap_or_default();
         self.descriptors.insert(Descriptor::preopen(dir, name, read_only))
     }
 
-    /// Numbers that never change for this guest: how many arguments there are and how many bytes they take, the same of
-    /// the environment, and the resolution of each clock in nanoseconds.
+    /// Numbers that never change for this guest: how many arguments there are and how many bytes they take,
+    /// the same of the environment, and the resolution of each clock in nanoseconds.
     pub fn constants(&self) -> [u32; 8] {
         let size = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
         let resolution = |clock| u32::try_from(clock::resolution(clock).unwrap_or(0)).unwrap_or(u32::MAX);
@@ -211,17 +216,17 @@ impl Ctx {
         self.abi
     }
 
-    /// Whether directories are listed with `.` and `..`.
+    /// True if directories are listed with `.` and `..`.
     pub const fn lists_dots(&self) -> bool {
         self.lists_dots
     }
 
-    /// Where each of its calls is shown, if it is traced.
+    /// The file for its trace, if it is traced.
     pub const fn trace(&self) -> Option<&File> {
         self.trace.as_ref()
     }
 
-    /// Whether each of its calls is shown.
+    /// True if it is traced.
     pub const fn is_traced(&self) -> bool {
         self.trace.is_some()
     }
@@ -231,12 +236,12 @@ impl Ctx {
         self.random.borrow_mut()
     }
 
-    /// What is kept of the directories it lists.
+    /// Entries and marks of the directories it lists.
     pub fn listings(&self) -> RefMut<'_, Listings> {
         self.listings.borrow_mut()
     }
 
-    /// Who is asked whether to go on when a call waits.
+    /// The interruption of its calls.
     pub fn interrupt(&self) -> &dyn Interrupt {
         &*self.interrupt
     }
@@ -265,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn open_files_can_be_limited_but_not_beyond_what_the_host_spares() {
+    fn open_files_can_be_limited_within_the_share_of_guests() {
         let ctx = || Ctx::new(Abi::Preview1, Strings::default(), Strings::default());
         assert_eq!(ctx().limiting_open_files(7).descriptors.limit(), 7);
         assert_eq!(ctx().limiting_open_files(usize::MAX).descriptors.limit(), ctx().descriptors.limit());

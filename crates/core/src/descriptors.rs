@@ -1,4 +1,4 @@
-//! Floor 2: the descriptors of one guest.
+//! The descriptors of one guest.
 
 use crate::abi::Fd;
 use crate::abi::errno::{Errno, Result};
@@ -11,25 +11,25 @@ use crate::host::stream::Stream;
 use crate::host::wait::Interest;
 use std::cell::{Cell, Ref, RefCell};
 
-/// What a descriptor number stands for.
+/// An open descriptor.
 #[derive(Debug)]
 pub struct Descriptor {
-    /// What it is open on.
+    /// The object it is open on.
     pub object: Object,
-    /// Where its next transfer begins, if it is a file.
+    /// The offset of its next transfer, if it is a file.
     pub offset: Offset,
     /// The guest's name of a directory it was started with.
     preopen: Option<Box<str>>,
-    /// Whether the socket calls are served, if it is a socket.
+    /// True if the socket calls are served, should it be a socket.
     socket: bool,
-    /// Which way bytes go, if it is one of the host's own standard streams.
+    /// The direction of its bytes, if it is one of the host's own standard streams.
     host_stream: Option<Interest>,
-    /// Whether what is reached through it may only be read.
+    /// True if everything reached through it may only be read.
     read_only: bool,
     rights: Cell<Rights>,
     inheriting: Cell<Rights>,
     flags: Cell<Fdflags>,
-    /// Where the listing of the directory stands, if it is one.
+    /// The position of its listing, if it is a directory.
     pub place: Cell<Place>,
 }
 
@@ -50,20 +50,20 @@ impl Descriptor {
         }
     }
 
-    /// A directory the guest is started with, under the guest's name for it. If it is `read_only`, so is all that is opened
-    /// through it.
+    /// A directory the guest is started with, under the guest's name for it. If it is `read_only`, so is all
+    /// that is opened through it.
     pub fn preopen(file: File, name: &str, read_only: bool) -> Self {
         let (mut rights, mut inheriting) = (Rights::DIRECTORY, Rights::all());
         if read_only {
             rights -= Rights::CHANGING;
-            // That files can be opened for writing is told: wasi-libc asks for no more than that, so a program would
-            // learn that it can't when it writes, and not, as with EROFS, when it opens.
+            // The right to open files for writing is reported: wasi-libc asks for no other, so without it a
+            // program would fail when it writes, and not, as with EROFS, when it opens.
             inheriting -= Rights::CHANGING - Rights::FD_WRITE;
         }
         Self { preopen: Some(name.into()), read_only, ..Self::new(file, rights, inheriting, Fdflags::empty()) }
     }
 
-    /// What was opened through this directory: for reading only, if that is.
+    /// A descriptor of a file opened through this directory: for reading only, if the directory is.
     pub fn opened(&self, file: File, mut rights: Rights, inheriting: Rights, flags: Fdflags) -> Self {
         if self.read_only {
             rights -= Rights::CHANGING;
@@ -71,16 +71,17 @@ impl Descriptor {
         Self { offset: Offset::own(), read_only: self.read_only, ..Self::new(file, rights, inheriting, flags) }
     }
 
-    /// A descriptor that the embedder hands in. The guest may do with it what the embedder can: also what others see who
-    /// share the open file, such as moving its offset or setting APPEND.
+    /// A descriptor that the embedder hands in. The guest may do with it what the embedder can: also what
+    /// others see who share the open file, such as moving its offset or setting APPEND.
     pub fn stdio(file: File) -> Result<Self> {
-        // That a stream which the host shares does not wait is the host's business; the guest asks for itself.
+        // A shared stream may be non-blocking for the host's sake; the guest asks for itself.
         let flags = file.flags()?.difference(Fdflags::NONBLOCK);
         Ok(Self::new(file, Rights::FILE, Rights::empty(), flags))
     }
 
-    /// One of the host's own standard streams, of which the guest moves bytes this way and has nothing else: whatever it
-    /// is made of, a log that a shell has opened, a terminal, a socket, it does what one end of a pipe does.
+    /// One of the host's own standard streams, of which the guest moves bytes this way and has nothing else:
+    /// whatever it is made of, a log that a shell has opened, a terminal, a socket, it does what one end of a
+    /// pipe does.
     pub fn host_stream(file: File, way: Interest) -> Result<Self> {
         let rights = rights_of_stream(way);
         Ok(Self { socket: false, host_stream: Some(way), rights: Cell::new(rights), ..Self::stdio(file)? })
@@ -101,28 +102,28 @@ impl Descriptor {
         self.preopen.as_deref()
     }
 
-    /// Whether it is one of the host's own standard streams, which other processes may share.
+    /// True for one of the host's own standard streams, which other processes may share.
     pub const fn is_host_stream(&self) -> bool {
         self.host_stream.is_some()
     }
 
-    /// Whether what is reached through it may only be read.
+    /// True if everything reached through it may only be read.
     pub const fn is_read_only(&self) -> bool {
         self.read_only
     }
 
-    /// What may be done with it.
+    /// The rights it has.
     pub const fn rights(&self) -> Rights {
         self.rights.get()
     }
 
-    /// What may at most be done with descriptors opened through it.
+    /// The most rights that descriptors opened through it get.
     pub const fn inheriting(&self) -> Rights {
         self.inheriting.get()
     }
 
-    /// ENOTCAPABLE unless it has all of `needed`; EROFS if it has not because it is for reading only, and what a pipe
-    /// answers if it is a stream of the host's.
+    /// ENOTCAPABLE unless it has all of `needed`; EROFS if it has not because it is for reading only, and
+    /// what a pipe answers if it is a stream of the host's.
     pub fn require(&self, needed: Rights) -> Result {
         if self.rights().contains(needed) { Ok(()) } else { Err(self.refusal(needed)) }
     }
@@ -132,7 +133,7 @@ impl Descriptor {
         if self.read_only && needed.intersects(Rights::CHANGING) {
             return Errno::Rofs;
         }
-        // What the guest has dropped itself is ENOTCAPABLE on a stream too.
+        // A right that the guest has dropped itself is ENOTCAPABLE on a stream too.
         let missing = self.host_stream.map_or(Rights::empty(), |way| needed - rights_of_stream(way));
         if missing.intersects(Rights::FD_READ | Rights::FD_WRITE) {
             Errno::Badf
@@ -168,7 +169,7 @@ impl Descriptor {
     }
 }
 
-/// What a guest may do with a stream of the host's.
+/// The rights of a guest on a stream of the host's.
 fn rights_of_stream(way: Interest) -> Rights {
     let moving = match way {
         Interest::Read => Rights::FD_READ,
@@ -179,8 +180,9 @@ fn rights_of_stream(way: Interest) -> Rights {
 
 /// The table of a guest's descriptors. Numbers are given out lowest first, as POSIX does.
 ///
-/// A call borrows the descriptors it uses, and the table does not change meanwhile: system calls never call back, so a
-/// guest makes one at a time. Whoever has threads of a guest call keeps a lock around what they share.
+/// A call borrows the descriptors it uses, and the table does not change meanwhile: system calls never call
+/// back, so a guest makes one at a time. An embedder that has threads of one guest call keeps a lock around
+/// them.
 #[derive(Debug)]
 pub struct Descriptors {
     table: RefCell<Table>,
@@ -218,12 +220,12 @@ impl Descriptors {
         Self { table: RefCell::new(table), limit }
     }
 
-    /// How many descriptors it takes at most.
+    /// The most descriptors it takes.
     pub const fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Whether none is open.
+    /// True if none is open.
     pub fn is_empty(&self) -> bool {
         self.table.borrow().open == 0
     }
@@ -235,7 +237,8 @@ impl Descriptors {
             .map_err(|_| Errno::Badf)
     }
 
-    /// Changes the table. EBUSY while a call uses a descriptor, which is never: it would have had to call back.
+    /// Changes the table. EBUSY while a call uses a descriptor, which is never: it would have had to call
+    /// back.
     fn write<T>(&self, change: impl FnOnce(&mut Table) -> Result<T>) -> Result<T> {
         change(&mut *self.table.try_borrow_mut().map_err(|_| Errno::Busy)?)
     }
@@ -246,8 +249,8 @@ impl Descriptors {
         if self.table.borrow().open < self.limit { Ok(()) } else { Err(Errno::Mfile) }
     }
 
-    /// Gives the descriptor the lowest free number. EMFILE, and it is closed, when the table is full or what all guests
-    /// together may have open is.
+    /// Gives the descriptor the lowest free number. EMFILE, and it is closed, when the table is full or what
+    /// all guests together may have open is.
     pub fn insert(&self, descriptor: Descriptor) -> Result<Fd> {
         if matches!(&descriptor.object, Object::File(file) if file.is_one_too_many()) {
             return Err(Errno::Mfile);
@@ -269,7 +272,7 @@ impl Descriptors {
 
     /// Closes the descriptor.
     pub fn remove(&self, fd: Fd) -> Result {
-        // What was taken out is closed behind the borrow: that may take long.
+        // The old descriptor is closed after the borrow: closing may take long.
         self.write(|table| table.take(fd)).map(drop)
     }
 
@@ -326,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_s_stream_goes_one_way_whatever_number_it_gets() {
+    fn a_host_s_stream_goes_one_way_under_any_number() {
         let table = Descriptors::new(10);
         for way in [Interest::Read, Interest::Write] {
             let file = File::from(OwnedHandle::from(tempfile::tempfile().unwrap()));
@@ -375,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_does_not_change_under_who_uses_a_descriptor() {
+    fn the_table_does_not_change_while_a_call_uses_a_descriptor() {
         let table = Descriptors::new(10);
         table.insert(descriptor()).unwrap();
         let used = table.get(Fd(0)).unwrap();

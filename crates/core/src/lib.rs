@@ -1,4 +1,5 @@
-//! The core of wasi-rs: the 46 system calls of WASI preview 1, served to one guest. It knows neither Node nor wasmtime.
+//! The core of wasi-rs: the 46 system calls of WASI preview 1, served to one guest. It knows neither Node nor
+//! wasmtime.
 //!
 //! A module knows those on floors below its own (`crates/tidy` holds that):
 //!

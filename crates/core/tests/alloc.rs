@@ -1,5 +1,5 @@
-//! The calls that programs make most do not allocate: once a call has been made, making it again takes nothing from the
-//! heap. A counting allocator sees it, per thread.
+//! The calls that programs make most do not allocate: once a call has been made, making it again takes
+//! nothing from the heap. A counting allocator sees it, per thread.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 #![allow(unsafe_code, reason = "an allocator is unsafe")]
@@ -56,7 +56,8 @@ const PATH: u64 = 1024;
 const BUFFER: u64 = 4096;
 const RIGHTS: u64 = (1 << 28) - 1;
 
-/// A guest in a folder with a file, which is open, and a path to another of this length; its memory, with iovecs.
+/// A guest in a folder with a file, which is open, and a path to another of this length; its memory, with
+/// iovecs.
 fn guest_with_path(folder: &Path, length: usize) -> (Ctx, SharedMemory) {
     // Components as short as a name may be, all below the folder.
     let path: String = "deep/".chars().cycle().take(length - 4).chain("file".chars()).collect();

@@ -1,8 +1,8 @@
-//! Sequences of system calls that no program would make, from a generator with fixed seeds: the guest gets an errno for
-//! each, nothing outside its directories changes, and nothing of what is there reaches its memory.
+//! Sequences of system calls that no program would make, from a generator with fixed seeds: the guest gets an
+//! errno for each, nothing outside its directories changes, and nothing of what is there reaches its memory.
 //!
-//! `FUZZ_SEQUENCES=100000 cargo test --release --test fuzz -- --nocapture` runs longer; `FUZZ_SEED` starts elsewhere.
-//! `fuzz/` has the same sequences made from what a fuzzer finds.
+//! `FUZZ_SEQUENCES=100000 cargo test --release --test fuzz -- --nocapture` runs longer; `FUZZ_SEED` starts
+//! elsewhere. `fuzz/` has the same sequences made from what a fuzzer finds.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -19,8 +19,8 @@ fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
-/// Runs sequences, each in a tree of its own, and looks at the outside after each. With `scribbles` another thread
-/// writes to the guest's memory meanwhile.
+/// Runs sequences, each in a tree of its own, and looks at the outside after each. With `scribbles` another
+/// thread writes to the guest's memory meanwhile.
 fn run(default_count: u64, scribbles: bool) -> Counts {
     #[cfg(unix)]
     limit_file_size();
@@ -63,7 +63,7 @@ fn no_sequence_of_calls_leads_outside() {
     assert!(counts.succeeded > counts.calls / 10, "hardly a call succeeded: the generator is no good");
 }
 
-/// As a thread of the guest can.
+/// Writes to the memory as a thread of the guest can.
 #[test]
 #[cfg_attr(windows, ignore = "Windows limits no file's size: a guest can fill the disk")]
 fn nor_when_another_thread_changes_the_memory_meanwhile() {

@@ -73,7 +73,7 @@ fn a_guest_that_opens_without_end_gets_emfile_and_the_host_goes_on() {
 
 #[cfg(unix)]
 #[test]
-fn what_a_guest_has_opened_is_closed_with_it() {
+fn descriptors_of_a_guest_are_closed_with_it() {
     let root = tempfile::tempdir().unwrap();
     let open_files = || fs::read_dir("/dev/fd").unwrap().count();
     let path = root.path().canonicalize().unwrap();

@@ -1,4 +1,5 @@
-//! A directory that another thread swaps for a link to the outside, over and over, while a guest works through it.
+//! A directory that another thread swaps for a link to the outside, over and over, while a guest works
+//! through it.
 
 #![cfg(target_os = "linux")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
@@ -23,7 +24,7 @@ const OTHER_PATH: u64 = 1000;
 const RESULT: u32 = 2000;
 const DATA: u32 = 4000;
 
-/// What the guest tries in each round, on a path below the swapped directory. Answers what it was told.
+/// The attempts of the guest in each round, on a path below the swapped directory, and their answers.
 type Attempt = fn(&Ctx, &SharedMemory) -> Errno;
 
 fn path(memory: &SharedMemory, path: &str) -> [u64; 2] {

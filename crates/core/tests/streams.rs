@@ -146,7 +146,7 @@ fn waitall_waits_until_the_buffers_are_full() {
     memory.put(IOVEC, &[DATA.to_le_bytes(), 6_u32.to_le_bytes()].concat());
     let writing = std::thread::spawn(move || {
         theirs.write_all(b"abc").unwrap();
-        // Whether the guest has taken the first half before the second comes, it gets both.
+        // The guest gets both halves, also if it has taken the first before the second comes.
         let mut queue = [PollFd::new(&theirs, PollFlags::OUT)];
         poll(&mut queue, None).unwrap();
         theirs.write_all(b"def").unwrap();

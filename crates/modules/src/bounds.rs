@@ -1,4 +1,4 @@
-//! How far a memory or table may grow, and where in its module that stands.
+//! The bounds of memories and tables, and their places in the module.
 
 use super::sections::slice;
 use std::ops::Range;
@@ -9,42 +9,42 @@ const HAS_MAX: u8 = 1;
 const IS_SHARED: u8 = 2;
 const IS_WIDE: u8 = 4;
 
-/// How many bytes or elements 32 bits can address, and 64.
+/// Bytes or elements that 32 bits can address, and 64.
 const MOST: u128 = 1 << 32;
 const MOST_WIDE: u128 = 1 << 64;
 
-/// How many elements V8 lets one table have, whatever it declares.
+/// The most elements that V8 lets one table have, whatever it declares.
 const MOST_ELEMENTS: u128 = 10_000_000;
 
-/// What a table with a first value begins with.
+/// The first byte of a table with a first value.
 const WITH_VALUE: u8 = 0x40;
 
 /// The bounds of a memory or a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// How many units it has at first.
+    /// The units it has at first.
     pub min: u64,
-    /// How many it may have, if the module says.
+    /// The units it may have, if the module says.
     pub max: Option<u64>,
-    /// What a unit is: so many bytes of a memory, or one element of a table.
+    /// The size of a unit: so many bytes of a memory, or one element of a table.
     pub unit: u128,
     is_table: bool,
     flags: u8,
-    /// Where the flags stand.
+    /// The place of the flags.
     flags_at: usize,
-    /// Where the maximum stands, or would.
+    /// The place of the maximum, or the empty one where it would stand.
     max_at: Range<usize>,
 }
 
 impl Bounds {
-    /// Those of the memory whose type stands at `at`.
+    /// The bounds of the memory whose type stands at `at`.
     pub fn of_memory(bytes: &[u8], at: usize) -> Result<Self, BinaryReaderError> {
         let mut reader = reader_at(bytes, at);
         let page = reader.clone().read::<MemoryType>()?.page_size_log2.unwrap_or(16);
         Self::read(&mut reader, 1 << page, false)
     }
 
-    /// Those of the table whose type stands at `at`, with what may be before it.
+    /// The bounds of the table whose type stands at `at`, which may follow a marker of two bytes.
     pub fn of_table(bytes: &[u8], at: usize) -> Result<Self, BinaryReaderError> {
         let is_longer = slice(bytes, at..at + 1) == [WITH_VALUE];
         let mut reader = reader_at(bytes, if is_longer { at + 2 } else { at });
@@ -62,22 +62,22 @@ impl Bounds {
         Ok(Self { min, max, unit, is_table, flags, flags_at, max_at: start..reader.original_position() })
     }
 
-    /// Whether threads share it.
+    /// True if threads share it.
     pub const fn is_shared(&self) -> bool {
         self.flags & IS_SHARED != 0
     }
 
-    /// Whether its addresses have 64 bits.
+    /// True if its addresses have 64 bits.
     pub const fn is_wide(&self) -> bool {
         self.flags & IS_WIDE != 0
     }
 
-    /// How many bytes or elements it has at first.
+    /// The bytes or elements it has at first.
     pub fn least(&self) -> u128 {
         u128::from(self.min) * self.unit
     }
 
-    /// How many it may ever have.
+    /// The most bytes or elements it may ever have.
     pub fn most(&self) -> u128 {
         let declared = self.max.map(|max| u128::from(max) * self.unit);
         if self.is_table {
@@ -86,13 +86,13 @@ impl Bounds {
         declared.unwrap_or(if self.is_wide() { MOST_WIDE * self.unit } else { MOST })
     }
 
-    /// Declares that no other thread shares it. What has to be written for that, and where.
+    /// Declares that no other thread shares it. Returns the flags to be written, and their place.
     pub const fn unshare(&mut self) -> (Range<usize>, u8) {
         self.flags &= !IS_SHARED;
         (self.flags_at..self.flags_at + 1, self.flags)
     }
 
-    /// Declares another maximum. What has to be written for that: where, and the flags or the number.
+    /// Declares another maximum. Returns the flags and the number to be written, each with its place.
     pub fn set_max(&mut self, max: u64) -> [(Range<usize>, u64); 2] {
         self.max = Some(max);
         self.flags |= HAS_MAX;

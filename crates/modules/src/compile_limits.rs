@@ -1,124 +1,73 @@
-//! What each engine is given to compile at most, so that one compilation is a matter of minutes. For Cranelift that is
-//! 1.5 GB, and 200 MB for each thread; for one function in V8, 100 MB of what docs/limits.md allows, and 600 MB while it is
-//! optimised.
+//! The most that each engine is given to compile, so that one compilation is a matter of minutes. For
+//! Cranelift that is 1.5 GB, and 200 MB for each thread; for one function in V8, 100 MB of what
+//! docs/limits.md allows, and 600 MB while it is optimised.
 //!
-//! V8 compiles each function twice: its baseline compiler when it is first called, its optimiser when it runs often. The
-//! optimiser can't be stopped, and takes more than in proportion, also of memory: there are bounds of their own for that.
+//! V8 compiles each function twice: its baseline compiler when it is first called, its optimiser when it runs
+//! often. The optimiser can't be stopped, and takes more than in proportion, also of memory: there are limits
+//! of their own for that.
 //!
-//! All take time and memory in proportion to most of what a module has, and more than that for some. So there are bounds,
-//! each several times what the largest of CPython, Ruby, esbuild and Rolldown have (in brackets), found by compiling
-//! modules made to be hard. V8 runs what is beyond Cranelift's.
+//! All take time and memory in proportion to most of what a module has, and more than that for some. So
+//! there are bounds, each several times what the largest of CPython, Ruby, esbuild and Rolldown have (in
+//! brackets), found by compiling modules made to be hard. V8 runs what is beyond Cranelift's.
 
+mod function_limits;
 mod shape;
+mod signatures;
 
 use crate::cancellation::Cancellation;
 use crate::error::ProgramError;
 use crate::limits::Limits;
 use crate::outline::Outline;
 use crate::startup::Startup;
+use function_limits::{INSTRUCTIONS, OPTIMISED, OPTIMISED_LIMITED, V8, V8_LIMITED, WASMTIME, within};
 use shape::Shape;
-use std::fmt::Display;
-use wasmparser::{BinaryReaderError, BlockType, CompositeInnerType, ExternalKind, FuncType, Parser, Payload, TypeRef};
+use signatures::Signatures;
+use wasmparser::{BinaryReaderError, CompositeInnerType, ExternalKind, Parser, Payload, TypeRef};
 
-/// Bytes of a module for Cranelift (30 million), and of what its memories and tables begin with (10 million). The machine code
-/// holds all of that, and for a moment there are several copies.
+/// Bytes of a module for Cranelift (30 million), and of what its memories and tables begin with (10 million).
+/// The machine code holds all of that, and for a moment there are several copies.
 const MAX_BYTES: u64 = 256 << 20;
 
-/// Units of work of a module for Cranelift (10 million). A unit is an instruction, or a value that one hands to a function
-/// or to the end of a block. It takes 10 µs, and 35 bytes until the module is compiled. V8 compiles function by function.
+/// Units of work of a module for Cranelift (10 million). A unit is an instruction, or a value that one hands
+/// to a function or to the end of a block. It takes 10 µs, and 35 bytes until the module is compiled. V8
+/// compiles function by function.
 const MAX_WORK: u64 = 40_000_000;
 
-/// What a function may have in an engine.
-struct FunctionLimits {
-    /// Units of work (100 000). In Cranelift each takes 500 bytes until the function is compiled; in V8 100, and 1000 while it
-    /// is optimised.
-    work: u64,
-    /// Variables, and values on its stack at a time (524). Cranelift's time grows with the square where all are needed at
-    /// once: 0.6 s. V8 itself allows 50 000 variables.
-    locals: u64,
-    /// Blocks in each other (3 233). Cranelift's time grows with the square: 0.2 s. In V8 each takes 1.3 KB.
-    depth: usize,
-    /// Loops in each other (8). Cranelift's time grows with the third power where they change variables: 10 ms.
-    loops: usize,
-    /// Variables, and values on its stack, times branches (2.3 million). At each branch each may need a value of its own,
-    /// which takes 26 bytes and 0.1 µs in Cranelift, and 13 bytes in V8.
-    values: u64,
-    /// Globals times instructions (1 million). Cranelift may look at each global at each access to memory: 4 ns, and 2 bytes at
-    /// each branch.
-    places: u64,
-    /// Branches that are taken or not (2 793). V8's optimiser copies what is behind one that it has seen before: 340 bytes and
-    /// 300 ns, times their number once more (Node 24).
-    choices: u64,
-    /// Loops times instructions (3.4 million): 9 ns in V8's optimiser (Node 20).
-    rounds: u64,
-}
-
-const UNBOUNDED: FunctionLimits = FunctionLimits {
-    work: u64::MAX,
-    locals: u64::MAX,
-    depth: usize::MAX,
-    loops: usize::MAX,
-    values: u64::MAX,
-    places: u64::MAX,
-    choices: u64::MAX,
-    rounds: u64::MAX,
-};
-const WASMTIME: FunctionLimits = FunctionLimits {
-    work: 400_000,
-    locals: 5_000,
-    depth: 10_000,
-    loops: 100,
-    values: 8_000_000,
-    places: 100_000_000,
-    ..UNBOUNDED
-};
-/// Where `limits.memory` is set: 80 MB, 13 MB and 100 MB.
-const V8_LIMITED: FunctionLimits = FunctionLimits { work: 600_000, depth: 10_000, values: 8_000_000, ..UNBOUNDED };
-/// Otherwise: 600 MB, 130 MB and 2.6 GB.
-const V8: FunctionLimits = FunctionLimits { work: 6_000_000, depth: 100_000, values: 200_000_000, ..UNBOUNDED };
-
-/// What V8's optimiser gets where `limits.memory` is set: 2 s each, and 200 MB, 1.2 GB, 200 MB and 100 MB.
-const OPTIMISED_LIMITED: FunctionLimits =
-    FunctionLimits { work: 200_000, choices: 2_000, values: 8_000_000, rounds: 50_000_000, ..UNBOUNDED };
-/// Otherwise: 3 s for as many branches, and 3 GB.
-const OPTIMISED: FunctionLimits = FunctionLimits { choices: 3_000, ..OPTIMISED_LIMITED };
-
-/// Bytes of code that V8's baseline compiler gets at once (9 million), which takes 15 ns each, on all its threads.
+/// Bytes of code that V8's baseline compiler gets at once (9 million), which takes 15 ns each, on all its
+/// threads.
 const MAX_AT_ONCE: usize = 32 << 20;
 
-/// What a function or a type costs beside its instructions: 5 KB and 40 µs.
+/// The work of a function or a type beside its instructions: 5 KB and 40 µs.
 const FUNCTION_WORK: u64 = 150;
 
-/// What a function costs that can be called from elsewhere, since it is exported or referred to: 6 KB and 60 µs.
+/// The work of a function that can be called from elsewhere, since it is exported or referred to: 6 KB and 60
+/// µs.
 const REFERENCE_WORK: u64 = 150;
 
-/// What an export costs, or an import: 500 bytes.
+/// The work of an export, or an import: 500 bytes.
 const NAME_WORK: u64 = 15;
 
-/// How many values at branches are a unit of work.
+/// Values at branches that make a unit of work.
 const VALUES_PER_UNIT: u64 = 100;
 
-/// What a unit of work is called.
-const INSTRUCTIONS: &str = "instructions and values they hand over";
-
-/// Refuses a module that would take Cranelift too long, or too much memory; and one that can't be read, of which nobody knows.
+/// Refuses a module that would take Cranelift too long or too much memory, and one that can't be read.
 pub fn check(bytes: &[u8], cancellation: &Cancellation) -> Result<(), ProgramError> {
     let mut module = Module::default();
     module.read(bytes, cancellation)?;
     module.check_startup().map_err(left_to_v8)
 }
 
-/// Refuses a module of so many bytes, if they are too many.
+/// Refuses a module of too many bytes.
 pub fn check_bytes(bytes: u64) -> Result<(), ProgramError> {
     within("it", bytes, MAX_BYTES, "bytes").map_err(left_to_v8)
 }
 
-/// Whether wasmtime takes a module of so many bytes.
+/// True if wasmtime takes a module of so many bytes.
 pub const fn may_be_compiled(bytes: u64) -> bool {
     bytes <= MAX_BYTES
 }
 
-/// Which of V8's compilers a module is for.
+/// The compilers of V8 that a module is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compilers {
     /// The optimiser for what runs often, as usual.
@@ -129,21 +78,21 @@ pub enum Compilers {
 
 /// Refuses a module with a function for which V8 would take too much memory.
 pub fn check_for_v8(outline: &Outline<'_>, limits: &Limits) -> Result<Compilers, ProgramError> {
-    let (bounds, optimised) =
+    let (function_limits, optimised) =
         if limits.memory.is_some() { (&V8_LIMITED, &OPTIMISED_LIMITED) } else { (&V8, &OPTIMISED) };
-    let mut module = Module::of_outline(outline);
-    let results = module.types.iter().map(|(_, results)| *results).max().unwrap_or(0);
-    let handed_over = module.types.iter().map(|(params, results)| params + results).max().unwrap_or(0);
+    let mut signatures = Signatures::of_outline(outline);
+    let results = signatures.types.iter().map(|(_, results)| *results).max().unwrap_or(0);
+    let handed_over = signatures.types.iter().map(|(params, results)| params + results).max().unwrap_or(0);
     let unreadable = |error: BinaryReaderError| ProgramError::Uncompiled(error.to_string());
     let mut for_optimiser = Ok(());
     for body in &outline.bodies {
-        let most = Shape::most(&module, body, results, handed_over).map_err(unreadable)?;
-        if most.check("", bounds).is_err() || (for_optimiser.is_ok() && most.check("", optimised).is_err()) {
-            let shape = Shape::read(&module, body).map_err(unreadable)?;
-            shape.check(&module.name(), bounds).map_err(too_hard)?;
-            for_optimiser = for_optimiser.and_then(|()| shape.check(&module.name(), optimised));
+        let most = Shape::most(&signatures, body, results, handed_over).map_err(unreadable)?;
+        if most.check("", function_limits).is_err() || (for_optimiser.is_ok() && most.check("", optimised).is_err()) {
+            let shape = Shape::read(&signatures, body).map_err(unreadable)?;
+            shape.check(&signatures.name(), function_limits).map_err(too_hard)?;
+            for_optimiser = for_optimiser.and_then(|()| shape.check(&signatures.name(), optimised));
         }
-        module.bodies += 1;
+        signatures.bodies += 1;
     }
     let Err(why) = for_optimiser else { return Ok(Compilers::Both) };
     let code: usize = outline.bodies.iter().map(|body| body.range().len()).sum();
@@ -153,57 +102,25 @@ pub fn check_for_v8(outline: &Outline<'_>, limits: &Limits) -> Result<Compilers,
     Ok(Compilers::Baseline)
 }
 
-/// What is too large, unless it is within its bound.
-fn within<T: PartialOrd + Display>(who: &str, number: T, bound: T, what: &str) -> Result<(), String> {
-    if number <= bound { Ok(()) } else { Err(format!("{who} has {number} {what}, and {bound} is the most")) }
-}
-
-/// The error for what no engine compiles.
+/// The error for a module that no engine compiles.
 fn too_hard(why: String) -> ProgramError {
     ProgramError::Wrong(format!("is too hard to compile: {why}"))
 }
 
-/// The error for what V8 compiles.
+/// The error for a module that V8 compiles.
 fn left_to_v8(why: String) -> ProgramError {
     too_hard(format!("{why}; run it with engine: 'v8'"))
 }
 
-/// What instructions refer to, and the work so far.
+/// A module that is read for wasmtime: its types, and the work so far.
 #[derive(Default)]
 struct Module {
-    /// How many values functions of each type take and give.
-    types: Vec<(u64, u64)>,
-    /// The types of all functions, the imported ones first.
-    functions: Vec<u32>,
-    imported: usize,
-    bodies: usize,
-    /// Globals that are no constants.
-    globals: u64,
+    signatures: Signatures,
     startup: Startup,
     work: u64,
 }
 
 impl Module {
-    /// Of a module that was read already: what its instructions refer to.
-    fn of_outline(outline: &Outline<'_>) -> Self {
-        let values = |ty: &Option<FuncType>| {
-            ty.as_ref().map_or((0, 0), |ty| (ty.params().len() as u64, ty.results().len() as u64))
-        };
-        let functions: Vec<_> = outline.all_functions().collect();
-        let imported = functions.len() - outline.functions.len();
-        Self { types: outline.types.iter().map(values).collect(), functions, imported, ..Self::default() }
-    }
-
-    /// The number of the next function.
-    fn next(&self) -> u32 {
-        u32::try_from(self.imported + self.bodies).unwrap_or(u32::MAX)
-    }
-
-    /// What it is called.
-    fn name(&self) -> String {
-        format!("function {}", self.next())
-    }
-
     fn read(&mut self, bytes: &[u8], cancellation: &Cancellation) -> Result<(), ProgramError> {
         for payload in Parser::new(0).parse_all(bytes) {
             cancellation.check()?;
@@ -215,7 +132,7 @@ impl Module {
                                 CompositeInnerType::Func(ty) => (ty.params().len() as u64, ty.results().len() as u64),
                                 _ => (0, 0),
                             };
-                            self.types.push((params, results));
+                            self.signatures.types.push((params, results));
                             self.work += work_of(params, results);
                         }
                     }
@@ -225,28 +142,28 @@ impl Module {
                         self.work += NAME_WORK;
                         match import?.ty {
                             TypeRef::Func(ty) => {
-                                self.functions.push(ty);
+                                self.signatures.functions.push(ty);
                                 self.add_function(ty);
                             }
                             TypeRef::Table(ty) => self.startup.imported_table(ty),
                             TypeRef::Memory(ty) => self.startup.memory(ty, true),
-                            TypeRef::Global(_) => self.globals += 1,
+                            TypeRef::Global(_) => self.signatures.globals += 1,
                             _ => continue,
                         }
                     }
-                    self.imported = self.functions.len();
+                    self.signatures.imported = self.signatures.functions.len();
                 }
                 Payload::FunctionSection(section) => {
                     for ty in section {
                         let ty = ty?;
-                        self.functions.push(ty);
+                        self.signatures.functions.push(ty);
                         self.add_function(ty);
                     }
                 }
                 Payload::CodeSectionEntry(body) => {
-                    let shape = Shape::read(self, &body)?;
-                    let who = self.name();
-                    self.bodies += 1;
+                    let shape = Shape::read(&self.signatures, &body)?;
+                    let who = self.signatures.name();
+                    self.signatures.bodies += 1;
                     self.work += shape.work + shape.values() / VALUES_PER_UNIT;
                     if let Err(why) = shape.check(&who, &WASMTIME) {
                         let is_for_v8 = shape.check(&who, &V8).is_ok();
@@ -265,7 +182,7 @@ impl Module {
                 }
                 Payload::GlobalSection(section) => {
                     for global in section {
-                        self.globals += u64::from(self.startup.global(&global?)?);
+                        self.signatures.globals += u64::from(self.startup.global(&global?)?);
                     }
                 }
                 Payload::ExportSection(section) => {
@@ -294,7 +211,7 @@ impl Module {
         Ok(())
     }
 
-    /// What it is initialized with, when all of that is known.
+    /// Checks its initialization, once all sections are read.
     fn check_startup(mut self) -> Result<(), String> {
         let laid_out = self.startup.finish();
         within("it", laid_out, MAX_BYTES, "bytes that its memories and tables begin with")?;
@@ -312,25 +229,8 @@ impl Module {
     }
 
     fn add_function(&mut self, ty: u32) {
-        let (params, results) = self.of_type(ty);
+        let (params, results) = self.signatures.of_type(ty);
         self.work += work_of(params, results);
-    }
-
-    fn of_type(&self, ty: u32) -> (u64, u64) {
-        usize::try_from(ty).ok().and_then(|index| self.types.get(index)).copied().unwrap_or_default()
-    }
-
-    fn of_function(&self, function: u32) -> (u64, u64) {
-        let ty = usize::try_from(function).ok().and_then(|index| self.functions.get(index));
-        ty.map_or((0, 0), |ty| self.of_type(*ty))
-    }
-
-    fn of_block(&self, ty: BlockType) -> (u64, u64) {
-        match ty {
-            BlockType::Empty => (0, 0),
-            BlockType::Type(_) => (0, 1),
-            BlockType::FuncType(ty) => self.of_type(ty),
-        }
     }
 }
 
@@ -344,7 +244,7 @@ mod tests {
     use super::*;
     use wasm_encoder::{CodeSection, Function, FunctionSection, TypeSection};
 
-    /// What is wrong with a module of these functions.
+    /// The refusal of a module of these functions; empty if it is taken.
     fn refusal(items: &str) -> String {
         let bytes = wat::parse_str(format!("(module (memory 1) {items})")).unwrap();
         check(&bytes, &Cancellation::default()).map_or_else(|error| error.to_string(), |()| String::new())
@@ -386,7 +286,7 @@ mod tests {
         }
     }
 
-    /// What is wrong with a module of these functions in V8, with a limit of its memory and without.
+    /// The refusals of a module of these functions in V8, with a limit of its memory and without.
     fn refusals_of_v8(items: &str) -> [String; 2] {
         let bytes = wat::parse_str(format!("(module (memory 1) (table 1 funcref) {items})")).unwrap();
         let outline = Outline::read(&bytes).unwrap();
@@ -564,7 +464,7 @@ mod tests {
         }
     }
 
-    /// As compilers of Go and C++ make them: nearly each function is in the table.
+    /// A module as compilers of Go and C++ make it: nearly each function is in the table.
     #[test]
     fn a_table_of_all_functions_is_no_work_of_its_own() {
         let functions: String = (0..100_000).map(|i| format!("(func $f{i})")).collect();
@@ -579,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_read_is_refused() {
+    fn unreadable_modules_are_refused() {
         for bytes in [&b""[..], b"no module", b"\0asm\x01\0\0\0\x0a\x7f"] {
             assert!(matches!(check(bytes, &Cancellation::default()), Err(ProgramError::Uncompiled(_))));
         }

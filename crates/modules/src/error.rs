@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use wasi_rs_core::abi::{Abi, Errno};
 use wasmparser::BinaryReaderError;
 
-/// How many unknown imports are named.
+/// The most unknown imports that are named.
 const SHOWN_IMPORTS: usize = 3;
 
-/// How many bytes of a line, or a name, of a program's own choice stand in a message.
+/// The most bytes of a program's own line or name in a message.
 const SHOWN_BYTES: usize = 400;
 
-/// What a message has of it.
+/// The part of a text that a message has.
 pub fn shortened(text: &str) -> Cow<'_, str> {
     if text.len() <= SHOWN_BYTES {
         return Cow::Borrowed(text);
@@ -22,30 +22,30 @@ pub fn shortened(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{}...", text.get(..end).unwrap_or_default()))
 }
 
-/// What is wrong with a program.
+/// The reason for which a program can't be run.
 #[derive(Clone, Debug)]
 pub enum ProgramError {
     /// Its file can't be read.
     Unreadable(PathBuf, Errno),
-    /// It imports what is not there: this, and so much more.
+    /// It imports items that do not exist.
     Import {
         /// The first few.
         shown: Vec<String>,
-        /// How many others.
+        /// The number of others.
         more: usize,
     },
     /// It imports from both editions of WASI.
     Editions,
     /// It is not valid, or needs what the engine does not have; in the engine's words.
     Uncompiled(String),
-    /// It is none, or can't be run here; in words.
+    /// It is no program, or can't be run here; in words.
     Wrong(String),
-    /// Nobody waited any more for what was to be done with it.
+    /// Nobody waited for it any more.
     Cancelled,
 }
 
 impl ProgramError {
-    /// It imports these, which are not there.
+    /// The error for imports that do not exist.
     pub fn import(mut all: impl Iterator<Item: ToString>) -> Self {
         let shown = all.by_ref().take(SHOWN_IMPORTS).map(|one| shortened(&one.to_string()).into_owned()).collect();
         Self::Import { shown, more: all.count() }
@@ -91,7 +91,7 @@ impl From<BinaryReaderError> for ProgramError {
     }
 }
 
-/// Whether it begins as a module does that an engine takes.
+/// An error unless the bytes begin as a module does that an engine takes.
 pub fn expect_core_module(bytes: &[u8]) -> Result<(), ProgramError> {
     match bytes {
         [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Ok(()),

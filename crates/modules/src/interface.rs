@@ -1,4 +1,5 @@
-//! Whether a module is a program that runs here. Both engines ask, of what each has of the module, and get the same words.
+//! The interface of a module, its imports and exports, and the check that it is a program that runs here.
+//! Both engines make the check, from what each knows of the module, and get the same words.
 
 use crate::error::{ProgramError, shortened};
 use crate::outline::{self, Item, Outline};
@@ -15,12 +16,12 @@ const EDITIONS: [Abi; 2] = [Abi::Preview1, Abi::Unstable];
 /// The memory that the system calls work on.
 const MEMORY: &str = "memory";
 
-/// The exports that are looked at.
+/// The exports that are checked.
 const START: &str = "_start";
 const INITIALIZE: &str = "_initialize";
 
-/// What is looked at of a module: what it imports, and three exports. The types stay the module's: there may be more to say of
-/// them than it has bytes.
+/// The imports of a module, and three of its exports. The types stay in the module: in words they may take
+/// more bytes than it has.
 pub struct Interface<'a> {
     imports: Vec<Import<'a>>,
     start: Option<Kind<'a>>,
@@ -41,7 +42,7 @@ pub struct Import<'a> {
 
 /// The kind of an import or export.
 pub enum Kind<'a> {
-    /// A function, and what tells its type in words.
+    /// A function, with a closure for its type in words.
     Function(Box<dyn Fn() -> String + 'a>),
     /// A memory, table, global or tag.
     Other(&'static str),
@@ -77,8 +78,8 @@ impl Import<'_> {
 }
 
 impl<'a> Interface<'a> {
-    /// That of a module with these imports; `export` finds an export, and `has_memory` tells whether the module has a memory
-    /// without exporting it.
+    /// The interface of a module with these imports; `export` finds an export, and `has_memory` is true if
+    /// the module has a memory, exported or not.
     pub fn new(imports: Vec<Import<'a>>, export: impl Fn(&str) -> Option<Kind<'a>>, has_memory: bool) -> Self {
         let is_own = |import: &Import<'_>| (import.module, import.name) != (NAMESPACE, PAUSE);
         let imports: Vec<_> = imports.into_iter().filter(is_own).collect();
@@ -87,7 +88,7 @@ impl<'a> Interface<'a> {
         Self { imports, start, has_initialize, memory, has_memory }
     }
 
-    /// That of a module as its bytes say.
+    /// The interface of a module that was read.
     pub fn of_outline(outline: &'a Outline<'_>) -> Self {
         // A function may be of a type that is not there.
         let function = |ty: Option<u32>| {
@@ -112,8 +113,8 @@ impl<'a> Interface<'a> {
         Self::new(imports.collect(), export, !outline.memories.is_empty())
     }
 
-    /// The edition of WASI that it is for, if it can be run: every import is there and of the type it has, there is a
-    /// `_start`, and a memory for those calls that take addresses.
+    /// The edition of WASI that it is for, if it can be run: every import exists and has the right type, and
+    /// it exports `_start`, and a memory if it makes calls that take addresses.
     pub fn check(&self) -> Result<Abi, ProgramError> {
         let abi = self.edition()?;
         let is_missing = |import: &&Import<'_>| {
@@ -141,7 +142,7 @@ impl<'a> Interface<'a> {
     }
 
     fn check_types(&self, abi: Abi) -> Result<(), ProgramError> {
-        // Of each name what it is first, and whether it is something else later.
+        // For each name its first kind, and whether another kind comes later.
         let mut kinds = HashMap::new();
         for Import { module, name, kind } in &self.imports {
             if let Some((first, is_mixed)) = kinds.get_mut(&(*module, *name)) {

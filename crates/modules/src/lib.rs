@@ -1,5 +1,5 @@
-//! WebAssembly modules as bytes, before any engine has compiled them: read once, checked, and changed for the engine that gets
-//! them.
+//! WebAssembly modules as bytes, before any engine has compiled them: read once, checked, and changed for the
+//! engine that gets them.
 //!
 //! | module | what |
 //! | --- | --- |
@@ -26,6 +26,6 @@ pub mod sections;
 pub mod signature;
 pub mod startup;
 
-/// The version of all that this crate changes in a module before it is compiled. Raise it whenever a change would come out
-/// differently: machine code that was kept before is not used any more then.
+/// The version of all that this crate changes in a module before it is compiled. Raise it whenever a change
+/// would come out differently: machine code that was kept before is not used any more then.
 pub const REWRITINGS: u32 = 1;

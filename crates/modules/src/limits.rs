@@ -1,6 +1,6 @@
-//! What a run may use, as far as it is asked for.
+//! The limits of a run.
 
-/// What a run may use.
+/// The limits of a run, as far as it has any.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
     /// Bytes of memory.
@@ -17,11 +17,12 @@ pub struct Limits {
     pub stdout: Option<usize>,
 }
 
-/// The most elements that the tables of a program may have together, whatever the limits say: as many as V8 lets one have.
+/// The most elements that the tables of a program may have together, whatever the limits say: as many as V8
+/// lets one have.
 pub const MAX_TABLE_ELEMENTS: u64 = 10_000_000;
 
 impl Limits {
-    /// How many elements the tables may have together.
+    /// The most elements that the tables may have together.
     pub fn table_elements(&self) -> u64 {
         self.table_elements.unwrap_or(MAX_TABLE_ELEMENTS).min(MAX_TABLE_ELEMENTS)
     }

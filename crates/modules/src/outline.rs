@@ -1,4 +1,4 @@
-//! What a module says of itself. It is read here once: for those who change a module, check it, or tell of it.
+//! The outline of a module, read once for all code that changes a module, checks it, or describes it.
 
 use super::bounds::Bounds;
 use super::sections::CUSTOM;
@@ -28,20 +28,21 @@ const MAX_TABLES: usize = 1000;
 /// The most sections: real ones have a dozen, and some for debuggers.
 const MAX_SECTIONS: usize = 100_000;
 
-/// What a module says of itself.
+/// The outline of a module.
 #[derive(Default)]
 pub struct Outline<'a> {
     /// Its sections: their numbers, and where their contents are.
     pub sections: Vec<(u8, Range<usize>)>,
     /// Its types, of which some are no function's.
     pub types: Vec<Option<FuncType>>,
-    /// Of each type, bytes of a struct, or of an element of an array; 0 of a function's.
+    /// Sizes of each type: bytes of a struct, or of an element of an array; 0 for a function.
     pub objects: Vec<u32>,
-    /// Whether it has what exceptions are told apart by.
+    /// True if it has tags, which exceptions are told apart by.
     pub has_tags: bool,
-    /// Bytes of the objects that are made before it begins: in the first values of its variables, elements and tables.
+    /// Bytes of the objects that are made before it begins: in the first values of its variables, elements
+    /// and tables.
     pub at_first: u128,
-    /// What it imports.
+    /// Its imports.
     pub imports: Vec<Import<'a>>,
     /// The types of the functions it defines.
     pub functions: Vec<u32>,
@@ -49,23 +50,23 @@ pub struct Outline<'a> {
     pub tables: Vec<Bounds>,
     /// The memories it defines.
     pub memories: Vec<Bounds>,
-    /// What it exports.
+    /// Its exports.
     pub exports: Vec<Export<'a>>,
     /// The functions it defines.
     pub bodies: Vec<FunctionBody<'a>>,
 }
 
-/// What a module imports.
+/// An import of a module.
 pub struct Import<'a> {
-    /// Whence.
+    /// The name of the module it is imported from.
     pub module: &'a str,
-    /// As what.
+    /// Its name there.
     pub name: &'a str,
-    /// What it is.
+    /// The imported item.
     pub item: Item,
 }
 
-/// What can be imported.
+/// An item that can be imported.
 pub enum Item {
     /// A function of this type.
     Function(u32),
@@ -75,12 +76,12 @@ pub enum Item {
     Memory(Bounds),
     /// A variable.
     Global,
-    /// What exceptions are told apart by.
+    /// A tag, which exceptions are told apart by.
     Tag,
 }
 
 impl Item {
-    /// What it is called.
+    /// The word for its kind.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Function(_) => "function",
@@ -93,12 +94,12 @@ impl Item {
 }
 
 impl Import<'_> {
-    /// Whether it is a function.
+    /// True for a function.
     pub const fn is_function(&self) -> bool {
         matches!(self.item, Item::Function(_))
     }
 
-    /// The syscall that it is in this edition of WASI, whatever type the module thinks that has.
+    /// The syscall that it is in this edition of WASI, whatever type the module declares for it.
     pub fn syscall(&self, abi: Abi) -> Option<&'static Syscall> {
         let is_call = matches!(self.item, Item::Function(_)) && self.module == abi.module();
         SYSCALLS.iter().find(|row| is_call && row.name == self.name)
@@ -111,7 +112,7 @@ impl fmt::Display for Import<'_> {
     }
 }
 
-/// What an export is called.
+/// The word for the kind of an export.
 pub const fn kind_of(export: &Export<'_>) -> &'static str {
     match export.kind {
         ExternalKind::Func | ExternalKind::FuncExact => "function",
@@ -122,7 +123,7 @@ pub const fn kind_of(export: &Export<'_>) -> &'static str {
     }
 }
 
-/// Why nothing can be said of a module: it is none, broken, or has what is not known here.
+/// The reason for which a module can't be read: it is none, is broken, or has something that is unknown here.
 #[derive(Debug)]
 pub struct Unreadable(String);
 
@@ -139,12 +140,12 @@ impl From<BinaryReaderError> for Unreadable {
 }
 
 impl<'a> Outline<'a> {
-    /// Reads a module. What it says need not be valid.
+    /// Reads a module, which need not be valid.
     pub fn read(bytes: &'a [u8]) -> Result<Self, Unreadable> {
         Self::read_while(bytes, || true)
     }
 
-    /// Reads a module, as long as somebody wants it. What it says need not be valid.
+    /// Reads a module, which need not be valid, as long as `is_wanted` is true.
     pub fn read_while(bytes: &'a [u8], is_wanted: impl Fn() -> bool) -> Result<Self, Unreadable> {
         let mut outline = Self::default();
         let mut seen = HashSet::new();
@@ -159,12 +160,12 @@ impl<'a> Outline<'a> {
                 }
                 push(&mut outline.sections, (id, range), MAX_SECTIONS, "sections")?;
             }
-            outline.note(bytes, payload)?;
+            outline.record(bytes, payload)?;
         }
         Ok(outline)
     }
 
-    fn note(&mut self, bytes: &'a [u8], payload: Payload<'a>) -> Result<(), Unreadable> {
+    fn record(&mut self, bytes: &'a [u8], payload: Payload<'a>) -> Result<(), Unreadable> {
         match payload {
             Payload::Version { encoding: Encoding::Component, .. } => {
                 return Err(Unreadable("it is a component".to_owned()));
@@ -263,7 +264,7 @@ impl<'a> Outline<'a> {
         self.types.get(usize::try_from(number).ok()?)?.as_ref()
     }
 
-    /// Whether it imports anything of this edition of WASI.
+    /// True if it imports anything of this edition of WASI.
     pub fn imports_from(&self, abi: Abi) -> bool {
         self.imports.iter().any(|import| import.module == abi.module())
     }
@@ -281,13 +282,13 @@ impl<'a> Outline<'a> {
         self.imports.iter().filter(move |import| !is_made(import) && import.syscall(abi).is_none())
     }
 
-    /// Whether it exports a function of this name.
+    /// True if it exports a function of this name.
     pub fn exports_function(&self, name: &str) -> bool {
         self.exports.iter().any(|export| export.name == name && kind_of(export) == "function")
     }
 }
 
-/// One more of these, if there may be.
+/// Adds an item to a list, unless it has the most already.
 fn push<T>(list: &mut Vec<T>, one: T, most: usize, what: &str) -> Result<(), Unreadable> {
     if list.len() >= most {
         return Err(Unreadable(format!("it has too many {what}: {most} is the most")));
@@ -321,7 +322,8 @@ fn made_by(constant: &ConstExpr<'_>, sizes: &[u32]) -> Result<u128, BinaryReader
     Ok(made)
 }
 
-/// Bytes of a struct of this type, or of an element of an array; the most there can be where that is not known.
+/// Bytes of a struct of this type, or of an element of an array; the most there can be where that is not
+/// known.
 pub fn size_of(sizes: &[u32], ty: u32) -> u32 {
     usize::try_from(ty).ok().and_then(|ty| sizes.get(ty)).copied().unwrap_or(u32::MAX)
 }
@@ -342,7 +344,7 @@ fn object_size(ty: &CompositeInnerType) -> u32 {
     }
 }
 
-/// Whether that is a syscall's type.
+/// True if this is the type of a syscall.
 pub fn is_type_of(ty: &FuncType, row: &Syscall) -> bool {
     let params = row.params.iter().map(|param| match param.wasm {
         SyscallType::I32 => ValType::I32,

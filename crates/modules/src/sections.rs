@@ -1,18 +1,18 @@
-//! The sections of a WebAssembly module, by their numbers, for those who change one.
+//! The sections of a WebAssembly module, by their numbers.
 
 use std::ops::Range;
 
-/// What has no meaning to an engine: names, debug information.
+/// Data without a meaning to an engine: names, debug information.
 pub const CUSTOM: u8 = 0;
 /// Types of functions, and others.
 pub const TYPE: u8 = 1;
-/// What the module imports.
+/// The imports of the module.
 pub const IMPORT: u8 = 2;
 /// The types of the functions it defines.
 pub const FUNCTION: u8 = 3;
 /// The memories it defines.
 pub const MEMORY: u8 = 5;
-/// What the module exports.
+/// The exports of the module.
 pub const EXPORT: u8 = 7;
 /// The function that is called as an instance is made.
 pub const START: u8 = 8;

@@ -4,10 +4,10 @@ use wasi_rs_core::abi::ValType as SyscallType;
 use wasi_rs_core::syscalls::Syscall;
 use wasmparser::{FuncType, RefType, ValType};
 
-/// How many types are told of a list, more than a syscall has.
+/// The most types of a list that are told, more than a syscall has.
 const SHOWN: usize = 16;
 
-/// In words, from the names of the types.
+/// A type in words, from the names of its parts.
 pub fn text<'n>(params: impl Iterator<Item = &'n str>, results: impl Iterator<Item = &'n str>) -> String {
     let (params, results): (Vec<_>, Vec<_>) = (params.collect(), results.collect());
     match &results[..] {
@@ -22,12 +22,12 @@ fn list(names: &[&str]) -> String {
     if more.is_empty() { shown } else { format!("{shown} and {} more", more.len()) }
 }
 
-/// That of a function.
+/// The type of a function in words.
 pub fn of_function(ty: &FuncType) -> String {
     text(ty.params().iter().map(|ty| name(*ty)), ty.results().iter().map(|ty| name(*ty)))
 }
 
-/// That of a syscall.
+/// The type of a syscall in words.
 pub fn of_syscall(row: &Syscall) -> String {
     let params = row.params.iter().map(|param| match param.wasm {
         SyscallType::I32 => "i32",

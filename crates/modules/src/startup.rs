@@ -1,10 +1,11 @@
-//! What wasmtime makes of a module beside its functions: one more function, which initializes it, and what its memories and
-//! tables begin with.
+//! The parts that wasmtime makes of a module beside its functions: one more function, which initializes it,
+//! and the first contents of its memories and tables.
 //!
-//! That function has code for each global whose value is more than one constant, for each element of a passive segment, and
-//! for all that can't be laid out beforehand: element segments from the first that has expressions, or goes to a place that
-//! is not known or out of bounds; and all data segments, if one does, or a memory would be mostly empty. What is laid out
-//! takes no code, but as many bytes as it spans, however few the module has for it.
+//! The function has code for each global whose value is more than one constant, for each element of a passive
+//! segment, and for all that can't be laid out beforehand: element segments from the first that has
+//! expressions, or goes to a place that is not known or out of bounds; and all data segments, if one does, or
+//! a memory would be mostly empty. Contents that are laid out take no code, but as many bytes as they span,
+//! however few the module has for them.
 
 use crate::outline::MAX_ITEMS;
 use wasmparser::{
@@ -18,13 +19,13 @@ const PAGE: u64 = 64 << 10;
 /// The most elements of a table that wasmtime lays out.
 const MAX_LAID_OUT: u64 = 1 << 20;
 
-/// What a table's elements take in machine code, each.
+/// Bytes of a table's element in machine code.
 const ELEMENT_SIZE: u64 = 5;
 
-/// Up to so many bytes the data of a memory is laid out even where that is mostly empty.
+/// Bytes up to which the data of a memory is laid out even where that is mostly empty.
 const MAX_SPARSE: u64 = 16 << 20;
 
-/// Units of work of what is initialized by code. Each takes 500 bytes until that code is compiled.
+/// Units of work of items that are initialized by code. Each takes 500 bytes until that code is compiled.
 const FUNCTION_REFERENCE_WORK: u64 = 5;
 const GLOBAL_WORK: u64 = 3;
 const PASSIVE_ELEMENT_WORK: u64 = 3;
@@ -33,10 +34,11 @@ const ELEMENT_SEGMENT_WORK: u64 = 8;
 const FILLED_TABLE_WORK: u64 = 20;
 const DATA_SEGMENT_WORK: u64 = 45;
 
-/// Branches of what puts an element into a table, and of what copies a segment into a memory.
+/// Branches of the code that puts an element into a table, and of the code that copies a segment into a
+/// memory.
 const BRANCHES: u64 = 4;
 
-/// What there is to initialize.
+/// The initialization of a module.
 #[derive(Default)]
 pub struct Startup {
     /// Units of work.
@@ -51,24 +53,24 @@ pub struct Startup {
     pub references: References,
     memories: Vec<Memory>,
     tables: Vec<Laid>,
-    /// Whether the next element segment can be laid out.
+    /// True if the next element segment can't be laid out.
     is_at_runtime: bool,
-    /// Whether no data segment can.
+    /// True if no data segment can be laid out.
     has_data_at_runtime: bool,
-    /// What the data segments take if they are copied.
+    /// The cost of the data segments if they are copied.
     copies: Value,
 }
 
-/// Which functions are referred to.
+/// The functions that are referred to.
 #[derive(Default)]
 pub struct References {
     are: Vec<bool>,
-    /// How many are.
+    /// Their number.
     pub count: u64,
 }
 
 impl References {
-    /// Notes that this function is.
+    /// Adds a function.
     pub fn add(&mut self, function: u32) {
         let Ok(index) = usize::try_from(function) else { return };
         // No function has a higher number in a module that is valid.
@@ -107,9 +109,9 @@ struct Laid {
 /// The value of a constant expression.
 #[derive(Default)]
 struct Value {
-    /// If it is one constant.
+    /// True if it is one constant.
     is_constant: bool,
-    /// If that is a whole number.
+    /// The constant, if it is a whole number.
     number: Option<u64>,
     work: u64,
     steps: u64,
@@ -143,7 +145,7 @@ impl Startup {
         Ok(())
     }
 
-    /// The next global of its own: whether functions read it as a place in memory, not as a constant.
+    /// The next global of its own. Returns true if functions read it from memory, not as a constant.
     pub fn global(&mut self, global: &Global<'_>) -> Result<bool, BinaryReaderError> {
         let value = self.value(&global.init_expr)?;
         if !value.is_constant {
@@ -195,7 +197,7 @@ impl Startup {
                     table.elements = table.elements.max(end);
                     return Ok(());
                 }
-                // Those behind it may only be seen if this one did not trap.
+                // Segments behind it may only be seen if this one did not trap.
                 self.is_at_runtime = true;
                 items.work += offset.work + count * ACTIVE_ELEMENT_WORK;
                 items.steps += offset.steps;
@@ -227,7 +229,7 @@ impl Startup {
         Ok(())
     }
 
-    /// When all is known: how many bytes are laid out.
+    /// The bytes that are laid out, once all sections are read.
     pub fn finish(&mut self) -> u64 {
         let tables: u64 = self.tables.iter().map(|table| table.elements * ELEMENT_SIZE).sum();
         if self.has_data_at_runtime || !self.memories.iter().all(Memory::is_laid_out) {
@@ -272,7 +274,7 @@ impl Startup {
 }
 
 impl Memory {
-    /// Whether data up to there can be laid out.
+    /// True if data up to there can be laid out.
     fn takes(&self, to: u64) -> bool {
         !self.is_imported && to <= self.ty.initial.saturating_mul(PAGE)
     }
@@ -281,7 +283,7 @@ impl Memory {
         self.to.saturating_sub(self.from)
     }
 
-    /// Whether that is not mostly empty, or not large.
+    /// True if its data is not mostly empty, or not large.
     fn is_laid_out(&self) -> bool {
         let span = self.span();
         span < MAX_SPARSE || span < self.data.saturating_mul(2)
@@ -289,7 +291,7 @@ impl Memory {
 }
 
 impl Laid {
-    /// Whether elements up to there can be laid out.
+    /// True if elements up to there can be laid out.
     fn takes(&self, to: u64) -> bool {
         let is_one_of_functions = self.ty.element_type.heap_type() == HeapType::FUNC;
         !self.is_imported
@@ -304,7 +306,7 @@ mod tests {
     use super::*;
     use wasmparser::{Parser, Payload};
 
-    /// What there is to initialize, and how many bytes are laid out.
+    /// The initialization of a module, and the bytes that are laid out.
     fn startup(items: &str) -> (Startup, u64) {
         let bytes = wat::parse_str(format!("(module {items} (func $f))")).unwrap();
         let mut startup = Startup::default();
@@ -333,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_laid_out_takes_bytes_and_no_code() {
+    fn contents_that_are_laid_out_take_bytes_and_no_code() {
         let cases = [
             ("(global i32 (i32.const 1)) (global v128 (v128.const i64x2 1 2))", 0),
             ("(table 10 funcref) (elem (i32.const 3) func $f $f)", 5 * ELEMENT_SIZE),
@@ -351,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_takes_code() {
+    fn contents_that_are_not_laid_out_take_code() {
         let cases = [
             ("(global i32 (i32.add (i32.const 1) (i32.const 2)))", 3 + GLOBAL_WORK),
             ("(global funcref (ref.func $f))", FUNCTION_REFERENCE_WORK + GLOBAL_WORK),

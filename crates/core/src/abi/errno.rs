@@ -19,7 +19,7 @@ macro_rules! errnos {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// What it means, in a phrase.
+            /// Its meaning, in a phrase.
             pub const fn text(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
             }
@@ -114,7 +114,7 @@ impl Errno {
     }
 }
 
-/// What a syscall body answers.
+/// The answer of a syscall's body.
 pub type Result<T = ()> = std::result::Result<T, Errno>;
 
 #[cfg(test)]

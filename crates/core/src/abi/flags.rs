@@ -29,7 +29,7 @@ macro_rules! enumeration {
 }
 
 enumeration! {
-    /// What a descriptor or a directory entry is.
+    /// The type of a descriptor or a directory entry.
     Filetype: u8 {
         /// Something the standard has no name for, a pipe for instance.
         Unknown = 0,
@@ -65,7 +65,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// From where `fd_seek` counts (preview1's numbers).
+    /// The origin that `fd_seek` counts from (preview1's numbers).
     Whence: u8 {
         /// From the start of the file.
         Set = 0,
@@ -77,7 +77,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// How a file's data will be used (`fd_advise`).
+    /// The coming use of a file's data (`fd_advise`).
     Advice: u8 {
         /// No advice.
         Normal = 0,
@@ -95,7 +95,7 @@ enumeration! {
 }
 
 enumeration! {
-    /// What an event of `poll_oneoff` is about.
+    /// The subject of an event of `poll_oneoff`.
     Eventtype: u8 {
         /// A clock reached a time.
         Clock = 0,
@@ -107,7 +107,7 @@ enumeration! {
 }
 
 bitflags! {
-    /// What may be done with a descriptor.
+    /// The calls that a descriptor allows.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Rights: u64 {
         /// `fd_datasync`.
@@ -187,7 +187,7 @@ bitflags! {
         const SYNC = 1 << 4;
     }
 
-    /// How `path_open` opens.
+    /// The manner of opening in `path_open`.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Oflags: u16 {
         /// Create the file if it is not there.
@@ -200,14 +200,14 @@ bitflags! {
         const TRUNC = 1 << 3;
     }
 
-    /// How a path is looked up.
+    /// The manner of looking a path up.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Lookupflags: u32 {
         /// A symbolic link at the end of the path is followed.
         const SYMLINK_FOLLOW = 1 << 0;
     }
 
-    /// Which times are set, and to what.
+    /// The times that are set, and their sources.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Fstflags: u16 {
         /// The access time, to the given one.
@@ -243,7 +243,7 @@ bitflags! {
         const RECV_WAITALL = 1 << 1;
     }
 
-    /// What `sock_recv` reports.
+    /// The report of `sock_recv`.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Roflags: u16 {
         /// The message was longer than the buffers.
@@ -254,7 +254,7 @@ bitflags! {
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Siflags: u16 {}
 
-    /// Which directions `sock_shutdown` ends.
+    /// The directions that `sock_shutdown` ends.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Sdflags: u8 {
         /// No more is received.
@@ -265,7 +265,7 @@ bitflags! {
 }
 
 impl Rights {
-    /// What makes sense on a directory.
+    /// The rights that make sense on a directory.
     pub const DIRECTORY: Self = Self::FD_DATASYNC
         .union(Self::FD_FDSTAT_SET_FLAGS)
         .union(Self::FD_SYNC)
@@ -289,7 +289,7 @@ impl Rights {
         .union(Self::PATH_UNLINK_FILE)
         .union(Self::POLL_FD_READWRITE);
 
-    /// What makes sense on a file or stream.
+    /// The rights that make sense on a file or stream.
     pub const FILE: Self = Self::FD_DATASYNC
         .union(Self::FD_READ)
         .union(Self::FD_SEEK)
@@ -306,8 +306,8 @@ impl Rights {
         .union(Self::SOCK_SHUTDOWN)
         .union(Self::SOCK_ACCEPT);
 
-    /// Through which something changes, beyond what `path_open` decides: of a directory that is for reading only, a guest has
-    /// all others.
+    /// Through which something changes, beyond what `path_open` decides: of a directory that is for reading
+    /// only, a guest has all others.
     pub const CHANGING: Self = Self::FD_WRITE
         .union(Self::FD_ALLOCATE)
         .union(Self::PATH_CREATE_DIRECTORY)

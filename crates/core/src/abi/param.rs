@@ -1,6 +1,7 @@
-//! One cell of a syscall's row is one WebAssembly parameter; its type says what it means and refuses what it can't mean.
+//! The types of syscalls' parameters. One cell of a syscall's row is one WebAssembly parameter: its type
+//! gives the number a meaning, and refuses a number without one.
 
-use super::Abi;
+use super::edition::Abi;
 use super::errno::{Errno, Result};
 use super::flags::{
     Advice, Clockid, Fdflags, Fstflags, Lookupflags, Oflags, Riflags, Rights, Sdflags, Siflags, Whence,
@@ -32,7 +33,8 @@ pub trait Param: Sized {
     const NAME: &'static str;
     /// The name of the type it points to, if it is a pointer.
     const POINTEE: &'static str = "";
-    /// Gives the raw number its meaning, or EINVAL where it has none. (Which flags a syscall takes is up to it.)
+    /// Gives the raw number its meaning, or EINVAL where it has none. (Which flags a syscall takes is up to
+    /// it.)
     fn lift(raw: u64, abi: Abi) -> Result<Self>;
 }
 
@@ -205,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn an_i32_ignores_what_stands_above_it() {
+    fn an_i32_ignores_its_upper_half() {
         assert_eq!(u32::lift(0xffff_ffff_8000_0000, Abi::Preview1), Ok(0x8000_0000));
         assert_eq!(i64::lift(u64::MAX, Abi::Preview1), Ok(-1));
     }

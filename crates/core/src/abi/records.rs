@@ -1,5 +1,5 @@
-//! The records that cross the guest's memory: offset, field and type in one list; sizes and alignment are checked
-//! when this compiles. Little-endian, as WebAssembly is.
+//! The records that cross the guest's memory: offset, field and type in one list; sizes and alignment are
+//! checked when this compiles. Little-endian, as WebAssembly is.
 
 /// A number that stands in a record or by itself.
 pub trait Field: Copy {
@@ -98,13 +98,13 @@ macro_rules! records {
 records! {
     /// A stretch of the guest's memory (`iovec`, `ciovec`).
     Iovec: 8 {
-        /// Where it starts.
+        /// The address of its first byte.
         0 buf: u32,
         /// Bytes.
         4 buf_len: u32,
     }
 
-    /// What `fd_prestat_get` answers.
+    /// The answer of `fd_prestat_get`.
     Prestat: 8 {
         /// 0, a directory: nothing else is defined.
         0 tag: u8,
@@ -112,7 +112,7 @@ records! {
         4 name_len: u32,
     }
 
-    /// What `fd_fdstat_get` answers.
+    /// The answer of `fd_fdstat_get`.
     Fdstat: 24 {
         /// A [`Filetype`](super::flags::Filetype).
         0 filetype: u8,
@@ -124,7 +124,7 @@ records! {
         16 rights_inheriting: u64,
     }
 
-    /// What the `filestat_get` calls answer.
+    /// The answer of the `filestat_get` calls.
     Filestat: 64 {
         /// Device.
         0 dev: u64,
@@ -220,7 +220,7 @@ records! {
         48 flags: u16,
     }
 
-    /// What `poll_oneoff` reports.
+    /// The report of `poll_oneoff`.
     Event: 32 {
         /// The subscription's.
         0 userdata: u64,

@@ -5,23 +5,13 @@ use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Clockid;
 use std::sync::OnceLock;
 
-pub(super) const NANOS_PER_SEC: u64 = 1_000_000_000;
-
-/// Nanoseconds of a time; before 1970 is 0, past the year 2554 is the greatest.
-pub fn nanoseconds(seconds: i64, nanoseconds: i64) -> u64 {
-    match (u64::try_from(seconds), u64::try_from(nanoseconds)) {
-        (Ok(seconds), Ok(nanoseconds)) => seconds.saturating_mul(NANOS_PER_SEC).saturating_add(nanoseconds),
-        _ => 0,
-    }
-}
-
-/// What the clock shows, in nanoseconds.
+/// The time of a clock, in nanoseconds.
 pub fn now(clock: Clockid) -> u64 {
     os::clock::now(clock)
 }
 
-/// The clock's resolution in nanoseconds; it does not change, so it is asked for once. A clock that can't be read is
-/// EINVAL.
+/// The clock's resolution in nanoseconds; it does not change, so it is asked for once. A clock that can't be
+/// read is EINVAL.
 pub fn resolution(clock: Clockid) -> Result<u64> {
     static KNOWN: [OnceLock<u64>; 4] = [const { OnceLock::new() }; 4];
     let known = KNOWN.get(clock.number() as usize).ok_or(Errno::Inval)?;
@@ -34,12 +24,13 @@ pub fn resolution(clock: Clockid) -> Result<u64> {
 pub struct Thread(os::clock::ThreadNumber);
 
 impl Thread {
-    /// The one that calls.
+    /// The calling thread.
     pub fn current() -> Self {
         Self(os::clock::current_thread())
     }
 
-    /// How many nanoseconds it has run, as others are told: brought up to date every some milliseconds, or not at all.
+    /// The nanoseconds it has run, as other threads see them: updated every few milliseconds. None where the
+    /// system does not tell.
     pub fn cpu(self) -> Option<u64> {
         os::clock::cpu_of(self.0)
     }
@@ -48,13 +39,6 @@ impl Thread {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_out_of_range_are_clamped() {
-        assert_eq!(nanoseconds(-1, 999_999_999), 0);
-        assert_eq!(nanoseconds(i64::MAX, 0), u64::MAX);
-        assert_eq!(nanoseconds(1, 5), 1_000_000_005);
-    }
 
     #[test]
     fn a_thread_s_time_is_told_to_others() {

@@ -2,43 +2,28 @@
 //!
 //! Two rules hold the sandbox:
 //!
-//! 1. A path of several components is resolved by cap-std, beneath the directory it starts at (one `openat2` with
-//!    `RESOLVE_BENEATH` on Linux, component by component elsewhere). What leads outside is ENOTCAPABLE.
-//!    A preopen that is the root directory has nothing outside: there Linux resolves within it (`RESOLVE_IN_ROOT`), so
-//!    that absolute links lead where they lead for the host, and `..` of the root is the root. Magic links, such as
-//!    `/proc/self/fd/1`, are followed nowhere.
-//! 2. A call that works on a name gets exactly one component, never `.` or `..`, relative to an open directory, and
-//!    does not follow a link there. So there is no moment between a check and a use.
+//! 1. A path of several components is resolved by cap-std, beneath the directory it starts at (one `openat2`
+//!    with `RESOLVE_BENEATH` on Linux, component by component elsewhere). A path that leads outside is
+//!    ENOTCAPABLE. A preopen that is the root directory has nothing outside: there Linux resolves within it
+//!    (`RESOLVE_IN_ROOT`), so that absolute links lead where they lead for the host, and `..` of the root is
+//!    the root. Magic links, such as `/proc/self/fd/1`, are followed nowhere.
+//! 2. A call that works on a name gets exactly one component, never `.` or `..`, relative to an open
+//!    directory, and does not follow a link there. So there is no moment between a check and a use.
 
-use super::file::{File, SetTime};
+use super::handle::{File, SetTime};
 use super::os;
+use super::path::{Split, is_single, resolve_last, split};
 use crate::abi::errno::{Errno, Result};
-use crate::abi::flags::{Fdflags, Filetype, Oflags};
+use crate::abi::flags::{Filetype, Oflags};
 use crate::abi::records::Filestat;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::ops::Deref;
 
-/// How many links a path may lead through, as on Linux.
-const MAX_LINKS: u32 = 40;
+pub use super::handle::OpenHow;
 
-/// How to open.
-#[derive(Clone, Copy, Debug)]
-pub struct OpenHow {
-    /// Follow a link at the end of the path.
-    pub follow: bool,
-    /// Create, exclusively, cut, directory only.
-    pub oflags: Oflags,
-    /// Append, synchronous.
-    pub fdflags: Fdflags,
-    /// For reading.
-    pub read: bool,
-    /// For writing.
-    pub write: bool,
-}
-
-/// Opens a directory of the host by its host path. The one place where a path string means what the host's user means
-/// by it: it comes from the embedder, never from a guest.
+/// Opens a directory of the host by its host path. The one place where a path string means what the host's
+/// user means by it: it comes from the embedder, never from a guest.
 pub fn open_preopen_unsandboxed(path: &str) -> std::io::Result<File> {
     let dir = os::dir::open_preopen_unsandboxed(path)?;
     let is_root = os::dir::is_root(&dir);
@@ -53,12 +38,13 @@ impl File {
         os::dir::open(self, path, how)
     }
 
-    /// Opens `path` beneath this directory as a read-only file system does: EROFS for what would change anything.
+    /// Opens `path` beneath this directory as a read-only file system does: EROFS for what would change
+    /// anything.
     pub fn open_at_read_only(&self, path: &CStr, how: OpenHow) -> Result<File> {
         let may_create = how.oflags.contains(Oflags::CREAT);
         let must_create = how.oflags.contains(Oflags::CREAT | Oflags::EXCL);
         if how.write || must_create || how.oflags.contains(Oflags::TRUNC) {
-            // What is wrong with the path, is said first.
+            // Errors of the path come first.
             let found = self.stat_at(path, how.follow && !must_create);
             return Err(match found {
                 Ok(_) if must_create => Errno::Exist,
@@ -70,7 +56,7 @@ impl File {
         self.open_at(path, &reading).map_err(|errno| self.not_created(path, may_create, errno))
     }
 
-    /// What is wrong with a path that leads to nothing: EROFS if it could have been created.
+    /// The error for a path that leads to nothing: EROFS if it could have been created.
     fn not_created(&self, path: &CStr, may_create: bool, errno: Errno) -> Errno {
         if errno != Errno::Noent || !may_create {
             return errno;
@@ -81,7 +67,7 @@ impl File {
         }
     }
 
-    /// The attributes of what `path` leads to.
+    /// The attributes of the file that `path` leads to.
     #[inline]
     pub fn stat_at(&self, path: &CStr, follow: bool) -> Result<Filestat> {
         if is_single(path) {
@@ -93,7 +79,7 @@ impl File {
         os::dir::stat(self, path, follow)
     }
 
-    /// Sets the times of what `path` leads to.
+    /// Sets the times of the file that `path` leads to.
     pub fn set_times_at(&self, path: &CStr, follow: bool, atim: SetTime, mtim: SetTime) -> Result {
         if follow {
             return os::dir::set_times(self, path, atim, mtim);
@@ -143,8 +129,8 @@ impl File {
         else {
             return Err(Errno::Busy);
         };
-        // With a slash at its end a path means a directory, and none that a link stands for: the names that reach the
-        // kernel have no slash, so it never follows one.
+        // With a slash at its end a path means a directory, and none that a link stands for: the names that
+        // reach the kernel have no slash, so it never follows one.
         if (slash || new_slash) && !parent.is_dir_or_absent(&name)? {
             return Err(Errno::Notdir);
         }
@@ -171,8 +157,8 @@ impl File {
         os::dir::link(&parent, &name, &new_parent, &new_name)
     }
 
-    /// Makes `new_path` a link to `target`, which is stored as it is. An absolute target is ENOTCAPABLE, unless this is
-    /// the root directory, where it means the same file to the guest as to the host.
+    /// Makes `new_path` a link to `target`, which is stored as it is. An absolute target is ENOTCAPABLE,
+    /// unless this is the root directory, where it means the same file to the guest as to the host.
     pub fn symlink_at(&self, target: &CStr, new_path: &CStr) -> Result {
         if target.to_bytes().starts_with(b"/") && !self.is_root {
             return Err(Errno::Notcapable);
@@ -195,64 +181,43 @@ impl File {
         }
     }
 
-    /// `path` with a link at its end replaced by where it leads, again and again. Each step is resolved beneath this
-    /// directory, so what comes out is only a name to try.
-    pub(super) fn resolve_last(&self, path: &CStr) -> Result<CString> {
-        let mut path = path.to_owned();
-        for _ in 0..MAX_LINKS {
-            let target = match self.readlink_at(&path, |target| Ok(target.to_vec())) {
-                Err(Errno::Inval) => return Ok(path),
+    /// `path` with a link at its end replaced by its target, again and again. Each step is resolved beneath
+    /// this directory, so the result is only a name to try.
+    fn resolve_last(&self, path: &CStr) -> Result<CString> {
+        resolve_last(path, |path| {
+            let target = match self.readlink_at(path, |target| Ok(target.to_vec())) {
+                Err(Errno::Inval) => return Ok(None),
                 other => other?,
             };
-            let mut bytes = path.as_bytes().to_vec();
             if target.starts_with(b"/") {
                 if !self.is_root {
                     return Err(Errno::Notcapable);
                 }
-                // A magic link has a text too, but does not lead where that says: the kernel refuses to follow it.
-                os::dir::stat(self, &path, true)?;
-                // From the root directory, `./a` is `/a`.
-                bytes.clear();
-                bytes.push(b'.');
-            } else {
-                bytes.truncate(bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1));
+                // A magic link has a text too, but does not lead where that says: the kernel refuses to
+                // follow it.
+                os::dir::stat(self, path, true)?;
             }
-            bytes.extend_from_slice(&target);
-            path = CString::new(bytes).map_err(|_| Errno::Ilseq)?;
-        }
-        Err(Errno::Loop)
+            Ok(Some(target))
+        })
     }
 
     /// Splits `path` into an open directory and one name in it.
-    pub(super) fn entry<'path, 'dir>(&'dir self, whole: &'path CStr) -> Result<Entry<'path, 'dir>> {
+    fn entry<'path, 'dir>(&'dir self, whole: &'path CStr) -> Result<Entry<'path, 'dir>> {
         if is_single(whole) {
             return Ok(Entry::Name { parent: Parent::This(self), name: Cow::Borrowed(whole), slash: false });
         }
-        let path = whole.to_bytes();
-        let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
-        let (path, slashes) = path.split_at(end);
-        if path.is_empty() {
-            return Err(if slashes.is_empty() { Errno::Noent } else { Errno::Notcapable });
+        match split(whole)? {
+            Split::Dots(path) => {
+                // It must be there, and inside.
+                os::dir::open_parent(self, path)?;
+                Ok(Entry::Dots)
+            }
+            Split::Name { directory: [], name, slash } => Ok(Entry::Name { parent: Parent::This(self), name, slash }),
+            Split::Name { directory, name, slash } => {
+                let parent = Parent::Opened(os::dir::open_parent(self, directory)?);
+                Ok(Entry::Name { parent, name, slash })
+            }
         }
-        let start = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-        let (directory, name) = path.split_at(start);
-        if name == b"." || name == b".." {
-            // Whether it is there, and inside.
-            os::dir::open_parent(self, path)?;
-            return Ok(Entry::Dots);
-        }
-        let parent = if directory.is_empty() {
-            Parent::This(self)
-        } else {
-            Parent::Opened(os::dir::open_parent(self, directory)?)
-        };
-        if !slashes.is_empty() {
-            let name = CString::new(name).map_err(|_| Errno::Ilseq)?;
-            return Ok(Entry::Name { parent, name: Cow::Owned(name), slash: true });
-        }
-        let (_, name) = whole.to_bytes_with_nul().split_at(start);
-        let name = CStr::from_bytes_with_nul(name).map_err(|_| Errno::Ilseq)?;
-        Ok(Entry::Name { parent, name: Cow::Borrowed(name), slash: false })
     }
 
     /// The place of a name that shall be made, for what is not a directory.
@@ -267,8 +232,8 @@ impl File {
     }
 }
 
-/// What a path names.
-pub(super) enum Entry<'path, 'dir> {
+/// The last component of a path.
+enum Entry<'path, 'dir> {
     /// One name in an open directory; never `.` or `..`, and without a slash.
     Name { parent: Parent<'dir>, name: Cow<'path, CStr>, slash: bool },
     /// A directory that the path reaches by `.` or `..` at its end; it is inside.
@@ -276,7 +241,7 @@ pub(super) enum Entry<'path, 'dir> {
 }
 
 /// The directory a name stands in.
-pub(super) enum Parent<'dir> {
+enum Parent<'dir> {
     This(&'dir File),
     Opened(File),
 }
@@ -293,7 +258,7 @@ impl Deref for Parent<'_> {
 }
 
 impl Parent<'_> {
-    /// Whether the name is a directory, not a link to one; ENOENT and other errors come back.
+    /// True if the name is a directory, not a link to one; ENOENT and other errors come back.
     fn is_dir_or_absent(&self, name: &CStr) -> Result<bool> {
         Ok(os::dir::stat_name(self, name)?.filetype == Filetype::Directory.number())
     }
@@ -303,16 +268,10 @@ impl Parent<'_> {
     }
 }
 
-/// Whether the path is one name, so that its lookup can't leave the directory it starts in unless a link is followed.
-#[inline]
-fn is_single(path: &CStr) -> bool {
-    let path = path.to_bytes();
-    !path.is_empty() && !path.contains(&b'/') && path != b"." && path != b".."
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::abi::flags::Fdflags;
     use std::fs;
     #[cfg(unix)]
     use std::os::unix::fs::symlink;
@@ -504,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn rename_replaces_what_is_of_its_kind() {
+    fn rename_replaces_a_file_by_a_file_and_a_directory_by_a_directory() {
         let (root, dir) = tree();
         fs::write(root.path().join("box/other"), "other").unwrap();
         assert_eq!(dir.rename_at(c"other", &dir, c"file"), Ok(()));
@@ -636,7 +595,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn what_is_opened_in_the_root_directory_has_a_fence_of_its_own() {
+    fn a_directory_opened_in_the_root_directory_confines_paths_itself() {
         let (folder, root, at) = root_directory("/");
         let dir = root.open_at(&at("."), &READ).unwrap();
         assert_eq!(dir.open_at(c"absolute/file", &READ).unwrap_err(), Errno::Notcapable);

@@ -13,7 +13,8 @@ impl From<io::Error> for Errno {
     }
 }
 
-/// Errors that a library, or we, made. cap-std reports a path that leads outside as PermissionDenied without a code.
+/// Errors that a library, or we, made. cap-std reports a path that leads outside as PermissionDenied without
+/// a code.
 fn from_kind(kind: io::ErrorKind) -> Errno {
     match kind {
         io::ErrorKind::PermissionDenied => Errno::Notcapable,

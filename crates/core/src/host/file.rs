@@ -1,153 +1,42 @@
 //! Open files of every kind: regular files, directories, pipes, devices.
 
+use super::interrupt::Interrupt;
 use super::os;
 use super::pieces::{FIRST, in_pieces};
-use super::wait::Interrupt;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Advice, Fdflags, Filetype};
 use crate::abi::records::Filestat;
-use cap_std::fs::Dir;
-use std::mem::ManuallyDrop;
-use std::ops::Deref;
-use std::sync::OnceLock;
 
-pub use os::file::{BorrowedHandle, OwnedHandle, SeekFrom, open_files_limit};
+pub use super::handle::{BorrowedHandle, File, OwnedHandle, SetTime, Twin};
+pub use os::file::{SeekFrom, open_files_limit};
 
-/// A number of open files that no process is short of: up to here its limit is not asked for.
+/// Open files that every process may have: the limit is not asked for below this number.
 const FEW: usize = 48;
 
-/// Whether a new file of this number is one too many for guests. They may open files as long as the process has no more
-/// than three quarters of those open that it may have: the rest is the host's. The operating system gives the lowest free
-/// number, so a new one says how many are open, by whichever guest, thread or addon, or by the host itself.
+/// True if a new file of this number is one too many for guests. They may open files as long as the process
+/// has no more than three quarters of those open that it may have: the rest is the host's. The operating
+/// system gives the lowest free number, so a new one says how many are open, by whichever guest, thread or
+/// addon, or by the host itself.
 pub fn is_beyond_share(number: usize) -> bool {
     number >= FEW && number >= open_files_limit() / 4 * 3
 }
 
-/// An open file, directory, pipe or device.
-#[derive(Debug)]
-pub struct File {
-    // cap-std's `Dir` is an open handle with path operations that stay beneath it. On a handle that is no directory
-    // they answer ENOTDIR, as the kernel does; so what was opened need not be asked for its type first.
-    pub(super) handle: Handle,
-    filetype: OnceLock<Filetype>,
-    /// Another description of the same, which does not wait, if one was needed and there is one.
-    twin: OnceLock<Option<Box<File>>>,
-    /// Whether it is the root directory, and paths are resolved within it rather than beneath it (`host::dir`).
-    pub(super) is_root: bool,
-}
-
-/// Another description of a file, which does not wait.
-#[derive(Debug)]
-pub enum Twin<'f> {
-    /// Kept with the file.
-    Kept(&'f File),
-    /// For one call.
-    Made(Box<File>),
-}
-
-impl Deref for Twin<'_> {
-    type Target = File;
-
-    fn deref(&self) -> &File {
-        match self {
-            Self::Kept(file) => file,
-            Self::Made(file) => file,
-        }
-    }
-}
-
-/// A handle that is closed with its file, or never: the host's own standard streams stay the host's.
-#[derive(Debug)]
-pub(super) enum Handle {
-    Owned(Dir),
-    Borrowed(ManuallyDrop<Dir>),
-}
-
-impl Deref for Handle {
-    type Target = Dir;
-
-    fn deref(&self) -> &Dir {
-        match self {
-            Self::Owned(dir) => dir,
-            Self::Borrowed(dir) => dir,
-        }
-    }
-}
-
-/// What to set a time to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SetTime {
-    /// Leave it.
-    Keep,
-    /// The present time.
-    Now,
-    /// Nanoseconds since 1970.
-    To(u64),
-}
-
-impl From<OwnedHandle> for File {
-    fn from(handle: OwnedHandle) -> Self {
-        Self::new(handle.into(), OnceLock::new())
-    }
-}
-
-impl From<cap_std::fs::File> for File {
-    fn from(file: cap_std::fs::File) -> Self {
-        Self::new(file.into_std(), OnceLock::new())
-    }
-}
-
 impl File {
-    fn new(file: std::fs::File, filetype: OnceLock<Filetype>) -> Self {
-        Self { handle: Handle::Owned(Dir::from_std_file(file)), filetype, twin: OnceLock::new(), is_root: false }
-    }
-
-    /// What the host keeps open, and what stays open when this is dropped.
-    pub fn borrowed(stream: ManuallyDrop<OwnedHandle>) -> Self {
-        let file = std::fs::File::from(ManuallyDrop::into_inner(stream));
-        let handle = Handle::Borrowed(ManuallyDrop::new(Dir::from_std_file(file)));
-        Self { handle, filetype: OnceLock::new(), twin: OnceLock::new(), is_root: false }
-    }
-
-    /// What is known to be a directory.
-    pub(super) fn directory(file: std::fs::File) -> Self {
-        Self::new(file, OnceLock::from(Filetype::Directory))
-    }
-
-    /// Whether it was opened for a guest when the process had too many files open already: see [`is_beyond_share`].
+    /// True if it was opened for a guest when the process had too many files open already: see
+    /// [`is_beyond_share`].
     pub fn is_one_too_many(&self) -> bool {
-        matches!(self.handle, Handle::Owned(_)) && is_beyond_share(os::file::number(self))
+        self.is_owned() && is_beyond_share(os::file::number(self))
     }
 
-    /// As the operating system knows it.
-    #[inline]
-    pub fn handle(&self) -> BorrowedHandle<'_> {
-        os::file::handle(self)
-    }
-
-    /// What it is; asked of the operating system once.
+    /// Its type; the operating system is asked once.
     #[inline]
     pub fn filetype(&self) -> Result<Filetype> {
-        match self.filetype.get() {
-            Some(known) => Ok(*known),
-            None => self.find_out_filetype(),
-        }
+        self.filetype_by(os::file::filetype)
     }
 
-    #[cold]
-    fn find_out_filetype(&self) -> Result<Filetype> {
-        let filetype = os::file::filetype(self)?;
-        Ok(*self.filetype.get_or_init(|| filetype))
-    }
-
-    /// Another description of it, which does not wait; none where it can't be had. What the host keeps open may be closed or
-    /// replaced by the host at any time, so of that there is a new one for each call.
+    /// Its description that does not wait, if the operating system has one.
     pub fn twin(&self) -> Option<Twin<'_>> {
-        let make = || os::wait::nonblocking_twin(self).map(Box::new);
-        match self.handle {
-            Handle::Owned(_) => self.twin.get_or_init(make).as_deref().map(Twin::Kept),
-            Handle::Borrowed(_) => make().map(Twin::Made),
-        }
+        self.twin_by(os::wait::nonblocking_twin)
     }
 
     /// Its attributes.
@@ -155,8 +44,8 @@ impl File {
         os::file::stat(self)
     }
 
-    /// Cuts or extends it to `size` bytes. What is cut off is cut off in pieces; where it is interrupted between two, the rest
-    /// is left.
+    /// Cuts or extends it to `size` bytes. Bytes are cut off in pieces; where it is interrupted between two,
+    /// the rest is left.
     pub fn set_size(&self, size: u64, interrupt: &dyn Interrupt) -> Result {
         // A file's size is signed in the operating system.
         i64::try_from(size).map_err(|_| Errno::Inval)?;
@@ -169,32 +58,15 @@ impl File {
         os::file::set_times(self, atim, mtim)
     }
 
-    /// Makes room for `len` bytes from `offset` on; the file becomes as long as that at least. Where it is interrupted
-    /// meanwhile, some room has been made, and the file is as long as it was.
+    /// Makes room for `len` bytes from `offset` on; the file becomes as long as that at least. Where it is
+    /// interrupted meanwhile, some room has been made, and the file is as long as it was.
     pub fn allocate(&self, offset: u64, len: u64, interrupt: &dyn Interrupt) -> Result {
         os::file::allocate(self, offset, len, interrupt)
     }
 
-    /// The size that makes room for a stretch, or `None` if the file is as long already; for systems that have no call for
-    /// it. The errors are Linux's.
-    #[cfg(not(target_os = "linux"))]
-    pub(super) fn end_to_allocate(&self, offset: u64, len: u64) -> Result<Option<u64>> {
-        match self.filetype()? {
-            Filetype::RegularFile => {}
-            Filetype::Unknown => return Err(Errno::Spipe),
-            _ => return Err(Errno::Nodev),
-        }
-        if len == 0 {
-            return Err(Errno::Inval);
-        }
-        let end = offset.checked_add(len).filter(|end| i64::try_from(*end).is_ok()).ok_or(Errno::Fbig)?;
-        let size = self.stat()?.size;
-        Ok(Some(end).filter(|end| *end > size))
-    }
-
     /// Tells the operating system how a stretch will be used; a `len` of 0 is to the end.
     pub fn advise(&self, offset: u64, len: u64, advice: Advice, interrupt: &dyn Interrupt) -> Result {
-        // What moves pages is done in pieces; the rest is about the file as a whole.
+        // Advice that moves pages is given in pieces; the rest is about the file as a whole.
         if !matches!(advice, Advice::Willneed | Advice::Dontneed) || interrupt.poll_interval().is_none() {
             return os::file::advise(self, offset, len, advice);
         }
@@ -206,7 +78,7 @@ impl File {
         in_pieces(interrupt, there, |done, next| os::file::advise(self, offset + done, next, advice))
     }
 
-    /// Moves its offset; where it is then.
+    /// Moves its offset, and returns the new one.
     pub fn seek(&self, to: SeekFrom) -> Result<u64> {
         os::file::seek(self, to)
     }
@@ -226,17 +98,12 @@ impl File {
         os::file::available(self)
     }
 
-    /// Whether it is a terminal.
-    pub fn is_terminal(&self) -> bool {
-        std::io::IsTerminal::is_terminal(&self.handle())
-    }
-
     /// The flags it was opened with, or that were set since, by whoever shares it.
     pub fn flags(&self) -> Result<Fdflags> {
         os::file::flags(self)
     }
 
-    /// Whether writes go to the end, from now on.
+    /// Sets whether writes go to the end.
     pub fn set_append(&self, append: bool) -> Result {
         os::file::set_append(self, append)
     }
@@ -244,9 +111,10 @@ impl File {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wait::Endless;
+    use super::super::interrupt::Endless;
     use super::*;
     use std::io::Write;
+    use std::mem::ManuallyDrop;
 
     #[test]
     fn setting_one_time_leaves_the_other_and_keeps_nanoseconds() {

@@ -1,24 +1,34 @@
-//! Floor 1: the operating system. Knows neither the guest's memory nor its descriptor numbers.
+//! The operating system. Nothing here knows the guest's memory or its descriptor numbers.
 //!
 //! Path code lives in [`dir`] alone: a path string only ever reaches the operating system relative to an open
 //! directory, and resolved beneath it.
 //!
-//! What differs from one operating system to the other is in twins, whose functions have the same signatures: `unix`
-//! (Linux and macOS) and `windows`. The modules here are what both have in common, and the face the rest of the crate sees.
+//! Two modules, `unix` (Linux and macOS) and `windows`, hold the differences between operating systems, in
+//! functions of the same signatures: twins. The public modules call them as `os` and are all the rest of the
+//! crate sees. Types that both sides share are in modules of their own, which know neither: `handle`,
+//! `interrupt`, `path`, `pieces`, `readiness`, `rows`, `time`.
 
+#[cfg(any(not(target_os = "linux"), test))]
+mod allocation;
 pub mod clock;
 pub mod dir;
 pub mod errno;
 pub mod file;
+mod handle;
+mod interrupt;
 pub mod object;
 pub mod offset;
-pub mod pieces;
+mod path;
+mod pieces;
 pub mod random;
 pub mod readdir;
+mod readiness;
+mod rows;
 #[cfg(not(target_os = "linux"))]
 mod snapshot;
 pub mod socket;
 pub mod stream;
+mod time;
 pub mod wait;
 
 #[cfg(unix)]

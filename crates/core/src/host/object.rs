@@ -1,12 +1,12 @@
-//! What a descriptor can stand for.
+//! The objects behind descriptors.
 
-use super::file::File;
+use super::handle::File;
 use super::stream::Stream;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Filetype;
 use crate::abi::records::Filestat;
 
-/// An object behind a descriptor: which kind is decided once per call.
+/// An object behind a descriptor.
 #[derive(Debug)]
 pub enum Object {
     /// The operating system has it open.
@@ -28,7 +28,7 @@ impl From<Stream> for Object {
 }
 
 impl Object {
-    /// The open file; `errno`, which is what a pipe says to the call, if it is none.
+    /// The open file; for a stream in memory `errno`, a pipe's answer to the call.
     pub fn file_or(&self, errno: Errno) -> Result<&File> {
         match self {
             Self::File(file) => Ok(file),
@@ -36,12 +36,13 @@ impl Object {
         }
     }
 
-    /// The open directory; ENOTDIR if it can't be one. (That a file is none, the operating system says.)
+    /// The open directory; ENOTDIR if it can't be one. (For a file that is none, the operating system answers
+    /// so.)
     pub fn dir(&self) -> Result<&File> {
         self.file_or(Errno::Notdir)
     }
 
-    /// What it is. The standard has no name for a pipe.
+    /// Its type. The standard has no name for a pipe.
     pub fn filetype(&self) -> Result<Filetype> {
         match self {
             Self::File(file) => file.filetype(),
@@ -49,7 +50,7 @@ impl Object {
         }
     }
 
-    /// Whether it is a terminal.
+    /// True for a terminal.
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::File(file) if file.is_terminal())
     }

@@ -1,14 +1,15 @@
-//! Where in an open file the next transfer begins.
+//! The offset of an open file.
 
-use super::file::{File, SeekFrom};
+use super::file::SeekFrom;
+use super::handle::File;
 use super::os;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Filetype;
 use std::cell::Cell;
 
-/// The offset of an open file. The operating system has it, until somebody moves that of a regular file which was opened
-/// for the guest: from then on it is kept here, for nobody else has a use for it, and to ask the operating system would
-/// cost more than all the rest of the call.
+/// The offset of an open file. The operating system has it, until somebody moves that of a regular file which
+/// was opened for the guest: from then on it is kept here, for nobody else has a use for it, and to ask the
+/// operating system would cost more than all the rest of the call.
 #[derive(Debug, Default)]
 pub struct Offset {
     is_own: bool,
@@ -16,16 +17,16 @@ pub struct Offset {
     has_moved: Cell<bool>,
 }
 
-/// Up to here every file system takes offsets. What is beyond, the operating system is asked for.
+/// The largest offset that every file system takes. For a larger one the operating system is asked.
 const NEAR: u64 = i32::MAX as u64;
 
 impl Offset {
-    /// That of a file which was opened for the guest, so that nobody shares it.
+    /// The offset of a file that was opened for the guest, so that nobody shares it.
     pub const fn own() -> Self {
         Self { is_own: true, kept: Cell::new(None), has_moved: Cell::new(false) }
     }
 
-    /// Moves it; where it is then.
+    /// Moves it, and returns the new one.
     pub fn seek(&self, file: &File, to: SeekFrom) -> Result<u64> {
         let Some(before) = self.kept.get() else {
             return self.seek_in_system(file, to);
@@ -51,18 +52,18 @@ impl Offset {
         Ok(offset)
     }
 
-    /// Where the next transfer is to begin; `None` if the operating system knows.
+    /// The offset of the next transfer, if it is kept here; the operating system has it otherwise.
     #[inline]
     pub const fn kept(&self) -> Option<u64> {
         self.kept.get()
     }
 
-    /// Whether nothing has been transferred yet of what was opened for the guest.
+    /// True for a file that was opened for the guest, of which nothing has been transferred yet.
     pub const fn is_fresh(&self) -> bool {
         self.is_own && !self.has_moved.get()
     }
 
-    /// Moves it past what was transferred there.
+    /// Moves it past transferred bytes.
     #[inline]
     pub fn pass(&self, bytes: u32) {
         self.has_moved.set(self.has_moved.get() | (bytes > 0));

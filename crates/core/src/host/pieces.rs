@@ -1,25 +1,27 @@
-//! Kernel calls over a range of a file that may be large: in pieces, for a guest that may be ended between two of them.
+//! Kernel calls over a range of a file that may be large: in pieces, for a guest that may be ended between
+//! two of them.
 
-use super::clock;
-use super::wait::{Interrupt, STRETCH};
+use super::interrupt::{Interrupt, STRETCH};
 use crate::abi::errno::{Errno, Result};
-use crate::abi::flags::Clockid;
+use std::time::{Duration, Instant};
 
-/// Bytes of the first piece. In a file system in memory each page of it is made or given back: that takes some 5 ms.
+/// Bytes of the first piece. In a file system in memory each page of it is made or given back: that takes
+/// some 5 ms.
 pub const FIRST: u64 = 16 * STRETCH;
 
-/// A piece that took less, in nanoseconds, is followed by one twice as large: most file systems on disks note ranges, however
+/// A piece that took less is followed by one twice as large: most file systems on disks note ranges, however
 /// long they are.
-const SHORT: u64 = 2_000_000;
+const SHORT: Duration = Duration::from_millis(2);
 
-/// Makes a call for `len` bytes in pieces, the first `FIRST` bytes long: `call` gets how many bytes are done, and the length of
-/// the next piece. In one if nobody ends the guest meanwhile. ECANCELED when interrupted between two.
+/// Makes a call for `len` bytes in pieces, the first `FIRST` bytes long: `call` gets how many bytes are done,
+/// and the length of the next piece. One piece is all if nothing interrupts it. ECANCELED when interrupted
+/// between two.
 pub fn in_pieces(interrupt: &dyn Interrupt, len: u64, mut call: impl FnMut(u64, u64) -> Result) -> Result {
     let mut piece = if interrupt.poll_interval().is_none() { len } else { FIRST };
     let mut done = 0;
     loop {
         let next = piece.min(len - done);
-        let before = clock::now(Clockid::Monotonic);
+        let before = Instant::now();
         call(done, next)?;
         done += next;
         if done == len {
@@ -28,7 +30,7 @@ pub fn in_pieces(interrupt: &dyn Interrupt, len: u64, mut call: impl FnMut(u64, 
         if interrupt.is_interrupted() {
             return Err(Errno::Canceled);
         }
-        if clock::now(Clockid::Monotonic).saturating_sub(before) < SHORT {
+        if before.elapsed() < SHORT {
             piece = piece.saturating_mul(2);
         }
     }
@@ -36,11 +38,11 @@ pub fn in_pieces(interrupt: &dyn Interrupt, len: u64, mut call: impl FnMut(u64, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::wait::Endless;
-    use super::super::wait::testing::Looks;
+    use super::super::interrupt::Endless;
+    use super::super::interrupt::testing::Looks;
     use super::*;
 
-    /// Has `len` bytes done; the pieces.
+    /// The pieces of a call for `len` bytes, and its result.
     fn pieces(interrupt: &dyn Interrupt, len: u64) -> (Vec<(u64, u64)>, Result) {
         let mut pieces = Vec::new();
         let result = in_pieces(interrupt, len, |done, next| {
@@ -60,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_nobody_ends_is_made_in_one_as_is_one_that_is_short() {
+    fn a_call_that_is_short_or_never_interrupted_is_one_piece() {
         assert_eq!(pieces(&Endless, 1 << 50), (vec![(0, 1 << 50)], Ok(())));
         for len in [0, 1, FIRST] {
             assert_eq!(pieces(&Looks::new(0), len), (vec![(0, len)], Ok(())));
@@ -68,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_between_two_pieces_and_with_an_error() {
+    fn a_call_ends_between_two_pieces_or_with_an_error() {
         let (pieces, result) = pieces(&Looks::new(1), 1 << 40);
         assert_eq!((pieces.len(), result), (2, Err(Errno::Canceled)));
         let failing = in_pieces(&Looks::new(9), 1 << 40, |done, _| if done > 0 { Err(Errno::Nospc) } else { Ok(()) });

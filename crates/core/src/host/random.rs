@@ -1,18 +1,18 @@
 //! Random bytes.
 //!
-//! They come from a generator in this process (ChaCha20), which is seeded by the operating system: when it is first
-//! used, after every mebibyte, and in the child after a fork. Asking the operating system each time costs more than
-//! everything else in the call.
+//! They come from a generator in this process (ChaCha20), which is seeded by the operating system: when it is
+//! first used, after every mebibyte, and in the child after a fork. Asking the operating system each time
+//! costs more than everything else in the call.
 
 use crate::abi::errno::Result;
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// How many bytes one seed is good for.
+/// Bytes that one seed is good for.
 const BYTES_PER_SEED: usize = 1 << 20;
 
-/// How often this process, or those it was forked from, forked into a child that went on.
+/// Forks of this process, and of those it was forked from, into a child that went on.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
 /// Makes every generator take a new seed. To be called in the child after a fork: it is one store.

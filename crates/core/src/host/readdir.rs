@@ -1,34 +1,40 @@
 //! Directory listings.
 //!
-//! The guest's cookie of an entry is how many entries a listing has passed with it: a small number, which fits a C `long`
-//! of any width, where the operating system's own has up to 63 bits. Each open directory keeps where it stands, in both
-//! countings ([`Place`]). To go elsewhere, a listing has marks: the operating system's cookie of each entry of the first
-//! thousand, of every second entry when there are more, then of every fourth; between two marks the entries are counted.
-//! So a cookie is exact as long as no entry is removed between its mark and itself.
+//! The guest's cookie of an entry is the number of entries that a listing has passed with it: a small number,
+//! which fits a C `long` of any width, where the operating system's own has up to 63 bits. Each open
+//! directory keeps its position, in both countings ([`Place`]). To go elsewhere, a listing has marks: the
+//! operating system's cookie of each entry of the first thousand, of every second entry when there are more,
+//! then of every fourth; between two marks the entries are counted. So a cookie is exact as long as no entry
+//! is removed between its mark and itself.
 //!
-//! Entries that are read ahead, and marks, are kept for the few directories that a guest listed last ([`Listings`]). Any
-//! other has its entries read again from its place, so however many are open, what a guest makes the host keep is bounded.
+//! Entries that are read ahead, and marks, are kept for the few directories that a guest listed last
+//! ([`Listings`]). Any other has its entries read again from its place, so however many are open, what a
+//! guest makes the host keep is bounded.
 //!
-//! On Linux a place of the operating system's stays good when entries come and go. Elsewhere none outlives the open
-//! stream: there a directory is read as a whole, and a place in it is a number of entries.
+//! On Linux a place of the operating system's stays good when entries come and go. Elsewhere none outlives
+//! the open stream: there a directory is read as a whole, and a place in it is a number of entries.
 
-use super::file::File;
-use super::os;
-use super::wait::{Checkpoint, Interrupt, STRETCH};
+use super::handle::File;
+use super::interrupt::{Checkpoint, Interrupt, STRETCH};
+#[cfg(target_os = "linux")]
+use super::os::readdir::read;
+use super::rows::Rows;
+#[cfg(not(target_os = "linux"))]
+use super::snapshot::read;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Filetype;
-use std::ops::Range;
 
-/// How many directories of a guest have entries read ahead. A program that walks a tree seldom lists more by turns.
+/// Directories of a guest that have entries read ahead. A program that walks a tree seldom lists more by
+/// turns.
 const READ_AHEAD: usize = 4;
 
-/// What it costs to have the operating system read on, in bytes that could be moved meanwhile.
+/// The cost of having the operating system read on, in bytes that could be moved meanwhile.
 const REFILL: u64 = STRETCH / 4;
 
-/// How many marks a listing has.
+/// The most marks of a listing.
 const MARKS: usize = 1024;
 
-/// The greatest cookie: what a C `long` of 32 bits holds.
+/// The greatest cookie: the greatest C `long` of 32 bits.
 const LAST_COOKIE: u64 = i32::MAX as u64;
 
 /// An entry of a directory.
@@ -38,69 +44,23 @@ pub struct DirEntry<'a> {
     pub next: u64,
     /// Serial number of the file.
     pub ino: u64,
-    /// What it is.
+    /// Its type.
     pub filetype: Filetype,
     /// Its name.
     pub name: &'a [u8],
 }
 
-/// Where the listing of an open directory stands; what is kept for each of them.
+/// The position of the listing of an open directory.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Place {
     /// The number of the listing, once there is one.
     listing: Option<u32>,
-    /// How many entries it has passed.
+    /// The entries it has passed.
     passed: u32,
-    /// The greatest cookie that it has told.
+    /// The greatest cookie that the guest was told.
     furthest: u32,
-    /// Where the operating system goes on.
+    /// The operating system's cookie of the next entry.
     next: u64,
-}
-
-/// Entries that the operating system gave.
-#[derive(Debug, Default)]
-pub(super) struct Rows {
-    /// In order.
-    entries: Vec<Row>,
-    /// Their names, one behind the other.
-    names: Vec<u8>,
-}
-
-#[derive(Debug)]
-struct Row {
-    /// Where the operating system goes on behind it.
-    next: u64,
-    ino: u64,
-    filetype: Filetype,
-    name: Range<u32>,
-}
-
-impl Rows {
-    fn clear(&mut self) {
-        self.entries.clear();
-        self.names.clear();
-    }
-
-    /// How many there are.
-    #[cfg(not(target_os = "linux"))]
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Adds one, behind which the operating system goes on at `next`. EOVERFLOW if there are 4 GiB of names.
-    pub fn push(&mut self, next: u64, ino: u64, filetype: Filetype, name: &[u8]) -> Result {
-        let end = |names: &Vec<u8>| u32::try_from(names.len()).map_err(|_| Errno::Overflow);
-        let start = end(&self.names)?;
-        self.names.extend_from_slice(name);
-        self.entries.push(Row { next, ino, filetype, name: start..end(&self.names)? });
-        Ok(())
-    }
-
-    /// Takes the first `count` out.
-    #[cfg(not(target_os = "linux"))]
-    pub fn skip(&mut self, count: usize) {
-        self.entries.drain(..count.min(self.entries.len()));
-    }
 }
 
 /// The operating system's cookies of every `step`th entry.
@@ -117,8 +77,8 @@ impl Default for Marks {
 }
 
 impl Marks {
-    /// Notes where the operating system goes on after so many entries, if that is the next one to mark.
-    fn note(&mut self, passed: u32, next: u64) {
+    /// Adds the operating system's cookie after so many entries, if that is the next one to mark.
+    fn record(&mut self, passed: u32, next: u64) {
         if !self.is_next(passed) {
             return;
         }
@@ -135,7 +95,8 @@ impl Marks {
         passed.is_multiple_of(self.step) && (passed / self.step) as usize == self.next.len() + 1
     }
 
-    /// The last mark that is not behind `passed`: how many entries it has passed, and where the operating system goes on.
+    /// The last mark that is not behind `passed`: the entries it has passed, and the operating system's
+    /// cookie.
     fn before(&self, passed: u32) -> (u32, u64) {
         let index = ((passed / self.step) as usize).min(self.next.len());
         let next = index.checked_sub(1).and_then(|index| self.next.get(index));
@@ -148,17 +109,17 @@ impl Marks {
 struct Listing {
     number: u32,
     rows: Rows,
-    /// How many entries are before the rows.
+    /// The entries before the rows.
     before: u32,
-    /// Whether the operating system stands behind the last row.
+    /// True if the operating system reads on behind the last row.
     goes_on: bool,
     marks: Marks,
 }
 
 impl Listing {
-    /// How many entries have been passed behind the last row.
+    /// The entries that have been passed behind the last row.
     fn behind(&self) -> u32 {
-        self.before.saturating_add(u32::try_from(self.rows.entries.len()).unwrap_or(u32::MAX))
+        self.before.saturating_add(u32::try_from(self.rows.len()).unwrap_or(u32::MAX))
     }
 
     /// Reads the rows behind what `place` has passed, which are not there yet.
@@ -166,42 +127,42 @@ impl Listing {
         self.rows.clear();
         self.before = place.passed;
         let start = if std::mem::take(&mut self.goes_on) { None } else { Some(place.next) };
-        os::readdir::read(dir, start, scratch, &mut self.rows)?;
+        read(dir, start, scratch, &mut self.rows)?;
         if u64::from(self.behind()) > LAST_COOKIE {
             self.rows.clear();
             return Err(Errno::Overflow);
         }
-        for (row, passed) in self.rows.entries.iter().zip(self.before + 1..) {
-            self.marks.note(passed, row.next);
+        for (row, passed) in self.rows.iter().zip(self.before + 1..) {
+            self.marks.record(passed, row.next);
         }
         self.goes_on = true;
         Ok(())
     }
 
-    /// Moves `place` to after so many entries, if that is among the rows; whether it is.
+    /// Moves `place` to after so many entries, if that is among the rows; returns true if it is.
     fn reach(&self, place: &mut Place, passed: u32) -> bool {
         let Some(index) = passed.checked_sub(self.before + 1) else { return false };
-        let Some(row) = self.rows.entries.get(index as usize) else { return false };
+        let Some((row, _)) = self.rows.get(index as usize) else { return false };
         place.passed = passed;
         place.next = row.next;
         true
     }
 }
 
-/// What is kept of the directories that a guest lists.
+/// Entries and marks of the directories that a guest listed last.
 #[derive(Debug, Default)]
 pub struct Listings {
-    /// Those listed last, the last one at the end.
+    /// The directories listed last, the last one at the end.
     listings: Vec<Listing>,
-    /// How many there were.
+    /// The number of listings so far.
     count: u32,
     /// Scratch for the operating system.
     scratch: Vec<u8>,
 }
 
 impl Listings {
-    /// The entries from `cookie` on; 0 is the start, as the directory is now. EINVAL for a cookie that no entry had; ECANCELED,
-    /// here and from what comes after it, when interrupted.
+    /// The entries from `cookie` on; 0 is the start, as the directory is now. EINVAL for a cookie that no
+    /// entry had; ECANCELED, here and from what comes after it, when interrupted.
     pub fn entries<'l>(
         &'l mut self,
         dir: &'l File,
@@ -293,15 +254,13 @@ impl Entries<'_> {
 
     /// The entry at the present place, or `None` at the end.
     pub fn peek(&mut self) -> Result<Option<DirEntry<'_>>> {
-        if self.index() >= self.listing.rows.entries.len() {
+        if self.index() >= self.listing.rows.len() {
             self.refill()?;
         }
         let index = self.index();
-        let Rows { entries, names } = &self.listing.rows;
-        let Some(row) = entries.get(index) else { return Ok(None) };
+        let Some((row, name)) = self.listing.rows.get(index) else { return Ok(None) };
         let next = self.place.passed + 1;
         self.place.furthest = self.place.furthest.max(next);
-        let name = names.get(row.name.start as usize..row.name.end as usize).unwrap_or_default();
         Ok(Some(DirEntry { next: next.into(), ino: row.ino, filetype: row.filetype, name }))
     }
 
@@ -314,9 +273,9 @@ impl Entries<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::dir::open_preopen_unsandboxed;
-    use super::super::wait::Endless;
+    use super::super::interrupt::Endless;
     #[cfg(target_os = "linux")]
-    use super::super::wait::testing::Looks;
+    use super::super::interrupt::testing::Looks;
     use super::*;
     use std::collections::{BTreeMap, BTreeSet};
     use std::fs;
@@ -363,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_leads_back_to_what_followed_it() {
+    fn a_cookie_leads_back_to_the_entries_behind_it() {
         let mut listed = Listed::new(5000);
         let all = listed.all(0);
         assert_eq!(all.len(), 5002);
@@ -450,10 +409,10 @@ mod tests {
     fn marks_are_few_and_near() {
         let mut marks = Marks::default();
         for passed in 1..=100_000 {
-            marks.note(passed, u64::from(passed) * 10);
+            marks.record(passed, u64::from(passed) * 10);
         }
         assert!(marks.next.len() <= MARKS && marks.step == 128, "{} {}", marks.next.len(), marks.step);
-        marks.note(7, 0);
+        marks.record(7, 0);
         for passed in [0, 1, 127, 128, 5000, 99_999, 1_000_000] {
             let (at, next) = marks.before(passed);
             assert!(at <= passed && passed.min(100_000) - at < 256, "{passed}: {at}");

@@ -1,8 +1,9 @@
-//! Listings of systems whose directories have no lasting places to go on from: see [`readdir`](super::readdir).
+//! Listings of systems whose directories have no lasting places to go on from: see
+//! [`readdir`](super::readdir).
 
-use super::file::File;
+use super::handle::File;
 use super::os::readdir::for_each_entry;
-use super::readdir::Rows;
+use super::rows::Rows;
 use crate::abi::errno::Result;
 
 /// Reads the whole directory and leaves out the first `start` entries; nothing more if it has been read.

@@ -1,6 +1,6 @@
 //! Stream sockets that the embedder handed in.
 
-use super::file::File;
+use super::handle::File;
 use super::os;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Sdflags;
@@ -12,7 +12,7 @@ impl File {
         os::socket::accept(self)
     }
 
-    /// Whether it takes connections, as far as the operating system tells.
+    /// True if it takes connections, as far as the operating system tells.
     pub fn is_listening(&self) -> io::Result<bool> {
         os::socket::is_listening(self)
     }
@@ -29,7 +29,7 @@ mod tests {
     use crate::host::file::OwnedHandle;
 
     #[test]
-    fn shutdown_of_what_is_no_socket_is_enotsock() {
+    fn shutdown_of_a_file_is_enotsock() {
         let file = File::from(OwnedHandle::from(tempfile::tempfile().unwrap()));
         assert_eq!(file.shutdown(Sdflags::RD), Err(Errno::Notsock));
         assert_eq!(Errno::from(file.accept().unwrap_err()), Errno::Notsock);

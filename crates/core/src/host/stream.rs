@@ -1,12 +1,13 @@
 //! Standard streams without a descriptor of the operating system: bytes that the embedder gives, or takes.
 //!
-//! They never wait and never call anybody. An input that has run dry says what it wants and answers EAGAIN; who embeds the
-//! guest supplies it and makes the call again. An output keeps what was written until it is taken.
+//! They never wait and never call anybody. An input that has run dry says what it wants and answers EAGAIN;
+//! who embeds the guest supplies it and makes the call again. An output keeps what was written until it is
+//! taken.
 
 use crate::abi::errno::{Errno, Result};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many bytes one call moves at most: what a guest can make the host hold for it at a time.
+/// The most bytes that one call moves: a guest can make the host hold that many at a time.
 const PIECE: usize = 16 << 20;
 
 /// A standard stream in memory.
@@ -25,11 +26,11 @@ pub struct Input(Mutex<Source>);
 #[derive(Debug, Default)]
 struct Source {
     bytes: Vec<u8>,
-    /// How many of the bytes have been read.
+    /// The number of bytes that have been read.
     read: usize,
-    /// Whether there is nothing behind them.
+    /// True if nothing comes behind them.
     ended: bool,
-    /// How many bytes a read asked for that found none.
+    /// The bytes that a read asked for which found none.
     wanted: Option<usize>,
 }
 
@@ -48,8 +49,8 @@ impl Input {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the next bytes to `take`, which tells how many it took. None at the end; EAGAIN if they must be supplied
-    /// first, `most` of them at most.
+    /// Gives the next bytes to `take`, which tells how many it took. None at the end; EAGAIN if they must be
+    /// supplied first, `most` of them at most.
     pub fn read(&self, most: u64, take: impl FnOnce(&[u8]) -> u32) -> Result<u32> {
         let mut source = self.source();
         let next = source.bytes.get(source.read..).unwrap_or_default();
@@ -63,7 +64,7 @@ impl Input {
         Ok(taken)
     }
 
-    /// How many bytes to supply before the call is made again, if that is why it failed.
+    /// The bytes to supply before the call is made again, if it failed for want of them.
     pub fn take_wanted(&self) -> Option<usize> {
         self.source().wanted.take()
     }
@@ -76,7 +77,8 @@ impl Input {
         source.read = 0;
     }
 
-    /// How many bytes can be read, and whether there is nothing behind them. What is not supplied yet counts as one.
+    /// The bytes that can be read, and true if nothing comes behind them. Bytes still to be supplied count as
+    /// one.
     pub fn available(&self) -> (u64, bool) {
         let source = self.source();
         let there = (source.bytes.len() - source.read) as u64;
@@ -84,11 +86,11 @@ impl Input {
     }
 }
 
-/// What the guest wrote.
+/// The bytes that the guest wrote.
 #[derive(Debug)]
 pub struct Output {
     written: Mutex<Written>,
-    /// How many bytes are held at most; none are, however many come, if there is no limit.
+    /// The most bytes that are held; without a limit all are discarded.
     limit: Option<usize>,
 }
 
@@ -113,8 +115,8 @@ impl Output {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has `append` add at most so many bytes to what is held, and tell how many. ENOSPC when there is no room for any of
-    /// the `wanted` bytes.
+    /// Has `append` add bytes to those that are held, at most as many as it is told; it returns their number.
+    /// ENOSPC when there is no room for any of the `wanted` bytes.
     pub fn write(&self, wanted: u64, append: impl FnOnce(usize, &mut Vec<u8>) -> u32) -> Result<u32> {
         let Some(limit) = self.limit else {
             return Ok(u32::try_from(wanted).map_or(u32::MAX / 2, |wanted| wanted.min(u32::MAX / 2)));
@@ -130,17 +132,17 @@ impl Output {
         Ok(append(room.min(PIECE), &mut written.bytes))
     }
 
-    /// Whether the guest has written more than it holds.
+    /// True if the guest has written more than it holds.
     pub fn is_exceeded(&self) -> bool {
         self.written().exceeded
     }
 
-    /// Takes what is held.
+    /// Takes the bytes that are held.
     pub fn take(&self) -> Vec<u8> {
         std::mem::take(&mut self.written().bytes)
     }
 
-    /// Looks at what is held.
+    /// Calls a function with the bytes that are held.
     pub fn with_bytes<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
         look(&self.written().bytes)
     }
@@ -165,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dry_input_tells_what_it_wants() {
+    fn an_empty_input_tells_how_much_it_wants() {
         let input = Input::on_demand();
         assert_eq!(input.read(0, take(0)), Ok(0));
         assert_eq!(input.read(7, take(7)), Err(Errno::Again));
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_holds_what_it_may() {
+    fn an_output_holds_bytes_up_to_its_limit() {
         let output = Output::new(5);
         let write = |text: &'static str| {
             output.write(text.len() as u64, |most, bytes| {
@@ -199,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_discarded_is_not_even_looked_at() {
+    fn discarded_bytes_are_not_copied() {
         let output = Output::discarding();
         assert_eq!(output.write(7, |_, _| panic!("nothing is appended")), Ok(7));
         assert_eq!((output.is_exceeded(), output.take()), (false, Vec::new()));

@@ -1,107 +1,36 @@
 //! Waiting: for descriptors, for time.
 
 use super::clock;
-use super::file::{File, Twin};
+use super::handle::{File, Twin};
 use super::os;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Clockid, Filetype};
 use smallvec::SmallVec;
-use std::fmt::Debug;
 
+#[cfg(test)]
+pub use super::interrupt::testing;
+pub use super::interrupt::{Checkpoint, Endless, Interrupt, STRETCH};
+pub use super::readiness::{Interest, Ready};
 pub use os::wait::sched_yield;
 
-/// Up to this many nanoseconds are waited for by looking at the clock: the kernel would wake the thread some 50 us late.
+/// Nanoseconds up to which a wait is a loop that reads the clock: the kernel would wake the thread some 50 us
+/// late.
 const SPIN: u64 = 50_000;
 
-/// What is waited for on a descriptor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interest {
-    /// That a read does not wait.
-    Read,
-    /// That a write does not wait.
-    Write,
-}
-
-/// What became of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ready {
-    /// It is so, or a call would fail at once.
-    pub ready: bool,
-    /// The other end is gone.
-    pub hangup: bool,
-}
-
-/// Whoever may want a waiting call to give up.
-pub trait Interrupt: Debug + Send + Sync {
-    /// How long to wait, in nanoseconds, before asking again; `None` if there is nothing to ask.
-    fn poll_interval(&self) -> Option<u64>;
-    /// Whether to go on waiting.
-    fn is_interrupted(&self) -> bool;
-    /// What becomes readable at the moment when interrupt runs out, if there is such a thing.
-    fn wakeup(&self) -> Option<&File> {
-        None
-    }
-    /// The thread is about to sleep.
-    fn release_slot(&self) {}
-    /// The thread no longer sleeps.
-    fn acquire_slot(&self) {}
-}
-
-/// Waits as long as it takes.
-#[derive(Debug)]
-pub struct Endless;
-
-impl Interrupt for Endless {
-    fn poll_interval(&self) -> Option<u64> {
-        None
-    }
-
-    fn is_interrupted(&self) -> bool {
-        true
-    }
-}
-
-/// How much a call may do before it looks whether to go on: bytes that are moved or made, in a few milliseconds.
-pub const STRETCH: u64 = 1 << 20;
-
-/// Looks, in a call that takes long, after each stretch of work whether to go on.
-#[derive(Debug)]
-pub struct Checkpoint<'p> {
-    interrupt: &'p dyn Interrupt,
-    done: u64,
-}
-
-impl<'p> Checkpoint<'p> {
-    /// At the beginning of the call.
-    pub const fn new(interrupt: &'p dyn Interrupt) -> Self {
-        Self { interrupt, done: 0 }
-    }
-
-    /// Counts work, which is measured in bytes; ECANCELED when interrupted.
-    #[inline]
-    pub fn pass(&mut self, work: u64) -> Result {
-        self.done = self.done.saturating_add(work);
-        if self.done < STRETCH {
-            return Ok(());
-        }
-        self.done = 0;
-        if self.interrupt.is_interrupted() { Err(Errno::Canceled) } else { Ok(()) }
-    }
-}
-
-/// How a transfer is kept from waiting in the kernel, on a file for which no call can say so.
+/// The means by which a transfer does not wait in the kernel, on a file for which no call can say so.
 #[derive(Debug)]
 pub enum Unblocked<'f> {
     /// The file's own description does not wait.
     Same,
-    /// By another description of it, which does not wait.
+    /// Another description of it, which does not wait.
     Twin(Twin<'f>),
-    /// By polling before each transfer of at most so many bytes. It may wait all the same if another process takes the
-    /// bytes, or the room, in between.
+    /// Polling before each transfer, of at most so many bytes. It may wait all the same if another process
+    /// takes the bytes, or the room, in between.
     Polled(u64),
 }
 
-/// How a transfer is kept from waiting on this file, where the kernel does not know `RWF_NOWAIT` for it.
+/// The means by which a transfer does not wait on this file, where the kernel does not know `RWF_NOWAIT` for
+/// it.
 pub fn unblocked(file: &File, interest: Interest) -> Result<Unblocked<'_>> {
     if os::wait::answers_at_once(file, interest)? {
         return Ok(Unblocked::Same);
@@ -117,8 +46,8 @@ pub fn unblocked(file: &File, interest: Interest) -> Result<Unblocked<'_>> {
     }))
 }
 
-/// Waits until one of `files` is ready or the monotonic clock shows `deadline` (nanoseconds), whichever is first; never
-/// returns before. Tells the state of each. ECANCELED when interrupted.
+/// Waits until one of `files` is ready or the monotonic clock shows `deadline` (nanoseconds), whichever is
+/// first; never returns before. Tells the state of each. ECANCELED when interrupted.
 pub fn wait(
     files: &[(&File, Interest)],
     deadline: Option<u64>,
@@ -134,15 +63,15 @@ pub fn wait(
         return Ok(SmallVec::new());
     }
     let mut poll =
-        os::wait::Poll::new(files.iter().copied().chain(interrupt.wakeup().map(|alarm| (alarm, Interest::Read))));
+        os::wait::Poll::new(files.iter().copied().chain(interrupt.wakeup().map(|wakeup| (wakeup, Interest::Read))));
     loop {
         let remaining = deadline.map(|deadline| deadline.saturating_sub(clock::now(Clockid::Monotonic)));
-        let slice = remaining.into_iter().chain(interrupt.poll_interval()).min();
-        match poll_resting(&mut poll, slice, interrupt) {
+        let interval = remaining.into_iter().chain(interrupt.poll_interval()).min();
+        match poll_without_slot(&mut poll, interval, interrupt) {
             Err(Errno::Intr) => {}
             Err(error) => return Err(error),
-            // Only a slice has passed. Or the kernel's clock and ours differ by less than a tick: look again rather
-            // than be early.
+            // Only an interval has passed. Or the kernel's clock and ours differ by less than a tick: look
+            // again rather than be early.
             Ok(0) if remaining != Some(0) => {
                 if interrupt.is_interrupted() {
                     return Err(Errno::Canceled);
@@ -150,7 +79,7 @@ pub fn wait(
             }
             Ok(_) => {
                 let mut states = poll.states();
-                if states.iter().skip(files.len()).any(|alarm| alarm.ready) {
+                if states.iter().skip(files.len()).any(|wakeup| wakeup.ready) {
                     return Err(Errno::Canceled);
                 }
                 states.truncate(files.len());
@@ -160,8 +89,12 @@ pub fn wait(
     }
 }
 
-/// Polls for at most so many nanoseconds. Who wants to know when the thread sleeps is not told where it need not.
-fn poll_resting(poll: &mut os::wait::Poll<'_>, nanoseconds: Option<u64>, interrupt: &dyn Interrupt) -> Result<usize> {
+/// Polls for at most so many nanoseconds, and releases the slot if the thread has to sleep.
+fn poll_without_slot(
+    poll: &mut os::wait::Poll<'_>,
+    nanoseconds: Option<u64>,
+    interrupt: &dyn Interrupt,
+) -> Result<usize> {
     if interrupt.wakeup().is_some() && nanoseconds != Some(0) {
         match poll.wait(Some(0))? {
             0 => interrupt.release_slot(),
@@ -174,7 +107,7 @@ fn poll_resting(poll: &mut os::wait::Poll<'_>, nanoseconds: Option<u64>, interru
     poll.wait(nanoseconds)
 }
 
-/// Whether `file` is ready now.
+/// True if `file` is ready now.
 pub fn is_ready(file: &File, interest: Interest) -> Result<bool> {
     Ok(wait(&[(file, interest)], Some(0), &Endless)?.iter().any(|file| file.ready))
 }
@@ -187,14 +120,15 @@ pub fn wait_for(file: &File, interest: Interest, interrupt: &dyn Interrupt) -> R
 /// The first pause between two calls of `retry`, and the longest, in nanoseconds.
 const RETRY: (u64, u64) = (1_000_000, 20_000_000);
 
-/// How long, in nanoseconds, the other end of a named pipe is waited for where nobody can end the guest.
+/// The longest wait for the other end of a named pipe, in nanoseconds, where nothing interrupts the guest.
 pub const MOST_FOR_PIPE: u64 = 5_000_000_000;
 
-/// How many calls `retry` makes in that time.
+/// The calls that `retry` makes in that time.
 pub const RETRIES_FOR_PIPE: u64 = MOST_FOR_PIPE / RETRY.1;
 
-/// Makes a call that fails as long as another process has not done its part, and that nothing tells when it has: again and
-/// again, at most 20 ms apart, while it fails with an error that `is_early`. ECANCELED when interrupted.
+/// Makes a call that fails as long as another process has not done its part, and that nothing tells when it
+/// has: again and again, at most 20 ms apart, while it fails with an error that `is_early`. ECANCELED when
+/// interrupted.
 pub fn retry<T>(
     interrupt: &dyn Interrupt,
     mut call: impl FnMut() -> Result<T>,
@@ -214,42 +148,8 @@ pub fn retry<T>(
 /// Sleeps for so many nanoseconds; ECANCELED when interrupted.
 pub fn pause_for(nanoseconds: u64, interrupt: &dyn Interrupt) -> Result {
     wait(&[], Some(clock::now(Clockid::Monotonic).saturating_add(nanoseconds)), interrupt)?;
-    // What passes is mostly less than a slice.
+    // The pause is mostly shorter than a poll interval.
     if interrupt.is_interrupted() { Err(Errno::Canceled) } else { Ok(()) }
-}
-
-#[cfg(test)]
-pub mod testing {
-    //! A interrupt for tests.
-
-    use super::Interrupt;
-    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-
-    /// Runs out after so many looks; with none, it allows no waiting.
-    #[derive(Debug)]
-    pub struct Looks(AtomicU32);
-
-    impl Looks {
-        /// So many.
-        pub fn new(looks: u32) -> Self {
-            Self(looks.into())
-        }
-
-        /// How many are left.
-        pub fn left(&self) -> u32 {
-            self.0.load(Relaxed)
-        }
-    }
-
-    impl Interrupt for Looks {
-        fn poll_interval(&self) -> Option<u64> {
-            Some(1_000)
-        }
-
-        fn is_interrupted(&self) -> bool {
-            self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
-        }
-    }
 }
 
 #[cfg(test)]

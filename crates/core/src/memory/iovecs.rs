@@ -1,69 +1,22 @@
 //! The buffers of one call, and the kernel calls that move bytes between them and a file.
 //!
-//! A call serves its iovecs in batches, each as long as one kernel call takes. A batch is read and checked as a whole
-//! before any of it is moved. If one of its iovecs is bad, nothing of the batch is moved: the call is EFAULT if it has moved
-//! nothing before, and reports what it has moved otherwise. That is so for files and for streams in memory.
+//! A call serves its iovecs in batches, each as long as one kernel call takes. A batch is read and checked as
+//! a whole before any of it is moved. If one of its iovecs is bad, nothing of the batch is moved: the call is
+//! EFAULT if it has moved nothing before, and reports what it has moved otherwise. The same holds for files
+//! and for streams in memory.
 
-use super::{Memory, os};
+use super::access::Memory;
+use super::os;
+use super::transfer::{Call, Mode, Position};
 use crate::abi::Ptr;
-use crate::abi::errno::{Errno, Result};
+use crate::abi::errno::Result;
 use crate::abi::records::Iovec;
 use smallvec::SmallVec;
 use std::io;
 use std::marker::PhantomData;
-use std::ptr::NonNull;
 
-/// How many iovecs one kernel call takes (Linux's and macOS's `IOV_MAX`).
+/// The most iovecs of one kernel call (Linux's and macOS's `IOV_MAX`).
 const IOV_MAX: usize = 1024;
-
-/// Where in a file the bytes go or come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Position {
-    /// At the descriptor's own offset, which moves.
-    Current,
-    /// At this offset; the descriptor's own stays.
-    At(u64),
-    /// At the end of the file, wherever that is when the bytes are written.
-    End,
-}
-
-impl Position {
-    /// Where to go on after so many bytes. EINVAL for an offset beyond 63 bits: it is signed in the operating system.
-    fn moved_by(self, bytes: u32) -> Result<Self> {
-        let Self::At(start) = self else {
-            return Ok(self);
-        };
-        let offset = start.checked_add(u64::from(bytes)).filter(|offset| i64::try_from(*offset).is_ok());
-        offset.map(Self::At).ok_or(Errno::Inval)
-    }
-}
-
-/// A kernel call that moves bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// From a file to the buffers.
-    Read(Position),
-    /// From the buffers to a file.
-    Write(Position),
-    /// From a socket; with `peek` the data stays in its queue, with `whole` the kernel waits until the buffers are full.
-    Receive {
-        /// MSG_PEEK.
-        peek: bool,
-        /// MSG_WAITALL.
-        whole: bool,
-    },
-    /// To a socket. A closed peer is EPIPE and no signal.
-    Send,
-}
-
-/// Whether a kernel call may wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// It may, if the descriptor does.
-    Blocking,
-    /// It fails with EAGAIN instead; with EOPNOTSUPP where the kernel can't promise that for the file.
-    Nonblocking,
-}
 
 /// The iovecs of one call, not yet looked at; the array is inside the memory.
 #[derive(Clone, Copy, Debug)]
@@ -73,11 +26,15 @@ pub struct Iovecs<'a> {
     len: u32,
 }
 
-impl<'a> Iovecs<'a> {
-    pub(super) const fn new(memory: Memory<'a>, array: Ptr<Iovec>, len: u32) -> Self {
-        Self { memory, array, len }
+impl<'a> Memory<'a> {
+    /// An array of iovecs, not yet looked at; EFAULT unless the array itself is inside.
+    pub fn iovecs(&self, ptr: Ptr<Iovec>, len: u32) -> Result<Iovecs<'a>> {
+        self.check(ptr, len)?;
+        Ok(Iovecs { memory: *self, array: ptr, len })
     }
+}
 
+impl<'a> Iovecs<'a> {
     /// The buffer, if there is exactly one; EFAULT if it is outside the memory.
     #[inline]
     pub fn single(&self) -> Result<Option<Buffer<'a>>> {
@@ -106,19 +63,19 @@ impl Buffer<'_> {
         self.iovec.iov_len
     }
 
-    /// Whether there is no byte in it.
+    /// True if there is no byte in it.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Reads from `file` into it; how many bytes came.
+    /// Reads from `file` into it, and returns the number of bytes.
     #[inline]
     pub fn read_from(&self, file: os::Handle<'_>, position: Position) -> Result<io::Result<u32>> {
         // SAFETY: the buffer lies in the memory, which outlives the call.
         Ok(unsafe { os::read(file, &[self.iovec], position.moved_by(0)?) })
     }
 
-    /// Writes it to `file`; how many bytes went.
+    /// Writes it to `file`, and returns the number of bytes.
     #[inline]
     pub fn write_to(&self, file: os::Handle<'_>, position: Position) -> Result<io::Result<u32>> {
         // SAFETY: as in `read_from`.
@@ -129,7 +86,7 @@ impl Buffer<'_> {
 /// Buffers as the kernel takes them, all inside the memory.
 type Batch = SmallVec<[os::Iovec; 8]>;
 
-/// The buffers of one call while it moves bytes: which are still to be served.
+/// The buffers of one call while it moves bytes, and the part of them that is still to be served.
 #[derive(Debug)]
 pub struct Buffers<'a> {
     iovecs: Iovecs<'a>,
@@ -152,8 +109,7 @@ impl<'a> From<Iovecs<'a>> for Buffers<'a> {
 
 impl<'a> From<Buffer<'a>> for Buffers<'a> {
     fn from(one: Buffer<'a>) -> Self {
-        let nothing = Memory { base: NonNull::dangling(), len: 0, call: PhantomData };
-        let mut buffers = Self::from(Iovecs::new(nothing, Ptr::new(0), 0));
+        let mut buffers = Self::from(Iovecs { memory: Memory::empty(), array: Ptr::new(0), len: 0 });
         buffers.left = one.len() as u64;
         buffers.batch.push(one.iovec);
         buffers
@@ -194,12 +150,12 @@ impl Buffers<'_> {
         Ok(())
     }
 
-    /// Whether there are iovecs beyond the batch.
+    /// True if there are iovecs beyond the batch.
     pub const fn has_more(&self) -> bool {
         self.next < self.iovecs.len
     }
 
-    /// How many iovecs the batch has.
+    /// The number of iovecs in the batch.
     pub fn count(&self) -> usize {
         self.batch.len()
     }
@@ -214,12 +170,12 @@ impl Buffers<'_> {
         self.moved
     }
 
-    /// Whether the socket had a longer message than the buffers.
+    /// True if the socket had a longer message than the buffers.
     pub const fn is_cut(&self) -> bool {
         self.cut
     }
 
-    /// Makes a kernel call for at most `most` bytes of the batch, and counts what it has moved.
+    /// Makes a kernel call for at most `most` bytes of the batch, and counts the bytes it has moved.
     pub fn call(&mut self, file: os::Handle<'_>, call: Call, mode: Mode, most: u64) -> Result<io::Result<u32>> {
         let piece;
         let iovecs = if self.left <= most {
@@ -228,7 +184,8 @@ impl Buffers<'_> {
             piece = self.piece(most);
             piece.as_slice()
         };
-        // SAFETY: what is in a batch lies in the memory, which outlives the call, or in bytes that are borrowed as long.
+        // SAFETY: what is in a batch lies in the memory, which outlives the call, or in bytes that are
+        // borrowed as long.
         let result = unsafe {
             match (call, mode) {
                 (Call::Read(position), Mode::Blocking) => os::read(file, iovecs, position.moved_by(self.moved)?),
@@ -284,12 +241,12 @@ impl Buffers<'_> {
         }
     }
 
-    /// Copies the batch behind `to`, at most `most` bytes; how many bytes went.
+    /// Copies the batch behind `to`, at most `most` bytes, and returns their number.
     pub fn gather(&self, most: usize, to: &mut Vec<u8>) -> u32 {
         self.copy(most, |base, len| {
             to.reserve(len);
-            // SAFETY: `copy` gives a stretch inside the memory; `reserve` made room for as much behind what is there, and
-            // `set_len` counts what was just written.
+            // SAFETY: `copy` gives a stretch inside the memory; `reserve` made room for as much behind what
+            // is there, and `set_len` counts what was just written.
             unsafe {
                 to.as_mut_ptr().add(to.len()).copy_from_nonoverlapping(base, len);
                 to.set_len(to.len() + len);
@@ -297,7 +254,7 @@ impl Buffers<'_> {
         })
     }
 
-    /// Copies `from` into the batch as far as both go; how many bytes came.
+    /// Copies `from` into the batch as far as both go, and returns the number of bytes.
     pub fn scatter(&self, from: &[u8]) -> u32 {
         let mut rest = from;
         self.copy(from.len(), |base, len| {
@@ -308,7 +265,7 @@ impl Buffers<'_> {
         })
     }
 
-    /// Hands each buffer of the batch to `copy_one`, together at most `most` bytes; how many bytes that were.
+    /// Hands each buffer of the batch to `copy_one`, together at most `most` bytes, and returns their number.
     fn copy(&self, most: usize, mut copy_one: impl FnMut(*mut u8, usize)) -> u32 {
         let most = most.min(u32::MAX as usize);
         let mut copied = 0;
@@ -328,6 +285,7 @@ impl Buffers<'_> {
 mod tests {
     use super::super::guest::TestMemory;
     use super::*;
+    use crate::abi::errno::Errno;
     use std::io::{Read, Seek, Write};
 
     /// Makes kernel calls until all is moved or one is cut short.

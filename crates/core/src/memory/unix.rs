@@ -1,6 +1,7 @@
-//! The kernel calls that get addresses of the guest's memory. No safe wrapper may have those: the memory is shared.
+//! The kernel calls that get addresses of the guest's memory. No safe wrapper may have those: the memory is
+//! shared.
 
-use super::{Mode, Position};
+use super::transfer::{Mode, Position};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -13,7 +14,8 @@ pub fn handle(file: &std::fs::File) -> Handle<'_> {
     std::os::fd::AsFd::as_fd(file)
 }
 
-/// An offset that `Iovecs::transfer` has found to fit; none where the descriptor itself knows, as it does when it appends.
+/// An offset that `Iovecs::transfer` has found to fit; none where the descriptor itself knows, as it does
+/// when it appends.
 fn offset_of(position: Position) -> Option<libc::off_t> {
     match position {
         Position::At(offset) => Some(libc::off_t::try_from(offset).unwrap_or(libc::off_t::MAX)),
@@ -71,7 +73,7 @@ pub unsafe fn write_now(fd: BorrowedFd<'_>, iovecs: &[Iovec], position: Position
     unsafe { transfer::write_now(fd, iovecs.as_ptr(), count, offset_of(position)) }
 }
 
-/// How a message is to be moved.
+/// The flag for the blocking of a message's transfer.
 const fn flag_of(mode: Mode) -> libc::c_int {
     match mode {
         Mode::Blocking => 0,
@@ -103,9 +105,9 @@ pub unsafe fn send(fd: BorrowedFd<'_>, iovecs: &[Iovec], mode: Mode) -> io::Resu
     count_of(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL | flag_of(mode)) })
 }
 
-/// The calls that move bytes, as Linux has them. The C library's are cancellation points, which costs two atomic exchanges
-/// around each call in a process with several threads, and no thread of Node is ever cancelled; its `syscall` takes as long
-/// as a tenth of a short write.
+/// The calls that move bytes, as Linux has them. The C library's are cancellation points, which costs two
+/// atomic exchanges around each call in a process with several threads, and no thread of Node is ever
+/// cancelled; its `syscall` takes as long as a tenth of a short write.
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod transfer {
     use libc::{c_int, iovec, off_t, size_t, ssize_t};
@@ -114,7 +116,7 @@ mod transfer {
     #[cfg(not(target_arch = "x86_64"))]
     pub(super) use super::count_of;
 
-    /// What the kernel returned: bytes, or the error with its sign turned.
+    /// The result of a kernel call: bytes, or the error with its sign turned.
     #[cfg(target_arch = "x86_64")]
     pub fn count_of(returned: ssize_t) -> std::io::Result<u32> {
         if returned >= 0 {
@@ -236,7 +238,7 @@ fn c_int(len: usize) -> libc::c_int {
     libc::c_int::try_from(len).unwrap_or(libc::c_int::MAX)
 }
 
-/// What a call of the C library returned: bytes, or the error in errno.
+/// The result of a call of the C library: bytes, or the error in errno.
 fn count_of(returned: isize) -> io::Result<u32> {
     if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(u32::try_from(returned).unwrap_or(u32::MAX)) }
 }

@@ -1,6 +1,6 @@
 //! The calls that get addresses of the guest's memory. No safe wrapper may have those: the memory is shared.
 
-use super::{Mode, Position};
+use super::transfer::{Mode, Position};
 use std::ffi::c_void;
 use std::io;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle};
@@ -36,14 +36,15 @@ pub unsafe fn read(file: BorrowedHandle<'_>, iovecs: &[Iovec], position: Positio
     // SAFETY: the handle is borrowed, so it is open.
     let is_pipe = unsafe { GetFileType(handle) == FILE_TYPE_PIPE };
     one_by_one(handle, iovecs, position, |first, base, len, count, overlapped| {
-        // One read that finds something is a read: the next would wait for more. One that wants nothing would wait too.
+        // One read that finds something is a read: the next would wait for more. One that wants nothing would
+        // wait too.
         if is_pipe && (len == 0 || (!first && !has_bytes(handle))) {
             return Ok(());
         }
         // SAFETY: the caller answers for the iovecs; the rest is this function's own.
         match succeeded(unsafe { ReadFile(handle, base.cast(), len, count, overlapped) }) {
             Err(error) if is_code(&error, ERROR_HANDLE_EOF) || is_code(&error, ERROR_BROKEN_PIPE) => Ok(()),
-            // What Windows says of a directory.
+            // The error of Windows for a directory.
             Err(error) if is_code(&error, ERROR_INVALID_FUNCTION) => Err(code(ERROR_DIRECTORY_NOT_SUPPORTED)),
             result => result,
         }
@@ -84,8 +85,8 @@ pub unsafe fn send(_: BorrowedHandle<'_>, _: &[Iovec], _: Mode) -> io::Result<u3
     Err(io::Error::from_raw_os_error(WSAENOTSOCK))
 }
 
-/// Makes a call for each iovec until one is cut short: Windows has none that takes several. A call at a position moves the
-/// file's own offset, which is put back.
+/// Makes a call for each iovec until one is cut short: Windows has none that takes several. A call at a
+/// position moves the file's own offset, which is put back.
 fn one_by_one(
     handle: HANDLE,
     iovecs: &[Iovec],
@@ -122,11 +123,11 @@ fn one_by_one(
         // SAFETY: the handle is borrowed, so it is open. It has just told this offset.
         unsafe { SetFilePointerEx(handle, offset, null_mut(), FILE_BEGIN) };
     }
-    // What was moved before an error is reported first; the error comes with the next call.
+    // Bytes moved before an error are reported first; the error comes with the next call.
     if total > 0 { Ok(total) } else { outcome.map(|()| 0) }
 }
 
-/// Where a file's own offset is; an error for what has none.
+/// A file's own offset; an error if it has none.
 fn offset_of(handle: HANDLE) -> io::Result<i64> {
     let mut offset = 0;
     // SAFETY: the handle is borrowed, so it is open; moving by nothing tells where it is.
@@ -145,7 +146,7 @@ fn has_bytes(pipe: HANDLE) -> bool {
     unsafe { PeekNamedPipe(pipe, null_mut(), 0, null_mut(), &raw mut available, null_mut()) != 0 && available > 0 }
 }
 
-/// What a call that answers "true" or "false" means.
+/// The result of a call that answers "true" or "false".
 fn succeeded(answer: i32) -> io::Result<()> {
     if answer == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

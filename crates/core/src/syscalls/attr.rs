@@ -45,7 +45,7 @@ pub(super) fn write_filestat(ctx: &Ctx, memory: &Memory<'_>, buf: Ptr<Filestat>,
     }
 }
 
-/// What the flags say of each time; both a time and "now" is EINVAL.
+/// The setting of each time by the flags; both a time and "now" is EINVAL.
 pub(super) fn times(atim: u64, mtim: u64, flags: Fstflags) -> Result<(SetTime, SetTime)> {
     let time = |given, now, nanoseconds| match (flags.contains(given), flags.contains(now)) {
         (true, true) => Err(Errno::Inval),
@@ -146,7 +146,7 @@ mod tests {
         let fd = guest.open("file", 1, ALL, 0).unwrap();
         assert_eq!(guest.call("fd_allocate", &[fd, 10, LARGE]), Errno::Canceled);
         assert_eq!(std::fs::metadata(guest.host("file")).unwrap().len(), 0);
-        // What is wrong with it is known before there is anything.
+        // Errors of the range come before anything is allocated.
         for (offset, len) in [(u64::MAX, LARGE), (0, u64::MAX), (0, i64::MAX.unsigned_abs()), (1 << 62, 1 << 62)] {
             let whole = Guest::new();
             let other = whole.open("file", 1, ALL, 0).unwrap();

@@ -44,8 +44,8 @@ pub(super) fn fd_fdstat_get(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, stat: Ptr<Fd
 
 pub(super) fn fd_fdstat_set_flags(ctx: &Ctx, _: &Memory<'_>, fd: Fd, flags: Fdflags) -> Result {
     let descriptor = ctx.fd(fd, Rights::FD_FDSTAT_SET_FLAGS)?;
-    // Other processes write through the stream too, and rely on its APPEND. As fcntl does with flags that can't be changed,
-    // it is left as it is: programs set all flags at once, of which they mean NONBLOCK.
+    // Other processes write through the stream too, and rely on its APPEND. As fcntl does with flags that
+    // can't be changed, it is left as it is: programs set all flags at once, of which they mean NONBLOCK.
     let kept = if descriptor.is_host_stream() { Fdflags::APPEND } else { Fdflags::empty() };
     let flags = (flags - kept) | (descriptor.flags() & kept);
     let changed = flags.symmetric_difference(descriptor.flags());
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn fd_fdstat_set_flags_changes_append_and_refuses_what_is_fixed() {
+    fn fd_fdstat_set_flags_changes_append_and_refuses_synchronous_flags() {
         let guest = Guest::new();
         let fd = guest.open("file", 1, ALL, 0).unwrap();
         guest.memory.put(64, b"abc");

@@ -120,7 +120,7 @@ fn transfer_in_memory(ctx: &Ctx, stream: &Stream, interest: Interest, mut buffer
             }
             Err(errno) if buffers.moved() == 0 => return Err(errno),
             Err(_) => {
-                // What was moved is the answer: nobody makes the call again for what it found no more of.
+                // The bytes that were moved are the answer: the call is not made again for more.
                 if let Stream::Input(input) = stream {
                     input.take_wanted();
                 }
@@ -130,8 +130,8 @@ fn transfer_in_memory(ctx: &Ctx, stream: &Stream, interest: Interest, mut buffer
     }
 }
 
-/// Where in the file that is: without a place of its own at the offset, and what is written with APPEND at the end, which not
-/// every operating system sees to itself.
+/// Where in the file that is: without a place of its own at the offset, and what is written with APPEND at
+/// the end, which not every operating system sees to itself.
 #[inline]
 fn place_in_file(descriptor: &Descriptor, file: &File, interest: Interest, position: Position) -> Result<Position> {
     if position != Position::Current {
@@ -169,8 +169,8 @@ pub(super) fn fd_tell(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, offset: Ptr<u64>) 
     memory.write(offset, &descriptor.offset.seek(seekable(&descriptor)?, SeekFrom::Current(0))?)
 }
 
-/// The open file, if it has an offset: ESPIPE for a stream, and EISDIR for a directory, where the operating system would
-/// move what `fd_readdir` goes by.
+/// The open file, if it has an offset: ESPIPE for a stream, and EISDIR for a directory, where the operating
+/// system would move what `fd_readdir` goes by.
 fn seekable(descriptor: &Descriptor) -> Result<&File> {
     let file = descriptor.object.file_or(Errno::Spipe)?;
     if file.filetype()? == Filetype::Directory { Err(Errno::Isdir) } else { Ok(file) }

@@ -1,4 +1,4 @@
-//! Floor 3: the system calls. This file is the list of them, in the standard's order, and what reads it for everybody;
+//! The system calls. This file has the list of them, in the standard's order, and the macros that read it;
 //! the bodies are in the modules, each syscall in one.
 
 #![allow(clippy::too_many_arguments, reason = "one parameter of the standard, one parameter here")]
@@ -7,6 +7,7 @@ mod args;
 mod attr;
 mod clock;
 mod fd;
+mod flow;
 mod io;
 mod path;
 mod poll;
@@ -20,7 +21,6 @@ mod transfer;
 #[cfg(test)]
 mod testing;
 
-use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{
     Advice, Clockid, Fdflags, Fstflags, Lookupflags, Oflags, Riflags, Rights, Sdflags, Siflags, Whence,
 };
@@ -29,9 +29,11 @@ use crate::abi::{Args, Fd, Param, Ptr, ValType};
 use crate::ctx::Ctx;
 use crate::memory::Memory;
 
+pub use flow::{Exit, Flow};
+
 /// The list. A row is `module::name(parameter: type, ...) -> result;`, with the names of the standard
-/// (`wasi_snapshot_preview1.witx`); one cell is one WebAssembly parameter. Above it stand what it does and the errors that
-/// are its own. `$reader!` gets all rows.
+/// (`wasi_snapshot_preview1.witx`); one cell is one WebAssembly parameter. Above it stand two lines: its
+/// effect, and the errors that are its own. `$reader!` gets all rows.
 macro_rules! syscalls {
     ($reader:ident) => {
         $reader! {
@@ -192,31 +194,6 @@ macro_rules! syscalls {
     };
 }
 
-/// What a call came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    /// The guest goes on, with this answer.
-    Answer(Errno),
-    /// The guest ends, with this exit code.
-    Exit(u32),
-}
-
-/// The answer of `proc_exit`: none, the guest ends with this code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exit(pub u32);
-
-impl From<Result> for Flow {
-    fn from(result: Result) -> Self {
-        Self::Answer(result.err().unwrap_or(Errno::Success))
-    }
-}
-
-impl From<Exit> for Flow {
-    fn from(Exit(code): Exit) -> Self {
-        Self::Exit(code)
-    }
-}
-
 /// A row of the list, as data.
 #[derive(Debug)]
 pub struct Syscall {
@@ -224,13 +201,13 @@ pub struct Syscall {
     pub name: &'static str,
     /// The module of its body.
     pub home: &'static str,
-    /// What it does, in a sentence.
+    /// Its effect, in a sentence.
     pub doc: &'static str,
     /// The errors that are its own, beside those of its parameters and of paths.
     pub errors: &'static str,
     /// Its parameters.
     pub params: &'static [Parameter],
-    /// Whether the guest gets an errno; `proc_exit` does not return.
+    /// True if the guest gets an errno; `proc_exit` does not return.
     pub returns: bool,
 }
 
@@ -250,7 +227,7 @@ pub struct Parameter {
 /// A syscall's body behind a uniform face: the guest, its memory, the raw parameters.
 pub type Entry = fn(&Ctx, &Memory<'_>, &Args) -> Flow;
 
-/// Whether a row returns: `Errno` does, `Never` doesn't.
+/// True if a row returns: `Errno` does, `Never` doesn't.
 macro_rules! returns {
     (Errno) => {
         true
@@ -262,7 +239,7 @@ macro_rules! returns {
 
 macro_rules! define {
     ($(#[doc = $doc:literal] #[doc = $errors:literal] $home:ident::$name:ident($($param:ident: $type:ty),*) -> $result:ident;)*) => {
-        /// How many syscalls there are.
+        /// The number of syscalls.
         pub const COUNT: usize = [$(stringify!($name)),*].len();
 
         /// The list as data.

@@ -25,14 +25,15 @@ impl Place<'_> {
         self.descriptor.object.dir()
     }
 
-    /// Whether a named pipe is there.
+    /// True if a named pipe is there.
     fn names_pipe(&self, follow: bool) -> bool {
         let stat = self.dir().and_then(|dir| dir.stat_at(self.path, follow));
         stat.is_ok_and(|stat| stat.filetype == Filetype::Unknown.number())
     }
 }
 
-/// The directory `fd`, which must have the rights `needed`, and the path in the guest's memory, copied out to `bytes`.
+/// The directory `fd`, which must have the rights `needed`, and the path in the guest's memory, copied out to
+/// `bytes`.
 fn place<'p>(
     ctx: &'p Ctx,
     memory: &Memory<'_>,
@@ -51,7 +52,7 @@ fn place<'p>(
     Ok(Place { descriptor, path })
 }
 
-/// How much of an absolute path is the guest's own name of the directory; ENOTCAPABLE if it starts otherwise.
+/// The length of the directory's own name in an absolute path; ENOTCAPABLE if the path starts otherwise.
 fn beneath_preopen(name: Option<&str>, path: &[u8]) -> Result<usize> {
     let name = name.filter(|name| name.starts_with('/')).ok_or(Errno::Notcapable)?;
     let name = name.trim_end_matches('/').as_bytes();
@@ -141,8 +142,8 @@ pub(super) fn path_open(
     memory.check(opened_fd, 1)?;
     ctx.descriptors.require_room()?;
 
-    // Reading and writing are what was asked for; everything else comes from the directory, so that a program which
-    // asks for little is not crippled, and none gets more than the directory may hand on.
+    // Reading and writing are what was asked for; everything else comes from the directory, so that a program
+    // which asks for little is not crippled, and none gets more than the directory may hand on.
     let inheriting = place.descriptor.inheriting();
     let moving = fs_rights_base & (Rights::FD_READ | Rights::FD_WRITE);
     if !inheriting.contains(moving) {
@@ -163,8 +164,9 @@ pub(super) fn path_open(
         true => place.dir()?.open_at_read_only(place.path, how),
         false => place.dir()?.open_at(place.path, &how),
     };
-    // What is opened is non-blocking; the guest waits where the operating system would have: for a reader of a named pipe,
-    // and for who has a lease on the file. Where nobody can end it, a pipe in the tree must not hold the host up for ever.
+    // Files are opened non-blocking; the guest waits where the operating system would have: for a reader of a
+    // named pipe, and for the holder of a lease on the file. Where nobody can end it, a pipe in the tree must
+    // not hold the host up for ever.
     let mut calls = 0;
     let is_early = |errno| match errno {
         Errno::Again => !fdflags.contains(Fdflags::NONBLOCK),
@@ -432,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_only_opens_for_reading_and_nothing_else() {
+    fn a_read_only_preopen_opens_files_for_reading_only() {
         let guest = reading_only();
         let (read, write) = (Rights::FD_READ.bits(), Rights::FD_WRITE.bits());
         for (path, oflags, rights, expected) in [
@@ -465,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_only_is_not_changed_by_paths() {
+    fn calls_on_paths_change_nothing_in_a_read_only_preopen() {
         let guest = reading_only();
         let sub = guest.open("sub", 2, Rights::FD_READ.bits(), 0).unwrap();
         let [file, file_len] = guest.path(0, "inner");
@@ -493,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_goes_from_or_to_what_is_read_only() {
+    fn links_and_renames_from_or_to_a_read_only_preopen_are_erofs() {
         let guest = reading_only();
         let other = tempfile::tempdir().unwrap();
         fs::write(other.path().join("file"), "").unwrap();
@@ -510,14 +512,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_only_stays_so_under_another_number_and_whatever_is_asked_for() {
+    fn a_read_only_descriptor_stays_so_when_renumbered_or_asked_for_more() {
         let guest = reading_only();
         let other = guest.open("sub", 2, 0, 0).unwrap();
         let [file, len] = guest.path(0, "file");
         let write = |fd| guest.call("path_open", &[fd, 1, file, len, 0, Rights::FD_WRITE.bits(), ALL, 0, 64]);
         assert_eq!(guest.call("fd_renumber", &[DIR, other]), Errno::Success);
         assert_eq!(write(other), Errno::Rofs);
-        // What is told may be asked for, and changes nothing.
+        // Reported rights may be asked for, and change nothing.
         assert_eq!(guest.call("fd_fdstat_get", &[other, 128]), Errno::Success);
         let told: crate::abi::records::Fdstat = guest.record(128);
         assert!(told.rights_inheriting & Rights::FD_WRITE.bits() != 0);

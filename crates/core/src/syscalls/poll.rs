@@ -14,10 +14,11 @@ use crate::memory::Memory;
 use smallvec::SmallVec;
 use std::cell::Ref;
 
-/// How many subscriptions one call takes: more than a guest may have descriptors, and little for the host to note.
+/// The most subscriptions of one call: more than a guest may have descriptors, and little for the host to
+/// keep.
 const MAX_SUBSCRIPTIONS: u32 = 1 << 16;
 
-/// How many bytes can be written is not known; one can.
+/// The bytes that can be written: the true number is not known, but one can.
 const ROOM: u64 = 1;
 
 /// One thing that is waited for.
@@ -28,9 +29,10 @@ struct Subscription<'c> {
 }
 
 enum What<'c> {
-    /// That a clock shows this time.
+    /// A clock shows this time.
     Clock { id: Clockid, at: u64 },
-    /// That the descriptor is ready; if it is open in the operating system, it is number `polled` among those handed to it.
+    /// The descriptor is ready; if it is open in the operating system, it is number `polled` among those
+    /// handed to it.
     Fd { descriptor: Ref<'c, Descriptor>, interest: Interest, polled: usize },
     /// Nothing: the subscription is at fault, which is an event itself.
     Nothing(Errno),
@@ -142,7 +144,7 @@ fn fd_of<'c>(ctx: &'c Ctx, subscription: SubscriptionFd, interest: Interest, pol
     }
 }
 
-/// When the first clock is due, on the monotonic clock.
+/// The time at which the first clock is due, on the monotonic clock.
 fn next_deadline(subscriptions: &[Subscription<'_>]) -> Option<u64> {
     let due = |subscription: &Subscription<'_>| match &subscription.what {
         What::Clock { id: Clockid::Monotonic, at } => Some(*at),
@@ -220,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn poll_oneoff_tells_what_is_ready_and_leaves_out_what_is_not() {
+    fn poll_oneoff_reports_ready_descriptors_only() {
         let guest = Guest::new();
         std::fs::write(guest.host("file"), "12345").unwrap();
         let file = u32::try_from(guest.open("file", 0, ALL, 0).unwrap()).unwrap();

@@ -1,6 +1,6 @@
 //! The guest's life, and its place among others.
 
-use super::Exit;
+use super::flow::Exit;
 use crate::abi::errno::{Errno, Result};
 use crate::ctx::Ctx;
 use crate::host::wait;

@@ -48,7 +48,7 @@ fn list(
         }
         // A name is at most 255 bytes on every file system there is.
         let d_namlen = u32::try_from(entry.name.len()).unwrap_or(u32::MAX);
-        // What is above a directory is no business of who has only the directory, not even its number.
+        // A guest that has only the directory learns nothing of the one above, not even its number.
         let d_ino = if entry.name == b".." { dir.stat()?.ino } else { entry.ino };
         let head = Dirent { d_next: entry.next, d_ino, d_namlen, d_type: entry.filetype.number() };
         used += copy_as_fits(memory, buf, buf_len, used, &head.encode())?;
@@ -78,7 +78,8 @@ mod tests {
     use crate::abi::errno::Errno;
     use crate::abi::flags::Filetype;
 
-    /// Lists as wasi-libc does, with a buffer of `size` bytes: whole entries count, the next cookie is the last's.
+    /// Lists as wasi-libc does, with a buffer of `size` bytes: whole entries count, the next cookie is the
+    /// last's.
     fn list(guest: &Guest, fd: u64, size: u32) -> Vec<(String, u8)> {
         let mut found = Vec::new();
         let mut cookie = 0;
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_directory_is_enotdir() {
+    fn fd_readdir_of_a_file_is_enotdir() {
         let guest = Guest::new();
         let fd = guest.open("file", 1, ALL, 0).unwrap();
         assert_eq!(guest.call("fd_readdir", &[fd, 1024, 100, 0, 16]), Errno::Notdir);

@@ -17,7 +17,8 @@ use std::io::ErrorKind;
 struct Socket<'c>(Ref<'c, Descriptor>);
 
 impl<'c> Socket<'c> {
-    /// The descriptor, if it is open (EBADF), may be used as a socket (ENOTSOCK) and has these rights (ENOTCAPABLE).
+    /// The descriptor, if it is open (EBADF), may be used as a socket (ENOTSOCK) and has these rights
+    /// (ENOTCAPABLE).
     fn of(ctx: &'c Ctx, fd: Fd, needed: Rights) -> Result<Self> {
         let descriptor = ctx.fd(fd, Rights::empty())?;
         descriptor.require_socket()?;
@@ -47,9 +48,9 @@ pub(super) fn sock_accept(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, flags: Fdflags
     memory.write(result, &ctx.descriptors.insert(accepted)?.0)
 }
 
-/// Takes a connection, and waits for one unless the guest asked for EAGAIN. No call takes one without waiting from a socket
-/// that is not non-blocking itself; so that is polled, and the kernel waits only if another process takes the connection in
-/// between (SECURITY.md).
+/// Takes a connection, and waits for one unless the guest asked for EAGAIN. No call takes one without waiting
+/// from a socket that is not non-blocking itself; so that is polled, and the kernel waits only if another
+/// process takes the connection in between (SECURITY.md).
 fn accept(ctx: &Ctx, file: &File, nonblock: bool) -> Result<File> {
     let polls = nonblock || ctx.interrupt().poll_interval().is_some();
     loop {
@@ -86,7 +87,7 @@ pub(super) fn sock_recv(
     let peek = ri_flags.contains(Riflags::RECV_PEEK);
     let whole = ri_flags.contains(Riflags::RECV_WAITALL);
     let file = socket.file()?;
-    // What is only looked at is never waited for as a whole: more does not come in pieces.
+    // A peek never waits for the whole: it would not come in pieces.
     let call = Call::Receive { peek, whole: whole && !peek };
     let mut buffers = Buffers::from(iovecs);
     let count = Transfer::new(ctx, &socket.0, file).run(call, &mut buffers)?;
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_socket_is_enotsock() {
+    fn socket_calls_on_a_file_are_enotsock() {
         let guest = Guest::new();
         let file = guest.open("file", 1, ALL, 0).unwrap();
         let [data, len] = guest.iovec(0, 100, 3);

@@ -38,7 +38,7 @@ impl Guest {
         Self::with(Abi::Preview1)
     }
 
-    /// Its directory is for reading only.
+    /// A guest whose directory is for reading only.
     pub fn reading_only() -> Self {
         Self::made(Abi::Preview1, true)
     }
@@ -48,12 +48,12 @@ impl Guest {
         Self::new().traced_to(trace.unwrap())
     }
 
-    /// Its calls are shown there.
+    /// Has its calls traced to this file.
     pub fn traced_to(self, file: impl Into<OwnedHandle>) -> Self {
         Self { ctx: self.ctx.tracing(Some(file.into().into())), ..self }
     }
 
-    /// Its calls wait no longer than this allows.
+    /// Has its calls interrupted by this.
     pub fn waiting_with(self, interrupt: Box<dyn Interrupt>) -> Self {
         Self { ctx: self.ctx.waiting_with(interrupt), ..self }
     }
@@ -81,7 +81,7 @@ impl Guest {
         Self { ctx, memory: TestMemory::new(64 * 1024), stdout, root }
     }
 
-    /// Where the directory is on the host.
+    /// The host's path of a file in the directory.
     pub fn host(&self, path: &str) -> PathBuf {
         self.root.path().join(path)
     }

@@ -1,7 +1,8 @@
 //! System calls as lines for people, in the manner of `strace`.
 //!
-//! What is decoded, the list says. Guest memory is only read, and checked as for any call: what does not lie in it is shown
-//! as its address. A line is bounded by the longest path, however large the numbers are that the guest hands over.
+//! The list says what is decoded. Guest memory is only read, and checked as for any call: what does not lie
+//! in it is shown as its address. A line is bounded by the longest path, however large the numbers are that
+//! the guest hands over.
 
 use super::transfer::Transfer;
 use super::{Flow, Parameter, SYSCALLS, Syscall};
@@ -16,7 +17,7 @@ use crate::memory::{Buffers, Call, Memory, PathBytes, Position};
 use bitflags::Flags;
 use std::fmt::{Debug, Write as _};
 
-/// How many iovecs are shown.
+/// The most iovecs that are shown.
 const IOVECS: u32 = 8;
 
 /// Pointers to numbers that are arrays, rather than the place of one result.
@@ -31,7 +32,8 @@ pub struct Line {
 }
 
 impl Line {
-    /// The call of this number in the list, with its parameters as they are now; none if the guest is not traced.
+    /// The call of this number in the list, with its parameters as they are now; none if the guest is not
+    /// traced.
     #[inline]
     pub fn begin(ctx: &Ctx, memory: &Memory<'_>, index: usize, args: &Args) -> Option<Self> {
         if ctx.is_traced() { Self::new(ctx, memory, index, args) } else { None }
@@ -80,8 +82,8 @@ impl Line {
         self.text
     }
 
-    /// Writes the line to where the guest is traced, at once. A reader that is slow is waited for as long as the guest may
-    /// wait; that the line can't be written at all is nothing to the guest.
+    /// Writes the line to where the guest is traced, at once. A reader that is slow is waited for as long as
+    /// the guest may wait; that the line can't be written at all is nothing to the guest.
     pub fn end(self, ctx: &Ctx, memory: &Memory<'_>, flow: Flow) {
         let Some(file) = ctx.trace() else { return };
         let mut line = self.finish(memory, flow).into_bytes();
@@ -90,7 +92,7 @@ impl Line {
     }
 }
 
-/// What an `i32` holds.
+/// The low half of a raw parameter: an `i32`.
 const fn low(raw: u64) -> u32 {
     #[allow(clippy::cast_possible_truncation, reason = "an i32 parameter was zero-extended, or its high half is noise")]
     let low = raw as u32;
@@ -243,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_means_nothing_is_shown_as_a_number() {
+    fn values_without_a_meaning_are_shown_as_numbers() {
         let guest = Guest::traced();
         let far = u64::from(u32::MAX);
         let made = line(&guest, "path_create_directory", &[DIR, far, 5]);
@@ -259,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_stays_short_whatever_is_handed_over() {
+    fn a_line_stays_short_for_any_parameters() {
         let guest = Guest::traced();
         for (name, params) in [
             ("fd_write", vec![1, 0, u64::from(u32::MAX), 8]),
@@ -324,7 +326,7 @@ mod tests {
                 Some(1_000)
             }
             fn is_interrupted(&self) -> bool {
-                false
+                true
             }
         }
         let (guest, _reader) = traced_to_a_pipe();
@@ -332,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_traced_has_no_line() {
+    fn a_guest_that_is_not_traced_has_no_line() {
         let guest = Guest::new();
         assert!(Line::begin(&guest.ctx, &guest.memory.view(), 0, &Args::default()).is_none());
     }

@@ -1,9 +1,9 @@
-//! Moving bytes between buffers and an open file: in pieces where the guest may be ended meanwhile, and waiting where the
-//! guest would wait.
+//! Moving bytes between buffers and an open file: in pieces where the guest may be ended meanwhile, and
+//! waiting where the guest would wait.
 //!
-//! The call itself is made first, and poll is asked only when it says EAGAIN: poll knows neither that nothing is to be
-//! moved, nor that the descriptor is open in the other direction, nor that another process is about to take what is there.
-//! So a call that may be ended never waits in the kernel.
+//! The call itself is made first, and poll is asked only when it says EAGAIN: poll knows neither that nothing
+//! is to be moved, nor that the descriptor is open in the other direction, nor that another process is about
+//! to take what is there. So a call that may be ended never waits in the kernel.
 
 use crate::abi::errno::Result;
 use crate::abi::flags::{Clockid, Fdflags, Filetype};
@@ -20,24 +20,24 @@ use std::io;
 /// A count has 32 bits: what is moved beyond this ends the call, well before it is full.
 pub(super) const MOST: u32 = u32::MAX / 2;
 
-/// What it costs to read a batch of iovecs, in bytes that could be moved meanwhile.
+/// The cost of reading a batch of iovecs, in bytes that could be moved meanwhile.
 pub(super) const BATCH: u64 = 16 * 1024;
 
 /// A pause, in nanoseconds, where poll says what the call does not find.
 const PAUSE: u64 = 1_000_000;
 
-/// How bytes are moved on one open file.
+/// The transfers of one call on an open file.
 pub(super) struct Transfer<'t> {
     interrupt: &'t dyn Interrupt,
     file: &'t File,
-    /// Whether the guest asked for EAGAIN rather than to wait.
+    /// True if the guest asked for EAGAIN rather than to wait.
     nonblock: bool,
-    /// Whether it may be a named pipe that the guest has opened and no writer yet.
+    /// True if it may be a named pipe that the guest has opened and no writer yet.
     may_await_writer: bool,
 }
 
 impl<'t> Transfer<'t> {
-    /// On an open file of the guest's.
+    /// A transfer on an open file of the guest's.
     #[inline]
     pub(super) fn new(ctx: &'t Ctx, descriptor: &Descriptor, file: &'t File) -> Self {
         Self {
@@ -48,12 +48,12 @@ impl<'t> Transfer<'t> {
         }
     }
 
-    /// On a file of the host's.
+    /// A transfer on a file of the host's.
     pub(super) fn on(file: &'t File, interrupt: &'t dyn Interrupt) -> Self {
         Self { interrupt, file, nonblock: false, may_await_writer: false }
     }
 
-    /// Whether the kernel may wait as it likes: nobody ends the guest meanwhile, and it did not ask for EAGAIN.
+    /// True if the kernel may wait as it likes: nothing interrupts the guest, and it did not ask for EAGAIN.
     #[inline]
     fn is_left_alone(&self) -> bool {
         !self.nonblock && self.interrupt.poll_interval().is_none()
@@ -110,7 +110,7 @@ struct Run<'r> {
     checkpoint: Checkpoint<'r>,
     call: Call,
     interest: Interest,
-    /// Whether poll has just said that the call finds something.
+    /// True if poll has just said that the call finds something.
     was_ready: bool,
 }
 
@@ -145,12 +145,13 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// What the file is. Nobody asks where the kernel may wait and has served all: it costs a kernel call.
+    /// The type of the file. It costs a kernel call, so it is not asked for where the kernel may wait and has
+    /// served all.
     fn filetype(&self) -> Result<Filetype> {
         self.transfer.file.filetype()
     }
 
-    /// Whether reading or writing may have to wait for somebody else.
+    /// True if reading or writing may have to wait for somebody else.
     fn may_wait(&self) -> Result<bool> {
         Ok(!matches!(self.filetype()?, Filetype::RegularFile | Filetype::Directory | Filetype::BlockDevice))
     }
@@ -159,19 +160,19 @@ impl<'r> Run<'r> {
         Ok(matches!(self.filetype()?, Filetype::SocketStream | Filetype::SocketDgram))
     }
 
-    /// Whether one kernel call is all: what it moves is a message, or stays where it is.
+    /// True if one kernel call is all: it moves a message, or leaves the bytes where they are.
     fn is_single(&self) -> Result<bool> {
         Ok(matches!(self.call, Call::Receive { peek: true, .. }) || self.filetype()? == Filetype::SocketDgram)
     }
 
-    /// Whether what is written is a message though it has no bytes. (Of a list of none, or of several that are empty, the
+    /// True if a write without bytes sends a message. (Of a list of none, or of several that are empty, the
     /// kernel makes none.)
     fn sends_message(&self, buffers: &Buffers<'_>) -> Result<bool> {
         let is_one = matches!(self.call, Call::Send) || (matches!(self.call, Call::Write(_)) && buffers.count() == 1);
         Ok(is_one && self.filetype()? == Filetype::SocketDgram)
     }
 
-    /// Bytes of one kernel call at most.
+    /// The most bytes of one kernel call.
     fn most(&self) -> Result<u64> {
         Ok(if self.transfer.interrupt.poll_interval().is_none() || self.is_single()? { u64::MAX } else { STRETCH })
     }
@@ -242,7 +243,7 @@ impl<'r> Run<'r> {
                 self.wait()?;
                 Ok(false)
             }
-            // What was moved before an error is reported first: the error comes with the next call.
+            // Bytes moved before an error are reported first: the error comes with the next call.
             Err(_) if buffers.moved() > 0 => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && wanted == 0 => {
                 if self.sends_message(buffers)? {
@@ -255,7 +256,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Whether the guest waits where a call found nothing, or no room.
+    /// True if the guest waits where a call found nothing, or no room.
     fn waits(&self, buffers: &Buffers<'_>, wanted: u64) -> Result<bool> {
         if self.transfer.nonblock {
             return Ok(false);
@@ -266,7 +267,7 @@ impl<'r> Run<'r> {
         Ok(buffers.moved() == 0 || self.goes_on_when_short()?)
     }
 
-    /// Whether a guest that waits gets all it asked for, rather than what there is.
+    /// True if a guest that waits gets all it asked for, rather than what there is.
     fn goes_on_when_short(&self) -> Result<bool> {
         match self.call {
             Call::Read(_) => Ok(false),
@@ -286,14 +287,15 @@ impl<'r> Run<'r> {
         Ok(may_wait && !self.goes_on_when_short()? && !is_ready(self.transfer.file, self.interest)?)
     }
 
-    /// Whether a pipe that reads as ended is one that no writer has opened yet: poll would tell of one that is gone.
+    /// True if a pipe that reads as ended is one that no writer has opened yet: poll would tell of one that
+    /// is gone.
     fn awaits_writer(&self) -> Result<bool> {
         let may = self.transfer.may_await_writer && !self.transfer.nonblock && matches!(self.call, Call::Read(_));
         Ok(may && self.filetype()? == Filetype::Unknown && !is_ready(self.transfer.file, Interest::Read)?)
     }
 
-    /// Waits for the writer of a named pipe; whether it has come. Where nobody can end the guest, a pipe in the tree must not
-    /// hold the host up for ever.
+    /// Waits for the writer of a named pipe; whether it has come. Where nobody can end the guest, a pipe in
+    /// the tree must not hold the host up for ever.
     fn wait_for_writer(&mut self) -> Result<bool> {
         if self.transfer.interrupt.poll_interval().is_some() {
             return self.wait().map(|()| true);
@@ -344,7 +346,7 @@ mod tests {
         guest.waiting_with(Box::new(Looks::new(looks)))
     }
 
-    /// What a test holds open at the other end.
+    /// The other end of a file, which a test holds open.
     type Kept = Box<dyn Any>;
 
     fn push(guest: &Guest, file: impl Into<OwnedHandle>) -> u64 {
@@ -481,13 +483,15 @@ mod tests {
         }
     }
 
-    /// The calls of the table, in its order. `[]` is an empty list, `[0]` one buffer of no bytes; the others are for 4.
+    /// The calls of the table, in its order. `[]` is an empty list, `[0]` one buffer of no bytes; the others
+    /// are for 4.
     const CALLS: [&str; 13] = [
         "read[]", "read[0]", "read", "pread", "write[]", "write[0]", "write", "pwrite", "poll-r", "poll-w", "recv[0]",
         "recv", "send",
     ];
 
-    /// What each call answers: how many bytes, an errno, `wait`; of poll `ready`, `hangup`. (The columns are CALLS.)
+    /// The answers of each call: a number of bytes, an errno, `wait`; of poll `ready`, `hangup`. (The columns
+    /// are CALLS.)
     #[rustfmt::skip]
     const TABLE: [(&str, &str); 29] = [
         //                          read[] [0]  4      pread  write[] [0]  4      pwrite poll-r poll-w recv[0] 4     send
@@ -522,7 +526,7 @@ mod tests {
         ("full output",            "BADF   BADF BADF   SPIPE  0      0     NOSPC  SPIPE  ready  ready  NOTSOCK NOTSOCK NOTSOCK"),
     ];
 
-    /// What a call answers, in the words of the table.
+    /// The answer of a call, in the words of the table.
     fn answer(guest: &Guest, fd: u64, call: &str) -> String {
         guest.memory.put(100, b"wxyz");
         match call.split('[').nth(1) {
@@ -648,7 +652,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_to_a_pipe_or_socket_goes_as_a_whole_though_the_host_set_it_non_blocking() {
+    fn a_write_to_a_pipe_or_socket_of_the_host_s_is_whole_though_non_blocking() {
         for (looks, nonblocking) in [(None, false), (None, true), (Some(u32::MAX), false), (Some(u32::MAX), true)] {
             let (reader, writer) = io::pipe().unwrap();
             let (ours, theirs) = UnixStream::pair().unwrap();
@@ -669,7 +673,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_taken_ends_when_the_guest_is_interrupted() {
+    fn a_write_that_nobody_reads_ends_when_the_guest_is_interrupted() {
         for kind in ["full pipe", "full socket"] {
             let guest = looking(large(4 * MIB), 3);
             let (fd, _kept) = descriptor(&guest, kind);
@@ -754,7 +758,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_batch_that_is_bad_leaves_what_was_moved_the_answer() {
+    fn a_bad_later_batch_leaves_the_count_of_the_earlier_ones() {
         let guest = large(MIB);
         let mut rows = vec![(40_000, 2); 1025];
         rows[1024] = (u32::MAX, 2);

@@ -24,7 +24,8 @@ pub struct SharedMemory {
     bytes: Vec<UnsafeCell<u8>>,
 }
 
-// SAFETY: nobody holds a reference to the bytes; all access is by address, as with a shared WebAssembly memory.
+// SAFETY: nobody holds a reference to the bytes; all access is by address, as with a shared WebAssembly
+// memory.
 unsafe impl Sync for SharedMemory {}
 
 impl SharedMemory {
@@ -94,7 +95,8 @@ pub fn call(ctx: &Ctx, memory: &SharedMemory, name: &str, params: &[u64]) -> Err
     }
 }
 
-/// Everything below a directory: what each entry is, when it was modified, and what is in it. Links are not followed.
+/// Everything below a directory: what each entry is, when it was modified, and what is in it. Links are not
+/// followed.
 pub fn snapshot(root: &Path) -> BTreeMap<String, String> {
     let mut entries = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
@@ -131,7 +133,7 @@ impl Numbers {
         Self::Given(Vec::from(bytes).into_iter())
     }
 
-    /// Whether there are no more; those of a seed never end.
+    /// True if there are no more; those of a seed never end.
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::Given(rest) if rest.as_slice().is_empty())
     }

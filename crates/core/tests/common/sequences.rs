@@ -13,9 +13,9 @@ use wasi_rs_core::syscalls::{ENTRIES, Flow, SYSCALLS, Syscall};
 
 /// Calls in a sequence.
 const CALLS: usize = 200;
-/// How much an output in memory may hold.
+/// The most bytes of an output in memory.
 pub const CAPTURED: usize = 2000;
-/// What stands in the files outside; no guest may ever see it.
+/// The contents of the files outside, which no guest may ever see.
 const SECRET: &[u8] = b"the secret of the outside, 0123456789";
 
 const COMPONENTS: &[&str] = &[
@@ -55,7 +55,7 @@ fn plant_links(root: &Path) {
     symlink(root.join("secret"), root.join("box2/abs")).unwrap();
 }
 
-/// What lies beside the guest's directories.
+/// The entries beside the guest's directories.
 pub fn outside(root: &Path) -> Vec<BTreeMap<String, String>> {
     let top =
         fs::read_dir(root).unwrap().map(|entry| (entry.unwrap().file_name().into_string().unwrap(), String::new()));
@@ -71,12 +71,13 @@ struct Generator {
     numbers: Numbers,
     /// The length of the guest's memory.
     end: u64,
-    /// Where the outside is on the host: an absolute path that must lead nowhere.
+    /// The host's path of the outside: an absolute path that must lead nowhere.
     outside: String,
 }
 
 impl Generator {
-    /// An address: mostly of a fixed few, so that calls meet each other's results; now and then at or past the end.
+    /// An address: mostly of a fixed few, so that calls meet each other's results; now and then at or past
+    /// the end.
     fn address(&mut self) -> u64 {
         match self.numbers.below(20) {
             0 => self.end.saturating_sub(self.numbers.below(64)),
@@ -257,8 +258,8 @@ pub fn check(bytes: &[u8]) {
     assert!(output.take().len() <= CAPTURED, "more is held than may be");
 }
 
-/// No file of this process grows beyond the limit: a call that would make it is EFBIG, and no signal. (Nothing here must
-/// fill the disk.)
+/// No file of this process grows beyond the limit: a call that would make it is EFBIG, and no signal.
+/// (Nothing here must fill the disk.)
 #[cfg(unix)]
 #[allow(unsafe_code, reason = "signal dispositions are the process's, and no safe crate sets this one")]
 pub fn limit_file_size() {

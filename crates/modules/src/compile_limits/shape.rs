@@ -1,6 +1,7 @@
-//! How large one function is, told from its instructions.
+//! The size of one function, told from its instructions.
 
-use super::{FunctionLimits, INSTRUCTIONS, Module, within};
+use super::function_limits::{FunctionLimits, INSTRUCTIONS, within};
+use super::signatures::Signatures;
 use crate::rewrite::interruptible::plain;
 use crate::sections::slice;
 use wasmparser::{
@@ -8,17 +9,19 @@ use wasmparser::{
     OperatorsReader, RefType, SubType, TryTable,
 };
 
-/// What a call costs beside the values it hands over, also one of what wasmtime answers itself: where it stands and where it
-/// goes is kept until the module is compiled.
+/// The work of a call beside the values it hands over, also of one that wasmtime answers itself: its place
+/// and its target are kept until the module is compiled.
 const CALL_WORK: u64 = 4;
 
-/// What an instruction on memory costs that is a call, with its bounds.
+/// The work of an instruction on memory that is a call, with its checks.
 const MEMORY_WORK: u64 = 10;
 
-/// What an instruction on a table costs, or a call through one: 20 KB, for an element is made at its first use.
+/// The work of an instruction on a table, or a call through one: 20 KB, for an element is made at its first
+/// use.
 const TABLE_WORK: u64 = 40;
 
-/// The most that a byte of a function costs beside the values it hands over: that of an instruction on a table has two.
+/// The most work of a byte of a function beside the values it hands over: an instruction on a table has two
+/// bytes.
 const WORK_OF_A_BYTE: u64 = TABLE_WORK.div_ceil(2) + 1;
 
 /// The opcodes of `global.get` and `global.set`.
@@ -34,7 +37,7 @@ const TRUNC_64_LAST: u8 = 0xb1;
 /// Bytes of a function that can have few branches and loops only: a branch that is taken or not takes two.
 const SMALL: usize = 4_000;
 
-/// How large a function is, in each direction.
+/// The size of a function, by each measure.
 #[derive(Default)]
 pub struct Shape {
     pub work: u64,
@@ -58,16 +61,16 @@ pub struct Shape {
 /// A block that has not ended yet.
 struct Label {
     is_loop: bool,
-    /// How many values a jump to it hands over.
+    /// The values that a jump to it hands over.
     values: u64,
-    /// How many are on the stack at most when it has ended, or its other half begins.
+    /// The most values on the stack when it has ended, or its other half begins.
     height: u64,
 }
 
 impl Shape {
-    pub fn read(module: &Module, body: &FunctionBody<'_>) -> Result<Self, BinaryReaderError> {
-        let mut shape = Self { locals: locals(module, body)?, ..Self::default() };
-        let (_, results) = module.of_function(module.next());
+    pub fn read(signatures: &Signatures, body: &FunctionBody<'_>) -> Result<Self, BinaryReaderError> {
+        let mut shape = Self { locals: locals(signatures, body)?, ..Self::default() };
+        let (_, results) = signatures.of_function(signatures.next());
         let mut labels = vec![Label { is_loop: false, values: results, height: results }];
         let (mut loops, mut height) = (0, 0_u64);
         let start = body.range().start;
@@ -92,25 +95,25 @@ impl Shape {
                 (reader.read()?, reader.original_position())
             };
             at += len;
-            let (branches, values) = branches_and_values(module, &labels, &operator)?;
+            let (branches, values) = branches_and_values(signatures, &labels, &operator)?;
             shape.branches += branches;
             shape.work += 1 + values;
             shape.steps += 1;
             shape.places += u64::from(matches!(operator, Operator::GlobalGet { .. } | Operator::GlobalSet { .. }));
             shape.choices += u64::from(is_choice(&operator));
-            height = after(module, &labels, height, &operator);
+            height = after(signatures, &labels, height, &operator);
             shape.height = shape.height.max(height);
             match operator {
                 Operator::Block { blockty }
                 | Operator::If { blockty }
                 | Operator::Try { blockty }
                 | Operator::TryTable { try_table: TryTable { ty: blockty, .. } } => {
-                    let (params, results) = module.of_block(blockty);
+                    let (params, results) = signatures.of_block(blockty);
                     let base = height.saturating_sub(params);
                     labels.push(Label { is_loop: false, values: results, height: base + params.max(results) });
                 }
                 Operator::Loop { blockty } => {
-                    let (params, results) = module.of_block(blockty);
+                    let (params, results) = signatures.of_block(blockty);
                     let base = height.saturating_sub(params);
                     labels.push(Label { is_loop: true, values: params, height: base + params.max(results) });
                     loops += 1;
@@ -124,14 +127,14 @@ impl Shape {
             shape.depth = shape.depth.max(labels.len());
             shape.loops = shape.loops.max(loops);
         }
-        shape.places = shape.places.min(module.globals);
+        shape.places = shape.places.min(signatures.globals);
         Ok(shape)
     }
 
-    /// No less than what is read of a function, by its length: few need to be read. `results` and `handed_over` are the most
-    /// values that a call gives, or gives and takes.
+    /// No less than what is read of a function, by its length: few need to be read. `results` and
+    /// `handed_over` are the most values that a call gives, or gives and takes.
     pub fn most(
-        module: &Module,
+        signatures: &Signatures,
         body: &FunctionBody<'_>,
         results: u64,
         handed_over: u64,
@@ -141,8 +144,8 @@ impl Shape {
         let (choices, all_loops) = if length > SMALL { look_alikes(body.as_bytes()) } else { (0, 0) };
         Ok(Self {
             work: bytes.saturating_mul(WORK_OF_A_BYTE + handed_over),
-            locals: locals(module, body)?,
-            // What puts values there takes two bytes, or more.
+            locals: locals(signatures, body)?,
+            // An instruction that puts values there takes two bytes, or more.
             height: (bytes / 2).saturating_mul(results.max(1)),
             branches: bytes,
             choices,
@@ -154,15 +157,15 @@ impl Shape {
         })
     }
 
-    pub fn check(&self, who: &str, bounds: &FunctionLimits) -> Result<(), String> {
-        within(who, self.work, bounds.work, INSTRUCTIONS)?;
-        within(who, self.locals + self.height, bounds.locals, "variables and values on its stack")?;
-        within(who, self.depth, bounds.depth, "blocks in each other")?;
-        within(who, self.loops, bounds.loops, "loops in each other")?;
-        within(who, self.values(), bounds.values, "variables and values on its stack times branches")?;
-        within(who, self.places.saturating_mul(self.steps), bounds.places, "globals times instructions")?;
-        within(who, self.choices, bounds.choices, "branches that are taken or not")?;
-        within(who, self.all_loops.saturating_mul(self.steps), bounds.rounds, "loops times instructions")
+    pub fn check(&self, who: &str, limits: &FunctionLimits) -> Result<(), String> {
+        within(who, self.work, limits.work, INSTRUCTIONS)?;
+        within(who, self.locals + self.height, limits.locals, "variables and values on its stack")?;
+        within(who, self.depth, limits.depth, "blocks in each other")?;
+        within(who, self.loops, limits.loops, "loops in each other")?;
+        within(who, self.values(), limits.values, "variables and values on its stack times branches")?;
+        within(who, self.places.saturating_mul(self.steps), limits.places, "globals times instructions")?;
+        within(who, self.choices, limits.choices, "branches that are taken or not")?;
+        within(who, self.all_loops.saturating_mul(self.steps), limits.rounds, "loops times instructions")
     }
 
     /// Values that its variables and its stack may need, at all its branches.
@@ -171,8 +174,8 @@ impl Shape {
     }
 }
 
-/// How long an instruction is, and how many values it takes and gives, if it is one of those that make up most of a program
-/// and neither branch nor hand values over. (wasmparser takes four times as long.)
+/// The length of an instruction, and the numbers of values it takes and gives, if it is one of those that
+/// make up most of a program and neither branch nor hand values over. (wasmparser takes four times as long.)
 fn straight(code: &[u8]) -> Option<(usize, u64, u64)> {
     let (taken, given) = match *code.first()? {
         0x20 | GLOBAL_GET | 0x41..=0x44 => (0, 1),
@@ -187,7 +190,7 @@ fn straight(code: &[u8]) -> Option<(usize, u64, u64)> {
     Some((plain(code)?, taken, given))
 }
 
-/// Whether it is a branch that is taken or not.
+/// Tells whether it is a branch that is taken or not.
 const fn is_choice(operator: &Operator<'_>) -> bool {
     matches!(
         operator,
@@ -201,7 +204,8 @@ const fn is_choice(operator: &Operator<'_>) -> bool {
     )
 }
 
-/// How many bytes of a function may be branches that are taken or not, or conversions that may trap, and how many loops.
+/// The most branches that are taken or not, and conversions that may trap, in these bytes of a function; and
+/// the most loops.
 fn look_alikes(code: &[u8]) -> (u64, u64) {
     let is_choice = |byte: u8| {
         matches!(
@@ -214,8 +218,8 @@ fn look_alikes(code: &[u8]) -> (u64, u64) {
     (choices as u64, loops as u64)
 }
 
-/// What ends a block, or its first half, and how long it is. wasmparser reads these only behind the beginnings of their
-/// blocks.
+/// An instruction that ends a block, or its first half, and its length. wasmparser reads these only behind
+/// the beginnings of their blocks.
 fn between_blocks(code: &[u8]) -> Option<(Operator<'_>, usize)> {
     let operator = match code.first()? {
         0x05 => Operator::Else,
@@ -229,17 +233,17 @@ fn between_blocks(code: &[u8]) -> Option<(Operator<'_>, usize)> {
 }
 
 /// The variables of the next function, its parameters among them.
-fn locals(module: &Module, body: &FunctionBody<'_>) -> Result<u64, BinaryReaderError> {
-    let (mut locals, _) = module.of_function(module.next());
+fn locals(signatures: &Signatures, body: &FunctionBody<'_>) -> Result<u64, BinaryReaderError> {
+    let (mut locals, _) = signatures.of_function(signatures.next());
     for group in body.get_locals_reader()? {
         locals += u64::from(group?.0);
     }
     Ok(locals)
 }
 
-/// How many values are on the stack behind an instruction, where so many were before. Behind a jump nothing is known, and
-/// nothing runs.
-fn after(module: &Module, labels: &[Label], height: u64, operator: &Operator<'_>) -> u64 {
+/// The values on the stack behind an instruction, where `height` were before it. Behind a jump nothing is
+/// known, and nothing runs.
+fn after(signatures: &Signatures, labels: &[Label], height: u64, operator: &Operator<'_>) -> u64 {
     let (taken, given) = match operator {
         Operator::Block { .. } | Operator::Loop { .. } | Operator::Try { .. } | Operator::TryTable { .. } => (0, 0),
         Operator::If { .. } => (1, 0),
@@ -248,10 +252,10 @@ fn after(module: &Module, labels: &[Label], height: u64, operator: &Operator<'_>
             return labels.last().map_or(0, |label| label.height);
         }
         Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
-            module.of_function(*function_index)
+            signatures.of_function(*function_index)
         }
         Operator::CallIndirect { type_index, .. } => {
-            let (params, results) = module.of_type(*type_index);
+            let (params, results) = signatures.of_type(*type_index);
             (params + 1, results)
         }
         Operator::BrIf { .. } | Operator::BrTable { .. } => (1, 0),
@@ -260,7 +264,8 @@ fn after(module: &Module, labels: &[Label], height: u64, operator: &Operator<'_>
     height.saturating_sub(taken) + given
 }
 
-/// What wasmparser is told of a module: nothing, for it is asked about instructions only that always take and give the same.
+/// A module of which wasmparser is told nothing: it is asked only about instructions that always take and
+/// give the same.
 struct Nothing;
 
 impl ModuleArity for Nothing {
@@ -293,9 +298,9 @@ impl ModuleArity for Nothing {
     }
 }
 
-/// How many branches an instruction makes, and how many values it hands over.
+/// The numbers of branches that an instruction makes, and of values that it hands over.
 fn branches_and_values(
-    module: &Module,
+    signatures: &Signatures,
     labels: &[Label],
     operator: &Operator<'_>,
 ) -> Result<(u64, u64), BinaryReaderError> {
@@ -305,9 +310,9 @@ fn branches_and_values(
     };
     let of = |(params, results): (u64, u64)| params + results;
     Ok(match operator {
-        Operator::Block { blockty } | Operator::Try { blockty } => (1, of(module.of_block(*blockty))),
-        Operator::Loop { blockty } => (2, of(module.of_block(*blockty))),
-        Operator::If { blockty } => (3, of(module.of_block(*blockty))),
+        Operator::Block { blockty } | Operator::Try { blockty } => (1, of(signatures.of_block(*blockty))),
+        Operator::Loop { blockty } => (2, of(signatures.of_block(*blockty))),
+        Operator::If { blockty } => (3, of(signatures.of_block(*blockty))),
         Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => (1, values_of(*relative_depth)),
         Operator::BrOnNull { relative_depth }
         | Operator::BrOnNonNull { relative_depth }
@@ -321,13 +326,13 @@ fn branches_and_values(
             (u64::from(targets.len()) + 1, values)
         }
         Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
-            (0, CALL_WORK + of(module.of_function(*function_index)))
+            (0, CALL_WORK + of(signatures.of_function(*function_index)))
         }
         Operator::CallIndirect { type_index, .. } | Operator::ReturnCallIndirect { type_index, .. } => {
-            (2, TABLE_WORK + of(module.of_type(*type_index)))
+            (2, TABLE_WORK + of(signatures.of_type(*type_index)))
         }
         Operator::CallRef { type_index } | Operator::ReturnCallRef { type_index } => {
-            (2, CALL_WORK + of(module.of_type(*type_index)))
+            (2, CALL_WORK + of(signatures.of_type(*type_index)))
         }
         Operator::TableGet { .. }
         | Operator::TableGrow { .. }

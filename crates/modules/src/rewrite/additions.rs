@@ -34,7 +34,8 @@ pub trait Addition {
     fn import(&self) -> &'static str;
     /// The types that are added; the first is that of the imported function.
     fn signatures(&self) -> Vec<Signature>;
-    /// The functions that are added, each with its place among the types; `import` is the number of the imported one.
+    /// The functions that are added, each with its place among the types; `import` is the number of the
+    /// imported one.
     fn functions(&self, import: u32) -> Vec<(u32, Function)>;
     /// The change of an instruction; `first` is the number of the first function that is added.
     fn change<'a>(&self, operator: &Operator<'_>, first: u32) -> Change<'a>;
@@ -67,9 +68,9 @@ type Refused = Error<ProgramError>;
 struct Rewriter<'r, A> {
     addition: &'r A,
     cancellation: &'r Cancellation,
-    /// How many types the module has of its own.
+    /// The number of the module's own types.
     types: u32,
-    /// How many functions it imports: also the number of the one that is added.
+    /// The number of functions it imports, which is also the index of the one that is added.
     imported: u32,
     /// The number of the first function that is added behind its own.
     first: u32,
@@ -150,7 +151,7 @@ impl<A: Addition> Reencode for Rewriter<'_, A> {
         Ok(())
     }
 
-    /// Where there are no imports, they stand behind the types.
+    /// Adds a section of imports behind the types, in a module that has none.
     fn intersperse_section_hook(
         &mut self,
         module: &mut Module,

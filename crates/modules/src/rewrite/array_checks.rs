@@ -1,7 +1,8 @@
-//! Garbage-collected objects of a program in V8: structs, arrays, exceptions. V8 keeps them in the heap of the worker, which
-//! has a limit; a worker that comes to it is ended. But one array or table that is larger than what V8 adds to the heap then
-//! (16 MiB) would end the process. So where an array is made that is not small, the thread is asked before whether its heap
-//! has room; if not, V8 gets a length that it refuses, and the program traps.
+//! Garbage-collected objects of a program in V8: structs, arrays, exceptions. V8 keeps them in the heap of
+//! the worker, which has a limit; a worker that comes to it is ended. But one array or table that is larger
+//! than what V8 adds to the heap then (16 MiB) would end the process. So where an array is made that is not
+//! small, the thread is asked before whether its heap has room; if not, V8 gets a length that it refuses, and
+//! the program traps.
 
 use super::additions::{self, Addition, Change, Signature};
 use crate::cancellation::Cancellation;
@@ -10,35 +11,36 @@ use crate::outline::{Outline, size_of};
 use wasm_encoder::{BlockType, Function, Instruction, ValType};
 use wasmparser::Operator;
 
-/// The function that looks whether there is room: `worker.js` has it.
+/// The imported function that tells whether there is room: `worker.js` has it.
 const FITS: &str = "fits";
 
 /// Bytes of an array that is made without asking.
 const SMALL: i32 = 64 * 1024;
 
-/// The most elements that the tables may have together of a program that makes objects. V8 makes a new array as a table
-/// grows, for which nobody can ask.
+/// The most elements that the tables may have together of a program that makes objects. V8 makes a new array
+/// as a table grows, for which nobody can ask.
 pub const MAX_TABLE_ELEMENTS: u64 = 1_000_000;
 
-/// Whether the program makes objects of V8's heap.
+/// True if the program makes objects on V8's heap.
 pub fn are_made(outline: &Outline<'_>) -> bool {
     let has_types = outline.objects.iter().any(|size| *size > 0);
     has_types || outline.has_tags
 }
 
-/// The program with its arrays looked at before they are made. An error if it imports what this adds.
+/// The program with a check before each array that it makes. An error if it imports the function that this
+/// adds.
 pub fn with_checks(bytes: &[u8], outline: &Outline<'_>, cancellation: &Cancellation) -> Result<Vec<u8>, ProgramError> {
     additions::with(&Checks { sizes: &outline.objects }, bytes, outline, cancellation)
 }
 
-/// The looks before arrays are made.
+/// The checks before arrays are made.
 struct Checks<'o> {
-    /// Bytes of what each type is.
+    /// Sizes of the types: see [`Outline::objects`].
     sizes: &'o [u32],
 }
 
 impl Checks<'_> {
-    /// Bytes of an element, where an array is made whose length is on the stack.
+    /// Bytes of an element, for an instruction that makes an array whose length is on the stack.
     fn element(&self, operator: &Operator<'_>) -> Option<u32> {
         match *operator {
             Operator::ArrayNew { array_type_index: ty }
@@ -50,7 +52,8 @@ impl Checks<'_> {
     }
 }
 
-/// The length that an array is to have and the bytes of its elements, to the length, or to -1 where there is no room.
+/// The function that gets the length of an array and the bytes of an element, and returns the length, or -1
+/// where there is no room.
 fn check(fits: u32) -> Function {
     let mut function = Function::new([]);
     let mut code = function.instructions();
@@ -131,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_at_first_is_known_before() {
+    fn objects_made_at_the_start_are_counted_before() {
         let bytes = outlined(
             "(module (type $s (struct (field i64) (field i8))) (type $a (array i16)) (global i32 (i32.const 5))
             (global (ref $s) (struct.new_default $s)) (global (ref $a) (array.new_default $a (i32.const 1000)))

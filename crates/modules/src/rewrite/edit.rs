@@ -5,14 +5,14 @@ use std::ops::Range;
 use wasm_encoder::Encode;
 use wasmparser::{BinaryReader, BinaryReaderError};
 
-/// What every module begins with.
+/// Bytes that every module begins with.
 pub const PREAMBLE: usize = 8;
 
-/// What a module is to have instead of some of its bytes; no less than that.
+/// A range of a module's bytes, and those to be put in its place: at least as many.
 pub type Edit = (Range<usize>, Vec<u8>);
 
-/// Makes the changes, which are inside of sections (their numbers, and where their contents are) or of the byte that is a
-/// section's number, in any order.
+/// Makes the changes, which are inside of sections (their numbers, and where their contents are) or of the
+/// byte that is a section's number, in any order.
 pub fn apply(bytes: &mut Vec<u8>, sections: &[(u8, Range<usize>)], edits: Vec<Edit>) {
     put(bytes, &with_lengths(sections, edits));
 }
@@ -36,7 +36,7 @@ fn with_lengths(sections: &[(u8, Range<usize>)], mut edits: Vec<Edit>) -> Vec<Ed
     all
 }
 
-/// How many bytes more the module has then.
+/// The bytes by which the module grows.
 fn growth(edits: &[Edit]) -> usize {
     edits.iter().map(|(range, content)| content.len() - range.len()).sum()
 }
@@ -72,7 +72,7 @@ pub fn one_more(bytes: &[u8], section: &Range<usize>) -> Result<Edit, BinaryRead
     Ok(number_at(section.start..reader.original_position(), u64::from(count) + 1))
 }
 
-/// As the binary format writes numbers.
+/// A number as the binary format writes it.
 pub fn encoded(number: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     number.encode(&mut bytes);

@@ -1,11 +1,13 @@
-//! A program that can be ended in whatever it does.
+//! The rewriting by which a program can be ended in whatever it does.
 //!
-//! V8's baseline code looks for orders to stop where it enters a function; in a loop only when the loop has gone round so
-//! often that the function is to be optimised, thousands of times. Where each round fills gigabytes, that is hours. So
-//! before each instruction that may take long a function is called that does nothing: V8 looks as it enters.
+//! V8's baseline code looks for orders to stop where it enters a function; in a loop only when the loop has
+//! gone round so often that the function is to be optimised, thousands of times. Where each round fills
+//! gigabytes, that is hours. So before each instruction that may take long a function is called that does
+//! nothing: V8 looks as it enters.
 //!
-//! Nor does optimised code look where it enters a function that calls none. A loop of baseline code, which is never optimised
-//! while it runs, that calls a large one of these, would take minutes too. So the same is called where a large function begins.
+//! Optimised code does not look either where it enters a function that calls none. A loop of baseline code,
+//! which is never optimised while it runs, and which calls a large one of these, would take minutes too. So the
+//! same is called where a large function begins.
 
 use super::edit::{Edit, encoded, number, number_at, one_more};
 use crate::cancellation::Cancellation;
@@ -17,28 +19,29 @@ use std::ops::Range;
 use wasm_encoder::Encode;
 use wasmparser::{BinaryReader, FunctionBody, Operator, OperatorsReader};
 
-/// What the instructions begin with that may take long: those of arrays, and those of memories and tables.
+/// The first bytes of instructions that may take long: of those on arrays, and of those on memories and
+/// tables.
 const OF_REFERENCES: u8 = 0xfb;
 const OF_BULK: u8 = 0xfc;
 
 const I32_CONST: u8 = 0x41;
 
-/// So many bytes are filled or copied at once in next to no time.
+/// Bytes that are filled or copied in next to no time.
 const SHORT: i32 = 4096;
 
 /// Bytes of an object that is made without a check.
 const SMALL_OBJECT: u32 = 64;
 
-/// How many such instructions a module may have: what is noted of each takes 100 bytes for the moment. (Those of esbuild: 3000.)
+/// The most such instructions of a module: each takes 100 bytes for the moment. (esbuild has 3000.)
 const MAX_PLACES: usize = 1_000_000;
 
 /// Bytes of a function that is over in next to no time, if it goes round no loop and calls none: 0.2 µs.
 const SOON_OVER: usize = 1024;
 
-/// Of a function with more bytes than that it is looked how many blocks it has in each other.
+/// The most bytes of a function whose nested blocks are not counted.
 const LARGE: usize = 128 * 1024;
 
-/// The most blocks in each other of a large function. V8 takes 1 KB for each as it compiles.
+/// The most nested blocks of a large function. V8 takes 1 KB for each as it compiles.
 const MAX_DEPTH: usize = 50_000;
 
 /// More instructions than V8 inlines: what is inlined is not entered.
@@ -47,8 +50,8 @@ const MAX_INLINED: usize = 4096;
 /// `(func (param i32))`.
 const CHECK_TYPE: [u8; 4] = [0x60, 1, 0x7f, 0];
 
-/// What makes of a module one that can be stopped between any two of its instructions that may take long: nothing, if it has
-/// none of these.
+/// The edits by which a module can be stopped between any two of its instructions that may take long; none if
+/// it has no such instructions.
 pub fn edits(bytes: &[u8], outline: &Outline<'_>, cancellation: &Cancellation) -> Result<Vec<Edit>, ProgramError> {
     let bodies = slow_bodies(bytes, outline, cancellation)?;
     if bodies.is_empty() {
@@ -74,10 +77,10 @@ pub fn edits(bytes: &[u8], outline: &Outline<'_>, cancellation: &Cancellation) -
 
 /// A function with instructions that may take long.
 struct Slow {
-    /// Where its length stands.
+    /// The place of its length.
     length: Range<usize>,
     body: Range<usize>,
-    /// Where these instructions are.
+    /// The places of these instructions.
     places: Vec<usize>,
 }
 
@@ -106,8 +109,8 @@ fn slow_bodies(bytes: &[u8], outline: &Outline<'_>, cancellation: &Cancellation)
     Ok(slow)
 }
 
-/// Where the instructions of a function are that may take long by themselves, as they go over memories, tables or arrays. An
-/// error if there is one before these that is not known here.
+/// The places of a function's instructions that may take long by themselves, as they go over memories, tables
+/// or arrays. An error if an unknown instruction comes before them.
 fn long(bytes: &[u8], body: &FunctionBody<'_>, sizes: &[u32]) -> Result<Vec<usize>, ProgramError> {
     let mut places = Vec::new();
     let Range { start, end } = body.range();
@@ -147,18 +150,20 @@ fn long(bytes: &[u8], body: &FunctionBody<'_>, sizes: &[u32]) -> Result<Vec<usiz
     Ok(places)
 }
 
-/// Where in a function's code the last instruction stands that may take long, or what looks like one: most have none.
+/// The place of the last instruction in a function's code that may take long, or of bytes that look like one:
+/// most have none.
 fn seek_last(code: &[u8]) -> Option<usize> {
     memchr2_iter(OF_REFERENCES, OF_BULK, code).rev().find(|&at| match (code.get(at), code.get(at + 1)) {
-        // All of these are below 128, so the first byte has all of one, also where more follow that add nothing.
+        // All of these are below 128, so the first byte has all of one, also where more follow that add
+        // nothing.
         (Some(&OF_REFERENCES), Some(second)) => matches!(second & 0x7f, 0 | 1 | 6..=10 | 16..=19),
         (Some(_), Some(second)) => matches!(second & 0x7f, 8 | 10..=12 | 14 | 15 | 17),
         _ => false,
     })
 }
 
-/// How long the instruction is that stands there, if it is one of those that make up nearly all of a program. The others
-/// are wasmparser's, which takes five times as long.
+/// The length of an instruction, if it is one of those that make up nearly all of a program. wasmparser reads
+/// the others, in five times as long.
 pub fn plain(code: &[u8]) -> Option<usize> {
     let (&opcode, rest) = code.split_first()?;
     let immediates = match opcode {
@@ -176,13 +181,13 @@ pub fn plain(code: &[u8]) -> Option<usize> {
     Some(1 + immediates)
 }
 
-/// How many bytes so many integers take.
+/// The bytes that so many integers take.
 fn integers(bytes: &[u8], count: usize) -> Option<usize> {
     let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte < 0x80);
     ends.map(|(at, _)| at + 1).nth(count - 1)
 }
 
-/// Whether an instruction may take long by itself.
+/// True if an instruction may take long by itself.
 fn is_long(operator: &Operator<'_>) -> bool {
     use Operator::{
         ArrayCopy, ArrayFill, ArrayInitData, ArrayInitElem, ArrayNew, ArrayNewData, ArrayNewDefault, ArrayNewElem,
@@ -208,8 +213,8 @@ fn is_long(operator: &Operator<'_>) -> bool {
     )
 }
 
-/// Whether it makes a large object: in a loop of baseline code many of these would go past the limit of V8's heap before it is
-/// looked whether the program is to stop for that.
+/// True if an instruction makes a large object: in a loop of baseline code many of these would go past the
+/// limit of V8's heap before V8 checks it.
 fn is_large(operator: &Operator<'_>, sizes: &[u32]) -> bool {
     let size = |ty: u32| usize::try_from(ty).ok().and_then(|ty| sizes.get(ty)).copied().unwrap_or(0);
     match *operator {
@@ -223,7 +228,7 @@ fn is_large(operator: &Operator<'_>, sizes: &[u32]) -> bool {
     }
 }
 
-/// Whether it goes over few bytes only: over as many as the constant says that stands before it.
+/// True if an instruction goes over few bytes only, by the constant that stands before it.
 fn is_short(operator: &Operator<'_>, constant: Option<&[u8]>) -> bool {
     use Operator::{MemoryCopy, MemoryFill, MemoryInit};
     let len = constant.and_then(|bytes| BinaryReader::new(bytes, 0).read_var_i32().ok());
@@ -243,8 +248,8 @@ fn calls(bodies: &[Slow], check: usize) -> Vec<Edit> {
     edits
 }
 
-/// `(if (local.get 0) (then (call $check (local.get 0))))`: always called with 0, but optimised code doesn't look for
-/// orders where it enters a function that calls none. (The rest is `nop`, of which no code is made.)
+/// `(if (local.get 0) (then (call $check (local.get 0))))`: always called with 0, but optimised code doesn't
+/// look for orders where it enters a function that calls none. (The rest is `nop`, of which no code is made.)
 fn check(index: usize) -> Vec<u8> {
     let mut body = vec![1; MAX_INLINED];
     body.insert(0, 0); // no locals
@@ -279,7 +284,7 @@ mod tests {
         apply(bytes, &sections, edits);
     }
 
-    /// Where in the code of the module's only function there are long instructions.
+    /// The places of long instructions in the code of the module's only function.
     fn places(code: &[u8]) -> Vec<usize> {
         let bytes = module(code);
         for payload in Parser::new(0).parse_all(&bytes) {
@@ -347,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_over_memories_arrays_and_tables_takes_long() {
+    fn instructions_over_memories_arrays_and_tables_take_long() {
         let of_one = |prefix, codes: &[u8]| codes.iter().map(|&code| vec![prefix, code, 0]).collect::<Vec<_>>();
         let of_two = |prefix, codes: &[u8]| codes.iter().map(|&code| vec![prefix, code, 0, 0]).collect::<Vec<_>>();
         let all = [
@@ -364,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_knows_is_refused() {
+    fn unknown_instructions_are_refused() {
         let bytes = module(&[0, 0xff, 0xfc, 11, 0, 0x0b]);
         assert!(edits(&bytes, &Outline::read(&bytes).unwrap(), &Cancellation::default()).is_err());
     }
@@ -389,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_over_a_few_bytes_does_not() {
+    fn instructions_over_a_few_bytes_do_not_take_long() {
         let after = |instructions: &[u8]| !places(&[&[0][..], instructions, &FILL, &[0x0b]].concat()).is_empty();
         assert!(!after(&[0x41, 5]));
         assert!(!after(&[0x41, 0x80, 0x20]), "4096");
@@ -464,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_none_is_left_as_it_is() {
+    fn a_module_without_long_instructions_is_left_as_it_is() {
         let bytes = wat::parse_str("(module (memory 1) (func (drop (i32.load (i32.const 0)))))").unwrap();
         let mut same = bytes.clone();
         make_stoppable(&mut same);

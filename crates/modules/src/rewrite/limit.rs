@@ -1,5 +1,5 @@
-//! V8 limits no memory and no table but by what the module itself declares as their maximum; so that is lowered. Nobody is
-//! asked later, so what each may have is set aside before the program begins.
+//! V8 limits no memory and no table but by what the module itself declares as their maximum; so that is
+//! lowered. Nobody is asked later, so what each may have is set aside before the program begins.
 
 use super::array_checks;
 use super::edit::{Edit, number_at};
@@ -9,7 +9,8 @@ use crate::limits::Limits;
 use crate::limits::MEMORY;
 use crate::outline::Outline;
 
-/// Bytes that an element of a table takes in V8: 40 of one for functions, and while it grows there are two of it.
+/// Bytes that an element of a table takes in V8: 40 of one for functions, and while it grows there are two of
+/// it.
 const ELEMENT: u128 = 64;
 
 /// Bytes that V8 makes of a function once something refers to it as a value.
@@ -18,20 +19,20 @@ const FUNCTION: u128 = 500;
 /// Bytes that it makes of an export before the program begins.
 const EXPORT: u128 = 1000;
 
-/// So many of these bytes are in the allowance: most programs have less.
+/// Bytes for functions and exports that are in the allowance: most programs have less.
 const FUNCTIONS_ALLOWED: u128 = 16 << 20;
 
-/// Tables may grow by so much of what is left when everything is there that the program begins with.
+/// The share by which tables may grow, of what is left beside all that the program begins with.
 const TABLES_SHARE: u128 = 8;
 
-/// Its objects may have so much of it, if it makes any.
+/// The share of objects in what is left, if the program makes any.
 const OBJECTS_SHARE: u128 = 2;
 
-/// What a program is changed to within its limits.
+/// The changes that keep a program within its limits.
 pub struct Limited {
-    /// What is lowered of what it declares.
+    /// The edits that lower what it declares.
     pub edits: Vec<Edit>,
-    /// How many bytes its garbage-collected objects may have; nothing if it makes none, or is not limited.
+    /// The most bytes of its garbage-collected objects; none if it makes none, or is not limited.
     pub objects: Option<u64>,
 }
 
@@ -59,7 +60,8 @@ pub fn limited(outline: &mut Outline<'_>, limits: &Limits) -> Result<Limited, Pr
     let mut edits =
         lowered.map_err(|least| too_much(&format!("tables of {least} elements"), elements, "tableElements"))?;
     let Some(rest) = left else {
-        // Also without a limit there is one, as in wasmtime: memories with addresses of 64 bits, or several, could have more.
+        // Also without a limit there is one, as in wasmtime: memories with addresses of 64 bits, or several,
+        // could have more.
         let lowered = lower(&mut outline.all_memories().collect::<Vec<_>>(), MEMORY);
         edits.extend(lowered.map_err(|least| too_much(&format!("{least} bytes of memory"), MEMORY, "memory"))?);
         if at_first > u128::from(MAX_AT_FIRST) {
@@ -79,7 +81,8 @@ pub fn limited(outline: &mut Outline<'_>, limits: &Limits) -> Result<Limited, Pr
 /// Bytes of objects that a program may begin with where there is no limit: V8's heap holds more.
 const MAX_AT_FIRST: u64 = 64 << 20;
 
-/// Bytes that V8 may keep on its heap for the functions and exports of a program, beyond what the allowance has for them.
+/// Bytes that V8 may keep on its heap for the functions and exports of a program, beyond what the allowance
+/// has for them.
 fn functions(outline: &Outline<'_>) -> u128 {
     let (functions, exports) = (outline.all_functions().count() as u128, outline.exports.len() as u128);
     (functions * FUNCTION + exports * EXPORT).saturating_sub(FUNCTIONS_ALLOWED)
@@ -89,8 +92,8 @@ fn whole(number: u128) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-/// The first may grow as far as its own maximum and what the others begin with allow, the second by what that leaves, and so
-/// on. An error is how much they all begin with, if that is too much.
+/// Lowers the bounds: the first may grow as far as its own maximum and the first sizes of the others allow,
+/// the second by what that leaves, and so on. The error is the sum of the first sizes, if that is too much.
 fn lower(all: &mut [&mut Bounds], limit: u64) -> Result<Vec<Edit>, u128> {
     let least = all.iter().map(|bounds| bounds.least()).sum();
     let mut room = u128::from(limit).checked_sub(least).ok_or(least)?;
@@ -119,7 +122,7 @@ mod tests {
 
     const PAGE: u64 = 65536;
 
-    /// How much each memory and table has at first, and at most.
+    /// The first and the most units of each memory and table.
     type Found = Vec<(u64, Option<u64>)>;
 
     /// The module under these limits; an error if it needs more.
@@ -236,8 +239,9 @@ mod tests {
     }
 
     #[test]
-    fn what_newer_modules_have() {
-        // (rec (type (sub (func))) (type (struct (field (mut i8)) (field (ref null 0)))) (type (array i64))) (type (func))
+    fn types_and_tables_of_newer_proposals_are_limited() {
+        // (rec (type (sub (func))) (type (struct (field (mut i8)) (field (ref null 0)))) (type (array i64)))
+        // (type (func))
         let types =
             [&[2, 0x4e, 3, 0x50, 0, 0x60, 0, 0, 0x5f, 2, 0x78, 1, 0x63, 0, 0][..], &[0x5e, 0x7e, 0, 0x60, 0, 0]]
                 .concat();
@@ -266,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_changed_is_refused_or_limited() {
+    fn mutated_modules_are_refused_or_limited() {
         let whole = wat(r#"(module (import "a" "f" (func (param i32))) (memory (export "m") 1) (table 1 funcref)
                 (func (export "g") (param i64) (result i64) (local.get 0)))"#);
         for len in 0..whole.len() {
@@ -293,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_refused() {
+    fn modules_with_unknown_parts_are_refused() {
         for section in [
             &[5, 0x80, 0x80, 0x80, 0x80, 0x80, 0][..],
             &[5, 0xff, 0xff, 0xff, 0xff, 0x1f],

@@ -1,5 +1,6 @@
-//! A module's start function in V8: exported, and called by whom the module is run, rather than by V8 as it makes the
-//! instance. Its system calls need the memory, which is known only when there is an instance.
+//! The rewriting of a module's start function for V8: it is exported, and called by the code that runs the
+//! module, rather than by V8 as it makes the instance. Its system calls need the memory, which is known only
+//! when there is an instance.
 
 use super::edit::{Edit, encoded, one_more};
 use crate::outline::Outline;
@@ -8,13 +9,13 @@ use std::collections::HashSet;
 use wasm_encoder::Encode;
 use wasmparser::{BinaryReader, BinaryReaderError};
 
-/// What it is exported as, if the module does not export something by this name itself.
+/// The name it is exported by, if the module does not export something by this name itself.
 const NAME: &str = "wasi-rs start";
 
 const KIND_FUNCTION: u8 = 0;
 
-/// The changes that export the start function and have nobody call it, and the name it has then; none where there is no
-/// start function, or it can make no call. A program exports something: its `_start`.
+/// The edits that export the start function and remove its call, and its name as an export; none where there
+/// is no start function, or it can make no call. A program exports something: its `_start`.
 pub fn edits(bytes: &[u8], outline: &Outline<'_>) -> Result<Option<(Vec<Edit>, String)>, BinaryReaderError> {
     let range_of = |id| outline.sections.iter().find(|(section, _)| *section == id).map(|(_, range)| range);
     let (Some(start), Some(exports)) = (range_of(START), range_of(EXPORT)) else {
@@ -59,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn the_start_function_is_exported_and_nobody_calls_it() {
+    fn the_start_function_is_exported_and_no_longer_called() {
         let body = "(func) ".repeat(200);
         for (function, name) in [(1, "x"), (150, "x"), (0, NAME)] {
             let text = format!(

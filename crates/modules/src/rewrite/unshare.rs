@@ -1,9 +1,10 @@
-//! Memories that a program declares as shared, for wasmtime: none of them is, since a program has no thread but its own. So
-//! the limiter is asked before one grows, and nothing is left behind by one that waits.
+//! Memories that a program declares as shared, for wasmtime: none of them is, since a program has no thread
+//! but its own. So the limiter is asked before one grows, and nothing is left behind by one that waits.
 //!
-//! `memory.atomic.wait32` and `wait64` trap on a memory that is not shared, and inside wasmtime nothing ends them. They become
-//! calls of functions that are added to the module: these load the value as the instruction does, with its traps, compare
-//! it, and have the host wait (`pause` of the runner). Nobody can wake it, so `memory.atomic.notify` is right as it is: 0.
+//! `memory.atomic.wait32` and `wait64` trap on a memory that is not shared, and inside wasmtime nothing ends
+//! them. They become calls of functions that are added to the module: these load the value as the instruction
+//! does, with its traps, compare it, and have the host wait (`pause` of the runner). Nobody can wake it, so
+//! `memory.atomic.notify` is right as it is: 0.
 
 pub use super::additions::NAMESPACE;
 
@@ -21,7 +22,7 @@ use wasmparser::Operator;
 /// The name of the function that waits.
 pub const PAUSE: &str = "pause";
 
-/// The module with no memory shared. One that can't be read is refused: what it shares would stay shared.
+/// The module with no memory shared. A module that can't be read is refused: its memories would stay shared.
 pub fn unshare<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [u8]>, ProgramError> {
     let mut outline = cancellation.outline(bytes)?;
     let mut taken = outline.imports.iter().filter(|import| import.module == NAMESPACE).peekable();
@@ -53,11 +54,11 @@ struct Wait {
     value: Value,
     memory: u32,
     offset: u64,
-    /// Whether addresses have 64 bits.
+    /// True if addresses have 64 bits.
     is_wide: bool,
 }
 
-/// What is compared.
+/// The type of the value that is compared.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Value {
     I32,
@@ -87,7 +88,8 @@ impl Wait {
         if self.is_wide { ValType::I64 } else { ValType::I32 }
     }
 
-    /// The function: address, what is expected there, and nanoseconds, to 1 (something else is there) or 2 (they are over).
+    /// The function: address, what is expected there, and nanoseconds, to 1 (something else is there) or 2
+    /// (they are over).
     fn function(self, pause: u32) -> Function {
         let place = |align| MemArg { offset: self.offset, align, memory_index: self.memory };
         let mut function = Function::new([]);
@@ -135,9 +137,9 @@ fn without_waits(
 
 /// The functions that wait.
 struct Pauses {
-    /// What is replaced, and by which of the added functions.
+    /// The instructions that are replaced, and the index of the added function that replaces each.
     waits: BTreeMap<Wait, u32>,
-    /// Of each memory whether it was shared, and whether its addresses have 64 bits.
+    /// For each memory: true if it was shared, and true if its addresses have 64 bits.
     memories: Vec<(bool, bool)>,
 }
 
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_without_shared_memories_is_left_as_it_is_and_what_is_none_refused() {
+    fn a_module_without_shared_memories_is_left_as_it_is_and_an_unreadable_one_refused() {
         let wait = "(func (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const 0))))";
         for text in ["(module)".to_owned(), format!("(module (memory 1) {wait})"), "(module (memory i64 1))".to_owned()]
         {
@@ -246,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_imports_what_waits() {
+    fn a_program_that_imports_the_waiting_function_is_refused() {
         let bytes = wat::parse_str(r#"(module (import "wasi-rs" "pause" (func (param i64) (result i32))))"#).unwrap();
         let Err(ProgramError::Import { shown, more: 0 }) = unshare(&bytes, &Cancellation::default()) else {
             panic!("it is refused")

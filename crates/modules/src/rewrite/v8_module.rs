@@ -1,5 +1,4 @@
-//! A program as V8 gets it: without what only debuggers look at, within its limits, and one that can be ended in whatever it
-//! does.
+//! A program as V8 gets it: without sections for debuggers, within its limits, and interruptible.
 
 use super::edit::{self, Edit};
 use super::limit::{self, Limited};
@@ -22,10 +21,10 @@ pub struct V8Module {
     pub memories: Vec<ImportedMemory>,
     /// The edition of WASI it is for.
     pub abi: Abi,
-    /// What its start function is exported as, for who runs it to call.
+    /// The export name of its start function, which the code that runs it calls.
     pub start: Option<String>,
-    /// How many bytes its garbage-collected objects may have; nothing if it makes none, or is not limited. For the main thread:
-    /// anything if it makes some, which are not for there.
+    /// The most bytes of its garbage-collected objects; none if it makes none, or is not limited. On the main
+    /// thread any number means that it makes objects, which are refused there.
     pub objects: Option<u64>,
     /// Which of V8's compilers it is for.
     pub compilers: Compilers,
@@ -37,17 +36,18 @@ const MARK: &[u8] = b"\0\x11\x10wasi-rs baseline";
 
 /// A memory that a program imports.
 pub struct ImportedMemory {
-    /// Whence.
+    /// The name of the module it is imported from.
     pub module: String,
-    /// As what.
+    /// Its name there.
     pub name: String,
-    /// How large.
+    /// Its bounds.
     pub bounds: Bounds,
 }
 
-/// For a thread of its own, under limits.
+/// The module for a thread of its own, under limits.
 ///
-/// A module that can't be read here is refused, whatever V8 thinks of it: it could be neither limited nor ended.
+/// A module that can't be read here is refused, whatever V8 thinks of it: it could be neither limited nor
+/// ended.
 pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) -> Result<V8Module, ProgramError> {
     expect_core_module(&bytes)?;
     let outline = cancellation.outline(&bytes)?;
@@ -69,7 +69,7 @@ pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) 
     Ok(V8Module { bytes, memories, abi, start, objects, compilers })
 }
 
-/// What is changed of a program, and what is known of it then.
+/// The changes of a program, and its parts that are known then.
 struct Changed {
     edits: Vec<Edit>,
     sections: Vec<(u8, Range<usize>)>,
@@ -91,7 +91,7 @@ fn changed(
     Ok(Changed { edits, memories: memories(&outline), start, objects, sections: outline.sections })
 }
 
-/// For the main thread, without limits of its own, and with nobody to end it.
+/// The module for the main thread, without limits of its own, and not interruptible.
 pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<V8Module, ProgramError> {
     expect_core_module(&bytes)?;
     let mut outline = Outline::read(&bytes)?;
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_read_is_refused() {
+    fn unreadable_modules_are_refused() {
         let module = wat::parse_str(
             r#"(module (memory 1) (func (export "_start") (memory.fill (i32.const 0) (i32.const 0) (i32.const 9))))"#,
         );
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_limited_and_can_be_ended() {
+    fn a_program_is_limited_and_interruptible() {
         let text = r#"(module
             (import "wasi_unstable" "proc_exit" (func (param i32))) (import "wasi_unstable" "proc_exit" (func (param i32)))
             (import "wasi_unstable" "fd_close" (func (param i32) (result i32))) (import "env" "memory" (memory 2 9 shared))
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_program_says_why() {
+    fn a_module_that_is_no_program_is_refused_with_the_reason() {
         let refusal = |text| prepared(text, &Limits::default()).err().unwrap();
         assert_eq!(refusal("(module)"), "is not a command: it exports no function '_start'");
         assert_eq!(refusal(r#"(module (memory (export "_start") 1))"#), refusal("(module)"));

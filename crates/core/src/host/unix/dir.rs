@@ -1,19 +1,15 @@
 use crate::abi::errno::Result;
 use crate::abi::flags::{Fdflags, Oflags};
-use crate::abi::records::Filestat;
-use crate::host::dir::OpenHow;
-use crate::host::file::{File, SetTime};
-use crate::host::unix::file::{filestat_of, timestamps};
-use crate::host::unix::system::{PATH_ONLY, RSYNC, open_in_root};
-use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
-use cap_std::fs::{OpenOptions, OpenOptionsExt};
+use crate::host::handle::{File, OpenHow};
+use crate::host::unix::open::open_beneath;
+use crate::host::unix::system::RSYNC;
 use rustix::fs::{AtFlags, Mode, OFlags};
-use std::ffi::{CStr, OsStr};
-use std::mem::MaybeUninit;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::ffi::CStr;
 
-pub use super::system::{is_root, set_times, stat};
+pub use super::name::{readlink, set_times_of_name, stat_name};
+pub use super::open::open_parent;
+pub use super::system::attr::{set_times, stat};
+pub use super::system::is_root;
 
 pub fn open_preopen_unsandboxed(path: &str) -> std::io::Result<std::fs::File> {
     // Not cap-std's `open_ambient_dir`: the handle that makes can't be listed or synced.
@@ -41,42 +37,12 @@ pub fn open(dir: &File, path: &CStr, how: &OpenHow) -> Result<File> {
     // Opening a pipe that nobody writes to must not hold the host up; reads that find nothing wait in `wait`.
     flags |= OFlags::NONBLOCK;
     if flags.contains(OFlags::TRUNC) && !how.write {
-        // Linux asks nobody who has a lease on a file when it is cut off by who only reads it: machine code may be mapped from it.
+        // Linux does not ask the holder of a lease when a file is cut off through a handle for reading only:
+        // machine code may be mapped from it.
         open_beneath(dir, path.to_bytes(), true, true, how.follow, flags)?;
         flags -= OFlags::TRUNC | OFlags::CREATE | OFlags::EXCL;
     }
     open_beneath(dir, path.to_bytes(), how.read || !how.write, how.write, how.follow, flags)
-}
-
-/// Opens what `path` leads to: within `dir` if it is the root directory and the system can do that, else beneath it.
-pub fn open_beneath(dir: &File, path: &[u8], read: bool, write: bool, follow: bool, flags: OFlags) -> Result<File> {
-    if dir.is_root
-        && let Some(result) = open_in_root(dir, path, access(read, write) | nofollow(follow) | flags)
-    {
-        return result;
-    }
-    let mut options = OpenOptions::new();
-    options
-        .read(read)
-        .write(write)
-        .mode(0o666)
-        .follow(if follow { FollowSymlinks::Yes } else { FollowSymlinks::No })
-        .custom_flags(flags.bits().cast_signed());
-    Ok(dir.handle.open_with(os_path(path), &options)?.into())
-}
-
-/// Opens a directory for names in it, and its attributes.
-pub fn open_parent(dir: &File, path: &[u8]) -> Result<File> {
-    open_beneath(dir, path, true, false, true, PATH_ONLY | OFlags::DIRECTORY)
-}
-
-#[inline]
-pub fn stat_name(dir: &File, name: &CStr) -> Result<Filestat> {
-    Ok(filestat_of(&rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?))
-}
-
-pub fn set_times_of_name(dir: &File, name: &CStr, atim: SetTime, mtim: SetTime) -> Result {
-    Ok(rustix::fs::utimensat(dir, name, &timestamps(atim, mtim), AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
 pub fn create_dir(dir: &File, name: &CStr) -> Result {
@@ -101,28 +67,4 @@ pub fn link(dir: &File, name: &CStr, new_dir: &File, new_name: &CStr) -> Result 
 
 pub fn symlink(target: &CStr, dir: &File, name: &CStr) -> Result {
     Ok(rustix::fs::symlinkat(target, dir, name)?)
-}
-
-#[inline]
-pub fn readlink<T>(dir: &File, name: &CStr, use_target: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
-    // One more than the longest target there can be.
-    let mut buffer = [MaybeUninit::uninit(); libc::PATH_MAX as usize];
-    let (target, _) = rustix::fs::readlinkat_raw(dir, name, &mut buffer)?;
-    use_target(target)
-}
-
-const fn access(read: bool, write: bool) -> OFlags {
-    match (read, write) {
-        (true, true) => OFlags::RDWR,
-        (false, true) => OFlags::WRONLY,
-        _ => OFlags::RDONLY,
-    }
-}
-
-const fn nofollow(follow: bool) -> OFlags {
-    if follow { OFlags::empty() } else { OFlags::NOFOLLOW }
-}
-
-fn os_path(path: &[u8]) -> &Path {
-    Path::new(OsStr::from_bytes(path))
 }

@@ -1,20 +1,18 @@
-//! What Linux does otherwise than macOS.
+//! Calls that Linux has and macOS has not, or has otherwise.
+
+pub mod attr;
 
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Advice;
-use crate::abi::records::Filestat;
-use crate::host::file::{File, SetTime};
+use crate::host::handle::File;
+use crate::host::interrupt::Interrupt;
 use crate::host::pieces::{FIRST, in_pieces};
-use crate::host::readdir::Rows;
-use crate::host::unix::dir::open_beneath;
-use crate::host::unix::file::{retry, timestamps};
-use crate::host::unix::readdir::entry_type;
-use crate::host::wait::Interrupt;
+use crate::host::rows::Rows;
+use crate::host::unix::convert::{entry_type, retry};
 use rustix::event::PollFlags;
-use rustix::fs::{AtFlags, FallocateFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, major, openat2};
+use rustix::fs::{FallocateFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, major, openat2};
 use rustix::io::Errno as Os;
 use rustix::net::{SocketFlags, accept_with};
-use std::ffi::CStr;
 use std::io;
 use std::num::NonZeroU64;
 use std::os::fd::AsRawFd;
@@ -22,19 +20,20 @@ use std::os::fd::AsRawFd;
 /// A handle that only names a file.
 pub const PATH_ONLY: OFlags = OFlags::PATH;
 
-/// Linux ignores O_RSYNC; what it asks for is what O_SYNC gives.
+/// The flag for O_RSYNC, which Linux ignores: O_SYNC gives what it asks for.
 pub const RSYNC: OFlags = OFlags::SYNC;
 
-/// What a socket shows whose other side has ended its writing.
+/// The event of a socket whose other side has ended its writing.
 pub const HALF_CLOSED: PollFlags = PollFlags::RDHUP;
 
-/// The driver of terminals' masters, and of a process's own terminal: to open one means another than the one that is open.
+/// The driver of terminals' masters, and of a process's own terminal: to open one means another than the one
+/// that is open.
 const ALIASES: u32 = 5;
 
-/// Room for what one kernel call gives.
+/// Bytes of entries that one kernel call gives.
 const BATCH_BYTES: usize = 32 * 1024;
 
-/// What a thread is called in /proc.
+/// The number of a thread in /proc.
 pub type ThreadNumber = i32;
 
 pub fn current_thread() -> ThreadNumber {
@@ -51,13 +50,13 @@ pub fn accept(file: &File) -> io::Result<File> {
     Ok(accept_with(file, SocketFlags::CLOEXEC)?.into())
 }
 
-/// Whether the socket takes connections.
+/// True if the socket takes connections.
 pub fn is_listening(file: &File) -> io::Result<bool> {
     Ok(rustix::net::sockopt::socket_acceptconn(file)?)
 }
 
-/// Another description of an open pipe or terminal, which does not wait; none where it can't be opened anew, as another
-/// user's, and of other devices, for which to open them again may mean something else.
+/// Another description of an open pipe or terminal, which does not wait; none where it can't be opened anew,
+/// as another user's, and of other devices, for which to open them again may mean something else.
 pub fn nonblocking_twin(file: &File) -> Option<File> {
     let stat = rustix::fs::fstat(file).ok()?;
     let is_same = match FileType::from_raw_mode(stat.st_mode) {
@@ -81,8 +80,8 @@ pub fn allocate(file: &File, offset: u64, len: u64, interrupt: &dyn Interrupt) -
     if interrupt.poll_interval().is_none() || len <= FIRST || offset.checked_add(len).is_none() {
         return make_all(offset, len);
     }
-    // The end comes first, without the file becoming longer: so what is wrong with the range or the file is known before
-    // there is anything else. It comes last again, and sets the length.
+    // The end comes first, without the file becoming longer: so what is wrong with the range or the file is
+    // known before there is anything else. It comes last again, and sets the length.
     let head = len - FIRST;
     match make(FallocateFlags::KEEP_SIZE, offset + head, FIRST) {
         Err(Errno::Notsup) => return make_all(offset, len), // such as NFS
@@ -113,10 +112,10 @@ pub fn datasync(file: &File) -> Result {
     retry(|| rustix::fs::fdatasync(file))
 }
 
-/// How often a path is resolved again when something was renamed meanwhile, anywhere in the system.
+/// Attempts at a path during which something was renamed, anywhere in the system.
 const RENAMES: usize = 16;
 
-/// Whether it is the root directory of the process, by whichever path it was opened.
+/// True for the root directory of the process, by whichever path it was opened.
 pub fn is_root(dir: &std::fs::File) -> bool {
     let identity = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
     match (rustix::fs::fstat(dir), rustix::fs::stat("/")) {
@@ -125,8 +124,9 @@ pub fn is_root(dir: &std::fs::File) -> bool {
     }
 }
 
-/// Opens what `path` leads to if `dir` is the root directory. `None` if that can't be done: before Linux 5.6, where a
-/// filter of system calls forbids it (EPERM has other meanings too), while others rename without end.
+/// Opens the file that `path` leads to within the root directory `dir`. None if that can't be done: before
+/// Linux 5.6, where a filter of system calls forbids it (EPERM has other meanings too), while others rename
+/// without end.
 pub fn open_in_root(dir: &File, path: &[u8], flags: OFlags) -> Option<Result<File>> {
     let mode = if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o666) } else { Mode::empty() };
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
@@ -137,30 +137,16 @@ pub fn open_in_root(dir: &File, path: &[u8], flags: OFlags) -> Option<Result<Fil
             result => return Some(result.map(File::from).map_err(Into::into)),
         }
     }
-    // Or somebody has a lease on what it leads to, which a handle that only names it does not ask about.
+    // Or somebody has a lease on the file, which a handle that only names it does not ask about.
     let naming = OFlags::PATH | OFlags::CLOEXEC | (flags & OFlags::NOFOLLOW);
     let has_lease = !flags.contains(OFlags::PATH) && openat2(dir, path, naming, Mode::empty(), resolve).is_ok();
     has_lease.then_some(Err(Errno::Again))
 }
 
-/// A handle that names what `path` leads to, for its attributes only.
-fn open_named(dir: &File, path: &CStr, follow: bool) -> Result<File> {
-    open_beneath(dir, path.to_bytes(), true, false, follow, PATH_ONLY)
-}
-
-pub fn stat(dir: &File, path: &CStr, follow: bool) -> Result<Filestat> {
-    open_named(dir, path, follow)?.stat()
-}
-
-pub fn set_times(dir: &File, path: &CStr, atim: SetTime, mtim: SetTime) -> Result {
-    let file = open_named(dir, path, true)?;
-    Ok(rustix::fs::utimensat(&file, "", &timestamps(atim, mtim), AtFlags::EMPTY_PATH)?)
-}
-
-/// Reads what one kernel call gives, from `start` on unless from where it stands.
+/// Reads the entries of one kernel call: from `start` on, or from the present position.
 pub fn read(dir: &File, start: Option<u64>, scratch: &mut Vec<u8>, rows: &mut Rows) -> Result {
     if let Some(start) = start {
-        dir.seek(SeekFrom::Start(start))?;
+        rustix::fs::seek(dir, SeekFrom::Start(start))?;
     }
     scratch.clear();
     scratch.reserve_exact(BATCH_BYTES);

@@ -1,30 +1,28 @@
-//! What macOS does otherwise than Linux.
+//! Calls that macOS has and Linux has not, or has otherwise.
+
+pub mod attr;
 
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Advice, Filetype};
-use crate::abi::records::Filestat;
-use crate::host::dir::Entry;
-use crate::host::file::{File, SetTime};
-use crate::host::unix::dir::{open_parent, set_times_of_name, stat_name};
-use crate::host::unix::file::retry;
-use crate::host::unix::readdir::entry_type;
-use crate::host::wait::Interrupt;
+use crate::host::allocation::end_to_allocate;
+use crate::host::handle::File;
+use crate::host::interrupt::Interrupt;
+use crate::host::unix::convert::{entry_type, filetype_of, retry};
 use rustix::event::PollFlags;
-use rustix::fs::{Dir, FallocateFlags, OFlags};
+use rustix::fs::{Dir, FallocateFlags, FileType, OFlags};
 use rustix::io::FdFlags;
-use std::ffi::CStr;
 use std::io;
 
-/// There is no handle that only names a file: a directory is opened for reading.
+/// No flag: no handle only names a file, so a directory is opened for reading.
 pub const PATH_ONLY: OFlags = OFlags::empty();
 
-/// There is no O_RSYNC; what it asks for is what O_SYNC gives.
+/// The flag for O_RSYNC, which does not exist: O_SYNC gives what it asks for.
 pub const RSYNC: OFlags = OFlags::SYNC;
 
 /// A socket whose other side has ended its writing shows nothing of its own.
 pub const HALF_CLOSED: PollFlags = PollFlags::empty();
 
-/// No thread can be asked for by another.
+/// No number: a thread can't be asked for by another.
 pub type ThreadNumber = ();
 
 pub const fn current_thread() -> ThreadNumber {}
@@ -41,27 +39,29 @@ pub fn accept(file: &File) -> io::Result<File> {
     Ok(connection.into())
 }
 
-/// Whether the socket takes connections, which the system does not tell.
+/// True always: the system does not tell if a socket takes connections.
 pub fn is_listening(_: &File) -> io::Result<bool> {
     Ok(true)
 }
 
-/// There is none: what is opened anew by its number shares the description.
+/// None: a descriptor opened anew by its number shares the description.
 pub const fn nonblocking_twin(_: &File) -> Option<File> {
     None
 }
 
 pub fn allocate(file: &File, offset: u64, len: u64, _: &dyn Interrupt) -> Result {
-    match file.end_to_allocate(offset, len)? {
+    let stat = rustix::fs::fstat(file)?;
+    let size = u64::try_from(stat.st_size).unwrap_or(0);
+    match end_to_allocate(filetype_of(FileType::from_raw_mode(stat.st_mode)), offset, len, || Ok(size))? {
         // The call makes the file that long, so it must not be longer already. Holes in it can't be filled.
         Some(_) => retry(|| rustix::fs::fallocate(file, FallocateFlags::empty(), offset, len)),
         None => Ok(()),
     }
 }
 
-/// Only that a stretch will be needed is something the system takes note of; the rest changes nothing.
+/// Advises that a stretch will be needed; the system takes no other advice.
 pub fn advise(file: &File, offset: u64, len: u64, advice: Advice) -> Result {
-    if file.filetype()? == Filetype::Unknown {
+    if filetype_of(FileType::from_raw_mode(rustix::fs::fstat(file)?.st_mode)) == Filetype::Unknown {
         return Err(Errno::Spipe);
     }
     if advice == Advice::Willneed && len > 0 {
@@ -81,7 +81,7 @@ pub fn datasync(file: &File) -> Result {
     sync(file)
 }
 
-/// There is no call that resolves a path within a directory, so a root directory is as any other.
+/// False always: no call resolves a path within a directory, so a root directory is as any other.
 pub const fn is_root(_: &std::fs::File) -> bool {
     false
 }
@@ -89,37 +89,6 @@ pub const fn is_root(_: &std::fs::File) -> bool {
 /// See [`is_root`].
 pub const fn open_in_root(_: &File, _: &[u8], _: OFlags) -> Option<Result<File>> {
     None
-}
-
-pub fn stat(dir: &File, path: &CStr, follow: bool) -> Result<Filestat> {
-    at_end(dir, path, follow, |parent, name| stat_name(parent, name), File::stat)
-}
-
-pub fn set_times(dir: &File, path: &CStr, atim: SetTime, mtim: SetTime) -> Result {
-    let of_name = |parent: &File, name: &CStr| set_times_of_name(parent, name, atim, mtim);
-    at_end(dir, path, true, of_name, |file| file.set_times(atim, mtim))
-}
-
-/// Calls one of two: for a name, or for a directory that a path names by a slash or dots at its end. A link there is
-/// followed on request by reading it, so what `of_name` gets is never followed.
-fn at_end<T>(
-    dir: &File,
-    path: &CStr,
-    follow: bool,
-    of_name: impl FnOnce(&File, &CStr) -> Result<T>,
-    of_dir: impl FnOnce(&File) -> Result<T>,
-) -> Result<T> {
-    let resolved;
-    let path = if follow {
-        resolved = dir.resolve_last(path)?;
-        resolved.as_c_str()
-    } else {
-        path
-    };
-    match dir.entry(path)? {
-        Entry::Name { parent, name, slash: false } => of_name(&parent, &name),
-        _ => of_dir(&open_parent(dir, path.to_bytes())?),
-    }
 }
 
 pub fn for_each_entry(dir: &File, mut each: impl FnMut(&[u8], u64, Filetype)) -> Result {

@@ -1,6 +1,6 @@
 use crate::abi::errno::Result;
 use crate::abi::flags::Sdflags;
-use crate::host::file::File;
+use crate::host::handle::File;
 use rustix::net::Shutdown;
 
 pub use super::system::{accept, is_listening};

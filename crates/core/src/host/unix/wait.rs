@@ -1,21 +1,21 @@
 use crate::abi::errno::Result;
-use crate::host::file::File;
-use crate::host::unix::clock::timespec;
+use crate::host::handle::File;
+use crate::host::readiness::{Interest, Ready};
+use crate::host::unix::convert::timespec;
 use crate::host::unix::system::HALF_CLOSED;
-use crate::host::wait::{Interest, Ready};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_getfl};
 use smallvec::SmallVec;
 
 pub use super::system::nonblocking_twin;
 
-/// So many bytes have room in a pipe that `poll` calls writable.
+/// Bytes that have room in a pipe that `poll` calls writable.
 pub const PIPE_ROOM: u64 = libc::PIPE_BUF as u64;
 
-/// So many bytes have room in a terminal that `poll` calls writable, as a rule.
+/// Bytes that have room in a terminal that `poll` calls writable, as a rule.
 pub const TERMINAL_ROOM: u64 = 256;
 
-/// What the kernel is asked to look at.
+/// The descriptors that the kernel polls.
 pub struct Poll<'a>(SmallVec<[PollFd<'a>; 4]>);
 
 impl<'a> Poll<'a> {
@@ -32,7 +32,7 @@ impl<'a> Poll<'a> {
         Ok(poll(&mut self.0, nanoseconds.map(timespec).as_ref())?)
     }
 
-    /// What `wait` found.
+    /// The states that `wait` found.
     pub fn states(&self) -> SmallVec<[Ready; 4]> {
         self.0.iter().map(|fd| ready_of(fd.revents())).collect()
     }
@@ -42,7 +42,7 @@ fn ready_of(events: PollFlags) -> Ready {
     Ready { ready: !events.is_empty(), hangup: events.intersects(PollFlags::HUP.union(HALF_CLOSED)) }
 }
 
-/// Whether a transfer on this description never waits: it is non-blocking, or not open in that direction.
+/// True if a transfer on this description never waits: it is non-blocking, or not open in that direction.
 pub fn answers_at_once(file: &File, interest: Interest) -> Result<bool> {
     let flags = fcntl_getfl(file)?;
     let other = match interest {

@@ -1,12 +1,12 @@
 use super::system;
 use crate::abi::flags::Clockid;
-use crate::host::clock::NANOS_PER_SEC;
+use crate::host::time::NANOS_PER_SEC;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Windows counts times of files and processors in steps of 100 ns.
 pub const STEP: u64 = 100;
 
-/// From 1601, where Windows begins to count, to 1970.
+/// Steps from 1601, where Windows begins to count, to 1970.
 const STEPS_BEFORE_1970: i64 = 11_644_473_600 * 10_000_000;
 
 /// Nanoseconds since 1970; 0 for what was before.
@@ -44,7 +44,7 @@ pub fn resolution(clock: Clockid) -> u64 {
     }
 }
 
-/// No thread can be asked for by another.
+/// No number: a thread can't be asked for by another.
 pub type ThreadNumber = ();
 
 pub const fn current_thread() -> ThreadNumber {}

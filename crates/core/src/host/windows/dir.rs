@@ -1,10 +1,10 @@
+use super::file::{self, kept_filetype};
 use super::name::os_path;
 use super::system;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Fdflags, Filetype, Oflags};
 use crate::abi::records::Filestat;
-use crate::host::dir::OpenHow;
-use crate::host::file::{File, SetTime};
+use crate::host::handle::{File, OpenHow, SetTime};
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
@@ -19,7 +19,7 @@ pub fn open_preopen_unsandboxed(path: &str) -> std::io::Result<std::fs::File> {
     Ok(Dir::open_ambient_dir(path, ambient_authority())?.into_std_file())
 }
 
-/// There is no one root directory, and no call that resolves a path within one.
+/// False always: there is no one root directory, and no call that resolves a path within one.
 pub const fn is_root(_: &std::fs::File) -> bool {
     false
 }
@@ -37,7 +37,8 @@ pub fn open(dir: &File, path: &CStr, how: &OpenHow) -> Result<File> {
         return open_directory(dir, path, how);
     }
     match open_file(dir, path, how) {
-        // What Windows says of a directory that is opened as if it were a file. `.` and its like get there too.
+        // Errors of Windows for a directory that is opened as if it were a file. `.` and its like get there
+        // too.
         Err(errno @ (Errno::Acces | Errno::Isdir | Errno::Noent | Errno::Inval)) => {
             open_directory(dir, path, how).map_err(|other| if other == Errno::Isdir { other } else { errno })
         }
@@ -51,7 +52,8 @@ fn open_file(dir: &File, path: &CStr, how: &OpenHow) -> Result<File> {
     let synchronous = how.fdflags.intersects(Fdflags::DSYNC | Fdflags::RSYNC | Fdflags::SYNC);
     options
         .read(how.read || !how.write)
-        // To create or cut a file takes the right to write it; what the guest may do is what its descriptor says.
+        // To create or cut a file takes the right to write it; what the guest may do is what its descriptor
+        // says.
         .write(how.write || creates || cuts)
         .create(creates)
         .create_new(creates && how.oflags.contains(Oflags::EXCL))
@@ -74,7 +76,7 @@ fn open_directory(dir: &File, path: &CStr, how: &OpenHow) -> Result<File> {
         Err(Errno::Loop) if how.oflags.contains(Oflags::DIRECTORY) => return Err(Errno::Notdir),
         result => File::from(result?),
     };
-    if file.filetype()? != Filetype::Directory {
+    if kept_filetype(&file)? != Filetype::Directory {
         return Err(Errno::Notdir);
     }
     if how.write || how.oflags.intersects(Oflags::CREAT | Oflags::TRUNC) { Err(Errno::Isdir) } else { Ok(file) }
@@ -84,7 +86,7 @@ pub fn open_parent(dir: &File, path: &[u8]) -> Result<File> {
     Ok(File::directory(dir.handle.open_dir(os_path(path)?)?.into_std_file()))
 }
 
-/// A handle that names what `path` leads to, for its attributes only.
+/// A handle of the file that `path` leads to, for its attributes only.
 fn open_named(dir: &File, path: &CStr, follow: bool, access: u32) -> Result<File> {
     let mut options = OpenOptions::new();
     let the_link_itself = if follow { 0 } else { FILE_FLAG_OPEN_REPARSE_POINT };
@@ -93,7 +95,7 @@ fn open_named(dir: &File, path: &CStr, follow: bool, access: u32) -> Result<File
         .follow(follow_option(follow))
         .custom_flags(FILE_FLAG_BACKUP_SEMANTICS | the_link_itself);
     let file = File::from(dir.handle.open_with(os_path(path.to_bytes())?, &options)?);
-    if path.to_bytes().ends_with(b"/") && file.filetype()? != Filetype::Directory {
+    if path.to_bytes().ends_with(b"/") && kept_filetype(&file)? != Filetype::Directory {
         Err(Errno::Notdir)
     } else {
         Ok(file)
@@ -101,11 +103,11 @@ fn open_named(dir: &File, path: &CStr, follow: bool, access: u32) -> Result<File
 }
 
 pub fn stat(dir: &File, path: &CStr, follow: bool) -> Result<Filestat> {
-    open_named(dir, path, follow, 0)?.stat()
+    file::stat(&open_named(dir, path, follow, 0)?)
 }
 
 pub fn set_times(dir: &File, path: &CStr, atim: SetTime, mtim: SetTime) -> Result {
-    open_named(dir, path, true, FILE_WRITE_ATTRIBUTES)?.set_times(atim, mtim)
+    file::set_times(&open_named(dir, path, true, FILE_WRITE_ATTRIBUTES)?, atim, mtim)
 }
 
 pub fn stat_name(dir: &File, name: &CStr) -> Result<Filestat> {
@@ -113,7 +115,7 @@ pub fn stat_name(dir: &File, name: &CStr) -> Result<Filestat> {
 }
 
 pub fn set_times_of_name(dir: &File, name: &CStr, atim: SetTime, mtim: SetTime) -> Result {
-    open_named(dir, name, false, FILE_WRITE_ATTRIBUTES)?.set_times(atim, mtim)
+    file::set_times(&open_named(dir, name, false, FILE_WRITE_ATTRIBUTES)?, atim, mtim)
 }
 
 pub fn create_dir(dir: &File, name: &CStr) -> Result {
@@ -130,7 +132,7 @@ pub fn remove_dir(dir: &File, name: &CStr) -> Result {
 
 pub fn unlink(dir: &File, name: &CStr) -> Result {
     let file = open_named(dir, name, false, 0)?;
-    let filetype = file.filetype()?;
+    let filetype = kept_filetype(&file)?;
     let is_directory = system::information(file.handle())?.attributes & FILE_ATTRIBUTE_DIRECTORY != 0;
     drop(file);
     match (filetype, is_directory) {
@@ -162,7 +164,7 @@ pub fn rename(dir: &File, name: &CStr, new_dir: &File, new_name: &CStr) -> Resul
 
 pub fn link(dir: &File, name: &CStr, new_dir: &File, new_name: &CStr) -> Result {
     let file = open_named(dir, name, false, FILE_WRITE_ATTRIBUTES)?;
-    if file.filetype()? == Filetype::Directory {
+    if kept_filetype(&file)? == Filetype::Directory {
         return Err(Errno::Perm);
     }
     // Not by paths, where it depends on the file system whether a link is followed.
@@ -172,7 +174,8 @@ pub fn link(dir: &File, name: &CStr, new_dir: &File, new_name: &CStr) -> Result 
 pub fn symlink(target: &CStr, dir: &File, name: &CStr) -> Result {
     let name = os_path(name.to_bytes())?;
     let is_dir = stat(dir, target, true).is_ok_and(|stat| stat.filetype == Filetype::Directory.number());
-    // Windows does not resolve a link with the other separator. `os_path` has seen to it that none was in there.
+    // Windows does not resolve a link with the other separator. `os_path` has seen to it that none was in
+    // there.
     let target = os_path(target.to_bytes())?.to_string_lossy().replace('/', "\\");
     let target = Path::new(&target);
     Ok(if is_dir { dir.handle.symlink_dir(target, name) } else { dir.handle.symlink_file(target, name) }?)

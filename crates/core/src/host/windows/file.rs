@@ -3,33 +3,28 @@ use super::system::{self, Information, Kind};
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Advice, Fdflags, Filetype};
 use crate::abi::records::Filestat;
-use crate::host::file::{File, SetTime};
-use crate::host::wait::Interrupt;
+use crate::host::allocation::end_to_allocate;
+use crate::host::handle::{File, SetTime};
+use crate::host::interrupt::Interrupt;
 use cap_std::io_lifetimes::AsFilelike;
 use std::fs::FileTimes;
 use std::io::{self, Seek};
-use std::os::windows::io::AsHandle;
 use std::time::SystemTime;
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_REPARSE_POINT, FILE_WRITE_ATTRIBUTES,
 };
 
 pub use std::io::SeekFrom;
-pub use std::os::windows::io::{BorrowedHandle, OwnedHandle};
 
 /// Reparse points of these tags stand for another file: links and mount points.
 const NAME_SURROGATE: u32 = 0x2000_0000;
 
-/// Whether it costs nothing more to say where in a file to read or write: it moves the handle's own offset too.
+/// False: a transfer at an offset costs more than one at the handle's own, since it moves that too.
 pub const TRANSFERS_ANYWHERE: bool = false;
 
-/// How many files the process may have open: Windows has no limit.
+/// The number of files that the process may have open: Windows has no limit.
 pub const fn open_files_limit() -> usize {
     usize::MAX
-}
-
-pub fn handle(file: &File) -> BorrowedHandle<'_> {
-    file.handle.as_handle()
 }
 
 /// Calls a function of std on the file.
@@ -39,16 +34,21 @@ fn with<T>(file: &File, call: impl FnOnce(&mut &std::fs::File) -> io::Result<T>)
 
 /// The errno that Linux has for a call that only regular files take, unless the file is one.
 fn require_regular(file: &File, of_pipe: Errno, of_others: Errno) -> Result {
-    match file.filetype()? {
+    match kept_filetype(file)? {
         Filetype::RegularFile => Ok(()),
         Filetype::Unknown => Err(of_pipe),
         _ => Err(of_others),
     }
 }
 
-/// Files have no numbers there that would tell how many are open.
+/// Zero: no number of a file tells how many are open.
 pub const fn number(_: &File) -> usize {
     0
+}
+
+/// The type of the file, which the operating system is asked for once.
+pub fn kept_filetype(file: &File) -> Result<Filetype> {
+    file.filetype_by(filetype)
 }
 
 pub fn filetype(file: &File) -> Result<Filetype> {
@@ -75,7 +75,7 @@ pub const fn filetype_of(attributes: u32, reparse_tag: u32) -> Filetype {
 }
 
 pub fn stat(file: &File) -> Result<Filestat> {
-    let filetype = file.filetype()?;
+    let filetype = kept_filetype(file)?;
     if matches!(filetype, Filetype::CharacterDevice | Filetype::Unknown) {
         return Ok(Filestat { filetype: filetype.number(), nlink: 1, ..Filestat::default() });
     }
@@ -103,7 +103,7 @@ pub fn set_size(file: &File, size: u64) -> Result {
 }
 
 pub fn set_times(file: &File, atim: SetTime, mtim: SetTime) -> Result {
-    if matches!(file.filetype()?, Filetype::CharacterDevice | Filetype::Unknown) {
+    if matches!(kept_filetype(file)?, Filetype::CharacterDevice | Filetype::Unknown) {
         return Err(Errno::Inval);
     }
     let time = |set| match set {
@@ -129,15 +129,15 @@ pub fn set_times(file: &File, atim: SetTime, mtim: SetTime) -> Result {
 }
 
 pub fn allocate(file: &File, offset: u64, len: u64, _: &dyn Interrupt) -> Result {
-    match file.end_to_allocate(offset, len)? {
+    match end_to_allocate(kept_filetype(file)?, offset, len, || Ok(stat(file)?.size))? {
         Some(end) => set_size(file, end),
         None => Ok(()),
     }
 }
 
-/// There is nobody to tell.
+/// Checks the file only: Windows takes no advice.
 pub fn advise(file: &File, _offset: u64, _len: u64, _advice: Advice) -> Result {
-    if file.filetype()? == Filetype::Unknown { Err(Errno::Spipe) } else { Ok(()) }
+    if kept_filetype(file)? == Filetype::Unknown { Err(Errno::Spipe) } else { Ok(()) }
 }
 
 pub fn seek(file: &File, to: SeekFrom) -> Result<u64> {
@@ -146,7 +146,7 @@ pub fn seek(file: &File, to: SeekFrom) -> Result<u64> {
 }
 
 pub fn sync(file: &File) -> Result {
-    match file.filetype()? {
+    match kept_filetype(file)? {
         Filetype::RegularFile => {}
         // There is no such call for directories.
         Filetype::Directory => return Ok(()),
@@ -165,13 +165,13 @@ pub fn datasync(file: &File) -> Result {
 }
 
 pub fn available(file: &File) -> u64 {
-    match file.filetype() {
+    match kept_filetype(file) {
         Ok(Filetype::Unknown) => system::peek(file.handle()).map_or(0, u64::from),
         _ => 0,
     }
 }
 
-/// A handle has none that can be asked for.
+/// No flags: a handle does not tell its own.
 pub const fn flags(_: &File) -> Result<Fdflags> {
     Ok(Fdflags::empty())
 }

@@ -1,4 +1,4 @@
-//! What is particular to Windows: the twin of `unix`, function for function. What a function is for is said where it is
+//! Windows: the twin of `unix`, function for function. The documentation of a function stands where it is
 //! called, in the module of the same name one folder up.
 
 pub mod clock;

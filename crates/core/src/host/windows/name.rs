@@ -1,19 +1,20 @@
-//! Which of a guest's names may reach Windows.
+//! The names of a guest that may reach Windows.
 //!
-//! The path functions of Windows give names a meaning beyond what is in a directory: devices that exist in every one of
-//! them (`NUL`, `COM1.txt`), streams of a file (`file:stream`), another separator, characters at the end that are dropped
-//! so that two names mean one file. None of it is for guests: such a name is EINVAL, wherever it stands in a path.
+//! The path functions of Windows give names a meaning beyond what is in a directory: devices that exist in
+//! every one of them (`NUL`, `COM1.txt`), streams of a file (`file:stream`), another separator, characters at
+//! the end that are dropped so that two names mean one file. None of it is for guests: such a name is EINVAL,
+//! wherever it stands in a path.
 
 use crate::abi::errno::{Errno, Result};
 use std::path::Path;
 
-/// What no name may hold: what separates, and what the file systems of Windows don't take.
+/// Characters that no name may hold: separators, and those that the file systems of Windows don't take.
 const REFUSED: &[char] = &['\\', ':', '*', '?', '"', '<', '>', '|'];
 
 /// Devices that are there in every directory, whatever the case and the extension.
 const DEVICES: &[&str] = &["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "CLOCK$"];
 
-/// A guest's path as Windows gets it. EILSEQ for what is not Unicode.
+/// A guest's path as Windows gets it. EILSEQ if it is not Unicode.
 pub fn os_path(path: &[u8]) -> Result<&Path> {
     let path = str::from_utf8(path).map_err(|_| Errno::Ilseq)?;
     if path.split('/').all(is_allowed) { Ok(Path::new(path)) } else { Err(Errno::Inval) }

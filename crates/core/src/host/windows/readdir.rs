@@ -1,18 +1,16 @@
-use super::file::filetype_of;
+use super::file::{filetype_of, kept_filetype};
 use super::system;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Filetype;
-use crate::host::file::File;
+use crate::host::handle::File;
 use std::mem::offset_of;
 use windows_sys::Win32::Storage::FileSystem::FILE_ID_BOTH_DIR_INFO as Record;
 
-pub use crate::host::snapshot::read;
-
-/// Room for what one call gives.
+/// Bytes of entries that one call gives.
 const BATCH_BYTES: usize = 32 * 1024;
 
 pub fn for_each_entry(dir: &File, mut each: impl FnMut(&[u8], u64, Filetype)) -> Result {
-    if dir.filetype()? != Filetype::Directory {
+    if kept_filetype(dir)? != Filetype::Directory {
         return Err(Errno::Notdir);
     }
     let mut buffer = vec![0_u64; BATCH_BYTES / 8];
@@ -37,7 +35,7 @@ fn for_each_record(mut records: &[u8], each: &mut impl FnMut(&[u8], u64, Filetyp
         let name = records.get(name..)?.get(..number(records, offset_of!(Record, FileNameLength))? as usize)?;
         let wide: Vec<u16> =
             name.chunks_exact(2).filter_map(|pair| pair.try_into().ok()).map(u16::from_ne_bytes).collect();
-        // What is no Unicode can't be opened by its name; at least it is seen.
+        // A file whose name is not Unicode can't be opened by it; at least it is seen.
         each(String::from_utf16_lossy(&wide).as_bytes(), ino, filetype_of(attributes, reparse_tag));
         if next == 0 {
             return Some(());

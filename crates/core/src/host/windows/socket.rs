@@ -1,6 +1,6 @@
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Sdflags;
-use crate::host::file::File;
+use crate::host::handle::File;
 use std::io;
 use windows_sys::Win32::Networking::WinSock::WSAENOTSOCK;
 

@@ -25,7 +25,7 @@ use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetCurrentThread, GetProcessTimes, GetThreadTimes, WaitForSingleObject,
 };
 
-/// What stands behind a handle.
+/// The kind of object behind a handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A file or directory.
@@ -54,7 +54,7 @@ fn raw(handle: BorrowedHandle<'_>) -> HANDLE {
     handle.as_raw_handle()
 }
 
-/// What a call that answers "true" or "false" means.
+/// The result of a call that answers "true" or "false".
 fn succeeded(answer: i32) -> io::Result<()> {
     if answer == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
@@ -80,7 +80,8 @@ pub fn kind(handle: BorrowedHandle<'_>) -> io::Result<Kind> {
 unsafe fn information_of<T: Default>(handle: BorrowedHandle<'_>, class: FILE_INFO_BY_HANDLE_CLASS) -> io::Result<T> {
     let mut record = T::default();
     let size = u32::try_from(size_of::<T>()).unwrap_or(0);
-    // SAFETY: the call writes at most `size` bytes to `record`, which takes any bytes: the caller answers for that.
+    // SAFETY: the call writes at most `size` bytes to `record`, which takes any bytes: the caller answers for
+    // that.
     succeeded(unsafe { GetFileInformationByHandleEx(raw(handle), class, (&raw mut record).cast(), size) })?;
     Ok(record)
 }
@@ -119,7 +120,8 @@ pub fn reopen(handle: BorrowedHandle<'_>, access: u32) -> io::Result<OwnedHandle
     Ok(unsafe { OwnedHandle::from_raw_handle(opened) })
 }
 
-/// Makes `name` in `dir` another name of `file`, a handle that must have been opened without following a link.
+/// Makes `name` in `dir` another name of `file`, a handle that must have been opened without following a
+/// link.
 pub fn link(file: BorrowedHandle<'_>, dir: BorrowedHandle<'_>, name: &OsStr) -> io::Result<()> {
     const NAME: usize = offset_of!(FILE_LINK_INFORMATION, FileName);
     let wide: Vec<u16> = name.encode_wide().collect();
@@ -136,7 +138,8 @@ pub fn link(file: BorrowedHandle<'_>, dir: BorrowedHandle<'_>, name: &OsStr) -> 
     }
     let length = u32::try_from(size_of_val(buffer.as_slice())).map_err(|_| io::ErrorKind::InvalidInput)?;
     let mut status = Default::default();
-    // SAFETY: `record` is what the class asks for, `length` bytes long; both handles are borrowed, so they are open.
+    // SAFETY: `record` is what the class asks for, `length` bytes long; both handles are borrowed, so they
+    // are open.
     let answer =
         unsafe { NtSetInformationFile(raw(file), &raw mut status, record.cast(), length, FileLinkInformation) };
     if answer >= 0 {
@@ -160,7 +163,7 @@ pub fn list<'b>(dir: BorrowedHandle<'_>, restart: bool, buffer: &'b mut [u64]) -
     }
 }
 
-/// How many bytes can be read from a pipe.
+/// The bytes that can be read from a pipe.
 pub fn peek(pipe: BorrowedHandle<'_>) -> io::Result<u32> {
     let mut available = 0;
     // SAFETY: only the count is asked for.
@@ -168,13 +171,13 @@ pub fn peek(pipe: BorrowedHandle<'_>) -> io::Result<u32> {
     Ok(available)
 }
 
-/// Whether waiting for the handle would end at once; of a console it means that there is input.
+/// True if waiting for the handle would end at once: for a console, if there is input.
 pub fn is_signaled(handle: BorrowedHandle<'_>) -> bool {
     // SAFETY: the handle is borrowed, so it is open.
     unsafe { WaitForSingleObject(raw(handle), 0) == WAIT_OBJECT_0 }
 }
 
-/// What the performance counter shows, and how often it counts in a second.
+/// The performance counter, and how often it counts in a second.
 pub fn performance_counter() -> (u64, u64) {
     let (mut count, mut frequency) = (0, 0);
     // SAFETY: both are filled; neither fails on any Windows that Node runs on.
@@ -185,7 +188,7 @@ pub fn performance_counter() -> (u64, u64) {
     (count.cast_unsigned(), frequency.cast_unsigned())
 }
 
-/// How long processors have been busy with this process, or this thread, in 100 ns.
+/// The time that processors have been busy with this process, or this thread, in 100 ns.
 pub fn processor_time(of_thread: bool) -> u64 {
     let mut times = [FILETIME::default(); 4];
     let [created, exited, kernel, user] = &mut times;

@@ -1,21 +1,23 @@
 use super::system::{self, Kind};
 use crate::abi::errno::Result;
-use crate::host::file::File;
-use crate::host::wait::{Interest, Ready};
+use crate::host::handle::File;
+use crate::host::readiness::{Interest, Ready};
 use smallvec::SmallVec;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 pub use std::thread::yield_now as sched_yield;
 
-/// The first pause between two looks, and the longest.
+/// The first pause between two polls, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(8));
 
-/// How many bytes a pipe or console has room for, nobody knows: a write waits for it.
+/// Bytes that are taken to have room in a pipe or console. The true number is unknown: a write waits for
+/// room.
 pub const PIPE_ROOM: u64 = 1 << 20;
 pub const TERMINAL_ROOM: u64 = PIPE_ROOM;
 
-/// What is looked at, again and again: Windows has no call that waits for pipes, consoles and files together.
+/// The files that are polled in a loop: Windows has no call that waits for pipes, consoles and files
+/// together.
 pub struct Poll<'a>(SmallVec<[(&'a File, Interest, Ready); 4]>);
 
 impl<'a> Poll<'a> {
@@ -28,7 +30,7 @@ impl<'a> Poll<'a> {
         let until = nanoseconds.and_then(|nanoseconds| Instant::now().checked_add(Duration::from_nanos(nanoseconds)));
         let (mut pause, longest) = PAUSES;
         loop {
-            let ready = self.look();
+            let ready = self.poll();
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             if ready > 0 || left == Some(Duration::ZERO) {
                 return Ok(ready);
@@ -39,14 +41,14 @@ impl<'a> Poll<'a> {
         }
     }
 
-    fn look(&mut self) -> usize {
+    fn poll(&mut self) -> usize {
         for (file, interest, ready) in &mut self.0 {
             *ready = state_of(file, *interest);
         }
         self.0.iter().filter(|(.., ready)| ready.ready).count()
     }
 
-    /// What `wait` found.
+    /// The states that `wait` found.
     pub fn states(&self) -> SmallVec<[Ready; 4]> {
         self.0.iter().map(|(.., ready)| *ready).collect()
     }
@@ -67,12 +69,12 @@ fn state_of(file: &File, interest: Interest) -> Ready {
     }
 }
 
-/// Nothing here is non-blocking.
+/// False: nothing here is non-blocking.
 pub const fn answers_at_once(_: &File, _: Interest) -> Result<bool> {
     Ok(false)
 }
 
-/// There is none.
+/// None: no handle is non-blocking.
 pub const fn nonblocking_twin(_: &File) -> Option<File> {
     None
 }
