@@ -53,7 +53,8 @@ pub const V8_LIMITED: FunctionLimits = FunctionLimits { work: 600_000, depth: 10
 /// The limits of V8 otherwise: 600 MB, 130 MB and 2.6 GB.
 pub const V8: FunctionLimits = FunctionLimits { work: 6_000_000, depth: 100_000, values: 200_000_000, ..UNBOUNDED };
 
-/// The limits of V8's optimiser where `limits.memory` is set: 2 s each, and 200 MB, 1.2 GB, 200 MB and 100 MB.
+/// The limits of V8's optimiser where `limits.memory` is set: 2 s each, and 200 MB, 1.2 GB, 200 MB and 100
+/// MB.
 pub const OPTIMISED_LIMITED: FunctionLimits =
     FunctionLimits { work: 200_000, choices: 2_000, values: 8_000_000, rounds: 50_000_000, ..UNBOUNDED };
 /// The limits of V8's optimiser otherwise: 3 s for as many branches, and 3 GB.

@@ -6,8 +6,8 @@
 //! nothing: V8 looks as it enters.
 //!
 //! Optimised code does not look either where it enters a function that calls none. A loop of baseline code,
-//! which is never optimised while it runs, and which calls a large one of these, would take minutes too. So the
-//! same is called where a large function begins.
+//! which is never optimised while it runs, and which calls a large one of these, would take minutes too. So
+//! the same is called where a large function begins.
 
 use super::edit::{Edit, encoded, number, number_at, one_more};
 use crate::cancellation::Cancellation;

@@ -26,12 +26,12 @@ pub struct V8Module {
     /// The most bytes of its garbage-collected objects; none if it makes none, or is not limited. On the main
     /// thread any number means that it makes objects, which are refused there.
     pub objects: Option<u64>,
-    /// Which of V8's compilers it is for.
+    /// The compilers of V8 that it is for.
     pub compilers: Compilers,
 }
 
-/// A section, `wasi-rs baseline`, of what V8's baseline compiler has alone: V8 gives equal bytes the same code, and who has it
-/// compile such a module for something else is to have that optimised.
+/// A section, `wasi-rs baseline`, of modules for V8's baseline compiler alone. V8 gives equal bytes the same
+/// code; the same module compiled for another purpose is to be optimised.
 const MARK: &[u8] = b"\0\x11\x10wasi-rs baseline";
 
 /// A memory that a program imports.
