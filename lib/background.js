@@ -40,7 +40,7 @@ function compileAfter(code, run) {
   }
 }
 
-/** Whether that was asked before. @param {string | Uint8Array} source */
+/** Tells whether that was asked before. @param {string | Uint8Array} source */
 function isAsked(source) {
   return typeof source === 'string' ? askedPaths.has(source) : askedBytes.has(source.buffer);
 }

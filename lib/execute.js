@@ -29,7 +29,7 @@ const errors = () => require('./errors.js');
 
 /** A run, from when it is asked for until all it has written has been delivered. */
 class Execution {
-  /** What it is ended with. @type {{ error: unknown } | undefined} */
+  /** The error it is ended with. @type {{ error: unknown } | undefined} */
   #killed;
   /** Ends it in the engine. @type {((error: unknown) => void) | undefined} */
   #kill;
@@ -40,7 +40,7 @@ class Execution {
   /** @type {Choice['cancellation']} */
   #cancellation;
   #disarm = () => {};
-  /** Whether the program has ended, and its output is waited for. */
+  /** True when the program has ended, and its output is waited for. */
   #isDelivering = false;
   /** @type {Streams} */
   streams;
@@ -106,8 +106,8 @@ class Execution {
   }
 
   /**
-   * What one engine can't run may need something of WebAssembly that the other has. If it can't run there either, wasmtime
-   * says why.
+   * Runs it in the other engine, which may have something of WebAssembly that this one lacks. If it can't run there either,
+   * wasmtime says why.
    *
    * @param {import('./program.js').Handle} code
    * @param {Chosen} chosen where it can't be run
@@ -211,7 +211,7 @@ function timedOut(timeout) {
   );
 }
 
-/** What both engines throw for a program that can't be run. @param {unknown} error @returns {any} */
+/** The error of both engines for a program that can't be run. @param {unknown} error @returns {any} */
 function unified(error) {
   const { name } = /** @type {any} */ (error) ?? {};
   if (name !== 'CompileError' && name !== 'LinkError') return error;

@@ -88,7 +88,12 @@ function unusable(code, message) {
   return errorOf(Error, code, code === 'ERR_WASI_RS' ? message : `the program ${message}`);
 }
 
-/** Runs a program in wasmtime as soon as there is a slot for it. @param {unknown} program @param {Plan} plan */
+/**
+ * Runs a program in wasmtime as soon as there is a slot for it.
+ *
+ * @param {unknown} program
+ * @param {Plan} plan
+ */
 const requestRun = (program, plan) =>
   request((id) => addon.start(requests, { id, program, ...plan }));
 

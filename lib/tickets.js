@@ -5,8 +5,8 @@
 const { addon } = require('./requests.js');
 
 /**
- * Tickets for descriptors, which are closed here unless an engine has taken them, and by the addon at the latest when this
- * environment ends.
+ * Tickets for descriptors, which are closed here unless an engine has taken them, and by the addon at the latest when
+ * this environment ends.
  */
 class Tickets {
   /** @type {{ number: number }[]} */

@@ -1,7 +1,7 @@
 'use strict';
 
-// The engine "V8 in a worker": a guest runs in a worker thread, so that the event loop stays free and that the guest can be
-// ended, whatever it is doing, with the thread. The addon decides when a run begins, and what its outcome is.
+// The engine "V8 in a worker": a guest runs in a worker thread, so that the event loop stays free and that the guest
+// can be ended, whatever it is doing, with the thread. The addon decides when a run begins, and what its outcome is.
 
 const { addTo, errorOf } = require('../errors.js');
 const { settle } = require('../outcome.js');
@@ -36,7 +36,7 @@ function start(program, plan) {
 /** A run, from when it is asked for until it has ended. */
 class Run {
   #plan;
-  /** What it was ended with. @type {{ error: unknown } | undefined} */
+  /** The error it was ended with. @type {{ error: unknown } | undefined} */
   #killed;
   /** Its number among the requests, once the addon knows it. @type {number | undefined} */
   #id;
@@ -105,7 +105,12 @@ class Run {
   }
 }
 
-/** Compiles a program. @param {Promise<import('../types.js').V8Module>} program @returns {Promise<Prepared>} */
+/**
+ * Compiles a program.
+ *
+ * @param {Promise<import('../types.js').V8Module>} program
+ * @returns {Promise<Prepared>}
+ */
 async function compile(program) {
   const { bytes, isBaseline, ...rest } = await program;
   const module = isBaseline

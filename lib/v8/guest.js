@@ -48,7 +48,7 @@ function wideMemory({ initial, maximum, shared }) {
 }
 
 /**
- * The exports of an instance, with a memory, which the class asks for; a program that only exits need not have one. Its start
+ * The exports of an instance, with a memory, which a guest needs; a program that only exits may have none. Its start
  * function is called before `_start`, when the memory is bound.
  *
  * @param {WebAssembly.Instance} instance

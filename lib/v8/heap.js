@@ -1,7 +1,7 @@
 'use strict';
 
-// The heap of a guest's thread, in which its garbage-collected objects are. V8 ends the thread when the heap is full, but the
-// process when one array does not fit into it.
+// The heap of a guest's thread, in which its garbage-collected objects are. V8 ends the thread when the heap is full,
+// but the process when one array does not fit into it.
 
 const { getHeapStatistics } = require('node:v8');
 

@@ -22,7 +22,7 @@ const HEAP_OF_NODE = 16 * MEBIBYTE;
 const NEW_OBJECTS = 8;
 
 /**
- * What a guest needs of its thread: bytes of stack, and for its objects if they are limited.
+ * Needs of a guest: bytes of stack, and for its objects if they are limited.
  *
  * @typedef {{ stack?: number, objects?: number }} Needs
  */
@@ -39,7 +39,7 @@ class Thread {
   isEnded = false;
   /** Is told when the worker ends while it has a guest. @type {((error: unknown) => void) | undefined} */
   #fail;
-  /** What ended the worker. @type {NodeJS.ErrnoException | undefined} */
+  /** The error that ended the worker. @type {NodeJS.ErrnoException | undefined} */
   #error;
 
   /** @param {Needs} needs @param {(thread: Thread) => void} onExit is called when the worker has ended */
@@ -66,7 +66,7 @@ class Thread {
     this.worker.on('exit', () => this.#exited(onExit));
   }
 
-  /** Whether a guest with these needs may have it. @param {Needs} needs */
+  /** Tells whether a guest with these needs may have it. @param {Needs} needs */
   fits({ stack = STACK, objects }) {
     return this.stack === stack && this.objects === objects;
   }

@@ -18,10 +18,14 @@ const USUAL = Math.max(4, os.availableParallelism());
 /** How long a thread waits for its next guest, in milliseconds. */
 const IDLE = 10_000;
 
-/** Above so many bytes of memory, a guest's leftovers are given back with its thread rather than left to the garbage collector. */
+/** Above so many bytes of memory, a guest's thread is ended, rather than its memory left to the garbage collector. */
 const MAX_LEFT_BEHIND = 64 * 1024 * 1024;
 
-/** Threads without a guest, those used last at the end, and what ends them after a while. @type {Map<GuestThread, NodeJS.Timeout>} */
+/**
+ * Threads without a guest, those used last at the end, and the timers that end them.
+ *
+ * @type {Map<GuestThread, NodeJS.Timeout>}
+ */
 const idle = new Map();
 /** Threads whose workers have not exited. @type {Set<GuestThread>} */
 const threads = new Set();
@@ -47,7 +51,11 @@ function release(thread, memory) {
   else rest(thread);
 }
 
-/** Has a thread begin to start, for a guest that comes soon. @param {number | undefined} stack bytes of it that the guest will want */
+/**
+ * Has a thread begin to start, for a guest that comes soon.
+ *
+ * @param {number | undefined} stack bytes of it that the guest will want
+ */
 function prefetch(stack) {
   if (threads.size >= USUAL || [...idle.keys()].some((thread) => thread.fits({ stack }))) return;
   try {

@@ -24,7 +24,7 @@ const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPor
 port.on('message', (/** @type {Job} */ job) => {
   /** @type {Guest | undefined} */
   const guest = engine.guest(job.number, job.version);
-  if (guest) run(guest, job); // or the run is over
+  if (guest) run(guest, job); // or the run could not begin, and the addon has said why
 });
 
 /** @param {Guest} guest @param {Job} job */

@@ -1,4 +1,5 @@
-//! The guest of a run in V8, on the thread of its worker: made from the plan of the run, which the worker takes by a number.
+//! The guest of a run in V8, on the thread of its worker: made from the plan of the run, which the worker
+//! takes by a number.
 
 use crate::builtins::memory_buffer;
 use crate::call::bind;
@@ -10,7 +11,7 @@ use crate::class::observer::Observer;
 use crate::class::options::Options;
 use crate::class::stdio::Stdio;
 use crate::class::stdio_options::Choice;
-use crate::node_api::{Call, Js, JsResult, Method, Value, Worker};
+use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Value, Worker};
 use crate::permission::require_wasi;
 use crate::run::reader::{Reader, held, whole};
 use std::sync::Arc;
@@ -74,7 +75,8 @@ impl Observer for Counter {
     }
 }
 
-/// `guest(number, version)`: the guest of the run with this number, `{ namespace, syscalls, start, fail }`; undefined if the run is over.
+/// `guest(number, version)`: the guest of the run with this number, `{ namespace, syscalls, start, fail }`;
+/// undefined if the run can't begin, and an exception if there is no such run.
 struct MakeGuest;
 
 impl Method for MakeGuest {
@@ -87,7 +89,11 @@ impl Method for MakeGuest {
         define::init(js)?;
         let worker = Worker::new(js)?;
         let wrap = |run| Box::new(WorkerInterrupt { worker, run }) as _;
-        let Some((run, ctx)) = in_v8::take(whole(js.number_of(number)?), abi, wrap) else {
+        let Some(run) = in_v8::take(whole(js.number_of(number)?)) else {
+            let message = js.string("no such run: the file of the addon was replaced, or the run is over")?;
+            return Err(js.throw(js.error(ErrorKind::Error, None, message)?));
+        };
+        let Some((run, ctx)) = in_v8::begin(run, abi, wrap) else {
             return js.undefined();
         };
         let run = Arc::new(run);
@@ -109,8 +115,8 @@ impl Method for MakeGuest {
     }
 }
 
-/// `guest.start(memory, main)`: calls the program's main function, and settles the run; an exception that is none of the run's own
-/// is thrown, for `fail`.
+/// `guest.start(memory, main)`: calls the program's main function, and settles the run; an exception that is
+/// none of the run's own is thrown, for `fail`.
 struct StartGuest;
 
 impl Method for StartGuest {

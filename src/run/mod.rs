@@ -1,4 +1,5 @@
-//! The functions behind `run()`, `spawn()` and `compile()`. They are for `lib/` only, which checks what users pass.
+//! The functions behind `run()`, `spawn()` and `compile()`. They are for `lib/` only, which checks what users
+//! pass.
 
 pub mod guest;
 pub mod outcome;

@@ -32,7 +32,7 @@ pub fn outcome_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
     match &outcome.end {
         End::Exit(code) => {
             describe(js, answer, "exit", "")?;
-            // As WebAssembly hands an i32 to JavaScript, and the class does.
+            // Signed, like an i32 that WebAssembly hands to JavaScript.
             js.set_named(answer, "exitCode", js.number(code.cast_signed().into())?)?;
         }
         End::Ended => describe(js, answer, "ended", "")?,

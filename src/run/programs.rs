@@ -32,7 +32,8 @@ pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
     js.set_named(object, CompileLater::NAME, js.function::<CompileLater>(0)?)
 }
 
-/// `program({ source, isCode?, cache?, cacheSize? })`: a program from a path or from bytes. Nothing is read or checked yet.
+/// `program({ source, isCode?, cache?, cacheSize? })`: a program from a path or from bytes. Nothing is read
+/// or checked yet.
 struct MakeProgram;
 
 impl Method for MakeProgram {
@@ -56,7 +57,8 @@ fn cache_at(js: Js<'_>, folder: Value<'_>, size: u64) -> JsResult<Cache> {
     require_path(js, &[Scope::Read, Scope::Write], &js.string_of(folder)?).map(|folder| Cache::new(folder, size))
 }
 
-/// `cache(folder)`: makes a folder for machine code. The result says why nothing can be kept there; undefined if it can.
+/// `cache(folder)`: makes a folder for machine code. The result says why nothing can be kept there; undefined
+/// if it can.
 struct MakeCache;
 
 impl Method for MakeCache {
@@ -71,8 +73,8 @@ impl Method for MakeCache {
     }
 }
 
-/// `ask(requests, { id, program, question, limits })`: has the program compiled, serialized, made ready for V8, or asks
-/// whether it is ready; the answer is `{ value }` or `{ end, message }`.
+/// `ask(requests, { id, program, question, limits })`: has the program compiled, serialized, made ready for
+/// V8, or asks whether it is ready; the answer is `{ value }` or `{ end, message }`.
 struct Ask;
 
 impl Method for Ask {
@@ -220,8 +222,8 @@ fn imported_memory_to_js<'s>(js: Js<'s>, memory: &ImportedMemory) -> JsResult<Va
     Ok(object)
 }
 
-/// `compileLater(requests, { program, delay })`: has machine code made in the background, after so many milliseconds. False if
-/// there is no room for it.
+/// `compileLater(requests, { program, delay })`: has machine code made in the background, after so many
+/// milliseconds. False if there is no room for it.
 struct CompileLater;
 
 impl Method for CompileLater {

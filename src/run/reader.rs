@@ -1,5 +1,5 @@
-//! Values of JavaScript, read into those of Rust and made from them. `lib/` has checked them: a value that is not of its type is
-//! an exception without a code.
+//! Values of JavaScript, read into those of Rust and made from them. `lib/` has checked them: a value that is
+//! not of its type is an exception without a code.
 
 use crate::node_api::{ErrorKind, Js, JsResult, Type, Value};
 use std::sync::Arc;

@@ -1,5 +1,6 @@
-//! The requests of an environment: programs that it runs, and questions that it asks about them. Each has a number, and is
-//! answered by a message: the function that `listen` was given is called with the number and the answer.
+//! The requests of an environment: programs that it runs, and questions that it asks about them. Each has a
+//! number, and is answered by a message: the function that `listen` was given is called with the number and
+//! the answer.
 
 use crate::node_api::channel::{Channel, Message};
 use crate::node_api::{Call, Js, JsResult, Method, Value};
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_runner::background::BACKGROUND;
 use wasi_rs_runner::compilations::Wait;
-use wasi_rs_runner::run::Run;
+use wasi_rs_runner::run::{Population, Run};
 
 /// The requests of an environment.
 #[derive(Default)]
@@ -18,6 +19,8 @@ pub struct Requests {
     /// The number of answers that are expected.
     expected: AtomicUsize,
     pending: Mutex<HashMap<u32, Cancel>>,
+    /// Its runs in V8.
+    pub v8_runs: Population,
 }
 
 /// The means to cancel a request.
@@ -117,8 +120,8 @@ impl Requests {
     }
 }
 
-/// `listen(deliver)`: the requests of this environment, of which `deliver(id, answer)` gets the answers; `deliver(id, undefined,
-/// exception)` for one that could not be made.
+/// `listen(deliver)`: the requests of this environment, of which `deliver(id, answer)` gets the answers;
+/// `deliver(id, undefined, exception)` for one that could not be made.
 pub struct Listen;
 
 impl Method for Listen {

@@ -51,8 +51,8 @@ impl Asked {
     }
 }
 
-/// `start(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace })`: runs the program in wasmtime; the
-/// answer is its outcome.
+/// `start(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace })`: runs the
+/// program in wasmtime; the answer is its outcome.
 struct Start;
 
 impl Method for Start {
@@ -70,8 +70,9 @@ impl Method for Start {
     }
 }
 
-/// `startInV8(requests, { id, args, env, preopens, stdio, limits, concurrency?, trace })`: queues a run for V8. A message `{ begin }`
-/// with the number for `guest` says that there is a slot for it; the answer is its outcome.
+/// `startInV8(requests, { id, args, env, preopens, stdio, limits, concurrency?, trace })`: queues a run for
+/// V8. A message `{ begin }` with the number for `guest` says that there is a slot for it; the answer is its
+/// outcome.
 struct StartInV8;
 
 impl Method for StartInV8 {
@@ -88,7 +89,7 @@ impl Method for StartInV8 {
                 Ok(message)
             });
         };
-        let run = in_v8::start(asked.plan, Box::new(begin), finish);
+        let run = in_v8::start(asked.requests.v8_runs.clone(), asked.plan, Box::new(begin), finish);
         asked.requests.keep(id, Cancel::Run(run));
         call.js.undefined()
     }

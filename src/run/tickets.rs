@@ -19,8 +19,8 @@ pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
     js.set_named(object, CloseTicket::NAME, js.function::<CloseTicket>(0)?)
 }
 
-/// `pipe(isInput)`: a new pipe that a guest reads, or writes, as `{ fd, ticket }`: the number of this end, the caller's to
-/// close, and a ticket for the guest's.
+/// `pipe(isInput)`: a new pipe that a guest reads, or writes, as `{ fd, ticket }`: the number of this end,
+/// the caller's to close, and a ticket for the guest's.
 struct MakePipe;
 
 impl Method for MakePipe {
@@ -62,8 +62,8 @@ impl Method for HandOver {
     }
 }
 
-/// `close(ticket)`: closes its descriptor, unless it has been taken. That happens as well when the ticket is collected, and at
-/// the end of its environment.
+/// `close(ticket)`: closes its descriptor, unless it has been taken. That happens as well when the ticket is
+/// collected, and at the end of its environment.
 struct CloseTicket;
 
 impl Method for CloseTicket {

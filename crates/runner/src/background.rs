@@ -1,7 +1,8 @@
 //! Machine code made for the next time: on one thread of the least priority, one program after the other.
 //!
-//! Nobody waits for it and nobody hears of it. What waits is bounded, and what does not fit is left out: the program is
-//! asked for again at its next run. When the environment that asked ends, its programs are given up.
+//! Nobody waits for it and nobody hears of it. The queue is bounded, and a program that does not fit is left
+//! out: it is asked for again at its next run. When the environment that asked ends, its programs are given
+//! up.
 
 use super::compile::{Effort, yield_to_all};
 use super::executable::Executable;
@@ -64,8 +65,8 @@ impl Background {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a program compiled for the default mode after this delay, for this owner; for one that waits already, the delay
-    /// is set anew. Whether it is going to be.
+    /// Has a program compiled for the default mode after this delay, for this owner; for one that waits
+    /// already, the delay is set anew. False if there is no room for it.
     pub fn add(&'static self, program: Arc<Executable>, delay: Duration, owner: usize) -> bool {
         let mut state = self.state();
         let due = Instant::now() + delay;
@@ -126,7 +127,7 @@ impl Background {
             let task = state.waiting.swap_remove(index);
             state.current = Some(task.clone());
             drop(state);
-            // What can't be compiled, or kept, is V8's the next time too.
+            // A program that can't be compiled, or kept, runs in V8 the next time too.
             let _ = catch_unwind(AssertUnwindSafe(|| {
                 task.program.make(Mode::default(), Effort::Background, &task.cancellation).map(drop)
             }));
@@ -142,7 +143,7 @@ impl Background {
 }
 
 impl State {
-    /// What is due first, and when.
+    /// The task that is due first, and when.
     fn next(&self) -> Option<(usize, Instant)> {
         self.waiting.iter().enumerate().map(|(index, task)| (index, task.due)).min_by_key(|(_, due)| *due)
     }

@@ -1,8 +1,8 @@
 //! The compilations that are going on, and the runs that wait for them.
 //!
-//! Nobody waits in a lock, or holds a slot meanwhile: a run that needs the machine code registers a function, which is called
-//! when the code is there. One program is compiled once for each mode, however many wait; when the last of them gives up, the
-//! compilation is cancelled.
+//! Nobody waits in a lock, or holds a slot meanwhile: a run that needs the machine code registers a function,
+//! which is called when the code is there. One program is compiled once for each mode, however many wait;
+//! when the last of them gives up, the compilation is cancelled.
 
 use super::background::BACKGROUND;
 use super::compile::{Effort, Failure};
@@ -23,8 +23,8 @@ pub type Made = Result<Arc<Prepared>, ProgramError>;
 /// Takes the result, on whatever thread.
 pub type Then = Box<dyn FnOnce(Made) + Send>;
 
-/// The compilations of this process that are going on. A program is known by its address, which stays its own while a
-/// compilation, or somebody who waits for one, refers to it.
+/// The compilations of this process that are going on. A program is known by its address, which stays its own
+/// while a compilation, or somebody who waits for one, refers to it.
 static GOING_ON: Mutex<Option<HashMap<Key, Compilation>>> = Mutex::new(None);
 
 /// A program and a mode.
@@ -57,8 +57,8 @@ fn with_all<T>(act: impl FnOnce(&mut HashMap<Key, Compilation>) -> T) -> T {
     act(GOING_ON.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
 }
 
-/// Calls `then` with the program ready to run in this mode: as others use it now, from the cache, or compiled. `then` is
-/// never called if the interest is dropped before.
+/// Calls `then` with the program ready to run in this mode: as others use it now, from the cache, or
+/// compiled. `then` is never called if the interest is dropped before.
 pub fn prepare(executable: &Arc<Executable>, mode: Mode, then: Then) -> Option<Wait> {
     match executable.in_use(mode) {
         Some(prepared) => then(Ok(prepared)),

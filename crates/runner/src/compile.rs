@@ -1,8 +1,9 @@
 //! One compilation: on threads of its own, which can be told to stop.
 //!
-//! Cranelift has no way to be cancelled. But it tells a profiler of its thread of each pass that begins, a dozen for each
-//! function: ours unwinds the thread there, once nobody wants the machine code any more. The engine that compiles is made
-//! for this one compilation, so nothing that was unwound is used again, and no buffer grown for a large function is kept.
+//! Cranelift has no way to be cancelled. But it tells a profiler of its thread of each pass that begins, a
+//! dozen for each function: ours unwinds the thread there, once nobody wants the machine code any more. The
+//! engine that compiles is made for this one compilation, so nothing that was unwound is used again, and no
+//! buffer grown for a large function is kept.
 
 use super::mode::Mode;
 use cranelift_codegen::timing::{Pass, Profiler, set_thread_profiler};
@@ -20,13 +21,14 @@ use wasi_rs_modules::interface::Interface;
 use wasi_rs_modules::outline::Outline;
 use wasi_rs_modules::rewrite::unshare;
 
-/// Up to so many bytes are compiled sooner than V8 starts a worker, and on one thread sooner than several are started.
+/// Up to so many bytes are compiled sooner than V8 starts a worker, and on one thread sooner than several are
+/// started.
 pub const SMALL: usize = 64 * 1024;
 
 /// The most threads of one compilation.
 const MAX_THREADS: usize = 8;
 
-/// The stack of a thread that compiles. What Cranelift needs of it grows with nothing that a module can choose.
+/// The stack of a thread that compiles. Cranelift's need of it grows with nothing that a module can choose.
 const STACK: usize = 4 << 20;
 
 /// The least priority a thread can have.
@@ -151,15 +153,15 @@ fn pool(
 
 /// Gives the calling thread the least priority, where a thread has one of its own.
 pub fn yield_to_all() {
-    // That it can't is no reason not to work.
+    // Without it, the thread works all the same.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LEAST_PRIORITY);
 }
 
-/// What Cranelift takes for a profiler.
+/// A profiler, as Cranelift takes it.
 struct Checkpoint(Cancellation);
 
-/// What a thread is unwound with.
+/// The payload that a thread is unwound with.
 struct Cancelled;
 
 impl Profiler for Checkpoint {

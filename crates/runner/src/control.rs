@@ -1,13 +1,15 @@
 //! The control of a run: how it is ended early, wherever it is, and the counters that others read.
 //!
-//! A run notices by itself that it is to end when it makes a call, or in wasmtime when it comes around a loop. A call that waits
-//! polls a wakeup pipe along. Inside a long instruction (`memory.fill` over gigabytes) nothing reaches a run in wasmtime; but
-//! it can't do anything there that anybody would see, so the reaper marks it dead, and its thread follows when the
-//! instruction is over. In V8, the worker of the run is terminated as well.
+//! A run notices by itself that it is to end when it makes a call, or in wasmtime when it comes around a
+//! loop. A call that waits polls a wakeup pipe along. Inside a long instruction (`memory.fill` over
+//! gigabytes) nothing reaches a run in wasmtime; but it can't do anything there that anybody would see, so
+//! the reaper marks it dead, and its thread follows when the instruction is over. In V8, the worker of the
+//! run is terminated as well.
 //!
-//! A run is not reached either in a call that the kernel makes in one go, however long that takes: on a busy disk, or a file
-//! system over a network or in another process that does not answer. The reaper gives such a run up: it is over for everybody
-//! but its thread, which makes no other call, closes the run's descriptors, and goes on to other work when the kernel returns.
+//! A run is not reached either in a call that the kernel makes in one go, however long that takes: on a busy
+//! disk, or a file system over a network or in another process that does not answer. The reaper gives such a
+//! run up: it is over for everybody but its thread, which makes no other call, closes the run's descriptors,
+//! and goes on to other work when the kernel returns.
 
 use super::lease::Memories;
 use super::slot::Slot;
@@ -93,7 +95,8 @@ impl Control {
 #[derive(Debug)]
 pub struct RunInterrupt {
     control: Arc<Control>,
-    /// The end of a pipe that is readable once the run is to end. Made when a call first waits: most guests never do.
+    /// The end of a pipe that is readable once the run is to end. Made when a call first waits: most guests
+    /// never do.
     wakeup: OnceLock<Option<File>>,
 }
 
@@ -118,7 +121,8 @@ impl Drop for RunInterrupt {
 }
 
 impl Interrupt for RunInterrupt {
-    /// Nearly never: there is the wakeup pipe. (Without one, because there are no descriptors left, now and then.)
+    /// Nearly never: there is the wakeup pipe. (Without one, because there are no descriptors left, now and
+    /// then.)
     fn poll_interval(&self) -> Option<u64> {
         Some(if self.wakeup().is_some() { u64::from(u32::MAX) * 1_000_000 } else { 20_000_000 })
     }

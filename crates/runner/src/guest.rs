@@ -17,7 +17,8 @@ use wasmtime::{Caller, Error, Extern, Memory, ResourceLimiter, Result};
 
 /// The data of a run's store.
 pub struct Guest {
-    /// The guest's context. Its thread has the lock for the time of a call; the reaper takes it when there is none.
+    /// The guest's context. Its thread has the lock for the time of a call; the reaper takes it when there is
+    /// none.
     pub ctx: Arc<CallLock<Ctx>>,
     /// The control of the run.
     pub control: Arc<Control>,
@@ -25,12 +26,14 @@ pub struct Guest {
     pub limiter: Limiter,
     /// Tells the stream to which it has written more than is captured.
     pub overflowing: Box<dyn Fn() -> Option<&'static str> + Send>,
-    /// Its memory, once it has been looked up, if there is one: without it a program can exit, and little else.
+    /// Its memory, once it has been looked up, if there is one: without it a program can exit, and little
+    /// else.
     memory: Option<Option<Memory>>,
     written: u64,
 }
 
-/// Why a run ended that did not end by itself. Such an error passes through wasmtime and comes out of `_start`.
+/// Why a run ended that did not end by itself. Such an error passes through wasmtime and comes out of
+/// `_start`.
 #[derive(Debug)]
 pub enum Stop {
     /// `proc_exit`.
@@ -64,8 +67,8 @@ impl Guest {
         Self { ctx, control, limiter, overflowing, memory: None, written: 0 }
     }
 
-    /// An error if it may not go on after a call with this result; it has written so much by now. (A write that finds no room at
-    /// all is ENOSPC.)
+    /// An error if it may not go on after a call with this result; it has written so much by now. (A write
+    /// that finds no room at all is ENOSPC.)
     fn check(&mut self, written: u64, flow: Flow) -> Result<()> {
         if self.control.is_ended() {
             return Err(Stop::Ended.into());
@@ -113,15 +116,16 @@ pub fn serve(mut caller: Caller<'_, Guest>, index: usize, args: &Args) -> Result
     }
 }
 
-/// `memory.atomic.wait32` and `wait64` where the value is the expected one: the guest waits for so many nanoseconds, or for
-/// ever if that is negative. The result is 2: nobody has woken it.
+/// `memory.atomic.wait32` and `wait64` where the value is the expected one: the guest waits for so many
+/// nanoseconds, or for ever if that is negative. The result is 2: nobody has woken it.
 pub fn pause(caller: Caller<'_, Guest>, nanoseconds: i64) -> Result<i32> {
     let guest = caller.data();
     let deadline = u64::try_from(nanoseconds).ok().map(|time| clock::now(Clockid::Monotonic).saturating_add(time));
     let Some(ctx) = guest.ctx.enter(&guest.control.termination) else {
         return Err(Stop::Ended.into());
     };
-    // If it can't wait, because there is no descriptor left to be woken by, it does so in slices; other errors there are none.
+    // If it can't wait, because there is no descriptor left to be woken by, it does so in slices; other
+    // errors there are none.
     let _ = wait(&[], deadline, ctx.interrupt());
     drop(ctx);
     if guest.control.is_ended() { Err(Stop::Ended.into()) } else { Ok(2) }

@@ -1,9 +1,10 @@
-//! Descriptors on their way to a guest: its own from the moment a run is asked for, closed when nobody wants them any more.
+//! Descriptors on their way to a guest: its own from the moment a run is asked for, closed when nobody wants
+//! them any more.
 //!
-//! Those that ask for a run, and the threads that run it, may be of different environments, each of which can end at any
-//! moment. So what travels between them is the number of a [`Ticket`], which stands for one descriptor, once: who takes the
-//! descriptor owns it, and until somebody does, it is the ticket's. (A descriptor's own number could stand for another file
-//! by the time it is looked up.)
+//! Those that ask for a run, and the threads that run it, may be of different environments, each of which can
+//! end at any moment. So what travels between them is the number of a [`Ticket`], which stands for one
+//! descriptor, once: who takes the descriptor owns it, and until somebody does, it is the ticket's. (A
+//! descriptor's own number could stand for another file by the time it is looked up.)
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

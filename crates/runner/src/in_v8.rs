@@ -1,11 +1,11 @@
-//! A run in V8, in a worker of Node. The run waits for a slot here; then the environment that asked is told to begin, finds a
-//! worker, and the worker takes the run by its number.
+//! A run in V8, in a worker of Node. The run waits for a slot here; then the environment that asked is told
+//! to begin, finds a worker, and the worker takes the run by its number.
 
 use super::control::RunInterrupt;
 use super::outcome::{End, Finish};
 use super::plan::{Captures, Plan};
 use super::reaper::Mortal;
-use super::run::{Begun, Engine, Guest, Run};
+use super::run::{Begun, Engine, Guest, Population, Run};
 use super::scheduler::SCHEDULER;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -22,9 +22,9 @@ fn waiting() -> MutexGuard<'static, BTreeMap<u64, Arc<Run>>> {
     WAITING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Queues a run. `begin` is called with its number when there is a slot for it, and `finish` gets the outcome, both on whatever
-/// thread.
-pub fn start(plan: Plan, begin: Box<dyn FnOnce(u64) + Send>, finish: Finish) -> Arc<Run> {
+/// Queues a run, one of this population. `begin` is called with its number when there is a slot for it, and
+/// `finish` gets the outcome, both on whatever thread.
+pub fn start(population: Population, plan: Plan, begin: Box<dyn FnOnce(u64) + Send>, finish: Finish) -> Arc<Run> {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let number = LAST.fetch_add(1, Relaxed) + 1;
     let concurrency = plan.concurrency;
@@ -33,7 +33,7 @@ pub fn start(plan: Plan, begin: Box<dyn FnOnce(u64) + Send>, finish: Finish) -> 
         drop(forgotten);
         finish(outcome);
     };
-    let run = Run::new(Engine::V8, plan, Box::new(forget));
+    let run = Run::new(Engine::V8, population, plan, Box::new(forget));
     waiting().insert(number, Arc::clone(&run));
     let granted = Arc::clone(&run);
     SCHEDULER.request(Box::new(move || accept(&granted, concurrency, || begin(number))));
@@ -77,7 +77,8 @@ impl std::fmt::Debug for Taken {
     }
 }
 
-/// A guest in a worker, as others reach it: by its calls, and by the end of the worker, which JavaScript sees to.
+/// A guest in a worker, as others reach it: by its calls, and by the end of the worker, which JavaScript sees
+/// to.
 struct Inside {
     is_gone: Arc<AtomicBool>,
 }
@@ -93,10 +94,18 @@ impl Guest for Inside {
     fn close(&self) {}
 }
 
-/// Takes the run with this number on the thread of its worker, and makes the guest's context; `wrap` makes the interrupt of its
+/// Takes the run with this number; none if there is no such run, or it is over.
+pub fn take(number: u64) -> Option<Arc<Run>> {
+    waiting().remove(&number)
+}
+
+/// Begins a run on the thread of its worker: makes the guest's context; `wrap` makes the interrupt of its
 /// calls. None if the run is over, or can't begin.
-pub fn take(number: u64, abi: Abi, wrap: impl FnOnce(RunInterrupt) -> Box<dyn Interrupt>) -> Option<(InWorker, Ctx)> {
-    let run = waiting().remove(&number)?;
+pub fn begin(
+    run: Arc<Run>,
+    abi: Abi,
+    wrap: impl FnOnce(RunInterrupt) -> Box<dyn Interrupt>,
+) -> Option<(InWorker, Ctx)> {
     let plan = run.take_plan()?;
     let is_gone = Arc::new(AtomicBool::new(false));
     let interrupt = wrap(RunInterrupt::new(Arc::clone(&run.control)));

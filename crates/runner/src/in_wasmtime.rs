@@ -11,61 +11,84 @@ use super::plan::Plan;
 use super::prepared::Prepared;
 use super::reaper::Mortal;
 use super::run;
-use super::run::{Begun, Engine, Run, lock};
+use super::run::{Begun, Engine, Population, Run, lock};
 use super::scheduler::SCHEDULER;
 use super::termination::CallLock;
 use super::traps::end_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, LazyLock};
 use wasi_rs_core::ctx::Ctx;
 use wasmtime::{Store, UpdateDeadline};
 
+/// The runs in wasmtime, of this process.
+static POPULATION: LazyLock<Population> = LazyLock::new(Population::default);
+
 /// Runs the program as soon as there is a slot; `finish` gets the outcome, on whatever thread.
 pub fn start(executable: Arc<Executable>, plan: Plan, finish: Finish) -> Arc<Run> {
-    let run = Run::new(Engine::Wasmtime, plan, finish);
-    submit(&run, move |run| begin(run, &executable));
+    let run = Run::new(Engine::Wasmtime, POPULATION.clone(), plan, finish);
+    submit(&run, move |run| {
+        let mode = Mode::of(&run.limits);
+        if begin(run, &executable, mode) {
+            Some(Box::new(move |run: &_| prepare(run, &executable, mode)))
+        } else {
+            None
+        }
+    });
     run
 }
 
-/// Has a thread of the scheduler do something for the run.
-fn submit(run: &Arc<Run>, job: impl FnOnce(&Arc<Run>) + Send + 'static) {
+/// A step of a run that needs no slot.
+type Step = Box<dyn FnOnce(&Arc<Run>) + Send>;
+
+/// Has a thread of the scheduler do something for the run, and then, when the slot is released, a step that
+/// it gives.
+fn submit(run: &Arc<Run>, job: impl FnOnce(&Arc<Run>) -> Option<Step> + Send + 'static) {
     let held = Arc::clone(run);
     let job = move || {
         held.control.slot.hold();
         // The job has seen to the consequences of a panic.
-        let _ = catch_unwind(AssertUnwindSafe(|| job(&held)));
+        let step = catch_unwind(AssertUnwindSafe(|| job(&held)));
         held.leave();
+        if let Ok(Some(step)) = step {
+            step(&held); // it may have another thread get the slot of the run
+        }
     };
     if let Err(error) = SCHEDULER.submit(Box::new(job)) {
         run.settle(no_thread(&error));
     }
 }
 
-/// Runs the program if there is machine code; otherwise releases the slot until there is.
-fn begin(run: &Arc<Run>, executable: &Arc<Executable>) {
+/// Runs the program if there is machine code; true if there is none yet.
+fn begin(run: &Arc<Run>, executable: &Arc<Executable>, mode: Mode) -> bool {
     if run.is_settled() {
-        return;
+        return false;
     }
-    let mode = Mode::of(&run.limits);
     match catch_unwind(AssertUnwindSafe(|| executable.find(mode, &run.search))) {
         Ok(Ok(Some(prepared))) => work(run, &prepared),
-        Ok(Ok(None)) => {
-            let waiting = Arc::clone(run);
-            let wait = compilations::prepare(executable, mode, Box::new(move |made| compiled(&waiting, made)));
-            *lock(&run.wait) = wait.map(|wait| Box::new(wait) as _);
-            if run.control.is_ended() {
-                drop(lock(&run.wait).take()); // it was ended meanwhile
-            }
-        }
+        Ok(Ok(None)) => return true,
         Ok(Err(unusable)) => run.settle(End::ProgramError(unusable)),
         Err(panic) => run.settle(panicked(&*panic)),
+    }
+    false
+}
+
+/// Waits for the machine code, without a thread.
+fn prepare(run: &Arc<Run>, executable: &Arc<Executable>, mode: Mode) {
+    let waiting = Arc::clone(run);
+    let wait = compilations::prepare(executable, mode, Box::new(move |made| compiled(&waiting, made)));
+    *lock(&run.wait) = wait.map(|wait| Box::new(wait) as _);
+    if run.control.is_ended() {
+        drop(lock(&run.wait).take()); // it was ended meanwhile
     }
 }
 
 fn compiled(run: &Arc<Run>, made: Made) {
     match made {
-        Ok(prepared) => submit(run, move |run| work(run, &prepared)),
+        Ok(prepared) => submit(run, move |run| {
+            work(run, &prepared);
+            None
+        }),
         Err(unusable) => run.settle(End::ProgramError(unusable)),
     }
 }

@@ -1,10 +1,11 @@
-//! The imports and exports of a module as wasmtime has it, for the check that both engines make ([`Interface::check`]).
+//! The interface of a module as wasmtime has it, its imports and exports, for the check that both engines
+//! make ([`Interface::check`]).
 
 use wasi_rs_modules::interface::{Import, Interface, Kind};
 use wasi_rs_modules::signature;
 use wasmtime::{ExternType, Module, ValType};
 
-/// The face of a compiled module.
+/// The interface of a compiled module.
 pub fn of_module(module: &Module) -> Interface<'_> {
     let imports = module.imports().map(|import| Import {
         module: import.module(),
@@ -53,7 +54,7 @@ mod tests {
 
     const P1: &str = "wasi_snapshot_preview1";
 
-    /// What both faces of a module say.
+    /// The result for both forms of a module.
     fn check(text: &str) -> Result<Abi, String> {
         let bytes = wat::parse_str(text).unwrap();
         let by_bytes =

@@ -1,5 +1,5 @@
-//! Programs that run off the caller's thread, under limits: in wasmtime on threads of this crate, or in V8 in workers of Node,
-//! of which this crate knows no more than that they take runs. It knows nothing of Node.
+//! Programs that run off the caller's thread, under limits: in wasmtime on threads of this crate, or in V8 in
+//! workers of Node, of which this crate knows no more than that they take runs. It knows nothing of Node.
 //!
 //! | module | content |
 //! | --- | --- |

@@ -1,20 +1,20 @@
-//! What machine code is made for. Code of one mode does not run in another, so each has an engine of its own.
+//! The modes of machine code. Code of one mode does not run in another, so each has an engine of its own.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use wasi_rs_modules::limits::Limits;
 use wasmtime::{Config, Engine, EngineWeak, Result};
 
-/// How much stack a program has unless it is told: what V8 gives one.
+/// The stack of a program unless its limits say: as much as V8 gives one.
 pub const STACK: usize = 1 << 20;
 
 /// The most stack a program may be given.
 pub const MAX_STACK: usize = 64 << 20;
 
-/// What machine code is made for.
+/// A mode of machine code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mode {
-    /// Whether instructions are counted.
+    /// True if instructions are counted.
     pub fuel: bool,
     /// Bytes of stack. The code itself does not depend on it; wasmtime wants an engine for each all the same.
     pub stack: usize,

@@ -10,7 +10,8 @@ use wasi_rs_core::host::stream::{Input, Output, Stream};
 use wasi_rs_core::host::wait::Interrupt;
 use wasi_rs_modules::limits::Limits;
 
-/// The plan of a run. Directories are opened when it begins: runs in the queue hold no more than their streams.
+/// The plan of a run. Directories are opened when it begins: runs in the queue hold no more than their
+/// streams.
 #[derive(Debug)]
 pub struct Plan {
     /// The command line.

@@ -1,5 +1,5 @@
-//! What wasmtime can't check: functions that take their parameters as they lie, and machine code from a file. One of the
-//! addresses of `unsafe`.
+//! The unsafe part of wasmtime's interface: functions that take their parameters as they lie, and machine
+//! code from a file. One of the addresses of `unsafe`.
 
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
@@ -29,8 +29,8 @@ pub fn define<T: 'static>(
     });
     let results = row.returns.then_some(wasmtime::ValType::I32);
     let ty = FuncType::new(linker.engine(), params, results);
-    // SAFETY: the function reads its parameters by the types of the row, and writes one i32 where the row returns: both
-    // are what `ty` was made of.
+    // SAFETY: the function reads its parameters by the types of the row, and writes one i32 where the row
+    // returns: both are what `ty` was made of.
     unsafe {
         linker.func_new_unchecked(namespace, row.name, ty, move |caller, slots| {
             let errno = serve(caller, index, &read_slots(slots, row))?;
@@ -67,18 +67,19 @@ pub fn view(memory: Option<wasmtime::Memory>, store: &impl AsContext) -> Memory<
         None => (nothing.as_ptr(), 0),
         Some(memory) => (memory.data_ptr(store), memory.data_size(store)),
     };
-    // SAFETY: wasmtime gave these bytes. The memory is neither grown nor dropped while its store is borrowed. Nobody makes
-    // a reference to the bytes.
+    // SAFETY: wasmtime gave these bytes. The memory is neither grown nor dropped while its store is borrowed.
+    // Nobody makes a reference to the bytes.
     unsafe { Memory::new(NonNull::new(base).unwrap_or(nothing), len) }
 }
 
-/// Takes machine code from a file, which is mapped under this lease. The caller vouches that it is what this crate made: `cache`
-/// says how it knows.
+/// Takes machine code from a file, which is mapped under this lease. The caller vouches that it is what this
+/// crate made: `cache` says how it knows.
 pub fn deserialize(engine: &Engine, file: File, lease: Lease) -> Result<Loaded> {
     let descriptor = file.as_raw_fd();
-    // SAFETY: two things are asked of the file. It is what wasmtime made: its seal, a MAC with a secret that no guest can
-    // reach, says so, and code of another version of wasmtime, or for another processor, wasmtime refuses itself. And it does
-    // not change while it is mapped: it was looked at under the lease, and before that is given back, what is mapped was copied.
+    // SAFETY: two things are asked of the file. It is what wasmtime made: its seal, a MAC with a secret that
+    // no guest can reach, says so, and code of another version of wasmtime, or for another processor,
+    // wasmtime refuses itself. And it does not change while it is mapped: it was looked at under the lease,
+    // and before that is given back, the mapped pages were copied.
     let module = unsafe { Module::deserialize_open_file(engine, file)? };
     if Memories::are_known(&module) {
         return Ok(Loaded::mapped(module, lease, descriptor));

@@ -1,8 +1,8 @@
 //! The reaper: a thread that sees ended runs to their end, whatever they are doing.
 //!
-//! It is there before the first guest begins, and as long as there is any: a run that nobody could end does not begin. It leaves
-//! to others what may take long: the descriptors of a dead run are closed by closers, a few threads that are made when they
-//! are needed; those of a run that was given up, by the run's own thread.
+//! It is there before the first guest begins, and as long as there is any: a run that nobody could end does
+//! not begin. It leaves to others what may take long: the descriptors of a dead run are closed by closers, a
+//! few threads that are made when they are needed; those of a run that was given up, by the run's own thread.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,12 +11,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a run has to notice that it was ended, before it is marked dead; and how long after that its outcome waits for its
-/// descriptors to be closed.
+/// How long a run has to notice that it was ended, before it is marked dead; and how long after that its
+/// outcome waits for its descriptors to be closed.
 pub const GRACE: Duration = Duration::from_millis(10);
 
-/// How long a run has until it is given up, in a call that the kernel is still busy with. With the steps after that, to end a
-/// run takes no longer than 50 ms.
+/// How long a run has until it is given up, in a call that the kernel is still busy with. With the steps
+/// after that, to end a run takes no longer than 50 ms.
 pub const DEADLINE: Duration = Duration::from_millis(40);
 
 /// The interval between two checks of runs that have not noticed.

@@ -24,7 +24,8 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// How many programs may have begun and not ended, unless the plan says. A worker takes much more than a thread.
+    /// How many programs may have begun and not ended, unless the plan says. A worker takes much more than a
+    /// thread.
     pub const fn concurrency(self) -> usize {
         match self {
             Self::Wasmtime => 512,
@@ -33,22 +34,24 @@ impl Engine {
     }
 }
 
-/// The number of programs of each engine that have begun and not ended.
-static BEGUN: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
-
-/// The number of programs of each engine that have been given up and whose threads are not back. While there are as many as
-/// may have begun, none begins.
-static GIVEN_UP: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+/// The runs that are bounded together: of wasmtime those of the process, of V8 those of an environment.
+#[derive(Clone, Debug, Default)]
+pub struct Population {
+    /// The number of those that have begun and not ended.
+    begun: Arc<AtomicUsize>,
+    /// The number of those that have been given up and whose threads are not back. While there are as many as
+    /// may have begun, none begins.
+    given_up: Arc<AtomicUsize>,
+}
 
 /// One of those that are counted.
-struct Counted(&'static AtomicUsize);
+struct Counted(Arc<AtomicUsize>);
 
 impl Counted {
-    /// Counts one more of an engine, unless there are so many already.
-    fn among(all: &'static [AtomicUsize; 2], engine: Engine, most: usize) -> Option<Self> {
-        let all = all.get(engine as usize)?;
+    /// Counts one more, unless there are so many already.
+    fn among(all: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
         let counted = all.fetch_update(Relaxed, Relaxed, |count| (count < most).then_some(count + 1));
-        counted.ok().map(|_| Self(all))
+        counted.ok().map(|_| Self(Arc::clone(all)))
     }
 }
 
@@ -61,11 +64,13 @@ impl Drop for Counted {
 /// A run.
 pub struct Run {
     engine: Engine,
+    population: Population,
     /// The part that its thread and its calls have.
     pub(super) control: Arc<Control>,
     /// Its limits.
     pub(super) limits: Limits,
-    /// Its plan until it begins. If it is ended before, the plan is dropped at once: the files of its streams are closed.
+    /// Its plan until it begins. If it is ended before, the plan is dropped at once: the files of its streams
+    /// are closed.
     plan: Mutex<Option<Plan>>,
     /// Which of the outputs are captured.
     is_captured: [bool; 2],
@@ -78,7 +83,7 @@ pub struct Run {
     counted: Mutex<Option<Counted>>,
     /// Its part in the number of those whose thread is not back, if it has been given up.
     given_up: Mutex<Option<Counted>>,
-    /// Keeps the reaper there while it runs.
+    /// Keeps the reaper there until its outcome is delivered.
     registration: Mutex<Option<Registration>>,
     begun: OnceLock<Begun>,
     cpu: AtomicU64,
@@ -118,7 +123,8 @@ impl Begun {
         u64::try_from(self.at.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Nanoseconds of processor time, asked by another thread; where the system does not tell, those that went by.
+    /// Nanoseconds of processor time, asked by another thread; where the system does not tell, those that
+    /// went by.
     fn cpu(&self) -> u64 {
         self.thread.cpu().map_or_else(|| self.wall(), |cpu| cpu.saturating_sub(self.cpu))
     }
@@ -126,11 +132,12 @@ impl Begun {
 
 impl Run {
     /// A run that has not begun; `finish` gets the outcome, on whatever thread.
-    pub fn new(engine: Engine, plan: Plan, finish: Finish) -> Arc<Self> {
+    pub fn new(engine: Engine, population: Population, plan: Plan, finish: Finish) -> Arc<Self> {
         let holder = if engine == Engine::Wasmtime { Holder::Pooled } else { Holder::Foreign };
         let [_, stdout, stderr] = &plan.stdio;
         Arc::new(Self {
             engine,
+            population,
             control: Arc::new(Control::new(Slot::new(&SCHEDULER, holder))),
             limits: plan.limits,
             is_captured: [stdout, stderr].map(|output| matches!(output, Stdio::Capture)),
@@ -157,7 +164,8 @@ impl Run {
             let run: Arc<Self> = Arc::clone(self);
             return REAPER.watch(run);
         }
-        // It is in the queue, or being compiled. If it begins at this moment, it notices before its first instruction.
+        // It is in the queue, or being compiled. If it begins at this moment, it notices before its first
+        // instruction.
         self.search.cancel();
         let has_plan = self.take_plan().is_some();
         drop(lock(&self.wait).take());
@@ -178,10 +186,10 @@ impl Run {
     /// Admits the run to those that have begun; how it ends if there are too many, or nobody could end it.
     pub fn admit(&self, concurrency: usize) -> Result<(), End> {
         let most = self.engine.concurrency();
-        if GIVEN_UP.get(self.engine as usize).is_some_and(|count| count.load(Relaxed) >= most) {
+        if self.population.given_up.load(Relaxed) >= most {
             return Err(End::Busy(most));
         }
-        let counted = Counted::among(&BEGUN, self.engine, concurrency).ok_or(End::Busy(concurrency))?;
+        let counted = Counted::among(&self.population.begun, concurrency).ok_or(End::Busy(concurrency))?;
         *lock(&self.registration) = Some(REAPER.register().map_err(|error| no_thread(&error))?);
         *lock(&self.counted) = Some(counted);
         Ok(())
@@ -211,7 +219,11 @@ impl Run {
     pub fn leave(&self) {
         self.control.slot.leave();
         drop(lock(&self.given_up).take());
-        drop(lock(&self.registration).take());
+        if self.is_settled() {
+            // It may have been admitted after it was settled.
+            drop(lock(&self.counted).take());
+            drop(lock(&self.registration).take());
+        }
     }
 
     /// Delivers the outcome, unless that has been done.
@@ -220,6 +232,7 @@ impl Run {
             return;
         };
         drop(lock(&self.counted).take());
+        drop(lock(&self.registration).take());
         let begun = self.begun.get();
         let (read, written) = self.control.moved();
         let cpu = match self.cpu.load(Relaxed) {
@@ -264,7 +277,7 @@ impl Mortal for Run {
 
     fn give_up(&self) {
         if self.control.slot.lose() {
-            *lock(&self.given_up) = Counted::among(&GIVEN_UP, self.engine, usize::MAX);
+            *lock(&self.given_up) = Counted::among(&self.population.given_up, usize::MAX);
         }
     }
 

@@ -1,13 +1,14 @@
-//! The scheduler: slots for the guests of both engines, as many as there are processors; the others wait in one queue. Guests of
-//! wasmtime run on threads of the scheduler; for those of V8 the environment that asked is told to begin, in a worker.
-//! Programs are compiled on threads of a scheduler of their own: guests that calculate and programs that are hard to compile
-//! don't hold each other up.
+//! The scheduler: slots for the guests of both engines, as many as there are processors; the others wait in
+//! one queue. Guests of wasmtime run on threads of the scheduler; for those of V8 the environment that asked
+//! is told to begin, in a worker. Programs are compiled on threads of a scheduler of their own: guests that
+//! calculate and programs that are hard to compile don't hold each other up.
 //!
-//! A guest that waits in a call releases its slot for as long: four guests that read from each other's pipes must not wait for a
-//! fifth that would feed them. The number of those that have begun is bounded elsewhere (`run.rs`).
+//! A guest that waits in a call releases its slot for as long: four guests that read from each other's pipes
+//! must not wait for a fifth that would feed them. The number of those that have begun is bounded elsewhere
+//! (`run.rs`).
 //!
-//! Guests that calculate for ever must not keep the others waiting for ever: where no task has begun for a second, there is a
-//! slot more; for the next one twice as long has to pass, and so on.
+//! Guests that calculate for ever must not keep the others waiting for ever: where no task has begun for a
+//! second, there is a slot more; for the next one twice as long has to pass, and so on.
 
 use super::reaper::{REAPER, Retry};
 use std::collections::VecDeque;
@@ -42,7 +43,8 @@ const COMPILATION_STACK: usize = 1 << 20;
 /// The scheduler of this process.
 pub static SCHEDULER: Scheduler = Scheduler::new("wasi-rs", super::mode::MAX_STACK + HOST_STACK, processors);
 
-/// The scheduler of compilations that somebody waits for. It has few slots: each compilation may take gigabytes.
+/// The scheduler of compilations that somebody waits for. It has few slots: each compilation may take
+/// gigabytes.
 pub static COMPILERS: Scheduler = Scheduler::new("wasi-rs compile", COMPILATION_STACK, || MIN_SLOTS);
 
 /// Slots, threads and a queue.
@@ -107,7 +109,8 @@ impl Scheduler {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a thread do this as soon as there is a slot. An error if no thread can be made and none comes to it.
+    /// Has a thread do this as soon as there is a slot. An error if no thread can be made and none comes to
+    /// it.
     pub fn submit(&'static self, job: Job) -> std::io::Result<()> {
         let mut state = self.state();
         state.push(Task::Job(job));
@@ -165,7 +168,8 @@ impl Scheduler {
 
     /// Wakes or makes a thread for the jobs that have a free slot.
     fn staff(&'static self, state: &mut State) -> std::io::Result<()> {
-        // A thread that was woken for one job and is not up yet is still counted as idle, but is not there for the next.
+        // A thread that was woken for one job and is not up yet is still counted as idle, but is not there
+        // for the next.
         let wanted = self.free(state, state.jobs);
         if wanted == 0 {
             return Ok(());

@@ -1,5 +1,5 @@
-//! A run's slot of the scheduler: held while the run calculates, released while one of its calls waits, and lost to others when
-//! the run is over and its thread not back.
+//! A run's slot of the scheduler: held while the run calculates, released while one of its calls waits, and
+//! lost to others when the run is over and its thread not back.
 
 use super::scheduler::Scheduler;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -65,7 +65,8 @@ impl Slot {
         }
     }
 
-    /// Takes the slot away from a thread that is not back, and has another thread made for it. False if there is none to take.
+    /// Takes the slot away from a thread that is not back, and has another thread made for it. False if there
+    /// is none to take.
     pub fn lose(&self) -> bool {
         let mut state = self.state();
         let was_held = match *state {

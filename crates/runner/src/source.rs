@@ -1,8 +1,8 @@
 //! Where the bytes of a program are, and how they are read: here, for both engines.
 //!
-//! What a path leads to may be anything: a device without end, a pipe that nobody writes to, a file of a terabyte. So only
-//! regular files are read, after a look at how they begin, no more of them than an engine takes, and in pieces, so
-//! that reading ends when nobody waits for it any more.
+//! A path may lead to anything: a device without end, a pipe that nobody writes to, a file of a terabyte. So
+//! only regular files are read, after a look at how they begin, no more of them than an engine takes, and in
+//! pieces, so that reading ends when nobody waits for it any more.
 
 #![allow(clippy::disallowed_methods, reason = "the embedder's own files, not the guest's")]
 
@@ -20,7 +20,8 @@ use wasi_rs_modules::error::{ProgramError, expect_core_module};
 use wasi_rs_modules::sections::CUSTOM;
 use wasmparser::{BinaryReader, BinaryReaderError};
 
-/// The most bytes of a module, without what only debuggers look at: V8's own bound. (That of wasmtime: `compile_limits.rs`.)
+/// The most bytes of a module, without what only debuggers look at: V8's own bound. (That of wasmtime:
+/// `compile_limits.rs`.)
 const MAX_BYTES: u64 = 1 << 30;
 
 /// A module's beginning, which tells whether it is one.
@@ -65,7 +66,7 @@ impl Source {
         }
     }
 
-    /// What its bytes are, in short, if wasmtime takes so many; told without reading them into memory as a whole.
+    /// The digest of its bytes, if wasmtime takes so many; made without reading them into memory as a whole.
     pub fn digest(&self, cache: &Cache, cancellation: &Cancellation) -> Result<Digest, ProgramError> {
         let (path, found) = match self {
             Self::Bytes(bytes) | Self::Code(bytes) => (Path::new(""), cache::digest(cancellation.reader(&bytes[..]))),
@@ -80,7 +81,7 @@ impl Source {
         found.map_err(|error| unreadable(path, error))
     }
 
-    /// What wasmtime is to have of it.
+    /// The bytes for wasmtime.
     pub fn for_wasmtime(&self, cancellation: &Cancellation) -> Result<Cow<'_, [u8]>, ProgramError> {
         match self {
             Self::Bytes(bytes) | Self::Code(bytes) => Ok(Cow::Borrowed(bytes)),
@@ -93,7 +94,7 @@ impl Source {
         }
     }
 
-    /// What V8 is to have of it. (V8 makes a copy of all it gets, and debug information is half of some files.)
+    /// The bytes for V8. (V8 makes a copy of all it gets, and debug information is half of some files.)
     pub fn for_v8(&self, cancellation: &Cancellation) -> Result<Vec<u8>, ProgramError> {
         match self {
             Self::Bytes(bytes) => {
@@ -118,7 +119,7 @@ fn unreadable(path: &Path, error: io::Error) -> ProgramError {
     ProgramError::Unreadable(path.to_owned(), error.into())
 }
 
-/// What is known of a file, if it is a regular one.
+/// The metadata of a file, if it is a regular one.
 fn regular(path: &Path, metadata: io::Result<Metadata>) -> Result<Metadata, ProgramError> {
     let metadata = metadata.map_err(|error| unreadable(path, error))?;
     if metadata.is_dir() {
@@ -196,7 +197,7 @@ fn kept(file: &File, size: u64) -> io::Result<Vec<Range<u64>>> {
         }
         let mut head = [0; PEEK];
         let len = file.read_at(&mut head, at)?;
-        // What is wrong with the rest is said when it is read.
+        // Errors in the rest are told when it is read.
         let section = header(head.get(..len).unwrap_or_default()).ok().filter(|_| left > 0);
         let (section, is_debug) = section.unwrap_or((size - at, false));
         let end = at.saturating_add(section).min(size);
@@ -258,7 +259,7 @@ mod tests {
 
     const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
-    /// What comes of it, in the way of each engine.
+    /// The result for each engine.
     fn refusals(path: &Path) -> [String; 2] {
         let (source, cancellation) = (Source::File(path.to_owned()), Cancellation::default());
         let told = |error: Option<ProgramError>| error.map_or(String::new(), |error| error.to_string());

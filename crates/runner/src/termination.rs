@@ -1,20 +1,21 @@
-//! The termination of a run by another thread. It is a state machine apart from everything else, so that `crates/runner/loom`
-//! can try it in all orders that the memory model allows.
+//! The termination of a run by another thread. It is a state machine apart from everything else, so that
+//! `crates/runner/loom` can try it in all orders that the memory model allows.
 //!
 //! Four things may happen on the thread of a run while another thread ends it. None of them may miss the end:
 //!
-//! - **A call begins.** It takes the [`CallLock`], then reads the flag. The thread that ends the run sets the flag, then tries
-//!   to take the lock. The second of them at the lock sees the writes of the first: either the call finds the flag set and is
-//!   not made, or the lock is held until the call is over. So the flag itself needs no memory order, and a call costs no locked
-//!   instruction beside those of the lock.
-//! - **A call takes longer than the reaper waits** (`reaper.rs`): the kernel is busy with it. Then the run is given up, and its
-//!   descriptors stay with its thread. That thread finds the flag set when the call is over; but nothing relies on it, since
-//!   descriptors are closed under the lock only.
-//! - **The run begins.** Its thread publishes how to interrupt it, then reads the flag. The thread that ends the run sets the
-//!   flag, then reads what was published. They share no lock, so a fence stands between the two steps on both sides: without it
-//!   both may read the old value (store buffering), on ARM64 and in principle everywhere, and nobody ends the run.
-//! - **A wakeup pipe is made.** It is put behind a lock, then the flag is read; the thread that ends the run sets the flag, then
-//!   looks behind the lock. As with calls.
+//! - **A call begins.** It takes the [`CallLock`], then reads the flag. The thread that ends the run sets the
+//!   flag, then tries to take the lock. The second of them at the lock sees the writes of the first: either
+//!   the call finds the flag set and is not made, or the lock is held until the call is over. So the flag
+//!   itself needs no memory order, and a call costs no locked instruction beside those of the lock.
+//! - **A call takes longer than the reaper waits** (`reaper.rs`): the kernel is busy with it. Then the run is
+//!   given up, and its descriptors stay with its thread. That thread finds the flag set when the call is
+//!   over; but nothing relies on it, since descriptors are closed under the lock only.
+//! - **The run begins.** Its thread publishes how to interrupt it, then reads the flag. The thread that ends
+//!   the run sets the flag, then reads what was published. They share no lock, so a fence stands between the
+//!   two steps on both sides: without it both may read the old value (store buffering), on ARM64 and in
+//!   principle everywhere, and nobody ends the run.
+//! - **A wakeup pipe is made.** It is put behind a lock, then the flag is read; the thread that ends the run
+//!   sets the flag, then looks behind the lock. As with calls.
 
 use super::sync::{
     AtomicBool, Mutex, MutexGuard, Ordering::Relaxed, Ordering::SeqCst, PoisonError, TryLockError, fence,
@@ -44,12 +45,14 @@ impl<W> Termination<W> {
         first
     }
 
-    /// True if the run is to end, as far as this thread knows. It knows soon, and at once where it has the call lock.
+    /// True if the run is to end, as far as this thread knows. It knows soon, and at once where it has the
+    /// call lock.
     pub fn is_ended(&self) -> bool {
         self.is_ended.load(Relaxed)
     }
 
-    /// True if the run is to end. If not, the thread that ends it will see all that this thread has published before.
+    /// True if the run is to end. If not, the thread that ends it will see all that this thread has published
+    /// before.
     pub fn is_ended_by_now(&self) -> bool {
         fence(SeqCst); // with `end`
         self.is_ended()
@@ -95,7 +98,8 @@ impl<T> CallLock<T> {
         if termination.is_ended() { None } else { Some(guard) }
     }
 
-    /// The lock for the thread that has ended the run; none while a call is being made. No call begins after it was held.
+    /// The lock for the thread that has ended the run; none while a call is being made. No call begins after
+    /// it was held.
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         match self.0.try_lock() {
             Ok(guard) => Some(guard),

@@ -23,7 +23,8 @@ pub fn end_of(error: &wasmtime::Error, early: bool) -> End {
     }
 }
 
-/// A trap in words that V8's traps have too (`lib/v8/guest.js`): one for several where V8 does not tell them apart.
+/// A trap in words that V8's traps have too (`lib/v8/guest.js`): one for several where V8 does not tell them
+/// apart.
 fn in_words(trap: Trap) -> String {
     let words = match trap {
         Trap::UnreachableCodeReached => "unreachable",
@@ -49,8 +50,8 @@ fn naming_limits(error: &wasmtime::Error) -> String {
 /// The most lines of a backtrace in a message.
 const MAX_LINES: usize = 100;
 
-/// The most bytes of a backtrace before it is shortened. Its names are the program's own, and some names of C++ double with each
-/// of their letters when they are written out.
+/// The most bytes of a backtrace before it is shortened. Its names are the program's own, and some names of
+/// C++ double with each of their letters when they are written out.
 const MAX_BACKTRACE: usize = 4 << 20;
 
 /// A text that ends when it is full.

@@ -12,7 +12,7 @@ use wasi_rs_modules::limits::Limits;
 use wasi_rs_runner::in_v8::{self, InWorker};
 use wasi_rs_runner::outcome::{End, Exception, Outcome};
 use wasi_rs_runner::plan::{Plan, Stdio};
-use wasi_rs_runner::run::{Engine, Run};
+use wasi_rs_runner::run::{Engine, Population, Run};
 
 /// How long until something that does not come counts as never.
 const NEVER: Duration = Duration::from_secs(30);
@@ -37,9 +37,13 @@ struct Asked {
 }
 
 fn start(plan: Plan) -> Asked {
+    start_among(&Population::default(), plan)
+}
+
+fn start_among(population: &Population, plan: Plan) -> Asked {
     let ((begun, begins), (ended, outcome)) = (channel(), channel());
     let begin = Box::new(move |number| begun.send(number).unwrap());
-    let run = in_v8::start(plan, begin, Box::new(move |outcome| ended.send(outcome).unwrap()));
+    let run = in_v8::start(population.clone(), plan, begin, Box::new(move |outcome| ended.send(outcome).unwrap()));
     Asked { run, begins, outcome }
 }
 
@@ -54,7 +58,7 @@ impl Asked {
 }
 
 fn take(number: u64) -> Option<(InWorker, Ctx)> {
-    in_v8::take(number, Abi::Preview1, |interrupt| Box::new(interrupt))
+    in_v8::begin(in_v8::take(number)?, Abi::Preview1, |interrupt| Box::new(interrupt))
 }
 
 #[test]
@@ -139,9 +143,12 @@ fn files_that_can_not_be_opened_are_an_outcome() {
 
 #[test]
 fn no_more_begin_than_the_plan_allows() {
-    let first = start(plan());
+    let population = Population::default();
+    let first = start_among(&population, Plan { concurrency: 1, ..plan() });
     let taken = take(first.number()).unwrap();
-    let second = start(Plan { concurrency: 1, ..plan() });
+    let second = start_among(&population, Plan { concurrency: 1, ..plan() });
     assert!(matches!(second.outcome().end, End::Busy(1)));
-    drop(taken);
+    taken.0.finish(End::Exit(0));
+    let third = start_among(&population, Plan { concurrency: 1, ..plan() });
+    drop(take(third.number()).unwrap());
 }

@@ -14,7 +14,8 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 /// How many hexadecimal digits, and then a dot, the name of each of our files begins with.
 const DIGITS: usize = 64;
 
-/// Removes machine code until the rest fits into so many bytes; never `keep`, which was just written; and what is left over.
+/// Removes machine code until the rest fits into so many bytes; never `keep`, which was just written; and
+/// what is left over.
 pub fn make_room(folder: &Folder, size: u64, keep: &str) -> io::Result<()> {
     let mut files = Vec::new();
     for name in folder.names()?.filter(|name| is_ours(name)) {
@@ -24,7 +25,8 @@ pub fn make_room(folder: &Folder, size: u64, keep: &str) -> io::Result<()> {
         let used = metadata.modified()?;
         let is_older = |than| used.elapsed().is_ok_and(|age| age > than);
         match name.rsplit('.').next() {
-            // What a guest wrote, or a version with another format, goes before all others, whatever its times say.
+            // A file that a guest wrote, or a version with another format, goes before all others, whatever
+            // its times say.
             Some(EXTENSION) => files.push((folder.seal(&name, &file).map(|_| used), metadata.len(), name)),
             Some(UNFINISHED | "lock") if is_older(ABANDONED) => drop(folder.remove(&name)),
             Some(DIGEST_EXTENSION | CHECKED_EXTENSION) if is_older(NOTED) => drop(folder.remove(&name)),
@@ -45,7 +47,7 @@ pub fn make_room(folder: &Folder, size: u64, keep: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a file in the folder is named as only ours are: a folder of somebody's choice may hold others.
+/// True if a file in the folder is named as only ours are: a folder of somebody's choice may hold others.
 fn is_ours(name: &str) -> bool {
     let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     name.as_bytes()

@@ -1,8 +1,9 @@
 //! The folder that the cache is in, as it was opened, and what makes its files known again.
 //!
-//! A guest that may write to the folder, or to one above it, can do to its files whatever WASI has a call for. So the folder
-//! carries a secret in an extended attribute, for which WASI has none, and every file is sealed with it ([`super::sealed`]).
-//! A folder that a guest put in its place has no secret and gets a new one: nothing that lies in it is known.
+//! A guest that may write to the folder, or to one above it, can do to its files whatever WASI has a call
+//! for. So the folder carries a secret in an extended attribute, for which WASI has none, and every file is
+//! sealed with it ([`super::sealed`]). A folder that a guest put in its place has no secret and gets a new
+//! one: nothing that lies in it is known.
 
 use super::sealed::{Seal, Secret, Short};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, XattrFlags};
@@ -78,7 +79,7 @@ impl Folder {
 
     /// The folder at this path, which is made, and marked, where it is not yet.
     pub fn make(path: &Path) -> Result<Self, Unfit> {
-        // That it can't be made, opening it tells.
+        // If it can't be made, opening it tells.
         let _ = DirBuilder::new().recursive(true).mode(0o700).create(path);
         let dir = open_private(path)?;
         let secret = match secret_of(&dir)? {
@@ -151,13 +152,13 @@ impl Folder {
         Ok(files.filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned)))
     }
 
-    /// Whether a name in it may end like this.
+    /// True if a name in it may end like this.
     pub fn has_name(&self, end: &str) -> bool {
         self.names().is_ok_and(|names| names.enumerate().any(|(index, name)| name.ends_with(end) || index == LOOKED_AT))
     }
 }
 
-/// Whether a file may have so many bytes: the system ends who writes more.
+/// True if a file may have so many bytes: the system ends a process that writes more.
 pub fn may_write(len: usize) -> bool {
     getrlimit(Resource::Fsize).current.is_none_or(|most| len as u64 <= most)
 }

@@ -1,9 +1,9 @@
 //! Machine code on disk.
 //!
-//! To take machine code from a file is to trust the file, and a guest may be able to write to the folder. So each file is
-//! sealed with a secret that no guest can reach ([`folder`]), under its own name ([`sealed`]); and what is executed is a file
-//! that nobody changes before it was copied ([`super::lease`]), or else a copy in memory ([`code`]). Whatever does not fit is
-//! made anew, and that nothing can be kept is no error.
+//! To take machine code from a file is to trust the file, and a guest may be able to write to the folder. So
+//! each file is sealed with a secret that no guest can reach ([`folder`]), under its own name ([`sealed`]);
+//! and what is executed is a file that nobody changes before it was copied ([`super::lease`]), or else a copy
+//! in memory ([`code`]). Whatever does not fit is made anew, and that nothing can be kept is no error.
 
 #![allow(clippy::disallowed_methods, reason = "the embedder's own files, not the guest's")]
 
@@ -30,7 +30,7 @@ use std::time::{Duration, SystemTime};
 use wasi_rs_modules::REWRITINGS;
 use wasmtime::Engine;
 
-/// What a program's bytes are, in short, and how many.
+/// The digest of a program's bytes, and their number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest {
     short: Short,
@@ -40,8 +40,8 @@ pub struct Digest {
 /// How many bytes the folder holds unless it is told.
 pub const SIZE: u64 = 1 << 30;
 
-/// Up to so many bytes a copy is taken of machine code: in a tenth of a millisecond, and it takes neither a thread nor descriptors
-/// for as long as the program is there.
+/// Up to so many bytes a copy is taken of machine code: in a tenth of a millisecond, and it takes neither a
+/// thread nor descriptors for as long as the program is there.
 const COPIED: u64 = 256 << 10;
 
 /// How long ago a file must have changed for its times to tell it from what it becomes next.
@@ -88,7 +88,7 @@ impl Key {
     }
 }
 
-/// What std's `Hash` feeds, kept whole.
+/// A hasher that keeps the whole digest of what `Hash` feeds it.
 struct ShaHasher(Sha256);
 
 impl Hasher for ShaHasher {
@@ -101,8 +101,9 @@ impl Hasher for ShaHasher {
     }
 }
 
-/// What a file is without a look at its content: any change of it changes one of these. (The time of the last change
-/// can't be set, and is told by a clock that ticks every few milliseconds: so what has changed just now is looked at.)
+/// The identity of a file without a look at its content: any change of it changes one of these. (The time of
+/// the last change can't be set, and is told by a clock that ticks every few milliseconds: so what has
+/// changed just now is looked at.)
 struct Identity {
     short: Short,
     is_settled: bool,
@@ -156,7 +157,7 @@ impl Cache {
         Folder::make(&self.folder).map(drop)
     }
 
-    /// What a file's bytes are, in short: as it was noted when they were last looked at, if nothing has changed since;
+    /// The digest of a file's bytes: as it was noted when they were last read, if nothing has changed since;
     /// otherwise `content` is what is read of it.
     pub fn digest(&self, file: &File, content: impl Read) -> io::Result<Digest> {
         let metadata = file.metadata()?;
@@ -175,7 +176,8 @@ impl Cache {
         Ok(found)
     }
 
-    /// Whether there is machine code of a program of so many bytes: where there is none, the program need not be looked at.
+    /// True if there is machine code of a program of so many bytes: where there is none, the program need not
+    /// be looked at.
     pub fn has_any(&self, len: u64) -> bool {
         Folder::open(&self.folder).is_ok_and(|folder| folder.has_name(&Key::end(len)))
     }
@@ -212,8 +214,8 @@ fn load(folder: &Folder, name: &str, note: &str) -> Option<Code> {
         Some(lease) => Code::File(file.try_clone().ok()?, lease),
         None => Code::read(&file, seal.len).ok()?,
     };
-    // Reading all of it takes longer than everything else that there is to do before a large program runs. But the note is
-    // of the file as it was before that.
+    // Reading all of it takes longer than everything else that there is to do before a large program runs.
+    // But the note is of the file as it was before that.
     let is_noted = folder.note(note) == Some(identity.short);
     let is_unchanged = Identity::of(&file.metadata().ok()?).short == identity.short;
     if !(is_noted && is_unchanged) && code.digest(seal.len).ok()? != seal.digest {

@@ -1,7 +1,8 @@
 //! A file of the folder as bytes: its content, and behind it the seal that only this user's wasi-rs can make.
 //!
-//! The seal is the content's digest and a MAC of the file's name, the content's length and that digest. The MAC covers few
-//! bytes, so a file of another length, name or secret is turned away before its content is read.
+//! The seal is the content's digest and a MAC of the file's name, the content's length and that digest. The
+//! MAC covers few bytes, so a file of another length, name or secret is turned away before its content is
+//! read.
 
 use sha2::{Digest as _, Sha256};
 
