@@ -91,6 +91,7 @@ class Thread {
   end() {
     this.isEnded = true;
     this.worker.terminate();
+    this.worker.unref(); // terminate() has it keep the process, also while the kernel keeps the thread
   }
 
   /** @param {(thread: Thread) => void} onExit */
