@@ -164,12 +164,11 @@ class Execution {
       this.kill(new (errors().AbortError)(/** @type {AbortSignal} */ (signal).reason));
     const expire = () => this.kill(timedOut(timeout));
     const timer = timeout > 0 ? setTimeout(expire, timeout) : undefined;
+    const forget = signal && require('./abort.js').onAbort(signal, abort);
     this.#disarm = () => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
+      forget?.();
     };
-    if (signal?.aborted) abort();
-    signal?.addEventListener('abort', abort, { once: true });
   }
 }
 

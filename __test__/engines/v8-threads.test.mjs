@@ -100,8 +100,11 @@ test('a thread that is not needed for long ends', HANGS, async () => {
     process.on('worker', (worker) => workers.push(worker));
     for (let i = 0; i < 3; i++) await start(program, plan).result;
     const exit = once(workers[0], 'exit');
+    // A thread that ends does not keep the process.
+    const interval = setInterval(() => {}, 1000);
     mock.timers.tick(10_000);
     await exit;
+    clearInterval(interval);
     console.log(workers.length, (await start(program, plan).result).exitCode, workers.length);`);
   assert.equal(stdout, '1 7 2\n');
 });

@@ -1,6 +1,7 @@
 // A program is ended by a signal or a timeout, in whatever it is.
 
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
@@ -79,6 +80,22 @@ forEachEngine(({ engine, run }) => {
       const options = { signal: AbortSignal.abort('why'), preopens: { '/': folder } };
       await assert.rejects(run(creates(), options), { code: 'ABORT_ERR', cause: 'why' });
       assert.ok(!fs.existsSync(made), 'it never ran');
+    });
+
+    test('one signal for many runs has one listener', async () => {
+      const controller = new AbortController();
+      const { signal } = controller;
+      const listeners = () => getEventListeners(signal, 'abort').length;
+      assert.equal((await run(HELLO, { signal })).exitCode, 0);
+      assert.equal(listeners(), 0);
+      const runs = Array.from({ length: 20 }, () => run(after('.', SLEEP), { signal }));
+      const settled = Promise.allSettled(runs);
+      assert.equal(listeners(), 1);
+      controller.abort('enough');
+      for (const { reason } of await settled) {
+        assert.deepEqual([reason.code, reason.cause], ['ABORT_ERR', 'enough']);
+      }
+      assert.equal(listeners(), 0);
     });
 
     test('what a killed program has used', async () => {
