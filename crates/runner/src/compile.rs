@@ -96,7 +96,7 @@ impl Drop for Counted {
 /// Machine code for this mode, as an engine of the mode deserializes it.
 pub fn compile(bytes: &[u8], mode: Mode, effort: Effort, cancellation: &Cancellation) -> Result<Vec<u8>, Failure> {
     expect_core_module(bytes)?;
-    let module = checked(bytes, cancellation).map_err(|unusable| in_best_words(bytes, unusable))?;
+    let module = checked(bytes, cancellation)?;
     let (_counted, going_on) = Counted::new();
     let threads = if effort == Effort::Background || bytes.len() <= SMALL { 1 } else { threads(going_on) };
     let pool = pool(threads, effort, cancellation)
@@ -106,7 +106,7 @@ pub fn compile(bytes: &[u8], mode: Mode, effort: Effort, cancellation: &Cancella
     match compiled {
         _ if cancellation.is_cancelled() => Err(Failure::Cancelled),
         Ok(Ok(code)) => Ok(code),
-        Ok(Err(error)) => Err(in_best_words(bytes, ProgramError::Uncompiled(format!("{error:#}"))).into()),
+        Ok(Err(error)) => Err(ProgramError::Uncompiled(format!("{error:#}")).into()),
         Err(panic) => resume_unwind(panic),
     }
 }
@@ -114,16 +114,13 @@ pub fn compile(bytes: &[u8], mode: Mode, effort: Effort, cancellation: &Cancella
 /// The module as wasmtime is to have it, within the bounds.
 fn checked<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [u8]>, ProgramError> {
     compile_limits::check_bytes(bytes.len() as u64)?;
+    // Before minutes of work: a program that can't be run is not compiled. (One that can't be read is refused below.)
+    if let Ok(outline) = cancellation.outline(bytes) {
+        Interface::of_outline(&outline).check()?;
+    }
     let module = unshare::unshare(bytes, cancellation)?;
     compile_limits::check(&module, cancellation)?;
     Ok(module)
-}
-
-/// Why a module can't be compiled; or, if it is so, that it needs what no engine has, which says more.
-fn in_best_words(bytes: &[u8], unusable: ProgramError) -> ProgramError {
-    let ProgramError::Uncompiled(_) = unusable else { return unusable };
-    let refused = Outline::read(bytes).ok().and_then(|outline| Interface::of_outline(&outline).check().err());
-    refused.unwrap_or(unusable)
 }
 
 /// How many threads a compilation gets where so many share the processors.
@@ -238,7 +235,7 @@ pub(super) mod tests {
         };
         assert!(refusal(b"").starts_with("is not a WebAssembly module"));
         assert!(refusal(b"\0asm\x01\0\0\0\x0a\x7f").starts_with("can't be compiled: "));
-        let text = format!("(module (func {}))", "loop ".repeat(101) + &"end ".repeat(101));
+        let text = format!("(module (func (export \"_start\") {}))", "loop ".repeat(101) + &"end ".repeat(101));
         assert!(refusal(&wat::parse_str(text).unwrap()).contains("too hard"));
     }
 
@@ -254,7 +251,7 @@ pub(super) mod tests {
         );
         let chain = format!("(memory 1) (func (result i32) i32.const 0 {})", "i32.load ".repeat(200_000));
         for items in [blocks, ifs, sums, chain] {
-            let bytes = wat::parse_str(format!("(module {items})")).unwrap();
+            let bytes = wat::parse_str(format!("(module (func (export \"_start\")) {items})")).unwrap();
             compile(&bytes, Mode::default(), Effort::Awaited, &Cancellation::default()).unwrap();
         }
     }
