@@ -9,11 +9,6 @@ const { COMMANDS } = require('./flags.js');
 /** The bytes at the beginning of a file that tell its kind. */
 const HEAD = 4096;
 
-const MAGIC = 0x6d736100; // "\0asm"
-
-/** The most bytes of a program's file, as in `crates/runner/src/source.rs`. */
-const MAX_BYTES = 1024 ** 3;
-
 /** The bytes that are read of a pipe at a time. */
 const PIECE = 65_536;
 
@@ -87,7 +82,7 @@ async function readPipe(file, descriptor, timeout = Infinity) {
       if (length < HEAD && length + piece.length >= HEAD)
         refuseBeginning(file, Buffer.concat(pieces));
       length += piece.length;
-      if (length > MAX_BYTES) throw tooLarge(file);
+      if (length > addon().maxBytes) throw tooLarge(file);
     } else if (piece && (length > 0 || !isAwaited)) {
       return Buffer.concat(pieces);
     } else {
@@ -118,14 +113,14 @@ function refuseBeginning(file, head) {
 /** @param {string} file */
 function readFile(file) {
   return attempt(file, () => {
-    if (fs.statSync(file).size > MAX_BYTES) throw tooLarge(file);
+    if (fs.statSync(file).size > addon().maxBytes) throw tooLarge(file);
     return fs.readFileSync(file);
   });
 }
 
 /** @param {string} file */
 function tooLarge(file) {
-  return new CliError(`${file} is too large: ${MAX_BYTES} bytes is the most`);
+  return new CliError(`${file} is too large: ${addon().maxBytes} bytes is the most`);
 }
 
 /** @template T @param {string} file @param {() => T} read @returns {T} */
@@ -144,35 +139,8 @@ function attempt(file, read) {
 
 /** Throws unless it begins as a core module. @param {string} file @param {Buffer} head */
 function refuse(file, head) {
-  const kind = kindOf(head);
-  if (kind === 'component') {
-    const mend = 'only core modules of WASI preview 1 run here; build it for wasm32-wasip1';
-    throw new CliError(`${file} is a WebAssembly component (WASI 0.2); ${mend}`);
-  }
-  if (!kind) throw new CliError(`${file} is not a WebAssembly module: ${findings(head)}`);
-}
-
-/**
- * The kind of a file by its first eight bytes.
- *
- * @param {Buffer} head
- * @returns {'module' | 'component' | undefined}
- */
-function kindOf(head) {
-  if (head.length < 8 || head.readUInt32LE(0) !== MAGIC) return undefined;
-  // A component has its "layer" where a core module has the upper half of its version.
-  if (head.readUInt16LE(6) === 1) return 'component';
-  return head.readUInt32LE(4) === 1 ? 'module' : undefined;
-}
-
-/** The reason why a file is no module. @param {Buffer} head */
-function findings(head) {
-  if (head.length === 0) return 'it is empty';
-  const begins = (/** @type {string} */ text) => head.toString('latin1', 0, text.length) === text;
-  if (begins('\0asm'))
-    return head.length < 8 ? 'it is cut off' : `its version is ${head.readUInt32LE(4)}`;
-  if (begins('\x7fELF')) return 'it is a program for this machine; build it for wasm32-wasip1';
-  return "it does not begin with '\\0asm'";
+  const refusal = addon().refusal(head);
+  if (refusal !== undefined) throw new CliError(`${file} ${refusal}`);
 }
 
 /**

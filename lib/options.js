@@ -6,38 +6,28 @@
 // not every run needs are loaded by the runs that do.
 
 const { types } = require('node:util');
-const { permission } = require('./addon.js');
+const { classAddon, permission } = require('./addon.js');
 const { absolute, bytesOf } = require('./program.js');
 
 /** Loaded when there is an error. */
 const errors = () => require('./errors.js');
 
-/** The bytes of a stream that are captured unless `limits.stdout` says more or less; as in the class. */
-const CAPTURED = 64 * 1024 * 1024;
-
-/** The bytes that are captured at least, where `limits.memory` is below the number above and lowers it. */
-const CAPTURED_AT_LEAST = 1024 * 1024;
-
-/** The most bytes of stack a program gets. */
-const MAX_STACK = 64 * 1024 * 1024;
+/**
+ * The ranges of the limits, of the class as well: `src/class/limits.rs`.
+ *
+ * @type {() => {
+ *   limits: Record<string, [least: number, most: number]>,
+ *   captured: number,
+ *   capturedAtLeast: number,
+ *   maxDescriptor: number,
+ * }}
+ */
+const ranges = () => classAddon().ranges;
 
 const ENGINES = ['auto', 'wasmtime', 'v8'];
 const VERSIONS = ['unstable', 'preview1'];
 const OUTPUTS = ['inherit', 'ignore', 'pipe'];
 const INPUTS = ['inherit', 'ignore'];
-
-/** The greatest number of a descriptor. */
-const MAX_DESCRIPTOR = 2 ** 31 - 1;
-
-/** The limits, and the range of each. @type {Record<string, [least: number, most: number]>} */
-const LIMITS = {
-  memory: [0, Number.MAX_SAFE_INTEGER],
-  tableElements: [0, Number.MAX_SAFE_INTEGER],
-  stack: [4096, MAX_STACK],
-  fuel: [0, Number.MAX_SAFE_INTEGER],
-  openFiles: [0, Number.MAX_SAFE_INTEGER],
-  stdout: [0, Number.MAX_SAFE_INTEGER],
-};
 
 /**
  * @typedef {import('./types.js').Limits} Limits
@@ -201,12 +191,13 @@ function readBoolean(value, name) {
 function readLimits(limits) {
   if (limits === undefined) limits = {};
   requireObject(limits, 'options.limits');
-  refuseUnknown(limits, 'options.limits', Object.keys(LIMITS));
-  const read = Object.entries(LIMITS).map(([name, [least, most]]) => {
+  const { limits: known, captured, capturedAtLeast } = ranges();
+  refuseUnknown(limits, 'options.limits', Object.keys(known));
+  const read = Object.entries(known).map(([name, [least, most]]) => {
     return [name, readWhole(limits[name], `options.limits.${name}`, least, most)];
   });
   const given = Object.fromEntries(read.filter(([, value]) => value !== undefined));
-  const stdout = Math.max(CAPTURED_AT_LEAST, Math.min(CAPTURED, given.memory ?? CAPTURED));
+  const stdout = Math.max(capturedAtLeast, Math.min(captured, given.memory ?? captured));
   return { stdout, ...given };
 }
 
@@ -218,6 +209,11 @@ function readWhole(value, name, least, most) {
   if (value < least || value > most)
     throw errors().outOfRange(name, `>= ${least} && <= ${most}`, value);
   return value;
+}
+
+/** @param {number} value @param {string} name */
+function readDescriptor(value, name) {
+  return readWhole(value, name, 0, ranges().maxDescriptor);
 }
 
 /** @param {any} signal @returns {AbortSignal | undefined} */
@@ -254,7 +250,7 @@ function readSource(value, isSpawned) {
     const reason = `must be one of: ${words}; what the program is to read belongs into options.input`;
     throw errors().invalidArgValue('options.stdin', value, reason);
   }
-  if (typeof value === 'number') return readWhole(value, 'options.stdin', 0, MAX_DESCRIPTOR);
+  if (typeof value === 'number') return readDescriptor(value, 'options.stdin');
   if (typeof value === 'function') return value;
   if (types.isUint8Array(value)) return new Uint8Array(value);
   const isObject = value !== null && typeof value === 'object';
@@ -273,7 +269,7 @@ function readOutput(value, name, isSpawned) {
   if (value === undefined || value === 'pipe') return isSpawned ? 'pipe' : 'capture';
   if (value === 'inherit') return name === 'stdout' ? 1 : 2;
   if (typeof value === 'string') return requireOneOf(value, OUTPUTS, option);
-  if (typeof value === 'number') return readWhole(value, option, 0, MAX_DESCRIPTOR);
+  if (typeof value === 'number') return readDescriptor(value, option);
   const isObject = value !== null && typeof value === 'object';
   if (typeof value === 'function' || (isObject && typeof value.write === 'function')) return value;
   throw notAStream(option, 'Writable', value);

@@ -55,9 +55,7 @@ function errorOfAnswer(answer, { limits }, engine) {
 
 /** The error of a file that can't be opened for the program, as the class has it. @param {Answer} answer */
 function unopened({ message, code, errno }) {
-  const name = `UVWASI_${code}`;
-  const error = errors().errorOf(Error, name, `${name}, uvwasi_init: ${message}`);
-  return Object.assign(error, { errno, syscall: 'uvwasi_init' });
+  return errors().notOpened(String(code), Number(errno), message);
 }
 
 /** An exception of another thread. @param {Answer} answer @returns {Error} */

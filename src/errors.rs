@@ -1,8 +1,12 @@
 //! Errors in Node's own words: class, code and message as Node's documentation of errors has them, so that a
 //! test or a `catch` made for node:wasi's errors works with these.
 
+#[cfg(feature = "class")]
+pub mod functions;
+
 use crate::builtins::{self, Builtin};
 use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Thrown, Type, Value};
+use std::fmt::Display;
 use wasi_rs_core::abi::Errno;
 
 /// The length of the longest string that is shown whole, as in Node: longer ones are cut to 25 units.
@@ -128,14 +132,18 @@ pub fn not_constructed(js: Js<'_>) -> Thrown {
     throw_type_error(js, message)
 }
 
-/// `UVWASI_...`: something that a guest is to be started with can't be opened. Code and the start of the
-/// message are node:wasi's.
+/// `UVWASI_...`: something that a guest is to be started with can't be opened.
 pub fn not_initialized(js: Js<'_>, errno: Errno, what: &str) -> Thrown {
-    let code = format!("UVWASI_{}", errno.name());
+    not_opened(js, errno.name(), f64::from(errno.number()), &format!("{what}: {}", errno.text()))
+}
+
+/// `UVWASI_...` for the errno of this name and number. Code and the start of the message are node:wasi's.
+fn not_opened(js: Js<'_>, name: &str, number: f64, why: &str) -> Thrown {
+    let code = format!("UVWASI_{name}");
     thrown(|| {
-        let message = js.string(&format!("{code}, uvwasi_init: {what}: {}", errno.text()))?;
+        let message = js.string(&format!("{code}, uvwasi_init: {why}"))?;
         let error = js.error(ErrorKind::Error, Some(&code), message)?;
-        js.set_named(error, "errno", js.number(f64::from(errno.number()))?)?;
+        js.set_named(error, "errno", js.number(number)?)?;
         js.set_named(error, "syscall", js.string("uvwasi_init")?)?;
         Ok(js.throw(error))
     })
@@ -153,10 +161,10 @@ pub fn access_denied(js: Js<'_>, permission: &str, flag: &str, resource: &str) -
 }
 
 /// `ERR_WASI_STDIO_MAXBUFFER`: a guest wrote more than is captured.
-pub fn too_much_output(js: Js<'_>, stream: &str, limit: usize) -> Thrown {
+pub fn too_much_output(js: Js<'_>, stream: &str, limit: impl Display) -> Thrown {
     let message = format!(
-        "The guest wrote more than {limit} bytes to {stream}. To capture more, raise options.limits.stdout; to take any \
-         amount, pass a function or a stream as options.{stream}"
+        "the program wrote more than {limit} bytes to {stream}, which is captured: raise options.limits.stdout, or \
+         pass a function or a stream as options.{stream} to take any amount"
     );
     throw_as_node(js, ErrorKind::RangeError, "ERR_WASI_STDIO_MAXBUFFER", message)
 }
@@ -173,26 +181,31 @@ pub fn invalid_return_value(js: Js<'_>, name: &str, expected: &str, value: Value
 
 /// The requirement of an option.
 #[derive(Clone, Copy, Debug)]
-pub enum Expected {
+pub enum Expected<'a> {
     /// Of a type that `typeof` tells.
-    Type(&'static str),
+    Type(&'a str),
     /// An array.
     Array,
     /// Nothing at all.
     Undefined,
     /// Of several types, as the message names them.
-    OneOf(&'static str),
+    OneOf(&'a str),
+}
+
+/// The kind of an option, or a parameter, of this name.
+fn kind_of(name: &str) -> &'static str {
+    if name.contains('.') { "property" } else { "argument" }
 }
 
 /// `ERR_INVALID_ARG_TYPE`.
-pub fn invalid_arg_type(js: Js<'_>, name: &str, expected: Expected, value: Value<'_>) -> Thrown {
+pub fn invalid_arg_type(js: Js<'_>, name: &str, expected: Expected<'_>, value: Value<'_>) -> Thrown {
     let must = match expected {
         Expected::Type(name) => format!("of type {name}"),
         Expected::Array => "an instance of Array".to_owned(),
         Expected::Undefined => "undefined".to_owned(),
         Expected::OneOf(types) => types.to_owned(),
     };
-    let kind = if name.contains('.') { "property" } else { "argument" };
+    let kind = kind_of(name);
     thrown(|| {
         let message = Message::from(format!("The \"{name}\" {kind} must be {must}. Received "));
         let message = message.units(&received(js, value)?.0);
@@ -204,7 +217,7 @@ pub fn invalid_arg_type(js: Js<'_>, name: &str, expected: Expected, value: Value
 pub fn invalid_arg_value(js: Js<'_>, name: &str, value: Value<'_>, reason: &str) -> Thrown {
     thrown(|| {
         let shown = cut(&inspect(js, value, None)?, 128, 128);
-        let message = Message::from(format!("The property '{name}' {reason}. Received ")).units(&shown.0);
+        let message = Message::from(format!("The {} '{name}' {reason}. Received ", kind_of(name))).units(&shown.0);
         Ok(throw_as_node(js, ErrorKind::TypeError, "ERR_INVALID_ARG_VALUE", message))
     })
 }

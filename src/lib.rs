@@ -39,7 +39,11 @@ pub fn init(exports: Object<'_>, env: Env) -> napi::Result<()> {
         let exports = js.adopt(&exports);
         permission::capture(js, exports)?;
         #[cfg(feature = "class")]
-        class::define::export(js, exports)?;
+        {
+            class::define::export(js, exports)?;
+            class::limits::export(js, exports)?;
+            errors::functions::export(js, exports)?;
+        }
         #[cfg(feature = "text")]
         {
             text::describe::export(js, exports)?;

@@ -27,7 +27,7 @@ describe('what can not be run is said in a line, with what to do', () => {
       assert.match(await told('elf'), /^elf is not .*; build it for wasm32-wasip1$/);
       assert.match(
         await told('component'),
-        /^component is a WebAssembly component .*; build it for wasm32-wasip1$/,
+        /^component is a WebAssembly component .*: build it for wasm32-wasip1$/,
       );
       assert.match(await told('cut.wasm'), /^cut\.wasm can't be compiled: /);
       assert.match(

@@ -303,22 +303,32 @@ const FUNCTIONS = {
   'engine.program': 'fs.read of the file; fs.read and fs.write of the cache',
   'engine.start': 'wasi',
   'engine.startInV8': 'wasi',
+  'errors.accessDenied': 'makes an error',
+  'errors.incompatible': 'makes an error',
+  'errors.invalidArgType': 'makes an error',
+  'errors.invalidArgValue': 'makes an error',
+  'errors.notOpened': 'makes an error',
+  'errors.outOfRange': 'makes an error',
+  'errors.tooMuchOutput': 'makes an error',
   describe: 'takes bytes',
+  quit: 'ends the process, as process.exit does',
+  refusal: 'takes bytes',
   watToWasm: 'takes text',
 };
 
 test('each function of the addons is known here', () => {
   const lib = JSON.stringify(path.join(root, 'lib', 'addon.js'));
   const script = `
-    const { addon, engineAddon } = require(${lib});
+    const { classAddon, engineAddon } = require(${lib});
     const names = (object, prefix = '') => Object.entries(object).flatMap(([name, value]) =>
-      typeof value === 'function' ? [prefix + name] : names(value, prefix + name + '.'));
-    const hidden = [addon, engineAddon()].flatMap((one) => Reflect.ownKeys(one)).length;
-    const shown = [addon, engineAddon()].flatMap((one) => Object.keys(one)).length;
-    console.log(JSON.stringify({ names: [...new Set([...names(addon), ...names(engineAddon())])].sort(), hidden: hidden - shown }));`;
+      typeof value === 'function' ? [prefix + name]
+      : typeof value === 'object' ? names(value, prefix + name + '.') : []);
+    const hidden = [classAddon(), engineAddon()].flatMap((one) => Reflect.ownKeys(one)).length;
+    const shown = [classAddon(), engineAddon()].flatMap((one) => Object.keys(one)).length;
+    console.log(JSON.stringify({ names: [...new Set([...names(classAddon()), ...names(engineAddon())])].sort(), hidden: hidden - shown }));`;
   const child = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
   const { names, hidden } = JSON.parse(child.stdout);
   assert.equal(hidden, 0);
-  const isThere = (name) => process.platform !== 'win32' || !name.startsWith('engine.');
+  const isThere = (name) => process.platform !== 'win32' || !/^(engine\.|quit$)/.test(name);
   assert.deepEqual(names, Object.keys(FUNCTIONS).filter(isThere).sort());
 });

@@ -41,6 +41,7 @@ export const UNCOMPILED = refused(
   "can't be compiled: it is not valid, or needs what this engine does not have",
 );
 export const NO_MAGIC = refused("is not a WebAssembly module: it does not begin with '\\0asm'");
+const EMPTY = refused('is not a WebAssembly module: it is empty');
 const OOB = trap('out of bounds memory access');
 const OOB_TABLE = trap('out of bounds table access');
 const NULL = trap('null function or signature mismatch');
@@ -353,12 +354,12 @@ export const ROWS = {
   },
 
   // What is no module, or an odd one
-  'no bytes': { bytes: bytes(), outcome: NO_MAGIC, cli: false },
+  'no bytes': { bytes: bytes(), outcome: EMPTY, cli: false },
   text: { bytes: Buffer.from('(module)'), outcome: NO_MAGIC, cli: false },
   'a component': {
     bytes: bytes([0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0]),
     outcome: refused(
-      'is a WebAssembly component; only core modules run here. Build it for wasm32-wasip1',
+      'is a WebAssembly component (WASI 0.2); only core modules of WASI preview 1 run here: build it for wasm32-wasip1',
     ),
     cli: false,
   },

@@ -28,7 +28,7 @@ impl<E: EditionOf> Method for Construct<E> {
     const NAME: &'static str = "WASI";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, wasi, [options, _]) = (call.js, call.this, call.args);
+        let (js, wasi, [options, ..]) = (call.js, call.this, call.args);
         if !call.is_construct {
             return Err(errors::not_constructed(js));
         }

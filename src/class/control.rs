@@ -31,7 +31,7 @@ impl Method for SetMemory {
     const NAME: &'static str = "bound _setMemory";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, [memory, _]) = (call.js, call.args);
+        let (js, [memory, ..]) = (call.js, call.args);
         let realm = js.state::<Realm>()?;
         if js.type_of(memory)? == Type::Symbol {
             for request in [Kept::Dispose, Kept::Number, Kept::Stdout, Kept::Stderr] {

@@ -30,7 +30,7 @@ impl Method for FinalizeBindings {
     const LENGTH: u32 = 1;
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, [instance, options]) = (call.js, call.args);
+        let (js, [instance, options, _]) = (call.js, call.args);
         let given = if js.is_undefined(options)? { options } else { js.get_named(options, "memory")? };
         let memory = if js.is_undefined(given)? { exported_memory(js, instance)? } else { given };
         let wasi = receiver(call, "Symbol(kStarted)")?;
@@ -59,7 +59,7 @@ fn exported_memory<'s>(js: Js<'s>, instance: Value<'s>) -> JsResult<Value<'s>> {
 
 /// Binds, and reads `_start` and `_initialize` of the instance's exports.
 fn bind_and_read<'s>(call: &Call<'s>) -> JsResult<(Value<'s>, Value<'s>)> {
-    let (js, [instance, _]) = (call.js, call.args);
+    let (js, [instance, ..]) = (call.js, call.args);
     let wasi = receiver(call, FinalizeBindings::NAME)?;
     call_property(js, wasi, js.string(FinalizeBindings::NAME)?, ".finalizeBindings", instance)?;
     let bound = js.get(wasi, kept(js, Kept::Instance)?)?;

@@ -6,6 +6,7 @@ pub mod define;
 mod editions;
 pub mod hooks;
 pub mod kept;
+pub mod limits;
 mod methods;
 pub mod observer;
 pub mod options;

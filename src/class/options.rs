@@ -2,12 +2,11 @@
 
 use crate::builtins::{self, Builtin};
 use crate::class::editions::Edition;
+use crate::class::limits::{CAPTURED, OPEN_FILES, STDOUT};
 use crate::class::observer::Observer;
 use crate::class::stdio::Stdio;
 use crate::class::stdio_options::{self, Choice};
-use crate::class::validate::{
-    MAX_SAFE_INTEGER, entries, given, read_boolean, refuse_unknown, validate_object, whole_number,
-};
+use crate::class::validate::{entries, given, read_boolean, refuse_unknown, validate_object, whole_number};
 use crate::errors::{self, Expected};
 use crate::node_api::{Js, JsResult, Type, Value, Worker};
 use crate::permission;
@@ -18,9 +17,6 @@ use wasi_rs_core::host::dir::open_preopen_unsandboxed;
 
 /// The greatest number of the host's own standard streams.
 const HOST_STREAMS: i32 = 2;
-
-/// The limit of bytes that are captured of an output, by default.
-const CAPTURED: usize = 64 << 20;
 
 /// The options, read.
 pub struct Options<'s> {
@@ -207,7 +203,7 @@ struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { stdout: CAPTURED, open_files: usize::MAX }
+        Self { stdout: CAPTURED as usize, open_files: usize::MAX }
     }
 }
 
@@ -215,10 +211,10 @@ fn read_limits<'s>(js: Js<'s>, options: Value<'s>) -> JsResult<Limits> {
     let mut limits = Limits::default();
     if let Some(given_limits) = given(js, options, "limits")? {
         validate_object(js, given_limits, "options.limits")?;
-        refuse_unknown(js, given_limits, "options.limits", &["stdout", "openFiles"])?;
-        for (name, limit) in [("stdout", &mut limits.stdout), ("openFiles", &mut limits.open_files)] {
+        refuse_unknown(js, given_limits, "options.limits", &[STDOUT.0, OPEN_FILES.0])?;
+        for ((name, range), limit) in [(STDOUT, &mut limits.stdout), (OPEN_FILES, &mut limits.open_files)] {
             if let Some(value) = given(js, given_limits, name)? {
-                let number = whole_number(js, value, &format!("options.limits.{name}"), MAX_SAFE_INTEGER)?;
+                let number = whole_number(js, value, &format!("options.limits.{name}"), range)?;
                 *limit = usize::try_from(number).unwrap_or(usize::MAX);
             }
         }

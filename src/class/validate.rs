@@ -1,11 +1,9 @@
 //! Checks of values that users pass, with node:wasi's errors.
 
 use crate::builtins::{self, Builtin};
+use crate::class::limits::{DESCRIPTOR, Range};
 use crate::errors::{self, Expected};
 use crate::node_api::{Js, JsResult, Type, Value};
-
-/// `Number.MAX_SAFE_INTEGER`.
-pub const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
 
 /// An option's value, if it is given.
 pub fn given<'s>(js: Js<'s>, options: Value<'s>, name: &str) -> JsResult<Option<Value<'s>>> {
@@ -44,8 +42,8 @@ pub fn read_boolean<'s>(js: Js<'s>, object: Value<'s>, name: &str, option: &str)
     }
 }
 
-/// A whole number from 0 to `most`.
-pub fn whole_number(js: Js<'_>, value: Value<'_>, name: &str, most: f64) -> JsResult<u64> {
+/// A whole number of a range.
+pub fn whole_number(js: Js<'_>, value: Value<'_>, name: &str, Range { least, most }: Range) -> JsResult<u64> {
     if js.type_of(value)? != Type::Number {
         return Err(errors::invalid_arg_type(js, name, Expected::Type("number"), value));
     }
@@ -53,8 +51,8 @@ pub fn whole_number(js: Js<'_>, value: Value<'_>, name: &str, most: f64) -> JsRe
     if !number.is_finite() || number.trunc() != number {
         return Err(errors::out_of_range(js, name, "an integer", value, number));
     }
-    if !(0.0..=most).contains(&number) {
-        return Err(errors::out_of_range(js, name, &format!(">= 0 && <= {most}"), value, number));
+    if !(least..=most).contains(&number) {
+        return Err(errors::out_of_range(js, name, &format!(">= {least} && <= {most}"), value, number));
     }
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is an integer of that range")]
     let number = number as u64;
@@ -63,7 +61,7 @@ pub fn whole_number(js: Js<'_>, value: Value<'_>, name: &str, most: f64) -> JsRe
 
 /// A descriptor's number, as Node takes it.
 pub fn descriptor_number(js: Js<'_>, value: Value<'_>, name: &str) -> JsResult<i32> {
-    let number = whole_number(js, value, name, f64::from(i32::MAX))?;
+    let number = whole_number(js, value, name, DESCRIPTOR)?;
     Ok(i32::try_from(number).unwrap_or(i32::MAX))
 }
 

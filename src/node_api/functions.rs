@@ -17,6 +17,9 @@ pub trait Method: 'static {
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>>;
 }
 
+/// The most parameters that a function gets.
+const MAX_ARGS: usize = 3;
+
 /// A call from JavaScript.
 #[derive(Debug)]
 pub struct Call<'s> {
@@ -25,7 +28,7 @@ pub struct Call<'s> {
     /// `this`.
     pub this: Value<'s>,
     /// The first parameters, undefined where there are fewer.
-    pub args: [Value<'s>; 2],
+    pub args: [Value<'s>; MAX_ARGS],
     /// The number that the function was made with.
     pub data: usize,
     /// True for a call with `new`.
@@ -57,8 +60,8 @@ unsafe extern "C" fn enter_method<M: Method>(env: sys::napi_env, info: sys::napi
     // SAFETY: the engine calls with its environment, which lasts for the call.
     let js = unsafe { Js::new(env) };
     guarded(js, || {
-        let mut count = 2;
-        let (mut args, mut this, mut data) = ([ptr::null_mut(); 2], ptr::null_mut(), ptr::null_mut());
+        let mut count = MAX_ARGS;
+        let (mut args, mut this, mut data) = ([ptr::null_mut(); MAX_ARGS], ptr::null_mut(), ptr::null_mut());
         // SAFETY: `args` has room for `count` values; the other results are locals.
         js.check(unsafe {
             sys::napi_get_cb_info(env, info, &raw mut count, args.as_mut_ptr(), &raw mut this, &raw mut data)

@@ -83,7 +83,7 @@ impl Method for MakeGuest {
     const NAME: &'static str = "guest";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, [number, version]) = (call.js, call.args);
+        let (js, [number, version, _]) = (call.js, call.args);
         require_wasi(js)?;
         let abi = if js.string_of(version)? == Abi::Unstable.version() { Abi::Unstable } else { Abi::Preview1 };
         define::init(js)?;
@@ -123,7 +123,7 @@ impl Method for StartGuest {
     const NAME: &'static str = "start";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, realm, [memory, main]) = (call.js, call.js.state::<Realm>()?, call.args);
+        let (js, realm, [memory, main, _]) = (call.js, call.js.state::<Realm>()?, call.args);
         let run = held::<InWorker>(js, call.this)?;
         let Some(guest) = realm.guest(call.data) else {
             return js.undefined();

@@ -9,7 +9,11 @@ pub mod requests;
 pub mod runs;
 pub mod tickets;
 
+use crate::class::limits;
 use crate::node_api::{Js, JsResult, Method, Value};
+use wasi_rs_runner::mode;
+
+const _: () = assert!(limits::MAX_STACK as usize == mode::MAX_STACK, "the engine has stacks of this size");
 
 /// Defines the functions, as properties of one object.
 pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {

@@ -49,7 +49,7 @@ impl Method for HandOver {
     const NAME: &'static str = "handOver";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, [number, name]) = (call.js, call.args);
+        let (js, [number, name, _]) = (call.js, call.args);
         let number = js.number_of(number)?;
         let fd = i32::try_from(whole(number)).unwrap_or(-1);
         match own_descriptor(fd) {

@@ -2,13 +2,33 @@
 
 use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Value};
 use wasi_rs_modules::bounds::Bounds;
+use wasi_rs_modules::error::{MAX_BYTES, expect_core_module};
 use wasi_rs_modules::outline::{Import, Item, Outline, is_type_of, kind_of};
 use wasi_rs_modules::signature;
 use wasmparser::Export;
 
 /// Defines the function.
 pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {
-    js.set_named(exports, Describe::NAME, js.function::<Describe>(0)?)
+    js.set_named(exports, Describe::NAME, js.function::<Describe>(0)?)?;
+    js.set_named(exports, Refusal::NAME, js.function::<Refusal>(0)?)?;
+    #[allow(clippy::cast_precision_loss, reason = "it is less than 2 to the power of 53")]
+    js.set_named(exports, "maxBytes", js.number(MAX_BYTES as f64)?)
+}
+
+/// `refusal(bytes)`: the reason why a file that begins so is no core module, to follow its name; undefined if it is
+/// one.
+struct Refusal;
+
+impl Method for Refusal {
+    const NAME: &'static str = "refusal";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let js = call.js;
+        match expect_core_module(&js.uint8_array(call.args[0])?.unwrap_or_default()) {
+            Ok(()) => js.undefined(),
+            Err(error) => js.string(&error.to_string()),
+        }
+    }
 }
 
 /// `describe(bytes)`: `{ kind, version, memory, imports, exports, missing }` of a module; an exception if it

@@ -91,13 +91,43 @@ impl From<BinaryReaderError> for ProgramError {
     }
 }
 
-/// An error unless the bytes begin as a module does that an engine takes.
+/// The most bytes of a module, without its debug information: V8's own bound. `compile_limits.rs` has wasmtime's.
+pub const MAX_BYTES: u64 = 1 << 30;
+
+/// An error unless the bytes begin as a module does that an engine takes; the first eight tell.
 pub fn expect_core_module(bytes: &[u8]) -> Result<(), ProgramError> {
-    match bytes {
-        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Ok(()),
-        [0, b'a', b's', b'm', _, _, 1, 0, ..] => Err(ProgramError::Wrong(
-            "is a WebAssembly component; only core modules run here. Build it for wasm32-wasip1".to_owned(),
-        )),
-        _ => Err(ProgramError::Wrong("is not a WebAssembly module: it does not begin with '\\0asm'".to_owned())),
+    let why = match bytes {
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => return Ok(()),
+        // A component has its "layer" where a core module has the upper half of its version.
+        [0, b'a', b's', b'm', _, _, 1, 0, ..] => {
+            return Err(ProgramError::Wrong(
+                "is a WebAssembly component (WASI 0.2); only core modules of WASI preview 1 run here: build it for \
+                 wasm32-wasip1"
+                    .to_owned(),
+            ));
+        }
+        [0, b'a', b's', b'm', a, b, c, d, ..] => format!("its version is {}", u32::from_le_bytes([*a, *b, *c, *d])),
+        [0, b'a', b's', b'm', ..] => "it is cut off".to_owned(),
+        [0x7f, b'E', b'L', b'F', ..] => "it is a program for this machine; build it for wasm32-wasip1".to_owned(),
+        [] => "it is empty".to_owned(),
+        _ => "it does not begin with '\\0asm'".to_owned(),
+    };
+    Err(ProgramError::Wrong(format!("is not a WebAssembly module: {why}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_are_no_core_modules_are_told_by_their_beginning() {
+        let refusal = |bytes: &[u8]| expect_core_module(bytes).err().map(|error| error.to_string()).unwrap_or_default();
+        assert_eq!(refusal(b"\0asm\x01\0\0\0"), "");
+        assert_eq!(refusal(b""), "is not a WebAssembly module: it is empty");
+        assert_eq!(refusal(b"\0asm\x01"), "is not a WebAssembly module: it is cut off");
+        assert_eq!(refusal(b"\0asm\x02\0\0\0"), "is not a WebAssembly module: its version is 2");
+        assert_eq!(refusal(b"(module)"), "is not a WebAssembly module: it does not begin with '\\0asm'");
+        assert!(refusal(b"\x7fELF\x02\x01").ends_with("a program for this machine; build it for wasm32-wasip1"));
+        assert!(refusal(b"\0asm\x0d\0\x01\0").starts_with("is a WebAssembly component (WASI 0.2); "));
     }
 }

@@ -18,7 +18,6 @@ use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::compile_limits;
 use wasi_rs_modules::error::{ProgramError, expect_core_module};
 use wasi_rs_modules::interface::Interface;
-use wasi_rs_modules::outline::Outline;
 use wasi_rs_modules::rewrite::unshare;
 
 /// Up to so many bytes are compiled sooner than V8 starts a worker, and on one thread sooner than several are

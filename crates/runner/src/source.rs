@@ -16,13 +16,9 @@ use std::path::{Path, PathBuf};
 use wasi_rs_core::abi::Errno;
 use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::compile_limits;
-use wasi_rs_modules::error::{ProgramError, expect_core_module};
+use wasi_rs_modules::error::{MAX_BYTES, ProgramError, expect_core_module};
 use wasi_rs_modules::sections::CUSTOM;
 use wasmparser::{BinaryReader, BinaryReaderError};
-
-/// The most bytes of a module, without what only debuggers look at: V8's own bound. (That of wasmtime:
-/// `compile_limits.rs`.)
-const MAX_BYTES: u64 = 1 << 30;
 
 /// A module's beginning, which tells whether it is one.
 const HEAD: usize = 8;
