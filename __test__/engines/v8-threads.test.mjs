@@ -162,3 +162,18 @@ test('preloads and flags of the process are not for its guests', HANGS, async (t
   );
   assert.equal(stdout, 'loaded\n');
 });
+
+test('flags of the process are kept in threads that have been given others', HANGS, async (t) => {
+  const file = path.join(temporaryFolder(t), 'large.wasm');
+  const large = '(local.set 0 (i32.mul (local.get 0) (i32.load (local.get 0))))'.repeat(200_000);
+  fs.writeFileSync(file, program(`(local i32) ${large}`)); // too much for V8's optimiser
+  const script = `
+    const { run } = require(${JSON.stringify(path.join(root, 'index.js'))});
+    run(${JSON.stringify(file)}, { engine: 'v8', cache: false }).then((result) => console.log(result.exitCode));`;
+  const { stdout, stderr } = await runInChild(
+    `const { Worker } = await import('node:worker_threads');
+    new Worker(${JSON.stringify(script)}, { eval: true, execArgv: [] });`,
+    { flags: ['--freeze-flags-after-init'] }, // who changes one then ends the process
+  );
+  assert.equal(stdout, '0\n', stderr.slice(0, 1000));
+});

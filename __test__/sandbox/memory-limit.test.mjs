@@ -164,10 +164,18 @@ run(file, { engine, limits: JSON.parse(limits), cache: false, timeout: 60_000, .
   .then((outcome) => console.log(JSON.stringify({ ...outcome, taken: peak() - before })));`;
 
 /** How such a guest ends in a process of its own, and how much that grows. */
-function runApart(t, text, engine, limits, options = {}) {
+function runApart(t, text, engine, limits, options = {}, flags = []) {
   const file = path.join(temporaryFolder(t), 'guest.wasm');
   fs.writeFileSync(file, assembleAny(`(module ${text})`));
-  const args = ['-e', CHILD, file, engine, JSON.stringify(limits), JSON.stringify(options)];
+  const args = [
+    ...flags,
+    '-e',
+    CHILD,
+    file,
+    engine,
+    JSON.stringify(limits),
+    JSON.stringify(options),
+  ];
   const maxBuffer = 64 * MIB;
   const child = spawnSync(process.execPath, args, {
     encoding: 'utf8',
@@ -232,6 +240,24 @@ describe('limits.memory, by the resident set', onLinux, () => {
       (loop (drop (array.new $a (i32.const 1) (i32.const 2000000)))
         (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 200)))))`;
     assert.equal(runApart(t, text, 'auto', { memory: 32 * MIB }).exitCode, 0);
+  });
+
+  test('without a limit a full heap of V8 ends the program alone', { skip: !hasObjects }, (t) => {
+    for (const [size, what] of [
+      [100, 'small'],
+      [17_000, 'middling'],
+      [7_000_000, 'large'],
+    ]) {
+      const text = `(type $a (array (mut i64)))
+        (type $n (struct (field (ref null $n)) (field (ref $a))))
+        ${START} (local (ref null $n)) (loop (local.set 0
+          (struct.new $n (local.get 0) (array.new $a (i64.const 1) (i32.const ${size})))) (br 0)))`;
+      for (const flag of ['--max-old-space-size=100', '--max-old-space-size=300']) {
+        const outcome = runApart(t, text, 'v8', {}, {}, [flag]);
+        assert.equal(outcome.code, 'ERR_WASI_TRAP', `${what}: ${JSON.stringify(outcome)}`);
+        assert.match(outcome.message, /out of V8's memory|new array is too large/);
+      }
+    }
   });
 
   test('without a limit tables are finite', (t) => {

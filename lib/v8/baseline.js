@@ -6,6 +6,7 @@
 // Node's own, whatever the global one has become.
 const process = require('node:process');
 const v8 = require('node:v8');
+const { isMainThread } = require('node:worker_threads');
 
 /**
  * What is turned off while such a module is compiled: to compile a function as late as when it is called, where the flags are
@@ -18,8 +19,8 @@ const OTHERS = /^(liftoff|liftoff-only|freeze-flags-after-init)$/;
 
 /** Compiles a module so that V8 never optimises it: all of it, at once. @param {BufferSource} bytes */
 function compileBaseline(bytes) {
-  const given = flagsOf(process.execArgv);
   const isNode = !process.versions.electron && !process.versions.bun && !process.versions.deno;
+  const given = flagsOf(isNode && !isMainThread ? commandLine() : process.execArgv);
   if (!isNode || [...given.keys()].some((name) => OTHERS.test(name))) {
     return new WebAssembly.Module(bytes);
   }
@@ -34,6 +35,18 @@ function compileBaseline(bytes) {
 /** @param {string} name of a flag @param {boolean} value */
 function set(name, value) {
   v8.setFlagsFromString(`--${value ? '' : 'no-'}${name}`);
+}
+
+/** The command line of the process, where the thread's own `execArgv` may be others. @returns {readonly string[]} */
+function commandLine() {
+  const report = /** @type {any} */ (process.report);
+  const { excludeNetwork } = report;
+  report.excludeNetwork = true; // or names of connected hosts would be looked up
+  try {
+    return report.getReport().header.commandLine;
+  } finally {
+    report.excludeNetwork = excludeNetwork;
+  }
 }
 
 /** The flags of V8 that the process was started with; of one that is there twice, the last. @param {readonly string[]} args */

@@ -4,9 +4,10 @@
 // but the process when one array does not fit into it.
 
 const { getHeapStatistics } = require('node:v8');
+const { resourceLimits } = require('node:worker_threads');
 
-/** Bytes that are left free for V8 itself. */
-const MARGIN = 8 * 1024 * 1024;
+/** Bytes that are left free for V8 itself: the part of the heap that is for new objects takes no large array. */
+const MARGIN = (resourceLimits.maxYoungGenerationSizeMb ?? 8) * 1024 * 1024;
 
 /**
  * Checks that the heap has room for an array.

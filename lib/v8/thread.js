@@ -18,8 +18,12 @@ const STACK = MEBIBYTE;
 /** Bytes of a worker's heap beside the objects of its guest. */
 const HEAP_OF_NODE = 16 * MEBIBYTE;
 
-/** Where a heap is limited, mebibytes of it for new objects. */
-const NEW_OBJECTS = 8;
+/**
+ * Mebibytes of a heap for new objects: where it is limited, and where not. All of a third of them may live on when V8 collects
+ * the others. That has to be less than the 16 MiB that are added to a full heap so that its program can be stopped, or V8 ends
+ * the process: Node itself gives up to 192 MiB to new objects.
+ */
+const NEW_OBJECTS = { limited: 8, unlimited: 24 };
 
 /**
  * Needs of a guest: bytes of stack, and for its objects if they are limited.
@@ -27,10 +31,11 @@ const NEW_OBJECTS = 8;
  * @typedef {{ stack?: number, objects?: number }} Needs
  */
 
-/** The limits of a heap with so many bytes for the guest's objects. @param {number} objects */
+/** The limits of a heap with so many bytes for the guest's objects. @param {number | undefined} objects */
 function heapFor(objects) {
+  if (objects === undefined) return { maxYoungGenerationSizeMb: NEW_OBJECTS.unlimited };
   const maxOldGenerationSizeMb = Math.ceil((HEAP_OF_NODE + objects) / MEBIBYTE);
-  return { maxOldGenerationSizeMb, maxYoungGenerationSizeMb: NEW_OBJECTS };
+  return { maxOldGenerationSizeMb, maxYoungGenerationSizeMb: NEW_OBJECTS.limited };
 }
 
 /** A worker, for one guest after the other. */
@@ -56,7 +61,7 @@ class Thread {
       execArgv: [],
       resourceLimits: {
         stackSizeMb: (stack + STACK_OF_NODE) / MEBIBYTE,
-        ...(objects !== undefined && heapFor(objects)),
+        ...heapFor(objects),
       },
     });
     // It does not keep the process from ending: a run that has not been answered does.

@@ -178,19 +178,16 @@ impl Scheduler {
             self.wake.notify_one();
             return Ok(());
         }
-        let thread = thread::Builder::new().name(self.name.to_owned()).stack_size(self.stack);
-        match thread.spawn(|| self.work()) {
-            Ok(_) => {
-                state.threads += 1;
-                state.idle += 1;
-            }
-            Err(error) => {
+        // More than one where threads could not be made before.
+        while state.idle < wanted {
+            let thread = thread::Builder::new().name(self.name.to_owned()).stack_size(self.stack);
+            if let Err(error) = thread.spawn(|| self.work()) {
                 REAPER.retry_later(self);
                 // Those that wait in a call don't come to it.
-                if state.running + state.idle == 0 {
-                    return Err(error);
-                }
+                return if state.running + state.idle == 0 { Err(error) } else { Ok(()) };
             }
+            state.threads += 1;
+            state.idle += 1;
         }
         Ok(())
     }
@@ -405,6 +402,25 @@ mod tests {
         assert!(slot.lose() && !slot.lose());
         slot.leave();
         assert_eq!(scheduler.state().running, MIN_SLOTS);
+    }
+
+    #[test]
+    fn jobs_that_there_were_no_threads_for_get_as_many_as_they_have_slots() {
+        let scheduler: &'static Scheduler = Box::leak(Box::new(Scheduler::new("test", 1 << 20, || MIN_SLOTS)));
+        let (sender, receiver) = channel();
+        let mut ends = Vec::new();
+        for number in 0..MIN_SLOTS {
+            let (begun, (end, never)) = (sender.clone(), channel::<()>());
+            ends.push(end);
+            scheduler.state().push(Task::Job(Box::new(move || {
+                begun.send(number).unwrap();
+                let _ = never.recv(); // one that calculates for ever
+            })));
+        }
+        scheduler.retry();
+        let mut begun = numbers(&receiver, MIN_SLOTS);
+        begun.sort_unstable();
+        assert_eq!(begun, (0..MIN_SLOTS).collect::<Vec<_>>());
     }
 
     #[test]
