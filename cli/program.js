@@ -14,7 +14,7 @@ const MAGIC = 0x6d736100; // "\0asm"
 /** The most bytes of a program's file, as in `crates/runner/src/source.rs`. */
 const MAX_BYTES = 1024 ** 3;
 
-/** The bytes that are read of a pipe at a time. */
+/** The number of bytes that are read of a pipe at a time. */
 const PIECE = 65_536;
 
 /** The pause between two reads of a pipe that is empty, in milliseconds. */

@@ -1,6 +1,6 @@
 'use strict';
 
-// Errors with Node's codes, in Node's words. (Node has no public function that makes these messages.)
+// Errors with Node's codes and messages. (Node has no public function that makes these messages.)
 
 const { inspect } = require('node:util');
 

@@ -1,7 +1,7 @@
 'use strict';
 
-// The heap of a guest's thread, in which its garbage-collected objects are. V8 ends the thread when the heap is full,
-// but the process when one array does not fit into it.
+// The heap of a guest's thread, which holds the guest's garbage-collected objects. When the heap is full, V8
+// ends the thread; but when one array does not fit into it, V8 ends the process.
 
 const { getHeapStatistics } = require('node:v8');
 
@@ -27,7 +27,7 @@ function room() {
   return heap_size_limit - used_heap_size;
 }
 
-/** Node has no other way to have it done at once, save by a flag of the whole process. */
+/** Collects garbage at once. (Node's only other way is a flag of the whole process.) */
 function collectGarbage() {
   try {
     const { Session } = require('node:inspector');

@@ -1,6 +1,6 @@
 'use strict';
 
-// A thread for guests in V8: a worker.
+// A worker of Node as a thread for guests in V8.
 
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
@@ -9,20 +9,20 @@ const { errorOf } = require('../errors.js');
 
 const MEBIBYTE = 1024 * 1024;
 
-/** How much of a worker's stack V8's own frames, and Node's, need beside the guest's. */
+/** The part of a worker's stack for the frames of V8 and Node, in bytes. */
 const STACK_OF_NODE = MEBIBYTE / 4;
 
-/** How much stack a guest has unless its limits say; as in wasmtime (`crates/runner/src/mode.rs`). */
+/** The stack of a guest without a limit, in bytes; as in wasmtime (`crates/runner/src/mode.rs`). */
 const STACK = MEBIBYTE;
 
-/** Bytes of a worker's heap beside the objects of its guest. */
+/** The part of a worker's heap that is not for the guest's objects, in bytes. */
 const HEAP_OF_NODE = 16 * MEBIBYTE;
 
-/** Where a heap is limited, mebibytes of it for new objects. */
+/** The part of a limited heap for new objects, in mebibytes. */
 const NEW_OBJECTS = 8;
 
 /**
- * Needs of a guest: bytes of stack, and for its objects if they are limited.
+ * The needs of a guest: bytes of stack, and bytes for its objects if they are limited.
  *
  * @typedef {{ stack?: number, objects?: number }} Needs
  */
@@ -33,11 +33,11 @@ function heapFor(objects) {
   return { maxOldGenerationSizeMb, maxYoungGenerationSizeMb: NEW_OBJECTS };
 }
 
-/** A worker, for one guest after the other. */
+/** A worker that runs one guest after the other. */
 class Thread {
-  /** Ended, it has no guest any more, and gets none. */
+  /** True if the worker has ended, or is being terminated: it gets no guest any more. */
   isEnded = false;
-  /** Is told when the worker ends while it has a guest. @type {((error: unknown) => void) | undefined} */
+  /** Called when the worker ends while it has a guest. @type {((error: unknown) => void) | undefined} */
   #fail;
   /** The error that ended the worker. @type {NodeJS.ErrnoException | undefined} */
   #error;
@@ -48,10 +48,10 @@ class Thread {
     this.objects = objects;
     this.worker = new Worker(path.join(__dirname, 'worker.js'), {
       workerData: { addon: engineName() },
-      // Or Node would look at process.stdout, and so make it non-blocking; nobody writes to these.
+      // Otherwise Node reads process.stdout, and so makes it non-blocking. Nothing is written to these.
       stdout: true,
       stderr: true,
-      // Neither the preloads nor the flags of the program that runs the guest, which are not for this thread.
+      // Without the preloads and flags of the main program, which are not for this thread.
       env: {},
       execArgv: [],
       resourceLimits: {
@@ -59,14 +59,14 @@ class Thread {
         ...(objects !== undefined && heapFor(objects)),
       },
     });
-    // It does not keep the process from ending: a run that has not been answered does.
+    // The worker does not keep the process alive; a request that has not been answered does.
     this.worker.unref();
     this.worker.once('online', () => this.worker.unref());
     this.worker.on('error', (error) => (this.#error = /** @type {Error} */ (error)));
     this.worker.on('exit', () => this.#exited(onExit));
   }
 
-  /** Tells whether a guest with these needs may have it. @param {Needs} needs */
+  /** True if a guest with these needs can run on this thread. @param {Needs} needs */
   fits({ stack = STACK, objects }) {
     return this.stack === stack && this.objects === objects;
   }
@@ -75,14 +75,14 @@ class Thread {
    * Begins a run.
    *
    * @param {import('../types.js').Job} job
-   * @param {(error: unknown) => void} fail is told if the worker ends before the run does
+   * @param {(error: unknown) => void} fail is called if the worker ends before the run does
    */
   begin(job, fail) {
     this.#fail = fail;
     this.worker.postMessage(job);
   }
 
-  /** The run is over. */
+  /** Ends the run's hold on the thread: the run is over. */
   finish() {
     this.#fail = undefined;
   }

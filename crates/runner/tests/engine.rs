@@ -141,7 +141,7 @@ fn a_directory_is_opened_when_the_run_begins() {
     assert!(folder.path().join("hello").is_dir());
     let missing = root_at(&folder.path().join("missing"));
     match run(&maker, Plan { preopens: missing, ..plan() }).end {
-        End::OpenError(unopened) => assert_eq!(unopened.errno, Errno::Noent),
+        End::OpenError(error) => assert_eq!(error.errno, Errno::Noent),
         other => panic!("{other:?}"),
     }
 }
