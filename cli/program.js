@@ -9,7 +9,7 @@ const { COMMANDS } = require('./flags.js');
 /** The bytes at the beginning of a file that tell its kind. */
 const HEAD = 4096;
 
-/** The bytes that are read of a pipe at a time. */
+/** The number of bytes that are read of a pipe at a time. */
 const PIECE = 65_536;
 
 /** The pause between two reads of a pipe that is empty, in milliseconds. */

@@ -97,9 +97,8 @@ async function runHere(handle, setting, flags) {
 }
 
 /**
-/**
- * Has signals end the process in the kernel's own way. Node has a handler of its own for some, and a thread in a
- * call that does not end comes to no handler.
+ * Has signals end the process by the kernel's default. Node has a handler of its own for some, and a thread
+ * in a call that does not end runs no handler.
  */
 function leaveToKernel() {
   const listener = () => {};
@@ -107,7 +106,7 @@ function leaveToKernel() {
 }
 
 /**
- * Runs a program off this thread, which so can handle signals.
+ * Runs a program off this thread, so that this thread can handle signals.
  *
  * @param {import('../lib/program.js').Handle} handle
  * @param {Setting} setting
@@ -132,7 +131,11 @@ async function runInBackground(handle, setting, { timeout, engine }, limits = {}
   }
 }
 
-/** Ends the process where Node would wait for a thread that the kernel, or V8, does not give back. @param {number} exitCode */
+/**
+ * Ends the process if Node would wait for a thread that does not return from the kernel, or from V8.
+ *
+ * @param {number} exitCode
+ */
 function quitIfHeldUp(exitCode) {
   if (require('../lib/v8/threads.js').isHeldUp()) addon().quit?.(exitCode);
 }

@@ -1,6 +1,6 @@
 'use strict';
 
-// Finds and loads the addons. For the package's own files: no name that others may require leads here.
+// Finds and loads the addons, for the package's own files only: users can't require this file.
 
 const { dirname, sep, toNamespacedPath } = require('node:path');
 // Node's own: the global one may have been replaced.
@@ -14,7 +14,10 @@ const loaded = new Map();
 /** The addon with the class, loaded when it is first asked for: a worker of V8 needs the other one only. */
 const classAddon = () => once('wasi-rs');
 
-/** The name of the addon with the engines. Built as one (`cargo build`), the addon with the class has everything. */
+/**
+ * The name of the addon with the engines. In a build as one addon (`cargo build`), the addon with the class
+ * has everything.
+ */
 const engineName = () => (classAddon().engine ? 'wasi-rs' : 'wasi-rs-engine');
 
 /**
@@ -23,7 +26,11 @@ const engineName = () => (classAddon().engine ? 'wasi-rs' : 'wasi-rs-engine');
  */
 const engineAddon = () => once(engineName());
 
-/** An addon of the package, which is loaded once. @param {string} name the name of its file up to the first dot */
+/**
+ * An addon of the package, which is loaded once.
+ *
+ * @param {string} name the name of its file up to the first dot
+ */
 function once(name) {
   if (!loaded.has(name)) loaded.set(name, load(name));
   return loaded.get(name);
@@ -56,7 +63,7 @@ function open(file) {
   const module = { exports: { process } };
   process.dlopen(module, toNamespacedPath(file));
   delete module.exports.process;
-  return module.exports; // others than those above in Deno
+  return module.exports; // in Deno, not the object above
 }
 
 /**

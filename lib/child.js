@@ -44,8 +44,8 @@ class GuestProcess extends EventEmitter {
   }
 
   /**
-   * The outcome, when the program has ended, as of the promise of run(). Reading this property opts out of
-   * 'error' events where there is no listener: the error is that of the promise then.
+   * The outcome of the program, as a promise like that of run(). Reading this property opts out of 'error'
+   * events if there is no listener for them: the promise rejects with the error instead.
    *
    * @returns {Promise<import('./execute.js').Outcome>}
    */

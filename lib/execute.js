@@ -1,6 +1,6 @@
 'use strict';
 
-// One run: the engine is chosen, and what ends it early is armed and disarmed.
+// One run: its engine, its streams, and its early end by `kill()`, `timeout` and `signal`.
 
 const { clearTimeout, setTimeout } = require('node:timers');
 const { types } = require('node:util');
@@ -9,7 +9,7 @@ const { Tickets } = require('./tickets.js');
 
 const NAMES = ['stdin', 'stdout', 'stderr'];
 
-/** Loaded when there is something to say. */
+/** Loaded when there is an error. */
 const errors = () => require('./errors.js');
 
 /**
@@ -23,48 +23,56 @@ const errors = () => require('./errors.js');
 /**
  * @typedef {import('./program.js').Chosen} Chosen
  *
- * @typedef {{ chosen: Promise<Chosen>, cancellation: InstanceType<typeof import('./program.js').Cancellation> }} Choice
- * the engine that is being chosen, and the cancellation of the requests made for that
+ * @typedef {InstanceType<typeof import('./program.js').Cancellation>} Cancellation
+ *
+ * @typedef {object} Choice
+ * @property {Promise<Chosen>} chosen the engine
+ * @property {Cancellation} cancellation of the requests that are made to choose it
  */
 
-/** A run, from when it is asked for until all it has written has been delivered. */
+/** A run, from its request until all its output has been delivered. */
 class Execution {
-  /** The error it is ended with. @type {{ error: unknown } | undefined} */
+  /** The error that the run is ended with. @type {{ error: unknown } | undefined} */
   #killed;
-  /** Ends it in the engine. @type {((error: unknown) => void) | undefined} */
+  /** Ends the run in the engine. @type {((error: unknown) => void) | undefined} */
   #kill;
-  /** Rejects when it is ended before the engine has it. @type {Promise<never>} */
+  /** Rejects when the run is ended before an engine has it. @type {Promise<never>} */
   #interrupted;
   /** @type {(error: unknown) => void} */
   #interrupt;
-  /** @type {Choice['cancellation']} */
+  /** @type {Cancellation} */
   #cancellation;
   #disarm = () => {};
-  /** True when the program has ended, and its output is waited for. */
+  /** True while the output of the ended program is being delivered. */
   #isDelivering = false;
   /** @type {Streams} */
   streams;
 
   /**
-   * @param {import('./program.js').Handle} code
+   * @param {import('./program.js').Handle} handle
    * @param {Choice} choice
    * @param {import('./options.js').Options} options
-   * @param {() => void} [onStart] is called when the engine has it
+   * @param {() => void} [onStart] is called when the engine has the run
    */
-  constructor(code, { chosen, cancellation }, options, onStart) {
+  constructor(handle, { chosen, cancellation }, options, onStart) {
     this.#cancellation = cancellation;
-    chosen.catch(() => {}); // the result tells
+    chosen.catch(() => {}); // reported by the result
     const { promise, reject } = withReject();
     this.#interrupted = promise;
     this.#interrupt = reject;
     this.#interrupted.catch(() => {});
     this.streams = streamsOf(options.stdio, (error) => this.kill(error));
     /** @type {Promise<Outcome>} */
-    this.result = this.#run(code, chosen, options, onStart);
-    this.result.catch(() => {}); // who wants to know, asks
+    this.result = this.#run(handle, chosen, options, onStart);
+    this.result.catch(() => {}); // reported to those who read the result
   }
 
-  /** Ends the run with this error. @param {unknown} error @returns {boolean} whether it had not been ended already */
+  /**
+   * Ends the run with this error.
+   *
+   * @param {unknown} error
+   * @returns {boolean} false if it has been ended before
+   */
   kill(error) {
     if (this.#killed) return false;
     this.#killed = { error };
@@ -75,56 +83,70 @@ class Execution {
     return true;
   }
 
-  /** @param {import('./program.js').Handle} code @param {Promise<Chosen>} chosen @param {import('./options.js').Options} options @param {() => void} [onStart] */
-  async #run(code, chosen, options, onStart) {
+  /**
+   * @param {import('./program.js').Handle} handle
+   * @param {Promise<Chosen>} chosen
+   * @param {import('./options.js').Options} options
+   * @param {() => void} [onStart]
+   */
+  async #run(handle, chosen, options, onStart) {
     try {
-      return await this.#finished(this.#execute(code, chosen, options, onStart));
+      return await this.#finished(this.#execute(handle, chosen, options, onStart));
     } finally {
       this.#disarm();
     }
   }
 
-  /** @param {import('./program.js').Handle} code @param {Promise<Chosen>} choosing @param {import('./options.js').Options} options @param {() => void} [onStart] */
-  async #execute(code, choosing, options, onStart) {
+  /**
+   * @param {import('./program.js').Handle} handle
+   * @param {Promise<Chosen>} choosing
+   * @param {import('./options.js').Options} options
+   * @param {() => void} [onStart]
+   */
+  async #execute(handle, choosing, options, onStart) {
     this.#arm(options);
     const chosen = await Promise.race([choosing, this.#interrupted]);
     const { args, env, preopens, limits, concurrency, trace } = options;
     const plan = { args, env, preopens, limits, concurrency, trace, stdio: this.streams.plan };
     const result = this.#start(chosen, plan);
-    if (chosen.isFirst) require('./background.js').compileAfter(code, result);
+    if (chosen.isFirst) require('./background.js').compileAfter(handle, result);
     onStart?.();
     if (!chosen.mayChange) return result;
-    return result.catch((error) => this.#startInOther(code, chosen, plan, error));
+    return result.catch((error) => this.#startInOther(handle, chosen, plan, error));
   }
 
-  /** @param {Chosen} chosen @param {import('./types.js').Plan} plan @returns {Promise<import('./types.js').Result>} */
+  /**
+   * @param {Chosen} chosen
+   * @param {import('./types.js').Plan} plan
+   * @returns {Promise<import('./types.js').Result>}
+   */
   #start({ engine, program }, plan) {
-    if (this.#killed) throw this.#killed.error; // while it was chosen
+    if (this.#killed) throw this.#killed.error; // while the engine was being chosen
     const { result, kill } = engine.start(program, plan);
     this.#kill = kill;
     return result;
   }
 
   /**
-   * Runs it in the other engine, which may have something of WebAssembly that this one lacks. If it can't run there either,
-   * wasmtime says why.
+   * Runs the program in the other engine, which may have a feature of WebAssembly that the chosen one lacks.
+   * If it can't run there either, the error is that of wasmtime.
    *
-   * @param {import('./program.js').Handle} code
-   * @param {Chosen} chosen where it can't be run
+   * @param {import('./program.js').Handle} handle
+   * @param {Chosen} chosen the engine that can't run the program
    * @param {import('./types.js').Plan} plan
-   * @param {any} error what that engine says
+   * @param {any} error the error of that engine
    */
-  async #startInOther(code, { engine }, plan, error) {
+  async #startInOther(handle, { engine }, plan, error) {
     if (unified(error)?.code !== 'ERR_WASI_PROGRAM' || this.#killed) throw error;
     const isV8 = engine === require('./wasmtime.js');
     try {
       return await this.#start(
-        isV8 ? await inV8(code, plan.limits, this.#cancellation) : await inWasmtime(code),
+        isV8 ? await inV8(handle, plan.limits, this.#cancellation) : await inWasmtime(handle),
         plan,
       );
     } catch (second) {
       const { code: why } = unified(second) ?? {};
-      // EBADF: wasmtime has come as far as to take its descriptors.
+      // EBADF: wasmtime has begun the run and taken its descriptors.
       throw isV8 && (why === 'ERR_WASI_PROGRAM' || why === 'UVWASI_EBADF') ? error : second;
     }
   }
@@ -158,7 +180,7 @@ class Execution {
     return carrier;
   }
 
-  /** Has timeout and signal end the run. @param {import('./options.js').Options} options */
+  /** Arms the timeout and the signal that end the run. @param {import('./options.js').Options} options */
   #arm({ timeout, signal }) {
     const abort = () =>
       this.kill(new (errors().AbortError)(/** @type {AbortSignal} */ (signal).reason));
@@ -172,13 +194,17 @@ class Execution {
   }
 }
 
-/** @typedef {Pick<InstanceType<typeof import('./stdio.js').Streams>, 'plan' | 'ends' | 'abandon' | 'finish'>} Streams */
+/**
+ * @typedef {InstanceType<typeof import('./stdio.js').Streams>} AllStreams
+ *
+ * @typedef {Pick<AllStreams, 'plan' | 'ends' | 'abandon' | 'finish'>} Streams
+ */
 
 /**
- * The standard streams of a run, of which most need nothing at this end.
+ * The standard streams of a run. Most runs need no streams in JavaScript.
  *
  * @param {import('./options.js').Stdio} stdio
- * @param {(error: unknown) => void} fail is told when one at this end throws
+ * @param {(error: unknown) => void} fail is called when a stream in JavaScript throws
  * @returns {Streams}
  */
 function streamsOf(stdio, fail) {
@@ -192,7 +218,7 @@ function streamsOf(stdio, fail) {
   return { plan, ends: {}, abandon: () => {}, finish: async () => tickets.close() };
 }
 
-/** A promise, and what rejects it. (Node 20 has no Promise.withResolvers.) */
+/** A promise and the function that rejects it. (Node 20 has no Promise.withResolvers.) */
 function withReject() {
   /** @type {(error: unknown) => void} */
   let reject = () => {};

@@ -1,6 +1,6 @@
 'use strict';
 
-// Finds an addon that is not in its usual place, or says why there is none.
+// Finds an addon that is not in its usual place. The error says why there is none.
 
 const path = require('node:path');
 const { binaryName, triple, triples } = require('../platform.js');
@@ -32,16 +32,16 @@ function load(name, open) {
   throw loadError(candidates, errors);
 }
 
-/** Advice where the addon is missing or broken, or is one for another platform. */
+/** Advice for an addon that is missing, broken, or made for another platform. */
 const MEND = `To mend it, install wasi-rs again, or build it with Rust (https://rustup.rs) and \`npm rebuild wasi-rs\`;
 where npm blocks install scripts: node ${JSON.stringify(path.join(root, 'scripts', 'build.js'))}`;
 
-/** Advice where Node was told to load no addons. */
+/** Advice for a Node that was told to load no addons. */
 const ALLOW =
   'Node is run without native addons. Under --permission, add --allow-addons; otherwise leave out --no-addons';
 
 /**
- * The error that names every place looked at.
+ * The error, which names every place that was tried.
  *
  * @param {string[]} candidates
  * @param {NodeJS.ErrnoException[]} errors one for each candidate
@@ -54,7 +54,7 @@ function loadError(candidates, errors) {
   const message = `wasi-rs: the native addon for ${triple()} could not be loaded
 ${reasons.join('\n')}
 ${isForbidden ? ALLOW : MEND}`;
-  // A file that does not load tells more than one that is missing.
+  // The error of a file that does not load is more helpful than that of a missing one.
   const cause = errors.find(({ code }) => code !== 'MODULE_NOT_FOUND') ?? errors[0];
   return Object.assign(new Error(message, { cause }), { code: 'ERR_WASI_RS_LOAD', errors });
 }

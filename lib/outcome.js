@@ -2,7 +2,7 @@
 
 // The outcome of a run, from the addon's answer: a result or an error.
 
-const { unusable } = require('./requests.js');
+const { programError } = require('./requests.js');
 
 /** Loaded when there is an error. */
 const errors = () => require('./errors.js');
@@ -15,7 +15,7 @@ const errors = () => require('./errors.js');
 
 /**
  * @param {Answer} answer
- * @param {{ error: unknown } | undefined} killed what the run was ended with
+ * @param {{ error: unknown } | undefined} killed the error that the run was ended with
  * @param {Plan} plan
  * @param {'wasmtime' | 'v8'} engine
  * @returns {Result}
@@ -44,17 +44,17 @@ function errorOfAnswer(answer, { limits }, engine) {
       return tooMuchOutput(message, limits.stdout);
     case 'trap':
       return errorOf(Error, 'ERR_WASI_TRAP', message);
-    case 'unusable':
-      return unusable(code, message);
-    case 'unopened':
-      return unopened(answer);
+    case 'programError':
+      return programError(code, message);
+    case 'openError':
+      return openError(answer);
     default:
       return errorOf(Error, 'ERR_WASI_RS', message);
   }
 }
 
 /** The error of a file that can't be opened for the program, as the class has it. @param {Answer} answer */
-function unopened({ message, code, errno }) {
+function openError({ message, code, errno }) {
   return errors().notOpened(String(code), Number(errno), message);
 }
 

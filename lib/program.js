@@ -42,7 +42,7 @@ class Cancellation {
  * @property {WeakRef<ForV8['prepared']>} prepared
  * @property {Promise<void>} isRead
  * @property {number} waiting the number of runs that wait for it
- * @property {() => void} giveUp
+ * @property {() => void} cancel
  */
 
 /** A program as run(), spawn() and Program share it. */
@@ -99,21 +99,21 @@ class ProgramHandle {
 
   /** @param {string} key @param {import('./types.js').Limits} limits @returns {Preparation} */
   #prepare(key, limits) {
-    const { answer, cancel: giveUp } = this.#ask('forV8', limits);
+    const { answer, cancel } = this.#ask('forV8', limits);
     const prepared = require('./v8/engine.js').compile(answer);
     prepared.catch(() => {}); // reported to the run
     // Does not hold the module's bytes, which are not needed any more once V8 has compiled them.
     const isRead = answer.then(() => {}, throwUnlessProgramError);
     isRead.catch(() => {});
     this.#dropUnused();
-    const preparation = { prepared: new WeakRef(prepared), isRead, waiting: 0, giveUp };
+    const preparation = { prepared: new WeakRef(prepared), isRead, waiting: 0, cancel };
     this.#preparations.set(key, preparation);
     this.#lastPrepared = prepared;
     return preparation;
   }
 
   /**
-   * Gives a preparation up when all runs that wait for it are cancelled.
+   * Cancels a preparation when all runs that wait for it are cancelled.
    *
    * @param {string} key
    * @param {Preparation} preparation
@@ -126,7 +126,7 @@ class ProgramHandle {
     preparation.waiting++;
     cancellation.onCancel(() => {
       if (!isReading || --preparation.waiting > 0) return;
-      preparation.giveUp();
+      preparation.cancel();
       if (this.#preparations.get(key) === preparation) this.#preparations.delete(key);
     });
   }
@@ -165,7 +165,7 @@ class ProgramHandle {
   }
 
   /**
-   * Has another thread look for machine code, for a run whose options have not been read and checked yet.
+   * Has another thread search for machine code, for a run whose options have not been read and checked yet.
    *
    * @param {any} options
    */
@@ -177,8 +177,8 @@ class ProgramHandle {
   }
 
   /**
-   * Tells whether wasmtime runs the program without a delay: there is machine code for these limits, or
-   * little to compile. Looking for it has begun when this returns.
+   * Resolves to true if wasmtime runs the program without a delay: there is machine code for these limits, or
+   * little to compile. The search for machine code has begun when this returns.
    *
    * @param {import('./types.js').Limits} limits
    * @param {Cancellation} [cancellation]
@@ -189,8 +189,8 @@ class ProgramHandle {
     const prefetched = this.#prefetched;
     this.#prefetched = undefined; // there may be machine code the next time
     const isUsual = limits.fuel === undefined && limits.stack === undefined;
-    const { answer, cancel: giveUp } = (isUsual && prefetched) || this.#ask('isReady', limits);
-    cancellation.onCancel(giveUp);
+    const { answer, cancel } = (isUsual && prefetched) || this.#ask('isReady', limits);
+    cancellation.onCancel(cancel);
     return answer;
   }
 }
@@ -232,8 +232,8 @@ function isChosen(folder) {
 const reported = new Set();
 
 /**
- * True if nothing can be kept in a folder: others may read it, or write to it unnoticed, or it can't be made.
- * It is no error; a warning tells of it if the folder is not the default one.
+ * True if nothing can be kept in a folder: other users may read it, a guest may write to it unnoticed, or it
+ * can't be made. This is no error, but a warning is given if the folder is not the default one.
  *
  * @param {string} folder
  */
@@ -336,13 +336,13 @@ function bytesOf(source, name, others) {
  * @typedef {object} Chosen
  * @property {{ start: Function }} engine
  * @property {unknown} program
- * @property {boolean} [isFirst] true if machine code is to be made meanwhile
+ * @property {boolean} [isFirst] true if machine code is to be made for later runs
  * @property {boolean} [mayChange] true if the other engine is tried when this one can't run the program
  */
 
 /**
  * The engine that begins soonest: wasmtime where there is machine code, or little to compile; otherwise V8,
- * while machine code is made for the next time.
+ * while machine code is made for later runs.
  *
  * @param {ProgramHandle} handle
  * @param {{ engine: string, limits: import('./types.js').Limits }} options
@@ -354,8 +354,7 @@ async function choose(handle, { engine, limits }, cancellation) {
   const { isCode } = handle;
   const isForced =
     engine === 'wasmtime' || limits.fuel !== undefined || isCode || !mayHaveWorkers();
-  // Asked also where wasmtime is forced: a file that can't be read is known before the run begins, as with
-  // V8.
+  // Also where wasmtime is forced: an error of reading the file comes before the run begins, as with V8.
   const isReady = engine !== 'v8' && (isCode || (await handle.isReady(limits, cancellation)));
   if (engine !== 'v8' && (isForced || isReady)) {
     return { ...(await inWasmtime(handle)), mayChange: !isForced };

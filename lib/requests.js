@@ -1,6 +1,6 @@
 'use strict';
 
-// Requests to the addon with the engines: programs are made, asked about and run. Answers come as messages.
+// Requests to the addon with the engines: to make, to question and to run programs. Answers come as messages.
 
 const addon = require('./addon.js').engineAddon().engine;
 if (!addon) {
@@ -19,9 +19,13 @@ const errorOf = (...parts) => require('./errors.js').errorOf(...parts);
 /**
  * A request that has not been answered.
  *
- * @typedef {{ resolve: (answer: Answer) => void, reject: (error: unknown) => void, begin?: (number: number) => void }} Pending
- * @type {Map<number, Pending>}
+ * @typedef {object} Pending
+ * @property {(answer: Answer) => void} resolve
+ * @property {(error: unknown) => void} reject
+ * @property {(number: number) => void} [begin]
  */
+
+/** The requests that have not been answered. @type {Map<number, Pending>} */
 const pending = new Map();
 let lastId = 0;
 /** The requests of this environment, in the addon. @type {unknown} */
@@ -45,7 +49,11 @@ function request(send, begin) {
   return { id, answer };
 }
 
-/** @param {number} id @param {Answer | undefined} answer @param {unknown} thrown why there is none */
+/**
+ * @param {number} id
+ * @param {Answer | undefined} answer
+ * @param {unknown} thrown the reason if there is no answer
+ */
 function receive(id, answer, thrown) {
   const one = pending.get(id);
   if (answer?.begin !== undefined) return one?.begin?.(answer.begin);
@@ -79,12 +87,12 @@ function ask(question, program, limits = {}) {
 
 /** @param {Answer} answer */
 function valueOf({ end, message, code, value }) {
-  if (end) throw unusable(/** @type {string} */ (code), message);
+  if (end) throw programError(/** @type {string} */ (code), message);
   return value;
 }
 
-/** The error of a program. @param {string} code @param {string} message what the program does or is */
-function unusable(code, message) {
+/** The error of a program. @param {string} code @param {string} message without its subject, the program */
+function programError(code, message) {
   return errorOf(Error, code, code === 'ERR_WASI_RS' ? message : `the program ${message}`);
 }
 
@@ -101,7 +109,8 @@ const requestRun = (program, plan) =>
  * Queues a run in V8.
  *
  * @param {Plan} plan
- * @param {(number: number) => void} begin is called when there is a slot for it, with its number for the worker
+ * @param {(number: number) => void} begin is called when there is a slot for the run, with its number for the
+ * worker
  */
 const requestV8Run = (plan, begin) =>
   request((id) => addon.startInV8(requests, { id, ...plan }), begin);
@@ -110,10 +119,10 @@ const requestV8Run = (plan, begin) =>
 const endRun = (id) => addon.end(requests, id);
 
 /**
- * Has machine code made in the background, for the next time.
+ * Has machine code made in the background, for later runs.
  *
  * @param {unknown} program
- * @param {number} delay in milliseconds; for one that waits already, it is set anew
+ * @param {number} delay in milliseconds; for a program that waits already, it is set anew
  * @returns {boolean} false if there is no room for it
  */
 const compileLater = (program, delay) => addon.compileLater(openRequests(), { program, delay });
@@ -121,7 +130,7 @@ const compileLater = (program, delay) => addon.compileLater(openRequests(), { pr
 /**
  * Makes a folder for machine code.
  *
- * @type {(folder: string) => string | undefined} the reason why nothing can be kept in it, and what to do; nothing if it can
+ * @type {(folder: string) => string | undefined} the reason why nothing can be kept in it, and advice
  */
 const makeCache = (folder) => addon.cache(folder);
 
@@ -134,5 +143,5 @@ module.exports = {
   makeProgram,
   requestRun,
   requestV8Run,
-  unusable,
+  programError,
 };

@@ -1,8 +1,8 @@
 'use strict';
 
 // The standard streams of a program. An engine knows tickets for descriptors, bytes and captures only.
-// Streams and functions of the embedder are served here, through a pipe of the operating system, whose other
-// end the program has: so poll_oneoff, EPIPE and waiting for room are the kernel's, at its speed.
+// Streams and functions of the embedder are served here, through a pipe of the operating system whose other
+// end the program has: poll_oneoff, EPIPE and waits for room are made by the kernel, at its speed.
 
 const net = require('node:net');
 const { performance } = require('node:perf_hooks');
@@ -17,7 +17,7 @@ const { Tickets } = require('./tickets.js');
 /** The number of bytes that a function which supplies input is asked for. */
 const PIECE = 64 * 1024;
 
-/** The time that a source is read without a turn of the event loop, in milliseconds. */
+/** The longest time that a source is read without a turn of the event loop, in milliseconds. */
 const TURN = 5;
 
 /** @typedef {import('node:net').Socket} Socket */

@@ -5,19 +5,19 @@
 const { addon } = require('./requests.js');
 
 /**
- * Tickets for descriptors, which are closed here unless an engine has taken them, and by the addon at the latest when
- * this environment ends.
+ * Tickets for descriptors. A descriptor that no engine has taken is closed here, or by the addon when this
+ * environment ends.
  */
 class Tickets {
   /** @type {{ number: number }[]} */
   #tickets = [];
 
   /**
-   * A copy of a descriptor; if there is none, all are closed.
+   * Copies a descriptor. If that fails, all tickets are closed.
    *
    * @param {number} fd
    * @param {string} name of the stream
-   * @returns {number} the number by which engines know it
+   * @returns {number} the ticket's number, for an engine
    */
   copy(fd, name) {
     try {
@@ -32,7 +32,7 @@ class Tickets {
    * A pipe that the program reads, or writes.
    *
    * @param {boolean} isInput
-   * @returns {{ fd: number, number: number }} this end, to be closed; and the program's
+   * @returns {{ fd: number, number: number }} this end, to be closed by the caller, and the ticket's number
    */
   pipe(isInput) {
     const { fd, ticket } = addon.pipe(isInput);

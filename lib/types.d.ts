@@ -10,18 +10,18 @@ export interface ImportedMemory {
 
 /** A program as the addon has prepared it for V8. */
 export interface V8Module {
-  /** Of a module that keeps to its limits, and can be ended whatever it does. */
+  /** The bytes of a module that keeps to its limits, and can be ended at any point. */
   bytes: BufferSource;
   memories: ImportedMemory[];
-  /** Of WASI. */
+  /** The version of WASI. */
   version: 'preview1' | 'unstable';
-  /** True if V8's optimiser is not to have it. */
+  /** True if V8's optimiser must not compile it. */
   isBaseline: boolean;
   /** The name under which its start function is exported. */
   start?: string;
   /**
-   * Bytes that its garbage-collected objects may have, if it makes any and is limited; for the main thread, if it makes
-   * any.
+   * Bytes that its garbage-collected objects may have, if it makes any and is limited. For the main thread:
+   * set if it makes any.
    */
   objects?: number;
 }
@@ -39,17 +39,17 @@ export interface Limits {
   tableElements?: number;
   /** Bytes. */
   stack?: number;
-  /** Of which V8 has none. */
+  /** Units of work; only in wasmtime. */
   fuel?: number;
   openFiles?: number;
   /** Bytes of each captured stream. */
   stdout?: number;
 }
 
-/** The number of a ticket, or what is done with the output. */
+/** The number of a ticket, or the treatment of the output. */
 export type Output = number | 'capture' | 'ignore';
 
-/** What a run is asked for. */
+/** The plan of a run: its options, in the form for an engine. */
 export interface Plan {
   args: string[];
   /** `NAME=value` */
@@ -58,7 +58,7 @@ export interface Plan {
   /** Numbers are those of tickets. */
   stdio: [stdin: number | Uint8Array, stdout: Output, stderr: Output];
   limits: Limits & { stdout: number };
-  /** How many may have begun at a time, this one included. */
+  /** The most runs that may have begun and not ended, this one included. */
   concurrency?: number;
   trace: boolean;
 }
@@ -68,7 +68,7 @@ export interface Usage {
   wall: number;
   /** Milliseconds of the guest's thread. */
   cpu: number;
-  /** Bytes at most; in V8, of a guest that was killed, when it last made a call. */
+  /** The most bytes; in V8, for a guest that was killed, the bytes at its last call. */
   memory: number;
   calls: number;
   /** Bytes. */
@@ -93,7 +93,7 @@ export interface Running {
 
 /** An answer of the addon. */
 export interface Answer {
-  /** How a run ended, or that a question could not be answered. */
+  /** The end of a run, or the failure of a question. */
   end?:
     | 'exit'
     | 'ended'
@@ -102,8 +102,8 @@ export interface Answer {
     | 'fuel'
     | 'overflow'
     | 'trap'
-    | 'unusable'
-    | 'unopened'
+    | 'programError'
+    | 'openError'
     | 'failed';
   message: string;
   code?: string;

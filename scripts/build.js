@@ -1,6 +1,6 @@
 'use strict';
 
-// Builds the addon with cargo and puts it where lib/addon.js looks for it:  node scripts/build.js [--debug]
+// Builds the addons with cargo and puts them where lib/addon.js finds them:  node scripts/build.js [--debug]
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -78,7 +78,7 @@ function cargoBuild({ name, features }, debug, stderr) {
     '--lib',
     '--no-default-features',
     `--features=${features}`,
-    // A folder each: cargo would put one library in the place of the other, and take it for that one.
+    // One folder for each addon: in a common one, cargo would replace one library by the other.
     `--target-dir=${path.join(process.env.CARGO_TARGET_DIR ?? path.join(root, 'target'), name)}`,
     '--message-format=json-render-diagnostics',
   ];

@@ -1,6 +1,6 @@
 'use strict';
 
-// npm's install script: silent where a prebuilt addon loads, else builds one from source.
+// npm's install script: does nothing if a prebuilt addon loads, otherwise builds the addons from source.
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');

@@ -8,7 +8,7 @@
 //! | [`process`] | the process and its threads, descriptors of the host |
 //! | [`builtins`] | built-in functions of the engine, as they were when the addon was loaded |
 //! | [`errors`], [`permission`] | errors in Node's words; Node's permission model |
-//! | [`call`] | the fast way of a call from WebAssembly to Rust, and the answers that are given before |
+//! | [`call`] | the fast way of calls from WebAssembly to Rust, and answers inside WebAssembly |
 //! | [`class`] | the class `WASI` |
 //! | [`run`] | the functions behind `run()`, `spawn()` and `compile()` |
 //! | [`text`] | WebAssembly's text, and descriptions of modules, for the command line |

@@ -1,20 +1,22 @@
 'use strict';
 
-// Modules that only V8's baseline compiler gets: with a function that would be too much for the optimiser, which can't be
-// stopped (crates/modules/src/compile_limits.rs). V8 knows that by flags of the process only.
+// Modules for V8's baseline compiler only. They have a function that takes the optimiser too long, and the
+// optimiser can't be stopped (crates/modules/src/compile_limits.rs). V8 has no option for a
+// module, only flags of the process.
 
-// Node's own, whatever the global one has become.
+// Node's own: the global one may have been replaced.
 const process = require('node:process');
 const v8 = require('node:v8');
 const { isMainThread } = require('node:worker_threads');
 
 /**
- * What is turned off while such a module is compiled: to compile a function as late as when it is called, where the flags are
- * others again; to count how often it runs; and, which V8 does where it does not count, to optimise all at once.
+ * The flags that are turned off while such a module is compiled. Lazy compilation would compile a function
+ * when it is first called, with the usual flags. Dynamic tiering would count its calls to optimise it later.
+ * Without dynamic tiering, tier-up would optimise all functions at once.
  */
 const FLAGS = ['wasm-lazy-compilation', 'wasm-dynamic-tiering', 'wasm-tier-up'];
 
-/** Who chose other compilers has these, and frozen flags can't be changed. */
+/** Flags with which the user has chosen the compiler, or has made flags unchangeable. */
 const OTHERS = /^(liftoff|liftoff-only|freeze-flags-after-init)$/;
 
 /** Compiles a module so that V8 never optimises it: all of it, at once. @param {BufferSource} bytes */
@@ -37,7 +39,11 @@ function set(name, value) {
   v8.setFlagsFromString(`--${value ? '' : 'no-'}${name}`);
 }
 
-/** The command line of the process, where the thread's own `execArgv` may be others. @returns {readonly string[]} */
+/**
+ * The command line of the process. The thread's own `execArgv` may be another.
+ *
+ * @returns {readonly string[]}
+ */
 function commandLine() {
   const report = /** @type {any} */ (process.report);
   const { excludeNetwork } = report;
@@ -49,7 +55,11 @@ function commandLine() {
   }
 }
 
-/** The flags of V8 that the process was started with; of one that is there twice, the last. @param {readonly string[]} args */
+/**
+ * The flags of V8 that the process was started with. The last value counts.
+ *
+ * @param {readonly string[]} args
+ */
 function flagsOf(args) {
   /** @type {Map<string, boolean>} */
   const flags = new Map();

@@ -1,7 +1,7 @@
 'use strict';
 
-// The engine "V8 in a worker": a guest runs in a worker thread, so that the event loop stays free and that the guest
-// can be ended, whatever it is doing, with the thread. The addon decides when a run begins, and what its outcome is.
+// The engine "V8 in a worker": a guest runs in a worker thread. So the event loop stays free, and the guest
+// can be ended at any point, with its thread. The addon decides when a run begins, and makes its outcome.
 
 const { addTo, errorOf } = require('../errors.js');
 const { settle } = require('../outcome.js');
@@ -33,12 +33,12 @@ function start(program, plan) {
   return { result: run.result, kill: (error) => run.kill(error) };
 }
 
-/** A run, from when it is asked for until it has ended. */
+/** A run, from its request until its end. */
 class Run {
   #plan;
-  /** The error it was ended with. @type {{ error: unknown } | undefined} */
+  /** The error that the run was ended with. @type {{ error: unknown } | undefined} */
   #killed;
-  /** Its number among the requests, once the addon knows it. @type {number | undefined} */
+  /** The number of its request, once the addon has it. @type {number | undefined} */
   #id;
   /** @type {import('./thread.js').GuestThread | undefined} */
   #thread;
@@ -58,7 +58,7 @@ class Run {
     });
   }
 
-  /** Ends it early. @param {unknown} error */
+  /** Ends the run early. @param {unknown} error */
   kill(error) {
     if (this.#killed) return;
     this.#killed = { error };
@@ -67,7 +67,7 @@ class Run {
     this.#thread?.end();
   }
 
-  /** It is not begun. @param {unknown} error */
+  /** Settles a run that is not begun. @param {unknown} error */
   #refuse(error) {
     const [, stdout, stderr] = this.#plan.stdio;
     addTo(error, {
@@ -93,14 +93,19 @@ class Run {
     }
   }
 
-  /** There is a slot for it. @param {Prepared} prepared @param {number} number of the run, for the worker */
+  /**
+   * Begins the run: it has got a slot.
+   *
+   * @param {Prepared} prepared
+   * @param {number} number of the run, for the worker
+   */
   #begin({ objects, ...program }, number) {
     if (this.#killed) return;
     try {
       this.#thread = take({ stack: this.#plan.limits.stack, objects });
       this.#thread.begin({ ...program, number }, (error) => this.kill(error));
     } catch (error) {
-      this.kill(error); // there are too many, or the permission model allows no workers
+      this.kill(error); // there are too many threads, or the permission model allows no workers
     }
   }
 }

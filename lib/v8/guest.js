@@ -4,13 +4,13 @@
 
 /** @typedef {WebAssembly.Exports & { memory: WebAssembly.Memory }} Exports */
 
-/** How many functions of a guest the message of a trap names. */
+/** The number of functions of a guest that the message of a trap names. */
 Error.stackTraceLimit = 50;
 
 /** The memory of a program without one. */
 const NO_MEMORY = new WebAssembly.Memory({ initial: 0, maximum: 0 });
 
-/** V8 makes no memory whose maximum is larger, in pages: one with addresses of 64 bits. */
+/** The largest maximum of a memory with addresses of 64 bits that V8 accepts, in pages. */
 const MAX_WIDE_PAGES = 2 ** 18;
 
 /**
@@ -22,7 +22,7 @@ const MAX_WIDE_PAGES = 2 ** 18;
  * @returns {WebAssembly.Imports}
  */
 function importsOf(namespace, syscalls, memories) {
-  // A module of any name is one, also of names that objects have.
+  // Without a prototype: a module may have any name, also that of a property of objects.
   /** @type {Record<string, WebAssembly.ModuleImports>} */
   const imports = Object.create(null);
   imports[namespace] = Object.assign(Object.create(null), syscalls);
@@ -33,7 +33,12 @@ function importsOf(namespace, syscalls, memories) {
   return imports;
 }
 
-/** A memory with addresses of 64 bits. @param {WebAssembly.MemoryDescriptor} type @returns {WebAssembly.Memory} */
+/**
+ * A memory with addresses of 64 bits.
+ *
+ * @param {WebAssembly.MemoryDescriptor} type
+ * @returns {WebAssembly.Memory}
+ */
 function wideMemory({ initial, maximum, shared }) {
   const most = maximum === undefined ? undefined : Math.min(maximum, MAX_WIDE_PAGES);
   const big = { initial: BigInt(initial), ...(most !== undefined && { maximum: BigInt(most) }) };
@@ -48,11 +53,11 @@ function wideMemory({ initial, maximum, shared }) {
 }
 
 /**
- * The exports of an instance, with a memory, which a guest needs; a program that only exits may have none. Its start
- * function is called before `_start`, when the memory is bound.
+ * The exports of an instance, with an empty memory if it has none (a program that only exits). The start
+ * function is called before `_start`, when the memory has been bound.
  *
  * @param {WebAssembly.Instance} instance
- * @param {string} [start] what the start function is exported as
+ * @param {string} [start] the name under which the start function is exported
  * @returns {Exports}
  */
 function exportsOf({ exports }, start) {
@@ -68,7 +73,7 @@ function exportsOf({ exports }, start) {
 }
 
 /**
- * V8's messages of traps, and the names that they have here (`crates/runner/src/traps.rs`).
+ * V8's messages of traps, and those of this package (`crates/runner/src/traps.rs`).
  *
  * @type {readonly (readonly [RegExp, string])[]}
  */
@@ -107,7 +112,7 @@ function trapMessage(error) {
   return [`wasm trap: ${words}`, ...functions].join('\n');
 }
 
-/** How much a message has of a line that a program's names make long. @param {string} line */
+/** A line of a message, shortened: a program's names may be of any length. @param {string} line */
 const shortened = (line) => (line.length > 400 ? `${line.slice(0, 400)}...` : line);
 
 /** @param {unknown} error */

@@ -1,12 +1,12 @@
 'use strict';
 
-// The heap of a guest's thread, in which its garbage-collected objects are. V8 ends the thread when the heap is full,
-// but the process when one array does not fit into it.
+// The heap of a guest's thread, which holds the guest's garbage-collected objects. When the heap is full, V8
+// ends the thread; but when one array does not fit into it, V8 ends the process.
 
 const { getHeapStatistics } = require('node:v8');
 const { resourceLimits } = require('node:worker_threads');
 
-/** Bytes that are left free for V8 itself: the part of the heap that is for new objects takes no large array. */
+/** The bytes that are left free for V8: the part of the heap for new objects, which takes no large array. */
 const MARGIN = (resourceLimits.maxYoungGenerationSizeMb ?? 8) * 1024 * 1024;
 
 /**
@@ -28,7 +28,7 @@ function room() {
   return heap_size_limit - used_heap_size;
 }
 
-/** Node has no other way to have it done at once, save by a flag of the whole process. */
+/** Collects garbage at once. (Node's only other way is a flag of the whole process.) */
 function collectGarbage() {
   try {
     const { Session } = require('node:inspector');

@@ -1,6 +1,6 @@
 'use strict';
 
-// A thread for guests in V8: a worker.
+// A worker of Node as a thread for guests in V8.
 
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
@@ -9,24 +9,24 @@ const { errorOf } = require('../errors.js');
 
 const MEBIBYTE = 1024 * 1024;
 
-/** How much of a worker's stack V8's own frames, and Node's, need beside the guest's. */
+/** The part of a worker's stack for the frames of V8 and Node, in bytes. */
 const STACK_OF_NODE = MEBIBYTE / 4;
 
-/** How much stack a guest has unless its limits say; as in wasmtime (`crates/runner/src/mode.rs`). */
+/** The stack of a guest without a limit, in bytes; as in wasmtime (`crates/runner/src/mode.rs`). */
 const STACK = MEBIBYTE;
 
-/** Bytes of a worker's heap beside the objects of its guest. */
+/** The part of a worker's heap that is not for the guest's objects, in bytes. */
 const HEAP_OF_NODE = 16 * MEBIBYTE;
 
 /**
- * Mebibytes of a heap for new objects: where it is limited, and where not. All of a third of them may live on when V8 collects
- * the others. That has to be less than the 16 MiB that are added to a full heap so that its program can be stopped, or V8 ends
- * the process: Node itself gives up to 192 MiB to new objects.
+ * The part of a heap for new objects, in mebibytes: of one with a limit, and of one without. When V8
+ * collects them, up to a third may live on and move out of this part. A full heap gets 16 MiB more so that its
+ * program can be stopped; if more than that moves at once, V8 ends the process. Node's default is up to 192 MiB.
  */
 const NEW_OBJECTS = { limited: 8, unlimited: 24 };
 
 /**
- * Needs of a guest: bytes of stack, and for its objects if they are limited.
+ * The needs of a guest: bytes of stack, and bytes for its objects if they are limited.
  *
  * @typedef {{ stack?: number, objects?: number }} Needs
  */
@@ -38,11 +38,11 @@ function heapFor(objects) {
   return { maxOldGenerationSizeMb, maxYoungGenerationSizeMb: NEW_OBJECTS.limited };
 }
 
-/** A worker, for one guest after the other. */
+/** A worker that runs one guest after the other. */
 class Thread {
-  /** Ended, it has no guest any more, and gets none. */
+  /** True if the worker has ended, or is being terminated: it gets no guest any more. */
   isEnded = false;
-  /** Is told when the worker ends while it has a guest. @type {((error: unknown) => void) | undefined} */
+  /** Called when the worker ends while it has a guest. @type {((error: unknown) => void) | undefined} */
   #fail;
   /** The error that ended the worker. @type {NodeJS.ErrnoException | undefined} */
   #error;
@@ -53,10 +53,10 @@ class Thread {
     this.objects = objects;
     this.worker = new Worker(path.join(__dirname, 'worker.js'), {
       workerData: { addon: engineName() },
-      // Or Node would look at process.stdout, and so make it non-blocking; nobody writes to these.
+      // Otherwise Node reads process.stdout, and so makes it non-blocking. Nothing is written to these.
       stdout: true,
       stderr: true,
-      // Neither the preloads nor the flags of the program that runs the guest, which are not for this thread.
+      // Without the preloads and flags of the main program, which are not for this thread.
       env: {},
       execArgv: [],
       resourceLimits: {
@@ -64,14 +64,14 @@ class Thread {
         ...heapFor(objects),
       },
     });
-    // It does not keep the process from ending: a run that has not been answered does.
+    // The worker does not keep the process alive; a request that has not been answered does.
     this.worker.unref();
     this.worker.once('online', () => this.worker.unref());
     this.worker.on('error', (error) => (this.#error = /** @type {Error} */ (error)));
     this.worker.on('exit', () => this.#exited(onExit));
   }
 
-  /** Tells whether a guest with these needs may have it. @param {Needs} needs */
+  /** True if a guest with these needs can run on this thread. @param {Needs} needs */
   fits({ stack = STACK, objects }) {
     return this.stack === stack && this.objects === objects;
   }
@@ -80,14 +80,14 @@ class Thread {
    * Begins a run.
    *
    * @param {import('../types.js').Job} job
-   * @param {(error: unknown) => void} fail is told if the worker ends before the run does
+   * @param {(error: unknown) => void} fail is called if the worker ends before the run does
    */
   begin(job, fail) {
     this.#fail = fail;
     this.worker.postMessage(job);
   }
 
-  /** The run is over. */
+  /** Ends the run's hold on the thread: the run is over. */
   finish() {
     this.#fail = undefined;
   }

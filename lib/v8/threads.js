@@ -1,9 +1,10 @@
 'use strict';
 
-// The threads for guests in V8: made when a run begins, used again, and ended when they are not needed for long.
+// The pool of threads for guests in V8: a thread is made when a run begins, used again, and ended when it has
+// been idle for long.
 
 const os = require('node:os');
-// Not the globals: those of jsdom and of fake clocks are others.
+// Not the globals, which jsdom and fake clocks replace.
 const timers = require('node:timers');
 const { Thread } = require('./thread.js');
 
@@ -12,17 +13,20 @@ const { Thread } = require('./thread.js');
  * @typedef {import('./thread.js').Needs} Needs
  */
 
-/** How many threads there are, as a rule: as many as guests run at a time. Those that wait have more. */
+/** The usual number of threads, the number of slots for guests. Guests that wait in calls need more. */
 const USUAL = Math.max(4, os.availableParallelism());
 
-/** How long a thread waits for its next guest, in milliseconds. */
+/** The time that a thread waits for its next guest, in milliseconds. */
 const IDLE = 10_000;
 
-/** Above so many bytes of memory, a guest's thread is ended, rather than its memory left to the garbage collector. */
+/**
+ * The most bytes of a guest's memory that are left to the garbage collector. With more, the guest's thread is
+ * ended, which frees the memory at once.
+ */
 const MAX_LEFT_BEHIND = 64 * 1024 * 1024;
 
 /**
- * Threads without a guest, those used last at the end, and the timers that end them.
+ * Threads without a guest, the last used last, and the timers that end them.
  *
  * @type {Map<GuestThread, NodeJS.Timeout>}
  */
@@ -30,12 +34,12 @@ const idle = new Map();
 /** Threads whose workers have not exited. @type {Set<GuestThread>} */
 const threads = new Set();
 
-/** A thread for a run. @param {Needs} needs @returns {GuestThread} */
+/** Takes a thread for a run. @param {Needs} needs @returns {GuestThread} */
 function take(needs) {
   const fitting = [...idle.keys()].findLast((thread) => thread.fits(needs));
   if (!fitting) {
     const [oldest] = idle.keys();
-    if (oldest && threads.size >= USUAL) end(oldest); // so that there are not too many
+    if (oldest && threads.size >= USUAL) end(oldest); // keeps the number of threads
     return make(needs);
   }
   timers.clearTimeout(idle.get(fitting));
@@ -48,20 +52,20 @@ function release(thread, memory) {
   thread.finish();
   if (thread.isEnded) return;
   if (memory > MAX_LEFT_BEHIND || threads.size > USUAL) thread.end();
-  else rest(thread);
+  else keepIdle(thread);
 }
 
 /**
- * Has a thread begin to start, for a guest that comes soon.
+ * Starts a thread for a guest that comes soon.
  *
- * @param {number | undefined} stack bytes of it that the guest will want
+ * @param {number | undefined} stack the bytes of stack that the guest needs
  */
 function prefetch(stack) {
   if (threads.size >= USUAL || [...idle.keys()].some((thread) => thread.fits({ stack }))) return;
   try {
-    rest(make({ stack }));
+    keepIdle(make({ stack }));
   } catch {
-    // The run fails with it.
+    // The run will fail with the same error.
   }
 }
 
@@ -76,8 +80,8 @@ function make(needs) {
   return thread;
 }
 
-/** Waits for the next guest, but not for ever. @param {GuestThread} thread */
-function rest(thread) {
+/** Keeps a thread for the next guest, but not for ever. @param {GuestThread} thread */
+function keepIdle(thread) {
   idle.set(thread, timers.setTimeout(() => end(thread), IDLE).unref());
 }
 
@@ -88,7 +92,7 @@ function end(thread) {
   thread.end();
 }
 
-/** True if the end of the process would wait for a thread: it has been ended, and its worker has not exited. */
+/** True if a terminated worker has not exited: the end of the process would wait for it. */
 const isHeldUp = () => [...threads].some((thread) => thread.isEnded);
 
 module.exports = { isHeldUp, prefetch, release, take };

@@ -1,6 +1,6 @@
 'use strict';
 
-// The thread of the guests: runs one after the other. The addon settles each run.
+// The program of a worker: it runs one guest after the other. The addon settles each run.
 
 const { parentPort, workerData } = require('node:worker_threads');
 const { engine } = require('../addon.js').once(workerData.addon);
@@ -24,14 +24,14 @@ const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPor
 port.on('message', (/** @type {Job} */ job) => {
   /** @type {Guest | undefined} */
   const guest = engine.guest(job.number, job.version);
-  if (guest) run(guest, job); // or the run could not begin, and the addon has said why
+  if (guest) run(guest, job); // otherwise the addon has settled the run with an error
 });
 
 /** @param {Guest} guest @param {Job} job */
 function run(guest, { module, memories, start }) {
   try {
     const imports = importsOf(guest.namespace, guest.syscalls, memories);
-    // Of crates/modules/src/rewrite/array_checks.rs; no guest has this namespace in its own name.
+    // For crates/modules/src/rewrite/array_checks.rs. No guest imports this namespace itself.
     imports['wasi-rs'] = { fits: checkLength };
     const { memory, _start } = exportsOf(new WebAssembly.Instance(module, imports), start);
     guest.start(memory, /** @type {Function} */ (_start));
@@ -40,7 +40,7 @@ function run(guest, { module, memories, start }) {
   }
 }
 
-/** An exception by its parts, of which another thread makes it anew. @param {unknown} thrown */
+/** The parts of an exception. Another thread makes the same exception of them. @param {unknown} thrown */
 function describe(thrown) {
   const trap = trapMessage(thrown);
   if (trap !== undefined) return { trap };

@@ -13,7 +13,7 @@ use crate::call::shim::shim_module;
 use crate::call::table::{self, CONSTANT};
 use crate::node_api::{Js, JsResult, Value};
 
-/// A new shim for the guest of this number, which `owner` stands for: its table and its functions.
+/// A new shim for the guest of this number: its table and its functions. The shim keeps `owner` alive.
 pub fn instantiate_shim<'s, H: Hooks>(
     js: Js<'s>,
     realm: &Realm<H>,
@@ -53,7 +53,7 @@ pub fn bind<'s, H: Hooks>(
         false => (MemoryKind::Shared, MemoryKind::SharedWide),
     };
     let (kind, functions) = make(narrow).or_else(|thrown| {
-        // Only an import tells which kind it is. If it is neither, the first answer is the one to show.
+        // A memory's kind is found by importing it. If no kind fits, the first error is shown.
         let exception = js.take_exception(thrown)?;
         make(wide).or_else(|thrown| {
             js.take_exception(thrown)?;
@@ -63,7 +63,7 @@ pub fn bind<'s, H: Hooks>(
     let Some(table) = js.dereference(&guest.table)? else {
         return Ok(());
     };
-    // A guest that makes each call in Rust gets the memory's size, and no answers.
+    // A guest whose calls all go to Rust gets the function for the memory's size, and no answers.
     let slots = if guest.makes_each_call() { 1 } else { usize::MAX };
     for (slot, name) in exports().take(slots) {
         set(js, table, slot, js.get_named(functions, name)?)?;
@@ -89,8 +89,8 @@ pub fn pages<H>(js: Js<'_>, guest: &Guest<H>) -> JsResult<u32> {
     Ok((pages as i32).cast_unsigned())
 }
 
-/// Counts a call that has a constant answer. At the one that makes it worth while, a module is made for the
-/// guest. Where that fails, calls go on as they did.
+/// Counts a call that has a constant answer. After enough of them, a module is made for the guest. If that
+/// fails, the calls go to Rust as before.
 pub fn count<H>(js: Js<'_>, guest: &Guest<H>) -> JsResult<()> {
     let calls = guest.constant_calls.get().saturating_add(1);
     guest.constant_calls.set(calls);

@@ -1,8 +1,8 @@
 //! Constant answers: a WebAssembly module that hands over a guest's command line and environment.
 //!
-//! They never change, so a guest that asks for them again and again (CPython does, for each path) gets a
-//! module made for it that has them in its code, and is answered without leaving WebAssembly. A guest that
-//! asks once or twice does not pay.
+//! They never change. So a guest that asks for them often (CPython does, for each path) gets a module of its
+//! own with the strings in its code, which answers without leaving WebAssembly. A guest that asks once or
+//! twice does not pay for this.
 
 use crate::call::encode::{NAMESPACE, at, body};
 use crate::call::memory_kind::MemoryKind;
@@ -18,7 +18,7 @@ use wasm_encoder::{
 /// The number of calls before the module is made: making it costs about as much as these.
 pub const MADE_AFTER: u32 = 4096;
 
-/// Longer strings stay with Rust, which copies them as fast as code that has them in it.
+/// The most bytes of such strings. Longer ones are copied by Rust, which is as fast.
 const LONGEST: usize = 1024;
 
 /// The module for a guest whose memory is of this kind; none if the strings are too long.

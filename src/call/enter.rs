@@ -68,7 +68,7 @@ fn enter<H: Hooks>(js: Js<'_>, realm: &Realm<H>, call: &PageCall) -> JsResult<()
     }
 }
 
-/// Makes the call, and does the task that is left after its answer.
+/// Makes the call, and does the task that follows it.
 #[inline]
 fn make<H: Hooks>(js: Js<'_>, realm: &Realm<H>, guest: &Guest<H>, call: &PageCall, entry: Entry) -> JsResult<Flow> {
     let memory = guest.memory.view(js, call.pages)?;
@@ -79,8 +79,8 @@ fn make<H: Hooks>(js: Js<'_>, realm: &Realm<H>, guest: &Guest<H>, call: &PageCal
     Ok(flow)
 }
 
-/// The same for a guest that is traced, has streams of JavaScript, or has ended. A function of its own, so
-/// that the way of all others is short.
+/// The same for a guest that is traced, has streams of JavaScript, or has ended. It is a separate function to
+/// keep the way of all others short.
 #[inline(never)]
 fn call_with_hooks<H: Hooks>(
     js: Js<'_>,
@@ -117,8 +117,8 @@ fn view_anew<'a, H>(js: Js<'_>, guest: &'a Guest<H>) -> JsResult<Memory<'a>> {
     guest.memory.view(js, pages)
 }
 
-/// Does the task that is left after an answer, so that the next may be given without leaving WebAssembly. A
-/// function of its own, as most calls leave none.
+/// Does the task that follows a call, so that the next may be answered without leaving WebAssembly. It is a
+/// separate function, since most calls have no task.
 #[inline(never)]
 fn do_after<H: Hooks>(
     js: Js<'_>,
@@ -131,7 +131,7 @@ fn do_after<H: Hooks>(
     match after {
         After::Cache(_) | After::Count if guest.makes_each_call() => {}
         After::Cache(record) if errno == Errno::Success => {
-            // A record that can't be read back is not cached, and asked for again.
+            // A record that can't be read back is not cached.
             let _ = cache(&realm.page, record, call, memory);
         }
         After::Cache(_) => {}

@@ -1,4 +1,4 @@
-//! A guest, as far as its calls need it.
+//! The parts of a guest that its calls need.
 
 use crate::call::memory::GuestMemory;
 use crate::node_api::{Js, JsResult, Reference, Thrown};
@@ -8,8 +8,8 @@ use wasi_rs_core::ctx::Ctx;
 use wasi_rs_core::syscalls::Flow;
 
 /// A guest and its objects in JavaScript. The references keep nothing alive: the class's object holds the
-/// functions, the functions hold their instance, the instance holds its owner, and when the last is collected
-/// the guest goes.
+/// functions, the functions hold their instance, and the instance holds its owner. When the owner is
+/// collected, the guest is dropped.
 #[derive(Debug)]
 pub struct Guest<H> {
     /// Arguments, environment and descriptors.
@@ -18,7 +18,7 @@ pub struct Guest<H> {
     pub memory: GuestMemory,
     /// The shim's table.
     pub table: Reference,
-    /// The object that the shim's instance owns: when it is gone, nothing can call any more.
+    /// The object that the shim's instance owns. When it has been collected, no call is possible any more.
     pub owner: Reference,
     /// The number of its calls with a constant answer, since it was bound.
     pub constant_calls: Cell<u32>,
@@ -36,7 +36,7 @@ impl<H: Hooks> Guest<H> {
         guest
     }
 
-    /// True if its calls go through the hooks, or are traced. One flag, for each call asks.
+    /// True if its calls go through the hooks, or are traced. It is one flag, since each call reads it.
     #[inline]
     pub fn has_hooks(&self) -> bool {
         self.has_hooks.get()
@@ -47,7 +47,7 @@ impl<H: Hooks> Guest<H> {
         self.ctx.is_traced() || self.hooks.see_each_call()
     }
 
-    /// Finds that out anew.
+    /// Sets the flag anew.
     pub fn update_hooks(&self) {
         self.has_hooks.set(self.makes_each_call() || self.hooks.are_needed());
     }
@@ -64,10 +64,10 @@ pub trait Hooks: Debug + Sized + 'static {
     /// Throws if the guest has ended, and may make no call any more.
     fn check(&self, js: Js<'_>) -> JsResult<()>;
 
-    /// Sees that a call begins, of a guest with so many pages of memory; throws if the guest ends instead.
+    /// Called when a call begins, with the guest's pages of memory; throws if the guest ends instead.
     fn begin_call(&self, js: Js<'_>, pages: u32) -> JsResult<()>;
 
-    /// Sees the result of a call; throws if the guest ends.
+    /// Called with the result of a call; throws if the guest ends.
     fn end_call(guest: &Guest<Self>, js: Js<'_>, flow: Flow) -> JsResult<()>;
 
     /// True if JavaScript supplies or takes streams of the guest.
@@ -82,6 +82,6 @@ pub trait Hooks: Debug + Sized + 'static {
     /// Throws the exception that ends the guest after `proc_exit`.
     fn exit(guest: &Guest<Self>, js: Js<'_>, code: u32) -> JsResult<Thrown>;
 
-    /// Sees the exception that ends a call, and may put another in its place.
+    /// Called with the exception that ends a call, which it may replace by another.
     fn failed(guest: &Guest<Self>, js: Js<'_>, thrown: Thrown) -> Thrown;
 }

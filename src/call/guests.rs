@@ -16,11 +16,12 @@ struct Slots<H> {
     free: Vec<u32>,
     next_ticket: u32,
     live: usize,
-    /// The number of live guests at which to look for those that are dead but not yet reported as collected.
+    /// The number of live guests at which to search for those that are dead but not yet reported as
+    /// collected.
     sweep_at: usize,
 }
 
-/// The number of guests before the first look for dead ones.
+/// The number of guests before the first search for dead ones.
 const FIRST_SWEEP: usize = 64;
 
 /// The weight of a guest, in bytes, that V8 is told so that it collects often enough: there is the memory of
@@ -41,9 +42,9 @@ impl<H> Guests<H> {
         guests.slots.get(number).and_then(|slot| slot.as_ref()).map(|(_, guest)| Rc::clone(guest))
     }
 
-    /// The number that the next guest gets. Now and then it first removes dead guests, telling their numbers
-    /// to `removed`: Node reports collected objects when the event loop turns, which may be long after their
-    /// descriptors are needed.
+    /// The number that the next guest gets. Now and then it first removes dead guests, and calls `removed`
+    /// with their numbers: Node reports collected objects when the event loop turns, which may be long after
+    /// their descriptors are needed.
     pub fn next_number(&self, js: Js<'_>, removed: impl Fn(usize)) -> JsResult<u32> {
         let (live, sweep_at) = (self.0.borrow().live, self.0.borrow().sweep_at);
         if live >= sweep_at {

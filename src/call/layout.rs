@@ -14,7 +14,7 @@ pub const ERRNO: usize = 12;
 /// The place of the parameters, 64 bits each, an `i32` zero-extended.
 pub const ARGS: usize = 16;
 
-/// The place of the cached records, which the shim answers with: each a key, then words.
+/// The place of the cached records that the shim answers with. Each is a key, then words.
 pub const RECORDS: usize = ARGS + 8 * MAX_PARAMS;
 
 /// The most words that a record has.

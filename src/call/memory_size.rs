@@ -1,6 +1,6 @@
-//! The memory-size module: a WebAssembly module that imports a guest's memory. It tells the memory's size,
-//! which the shim stores with each call, answers the few syscalls whose answer never changes, tells when to
-//! skip one that has no effect, and writes the records that the page caches, all without leaving WebAssembly.
+//! The memory-size module: a WebAssembly module that imports a guest's memory. Without leaving WebAssembly,
+//! it returns the memory's size, which the shim stores with each call; answers the few syscalls whose answer
+//! never changes; decides when to skip one that has no effect; and writes the records that the page caches.
 //!
 //! Binding a memory puts the module's functions into the shim's table.
 
@@ -14,8 +14,8 @@ use wasm_encoder::{
     ImportSection, InstructionSink, Module, TypeSection, ValType,
 };
 
-/// One `sched_yield` in so many goes to the kernel, the first and so on: there may be others that the guest
-/// waits for.
+/// One `sched_yield` in this number goes to the kernel, beginning with the first: the guest may wait for
+/// other processes.
 const ONE_IN: i32 = 8;
 
 /// The name of the function that tells the size in pages.
@@ -27,8 +27,8 @@ pub fn exports() -> impl Iterator<Item = (usize, &'static str)> {
     (table::SIZE..).zip(answers).chain((table::PUTS..).zip(CACHED.iter().map(|cached| cached.name)))
 }
 
-/// The numbers it answers with, in the order in which it imports them: how many arguments and variables there
-/// are, how many bytes they take, and the resolution of each clock in nanoseconds.
+/// The numbers that it answers with, in the order of their imports: the number of arguments and variables,
+/// their sizes in bytes, and the resolution of each clock in nanoseconds.
 pub const NUMBERS: [&str; 8] =
     ["argc", "argv_buf_size", "environc", "environ_buf_size", "realtime", "monotonic", "process", "thread"];
 
@@ -88,7 +88,8 @@ pub fn answer(code: &mut InstructionSink<'_>, errno: Errno) {
     code.i32_const(errno.number().into());
 }
 
-/// Tells whether to skip a call: 0 for one in [`ONE_IN`], and for each of a guest with threads. Counts them.
+/// Returns 0 if a call is to be made: for one in [`ONE_IN`], and for each of a guest with threads. Otherwise,
+/// returns another number.
 fn skips(code: &mut InstructionSink<'_>, kind: MemoryKind) {
     const { assert!(ONE_IN.count_ones() == 1) };
     if kind.is_shared() {

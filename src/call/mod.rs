@@ -1,4 +1,4 @@
-//! The fast way of a call from WebAssembly to Rust, and the answers that are given before.
+//! The fast way of a call from WebAssembly to Rust, and answers that are given inside WebAssembly.
 
 pub mod bind;
 mod constants;

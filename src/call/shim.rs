@@ -13,7 +13,7 @@ use wasm_encoder::{
 
 /// The type of the function that takes all syscalls.
 const TYPE_SYSCALL: u32 = 0;
-/// The type of the functions that tell the memory's size, and whether to skip a call.
+/// The type of the functions that return the memory's size, and 0 unless a call is to be skipped.
 const TYPE_SIZE: u32 = 1;
 /// The first type of those that write records.
 const TYPE_PUT: u32 = 2;
@@ -56,8 +56,8 @@ fn call_slot(code: &mut InstructionSink<'_>, slot: usize, ty: u32) {
     code.i32_const(number(slot).cast_signed()).call_indirect(0, ty);
 }
 
-/// Stores guest, syscall, the memory's size and all parameters in the page; calls; answers with the errno
-/// there.
+/// Stores guest, syscall, the memory's size and all parameters in the page, makes the call, and returns the
+/// errno of the page.
 fn way_to_rust(code: &mut InstructionSink<'_>, index: usize, row: &Syscall) {
     let call = call_number(number(index), after(row), row.params.len());
     code.i32_const(0).global_get(GUEST).i32_store(at(layout::GUEST, 2));
@@ -102,7 +102,7 @@ fn by_cache(code: &mut InstructionSink<'_>, record: usize, cached: &Cached) {
     code.return_().end();
 }
 
-/// Returns at once where the function in the table says so.
+/// Returns at once if the function in the table says so.
 fn by_skipping(code: &mut InstructionSink<'_>) {
     call_slot(code, table::SKIPS, TYPE_SIZE);
     code.if_(BlockType::Empty).i32_const(Errno::Success.number().into()).return_().end();

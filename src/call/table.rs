@@ -14,10 +14,10 @@ pub const CONSTANT: &[&str] = &["args_get", "environ_get"];
 /// run.
 pub const SKIPPED: &str = "sched_yield";
 
-/// The slot of the function that tells the memory's size.
+/// The slot of the function that returns the memory's size.
 pub const SIZE: usize = 0;
-/// The slot of the function that tells whether a `sched_yield` is answered at once: never, while there is no
-/// memory.
+/// The slot of the function that returns 0 unless a `sched_yield` is answered at once. While there is no
+/// memory, none is.
 pub const SKIPS: usize = SIZE + 1;
 /// The first slot of [`ANSWERED`], one for each: the way to Rust, then functions of the memory-size module.
 pub const ANSWERS: usize = SKIPS + 1;

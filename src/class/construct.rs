@@ -15,7 +15,7 @@ use crate::node_api::{Call, Js, JsResult, Method, Value};
 use std::cell::Cell;
 use std::marker::PhantomData;
 
-/// Names an edition where a type is wanted.
+/// An edition as a type parameter.
 pub trait EditionOf: 'static {
     /// The edition.
     const EDITION: Edition;
@@ -48,7 +48,7 @@ impl<E: EditionOf> Method for Construct<E> {
     }
 }
 
-/// A guest that was made.
+/// A new guest.
 pub struct Made<'s> {
     /// Its number.
     pub number: u32,
@@ -92,8 +92,8 @@ fn define_captures<'s>(js: Js<'s>, wasi: Value<'s>, choices: &[Choice<'_>; 3]) -
     Ok(())
 }
 
-/// Has the function that owns the guest hold those of the embedder: like everything else of the guest they
-/// live as long as it.
+/// Keeps the embedder's functions as a property of the function that owns the guest: they live as long as the
+/// guest.
 fn hold_handlers<'s>(js: Js<'s>, owner: Value<'s>, choices: &[Choice<'s>; 3]) -> JsResult<()> {
     if !choices.iter().any(|choice| matches!(choice, Choice::Handler(_))) {
         return Ok(());

@@ -93,13 +93,13 @@ fn run_guest<'s>(call: &Call<'s>, function: Value<'s>) -> JsResult<Option<Value<
     let number = request(call, Kept::Number)?;
     let guest = if js.type_of(number)? == Type::Number { guest_of(js, number)? } else { None };
     let Some(guest) = guest else {
-        // Another function stands at `kSetMemory`.
+        // `kSetMemory` has been replaced by another function.
         return js
             .call(js.undefined()?, function, &[])
             .map(|_| None)
             .or_else(|thrown| js.take_exception(thrown).map(Some));
     };
-    // The exit code of a run before is not that of this one.
+    // The exit code of an earlier run is not that of this one.
     if guest.hooks.has_exited.take()
         && let Some(wasi) = js.dereference(&guest.hooks.wasi)?
     {

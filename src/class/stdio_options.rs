@@ -12,7 +12,7 @@ pub const NAMES: [&str; 3] = ["stdin", "stdout", "stderr"];
 pub enum Choice<'s> {
     /// A descriptor of the host.
     Descriptor(i32),
-    /// An empty input, or an output that is lost.
+    /// An empty input, or an output that is discarded.
     Ignore,
     /// Bytes for the guest.
     Bytes(Vec<u8>),

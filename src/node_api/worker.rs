@@ -1,4 +1,4 @@
-//! Workers that are told to end while a call waits.
+//! Workers that are terminated while a call waits.
 
 use super::references::Reference;
 use super::scope::{Js, JsResult, Thrown};
@@ -7,12 +7,12 @@ use std::mem::ManuallyDrop;
 use std::thread::{self, ThreadId};
 use wasi_rs_core::host::wait::Interrupt;
 
-/// A thread that may be told to end while a call waits: a worker.
+/// A thread that may be terminated while a call waits: a worker.
 #[derive(Debug)]
 pub struct Worker {
     thread: ThreadId,
     env: sys::napi_env,
-    /// An empty object: once Node has forbidden JavaScript, not even that can be read from.
+    /// An empty object. Once Node has forbidden JavaScript, not even its properties can be read.
     nothing: ManuallyDrop<Reference>,
 }
 
@@ -23,7 +23,7 @@ unsafe impl Send for Worker {}
 unsafe impl Sync for Worker {}
 
 impl Worker {
-    /// The time between two questions of a waiting call, in nanoseconds.
+    /// The time between two checks of a waiting call, in nanoseconds.
     const SLICE: u64 = 20_000_000;
 
     /// The thread that calls.

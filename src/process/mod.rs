@@ -19,7 +19,7 @@ mod windows;
 #[cfg(windows)]
 pub use windows::{host_descriptor, is_main_thread, prepare_process};
 
-/// Where guests are traced: this process's stderr, unless it is closed.
+/// The file for traces of guests: this process's stderr, unless it is closed.
 pub fn trace_file() -> Option<File> {
     host_descriptor(2).ok()
 }

@@ -13,10 +13,10 @@ pub fn prepare_process() {
     ignore_file_size_signal();
 }
 
-/// Ends the process with this exit code: waits for no thread, and calls nothing that is to be called at the end.
+/// Ends the process with this exit code: waits for no thread, and calls no exit handlers.
 #[cfg(feature = "text")]
 pub fn quit(code: i32) -> ! {
-    // SAFETY: nothing of this process is run any more.
+    // SAFETY: no code of this process runs any more.
     unsafe { libc::_exit(code) }
 }
 
@@ -27,7 +27,7 @@ fn reseed_after_fork() {
     }
     static ONCE: std::sync::Once = std::sync::Once::new();
     // SAFETY: the handler is one atomic store, which is allowed after a fork, and the addon is never
-    // unloaded. If there is no memory to note the handler, nobody forks either.
+    // unloaded. If there is no memory for the handler, a fork fails as well.
     ONCE.call_once(|| unsafe {
         libc::pthread_atfork(None, None, Some(in_child));
     });

@@ -190,7 +190,7 @@ fn record_memory(js: Js<'_>, guest: &Guest, run: &InWorker) -> JsResult<()> {
     Ok(())
 }
 
-/// Closes what the guest has open, and delivers the outcome.
+/// Closes the guest's descriptors, and delivers the outcome.
 fn finish(js: Js<'_>, realm: &Realm, number: usize, run: &InWorker, end: End) {
     realm.remove_guest(js, number);
     run.finish(end);

@@ -6,10 +6,10 @@ use wasi_rs_modules::error::ProgramError;
 use wasi_rs_runner::outcome::{End, Exception, Outcome};
 
 /// `{ end, message, code }`: the error of a program.
-pub fn unusable_to_js<'s>(js: Js<'s>, unusable: &ProgramError) -> JsResult<Value<'s>> {
+pub fn program_error_to_js<'s>(js: Js<'s>, error: &ProgramError) -> JsResult<Value<'s>> {
     let answer = js.object()?;
-    describe(js, answer, "unusable", &unusable.to_string())?;
-    let code = match unusable {
+    describe(js, answer, "programError", &error.to_string())?;
+    let code = match error {
         ProgramError::Unreadable(_, errno) => errno.name(),
         ProgramError::Import { .. } | ProgramError::Editions => "ERR_WASI_IMPORT",
         ProgramError::Uncompiled(_) | ProgramError::Wrong(_) | ProgramError::Cancelled => "ERR_WASI_PROGRAM",
@@ -26,7 +26,7 @@ fn describe<'s>(js: Js<'s>, answer: Value<'s>, end: &str, message: &str) -> JsRe
 /// `{ end, message, code?, exitCode?, stdout?, stderr?, usage }`: the outcome of a run.
 pub fn outcome_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
     let answer = match &outcome.end {
-        End::ProgramError(unusable) => unusable_to_js(js, unusable)?,
+        End::ProgramError(error) => program_error_to_js(js, error)?,
         _ => js.object()?,
     };
     match &outcome.end {
@@ -42,7 +42,7 @@ pub fn outcome_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
         End::Trap(text) => describe(js, answer, "trap", text)?,
         End::ProgramError(_) => {}
         End::OpenError(error) => {
-            describe(js, answer, "unopened", &format!("{}: {}", error.what, error.errno.text()))?;
+            describe(js, answer, "openError", &format!("{}: {}", error.what, error.errno.text()))?;
             js.set_named(answer, "code", js.string(error.errno.name())?)?;
             js.set_named(answer, "errno", js.number(f64::from(error.errno.number()))?)?;
         }
@@ -58,7 +58,7 @@ pub fn outcome_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
     Ok(answer)
 }
 
-/// An exception by its parts, of which another thread makes it anew.
+/// The parts of an exception. Another thread makes the same exception of them.
 fn describe_exception<'s>(js: Js<'s>, answer: Value<'s>, exception: &Exception) -> JsResult<()> {
     let Exception { name, message, stack, code } = exception;
     describe(js, answer, "exception", message)?;

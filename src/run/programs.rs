@@ -2,7 +2,7 @@
 
 use crate::node_api::{Call, Js, JsResult, Method, Value};
 use crate::permission::{Scope, require_path, require_wasi};
-use crate::run::outcome::unusable_to_js;
+use crate::run::outcome::program_error_to_js;
 use crate::run::reader::{Reader, float, held, number_as_id, whole};
 use crate::run::requests::{Cancel, Requests};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -74,7 +74,7 @@ impl Method for MakeCache {
 }
 
 /// `ask(requests, { id, program, question, limits })`: has the program compiled, serialized, made ready for
-/// V8, or asks whether it is ready; the answer is `{ value }` or `{ end, message }`.
+/// V8, or asks if it is ready; the answer is `{ value }` or `{ end, message }`.
 struct Ask;
 
 impl Method for Ask {
@@ -116,7 +116,7 @@ impl Method for Ask {
     }
 }
 
-/// `cancel(requests, id)`: cancels the search for an answer, which comes all the same, soon, and says so.
+/// `cancel(requests, id)`: cancels a question. Its answer comes soon, and is an error.
 struct CancelAnswer;
 
 impl Method for CancelAnswer {
@@ -133,7 +133,7 @@ impl Method for CancelAnswer {
 /// Makes an answer of a program that is ready to run.
 type Taker = fn(&Executable, Arc<Prepared>) -> Result<Found, ProgramError>;
 
-/// The taker of a question that needs a program that is ready to run.
+/// The callback that answers a question when the program is ready to run.
 fn taker(question: &str) -> Option<Taker> {
     match question {
         "compile" => Some(|program, prepared| {
@@ -149,7 +149,7 @@ fn taker(question: &str) -> Option<Taker> {
 fn respond(requests: Arc<Requests>, id: u32, found: Result<Found, ProgramError>) {
     requests.respond(id, move |js| match found {
         Ok(found) => found.into_js(js),
-        Err(unusable) => unusable_to_js(js, &unusable),
+        Err(error) => program_error_to_js(js, &error),
     });
 }
 
@@ -207,7 +207,7 @@ fn for_v8_to_js(js: Js<'_>, program: V8Module) -> JsResult<Value<'_>> {
     Ok(value)
 }
 
-/// A memory's type as `new WebAssembly.Memory()` takes it, and what it is imported as.
+/// A memory's type as `new WebAssembly.Memory()` takes it, and the names of its import.
 fn imported_memory_to_js<'s>(js: Js<'s>, memory: &ImportedMemory) -> JsResult<Value<'s>> {
     let (object, ty) = (js.object()?, js.object()?);
     js.set_named(object, "module", js.string(&memory.module)?)?;
@@ -222,7 +222,7 @@ fn imported_memory_to_js<'s>(js: Js<'s>, memory: &ImportedMemory) -> JsResult<Va
     Ok(object)
 }
 
-/// `compileLater(requests, { program, delay })`: has machine code made in the background, after so many
+/// `compileLater(requests, { program, delay })`: has machine code made in the background, after a delay in
 /// milliseconds. False if there is no room for it.
 struct CompileLater;
 

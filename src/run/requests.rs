@@ -25,11 +25,11 @@ pub struct Requests {
 
 /// The means to cancel a request.
 pub enum Cancel {
-    /// Of a run.
+    /// A run, which is ended.
     Run(Arc<Run>),
-    /// Of machine code that is being made: dropped, nobody waits for it.
+    /// The wait for machine code that is being made; dropped to cancel it.
     Wait(Wait),
-    /// Of the search for an answer.
+    /// The cancellation of the search for an answer.
     Search(Cancellation),
 }
 
@@ -61,7 +61,7 @@ impl Requests {
         }
     }
 
-    /// A number that tells its work in the background from that of other environments.
+    /// A number that identifies the environment as the owner of work in the background.
     pub fn number(self: &Arc<Self>) -> usize {
         Arc::as_ptr(self).addr()
     }

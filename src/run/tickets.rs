@@ -42,7 +42,7 @@ impl Method for MakePipe {
     }
 }
 
-/// `handOver(fd, name)`: a ticket for a descriptor of the guest's own, of what this number stands for now.
+/// `handOver(fd, name)`: a ticket for a copy of this descriptor.
 struct HandOver;
 
 impl Method for HandOver {
@@ -62,8 +62,8 @@ impl Method for HandOver {
     }
 }
 
-/// `close(ticket)`: closes its descriptor, unless it has been taken. That happens as well when the ticket is
-/// collected, and at the end of its environment.
+/// `close(ticket)`: closes its descriptor, unless it has been taken. So do the garbage collection of the
+/// ticket and the end of its environment.
 struct CloseTicket;
 
 impl Method for CloseTicket {

@@ -1,4 +1,4 @@
-//! The end of the process, for the command line, which owns it.
+//! The end of the process, for the command line.
 
 use crate::node_api::{Call, Js, JsResult, Method, Value};
 use crate::process;
@@ -8,7 +8,7 @@ pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {
     js.set_named(exports, Quit::NAME, js.function::<Quit>(0)?)
 }
 
-/// `quit(exitCode)`: ends the process, whatever its threads are at.
+/// `quit(exitCode)`: ends the process at once, also while threads of it are in a call.
 struct Quit;
 
 impl Method for Quit {

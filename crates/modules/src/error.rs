@@ -91,7 +91,8 @@ impl From<BinaryReaderError> for ProgramError {
     }
 }
 
-/// The most bytes of a module, without its debug information: V8's own bound. `compile_limits.rs` has wasmtime's.
+/// The most bytes of a module for V8, without debug sections: V8's own limit. `compile_limits.rs` has the one
+/// for wasmtime.
 pub const MAX_BYTES: u64 = 1 << 30;
 
 /// An error unless the bytes begin as a module does that an engine takes; the first eight tell.

@@ -1,8 +1,8 @@
-//! Machine code made for the next time: on one thread of the least priority, one program after the other.
+//! Machine code made in the background for later runs: on one thread of the least priority, one program after
+//! the other.
 //!
-//! Nobody waits for it and nobody hears of it. The queue is bounded, and a program that does not fit is left
-//! out: it is asked for again at its next run. When the environment that asked ends, its programs are given
-//! up.
+//! No run waits for it, and errors are not reported. The queue is bounded: a program that does not fit is
+//! refused, and requested again by its next run. When an environment ends, its requests are cancelled.
 
 use super::compile::{Effort, yield_to_all};
 use super::executable::Executable;
@@ -25,7 +25,7 @@ const STACK: usize = 1 << 20;
 /// The background of this process.
 pub static BACKGROUND: Background = Background::new();
 
-/// Programs that are compiled for the next time.
+/// The queue of programs, and its thread.
 pub struct Background {
     state: Mutex<State>,
     wake: Condvar,
@@ -40,9 +40,9 @@ struct State {
 #[derive(Clone)]
 struct Task {
     program: Arc<Executable>,
-    /// Not before.
+    /// The earliest time at which it is compiled.
     due: Instant,
-    /// For whom.
+    /// The environment that requested it.
     owner: usize,
     cancellation: Cancellation,
 }
@@ -93,12 +93,12 @@ impl Background {
         state.has_thread
     }
 
-    /// Gives up what was asked for by this owner.
+    /// Cancels the requests of this owner.
     pub fn give_up(&self, owner: usize) {
         self.give_up_if(|task| task.owner == owner);
     }
 
-    /// Gives up a program that is being compiled for somebody who waits for it.
+    /// Cancels the request for a program that is now compiled for a run that waits.
     pub fn leave_to_others(&self, program: &Arc<Executable>) {
         self.give_up_if(|task| task.is_of(program));
     }
@@ -135,7 +135,7 @@ impl Background {
             state = self.state();
             let done = state.current.take();
             drop(state);
-            drop(done); // with its program, it may be: not under the lock
+            drop(done); // not under the lock: this may drop the program
             state = self.state();
         }
         state.has_thread = false;
@@ -163,7 +163,7 @@ mod tests {
         Arc::new(Executable::new(Source::Bytes(bytes), None))
     }
 
-    /// One of its own for each test.
+    /// A queue of its own for each test.
     fn background() -> &'static Background {
         Box::leak(Box::new(Background::new()))
     }
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn it_keeps_machine_code_when_that_is_due() {
+    fn machine_code_is_stored_when_it_is_due() {
         let background = background();
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::new(folder.path().join("cache"), SIZE);
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_left_out() {
+    fn requests_beyond_the_bounds_are_refused() {
         let background = background();
         let programs: Vec<_> = (0..=MAX_WAITING).map(|_| program(Vec::new())).collect();
         let added = programs.iter().filter(|program| background.add(Arc::clone(program), NEVER, 1)).count();
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_given_up_with_its_owner_or_for_somebody_who_waits() {
+    fn a_request_is_cancelled_with_its_owner_or_for_a_run_that_waits() {
         let background = background();
         let (first, second) = (program(hard(300)), program(Vec::new()));
         background.add(Arc::clone(&first), SOON, 1);

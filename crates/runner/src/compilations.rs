@@ -1,8 +1,8 @@
-//! The compilations that are going on, and the runs that wait for them.
+//! Compilations in progress, and the runs that wait for them.
 //!
-//! Nobody waits in a lock, or holds a slot meanwhile: a run that needs the machine code registers a function,
-//! which is called when the code is there. One program is compiled once for each mode, however many wait;
-//! when the last of them gives up, the compilation is cancelled.
+//! A run that waits holds neither a thread nor a slot: it registers a callback, which is called when the
+//! machine code is there. A program is compiled once for each mode, however many runs wait for it. When the
+//! last of them is ended, the compilation is cancelled.
 
 use super::background::BACKGROUND;
 use super::compile::{Effort, Failure};
@@ -20,11 +20,11 @@ use wasi_rs_modules::error::ProgramError;
 /// The result of a compilation.
 pub type Made = Result<Arc<Prepared>, ProgramError>;
 
-/// Takes the result, on whatever thread.
+/// Callback that takes the result, on any thread.
 pub type Then = Box<dyn FnOnce(Made) + Send>;
 
-/// The compilations of this process that are going on. A program is known by its address, which stays its own
-/// while a compilation, or somebody who waits for one, refers to it.
+/// The compilations in progress in this process. A key has the address of the program, which is unique while
+/// a compilation or a waiting run holds a reference to it.
 static GOING_ON: Mutex<Option<HashMap<Key, Compilation>>> = Mutex::new(None);
 
 /// A program and a mode.
@@ -39,7 +39,7 @@ struct Compilation {
     waiting: HashMap<u64, Then>,
 }
 
-/// Interest in a compilation; the compilation is cancelled when the last is dropped.
+/// The wait of a run for a compilation. When the last is dropped, the compilation is cancelled.
 pub struct Wait {
     executable: Arc<Executable>,
     mode: Mode,
@@ -52,13 +52,13 @@ impl Drop for Wait {
     }
 }
 
-/// Does something with the compilations that are going on, under their lock.
+/// Calls a function with the compilations in progress, under their lock.
 fn with_all<T>(act: impl FnOnce(&mut HashMap<Key, Compilation>) -> T) -> T {
     act(GOING_ON.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
 }
 
 /// Calls `then` with the program ready to run in this mode: as others use it now, from the cache, or
-/// compiled. `then` is never called if the interest is dropped before.
+/// compiled. `then` is not called if the wait is dropped before.
 pub fn prepare(executable: &Arc<Executable>, mode: Mode, then: Then) -> Option<Wait> {
     match executable.in_use(mode) {
         Some(prepared) => then(Ok(prepared)),
@@ -85,7 +85,7 @@ fn join(executable: &Arc<Executable>, mode: Mode, then: Then) -> Wait {
         return wait;
     }
     BACKGROUND.leave_to_others(executable);
-    // The program is kept by those who wait for it.
+    // A weak reference: the runs that wait keep the program.
     if let Err(error) = COMPILERS.submit(Box::new(move || work(&weak, mode, &cancellation))) {
         let wrong = format!("can't be compiled: no thread could be started: {error}");
         finish(key, None, &Err(ProgramError::Wrong(wrong)));
@@ -93,7 +93,7 @@ fn join(executable: &Arc<Executable>, mode: Mode, then: Then) -> Wait {
     wait
 }
 
-/// Delivers the result to all who wait for this compilation, or for whichever there is.
+/// Delivers the result to all runs that wait for this compilation; without `of`, for any with this key.
 fn finish(key: Key, of: Option<&Cancellation>, made: &Made) {
     let compilation = with_all(|all| {
         let is_meant = all.get(&key).is_some_and(|there| of.is_none_or(|of| of.is(&there.cancellation)));
@@ -114,7 +114,7 @@ fn give_up(key: Key, number: u64) {
         }
         Some(then)
     });
-    drop(then); // not under the lock: what it holds may give up another
+    drop(then); // not under the lock: the drop may cancel another wait
 }
 
 fn work(weak: &Weak<Executable>, mode: Mode, cancellation: &Cancellation) {
@@ -125,7 +125,7 @@ fn work(weak: &Weak<Executable>, mode: Mode, cancellation: &Cancellation) {
     let made = match made {
         Ok(Ok(prepared)) => Ok(prepared),
         Ok(Err(Failure::Cancelled)) => return,
-        Ok(Err(Failure::ProgramError(unusable))) => Err(unusable),
+        Ok(Err(Failure::ProgramError(error))) => Err(error),
         Err(_) => Err(ProgramError::Wrong("made wasi-rs panic".to_owned())),
     };
     finish(key(weak, mode), Some(cancellation), &made);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn one_compilation_serves_all_who_wait() {
+    fn one_compilation_serves_all_waiting_runs() {
         let program = program(hard(2));
         let waits: Vec<_> = (0..8).map(|_| prepare(&program)).collect();
         let all: Vec<_> = waits.iter().map(|(_, receiver)| receiver.recv().unwrap().unwrap()).collect();
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_on_while_somebody_waits_and_ends_with_the_last() {
+    fn a_compilation_is_cancelled_with_the_last_run_that_waits() {
         let program = program(hard(300));
         let (first, first_made) = prepare(&program);
         let (second, _second_made) = prepare(&program);
@@ -176,16 +176,16 @@ mod tests {
         assert!(!cancellation.is_cancelled());
         drop(second);
         assert!(cancellation.is_cancelled());
-        // Whoever comes then gets another.
+        // A run that comes later starts another compilation.
         let (third, _third_made) = prepare(&program);
         assert!(!super::tests::cancellation(&program).unwrap().is_cancelled());
         drop(third);
         drop(_third_made);
-        until(|| Arc::strong_count(&program) == 1); // nobody works at it any more
+        until(|| Arc::strong_count(&program) == 1); // no thread works on it any more
     }
 
     #[test]
-    fn all_are_told_what_is_wrong() {
+    fn all_waiting_runs_get_the_error() {
         let program = program(b"no module".to_vec());
         for (_wait, receiver) in [prepare(&program), prepare(&program)] {
             assert!(receiver.recv().unwrap().err().unwrap().to_string().contains("is not a WebAssembly module"));
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn hard_ones_do_not_keep_others_from_their_turn() {
+    fn hard_programs_do_not_hold_up_an_easy_one() {
         let hard: Vec<_> = (0..6).map(|_| program(hard(300))).collect();
         let waits: Vec<_> = hard.iter().map(prepare).collect();
         let easy = program(wat::parse_str(r#"(module (func (export "_start")))"#).unwrap());

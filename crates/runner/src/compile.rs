@@ -1,9 +1,9 @@
-//! One compilation: on threads of its own, which can be told to stop.
+//! One compilation, on threads of its own, which can be cancelled.
 //!
-//! Cranelift has no way to be cancelled. But it tells a profiler of its thread of each pass that begins, a
-//! dozen for each function: ours unwinds the thread there, once nobody wants the machine code any more. The
-//! engine that compiles is made for this one compilation, so nothing that was unwound is used again, and no
-//! buffer grown for a large function is kept.
+//! Cranelift can't be cancelled. But it calls the profiler of its thread when a pass begins, a dozen times
+//! for each function. [`Checkpoint`] is such a profiler: it unwinds the thread if the compilation has been
+//! cancelled. The engine is made for this one compilation, so no state that was unwound is used again, and no
+//! buffer that grew for a large function is kept.
 
 use super::mode::Mode;
 use cranelift_codegen::timing::{Pass, Profiler, set_thread_profiler};
@@ -20,8 +20,8 @@ use wasi_rs_modules::error::{ProgramError, expect_core_module};
 use wasi_rs_modules::interface::Interface;
 use wasi_rs_modules::rewrite::unshare;
 
-/// Up to so many bytes are compiled sooner than V8 starts a worker, and on one thread sooner than several are
-/// started.
+/// The most bytes of a small module: wasmtime compiles it sooner than V8 starts a worker, and sooner on one
+/// thread than several threads are started.
 pub const SMALL: usize = 64 * 1024;
 
 /// The most threads of one compilation.
@@ -34,16 +34,16 @@ const STACK: usize = 4 << 20;
 #[cfg(target_os = "linux")]
 const LEAST_PRIORITY: i32 = 19;
 
-/// How much of the machine a compilation may take.
+/// The share of the machine that a compilation gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// Somebody waits for it.
+    /// A run waits for it.
     Awaited,
-    /// It is for the next time: one thread of the least priority.
+    /// It is for later runs: one thread of the least priority.
     Background,
 }
 
-/// Why there is no machine code.
+/// The reason why there is no machine code.
 #[derive(Debug)]
 pub enum Failure {
     /// It was cancelled.
@@ -53,8 +53,8 @@ pub enum Failure {
 }
 
 impl From<ProgramError> for Failure {
-    fn from(unusable: ProgramError) -> Self {
-        if matches!(unusable, ProgramError::Cancelled) { Self::Cancelled } else { Self::ProgramError(unusable) }
+    fn from(error: ProgramError) -> Self {
+        if matches!(error, ProgramError::Cancelled) { Self::Cancelled } else { Self::ProgramError(error) }
     }
 }
 
@@ -69,15 +69,15 @@ pub fn refused(error: wasmtime::Error) -> ProgramError {
     ProgramError::Wrong(format!("{error:#}"))
 }
 
-/// The number of compilations that are going on in this process.
+/// The number of compilations in progress in this process.
 static GOING_ON: AtomicUsize = AtomicUsize::new(0);
 
-/// How many compilations are going on in this process.
+/// The number of compilations in progress in this process.
 pub fn going_on() -> usize {
     GOING_ON.load(Relaxed)
 }
 
-/// Counts a compilation while it is there.
+/// Counts a compilation until it is dropped.
 struct Counted;
 
 impl Counted {
@@ -110,10 +110,10 @@ pub fn compile(bytes: &[u8], mode: Mode, effort: Effort, cancellation: &Cancella
     }
 }
 
-/// The module as wasmtime is to have it, within the bounds.
+/// The module in the form for wasmtime, if it is within the limits.
 fn checked<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [u8]>, ProgramError> {
     compile_limits::check_bytes(bytes.len() as u64)?;
-    // Before minutes of work: a program that can't be run is not compiled. (One that can't be read is refused below.)
+    // A program that can't be run is refused before minutes of work; one that can't be read, below.
     if let Ok(outline) = cancellation.outline(bytes) {
         Interface::of_outline(&outline).check()?;
     }
@@ -122,7 +122,7 @@ fn checked<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [
     Ok(module)
 }
 
-/// How many threads a compilation gets where so many share the processors.
+/// The number of threads of a compilation while `going_on` compilations share the processors.
 fn threads(going_on: usize) -> usize {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     (processors / going_on.max(1)).clamp(1, MAX_THREADS)
@@ -147,23 +147,23 @@ fn pool(
         .build()
 }
 
-/// Gives the calling thread the least priority, where a thread has one of its own.
+/// Gives the calling thread the least priority, on systems where each thread has its own.
 pub fn yield_to_all() {
-    // Without it, the thread works all the same.
+    // A failure does no harm.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LEAST_PRIORITY);
 }
 
-/// A profiler, as Cranelift takes it.
+/// A profiler of Cranelift that cancels the compilation.
 struct Checkpoint(Cancellation);
 
-/// The payload that a thread is unwound with.
+/// The payload of the unwinding.
 struct Cancelled;
 
 impl Profiler for Checkpoint {
     fn start_pass(&self, _: Pass) -> Box<dyn Any> {
         if self.0.is_cancelled() {
-            resume_unwind(Box::new(Cancelled)); // no panic: nobody is told
+            resume_unwind(Box::new(Cancelled)); // not a panic: the panic hook is not called
         }
         Box::new(())
     }
@@ -174,7 +174,7 @@ pub(super) mod tests {
     use super::*;
     use std::time::{Duration, Instant};
 
-    /// A program that takes long to compile, and is within the bounds: it has so many functions that do.
+    /// A program with this number of functions, each of which takes long to compile. It is within the limits.
     pub fn hard(functions: usize) -> Vec<u8> {
         let steps: String =
             (0..4000).map(|i| format!("local.get {i} local.get {} i64.add local.set {i}\n", (i + 1) % 4000)).collect();
@@ -184,7 +184,7 @@ pub(super) mod tests {
         wat::parse_str(text).unwrap()
     }
 
-    /// Waits, and fails if it never is so.
+    /// Waits until a condition holds; fails after a minute.
     pub fn until(is_so: impl Fn() -> bool) {
         let begun = Instant::now();
         while !is_so() {
@@ -196,7 +196,7 @@ pub(super) mod tests {
     const EASY: &str = r#"(module (func (export "_start") (local i32) loop local.get 0 br_if 0 end))"#;
 
     #[test]
-    fn it_is_cancelled_before_it_begins_and_while_it_goes_on() {
+    fn a_compilation_is_cancelled_before_and_after_it_begins() {
         let bytes = hard(200);
         let cancellation = Cancellation::default();
         cancellation.cancel();
@@ -214,7 +214,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_was_cancelled_leaves_nothing_behind_for_the_next() {
+    fn a_compilation_succeeds_after_a_cancelled_one() {
         let easy = wat::parse_str(EASY).unwrap();
         let engine = Mode::default().engine().unwrap();
         for _ in 0..3 {
@@ -227,9 +227,9 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_can_not_be_compiled_says_why() {
+    fn errors_say_why_a_module_can_not_be_compiled() {
         let refusal = |bytes: &[u8]| match compile(bytes, Mode::default(), Effort::Awaited, &Cancellation::default()) {
-            Err(Failure::ProgramError(unusable)) => unusable.to_string(),
+            Err(Failure::ProgramError(error)) => error.to_string(),
             _ => panic!("it can be compiled"),
         };
         assert!(refusal(b"").starts_with("is not a WebAssembly module"));
@@ -238,9 +238,9 @@ pub(super) mod tests {
         assert!(refusal(&wat::parse_str(text).unwrap()).contains("too hard"));
     }
 
-    /// Those that take the most stack: blocks, expressions and branches as deep as they may be.
+    /// The modules that take the most stack: blocks, expressions and branches as deep as the limits allow.
     #[test]
-    fn what_is_as_deep_as_may_be_needs_no_more_stack_than_there_is() {
+    fn the_deepest_modules_fit_into_the_stack() {
         let blocks = format!("(func {} {})", "block ".repeat(9_999), "end ".repeat(9_999));
         let ifs = format!("(func (local i32) {} {})", "local.get 0 if ".repeat(9_999), "end ".repeat(9_999));
         let sums = format!(

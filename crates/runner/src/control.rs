@@ -1,15 +1,14 @@
-//! The control of a run: how it is ended early, wherever it is, and the counters that others read.
+//! The control of a run: the means to end it early, and the counters that other threads read.
 //!
-//! A run notices by itself that it is to end when it makes a call, or in wasmtime when it comes around a
-//! loop. A call that waits polls a wakeup pipe along. Inside a long instruction (`memory.fill` over
-//! gigabytes) nothing reaches a run in wasmtime; but it can't do anything there that anybody would see, so
-//! the reaper marks it dead, and its thread follows when the instruction is over. In V8, the worker of the
-//! run is terminated as well.
+//! A run checks for its end at each call, and in wasmtime in each round of a loop. A call that waits polls a
+//! wakeup pipe as well. Inside a long instruction (`memory.fill` over gigabytes) nothing reaches a run in
+//! wasmtime. But there it has no effect outside of its memory, so the reaper marks it dead, and its thread
+//! ends when the instruction is over. In V8, the worker of the run is terminated as well.
 //!
-//! A run is not reached either in a call that the kernel makes in one go, however long that takes: on a busy
-//! disk, or a file system over a network or in another process that does not answer. The reaper gives such a
-//! run up: it is over for everybody but its thread, which makes no other call, closes the run's descriptors,
-//! and goes on to other work when the kernel returns.
+//! Nothing reaches a run either in a call that the kernel makes in one go, which may take long: on a busy
+//! disk, or on a file system over a network or in another process that does not answer. The reaper gives such
+//! a run up: its outcome is delivered without its thread. When the kernel returns, the thread makes no other
+//! call, closes the run's descriptors, and goes on to other work.
 
 use super::lease::Memories;
 use super::slot::Slot;
@@ -20,7 +19,7 @@ use std::sync::{Arc, OnceLock};
 use wasi_rs_core::host::file::{File, OwnedHandle};
 use wasi_rs_core::host::wait::Interrupt;
 
-/// State that a run shares with those who may end it.
+/// The state that a run shares with the threads that may end it.
 #[derive(Debug)]
 pub struct Control {
     /// The flag that ends it, and its wakeup pipe.
@@ -64,7 +63,7 @@ impl Control {
         self.calls.store(self.calls.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
-    /// Records how many bytes the calls that are over have read and written.
+    /// Records the bytes that were read and written by the calls that are over.
     pub fn record_moved(&self, read: u64, written: u64) {
         self.read.store(read, Relaxed);
         self.written.store(written, Relaxed);
@@ -80,12 +79,12 @@ impl Control {
         self.calls.load(Relaxed)
     }
 
-    /// Records how many bytes of memory there are now.
+    /// Records the present size of the memories.
     pub fn record_memory(&self, bytes: u64) {
         self.memory.fetch_max(bytes, Relaxed);
     }
 
-    /// The most bytes of memory there were.
+    /// The largest size of the memories, in bytes.
     pub fn memory(&self) -> u64 {
         self.memory.load(Relaxed)
     }
@@ -101,7 +100,7 @@ pub struct RunInterrupt {
 }
 
 impl RunInterrupt {
-    /// The interrupt of the run that is controlled so.
+    /// The interrupt of the run with this control.
     pub const fn new(control: Arc<Control>) -> Self {
         Self { control, wakeup: OnceLock::new() }
     }
@@ -114,21 +113,20 @@ impl RunInterrupt {
 }
 
 impl Drop for RunInterrupt {
-    /// Removes the pipe: the control may be there for long, with a thread that never comes back.
+    /// Removes the pipe: a thread that never returns may keep the control for long.
     fn drop(&mut self) {
         self.control.termination.uninstall();
     }
 }
 
 impl Interrupt for RunInterrupt {
-    /// Nearly never: there is the wakeup pipe. (Without one, because there are no descriptors left, now and
-    /// then.)
+    /// Nearly never: the wakeup pipe ends the wait. (Every 20 ms if there was no descriptor left for a pipe.)
     fn poll_interval(&self) -> Option<u64> {
         Some(if self.wakeup().is_some() { u64::from(u32::MAX) * 1_000_000 } else { 20_000_000 })
     }
 
     fn is_interrupted(&self) -> bool {
-        self.control.memories.look();
+        self.control.memories.check();
         self.control.is_ended()
     }
 
@@ -137,12 +135,12 @@ impl Interrupt for RunInterrupt {
     }
 
     fn release_slot(&self) {
-        self.control.memories.rest();
+        self.control.memories.release();
         self.control.slot.release();
     }
 
     fn acquire_slot(&self) {
         self.control.slot.acquire();
-        self.control.memories.resume();
+        self.control.memories.acquire();
     }
 }

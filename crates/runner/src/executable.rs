@@ -23,14 +23,14 @@ pub struct Executable {
     ready: Mutex<HashMap<Mode, Weak<Prepared>>>,
     /// Held while the cache is searched.
     searching: Mutex<()>,
-    /// Prepared programs that stay, also while none runs.
+    /// Prepared programs that stay while no run uses them.
     kept: Mutex<Vec<Arc<Prepared>>>,
-    /// A prepared program that was found, for the run that comes then.
+    /// The prepared program that `is_ready` has found, kept for the run that follows.
     found: Mutex<Option<Arc<Prepared>>>,
 }
 
 impl Executable {
-    /// A program that nothing is known of yet.
+    /// A program that has not been read yet.
     pub fn new(source: Source, cache: Option<Cache>) -> Self {
         let (digest, ready) = (OnceLock::new(), Mutex::default());
         Self {
@@ -44,12 +44,12 @@ impl Executable {
         }
     }
 
-    /// Keeps it ready, for as long as the program is there.
+    /// Keeps a prepared program for as long as this exists.
     pub fn keep(&self, prepared: Arc<Prepared>) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(prepared);
     }
 
-    /// The program, ready to run in this mode, if nothing has to be compiled for that.
+    /// The prepared program for this mode, if nothing has to be compiled.
     pub fn find(&self, mode: Mode, cancellation: &Cancellation) -> Result<Option<Arc<Prepared>>, ProgramError> {
         let _searching = self.searching.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(prepared) = self.in_use(mode) {
@@ -71,7 +71,7 @@ impl Executable {
         code.map(|code| self.link(mode, code)).transpose()
     }
 
-    /// Finds it, or makes the machine code that is missing.
+    /// The prepared program for this mode: found, or compiled.
     pub(super) fn make(
         &self,
         mode: Mode,
@@ -84,7 +84,7 @@ impl Executable {
         let bytes = self.source.for_wasmtime(cancellation)?;
         let code = compile::compile(&bytes, mode, effort, cancellation)?;
         let engine = mode.engine().map_err(refused)?;
-        // Of the bytes that were compiled: the file may have changed since it was looked at.
+        // The digest of the bytes that were compiled: the file may have changed since `find`.
         if let Some(cache) = &self.cache
             && let Ok(digest) = cache::digest(&bytes[..])
         {
@@ -93,7 +93,7 @@ impl Executable {
         Ok(self.link(mode, raw::deserialize_bytes(&engine, &code)?.into())?)
     }
 
-    /// True if it runs without a delay: there is machine code, or little to make.
+    /// True if the program starts without a delay: there is machine code, or little to compile.
     pub fn is_ready(&self, mode: Mode, cancellation: &Cancellation) -> Result<bool, ProgramError> {
         if !matches!(self.source, Source::Code(_)) && self.source.size()? <= compile::SMALL as u64 {
             return Ok(true);
@@ -106,7 +106,7 @@ impl Executable {
         Ok(is_ready)
     }
 
-    /// The program as it is being used in this mode.
+    /// The prepared program for this mode, if a run uses it now.
     pub(super) fn in_use(&self, mode: Mode) -> Option<Arc<Prepared>> {
         let prepared = self.ready().get(&mode).and_then(Weak::upgrade)?;
         self.found.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -119,7 +119,7 @@ impl Executable {
         Ok(prepared)
     }
 
-    /// The cache, if it has machine code of any program of so many bytes.
+    /// The cache, if it has machine code of any program of `len` bytes.
     fn cache_of(&self, len: u64) -> Option<&Cache> {
         self.cache.as_ref().filter(|cache| compile_limits::may_be_compiled(len) && cache.has_any(len))
     }

@@ -24,16 +24,15 @@ pub struct Guest {
     pub control: Arc<Control>,
     /// The limiter of its memories and tables.
     pub limiter: Limiter,
-    /// Tells the stream to which it has written more than is captured.
+    /// Names the stream to which the guest has written more than is captured.
     pub overflowing: Box<dyn Fn() -> Option<&'static str> + Send>,
-    /// Its memory, once it has been looked up, if there is one: without it a program can exit, and little
-    /// else.
+    /// The guest's memory, once it has been looked up; `Some(None)` if it has none. (A program without a
+    /// memory can exit, and do little else.)
     memory: Option<Option<Memory>>,
     written: u64,
 }
 
-/// Why a run ended that did not end by itself. Such an error passes through wasmtime and comes out of
-/// `_start`.
+/// An end of a run other than the return of `_start`. It passes through wasmtime as an error.
 #[derive(Debug)]
 pub enum Stop {
     /// `proc_exit`.
@@ -67,8 +66,8 @@ impl Guest {
         Self { ctx, control, limiter, overflowing, memory: None, written: 0 }
     }
 
-    /// An error if it may not go on after a call with this result; it has written so much by now. (A write
-    /// that finds no room at all is ENOSPC.)
+    /// An error if the guest must not continue after a call with this result. `written` counts the bytes
+    /// written by now. (A write without any room left is ENOSPC.)
     fn check(&mut self, written: u64, flow: Flow) -> Result<()> {
         if self.control.is_ended() {
             return Err(Stop::Ended.into());
@@ -116,16 +115,15 @@ pub fn serve(mut caller: Caller<'_, Guest>, index: usize, args: &Args) -> Result
     }
 }
 
-/// `memory.atomic.wait32` and `wait64` where the value is the expected one: the guest waits for so many
-/// nanoseconds, or for ever if that is negative. The result is 2: nobody has woken it.
+/// `memory.atomic.wait32` and `wait64` whose value is the expected one: waits for this time, or for ever if
+/// it is negative. The result is 2, a timeout: there is no other thread to wake the guest.
 pub fn pause(caller: Caller<'_, Guest>, nanoseconds: i64) -> Result<i32> {
     let guest = caller.data();
     let deadline = u64::try_from(nanoseconds).ok().map(|time| clock::now(Clockid::Monotonic).saturating_add(time));
     let Some(ctx) = guest.ctx.enter(&guest.control.termination) else {
         return Err(Stop::Ended.into());
     };
-    // If it can't wait, because there is no descriptor left to be woken by, it does so in slices; other
-    // errors there are none.
+    // Without a descriptor for the wakeup pipe, the wait is made in slices. There are no other errors.
     let _ = wait(&[], deadline, ctx.interrupt());
     drop(ctx);
     if guest.control.is_ended() { Err(Stop::Ended.into()) } else { Ok(2) }
@@ -134,7 +132,7 @@ pub fn pause(caller: Caller<'_, Guest>, nanoseconds: i64) -> Result<i32> {
 /// Bytes of an element of a table.
 const ELEMENT: u64 = 8;
 
-/// The limiter: how much memory and how many table elements a guest may have, and has.
+/// The limiter of a guest's memories and tables.
 #[derive(Debug)]
 pub struct Limiter {
     control: Arc<Control>,
@@ -144,7 +142,7 @@ pub struct Limiter {
     is_limited: bool,
 }
 
-/// Of bytes or elements.
+/// A number of bytes or elements, and its limit.
 #[derive(Debug)]
 struct Amount {
     most: u64,
@@ -158,7 +156,8 @@ impl Amount {
         Self { most, now: 0, before: 0 }
     }
 
-    /// Changes one of several from `current` to `desired`, where so much is left; false if it may not.
+    /// Grows one memory or table from `current` to `desired`. False if that is more than its maximum, more
+    /// than the limit of all, or more than is left.
     fn change(&mut self, current: usize, desired: usize, maximum: Option<usize>, left: u64) -> bool {
         let wanted = self.now.saturating_add((desired.saturating_sub(current)) as u64);
         if wanted > self.most.min(self.now.saturating_add(left)) || maximum.is_some_and(|maximum| desired > maximum) {
@@ -170,19 +169,19 @@ impl Amount {
 }
 
 impl Limiter {
-    /// So many bytes of memory and tables together, so many elements in tables.
+    /// A limiter with these limits.
     pub fn new(control: Arc<Control>, limits: &Limits) -> Self {
         let (memory, table) = (limits.memory.unwrap_or(MEMORY), limits.table_elements());
         Self { control, memory: Amount::new(memory), table: Amount::new(table), is_limited: limits.memory.is_some() }
     }
 
-    /// How many bytes are left for memories and tables.
+    /// The bytes that are left for memories and tables.
     fn left(&self) -> u64 {
         let tables = if self.is_limited { self.table.now.saturating_mul(ELEMENT) } else { 0 };
         self.memory.most.saturating_sub(self.memory.now).saturating_sub(tables)
     }
 
-    /// Records how much memory there is.
+    /// Records the size of the memories.
     fn record(&self) {
         self.control.record_memory(self.memory.now);
     }

@@ -1,10 +1,10 @@
-//! Descriptors on their way to a guest: its own from the moment a run is asked for, closed when nobody wants
-//! them any more.
+//! Descriptors on their way to a guest. A descriptor is reserved when a run is requested, and closed if no
+//! run takes it.
 //!
-//! Those that ask for a run, and the threads that run it, may be of different environments, each of which can
-//! end at any moment. So what travels between them is the number of a [`Ticket`], which stands for one
-//! descriptor, once: who takes the descriptor owns it, and until somebody does, it is the ticket's. (A
-//! descriptor's own number could stand for another file by the time it is looked up.)
+//! The thread that requests a run and the thread that runs it may belong to different environments, and each
+//! environment can end at any moment. So they exchange the number of a [`Ticket`]. A ticket owns one
+//! descriptor, which can be taken once. (The descriptor's own number could mean another file by the time it
+//! is used.)
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -20,7 +20,7 @@ pub struct Given {
     pub is_host_stream: bool,
 }
 
-/// A right to take a descriptor, which is closed with it unless it has been taken.
+/// The right to take a descriptor. Dropped, it closes the descriptor unless that has been taken.
 #[derive(Debug)]
 pub struct Ticket(u64);
 
@@ -44,7 +44,7 @@ impl Ticket {
         Self(number)
     }
 
-    /// The number by which others know it. No two tickets have the same.
+    /// The number of the ticket, which no other ticket ever has.
     pub const fn number(&self) -> u64 {
         self.0
     }
@@ -73,7 +73,7 @@ mod tests {
         (Ticket::new(Given { file, is_host_stream: false }), reader)
     }
 
-    /// Waits until nobody can write any more.
+    /// Waits for the end of the pipe.
     fn ends(mut reader: PipeReader) -> bool {
         reader.read(&mut [0]).unwrap() == 0
     }
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_takes_is_closed_with_its_ticket_or_before() {
+    fn a_descriptor_that_is_not_taken_is_closed_with_its_ticket() {
         let (ticket, reader) = self::ticket();
         drop(ticket);
         assert!(ends(reader));

@@ -1,5 +1,5 @@
-//! A run in V8, in a worker of Node. The run waits for a slot here; then the environment that asked is told
-//! to begin, finds a worker, and the worker takes the run by its number.
+//! A run in V8, in a worker of Node. The run waits for a slot here. Then the environment that requested it
+//! gets a message and chooses a worker, which takes the run by its number.
 
 use super::control::RunInterrupt;
 use super::outcome::{End, Finish};
@@ -22,8 +22,8 @@ fn waiting() -> MutexGuard<'static, BTreeMap<u64, Arc<Run>>> {
     WAITING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Queues a run, one of this population. `begin` is called with its number when there is a slot for it, and
-/// `finish` gets the outcome, both on whatever thread.
+/// Queues a run of this population. `begin` is called with the run's number when there is a slot for it;
+/// `finish` gets the outcome. Both are called on any thread.
 pub fn start(population: Population, plan: Plan, begin: Box<dyn FnOnce(u64) + Send>, finish: Finish) -> Arc<Run> {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let number = LAST.fetch_add(1, Relaxed) + 1;
@@ -58,7 +58,7 @@ fn accept(run: &Run, concurrency: usize, begin: impl FnOnce()) -> bool {
     true
 }
 
-/// A run in the hands of its worker. Dropped, the worker is done with it.
+/// A run that a worker has taken. The worker drops it when it is done with the run.
 #[derive(Debug)]
 pub struct InWorker {
     run: Taken,
@@ -68,7 +68,7 @@ pub struct InWorker {
     is_gone: Arc<AtomicBool>,
 }
 
-/// A run, which has nothing to show.
+/// A run that implements `Debug`.
 struct Taken(Arc<Run>);
 
 impl std::fmt::Debug for Taken {
@@ -77,8 +77,8 @@ impl std::fmt::Debug for Taken {
     }
 }
 
-/// A guest in a worker, as others reach it: by its calls, and by the end of the worker, which JavaScript sees
-/// to.
+/// A guest in a worker, as the threads that end it see it. Its calls check for the end, and JavaScript
+/// terminates the worker.
 struct Inside {
     is_gone: Arc<AtomicBool>,
 }
@@ -90,7 +90,7 @@ impl Guest for Inside {
         self.is_gone.load(Relaxed).then(|| Box::new(()) as _)
     }
 
-    /// The worker has the context, and closes it.
+    /// Does nothing: the worker owns the context, and closes it.
     fn close(&self) {}
 }
 
@@ -99,7 +99,7 @@ pub fn take(number: u64) -> Option<Arc<Run>> {
     waiting().remove(&number)
 }
 
-/// Begins a run on the thread of its worker: makes the guest's context; `wrap` makes the interrupt of its
+/// Begins a run on the thread of its worker, and makes the guest's context. `wrap` makes the interrupt of its
 /// calls. None if the run is over, or can't begin.
 pub fn begin(
     run: Arc<Run>,
@@ -130,7 +130,8 @@ pub fn begin(
 }
 
 impl InWorker {
-    /// A call begins, with so many bytes of memory. False if the guest makes none any more.
+    /// Records the beginning of a call, and the size of the memory. False if the run is to end: the call must
+    /// not be made.
     pub fn begin_call(&self, memory: u64) -> bool {
         let control = &self.run.0.control;
         control.count_call();
@@ -138,12 +139,13 @@ impl InWorker {
         !control.is_ended()
     }
 
-    /// A call is over, with this result; the guest has moved so much by now. False if it is not to go on.
+    /// Records the end of a call with this result, and the bytes moved by now. False if the guest must not
+    /// continue.
     pub fn end_call(&self, usage: &ctx::Usage, flow: Flow) -> bool {
         let control = &self.run.0.control;
         let (_, before) = control.moved();
         control.record_moved(usage.read(), usage.written());
-        // A write that finds no room at all is ENOSPC.
+        // A write without any room left is ENOSPC.
         if (usage.written() != before || matches!(flow, Flow::Answer(Errno::Nospc)))
             && let Some(stream) = self.captures.overflowing()
         {
@@ -153,12 +155,12 @@ impl InWorker {
         !control.is_ended()
     }
 
-    /// Records how many bytes of memory there are now.
+    /// Records the present size of the memory.
     pub fn record_memory(&self, bytes: u64) {
         self.run.0.control.record_memory(bytes);
     }
 
-    /// The reason for which a call has ended the guest, if one has.
+    /// The reason why a call has ended the guest, if one has.
     pub fn reason(&self) -> Option<End> {
         match self.overflow.get() {
             Some(stream) => Some(End::Overflow(stream)),
@@ -166,7 +168,7 @@ impl InWorker {
         }
     }
 
-    /// Delivers the outcome. Its descriptors are closed by now.
+    /// Delivers the outcome. The guest's descriptors must have been closed.
     pub fn finish(&self, end: End) {
         self.run.0.record_cpu();
         self.run.0.settle(end);
@@ -180,7 +182,7 @@ impl InWorker {
 }
 
 impl Drop for InWorker {
-    /// The worker may have been terminated, in whatever the guest was doing.
+    /// Settles the run if its worker was terminated while the guest ran.
     fn drop(&mut self) {
         if self.run.0.is_settled() {
             return self.leave();

@@ -24,7 +24,7 @@ use wasmtime::{Store, UpdateDeadline};
 /// The runs in wasmtime, of this process.
 static POPULATION: LazyLock<Population> = LazyLock::new(Population::default);
 
-/// Runs the program as soon as there is a slot; `finish` gets the outcome, on whatever thread.
+/// Runs the program as soon as there is a slot; `finish` gets the outcome, on any thread.
 pub fn start(executable: Arc<Executable>, plan: Plan, finish: Finish) -> Arc<Run> {
     let run = Run::new(Engine::Wasmtime, POPULATION.clone(), plan, finish);
     submit(&run, move |run| {
@@ -41,17 +41,16 @@ pub fn start(executable: Arc<Executable>, plan: Plan, finish: Finish) -> Arc<Run
 /// A step of a run that needs no slot.
 type Step = Box<dyn FnOnce(&Arc<Run>) + Send>;
 
-/// Has a thread of the scheduler do something for the run, and then, when the slot is released, a step that
-/// it gives.
+/// Has a thread of the scheduler do a job for the run; then, without the slot, the step that the job returns.
 fn submit(run: &Arc<Run>, job: impl FnOnce(&Arc<Run>) -> Option<Step> + Send + 'static) {
     let held = Arc::clone(run);
     let job = move || {
         held.control.slot.hold();
-        // The job has seen to the consequences of a panic.
+        // The job settles the run itself if it panics.
         let step = catch_unwind(AssertUnwindSafe(|| job(&held)));
         held.leave();
         if let Ok(Some(step)) = step {
-            step(&held); // it may have another thread get the slot of the run
+            step(&held); // may submit the run again, to another thread
         }
     };
     if let Err(error) = SCHEDULER.submit(Box::new(job)) {
@@ -67,13 +66,13 @@ fn begin(run: &Arc<Run>, executable: &Arc<Executable>, mode: Mode) -> bool {
     match catch_unwind(AssertUnwindSafe(|| executable.find(mode, &run.search))) {
         Ok(Ok(Some(prepared))) => work(run, &prepared),
         Ok(Ok(None)) => return true,
-        Ok(Err(unusable)) => run.settle(End::ProgramError(unusable)),
+        Ok(Err(error)) => run.settle(End::ProgramError(error)),
         Err(panic) => run.settle(panicked(&*panic)),
     }
     false
 }
 
-/// Waits for the machine code, without a thread.
+/// Registers the run for the machine code. No thread waits for it.
 fn prepare(run: &Arc<Run>, executable: &Arc<Executable>, mode: Mode) {
     let waiting = Arc::clone(run);
     let wait = compilations::prepare(executable, mode, Box::new(move |made| compiled(&waiting, made)));
@@ -89,7 +88,7 @@ fn compiled(run: &Arc<Run>, made: Made) {
             work(run, &prepared);
             None
         }),
-        Err(unusable) => run.settle(End::ProgramError(unusable)),
+        Err(error) => run.settle(End::ProgramError(error)),
     }
 }
 
@@ -122,7 +121,7 @@ fn open(run: &Run, prepared: &Prepared, plan: Plan) -> End {
     end
 }
 
-/// A guest inside wasmtime, as others reach it.
+/// A guest in wasmtime, as the threads that end it see it.
 struct Inside {
     engine: wasmtime::Engine,
     ctx: Arc<CallLock<Ctx>>,
@@ -139,19 +138,19 @@ impl run::Guest for Inside {
 
     fn close(&self) {
         let open = self.ctx.lock().release();
-        // Not while it is locked: who ends the run meanwhile need not wait for a slow file system.
+        // Not under the lock: a thread that ends the run need not wait for a slow file system.
         drop(open);
     }
 }
 
 /// Runs `_start` to its end.
 fn call(run: &Run, prepared: &Prepared, guest: Guest) -> End {
-    // Goes behind the store.
-    let _tenancy = prepared.code.lodge(&run.control.memories);
+    // Dropped after the store.
+    let _registration = prepared.code.register(&run.control.memories);
     let mut store = Store::new(prepared.code.module.engine(), guest);
     store.limiter(|guest| &mut guest.limiter);
     store.epoch_deadline_callback(|store| {
-        store.data().control.memories.look();
+        store.data().control.memories.check();
         if store.data().control.is_ended() { Err(Stop::Ended.into()) } else { Ok(UpdateDeadline::Continue(1)) }
     });
     store.set_epoch_deadline(1);
@@ -163,7 +162,7 @@ fn call(run: &Run, prepared: &Prepared, guest: Guest) -> End {
     }
     let start = match prepared.instantiate(&mut store) {
         Ok(instance) => {
-            run.control.memories.note(&instance, &mut store);
+            run.control.memories.record(&instance, &mut store);
             instance.get_typed_func::<(), ()>(&mut store, "_start")
         }
         Err(error) => return end_of(&error, true),

@@ -1,5 +1,5 @@
-//! The interface of a module as wasmtime has it, its imports and exports, for the check that both engines
-//! make ([`Interface::check`]).
+//! The interface of a module of wasmtime: its imports and exports, for the check of both engines
+//! ([`Interface::check`]).
 
 use wasi_rs_modules::interface::{Import, Interface, Kind};
 use wasi_rs_modules::signature;
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_told_by_their_edition() {
+    fn programs_have_the_edition_of_their_imports() {
         let start = r#"(func (export "_start"))"#;
         let exit = |namespace| format!(r#"(import "{namespace}" "proc_exit" (func (param i32)))"#);
         assert_eq!(check(&format!("(module {start})")), Ok(Abi::Preview1));
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_in_the_same_words() {
+    fn both_forms_of_a_module_have_the_same_errors() {
         let start = r#"(func (export "_start"))"#;
         let write = format!(r#"(import "{P1}" "fd_write" (func (param i32 i32 i32 i32) (result i32)))"#);
         for (text, expected) in [
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn many_imports_are_looked_at_one_by_one() {
+    fn many_imports_are_checked_one_by_one() {
         let import = format!(r#"(import "{P1}" "sched_yield" (func (result i32)))"#);
         let module =
             |count, other: &str| format!(r#"(module {} {other} (func (export "_start")))"#, import.repeat(count));

@@ -1,25 +1,25 @@
 //! Programs that run off the caller's thread, under limits: in wasmtime on threads of this crate, or in V8 in
-//! workers of Node, of which this crate knows no more than that they take runs. It knows nothing of Node.
+//! workers of Node, which take runs by their numbers. This crate does not depend on Node.
 //!
 //! | module | content |
 //! | --- | --- |
-//! | [`plan`], [`handover`] | the plan of a run, descriptors on their way to a guest, and the context made from both |
+//! | [`plan`], [`handover`] | the plan of a run, descriptors on their way to a guest, the guest's context |
 //! | [`outcome`] | the outcome of a run |
-//! | [`run`] | one run from outside, in whichever engine: ended early, settled |
+//! | [`run`] | one run in either engine, seen from outside: ended early, settled |
 //! | [`in_wasmtime`], [`guest`], [`traps`] | a run in wasmtime |
 //! | [`in_v8`] | a run in V8 |
 //! | [`scheduler`], [`slot`] | slots for the guests of both engines, and threads |
-//! | [`control`] | how a run is ended early, wherever it is |
-//! | [`termination`], [`sync`] | the flag that ends a run, against the calls of its thread |
-//! | [`reaper`] | the thread that sees ended runs to their end |
+//! | [`control`] | the means to end a run early |
+//! | [`termination`], [`sync`] | the flag that ends a run, and its races with calls |
+//! | [`reaper`] | the thread that makes sure that ended runs are settled |
 //! | [`executable`], [`source`] | a program: its bytes, how they are read, and its machine code |
 //! | [`prepared`], [`interface`] | machine code that is ready to run; its imports and exports |
 //! | [`mode`] | the modes of machine code, and the engine that makes it |
 //! | [`cache`] | machine code on disk |
-//! | [`lease`] | files of machine code that are mapped, and who is about to change one; holds one of the addresses of `unsafe` |
+//! | [`lease`] | mapped files of machine code that may change; one of the addresses of `unsafe` |
 //! | [`compile`] | one compilation |
-//! | [`compilations`] | the compilations that are going on, and the runs that wait for them |
-//! | [`background`] | machine code made for the next time |
+//! | [`compilations`] | compilations in progress, and the runs that wait for them |
+//! | [`background`] | machine code made in the background for later runs |
 //! | [`raw`] | the unsafe part of wasmtime's interface: one of the addresses of `unsafe` |
 
 pub mod background;

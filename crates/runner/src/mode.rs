@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use wasi_rs_modules::limits::Limits;
 use wasmtime::{Config, Engine, EngineWeak, Result};
 
-/// The stack of a program unless its limits say: as much as V8 gives one.
+/// The stack of a program without a limit: as much as V8 gives.
 pub const STACK: usize = 1 << 20;
 
 /// The most stack a program may be given.

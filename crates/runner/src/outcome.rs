@@ -14,9 +14,9 @@ pub enum End {
     Fuel,
     /// It wrote more than is captured, to this stream.
     Overflow(&'static str),
-    /// It was not begun, because so many others have.
+    /// It was not begun: this number of others, the most allowed, had begun and not ended.
     Busy(usize),
-    /// It trapped; the reason and where.
+    /// It trapped: the reason, and the functions it was in.
     Trap(String),
     /// The program can't be run.
     ProgramError(ProgramError),
@@ -24,7 +24,7 @@ pub enum End {
     OpenError(OpenError),
     /// JavaScript threw an exception.
     Exception(Exception),
-    /// There was no thread or memory for it, or a panic; in words.
+    /// It failed: there was no thread or memory for it, or wasi-rs panicked. The message.
     Failed(String),
 }
 

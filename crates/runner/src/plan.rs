@@ -1,4 +1,4 @@
-//! The plan of a run, and the guest's context made from it: one way for both engines.
+//! The plan of a run, and the guest's context made from it, for both engines.
 
 use super::handover;
 use std::sync::Arc;
@@ -24,9 +24,9 @@ pub struct Plan {
     pub stdio: [Stdio; 3],
     /// Its limits.
     pub limits: Limits,
-    /// How many may have begun and not ended when it has begun, itself included.
+    /// The most runs that may have begun and not ended, this one included.
     pub concurrency: usize,
-    /// Where its calls are shown, if they are.
+    /// The file that gets a line for each call, if calls are traced.
     pub trace: Option<File>,
 }
 
@@ -39,7 +39,7 @@ pub enum Stdio {
     Bytes(Vec<u8>),
     /// Captured for the outcome.
     Capture,
-    /// Lost.
+    /// Discarded, or no input.
     Ignore,
 }
 
@@ -48,13 +48,13 @@ pub enum Stdio {
 pub struct Captures(pub [Option<Arc<Output>>; 2]);
 
 impl Captures {
-    /// The name of a stream to which the guest has written more than is captured of it.
+    /// The name of the stream, if any, to which the guest has written more than is captured.
     pub fn overflowing(&self) -> Option<&'static str> {
         let named = self.0.iter().zip(["stdout", "stderr"]);
         named.flat_map(|(output, name)| output.as_ref().filter(|output| output.is_exceeded()).map(|_| name)).next()
     }
 
-    /// Takes what has been captured.
+    /// Takes the captured output.
     pub fn take(&self) -> [Option<Vec<u8>>; 2] {
         self.0.each_ref().map(|output| output.as_ref().map(|output| output.take()))
     }

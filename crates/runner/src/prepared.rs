@@ -10,7 +10,7 @@ use wasi_rs_modules::error::ProgramError;
 use wasi_rs_modules::rewrite::unshare;
 use wasmtime::{ExternType, InstancePre, Linker, MemoryType, Module, Store};
 
-/// A program that is ready to run in one mode. It is there as long as anything runs that was made of it.
+/// A program that is ready to run in one mode. It exists as long as a run uses it.
 pub struct Prepared {
     /// Its machine code.
     pub code: Loaded,
@@ -23,7 +23,7 @@ pub struct Prepared {
 enum Linked {
     /// All are calls.
     Whole(InstancePre<Guest>),
-    /// Beside the calls there are memories, of which each run has its own.
+    /// Calls and memories. Each run has memories of its own.
     WithMemories(Linker<Guest>, Vec<(String, String, MemoryType)>),
 }
 

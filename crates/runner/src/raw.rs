@@ -1,5 +1,5 @@
-//! The unsafe part of wasmtime's interface: functions that take their parameters as they lie, and machine
-//! code from a file. One of the addresses of `unsafe`.
+//! The unsafe part of wasmtime's interface: functions with untyped parameters, and machine code from files.
+//! One of the addresses of `unsafe`.
 
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
@@ -43,7 +43,7 @@ pub fn define<T: 'static>(
     Ok(())
 }
 
-/// The parameters, an i32 zero-extended.
+/// The parameters of a call. An i32 is zero-extended.
 ///
 /// # Safety
 /// `slots` must hold parameters of the row's types.
@@ -72,16 +72,16 @@ pub fn view(memory: Option<wasmtime::Memory>, store: &impl AsContext) -> Memory<
     unsafe { Memory::new(NonNull::new(base).unwrap_or(nothing), len) }
 }
 
-/// Takes machine code from a file, which is mapped under this lease. The caller vouches that it is what this
-/// crate made: `cache` says how it knows.
+/// Loads machine code from a file, which is mapped under this lease. The caller vouches that this crate has
+/// made the file: `cache` checks its seal.
 pub fn deserialize(engine: &Engine, file: File, lease: Lease) -> Result<Loaded> {
     let descriptor = file.as_raw_fd();
-    // SAFETY: two things are asked of the file. It is what wasmtime made: its seal, a MAC with a secret that
-    // no guest can reach, says so, and code of another version of wasmtime, or for another processor,
-    // wasmtime refuses itself. And it does not change while it is mapped: it was looked at under the lease,
-    // and before that is given back, the mapped pages were copied.
+    // SAFETY: the file must hold machine code that wasmtime made, and must not change while it is mapped. Its
+    // seal, a MAC with a secret that no guest can read, proves the first; wasmtime itself refuses code of
+    // another version or for another processor. The file was checked under the lease, and its mapped pages
+    // are copied before the lease is given back.
     let module = unsafe { Module::deserialize_open_file(engine, file)? };
-    if Memories::are_known(&module) {
+    if Memories::can_be_copied(&module) {
         return Ok(Loaded::mapped(module, lease, descriptor));
     }
     let copy = deserialize_bytes(engine, &module.serialize()?)?;
@@ -89,7 +89,7 @@ pub fn deserialize(engine: &Engine, file: File, lease: Lease) -> Result<Loaded> 
     Ok(copy.into())
 }
 
-/// Takes machine code from memory, likewise.
+/// Loads machine code from memory. The caller vouches for it in the same way.
 pub fn deserialize_bytes(engine: &Engine, bytes: &[u8]) -> Result<Module> {
     // SAFETY: as above; `Program.deserialize` has its caller vouch for the bytes.
     unsafe { Module::deserialize(engine, bytes) }

@@ -1,8 +1,9 @@
-//! The reaper: a thread that sees ended runs to their end, whatever they are doing.
+//! The reaper: a thread that makes sure that every run which was ended is settled.
 //!
-//! It is there before the first guest begins, and as long as there is any: a run that nobody could end does
-//! not begin. It leaves to others what may take long: the descriptors of a dead run are closed by closers, a
-//! few threads that are made when they are needed; those of a run that was given up, by the run's own thread.
+//! It starts before the first guest begins, and lives as long as there are guests: without it, no run begins.
+//! It does nothing that may take long. The descriptors of a dead run are closed by closers, a few threads
+//! that are started when they are needed. The descriptors of a run that was given up are closed by the run's
+//! own thread.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,24 +12,24 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a run has to notice that it was ended, before it is marked dead; and how long after that its
-/// outcome waits for its descriptors to be closed.
+/// The time that a run has to notice its end, before it is marked dead. After that, its outcome waits for the
+/// same time at most until its descriptors are closed.
 pub const GRACE: Duration = Duration::from_millis(10);
 
-/// How long a run has until it is given up, in a call that the kernel is still busy with. With the steps
-/// after that, to end a run takes no longer than 50 ms.
+/// The time after which a run is given up, if the kernel has not finished its call. With the steps after
+/// that, ending a run takes 50 ms at most.
 pub const DEADLINE: Duration = Duration::from_millis(40);
 
 /// The interval between two checks of runs that have not noticed.
 const ROUND: Duration = Duration::from_millis(2);
 
-/// The time after which a thread that could not be made is tried again.
+/// The time until the next attempt to start a thread.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// How long the thread sleeps if there is nothing to do until somebody wakes it.
+/// The longest sleep of the thread while there is nothing to do.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// How long the thread stays when there is no run any more.
+/// The time that the thread stays after the last run.
 const IDLE: Duration = Duration::from_secs(5);
 
 /// The most threads that close descriptors of dead runs.
@@ -39,11 +40,12 @@ pub static REAPER: Reaper = Reaper::new();
 
 /// A run that was ended.
 pub trait Mortal: Send + Sync {
-    /// Interrupts it again: a run may have missed the first time.
+    /// Interrupts it again: the run may have missed the first interrupt.
     fn interrupt(&self);
-    /// Marks it dead: it makes no call any more. Its descriptors, to be closed; none while it makes a call.
+    /// Marks it dead, so that it makes no call any more. Returns its descriptors, to be closed; none while it
+    /// makes a call.
     fn mark_dead(&self) -> Option<Box<dyn Send>>;
-    /// Does without its thread, which the kernel may keep for long.
+    /// Gives its thread up, which the kernel may keep for long.
     fn give_up(&self);
     /// Delivers its outcome, without its thread.
     fn settle_without_thread(&self);
@@ -51,13 +53,13 @@ pub trait Mortal: Send + Sync {
     fn is_settled(&self) -> bool;
 }
 
-/// Something that could not be done for want of a thread.
+/// A scheduler that could not start a thread.
 pub trait Retry: Sync {
     /// Tries again.
     fn retry(&'static self);
 }
 
-/// A thread, and the runs that it ends.
+/// The reaper's thread, and the runs that were ended.
 pub struct Reaper {
     state: Mutex<State>,
     wake: Condvar,
@@ -66,13 +68,13 @@ pub struct Reaper {
 struct State {
     ended: Vec<Ended>,
     unclosed: VecDeque<Unclosed>,
-    /// Runs that somebody may end.
+    /// The number of registered runs.
     runs: usize,
     has_thread: bool,
     closers: usize,
-    /// How many closers have yet to take something.
+    /// The number of closers that have started and not taken anything yet.
     starting: usize,
-    /// Schedulers that could not make a thread.
+    /// Schedulers that could not start a thread.
     short: Vec<&'static dyn Retry>,
 }
 
@@ -121,7 +123,7 @@ impl Reaper {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the thread there as long as the registration; an error if it can't be made.
+    /// Keeps the thread alive until the registration is dropped; an error if it can't be started.
     pub fn register(&'static self) -> io::Result<Registration> {
         let mut state = self.state();
         self.staff(&mut state)?;
@@ -129,15 +131,15 @@ impl Reaper {
         Ok(Registration(self))
     }
 
-    /// Sees to it that the outcome of this run comes, which was ended.
+    /// Makes sure that this run, which was ended, is settled.
     pub fn watch(&'static self, run: Arc<dyn Mortal>) {
         let mut state = self.state();
         state.ended.push(Ended { run, since: Instant::now(), closed: None });
-        let _ = self.staff(&mut state); // it is there, since the run is
+        let _ = self.staff(&mut state); // the thread exists, since the run is registered
         self.wake.notify_one();
     }
 
-    /// Has a scheduler try again, in a while, to make a thread.
+    /// Has a scheduler try again later to start a thread.
     pub fn retry_later(&'static self, scheduler: &'static dyn Retry) {
         let mut state = self.state();
         if !state.short.iter().any(|short| std::ptr::addr_eq(*short, scheduler)) {
@@ -183,7 +185,7 @@ impl Reaper {
         }
     }
 
-    /// True if nobody has to wait for this run any more.
+    /// Takes the next step with an ended run; true if it is settled.
     fn is_over(&'static self, Ended { run, since, closed }: &mut Ended) -> bool {
         if run.is_settled() {
             return true;
@@ -207,7 +209,7 @@ impl Reaper {
         is_over
     }
 
-    /// Has another thread close this; the result is true once it is closed.
+    /// Has a closer drop this; the flag is set when that is done.
     fn close(&'static self, open: Box<dyn Send>) -> Arc<AtomicBool> {
         let closed = Arc::new(AtomicBool::new(false));
         let mut state = self.state();
@@ -216,7 +218,7 @@ impl Reaper {
         closed
     }
 
-    /// Makes the closers that are missing; where that fails, the next round tries again.
+    /// Starts the closers that are missing. If that fails, the next round tries again.
     fn staff_closers(&'static self, state: &mut State) {
         while state.lacks_closer() {
             let thread = thread::Builder::new().name("wasi-rs closer".to_owned());
@@ -244,12 +246,12 @@ impl Reaper {
 }
 
 impl State {
-    /// True if something is to be closed and there may be one more closer for it.
+    /// True if one more closer is needed, and allowed.
     fn lacks_closer(&self) -> bool {
         self.closers < MAX_CLOSERS && self.starting < self.unclosed.len()
     }
 
-    /// How long the thread sleeps if nobody wakes it.
+    /// The time that the thread sleeps unless it is woken.
     fn time_to_sleep(&self) -> Duration {
         match () {
             () if !self.ended.is_empty() => ROUND,
@@ -269,10 +271,10 @@ mod tests {
     use super::*;
     use std::sync::mpsc::{Receiver, channel};
 
-    /// How long until something that does not come counts as never.
+    /// The time after which a missing event counts as a failure.
     const NEVER: Duration = Duration::from_secs(30);
 
-    /// Takes as long to be closed as the other end of the channel is there.
+    /// A value whose drop waits for the other end of the channel to be dropped.
     struct Slow(Receiver<()>);
 
     impl Drop for Slow {
@@ -299,7 +301,7 @@ mod tests {
         wait_until(|| REAPER.state().starting == 0);
         assert_eq!(REAPER.state().closers, MAX_CLOSERS);
         assert!(!behind.load(Relaxed));
-        // Nobody waits for any of it.
+        // The reaper does not wait for them.
         REAPER.wake.notify_one();
         assert!(closing.iter().all(|closed| !closed.load(Relaxed)));
 
@@ -310,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn the_thread_is_there_as_long_as_runs_are_and_comes_back_for_the_next() {
+    fn the_thread_lives_as_long_as_runs_and_starts_again_for_the_next() {
         static REAPER: Reaper = Reaper::new();
         let first = REAPER.register().unwrap();
         assert!(REAPER.state().has_thread);
@@ -322,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scheduler_that_was_short_of_threads_is_asked_again() {
+    fn a_scheduler_that_could_not_start_a_thread_tries_again() {
         static REAPER: Reaper = Reaper::new();
         REAPER.retry_later(&super::super::scheduler::SCHEDULER);
         REAPER.retry_later(&super::super::scheduler::SCHEDULER);

@@ -1,4 +1,4 @@
-//! One run from outside, in whichever engine: ended early, and settled with its outcome.
+//! One run in either engine, seen from outside: ended early, and settled with its outcome.
 
 use super::control::Control;
 use super::outcome::{End, Finish, Outcome, Usage, no_thread};
@@ -24,8 +24,8 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// How many programs may have begun and not ended, unless the plan says. A worker takes much more than a
-    /// thread.
+    /// The most runs that may have begun and not ended, unless the plan sets a number. A worker takes much
+    /// more memory than a thread.
     pub const fn concurrency(self) -> usize {
         match self {
             Self::Wasmtime => 512,
@@ -34,21 +34,21 @@ impl Engine {
     }
 }
 
-/// The runs that are bounded together: of wasmtime those of the process, of V8 those of an environment.
+/// The runs that are counted together: those of the process in wasmtime, those of one environment in V8.
 #[derive(Clone, Debug, Default)]
 pub struct Population {
-    /// The number of those that have begun and not ended.
+    /// The number of runs that have begun and not ended.
     begun: Arc<AtomicUsize>,
-    /// The number of those that have been given up and whose threads are not back. While there are as many as
-    /// may have begun, none begins.
+    /// The number of runs that were given up and whose threads have not returned. While it is as large as the
+    /// number that may have begun, no run begins.
     given_up: Arc<AtomicUsize>,
 }
 
-/// One of those that are counted.
+/// A run's part in a count, until it is dropped.
 struct Counted(Arc<AtomicUsize>);
 
 impl Counted {
-    /// Counts one more, unless there are so many already.
+    /// Counts one more, unless the count has reached `most`.
     fn among(all: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
         let counted = all.fetch_update(Relaxed, Relaxed, |count| (count < most).then_some(count + 1));
         counted.ok().map(|_| Self(Arc::clone(all)))
@@ -65,25 +65,25 @@ impl Drop for Counted {
 pub struct Run {
     engine: Engine,
     population: Population,
-    /// The part that its thread and its calls have.
+    /// The state shared with its thread and its calls.
     pub(super) control: Arc<Control>,
     /// Its limits.
     pub(super) limits: Limits,
     /// Its plan until it begins. If it is ended before, the plan is dropped at once: the files of its streams
     /// are closed.
     plan: Mutex<Option<Plan>>,
-    /// Which of the outputs are captured.
+    /// True for each of stdout and stderr that is captured.
     is_captured: [bool; 2],
     /// Cancels the search for machine code.
     pub(super) search: Cancellation,
-    /// Its interest in machine code that is being made.
+    /// Its wait for machine code that is being compiled.
     pub(super) wait: Mutex<Option<Box<dyn Send>>>,
     finish: Mutex<Option<Finish>>,
-    /// Its part in the number of those that have begun, until its outcome is delivered.
+    /// Its part in the number of runs that have begun, until its outcome is delivered.
     counted: Mutex<Option<Counted>>,
-    /// Its part in the number of those whose thread is not back, if it has been given up.
+    /// Its part in the number of runs that were given up, until its thread returns.
     given_up: Mutex<Option<Counted>>,
-    /// Keeps the reaper there until its outcome is delivered.
+    /// Keeps the reaper alive until its outcome is delivered.
     registration: Mutex<Option<Registration>>,
     begun: OnceLock<Begun>,
     cpu: AtomicU64,
@@ -94,7 +94,7 @@ pub struct Run {
 /// The state of a run that has begun.
 pub struct Begun {
     at: Instant,
-    /// Its thread, and how long that had run before.
+    /// Its thread, and the processor time of the thread before.
     thread: clock::Thread,
     cpu: u64,
     captures: Captures,
@@ -103,9 +103,10 @@ pub struct Begun {
 
 /// A guest in its engine.
 pub trait Guest: Send + Sync {
-    /// Has it notice that it is to end.
+    /// Makes the guest notice that it is to end.
     fn interrupt(&self);
-    /// Sees that it makes no call any more. Its descriptors, to be closed; none while it makes one.
+    /// Marks the guest dead, so that it makes no call any more. Returns its descriptors, to be closed; none
+    /// while it makes a call.
     fn mark_dead(&self) -> Option<Box<dyn Send>>;
     /// Closes its descriptors: it has ended.
     fn close(&self);
@@ -123,15 +124,15 @@ impl Begun {
         u64::try_from(self.at.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Nanoseconds of processor time, asked by another thread; where the system does not tell, those that
-    /// went by.
+    /// Nanoseconds of processor time, read by another thread. On a system that can't tell, the time since it
+    /// has begun.
     fn cpu(&self) -> u64 {
         self.thread.cpu().map_or_else(|| self.wall(), |cpu| cpu.saturating_sub(self.cpu))
     }
 }
 
 impl Run {
-    /// A run that has not begun; `finish` gets the outcome, on whatever thread.
+    /// A run that has not begun; `finish` gets the outcome, on any thread.
     pub fn new(engine: Engine, population: Population, plan: Plan, finish: Finish) -> Arc<Self> {
         let holder = if engine == Engine::Wasmtime { Holder::Pooled } else { Holder::Foreign };
         let [_, stdout, stderr] = &plan.stdio;
@@ -154,7 +155,7 @@ impl Run {
         })
     }
 
-    /// Ends it early. The outcome comes as soon as nothing it does can be seen any more.
+    /// Ends it early. The outcome is delivered as soon as the run can have no more effects.
     pub fn end(self: &Arc<Self>) {
         if !self.control.end() {
             return;
@@ -173,7 +174,8 @@ impl Run {
         if has_plan && self.engine == Engine::V8 {
             self.leave(); // no worker has it
         } else {
-            // Its thread may be with a file system that does not answer, for its program or its preopens.
+            // Its thread may wait for a file system that does not answer, to read the program or open the
+            // preopens.
             self.give_up();
         }
     }
@@ -183,7 +185,8 @@ impl Run {
         lock(&self.plan).take()
     }
 
-    /// Admits the run to those that have begun; how it ends if there are too many, or nobody could end it.
+    /// Counts the run among those that have begun, and registers it with the reaper. The error is the end of
+    /// the run if there are too many, or no reaper.
     pub fn admit(&self, concurrency: usize) -> Result<(), End> {
         let most = self.engine.concurrency();
         if self.population.given_up.load(Relaxed) >= most {
@@ -215,7 +218,7 @@ impl Run {
         }
     }
 
-    /// The thread is done with the run: others get its slot.
+    /// Releases the slot and the counts of the run: its thread is done with it.
     pub fn leave(&self) {
         self.control.slot.leave();
         drop(lock(&self.given_up).take());
@@ -236,7 +239,7 @@ impl Run {
         let begun = self.begun.get();
         let (read, written) = self.control.moved();
         let cpu = match self.cpu.load(Relaxed) {
-            0 => begun.map_or(0, Begun::cpu), // its thread is not back
+            0 => begun.map_or(0, Begun::cpu), // its thread has not returned
             cpu => cpu,
         };
         let nothing = || self.is_captured.map(|is_captured| is_captured.then(Vec::new));
@@ -256,7 +259,7 @@ impl Run {
     }
 }
 
-/// The value behind a lock that no panic makes unusable.
+/// Locks a mutex, also after a panic of another thread that held it.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -270,7 +273,7 @@ impl Mortal for Run {
 
     fn mark_dead(&self) -> Option<Box<dyn Send>> {
         let open = self.begun.get()?.guest.mark_dead()?;
-        // Its thread may take long to be back: others get its slot.
+        // Its thread may take long to return: others get its slot.
         self.control.slot.lose();
         Some(open)
     }

@@ -1,14 +1,14 @@
 //! The scheduler: slots for the guests of both engines, as many as there are processors; the others wait in
-//! one queue. Guests of wasmtime run on threads of the scheduler; for those of V8 the environment that asked
-//! is told to begin, in a worker. Programs are compiled on threads of a scheduler of their own: guests that
-//! calculate and programs that are hard to compile don't hold each other up.
+//! one queue. Guests of wasmtime run on threads of the scheduler; for those of V8, the environment that
+//! requested the run gets a message, and begins it in a worker. Compilations have a scheduler of their own,
+//! so that guests that compute and programs that are hard to compile don't hold each other up.
 //!
-//! A guest that waits in a call releases its slot for as long: four guests that read from each other's pipes
-//! must not wait for a fifth that would feed them. The number of those that have begun is bounded elsewhere
-//! (`run.rs`).
+//! A guest that waits in a call releases its slot meanwhile: four guests that read from pipes must not keep a
+//! fifth from running that would write to these pipes. The number of those that have begun is bounded
+//! elsewhere (`run.rs`).
 //!
-//! Guests that calculate for ever must not keep the others waiting for ever: where no task has begun for a
-//! second, there is a slot more; for the next one twice as long has to pass, and so on.
+//! Guests that compute for ever must not keep others waiting for ever: if no task has begun for a second, a
+//! slot is added; the next one after twice that time, and so on.
 
 use super::reaper::{REAPER, Retry};
 use std::collections::VecDeque;
@@ -22,29 +22,28 @@ use std::time::{Duration, Instant};
 /// Work for a thread of the scheduler.
 pub type Job = Box<dyn FnOnce() + Send>;
 
-/// Takes a slot, to release it later; false if it is not needed any more.
+/// Callback that takes a slot, which is released later. It returns false if the slot is not needed any more.
 pub type Grant = Box<dyn FnOnce() -> bool + Send>;
 
-/// How long a thread waits for the next task before it ends.
+/// The time that a thread waits for the next task before it ends.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// The least number of slots: a guest or two that calculate for long should not hold all others up.
+/// The least number of slots: one or two guests that compute for long should not hold all others up.
 const MIN_SLOTS: usize = 4;
 
-/// How long the queue stands still before there is a slot more; doubled for each that there is already.
+/// The time that the queue stands still before a slot is added; doubled for each slot that was added.
 const STANDSTILL: Duration = Duration::from_secs(1);
 
-/// The stack of a thread beside the guest's part of it: for the host's part of a call.
+/// The host's part of a thread's stack, for calls of the guest.
 const HOST_STACK: usize = 1 << 20;
 
-/// The stack of a thread that sees a compilation through, on other threads.
+/// The stack of a thread that waits for a compilation on other threads.
 const COMPILATION_STACK: usize = 1 << 20;
 
 /// The scheduler of this process.
 pub static SCHEDULER: Scheduler = Scheduler::new("wasi-rs", super::mode::MAX_STACK + HOST_STACK, processors);
 
-/// The scheduler of compilations that somebody waits for. It has few slots: each compilation may take
-/// gigabytes.
+/// The scheduler of compilations that runs wait for. It has few slots: each compilation may take gigabytes.
 pub static COMPILERS: Scheduler = Scheduler::new("wasi-rs compile", COMPILATION_STACK, || MIN_SLOTS);
 
 /// Slots, threads and a queue.
@@ -61,9 +60,9 @@ pub struct Scheduler {
 
 /// A task in the queue.
 enum Task {
-    /// For a thread of the scheduler, which gives the slot back afterwards.
+    /// Work for a thread of the scheduler, which releases the slot afterwards.
     Job(Job),
-    /// For whatever thread finds the slot. It takes no time.
+    /// A callback for any thread that finds a free slot. It returns at once.
     Grant(Grant),
 }
 
@@ -71,11 +70,11 @@ struct State {
     queue: VecDeque<Task>,
     /// The number of jobs among the tasks.
     jobs: usize,
-    /// When a task was last taken from the queue, or put into an empty one.
+    /// The time when a task was last taken from the queue, or put into an empty one.
     moved: Option<Instant>,
-    /// Slots beside the usual ones, because the queue stood still.
+    /// Slots that were added because the queue stood still.
     extra: u32,
-    /// True if the stall watcher is there.
+    /// True while the stall watcher runs.
     is_watched: bool,
     /// Slots that are held.
     running: usize,
@@ -109,8 +108,8 @@ impl Scheduler {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a thread do this as soon as there is a slot. An error if no thread can be made and none comes to
-    /// it.
+    /// Has a thread do the job as soon as there is a slot. An error if no thread can be started, and none
+    /// will come to it.
     pub fn submit(&'static self, job: Job) -> std::io::Result<()> {
         let mut state = self.state();
         state.push(Task::Job(job));
@@ -121,7 +120,7 @@ impl Scheduler {
         })
     }
 
-    /// Calls this as soon as there is a slot, on whatever thread; the slot is then held until it is released.
+    /// Calls `grant` as soon as there is a slot, on any thread. The slot is held until it is released.
     pub fn request(&'static self, grant: Grant) {
         let mut state = self.state();
         state.push(Task::Grant(grant));
@@ -166,10 +165,9 @@ impl Scheduler {
         Some(task)
     }
 
-    /// Wakes or makes a thread for the jobs that have a free slot.
+    /// Wakes or starts a thread for the jobs that have a free slot.
     fn staff(&'static self, state: &mut State) -> std::io::Result<()> {
-        // A thread that was woken for one job and is not up yet is still counted as idle, but is not there
-        // for the next.
+        // A thread that was woken for one job counts as idle until it runs, but is not free for the next job.
         let wanted = self.free(state, state.jobs);
         if wanted == 0 {
             return Ok(());
@@ -183,7 +181,7 @@ impl Scheduler {
             let thread = thread::Builder::new().name(self.name.to_owned()).stack_size(self.stack);
             if let Err(error) = thread.spawn(|| self.work()) {
                 REAPER.retry_later(self);
-                // Those that wait in a call don't come to it.
+                // Threads whose guests wait in a call don't count: they take no job.
                 return if state.running + state.idle == 0 { Err(error) } else { Ok(()) };
             }
             state.threads += 1;
@@ -208,7 +206,7 @@ impl Scheduler {
                     self.watch_for_stall(&mut state);
                     drop(state);
                 }
-                // The job has seen to the consequences of a panic.
+                // The job handles its panics itself.
                 let _ = catch_unwind(AssertUnwindSafe(job));
                 state = self.state();
                 self.leave(&mut state);
@@ -225,7 +223,7 @@ impl Scheduler {
         }
     }
 
-    /// Starts the stall watcher, where the queue may stand still.
+    /// Starts the stall watcher, if the queue may stand still.
     fn watch_for_stall(&'static self, state: &mut State) {
         if state.is_watched || state.queue.is_empty() || self.free(state, 1) > 0 {
             return;
@@ -259,34 +257,34 @@ impl Scheduler {
         self.dispatch(state);
     }
 
-    /// Acquires a slot at once: one that was released for a while.
+    /// Acquires a slot at once, even if none is free: it was released only for a wait.
     pub fn acquire(&'static self) {
         let mut state = self.state();
         state.running += 1;
         self.watch_for_stall(&mut state);
     }
 
-    /// A thread is lost in its job, which may take for ever: another may be made for it.
+    /// Stops counting a thread whose job may never end: another may be started in its place.
     pub fn lose_thread(&self) {
         self.state().threads -= 1;
     }
 
-    /// The calling thread, which was lost, is back, and acquires a slot.
+    /// Counts the calling thread again, which was lost, and acquires a slot for it.
     pub fn find_thread(&'static self) {
         self.state().threads += 1;
         self.acquire();
     }
 
-    /// The number of free slots, as far as so many are wanted.
+    /// The number of free slots, but no more than `wanted`.
     fn free(&self, state: &State, wanted: usize) -> usize {
-        // To find out how many there are takes longer than the rest, and a few there always are.
+        // The number of slots is slow to find out, and never less than this.
         if state.running + wanted <= MIN_SLOTS {
             return wanted;
         }
         wanted.min(((self.slots)() + state.extra as usize).saturating_sub(state.running))
     }
 
-    /// A slot is not held any more.
+    /// Counts one slot less as held.
     fn leave(&self, state: &mut State) {
         state.running = state.running.saturating_sub(1);
         if state.extra > 0 && state.running < (self.slots)() {
@@ -315,7 +313,7 @@ impl State {
         self.queue.push_back(task);
     }
 
-    /// How long the queue may still stand still; none if it is empty.
+    /// The time until the queue has stood still for too long; none if it is empty.
     fn time_to_stall(&self) -> Option<Duration> {
         let since = self.moved.filter(|_| !self.queue.is_empty())?;
         let most = STANDSTILL.saturating_mul(2_u32.saturating_pow(self.extra));
@@ -335,7 +333,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
-    /// How long until something that does not come counts as never.
+    /// The time after which a missing event counts as a failure.
     const NEVER: Duration = Duration::from_secs(30);
 
     /// A scheduler with all slots held.
@@ -343,14 +341,14 @@ mod tests {
         let scheduler: &'static Scheduler = Box::leak(Box::new(Scheduler::new("test", 1 << 20, || MIN_SLOTS)));
         let (sender, receiver) = channel();
         for number in 0..MIN_SLOTS {
-            scheduler.request(tell(&sender, number));
+            scheduler.request(grant(&sender, number));
         }
         assert_eq!(numbers(&receiver, MIN_SLOTS), (0..MIN_SLOTS).collect::<Vec<_>>());
         scheduler
     }
 
-    /// A grant that is kept, and says so.
-    fn tell(sender: &Sender<usize>, number: usize) -> Grant {
+    /// A grant that keeps its slot, and sends a number.
+    fn grant(sender: &Sender<usize>, number: usize) -> Grant {
         let sender = sender.clone();
         Box::new(move || sender.send(number).is_ok())
     }
@@ -365,7 +363,7 @@ mod tests {
         let (sender, receiver) = channel();
         let done = sender.clone();
         scheduler.submit(Box::new(move || done.send(1).unwrap())).unwrap();
-        scheduler.request(tell(&sender, 2));
+        scheduler.request(grant(&sender, 2));
         let done = sender.clone();
         scheduler.submit(Box::new(move || done.send(3).unwrap())).unwrap();
         scheduler.release();
@@ -382,19 +380,19 @@ mod tests {
             scheduler.request(Box::new(|| false));
         }
         scheduler.request(Box::new(|| panic!("a grant that panics has no slot")));
-        scheduler.request(tell(&sender, 1));
+        scheduler.request(grant(&sender, 1));
         scheduler.release();
         assert_eq!(numbers(&receiver, 1), [1]);
         assert_eq!(scheduler.state().running, MIN_SLOTS);
     }
 
     #[test]
-    fn a_slot_that_is_released_for_a_while_is_acquired_again_at_once() {
+    fn a_released_slot_is_acquired_again_at_once() {
         let scheduler = held();
         let slot = Slot::new(scheduler, Holder::Foreign);
         slot.hold(); // one of those that are held
         let (sender, receiver) = channel();
-        scheduler.request(tell(&sender, 1));
+        scheduler.request(grant(&sender, 1));
         slot.release();
         assert_eq!(numbers(&receiver, 1), [1]);
         slot.acquire();
@@ -424,10 +422,10 @@ mod tests {
     }
 
     #[test]
-    fn where_the_queue_stands_still_there_is_a_slot_more() {
+    fn a_slot_is_added_when_the_queue_stands_still() {
         let scheduler = held();
         let (sender, receiver) = channel();
-        scheduler.request(tell(&sender, 1));
+        scheduler.request(grant(&sender, 1));
         assert_eq!(numbers(&receiver, 1), [1]);
         let state = scheduler.state();
         assert_eq!((state.extra, state.running), (1, MIN_SLOTS + 1));

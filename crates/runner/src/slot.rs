@@ -1,5 +1,5 @@
-//! A run's slot of the scheduler: held while the run calculates, released while one of its calls waits, and
-//! lost to others when the run is over and its thread not back.
+//! A run's slot of the scheduler: held while the run computes, released while one of its calls waits, and
+//! taken away when the run is over and its thread has not returned.
 
 use super::scheduler::Scheduler;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,7 +28,7 @@ enum State {
     Held,
     /// Released for as long as a call waits.
     Released,
-    /// Taken away: the thread is not back.
+    /// Taken away: the thread has not returned.
     Lost,
 }
 
@@ -42,7 +42,7 @@ impl Slot {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The run has got a slot.
+    /// Records that the run has got a slot.
     pub fn hold(&self) {
         *self.state() = State::Held;
     }
@@ -65,8 +65,8 @@ impl Slot {
         }
     }
 
-    /// Takes the slot away from a thread that is not back, and has another thread made for it. False if there
-    /// is none to take.
+    /// Takes the slot away from a thread that has not returned, and lets the scheduler start another thread.
+    /// False if the run has no slot.
     pub fn lose(&self) -> bool {
         let mut state = self.state();
         let was_held = match *state {
@@ -84,7 +84,7 @@ impl Slot {
         true
     }
 
-    /// The thread is done with the run.
+    /// Gives the slot back: the thread is done with the run.
     pub fn leave(&self) {
         let mut state = self.state();
         let state = std::mem::replace(&mut *state, State::None);

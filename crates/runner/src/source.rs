@@ -1,8 +1,8 @@
-//! Where the bytes of a program are, and how they are read: here, for both engines.
+//! The source of a program's bytes, and the reading of it, for both engines.
 //!
 //! A path may lead to anything: a device without end, a pipe that nobody writes to, a file of a terabyte. So
-//! only regular files are read, after a look at how they begin, no more of them than an engine takes, and in
-//! pieces, so that reading ends when nobody waits for it any more.
+//! only regular files are read, after a check of their first bytes, up to the size that an engine takes, and
+//! in pieces, so that reading can be cancelled.
 
 #![allow(clippy::disallowed_methods, reason = "the embedder's own files, not the guest's")]
 
@@ -20,33 +20,33 @@ use wasi_rs_modules::error::{MAX_BYTES, ProgramError, expect_core_module};
 use wasi_rs_modules::sections::CUSTOM;
 use wasmparser::{BinaryReader, BinaryReaderError};
 
-/// A module's beginning, which tells whether it is one.
+/// The length of a module's header in bytes.
 const HEAD: usize = 8;
 
-/// How many bytes are read at a time.
+/// The number of bytes that are read at a time.
 const PIECE: usize = 1 << 20;
 
-/// How the names begin of the custom sections that only debuggers look at.
+/// The beginning of the names of debug sections.
 const DEBUG: &[u8] = b".debug_";
 
-/// So many sections are looked at, each with a call of its own, one after the other.
+/// The most sections whose headers are read, each by one call to the system.
 const MAX_SECTIONS: usize = 1000;
 
-/// A section's number, length and name begin within so many bytes.
+/// The bytes that are read of each section: its number, its length, and the beginning of its name.
 const PEEK: usize = 32;
 
-/// Where a program's bytes are.
+/// The source of a program.
 pub enum Source {
-    /// In memory.
+    /// The bytes of a module, in memory.
     Bytes(Vec<u8>),
-    /// In a file, which is read when it is needed.
+    /// The path of a file, which is read when it is needed.
     File(PathBuf),
-    /// There are none: it is machine code already, of the default mode.
+    /// Machine code of the default mode, without the module.
     Code(Vec<u8>),
 }
 
 impl Source {
-    /// How many bytes there are.
+    /// The number of bytes.
     pub fn size(&self) -> Result<u64, ProgramError> {
         match self {
             Self::Bytes(bytes) | Self::Code(bytes) => Ok(bytes.len() as u64),
@@ -54,7 +54,7 @@ impl Source {
         }
     }
 
-    /// How many bytes of memory it holds.
+    /// The bytes of memory that it holds.
     pub fn held(&self) -> usize {
         match self {
             Self::Bytes(bytes) | Self::Code(bytes) => bytes.len(),
@@ -62,7 +62,7 @@ impl Source {
         }
     }
 
-    /// The digest of its bytes, if wasmtime takes so many; made without reading them into memory as a whole.
+    /// The digest of the bytes, which are read in pieces; an error if they are more than wasmtime takes.
     pub fn digest(&self, cache: &Cache, cancellation: &Cancellation) -> Result<Digest, ProgramError> {
         let (path, found) = match self {
             Self::Bytes(bytes) | Self::Code(bytes) => (Path::new(""), cache::digest(cancellation.reader(&bytes[..]))),
@@ -90,7 +90,8 @@ impl Source {
         }
     }
 
-    /// The bytes for V8. (V8 makes a copy of all it gets, and debug information is half of some files.)
+    /// The bytes for V8, without debug sections. (V8 copies all bytes that it gets, and debug sections are
+    /// half of some files.)
     pub fn for_v8(&self, cancellation: &Cancellation) -> Result<Vec<u8>, ProgramError> {
         match self {
             Self::Bytes(bytes) => {
@@ -136,10 +137,10 @@ fn kind(of: FileType) -> &'static str {
     }
 }
 
-/// The file, if it is a regular one. Nothing else is opened: that alone may wait, or have an effect.
+/// Opens a file if it is a regular one. Others are not opened, since that alone may wait or have an effect.
 fn open(path: &Path) -> Result<(File, Metadata), ProgramError> {
     regular(path, std::fs::metadata(path))?;
-    // It may be another by now.
+    // The path may lead to another file by now.
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
     let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
     let file = opened.map_err(|error| unreadable(path, error))?;
@@ -154,7 +155,7 @@ fn head(path: &Path, file: &File) -> Result<Vec<u8>, ProgramError> {
     Ok(head)
 }
 
-/// A vector for so many bytes, if there may be so many.
+/// A vector with room for this number of bytes, if it is within the limit.
 fn room(bytes: u64) -> Result<Vec<u8>, ProgramError> {
     if bytes > MAX_BYTES {
         return Err(ProgramError::Wrong(format!("is too large: it has {bytes} bytes, and {MAX_BYTES} is the most")));
@@ -183,7 +184,7 @@ fn read(path: &Path, file: &File, ranges: &[Range<u64>], cancellation: &Cancella
     Ok(content)
 }
 
-/// Where in a file is what is not for debuggers only; all of it where it is no module.
+/// The ranges of a file without its debug sections; all of a file that is no module.
 fn kept(file: &File, size: u64) -> io::Result<Vec<Range<u64>>> {
     let mut at = HEAD as u64;
     let mut ranges: Vec<_> = std::iter::once(0..at.min(size)).collect();
@@ -193,7 +194,7 @@ fn kept(file: &File, size: u64) -> io::Result<Vec<Range<u64>>> {
         }
         let mut head = [0; PEEK];
         let len = file.read_at(&mut head, at)?;
-        // Errors in the rest are told when it is read.
+        // Errors in the rest are found when it is read.
         let section = header(head.get(..len).unwrap_or_default()).ok().filter(|_| left > 0);
         let (section, is_debug) = section.unwrap_or((size - at, false));
         let end = at.saturating_add(section).min(size);
@@ -207,7 +208,7 @@ fn kept(file: &File, size: u64) -> io::Result<Vec<Range<u64>>> {
     Ok(ranges)
 }
 
-/// How long the section is that begins so, and whether it is for debuggers only.
+/// The length of the section with this beginning, and true if it is a debug section.
 fn header(head: &[u8]) -> Result<(u64, bool), BinaryReaderError> {
     let mut reader = BinaryReader::new(head, 0);
     let id = reader.read_u8()?;
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_module_or_too_large_is_not_read() {
+    fn files_that_are_no_module_or_too_large_are_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         let large = |content: &[u8], len: u64| {
@@ -302,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_is_given_up() {
+    fn reading_is_cancelled() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, MODULE).unwrap();

@@ -6,16 +6,16 @@
 //! - **A call begins.** It takes the [`CallLock`], then reads the flag. The thread that ends the run sets the
 //!   flag, then tries to take the lock. The second of them at the lock sees the writes of the first: either
 //!   the call finds the flag set and is not made, or the lock is held until the call is over. So the flag
-//!   itself needs no memory order, and a call costs no locked instruction beside those of the lock.
+//!   itself needs no memory order, and a call costs no locked instruction except those of the lock.
 //! - **A call takes longer than the reaper waits** (`reaper.rs`): the kernel is busy with it. Then the run is
-//!   given up, and its descriptors stay with its thread. That thread finds the flag set when the call is
-//!   over; but nothing relies on it, since descriptors are closed under the lock only.
+//!   given up, and its descriptors stay with its thread. The thread finds the flag set when the call is over.
+//!   Nothing relies on this, since descriptors are closed under the lock only.
 //! - **The run begins.** Its thread publishes how to interrupt it, then reads the flag. The thread that ends
 //!   the run sets the flag, then reads what was published. They share no lock, so a fence stands between the
 //!   two steps on both sides: without it both may read the old value (store buffering), on ARM64 and in
 //!   principle everywhere, and nobody ends the run.
 //! - **A wakeup pipe is made.** It is put behind a lock, then the flag is read; the thread that ends the run
-//!   sets the flag, then looks behind the lock. As with calls.
+//!   sets the flag, then looks behind the lock. The argument is the same as for calls.
 
 use super::sync::{
     AtomicBool, Mutex, MutexGuard, Ordering::Relaxed, Ordering::SeqCst, PoisonError, TryLockError, fence,
@@ -45,8 +45,8 @@ impl<W> Termination<W> {
         first
     }
 
-    /// True if the run is to end, as far as this thread knows. It knows soon, and at once where it has the
-    /// call lock.
+    /// True if the run is to end. A thread may see the flag a little late, but not while it holds the call
+    /// lock.
     pub fn is_ended(&self) -> bool {
         self.is_ended.load(Relaxed)
     }

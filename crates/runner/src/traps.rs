@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 use wasi_rs_modules::error::{ProgramError, shortened};
 use wasmtime::{Trap, WasmBacktrace};
 
-/// The end of a run that wasmtime tells with an error; `early` if the program had not begun yet.
+/// The end of a run with an error of wasmtime; `early` if the program had not begun yet.
 pub fn end_of(error: &wasmtime::Error, early: bool) -> End {
     match error.downcast_ref::<Stop>() {
         Some(Stop::Exit(code)) => return End::Exit(*code),
@@ -17,14 +17,14 @@ pub fn end_of(error: &wasmtime::Error, early: bool) -> End {
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => End::Fuel,
         Some(trap) => End::Trap(with_backtrace(&in_words(*trap), error)),
-        // A host's function that failed, or what was too large to begin with.
+        // A function of the host has failed, or a memory or table is too large from the beginning.
         None if early => End::ProgramError(ProgramError::Wrong(format!("can't be started: {}", naming_limits(error)))),
         None => End::Trap(with_backtrace(&error.root_cause().to_string(), error)),
     }
 }
 
-/// A trap in words that V8's traps have too (`lib/v8/guest.js`): one for several where V8 does not tell them
-/// apart.
+/// The message of a trap, the same as in V8 (`lib/v8/guest.js`). Traps that V8 does not distinguish share a
+/// message.
 fn in_words(trap: Trap) -> String {
     let words = match trap {
         Trap::UnreachableCodeReached => "unreachable",
@@ -41,7 +41,7 @@ fn in_words(trap: Trap) -> String {
     format!("wasm trap: {words}")
 }
 
-/// An error in words that name the limit: wasmtime tells of what is too large to begin with without.
+/// The message of an error, with the name of the limit, which wasmtime's message does not have.
 fn naming_limits(error: &wasmtime::Error) -> String {
     let text = format!("{error:#}").replace("exceeds memory limits", "is more than limits.memory allows");
     text.replace("exceeds table limits", "is more than limits.tableElements or limits.memory allows")
@@ -50,8 +50,8 @@ fn naming_limits(error: &wasmtime::Error) -> String {
 /// The most lines of a backtrace in a message.
 const MAX_LINES: usize = 100;
 
-/// The most bytes of a backtrace before it is shortened. Its names are the program's own, and some names of
-/// C++ double with each of their letters when they are written out.
+/// The most bytes of a backtrace before it is shortened. Its names are the program's own, and demangling can
+/// double the length of a name of C++ with each letter.
 const MAX_BACKTRACE: usize = 4 << 20;
 
 /// A text that ends when it is full.

@@ -1,4 +1,5 @@
-//! What fuzzing has found worth keeping (`fuzz/corpus`), once more: each input by the same checks, without a fuzzer.
+//! The inputs of the fuzzers' corpus (`fuzz/corpus`), with the checks of the fuzz targets and without a
+//! fuzzer.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -12,7 +13,7 @@ mod seals;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 
-/// Checks each input that was kept for the fuzz target of this name.
+/// Checks each input of the fuzz target of this name.
 fn replay(target: &str, check: impl Fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
     let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

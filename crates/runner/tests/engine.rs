@@ -1,4 +1,4 @@
-//! Programs in wasmtime: what comes of a run, its limits, and how it is ended early.
+//! Programs in wasmtime: the outcome of a run, its limits, and its early end.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -20,7 +20,7 @@ use wasi_rs_runner::plan::{Plan, Stdio};
 use wasi_rs_runner::run::{Engine, Run};
 use wasi_rs_runner::source::Source;
 
-/// A program: `body` stands in `_start`, `items` beside it. All calls can be made by their names.
+/// A program: `items`, and a `_start` with this `body`. All calls are imported by their names.
 fn text(memory: &str, items: &str, body: &str) -> String {
     let mut text = "(module\n".to_owned();
     for row in &SYSCALLS {
@@ -56,7 +56,7 @@ fn root_at(path: &Path) -> Vec<Preopen> {
     vec![Preopen { name: "/".to_owned(), path: path.to_str().unwrap().to_owned(), read_only: false }]
 }
 
-/// A guest with nothing to read, whose output is captured.
+/// A plan without input, whose output is captured.
 fn plan() -> Plan {
     Plan {
         args: vec!["program".to_owned()],
@@ -89,7 +89,7 @@ fn trap(outcome: Outcome) -> String {
     }
 }
 
-fn unusable(text: &str) -> String {
+fn error_of(text: &str) -> String {
     match run(&of_text(text), plan()).end {
         End::ProgramError(error) => error.to_string(),
         other => panic!("{other:?}"),
@@ -103,7 +103,7 @@ const HELLO: &str = r#"
     (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 100)))"#;
 const HELLO_DATA: &str = r#"(data (i32.const 8) "hello\n")"#;
 
-/// Reads 100 bytes from stdin and exits with how many came.
+/// Reads up to 100 bytes from stdin, and exits with their number.
 const READ: &str = r#"
     (i32.store (i32.const 0) (i32.const 200)) (i32.store (i32.const 4) (i32.const 100))
     (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 100)))
@@ -112,7 +112,7 @@ const READ: &str = r#"
 static SPIN: LazyLock<Arc<Executable>> = LazyLock::new(|| program("", "(loop $l (br $l))"));
 
 #[test]
-fn output_is_captured_and_what_was_used_is_told() {
+fn output_and_usage_are_in_the_outcome() {
     let outcome = run(&program(HELLO_DATA, HELLO), plan());
     assert!(matches!(outcome.end, End::Exit(0)), "{:?}", outcome.end);
     assert_eq!(outcome.captured, [Some(b"hello\nhello\n".to_vec()), Some(Vec::new())]);
@@ -141,13 +141,13 @@ fn a_directory_is_opened_when_the_run_begins() {
     assert!(folder.path().join("hello").is_dir());
     let missing = root_at(&folder.path().join("missing"));
     match run(&maker, Plan { preopens: missing, ..plan() }).end {
-        End::OpenError(unopened) => assert_eq!(unopened.errno, Errno::Noent),
+        End::OpenError(error) => assert_eq!(error.errno, Errno::Noent),
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn a_trap_tells_the_functions_by_name() {
+fn a_trap_names_the_functions() {
     let text = trap(run(&program("(func $inner unreachable)", "(call $inner)"), plan()));
     assert!(text.starts_with("wasm trap: unreachable\n"), "{text}");
     assert!(text.contains("!inner\n") && text.ends_with("!main"), "{text}");
@@ -159,7 +159,7 @@ fn a_trap_tells_the_functions_by_name() {
 
 #[test]
 fn memory_beyond_the_limit_is_a_failed_grow() {
-    // 4 pages may be had: 3 more come, a 5th does not, 2 at once do not.
+    // The limit is 4 pages: 3 more are granted, a 5th is not, 2 at once are not.
     let body = r#"
         (call $proc_exit (i32.add (i32.add
             (i32.mul (memory.grow (i32.const 3)) (i32.const 100))
@@ -215,12 +215,12 @@ fn more_output_than_is_captured_ends_the_program_and_the_rest_is_kept() {
 }
 
 #[test]
-fn what_can_t_be_run_says_why() {
+fn errors_say_why_a_program_can_not_run() {
     let unknown =
-        unusable(r#"(module (import "env" "f" (func)) (memory (export "memory") 1) (func (export "_start")))"#);
+        error_of(r#"(module (import "env" "f" (func)) (memory (export "memory") 1) (func (export "_start")))"#);
     assert_eq!(unknown, "imports what WASI preview 1 does not have: env.f (function); build it for wasm32-wasip1");
-    assert_eq!(unusable("(module)"), "is not a command: it exports no function '_start'");
-    let component = unusable("(component)");
+    assert_eq!(error_of("(module)"), "is not a command: it exports no function '_start'");
+    let component = error_of("(component)");
     assert!(component.starts_with("is a WebAssembly component"), "{component}");
     for bytes in [&b""[..], b"\0asm", b"#!/bin/sh"] {
         match run(&Arc::new(Executable::new(Source::Bytes(bytes.to_vec()), None)), plan()).end {
@@ -253,8 +253,7 @@ fn without_a_memory_a_program_can_exit() {
 
 #[test]
 fn snapshot_0_has_its_own_layouts() {
-    // whence 2 is SET there: past a pipe's lack of offsets, an unknown whence would be EINVAL in preview1's order too, so
-    // look at a file's size of record instead: 56 bytes, where preview1 has 64.
+    // The record of `fd_filestat_get` has 56 bytes there, and 64 in preview1.
     let text = r#"(module
         (import "wasi_unstable" "fd_filestat_get" (func $stat (param i32 i32) (result i32)))
         (import "wasi_unstable" "proc_exit" (func $exit (param i32)))
@@ -282,7 +281,7 @@ fn imported_memories_are_the_run_s_own() {
     }
 }
 
-/// Ends a run once it has written to stdout, or, where it never calls, at once.
+/// Ends a run as soon as it has written to stdout, or at once if it makes no call.
 fn ended(program: &Arc<Executable>, stdin: Stdio) -> Outcome {
     let (mut reader, writer) = std::io::pipe().unwrap();
     let stdout = given(writer.into());
@@ -298,7 +297,7 @@ fn ended(program: &Arc<Executable>, stdin: Stdio) -> Outcome {
 }
 
 #[test]
-fn a_run_is_ended_wherever_it_is() {
+fn a_run_is_ended_in_loops_calls_and_waits() {
     let memory = r#"(memory (export "memory") 1000)"#;
     let fill = "(loop $l (memory.fill (i32.const 65536) (i32.const 1) (i32.const 65000000)) (br $l))";
     let wait = "(drop (memory.atomic.wait32 (i32.const 0) (i32.const 8) (i64.const -1)))";
@@ -322,8 +321,8 @@ fn a_run_is_ended_wherever_it_is() {
     ended(&program(HELLO_DATA, &format!("{HELLO} {READ}")), given(socket.into()));
 }
 
-/// A socket whose end the kernel waits for, since it holds bytes that the other end has not taken; the other end, and the
-/// line of the kernel's table that tells of it.
+/// A socket that takes long to close, since it holds bytes that its peer has not read; the peer; and the
+/// beginning of the socket's line in the kernel's table.
 #[cfg(target_os = "linux")]
 fn lingering() -> (OwnedFd, std::net::TcpStream, String) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -336,7 +335,7 @@ fn lingering() -> (OwnedFd, std::net::TcpStream, String) {
     (socket.into(), other, line)
 }
 
-/// Waits until the kernel is at closing that socket.
+/// Waits until the kernel is closing that socket.
 #[cfg(target_os = "linux")]
 fn is_closing(line: &str) {
     const FIN_WAIT1: &str = "04";
@@ -351,11 +350,11 @@ fn is_closing(line: &str) {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_run_is_given_up_while_the_kernel_is_at_its_call() {
+fn a_run_is_given_up_while_the_kernel_makes_its_call() {
     let closes = program(HELLO_DATA, &format!("(drop (call $fd_close (i32.const 0))) {HELLO}"));
     let mut others = Vec::new();
     let mut outputs = Vec::new();
-    // More than there are places.
+    // More than there are slots.
     for _ in 0..2 * std::thread::available_parallelism().unwrap().get().max(4) {
         let (socket, other, line) = lingering();
         let (reader, writer) = std::io::pipe().unwrap();
@@ -370,9 +369,9 @@ fn a_run_is_given_up_while_the_kernel_is_at_its_call() {
         others.push(other);
         outputs.push((run, reader));
     }
-    // None of them has a place.
+    // None of them has a slot.
     assert!(matches!(self::run(&program(HELLO_DATA, HELLO), plan()).end, End::Exit(0)));
-    // When the kernel is done, its thread makes no other call, and closes what it had open.
+    // When the kernel is done, the thread makes no other call, and closes the descriptors.
     drop(others);
     for (_, mut reader) in outputs {
         let mut written = Vec::new();
@@ -391,7 +390,7 @@ fn a_run_that_never_began_is_ended_at_once() {
 }
 
 #[test]
-fn those_that_wait_do_not_hold_up_those_that_could_go_on() {
+fn waiting_runs_do_not_hold_up_others() {
     let reader = program("", READ);
     let mut waiting = Vec::new();
     for _ in 0..64 {
@@ -407,11 +406,11 @@ fn those_that_wait_do_not_hold_up_those_that_could_go_on() {
 }
 
 #[test]
-fn as_many_as_there_are_places_run_at_once() {
+fn as_many_runs_as_slots_run_at_once() {
     let busy = program(HELLO_DATA, &format!("{HELLO} (loop $l (br $l))"));
     for _ in 0..20 {
         let (mut reader, writer) = std::io::pipe().unwrap();
-        // The least number of places; other tests need some for a moment too.
+        // The least number of slots; other tests need some for a moment too.
         let runs: Vec<_> = (0..4)
             .map(|_| {
                 let stdout = given(writer.try_clone().unwrap().into());

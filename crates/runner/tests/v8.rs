@@ -1,4 +1,4 @@
-//! Runs in V8, with a test in the place of the worker.
+//! Runs in V8. The test takes the part of the worker.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
@@ -14,7 +14,7 @@ use wasi_rs_runner::outcome::{End, Exception, Outcome};
 use wasi_rs_runner::plan::{Plan, Stdio};
 use wasi_rs_runner::run::{Engine, Population, Run};
 
-/// How long until something that does not come counts as never.
+/// The time after which a missing event counts as a failure.
 const NEVER: Duration = Duration::from_secs(30);
 
 fn plan() -> Plan {
@@ -29,7 +29,7 @@ fn plan() -> Plan {
     }
 }
 
-/// A run that was asked for: what says that it begins, and what gets its outcome.
+/// A requested run, with the channels of its number and its outcome.
 struct Asked {
     run: Arc<Run>,
     begins: Receiver<u64>,
@@ -82,7 +82,7 @@ fn a_worker_takes_a_run_once_and_settles_it() {
 }
 
 #[test]
-fn an_exception_of_javascript_is_an_outcome() {
+fn a_run_with_an_exception_of_javascript_has_an_outcome() {
     let asked = start(plan());
     let (worker, _ctx) = take(asked.number()).unwrap();
     worker.finish(End::Exception(Exception { name: "LinkError".to_owned(), ..Exception::default() }));
@@ -102,7 +102,7 @@ fn a_run_that_is_ended_before_it_begins_is_not_taken() {
 }
 
 #[test]
-fn a_run_that_is_ended_makes_no_call_any_more() {
+fn an_ended_run_makes_no_call() {
     let asked = start(plan());
     let (worker, ctx) = take(asked.number()).unwrap();
     asked.run.end();
@@ -113,7 +113,7 @@ fn a_run_that_is_ended_makes_no_call_any_more() {
 }
 
 #[test]
-fn the_outcome_does_not_wait_for_a_worker_that_does_not_end() {
+fn the_outcome_does_not_wait_for_a_worker_that_hangs() {
     let asked = start(plan());
     let taken = take(asked.number()).unwrap();
     asked.run.end();
@@ -122,7 +122,7 @@ fn the_outcome_does_not_wait_for_a_worker_that_does_not_end() {
 }
 
 #[test]
-fn a_worker_that_ended_by_itself_leaves_the_outcome_to_whoever_knows_why() {
+fn a_worker_that_ends_by_itself_does_not_settle_the_run() {
     let asked = start(plan());
     drop(take(asked.number()).unwrap());
     assert!(asked.outcome.try_recv().is_err());
@@ -131,7 +131,7 @@ fn a_worker_that_ended_by_itself_leaves_the_outcome_to_whoever_knows_why() {
 }
 
 #[test]
-fn files_that_can_not_be_opened_are_an_outcome() {
+fn a_run_whose_files_can_not_be_opened_has_an_outcome() {
     let missing = Preopen { name: "/".to_owned(), path: "/nowhere/at/all".to_owned(), read_only: false };
     let asked = start(Plan { preopens: vec![missing], ..plan() });
     assert!(take(asked.number()).is_none());
@@ -142,7 +142,7 @@ fn files_that_can_not_be_opened_are_an_outcome() {
 }
 
 #[test]
-fn no_more_begin_than_the_plan_allows() {
+fn no_more_runs_begin_than_the_plan_allows() {
     let population = Population::default();
     let first = start_among(&population, Plan { concurrency: 1, ..plan() });
     let taken = take(first.number()).unwrap();

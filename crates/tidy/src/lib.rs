@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "the source tree is read")]
 
 mod comments;
+mod documents;
 mod graph;
 mod javascript;
 mod plan;

@@ -1,4 +1,4 @@
-//! A file's content, where it can't change any more.
+//! The content of a file of machine code, in a form that nobody can change.
 
 use super::super::lease::Lease;
 use super::folder::{each_piece, rewind};
@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read};
 
-/// Machine code to be taken over by wasmtime.
+/// Machine code for wasmtime.
 pub enum Code {
     /// To be mapped, under this lease.
     File(File, Lease),
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_stays_as_it_is() {
+    fn bytes_that_were_read_do_not_change_with_the_file() {
         let content: Vec<u8> = (0..300_000u32).map(|number| number.to_le_bytes()[0]).collect();
         let original = file(&content);
         let digest = <[u8; 32]>::from(Sha256::digest(&content[..299_999]));

@@ -1,9 +1,9 @@
-//! The folder that the cache is in, as it was opened, and what makes its files known again.
+//! The open folder of the cache, and the secret by which the cache recognizes its own files.
 //!
-//! A guest that may write to the folder, or to one above it, can do to its files whatever WASI has a call
-//! for. So the folder carries a secret in an extended attribute, for which WASI has none, and every file is
-//! sealed with it ([`super::sealed`]). A folder that a guest put in its place has no secret and gets a new
-//! one: nothing that lies in it is known.
+//! A guest with write access to the folder, or to one above it, can change the files by any call of WASI.
+//! WASI has no call for extended attributes, so the folder has a secret in one, and every file is sealed with
+//! this secret ([`super::sealed`]). A folder that a guest put in the place of this one has no secret and gets
+//! a new one: no file in it is accepted.
 
 use super::sealed::{Seal, Secret, Short};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, XattrFlags};
@@ -20,8 +20,8 @@ use wasi_rs_core::host::random::Random;
 /// The extended attribute that holds the secret.
 const ATTRIBUTE: &str = "user.wasi-rs.secret";
 
-/// How many names are looked at before it is taken for granted that one of them is the right one.
-const LOOKED_AT: usize = 1 << 14;
+/// The number of names that `has_name` reads. For a folder with more names it returns true.
+const MAX_NAMES: usize = 1 << 14;
 
 /// The end of the name of a file that is being written.
 pub const UNFINISHED: &str = "tmp";
@@ -33,14 +33,16 @@ pub struct Folder {
     secret: Secret,
 }
 
-/// Why a folder is not used.
+/// The reason why a folder is not used.
 #[derive(Debug)]
 pub enum Unfit {
     /// It is another user's, or open to others.
     Shared,
-    /// It is a symbolic link, which whoever may write beside it could turn elsewhere.
+    /// It is a symbolic link. A guest with write access to the folder around the link could make it lead
+    /// elsewhere.
     Link,
-    /// Its file system has no extended attributes, so that nothing in it can be told from what a guest wrote.
+    /// Its file system has no extended attributes, so the cache can't tell its own files from those of a
+    /// guest.
     NoAttributes,
     /// It has no secret yet.
     Unmarked,
@@ -70,16 +72,16 @@ impl From<Errno> for Unfit {
 }
 
 impl Folder {
-    /// The folder at this path, if something may have been kept in it.
+    /// Opens the folder at this path, if the cache has used it before.
     pub fn open(path: &Path) -> Result<Self, Unfit> {
         let dir = open_private(path)?;
         let secret = secret_of(&dir)?.ok_or(Unfit::Unmarked)?;
         Ok(Self { dir, secret })
     }
 
-    /// The folder at this path, which is made, and marked, where it is not yet.
+    /// Opens the folder at this path. Makes it, and gives it a secret, if need be.
     pub fn make(path: &Path) -> Result<Self, Unfit> {
-        // If it can't be made, opening it tells.
+        // If it can't be made, opening it fails and gives the reason.
         let _ = DirBuilder::new().recursive(true).mode(0o700).create(path);
         let dir = open_private(path)?;
         let secret = match secret_of(&dir)? {
@@ -98,7 +100,7 @@ impl Folder {
         if metadata.is_file() && is_private(&metadata) { Ok(file) } else { Err(io::ErrorKind::PermissionDenied.into()) }
     }
 
-    /// The seal of an open file of this name, if it is one of ours; nothing is said of its content yet.
+    /// The seal of an open file of this name, if its MAC is right. The content is not checked.
     pub fn seal(&self, name: &str, file: &File) -> Option<Seal> {
         let len = file.metadata().ok()?.len();
         let mut end = [0; Seal::SIZE];
@@ -106,8 +108,8 @@ impl Folder {
         Seal::decode(name, &self.secret, &end, len)
     }
 
-    /// The digest that the small file of this name holds.
-    pub fn note(&self, name: &str) -> Option<Short> {
+    /// The digest in the record of this name.
+    pub fn record(&self, name: &str) -> Option<Short> {
         let mut file = self.file(name).ok()?;
         let mut bytes = [0; size_of::<Short>() + Seal::SIZE];
         if file.metadata().ok()?.len() != bytes.len() as u64 {
@@ -117,7 +119,8 @@ impl Folder {
         super::sealed::open(name, &self.secret, &bytes)?.try_into().ok()
     }
 
-    /// Writes a file, sealed; if `synced`, to outlast a loss of power. Others see it whole or not at all.
+    /// Writes a file with its seal, and renames it: others see the whole file or none. If `synced`, the file
+    /// survives a loss of power.
     pub fn write(&self, name: &str, content: &[u8], synced: bool) -> io::Result<()> {
         let seal = Seal::of(content).encode(name, &self.secret);
         if !may_write(content.len() + seal.len()) {
@@ -140,30 +143,30 @@ impl Folder {
         kept
     }
 
-    /// Removes the file of this name; a link of this name itself, a folder not at all.
+    /// Removes the file of this name: of a link, the link itself. For a folder, this is an error.
     pub fn remove(&self, name: &str) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.dir, name, AtFlags::empty())?)
     }
 
-    /// The names of what is in it.
+    /// The names of the files in it.
     pub fn names(&self) -> io::Result<impl Iterator<Item = String>> {
         let entries = Dir::read_from(&self.dir)?.map_while(Result::ok);
         let files = entries.filter(|entry| matches!(entry.file_type(), FileType::RegularFile | FileType::Unknown));
         Ok(files.filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned)))
     }
 
-    /// True if a name in it may end like this.
+    /// True if the folder has a name with this end, or more names than are read.
     pub fn has_name(&self, end: &str) -> bool {
-        self.names().is_ok_and(|names| names.enumerate().any(|(index, name)| name.ends_with(end) || index == LOOKED_AT))
+        self.names().is_ok_and(|names| names.enumerate().any(|(index, name)| name.ends_with(end) || index == MAX_NAMES))
     }
 }
 
-/// True if a file may have so many bytes: the system ends a process that writes more.
+/// True if this process may write a file of `len` bytes: the system ends a process that writes more.
 pub fn may_write(len: usize) -> bool {
     getrlimit(Resource::Fsize).current.is_none_or(|most| len as u64 <= most)
 }
 
-/// Opens a folder of the user's own that nobody else can look into.
+/// Opens a folder of the user's own that nobody else can read.
 fn open_private(path: &Path) -> Result<OwnedFd, Unfit> {
     // Written without a slash at its end, which would follow a link.
     let path: std::path::PathBuf = path.components().collect();
@@ -182,7 +185,7 @@ fn is_private(metadata: &Metadata) -> bool {
 }
 
 fn secret_of(dir: &OwnedFd) -> Result<Option<Secret>, Unfit> {
-    // One byte more than it has, to see that it has no more.
+    // One byte more than a secret, to notice a longer value.
     let mut bytes = [0; 33];
     match rustix::fs::fgetxattr(dir, ATTRIBUTE, &mut bytes) {
         Ok(32) => Ok(bytes.first_chunk().map(|secret| Secret(*secret))),
@@ -197,7 +200,7 @@ const NO_ATTRIBUTE: Errno = Errno::NODATA;
 #[cfg(not(target_os = "linux"))]
 const NO_ATTRIBUTE: Errno = Errno::NOATTR;
 
-/// Gives a folder a secret, or finds the one that somebody else has just given it.
+/// Gives a folder a secret; if another process has just done so, returns that one.
 fn mark(dir: &OwnedFd) -> Result<Secret, Unfit> {
     let mut secret = [0; 32];
     random(&mut secret).map_err(Unfit::Unusable)?;
@@ -211,20 +214,20 @@ fn random(bytes: &mut [u8]) -> io::Result<()> {
     Random::default().fill(bytes).map_err(|_| io::ErrorKind::Unsupported.into())
 }
 
-/// Looks at each piece of what there is to read.
-pub fn each_piece(from: &mut impl Read, mut look: impl FnMut(&[u8])) -> io::Result<()> {
+/// Calls `act` with each piece that is read, up to the end.
+pub fn each_piece(from: &mut impl Read, mut act: impl FnMut(&[u8])) -> io::Result<()> {
     let mut buffer = vec![0; 256 * 1024];
     loop {
         match from.read(&mut buffer) {
             Ok(0) => return Ok(()),
-            Ok(count) => look(buffer.get(..count).unwrap_or_default()),
+            Ok(count) => act(buffer.get(..count).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
 }
 
-/// Goes back to the beginning.
+/// Moves to the beginning of the file.
 pub fn rewind(mut file: &File) -> io::Result<()> {
     file.seek(SeekFrom::Start(0)).map(drop)
 }

@@ -1,9 +1,10 @@
 //! Machine code on disk.
 //!
-//! To take machine code from a file is to trust the file, and a guest may be able to write to the folder. So
-//! each file is sealed with a secret that no guest can reach ([`folder`]), under its own name ([`sealed`]);
-//! and what is executed is a file that nobody changes before it was copied ([`super::lease`]), or else a copy
-//! in memory ([`code`]). Whatever does not fit is made anew, and that nothing can be kept is no error.
+//! Machine code from a file is trusted, and a guest may be able to write to the folder. So each file has a
+//! seal ([`sealed`]): a MAC of its name and content, made with a secret that no guest can read ([`folder`]).
+//! The code is executed from a file that can't change before it was copied ([`super::lease`]), or from a copy
+//! in memory ([`code`]). A file without a valid seal is not used, and the program is compiled again. A folder
+//! that can't keep anything is no error.
 
 #![allow(clippy::disallowed_methods, reason = "the embedder's own files, not the guest's")]
 
@@ -18,7 +19,7 @@ use super::raw;
 use code::Code;
 pub use folder::Unfit;
 use folder::{Folder, each_piece};
-use names::{DIGEST_EXTENSION, EXTENSION, note_of};
+use names::{DIGEST_EXTENSION, EXTENSION, record_of};
 use sealed::Short;
 use sha2::{Digest as _, Sha256};
 use std::fs::{File, Metadata};
@@ -37,20 +38,21 @@ pub struct Digest {
     len: u64,
 }
 
-/// How many bytes the folder holds unless it is told.
+/// The size of the folder in bytes, unless the caller sets another.
 pub const SIZE: u64 = 1 << 30;
 
-/// Up to so many bytes a copy is taken of machine code: in a tenth of a millisecond, and it takes neither a
-/// thread nor descriptors for as long as the program is there.
+/// The most bytes of machine code that are copied rather than mapped. The copy takes a tenth of a
+/// millisecond; a mapping needs a thread and descriptors for as long as the program exists.
 const COPIED: u64 = 256 << 10;
 
-/// How long ago a file must have changed for its times to tell it from what it becomes next.
+/// The age of a file's last change from which its times identify its content. (Two changes within one tick of
+/// the clock leave the same times.)
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// How old the mark of its last use may become, before it is set anew: most uses write nothing.
+/// The age at which the time of a file's last use is set again. Most uses write nothing.
 const FRESH: Duration = Duration::from_secs(3600);
 
-/// A digest of all that there is to read.
+/// The digest of all bytes of a reader.
 pub fn digest(mut from: impl Read) -> io::Result<Digest> {
     let (mut sha, mut len) = (Sha256::new(), 0);
     each_piece(&mut from, |piece| {
@@ -60,11 +62,11 @@ pub fn digest(mut from: impl Read) -> io::Result<Digest> {
     Ok(Digest { short: sha.finalize().into(), len })
 }
 
-/// The name of machine code: what it was made from, and by what.
+/// The name of machine code, made from the digests of the module, the engine and the version.
 pub struct Key(String);
 
 impl Key {
-    /// Of these bytes, made by this engine and this version of what is around it.
+    /// The key of the module with this digest, compiled by this engine and this version of the package.
     pub fn new(engine: &Engine, digest: &Digest) -> Self {
         Self::by(engine, digest, env!("CARGO_PKG_VERSION"), REWRITINGS)
     }
@@ -77,18 +79,18 @@ impl Key {
         Self(format!("{}{}", hex(&sha.0.finalize()), Self::end(digest.len)))
     }
 
-    /// How the names of all machine code end that was made from so many bytes.
+    /// The end of the names of all machine code that was made from modules of `len` bytes.
     fn end(len: u64) -> String {
         format!(".{len:x}.{EXTENSION}")
     }
 
-    /// The name of the note that it is whole.
-    fn note(&self) -> String {
-        note_of(&self.0)
+    /// The name of the record that the file has been checked.
+    fn record(&self) -> String {
+        record_of(&self.0)
     }
 }
 
-/// A hasher that keeps the whole digest of what `Hash` feeds it.
+/// A hasher with the whole digest of SHA-256, for values that implement `Hash`.
 struct ShaHasher(Sha256);
 
 impl Hasher for ShaHasher {
@@ -101,9 +103,9 @@ impl Hasher for ShaHasher {
     }
 }
 
-/// The identity of a file without a look at its content: any change of it changes one of these. (The time of
-/// the last change can't be set, and is told by a clock that ticks every few milliseconds: so what has
-/// changed just now is looked at.)
+/// The identity of a file by its metadata: any change of the file changes at least one field. (Nobody can set
+/// the time of the last change. Its clock ticks every few milliseconds only, so a file that has just changed
+/// is read again.)
 struct Identity {
     short: Short,
     is_settled: bool,
@@ -129,8 +131,8 @@ impl Identity {
         Self { short: sha.finalize().into(), is_settled: age > SETTLED }
     }
 
-    /// The name of the note of what its bytes are, in short.
-    fn note(&self) -> String {
+    /// The name of the record with the digest of the file's bytes.
+    fn record(&self) -> String {
         format!("{}.{DIGEST_EXTENSION}", hex(&self.short))
     }
 }
@@ -147,22 +149,22 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// The folder at this path, which is made when there is something to keep.
+    /// A cache in the folder at this path, which is made when the first file is stored.
     pub fn new(folder: PathBuf, size: u64) -> Self {
         Self { folder, size }
     }
 
-    /// Makes the folder, or says why nothing is kept in it.
+    /// Makes the folder. The error says why nothing can be kept in it.
     pub fn make(&self) -> Result<(), Unfit> {
         Folder::make(&self.folder).map(drop)
     }
 
-    /// The digest of a file's bytes: as it was noted when they were last read, if nothing has changed since;
-    /// otherwise `content` is what is read of it.
+    /// The digest of a file's bytes: from its record, if the file has not changed since; otherwise from
+    /// `content`, a reader of the file.
     pub fn digest(&self, file: &File, content: impl Read) -> io::Result<Digest> {
         let metadata = file.metadata()?;
         let identity = Identity::of(&metadata);
-        if let Some(short) = Folder::open(&self.folder).ok().and_then(|folder| folder.note(&identity.note())) {
+        if let Some(short) = Folder::open(&self.folder).ok().and_then(|folder| folder.record(&identity.record())) {
             return Ok(Digest { short, len: metadata.len() });
         }
         let found = digest(content)?;
@@ -171,21 +173,21 @@ impl Cache {
             && identity.is_settled
             && let Ok(folder) = Folder::make(&self.folder)
         {
-            let _ = folder.write(&identity.note(), &found.short, false);
+            let _ = folder.write(&identity.record(), &found.short, false);
         }
         Ok(found)
     }
 
-    /// True if there is machine code of a program of so many bytes: where there is none, the program need not
-    /// be looked at.
+    /// True if there is machine code of any program of `len` bytes. If there is none, no digest of the
+    /// program is needed.
     pub fn has_any(&self, len: u64) -> bool {
         Folder::open(&self.folder).is_ok_and(|folder| folder.has_name(&Key::end(len)))
     }
 
-    /// The machine code of this name, if it is there and is what was kept under it.
+    /// The machine code with this key, if there is a file of it with a valid seal.
     pub fn load(&self, engine: &Engine, key: &Key) -> Option<Loaded> {
         let folder = Folder::open(&self.folder).ok()?;
-        let code = load(&folder, &key.0, &key.note())?;
+        let code = load(&folder, &key.0, &key.record())?;
         match code {
             Code::File(file, lease) => raw::deserialize(engine, file, lease),
             Code::Bytes(bytes) => raw::deserialize_bytes(engine, &bytes).map(Loaded::from),
@@ -193,7 +195,7 @@ impl Cache {
         .ok()
     }
 
-    /// Keeps machine code under this name. That it can't is no error: it is made anew the next time.
+    /// Stores machine code with this key. A failure is ignored: the program is compiled again the next time.
     pub fn store(&self, key: &Key, code: &[u8]) {
         let Ok(folder) = Folder::make(&self.folder) else { return };
         if folder.write(&key.0, code, true).is_ok() {
@@ -202,10 +204,10 @@ impl Cache {
     }
 }
 
-/// The content of a file, in a form that stays what it is from here on.
-fn load(folder: &Folder, name: &str, note: &str) -> Option<Code> {
+/// The content of a file, if its seal is valid, in a form that can't change from here on.
+fn load(folder: &Folder, name: &str, record: &str) -> Option<Code> {
     let file = folder.file(name).ok()?;
-    // Before anything of it is looked at.
+    // Taken before the file is checked, so that it can't change after the check.
     let lease = if file.metadata().ok()?.len() > COPIED { Lease::take(&file) } else { None };
     let seal = folder.seal(name, &file)?;
     let metadata = file.metadata().ok()?;
@@ -214,18 +216,18 @@ fn load(folder: &Folder, name: &str, note: &str) -> Option<Code> {
         Some(lease) => Code::File(file.try_clone().ok()?, lease),
         None => Code::read(&file, seal.len).ok()?,
     };
-    // Reading all of it takes longer than everything else that there is to do before a large program runs.
-    // But the note is of the file as it was before that.
-    let is_noted = folder.note(note) == Some(identity.short);
+    // To read all of a large file takes longer than all other steps before its program runs. So a file that
+    // has a record is not read again, if it has not changed since `identity` was taken.
+    let is_recorded = folder.record(record) == Some(identity.short);
     let is_unchanged = Identity::of(&file.metadata().ok()?).short == identity.short;
-    if !(is_noted && is_unchanged) && code.digest(seal.len).ok()? != seal.digest {
+    if !(is_recorded && is_unchanged) && code.digest(seal.len).ok()? != seal.digest {
         return None;
     }
-    if !is_noted && is_unchanged && identity.is_settled {
-        let _ = folder.write(note, &identity.short, false);
+    if !is_recorded && is_unchanged && identity.is_settled {
+        let _ = folder.write(record, &identity.short, false);
     }
     if metadata.modified().ok()?.elapsed().is_ok_and(|age| age > FRESH) {
-        // What has not been used for longest goes first.
+        // Eviction removes the files with the oldest times first.
         let _ = file.set_modified(SystemTime::now());
     }
     Some(code)
@@ -277,7 +279,7 @@ mod tests {
             Folder::open(&self.cache.folder).unwrap()
         }
 
-        fn write_note(&self, name: &str, content: &[u8]) {
+        fn write_record(&self, name: &str, content: &[u8]) {
             self.folder().write(name, content, false).unwrap();
         }
 
@@ -302,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_kept_is_found() {
+    fn machine_code_that_was_stored_is_loaded() {
         let kept = kept();
         assert!(kept.loads());
         let len = WASM.len() as u64;
@@ -316,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_tells_the_version_and_the_rewritings() {
+    fn the_key_depends_on_the_version_and_the_rewritings() {
         let engine = Mode::default().engine().unwrap();
         let digest = digest(WASM.as_bytes()).unwrap();
         let own = Key::new(&engine, &digest).0;
@@ -326,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_as_it_was_written_is_not_used() {
+    fn a_changed_file_is_not_used() {
         let kept = kept();
         let whole = fs::read(kept.path()).unwrap();
         let mut flipped = whole.clone();
@@ -345,26 +347,26 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_not_taken_for_another() {
+    fn a_file_under_the_name_of_another_is_not_used() {
         let kept = kept();
         let other = kept.other("other");
         kept.cache.store(&other, &kept.code);
         fs::copy(kept.cache.folder.join(&other.0), kept.cache.folder.join("copy")).unwrap();
         fs::rename(kept.cache.folder.join("copy"), kept.path()).unwrap();
         assert!(!kept.loads() && kept.cache.load(&kept.engine, &other).is_some());
-        let note = [7; 32];
-        kept.write_note("one", &note);
+        let record = [7; 32];
+        kept.write_record("one", &record);
         fs::rename(kept.cache.folder.join("one"), kept.cache.folder.join("two")).unwrap();
-        assert_eq!(kept.folder().note("two"), None);
-        kept.write_note("two", &note);
-        assert_eq!(kept.folder().note("two"), Some(note));
+        assert_eq!(kept.folder().record("two"), None);
+        kept.write_record("two", &record);
+        assert_eq!(kept.folder().record("two"), Some(record));
     }
 
     #[test]
-    fn what_lies_in_another_folder_is_not_known() {
+    fn files_of_another_folder_are_not_used() {
         let kept = kept();
         let (folder, away) = (&kept.cache.folder, kept.root.path().join("away"));
-        // As a guest can: all that it holds is the same, but the folder.
+        // A guest can do this: the same files in a new folder.
         fs::rename(folder, &away).unwrap();
         fs::create_dir(folder).unwrap();
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
@@ -374,7 +376,7 @@ mod tests {
         assert!(!kept.loads(), "nor when it has a secret of its own");
         kept.cache.store(&kept.key, &kept.code);
         assert!(kept.loads());
-        // And the other is what it was.
+        // The first folder does not accept files of the second.
         fs::rename(folder, kept.root.path().join("own")).unwrap();
         fs::rename(&away, folder).unwrap();
         assert!(!kept.loads());
@@ -392,16 +394,16 @@ mod tests {
         });
         let first = &secrets[0];
         first.write("name", &[1; 32], false).unwrap();
-        assert!(secrets.iter().all(|folder| folder.note("name") == Some([1; 32])));
+        assert!(secrets.iter().all(|folder| folder.record("name") == Some([1; 32])));
     }
 
     #[test]
-    fn what_was_loaded_does_not_change() {
+    fn loaded_machine_code_does_not_change_with_its_file() {
         let kept = kept();
-        let (folder, note) = (kept.folder(), kept.key.note());
+        let (folder, record) = (kept.folder(), kept.key.record());
         let large = vec![7; usize::try_from(COPIED).unwrap() + 1];
         let seal = sealed::Seal::of(&large);
-        let load = || load(&folder, &kept.key.0, &note);
+        let load = || load(&folder, &kept.key.0, &record);
         let loaded = |content| {
             kept.cache.store(&kept.key, content);
             load().unwrap()
@@ -423,7 +425,7 @@ mod tests {
             };
             if cfg!(target_os = "linux") {
                 assert!(matches!(mapped, Code::File(..)));
-                // What is open would wait; a guest's call tries again.
+                // An open waits for the lease; that of a guest fails with EAGAIN instead.
                 let refusal = if rustix::process::geteuid().is_root() { Errno::Again } else { Errno::Acces };
                 assert_eq!(open().unwrap_err(), refusal, "{write} {oflags:?}");
             }
@@ -431,7 +433,7 @@ mod tests {
             drop(mapped);
             if rustix::process::geteuid().is_root() {
                 let file = open().unwrap();
-                // There is none to be had now: it is read.
+                // No lease is granted while the file is open for writing: the file is copied.
                 let copy = load();
                 assert_eq!(copy.is_none(), oflags.contains(Oflags::TRUNC));
                 if let Some(copy) = copy {
@@ -449,26 +451,26 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_whole_is_looked_at_again_when_it_may_have_changed() {
+    fn a_checked_file_is_checked_again_when_it_may_have_changed() {
         let kept = kept();
         assert!(kept.loads());
-        assert!(!kept.names().contains(&kept.key.note()), "it has changed just now");
+        assert!(!kept.names().contains(&kept.key.record()), "it has changed just now");
         let mut changed = fs::read(kept.path()).unwrap();
         changed[100] ^= 1;
         overwrite(&kept.path(), &changed);
         assert!(!kept.loads());
-        // Where nothing that wasmtime looks at is changed.
+        // A change of bytes that wasmtime does not check.
         let at = changed.windows(6).position(|bytes| bytes == b"_start").unwrap();
         changed[100] ^= 1;
         changed[at] ^= 1;
         overwrite(&kept.path(), &changed);
-        let note = |identity: &Short| kept.write_note(&kept.key.note(), identity);
+        let record = |identity: &Short| kept.write_record(&kept.key.record(), identity);
         let identity = || Identity::of(&fs::metadata(kept.path()).unwrap()).short;
-        note(&identity());
-        assert!(kept.loads(), "as it was noted");
-        note(&[7; 32]);
+        record(&identity());
+        assert!(kept.loads(), "as it was recorded");
+        record(&[7; 32]);
         assert!(!kept.loads(), "of another file");
-        note(&identity());
+        record(&identity());
         let before = identity();
         while identity() == before {
             overwrite(&kept.path(), &changed);
@@ -477,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_could_change_is_not_used() {
+    fn files_that_other_users_could_change_are_not_used() {
         let kept = kept();
         let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         for open in [0o755, 0o770, 0o701] {
@@ -508,16 +510,16 @@ mod tests {
             cache.store(&kept.other("other"), &kept.code);
         }
         assert_eq!(kept.names(), std::slice::from_ref(&kept.key.0));
-        // One on the way there is: nobody can use any path otherwise.
+        // A link to a folder above is followed: many paths have one.
         symlink(kept.root.path().join("a"), kept.root.path().join("way")).unwrap();
         assert!(Cache::new(kept.root.path().join("way/b"), SIZE).load(&kept.engine, &kept.key).is_some());
     }
 
     #[test]
-    fn what_lies_in_the_place_of_a_file_neither_stops_nor_fails() {
+    fn pipes_huge_files_and_folders_in_the_place_of_a_file_are_ignored() {
         let kept = kept();
-        let note = kept.cache.folder.join(kept.key.note());
-        for place in [kept.path(), note] {
+        let record = kept.cache.folder.join(kept.key.record());
+        for place in [kept.path(), record] {
             let _ = fs::remove_file(&place);
             rustix::fs::mknodat(
                 rustix::fs::CWD,
@@ -529,7 +531,7 @@ mod tests {
             .unwrap();
             kept.loads();
             fs::remove_file(&place).unwrap();
-            // Larger than there is memory: it is told by its seal that it is none of ours.
+            // Larger than the memory: its missing seal is noticed without reading the file.
             File::create(&place).unwrap().set_len(1 << 40).unwrap();
             fs::set_permissions(&place, fs::Permissions::from_mode(0o600)).unwrap();
             kept.loads();
@@ -545,7 +547,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_used_for_longest_makes_room() {
+    fn the_files_that_were_not_used_for_the_longest_time_are_removed() {
         let kept = kept();
         let size = fs::metadata(kept.path()).unwrap().len();
         let cache = Cache::new(kept.cache.folder.clone(), 2 * size);
@@ -567,7 +569,7 @@ mod tests {
         }
         let mut left: Vec<_> = stay.split(' ').map(|end| named(2, end)).collect();
         left.iter().for_each(|name| touch(name));
-        // What is not ours is not touched, be it ever so old and large.
+        // Files that are not the cache's stay, however old and large they are.
         for name in ["given-up.tmp", "other.cwasm", "z.digest", &named(3, "tmp")[1..]] {
             touch(name);
             File::options().write(true).open(kept.cache.folder.join(name)).unwrap().set_len(100 * size).unwrap();
@@ -580,7 +582,7 @@ mod tests {
         left.push(named(4, "1.cwasm"));
         age(&kept.key.0, 5);
         cache.store(&keys[0], &kept.code);
-        kept.write_note(&keys[0].note(), &[7; 32]); // it goes with the code
+        kept.write_record(&keys[0].record(), &[7; 32]); // it goes with the code
         age(&keys[0].0, 4);
         // The first is used again, and is no longer the oldest.
         assert!(kept.loads());
@@ -588,7 +590,7 @@ mod tests {
         left.extend([kept.key.0.clone(), keys[1].0.clone()]);
         left.sort();
         assert_eq!(kept.names(), left);
-        // Of what nobody sealed, the date means nothing.
+        // A file without a seal is removed first, whatever its date is.
         let planted = named(5, "1.cwasm");
         touch(&planted);
         let file = File::options().write(true).open(kept.cache.folder.join(&planted)).unwrap();
@@ -597,14 +599,14 @@ mod tests {
         age(&kept.key.0, 0);
         cache.store(&keys[1], &kept.code);
         assert_eq!(kept.names(), left);
-        // What was just written stays, however little there may be.
+        // The file that was just written stays, even in a cache of size 0.
         Cache::new(kept.cache.folder.clone(), 0).store(&keys[2], &kept.code);
         assert!(kept.names().contains(&keys[2].0) && !kept.names().contains(&kept.key.0));
         assert_eq!(fs::read(&outside).unwrap(), b"outside");
     }
 
     #[test]
-    fn a_file_is_looked_at_again_when_it_may_have_changed() {
+    fn a_program_is_read_again_when_it_may_have_changed() {
         let kept = kept();
         let path = kept.cache.folder.join("program.wasm");
         let of = |path: &Path| {
@@ -614,26 +616,26 @@ mod tests {
         fs::write(&path, "one").unwrap();
         assert_eq!(of(&path).unwrap(), digest(&b"one"[..]).unwrap());
         assert!(kept.names().iter().all(|name| !name.ends_with(DIGEST_EXTENSION)), "it has changed just now");
-        // A file that has been there for long: of the system's own.
+        // An old file of the system.
         let old = Path::new("/bin/sh");
         let found = of(old).unwrap();
-        let noted = kept.names().into_iter().find(|name| name.ends_with(DIGEST_EXTENSION)).unwrap();
+        let recorded = kept.names().into_iter().find(|name| name.ends_with(DIGEST_EXTENSION)).unwrap();
         assert_eq!(found, digest(File::open(old).unwrap()).unwrap());
-        kept.write_note(&noted, &[7; 32]);
-        let as_noted = Digest { short: [7; 32], len: fs::metadata(old).unwrap().len() };
-        assert_eq!(of(old).unwrap(), as_noted);
-        kept.write_note(&noted, &[7; 31]);
+        kept.write_record(&recorded, &[7; 32]);
+        let as_recorded = Digest { short: [7; 32], len: fs::metadata(old).unwrap().len() };
+        assert_eq!(of(old).unwrap(), as_recorded);
+        kept.write_record(&recorded, &[7; 31]);
         assert_eq!(of(old).unwrap(), found);
-        // As a guest would have it, who has no secret.
-        kept.write_note(&noted, &[7; 32]);
-        let mut forged = fs::read(kept.cache.folder.join(&noted)).unwrap();
+        // A record that was forged by a guest, which does not have the secret.
+        kept.write_record(&recorded, &[7; 32]);
+        let mut forged = fs::read(kept.cache.folder.join(&recorded)).unwrap();
         forged[0] ^= 1;
-        overwrite(&kept.cache.folder.join(&noted), &forged);
+        overwrite(&kept.cache.folder.join(&recorded), &forged);
         assert_eq!(of(old).unwrap(), found);
     }
 
     #[test]
-    fn many_may_write_at_once() {
+    fn threads_may_store_and_load_at_once() {
         let kept = kept();
         std::thread::scope(|scope| {
             for _ in 0..8 {

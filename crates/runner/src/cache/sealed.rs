@@ -1,8 +1,8 @@
-//! A file of the folder as bytes: its content, and behind it the seal that only this user's wasi-rs can make.
+//! The format of a file in the folder: its content, then its seal, which only the holder of the secret can
+//! make.
 //!
 //! The seal is the content's digest and a MAC of the file's name, the content's length and that digest. The
-//! MAC covers few bytes, so a file of another length, name or secret is turned away before its content is
-//! read.
+//! MAC covers few bytes, so a file of another length, name or secret is refused before its content is read.
 
 use sha2::{Digest as _, Sha256};
 
@@ -22,7 +22,7 @@ impl std::fmt::Debug for Secret {
 /// The end of a file: digest of its content, MAC, magic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seal {
-    /// How many bytes of content stand before it.
+    /// The number of bytes of content before it.
     pub len: u64,
     /// Their digest.
     pub digest: Short,
@@ -32,7 +32,7 @@ pub struct Seal {
 const MAGIC: [u8; 8] = *b"wasi-rs\x02";
 
 impl Seal {
-    /// How many bytes it has.
+    /// The number of its bytes.
     pub const SIZE: usize = size_of::<Short>() * 2 + MAGIC.len();
 
     /// The seal of this content.
@@ -45,7 +45,8 @@ impl Seal {
         [&self.digest[..], &self.mac(name, secret), &MAGIC].concat()
     }
 
-    /// The seal at the end of a file of so many bytes; nothing if it is not of this name, length and secret.
+    /// The seal at the end of a file of `file_len` bytes; none if it was made for another name, length or
+    /// secret.
     pub fn decode(name: &str, secret: &Secret, end: &[u8], file_len: u64) -> Option<Self> {
         let (digest, end) = end.split_first_chunk::<32>()?;
         let (mac, magic) = end.split_first_chunk::<32>()?;
@@ -54,14 +55,14 @@ impl Seal {
     }
 
     fn mac(&self, name: &str, secret: &Secret) -> Short {
-        // What has one length only stands before what has any.
+        // The parts of a fixed length come before the name, so that no two inputs have the same bytes.
         hmac(&secret.0, &[&MAGIC, &self.len.to_le_bytes(), &self.digest, name.as_bytes()])
     }
 }
 
 /// HMAC-SHA256 (RFC 2104) of these parts, one behind the other, with a key of at most a block.
 ///
-/// The crate `hmac` would have all of wasmtime compiled with another feature of `digest`, for these lines.
+/// (The crate `hmac` would turn on another feature of `digest`, for all of wasmtime.)
 fn hmac(key: &[u8], message: &[&[u8]]) -> Short {
     let hash = |pad: u8, parts: &[&[u8]]| -> Short {
         let mut block = [pad; 64];
@@ -71,12 +72,12 @@ fn hmac(key: &[u8], message: &[&[u8]]) -> Short {
     hash(0x5c, &[&hash(0x36, message)])
 }
 
-/// Compares them in a time that does not depend on where they differ.
+/// True for equal digests. The time of the comparison does not depend on where they differ.
 fn is_equal(left: &Short, right: &Short) -> bool {
     std::hint::black_box(left.iter().zip(right).fold(0, |differences, (left, right)| differences | (left ^ right))) == 0
 }
 
-/// The content of a file of this name, if this secret sealed it and nothing has changed since.
+/// The content of a file of this name, if its seal is valid.
 pub fn open<'a>(name: &str, secret: &Secret, bytes: &'a [u8]) -> Option<&'a [u8]> {
     let (content, end) = bytes.split_at_checked(bytes.len().checked_sub(Seal::SIZE)?)?;
     let seal = Seal::decode(name, secret, end, bytes.len() as u64)?;
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_is_opened_under_its_own_name_and_secret_only() {
+    fn sealed_content_is_opened_by_its_own_name_and_secret_only() {
         for content in [&b""[..], b"content", &[0; 5000]] {
             let bytes = sealed("name", content);
             assert_eq!(open("name", &SECRET, &bytes), Some(content));
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn no_bit_may_change_and_no_byte_be_missing_or_added() {
+    fn sealed_content_with_any_change_is_not_opened() {
         let bytes = sealed("name", b"content");
         for index in 0..bytes.len() {
             for bit in 0..8 {

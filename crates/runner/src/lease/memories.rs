@@ -1,4 +1,4 @@
-//! The memories of a run, which begin as pages of the file of machine code.
+//! The memories of a run. They begin as pages of the file of machine code.
 
 use super::system;
 use std::io;
@@ -7,37 +7,38 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use wasmtime::{AsContextMut, Export, Extern, Instance, Module};
 
-/// The memories of a run. What of them is mapped from the file is copied by the run's own thread, which looks whether it shall
-/// whenever it comes around a loop; or by another, while the run waits in a call.
+/// The memories of a run. Their pages that are mapped from the file are copied by the run's own thread, which
+/// checks for a request in each round of a loop; or by another thread, while the run waits in a call.
 #[derive(Debug, Default)]
 pub struct Memories {
-    is_asked: AtomicBool,
+    is_requested: AtomicBool,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Where they are, once they are made.
-    places: Option<Vec<Range<usize>>>,
-    /// Whether the run's thread waits, so that nothing changes them.
-    is_resting: bool,
+    /// The address ranges of the memories, once they are made.
+    ranges: Option<Vec<Range<usize>>>,
+    /// True while the run's thread waits, so that nothing changes the memories.
+    is_released: bool,
     is_copied: bool,
 }
 
 impl State {
-    /// Copies them; whether nothing of them is a file's any more.
+    /// Copies the memories; true if no page of them is mapped from a file any more.
     fn detach(&mut self) -> bool {
         if !self.is_copied {
-            let Some(places) = &self.places else { return false };
-            self.is_copied = places.iter().all(|place| detach(place).is_ok());
+            let Some(ranges) = &self.ranges else { return false };
+            self.is_copied = ranges.iter().all(|range| detach(range).is_ok());
         }
         self.is_copied
     }
 }
 
 impl Memories {
-    /// Whether those of this module's instances can be found and copied: there is one at most, which is exported and does not move.
-    pub fn are_known(module: &Module) -> bool {
+    /// True if the memories of this module's instances can be found and copied: there is one at most, it is
+    /// exported, and it does not move.
+    pub fn can_be_copied(module: &Module) -> bool {
         let mut exported = module.exports().filter_map(|export| export.ty().memory().cloned());
         let mut imports = module.imports();
         match module.resources_required().num_memories {
@@ -54,52 +55,53 @@ impl Memories {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes those of the run's instance. They stay where they are as long as it is there.
-    pub fn note(&self, instance: &Instance, mut store: impl AsContextMut) {
+    /// Records the memories of the run's instance. Their addresses stay the same as long as the instance
+    /// exists.
+    pub fn record(&self, instance: &Instance, mut store: impl AsContextMut) {
         let exports: Vec<_> = instance.exports(&mut store).map(Export::into_extern).collect();
-        let places = exports.into_iter().filter_map(Extern::into_memory).map(|memory| {
+        let ranges = exports.into_iter().filter_map(Extern::into_memory).map(|memory| {
             let start = memory.data_ptr(&store).expose_provenance();
             start..start + memory.data_size(&store)
         });
-        self.state().places = Some(places.collect());
-        self.look();
+        self.state().ranges = Some(ranges.collect());
+        self.check();
     }
 
-    /// Copies them if that is waited for; on the run's thread.
-    pub fn look(&self) {
-        if self.is_asked.load(Relaxed) {
+    /// Copies the memories if that was requested. Called by the run's thread.
+    pub fn check(&self) {
+        if self.is_requested.load(Relaxed) {
             self.state().detach();
         }
     }
 
-    /// The run's thread is about to wait.
-    pub fn rest(&self) {
-        self.state().is_resting = true;
+    /// Lets other threads copy the memories: the run's thread is about to wait.
+    pub fn release(&self) {
+        self.state().is_released = true;
     }
 
-    /// The run's thread goes on.
-    pub fn resume(&self) {
-        self.state().is_resting = false;
+    /// Keeps other threads from the memories: the run's thread continues.
+    pub fn acquire(&self) {
+        self.state().is_released = false;
     }
 
-    /// Copies them, or has the run's thread do so; whether that is done.
+    /// Copies the memories, or requests it from the run's thread; true if it is done.
     pub(super) fn detach(&self) -> bool {
         let mut state = self.state();
-        if state.is_resting {
+        if state.is_released {
             return state.detach();
         }
-        self.is_asked.store(true, Relaxed);
+        self.is_requested.store(true, Relaxed);
         state.is_copied
     }
 }
 
-/// Copies what is mapped from a file within the memory of a guest, which nobody changes meanwhile.
-#[allow(clippy::disallowed_methods, reason = "a file of the kernel's, and no guest has a say in its name")]
-fn detach(place: &Range<usize>) -> io::Result<()> {
+/// Copies the pages of a guest's memory that are mapped from a file. Nobody may change the memory meanwhile.
+#[allow(clippy::disallowed_methods, reason = "a file of the kernel's, whose name no guest can choose")]
+fn detach(memory: &Range<usize>) -> io::Result<()> {
     for line in std::fs::read_to_string(system::MAPS)?.lines() {
         if let Some(range) = mapped_from_file(line)
-            && place.start <= range.start
-            && range.end <= place.end
+            && memory.start <= range.start
+            && range.end <= memory.end
         {
             system::detach_memory(&range)?;
         }
@@ -107,7 +109,7 @@ fn detach(place: &Range<usize>) -> io::Result<()> {
     Ok(())
 }
 
-/// The range that a line of `maps` is about, if a file is mapped there.
+/// The address range of a line of `maps`, if a file is mapped there.
 fn mapped_from_file(line: &str) -> Option<Range<usize>> {
     let mut fields = line.split_ascii_whitespace();
     let (start, end) = fields.next()?.split_once('-')?;

@@ -1,22 +1,22 @@
-//! Systems that have no leases.
+//! Stand-ins for systems without leases.
 
 use std::fs::File;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use wasmtime::{AsContextMut, Instance, Module};
 
-/// There is none.
+/// A lease, of which there is none.
 pub enum Lease {}
 
-/// Nor anything under one.
-pub enum Tenancy {}
+/// A registration with a lease, of which there is none.
+pub enum Registration {}
 
 /// Memories that are mapped from no file.
 #[derive(Debug, Default)]
 pub struct Memories;
 
 impl Lease {
-    /// There is none to be had.
+    /// Takes no lease.
     pub fn take(_: &File) -> Option<Self> {
         None
     }
@@ -25,26 +25,26 @@ impl Lease {
         match *self {}
     }
 
-    pub(super) fn lodge(&self, _: &Arc<Memories>) -> Option<Tenancy> {
+    pub(super) fn register(&self, _: &Arc<Memories>) -> Option<Registration> {
         match *self {}
     }
 }
 
 impl Memories {
-    /// None is looked for.
-    pub const fn are_known(_: &Module) -> bool {
+    /// False: no memory is copied.
+    pub const fn can_be_copied(_: &Module) -> bool {
         false
     }
 
-    /// Nothing is to be copied.
-    pub fn note(&self, _: &Instance, _: impl AsContextMut) {}
+    /// Does nothing.
+    pub fn record(&self, _: &Instance, _: impl AsContextMut) {}
 
-    /// Nothing is to be copied.
-    pub const fn look(&self) {}
+    /// Does nothing.
+    pub const fn check(&self) {}
 
-    /// Nobody wants to know.
-    pub const fn rest(&self) {}
+    /// Does nothing.
+    pub const fn release(&self) {}
 
-    /// Nobody wants to know.
-    pub const fn resume(&self) {}
+    /// Does nothing.
+    pub const fn acquire(&self) {}
 }

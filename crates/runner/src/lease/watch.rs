@@ -1,4 +1,4 @@
-//! The leases of this process, and the thread that gives them back when somebody asks for it.
+//! The leases of this process, and the thread that gives them back when somebody is about to change a file.
 
 use super::memories::Memories;
 use super::system::{self, Thread};
@@ -10,45 +10,45 @@ use std::thread;
 use std::time::Duration;
 use wasmtime::{Engine, Module};
 
-/// How long what could not be copied yet is left alone, before it is tried again. The kernel waits for 45 seconds.
+/// The time between two attempts to copy the pages of a file. (The kernel waits for 45 seconds.)
 const RETRY: Duration = Duration::from_millis(2);
 
-/// How long the thread sleeps where nothing is to be done until somebody wakes it.
+/// The longest sleep of the thread while there is nothing to do.
 const LONG: Duration = Duration::from_secs(3600);
 
 /// The leases of this process.
 static WATCH: Watch = Watch::new();
 
-/// A lease on an open file, given back when it is dropped. Until then, or until all that is mapped of it was copied, the file
-/// does not change.
+/// A lease on an open file. The file does not change until the lease is dropped, or until all pages that are
+/// mapped from the file were copied.
 pub struct Lease {
     watch: &'static Watch,
     id: u64,
 }
 
 impl Lease {
-    /// Takes one on a file that is open for reading; `None` if there is none to be had: while somebody may write to it, where
-    /// the system or the file system has no leases, and for a file of another user.
+    /// Takes a lease on a file that is open for reading. `None` if the kernel grants none: while the file is
+    /// open for writing, on file systems without leases, and for a file of another user.
     pub fn take(file: &File) -> Option<Self> {
         WATCH.take(file)
     }
 
-    /// Has this module, which was mapped from the file that this descriptor is of, copied before the file changes.
+    /// Has this module, which is mapped from the file of this descriptor, copied before the file changes.
     pub(super) fn cover(&self, module: &Module, descriptor: RawFd) {
         let mut state = self.watch.state();
         let Some(held) = state.held(self.id) else { return };
         held.image = Some(Image::of(module, descriptor));
         if system::is_breaking(&held.file) {
-            state.wake(); // it was told when there was nothing to copy yet
+            state.wake(); // the signal came when there was nothing to copy yet
         }
     }
 
-    /// Has these memories, which are about to be made for an instance of the module, copied as well.
-    pub(super) fn lodge(&self, memories: &Arc<Memories>) -> Option<Tenancy> {
+    /// Registers the memories of an instance that is about to be made: they are copied as well.
+    pub(super) fn register(&self, memories: &Arc<Memories>) -> Option<Registration> {
         let mut state = self.watch.state();
         let memories = Arc::clone(memories);
-        state.held(self.id)?.tenants.push(Arc::clone(&memories));
-        Some(Tenancy { watch: self.watch, id: self.id, memories })
+        state.held(self.id)?.memories.push(Arc::clone(&memories));
+        Some(Registration { watch: self.watch, id: self.id, memories })
     }
 }
 
@@ -64,27 +64,28 @@ impl Drop for Lease {
     }
 }
 
-/// Memories that may be mapped from the file of a lease; until it is dropped, behind the instance.
-pub struct Tenancy {
+/// The registration of memories that may be mapped from the file of a lease. Dropped after their instance.
+pub struct Registration {
     watch: &'static Watch,
     id: u64,
     memories: Arc<Memories>,
 }
 
-impl Drop for Tenancy {
+impl Drop for Registration {
     fn drop(&mut self) {
         if let Some(held) = self.watch.state().held(self.id) {
-            held.tenants.retain(|tenant| !Arc::ptr_eq(tenant, &self.memories));
+            held.memories.retain(|memories| !Arc::ptr_eq(memories, &self.memories));
         }
     }
 }
 
-/// A module that is mapped.
+/// A mapped module.
 struct Image {
     engine: Engine,
     all: Range<usize>,
     text: Range<usize>,
-    /// The descriptor that the memories of instances are mapped by. It is open as long as the module is there.
+    /// The descriptor from which the memories of instances are mapped. It is open as long as the module
+    /// exists.
     descriptor: RawFd,
     is_copied: bool,
 }
@@ -102,23 +103,23 @@ impl Image {
     }
 }
 
-/// Leases, and the thread that answers for them.
+/// The leases, and the thread that gives them back.
 struct Watch(Mutex<State>);
 
 struct State {
     leases: Vec<Held>,
     next_id: u64,
     has_thread: bool,
-    /// The thread, once it can be told.
+    /// The thread, once it can receive the signal.
     thread: Option<Thread>,
 }
 
-/// A lease, and what is mapped under it.
+/// A lease, and the module and memories that are mapped under it.
 struct Held {
     id: u64,
     file: File,
     image: Option<Image>,
-    tenants: Vec<Arc<Memories>>,
+    memories: Vec<Arc<Memories>>,
 }
 
 impl Watch {
@@ -131,13 +132,13 @@ impl Watch {
     }
 
     fn take(&'static self, file: &File) -> Option<Lease> {
-        // Another descriptor of what is open: wasmtime keeps the one it gets.
+        // A second descriptor of the same open file: wasmtime keeps the first.
         let file = file.try_clone().ok()?;
         let mut state = self.state();
         system::take(&file, state.thread).ok()?;
         let id = state.next_id;
         state.next_id += 1;
-        state.leases.push(Held { id, file, image: None, tenants: Vec::new() });
+        state.leases.push(Held { id, file, image: None, memories: Vec::new() });
         if !state.has_thread {
             let thread = thread::Builder::new().name("wasi-rs leases".to_owned());
             state.has_thread = thread.spawn(|| self.work()).is_ok();
@@ -152,12 +153,12 @@ impl Watch {
         let thread = system::begin();
         let mut state = self.state();
         state.thread = Some(thread);
-        // Until now nobody was told for these.
+        // Until now no thread received the signals of these files.
         for held in &state.leases {
-            system::tell(&held.file, thread);
+            system::set_owner(&held.file, thread);
         }
         loop {
-            let is_all_done = state.answer();
+            let is_all_done = state.serve_breaks();
             if state.leases.is_empty() {
                 (state.has_thread, state.thread) = (false, None);
                 return;
@@ -174,14 +175,15 @@ impl State {
         self.leases.iter_mut().find(|held| held.id == id)
     }
 
-    /// Copies what is mapped of files that others wait for, and gives those leases back; whether all could be copied.
-    fn answer(&mut self) -> bool {
+    /// Copies the mapped pages of files that somebody is about to change, and gives those leases back. True
+    /// if all could be copied.
+    fn serve_breaks(&mut self) -> bool {
         let mut is_all_done = true;
         for index in (0..self.leases.len()).rev() {
-            match self.leases.get_mut(index).map(Held::answer) {
-                Some(Answer::Copied) => self.give_back(index),
-                Some(Answer::NotYet) => is_all_done = false,
-                Some(Answer::NotAsked) | None => {}
+            match self.leases.get_mut(index).map(Held::serve_break) {
+                Some(Break::Copied) => self.give_back(index),
+                Some(Break::Pending) => is_all_done = false,
+                Some(Break::NotRequested) | None => {}
             }
         }
         is_all_done
@@ -198,32 +200,32 @@ impl State {
     }
 }
 
-/// What became of a lease that was looked at.
-enum Answer {
-    /// Nobody wants it back, or nothing is mapped yet.
-    NotAsked,
-    /// Memory is short, or some guest could not be copied yet.
-    NotYet,
-    /// Nothing is mapped any more.
+/// The state of a lease when somebody may be about to change its file.
+enum Break {
+    /// Nobody waits for the lease, or nothing is mapped yet.
+    NotRequested,
+    /// Some pages could not be copied yet.
+    Pending,
+    /// No page is mapped from the file any more.
     Copied,
 }
 
 impl Held {
-    fn answer(&mut self) -> Answer {
+    fn serve_break(&mut self) -> Break {
         let Some(image) = self.image.as_mut().filter(|_| system::is_breaking(&self.file)) else {
-            return Answer::NotAsked;
+            return Break::NotRequested;
         };
         if !image.is_copied {
-            // From here on, new instances are made of the copy.
+            // From here on, new instances are made from the copy.
             image.is_copied = system::detach(&image.all, &image.text, image.descriptor).is_ok();
         }
-        self.tenants.retain(|memories| !memories.detach());
-        if image.is_copied && self.tenants.is_empty() {
-            return Answer::Copied;
+        self.memories.retain(|memories| !memories.detach());
+        if image.is_copied && self.memories.is_empty() {
+            return Break::Copied;
         }
-        // Those that run come to where they look.
+        // Makes guests in loops check for the request.
         image.engine.increment_epoch();
-        Answer::NotYet
+        Break::Pending
     }
 }
 
@@ -242,7 +244,7 @@ mod tests {
     use std::time::Instant;
     use wasmtime::{Instance, Store, UpdateDeadline};
 
-    type Deed<'a> = &'a dyn Fn(&Path);
+    type Change<'a> = &'a dyn Fn(&Path);
 
     const FUNCTIONS: u32 = 4000;
     const PAGES: i32 = 8;
@@ -283,36 +285,36 @@ mod tests {
         number
     }
 
-    /// An instance of the module, in a run that waits when it is in no call.
+    /// An instance of the module. Between its calls, its run counts as waiting.
     struct Guest {
         store: Store<()>,
         instance: Instance,
         memories: Arc<Memories>,
-        _tenancy: Option<Tenancy>,
+        _registration: Option<Registration>,
     }
 
     impl Guest {
         fn new(loaded: &Loaded) -> Self {
             let memories = Arc::new(Memories::default());
-            let tenancy = loaded.lodge(&memories);
+            let registration = loaded.register(&memories);
             let mut store = Store::new(loaded.module.engine(), ());
             let own = Arc::clone(&memories);
             store.epoch_deadline_callback(move |_| {
-                own.look();
+                own.check();
                 Ok(UpdateDeadline::Continue(1))
             });
             store.set_epoch_deadline(1);
             let instance = Instance::new(&mut store, &loaded.module, &[]).unwrap();
-            memories.note(&instance, &mut store);
-            memories.rest();
-            Self { store, instance, memories, _tenancy: tenancy }
+            memories.record(&instance, &mut store);
+            memories.release();
+            Self { store, instance, memories, _registration: registration }
         }
 
         fn call(&mut self, name: &str, number: i32) -> i32 {
-            self.memories.resume();
+            self.memories.acquire();
             let function = self.instance.get_typed_func::<i32, i32>(&mut self.store, name).unwrap();
             let result = function.call(&mut self.store, number).unwrap();
-            self.memories.rest();
+            self.memories.release();
             result
         }
 
@@ -321,7 +323,7 @@ mod tests {
             assert_eq!(self.call(name, number), expected(number, functions), "{name}");
         }
 
-        /// Each page holds its number, or what was written to it.
+        /// Checks that each page holds its number, or the byte that was written to it.
         fn check_data(&mut self, written: impl Fn(i32) -> Option<u8>) {
             for page in 0..PAGES {
                 let number = b'0' + u8::try_from(page).unwrap();
@@ -330,7 +332,7 @@ mod tests {
         }
     }
 
-    /// Ends those who look at it, also where an assertion has failed.
+    /// Sets a flag that ends the threads, also after a failed assertion.
     struct End<'a>(&'a AtomicBool);
 
     impl Drop for End<'_> {
@@ -359,7 +361,8 @@ mod tests {
             self.watch.take(&File::open(&self.path).unwrap())
         }
 
-        /// A child that another test begins, may have what was open to write until it is its own program.
+        /// A lease, as soon as there is one: a child process of another test may hold the file open for
+        /// writing until it calls exec.
         fn take_soon(&self) -> (File, Lease) {
             until("nobody writes", || self.take().is_some());
             let file = File::open(&self.path).unwrap();
@@ -382,7 +385,7 @@ mod tests {
         }
     }
 
-    /// Looks again and again, up to a minute.
+    /// Waits for a condition, up to a minute.
     fn until(what: &str, is_so: impl Fn() -> bool) {
         let begin = Instant::now();
         while !is_so() {
@@ -396,18 +399,18 @@ mod tests {
     }
 
     #[test]
-    fn who_executes_goes_on_whatever_becomes_of_the_file() {
+    fn guests_continue_when_the_file_is_changed() {
         let shell = |script: &str, path: &Path| {
             assert!(Command::new("sh").args(["-c", script, "sh"]).arg(path).status().unwrap().success());
         };
-        let deeds: [(&str, Deed<'_>); 5] = [
+        let changes: [(&str, Change<'_>); 5] = [
             ("cut off", &|path| drop(File::create(path).unwrap())),
             ("cut off by another process", &|path| shell(": >\"$1\"", path)),
             ("opened to write", &|path| drop(open_to_write(path))),
             ("written over", &|path| fs::write(path, vec![0xcc; 4 << 20]).unwrap()),
             ("written over by another process", &|path| shell("echo no code >\"$1\"", path)),
         ];
-        for (what, deed) in deeds {
+        for (what, change) in changes {
             let kept = kept();
             let loaded = kept.load();
             let mut waiting = Guest::new(&loaded);
@@ -434,7 +437,7 @@ mod tests {
                 };
                 let _end = End(&is_over);
                 go_on();
-                deed(&kept.path);
+                change(&kept.path);
                 assert!(!kept.is_mapped(), "{what}");
                 go_on();
             });
@@ -446,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn of_one_file_all_that_is_mapped_is_copied() {
+    fn all_modules_of_one_file_are_copied() {
         let kept = kept();
         let all = [kept.load(), kept.load(), kept.load()];
         drop(File::create(&kept.path).unwrap());
@@ -457,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn who_wants_the_file_before_it_is_mapped_waits_until_it_is() {
+    fn a_writer_that_comes_before_the_mapping_waits_for_the_copy() {
         let kept = kept();
         let (file, lease) = kept.take_soon();
         let path = kept.path.clone();
@@ -470,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn none_is_had_while_somebody_may_write() {
+    fn no_lease_is_taken_while_the_file_is_open_for_writing() {
         let kept = kept();
         let writer = open_to_write(&kept.path);
         assert!(kept.take().is_none());
@@ -483,14 +486,14 @@ mod tests {
     }
 
     #[test]
-    fn who_runs_in_one_loop_is_copied_there() {
+    fn a_guest_in_a_loop_copies_its_memory_there() {
         let kept = kept();
         let loaded = kept.load();
         thread::scope(|scope| {
             let runs = scope.spawn(|| Guest::new(&loaded).call("count", i32::MAX));
             until("it has begun", || {
                 let state = kept.watch.state();
-                state.leases[0].tenants.len() == 1
+                state.leases[0].memories.len() == 1
             });
             drop(File::create(&kept.path).unwrap());
             assert!(!runs.is_finished(), "it was long enough");
@@ -500,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_with_memories_that_are_not_found_is_copied_at_once() {
+    fn a_module_whose_memories_can_not_be_copied_is_copied_at_once() {
         let kept = kept();
         let engine = Mode::default().engine().unwrap();
         let data = r#"(data (i32.const 0) "text") (func (export "peek") (param i32) (result i32) (i32.load8_u (local.get 0)))"#;
@@ -514,7 +517,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_that_has_the_root_directory_is_told_to_try_again_behind_a_link_too() {
+    fn a_guest_gets_eagain_when_it_opens_a_leased_file_through_a_link() {
         use wasi_rs_core::abi::Errno;
         use wasi_rs_core::abi::flags::{Fdflags, Oflags};
         use wasi_rs_core::host::dir::{OpenHow, open_preopen_unsandboxed};
@@ -532,7 +535,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_goes_with_the_module() {
+    fn mapping_descriptors_and_thread_end_with_the_module() {
         let kept = kept();
         for _ in 0..3 {
             let (one, other) = (kept.load(), kept.load());
@@ -546,7 +549,7 @@ mod tests {
             assert_eq!(kept.descriptors(), 0);
             drop(open_to_write(&kept.path));
         }
-        // And when the lease had to be given back before.
+        // The same after the lease was given back.
         let loaded = kept.load();
         drop(open_to_write(&kept.path));
         until("the thread ends", || !kept.watch.state().has_thread);
@@ -555,7 +558,7 @@ mod tests {
     }
 
     #[test]
-    fn leases_that_come_and_go_at_once_find_their_thread() {
+    fn many_threads_may_take_and_drop_leases() {
         let kept = kept();
         drop(kept.take_soon());
         thread::scope(|scope| {

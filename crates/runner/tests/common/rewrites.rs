@@ -1,5 +1,6 @@
-//! What holds of every change of a module before an engine gets it, whatever its bytes are: the same comes out each time, and
-//! of what is valid something valid, which is within the limits and is what is said of it.
+//! Properties of all rewritings of modules, for any bytes: a rewriting has the same result each time; it
+//! makes a valid module from a valid one; and the result is within the limits, with the memories and tables
+//! that the rewriting reports.
 
 use std::borrow::Cow;
 use std::fs;
@@ -20,10 +21,10 @@ use wasmparser::{Validator, WasmFeatures};
 
 const PAGE: u64 = 65536;
 
-/// Each part of the work, and all of it, with this module.
+/// Checks each rewriting, and all together, with this module.
 pub fn check(bytes: &[u8]) {
     let was_valid = is_valid(bytes);
-    let _ = compile_limits::check(bytes, &wanted()); // refuses some, and may do nothing else
+    let _ = compile_limits::check(bytes, &wanted()); // may refuse the module, but not panic
     for rewriting in REWRITINGS {
         rewriting.check(bytes, was_valid);
     }
@@ -34,7 +35,7 @@ pub fn check(bytes: &[u8]) {
     check_for_v8(bytes, was_valid, None);
 }
 
-/// That of work which somebody waits for to its end.
+/// The cancellation of work that is not cancelled.
 fn wanted() -> Cancellation {
     Cancellation::default()
 }
@@ -43,7 +44,7 @@ fn is_valid(bytes: &[u8]) -> bool {
     Validator::new_with_features(WasmFeatures::all()).validate_all(bytes).is_ok()
 }
 
-/// None, one of memory only, and two that most programs are beyond.
+/// No limits, a limit of memory only, small limits, and the largest limits.
 fn limits() -> [Limits; 4] {
     let limits = |memory, table_elements| Limits { memory, table_elements, ..Limits::default() };
     [
@@ -54,12 +55,12 @@ fn limits() -> [Limits; 4] {
     ]
 }
 
-/// A change of a module.
+/// A rewriting of a module.
 struct Rewriting {
     name: &'static str,
-    /// Nothing where it refuses a module.
+    /// The rewriting; none if it refuses the module.
     of: fn(&[u8]) -> Option<Vec<u8>>,
-    /// Whether a module that was changed is left as it is.
+    /// True if it leaves a module as it is that it has changed before.
     is_once: bool,
 }
 
@@ -114,7 +115,7 @@ fn with_array_checks(bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn without_debug_sections(bytes: &[u8]) -> Option<Vec<u8>> {
-    // Of each thread, so that it is removed when the thread ends.
+    // One for each thread, removed when the thread ends.
     thread_local! {
         static FILE: NamedTempFile = NamedTempFile::new().unwrap();
     }
@@ -148,13 +149,13 @@ fn check_limits(bytes: &[u8], was_valid: bool, limits: &Limits) {
     assert!(elements <= limits.table_elements().into(), "its tables are beyond the limit");
 }
 
-/// How much each memory has at first, and at most, and each table.
+/// The least and the largest size of each memory, and of each table.
 fn bounds(outline: &mut Outline<'_>) -> [Vec<(u64, Option<u64>)>; 2] {
     let memories = outline.all_memories().map(|bounds| (bounds.min, bounds.max)).collect();
     [memories, outline.all_tables().map(|bounds| (bounds.min, bounds.max)).collect()]
 }
 
-/// All that is changed for V8: on a thread of its own within these limits, or on the main thread.
+/// Checks the module for V8: in a thread of its own within these limits, or on the main thread.
 fn check_for_v8(bytes: &[u8], was_valid: bool, limits: Option<&Limits>) {
     let rewritten = || {
         let bytes = bytes.to_vec();
@@ -174,7 +175,7 @@ fn check_for_v8(bytes: &[u8], was_valid: bool, limits: Option<&Limits>) {
         return;
     }
     assert!(is_valid(&program.bytes), "a valid module is not valid any more");
-    // What can't be read is V8's.
+    // V8 may accept modules that can't be read here.
     let Ok(outline) = Outline::read(&program.bytes) else { return };
     if let Some(name) = &program.start {
         assert!(outline.exports_function(name), "what starts it is not exported");
@@ -190,7 +191,7 @@ fn check_for_v8(bytes: &[u8], was_valid: bool, limits: Option<&Limits>) {
     assert!(memories.next().is_none(), "there is a memory that it does not import");
 }
 
-/// All that a program for V8 is.
+/// The parts of a module for V8, to be compared.
 fn all_of(program: &V8Module) -> impl PartialEq + '_ {
     let memories = program.memories.iter().map(|memory| (&memory.module, &memory.name, &memory.bounds));
     let what = (&program.bytes, program.abi.module(), &program.start, program.objects, program.compilers);

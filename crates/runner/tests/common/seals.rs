@@ -1,4 +1,4 @@
-//! What holds of the cache's reader: it takes what was kept, and nothing else.
+//! Properties of the cache's reader: it accepts files that the cache has written, and no others.
 
 use crate::common::Numbers;
 use std::fs;
@@ -14,10 +14,10 @@ use wasi_rs_runner::mode::Mode;
 const NAME: &str = "name";
 const SECRET: Secret = Secret([7; 32]);
 
-/// Changes that are made of one file.
+/// The most changes of one file.
 const CHANGES: u64 = 8;
 
-/// A file of these bytes; and one that holds them, sealed, and is changed as they say.
+/// Checks a file of these bytes; and a sealed file with these bytes as content, with changes chosen by them.
 pub fn check(bytes: &[u8]) {
     check_file(bytes);
     let sealed = sealed(bytes);
@@ -33,7 +33,7 @@ fn sealed(content: &[u8]) -> Vec<u8> {
     [content, &Seal::of(content).encode(NAME, &SECRET)].concat()
 }
 
-/// Whatever is opened is what sealing its content makes.
+/// Checks that a file is opened only if sealing its content makes the same file.
 fn check_file(bytes: &[u8]) {
     if let Some(content) = open(NAME, &SECRET, bytes) {
         assert!(sealed(content) == bytes, "what was not sealed is opened");
@@ -46,7 +46,7 @@ fn check_file(bytes: &[u8]) {
     }
 }
 
-/// These bytes with bits turned, and with bytes that are gone, or are there twice.
+/// The bytes with some bits flipped, some bytes removed, and some bytes doubled.
 fn changed(bytes: &[u8], numbers: &mut Numbers) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for _ in 0..numbers.below(CHANGES) {
@@ -67,7 +67,7 @@ struct Kept {
     _root: TempDir,
     cache: Cache,
     key: Key,
-    /// The file of its machine code, and what it holds.
+    /// The file of its machine code, and the bytes of the file.
     path: PathBuf,
     whole: Vec<u8>,
 }
@@ -86,22 +86,22 @@ impl Kept {
         Self { _root: root, cache, key, path, whole }
     }
 
-    /// Puts a file in the place of what is there, as who may write to the folder can.
+    /// Replaces a file, as a guest with write access to the folder can.
     fn put(&self, path: &Path, bytes: &[u8]) {
-        let beside = self.path.with_extension("new");
+        let temporary = self.path.with_extension("new");
         let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o600).open(&beside).unwrap();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&temporary).unwrap();
         file.write_all(bytes).unwrap();
-        fs::rename(&beside, path).unwrap();
+        fs::rename(&temporary, path).unwrap();
     }
 }
 
-// Of each thread, so that its folder is removed when the thread ends.
+// One for each thread; its folder is removed when the thread ends.
 thread_local! {
     static KEPT: Kept = Kept::new();
 }
 
-/// Machine code that was changed on disk, and a note beside it that says it was not.
+/// Checks machine code that was changed on disk, with a forged record that it has been checked.
 fn check_folder(bytes: &[u8]) {
     let engine = Mode::default().engine().unwrap();
     KEPT.with(|kept| {
