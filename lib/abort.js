@@ -1,7 +1,7 @@
 'use strict';
 
-// Listeners of AbortSignals. A signal has one listener for all runs that it may end: Node warns if it has more
-// than ten.
+// Listeners of AbortSignals. A signal has one listener for all runs that it may end: Node warns of more than
+// ten.
 
 /**
  * The functions to call for a signal, and the listener that calls them.

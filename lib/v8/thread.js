@@ -20,8 +20,9 @@ const HEAP_OF_NODE = 16 * MEBIBYTE;
 
 /**
  * The part of a heap for new objects, in mebibytes: of one with a limit, and of one without. When V8
- * collects them, up to a third may live on and move out of this part. A full heap gets 16 MiB more so that its
- * program can be stopped; if more than that moves at once, V8 ends the process. Node's default is up to 192 MiB.
+ * collects them, up to a third may live on and move out of this part. A full heap gets 16 MiB more so that
+ * its program can be stopped; if more than that moves at once, V8 ends the process. Node's default is up to
+ * 192 MiB.
  */
 const NEW_OBJECTS = { limited: 8, unlimited: 24 };
 
