@@ -72,7 +72,7 @@ function received(value) {
 }
 
 /**
- * A text of at most so many characters, or its beginning.
+ * A text, or its beginning if it has more than `most` characters.
  *
  * @param {string} text
  * @param {number} most

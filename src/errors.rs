@@ -174,13 +174,13 @@ pub fn invalid_return_value(js: Js<'_>, name: &str, expected: &str, value: Value
 /// The requirement of an option.
 #[derive(Clone, Copy, Debug)]
 pub enum Expected {
-    /// Of a type that `typeof` tells.
+    /// A type that `typeof` names.
     Type(&'static str),
     /// An array.
     Array,
-    /// Nothing at all.
+    /// `undefined`.
     Undefined,
-    /// Of several types, as the message names them.
+    /// One of several types, as the message names them.
     OneOf(&'static str),
 }
 

@@ -27,7 +27,7 @@ const NEW_OBJECTS = 8;
  * @typedef {{ stack?: number, objects?: number }} Needs
  */
 
-/** The limits of a heap with so many bytes for the guest's objects. @param {number} objects */
+/** The limits of a heap with this number of bytes for the guest's objects. @param {number} objects */
 function heapFor(objects) {
   const maxOldGenerationSizeMb = Math.ceil((HEAP_OF_NODE + objects) / MEBIBYTE);
   return { maxOldGenerationSizeMb, maxYoungGenerationSizeMb: NEW_OBJECTS };
