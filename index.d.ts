@@ -129,7 +129,7 @@ export interface WASIOptions {
   /** The most that the program may have. */
   limits?: WASILimits | undefined;
   /**
-   * True if each system call is shown as a line on this process's stderr (descriptor 2), for finding out what
+   * True if each system call is shown as a line on this process's stderr (descriptor 2), to find out what
    * a program does. A slow reader slows the program down: no line is lost.
    * @default false
    */
@@ -316,7 +316,7 @@ export interface RunOptions {
   /** The most that the program may have. */
   limits?: RunLimits | undefined;
   /**
-   * True if each system call is shown as a line on this process's stderr (descriptor 2), for finding out what
+   * True if each system call is shown as a line on this process's stderr (descriptor 2), to find out what
    * a program does. A slow reader slows the program down: no line is lost.
    * @default false
    */
@@ -331,7 +331,7 @@ export interface RunOptions {
    *   garbage-collected types and no exceptions, and refuses modules that are too hard to compile; some
    *   versions of V8 have no memories of 64 bits) runs in the other.
    *
-   * V8 calculates faster, up to twice as fast, once it has run for a second or so; wasmtime starts sooner,
+   * V8 computes faster, up to twice as fast, once it has run for a second or so; wasmtime starts sooner,
    * takes less memory and counts fuel.
    * @default 'auto'
    */
@@ -403,7 +403,7 @@ export interface RunError extends Error {
 /**
  * Runs a program (a command: it exports `_start`) off the event loop, and resolves when it has ended and all
  * its output has been delivered. As many run at a time as there are processors, but 4 at least, not counting
- * those that wait for input or a clock; the others wait for their turn. If all that run calculate for long,
+ * those that wait for input or a clock; the others wait for their turn. If all that run compute for long,
  * and none of the others gets a turn for a second, one more may run; the next one after two seconds more,
  * then four, and so on.
  * @throws RunError, as a rejection
@@ -460,8 +460,8 @@ export interface GuestProcess extends EventEmitter {
   /** True if `kill()` was called while it ran. */
   readonly killed: boolean;
   /**
-   * The future outcome. Reading it opts out of `'error'` events where there is no listener: the promise
-   * rejects then.
+   * The future outcome. Reading it opts out of `'error'` events if there is no listener for them: the promise
+   * rejects instead.
    */
   readonly result: Promise<RunResult>;
   /** Ends it; `result` rejects with `reason` (by default ERR_WASI_KILLED). Returns true if it was running. */

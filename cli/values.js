@@ -2,10 +2,10 @@
 
 // The readers of the values of flags. The message of an error that they throw follows the name of the flag.
 
-/** In milliseconds. @type {Readonly<Record<string, number>>} */
+/** The units of a duration, in milliseconds. @type {Readonly<Record<string, number>>} */
 const DURATIONS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** In bytes. @type {Readonly<Record<string, number>>} */
+/** The units of a size, in bytes. @type {Readonly<Record<string, number>>} */
 const SIZES = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 
 /** Node's timers count in 32 bits. */

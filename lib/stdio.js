@@ -35,7 +35,7 @@ class Streams {
   #tickets = new Tickets();
   /** This end of each pipe that is read here. @type {Socket[]} */
   #outputs = [];
-  /** The deliveries of output that go on. @type {Promise<void>[]} */
+  /** The deliveries of output in progress. @type {Promise<void>[]} */
   #deliveries = [];
   /** Functions that stop the feeding of input. @type {(() => void)[]} */
   #stops = [];

@@ -107,9 +107,9 @@ export interface Answer {
     | 'failed';
   message: string;
   code?: string;
-  /** Of an error of the operating system. */
+  /** The number of an error of the operating system. */
   errno?: number;
-  /** Of an exception. */
+  /** The name of an exception's class. */
   name?: string;
   stack?: string;
   exitCode: number;

@@ -15,8 +15,8 @@ pub enum Builtin {
     TableSet,
     /// `WebAssembly.Table.prototype.get`.
     TableGet,
-    /// The getter of `WebAssembly.Memory.prototype.buffer`, which throws for anything but a memory, of
-    /// whatever realm.
+    /// The getter of `WebAssembly.Memory.prototype.buffer`, which throws for anything but a memory, of any
+    /// realm.
     MemoryBuffer,
     /// `Uint8Array`.
     Uint8Array,

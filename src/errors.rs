@@ -182,13 +182,13 @@ pub fn invalid_return_value(js: Js<'_>, name: &str, expected: &str, value: Value
 /// The requirement of an option.
 #[derive(Clone, Copy, Debug)]
 pub enum Expected<'a> {
-    /// Of a type that `typeof` tells.
+    /// A type that `typeof` names.
     Type(&'a str),
     /// An array.
     Array,
-    /// Nothing at all.
+    /// `undefined`.
     Undefined,
-    /// Of several types, as the message names them.
+    /// One of several types, as the message names them.
     OneOf(&'a str),
 }
 

@@ -11,12 +11,12 @@ use std::rc::{Rc, Weak};
 /// A permission that a process needs a flag for, where it was started with `--permission`.
 #[derive(Clone, Copy)]
 pub enum Scope {
-    /// Programs of WASI, as with node:wasi. (Neither asks for permissions of the file system: which
+    /// Running programs of WASI, as with node:wasi. (Neither asks for permissions of the file system: which
     /// directories a guest may use, the embedder says.)
     Wasi,
-    /// To read files.
+    /// Reading files.
     Read,
-    /// To change files.
+    /// Changing files.
     Write,
 }
 

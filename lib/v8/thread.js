@@ -32,7 +32,11 @@ const NEW_OBJECTS = { limited: 8, unlimited: 24 };
  * @typedef {{ stack?: number, objects?: number }} Needs
  */
 
-/** The limits of a heap with so many bytes for the guest's objects. @param {number | undefined} objects */
+/**
+ * The limits of a heap with this number of bytes for the guest's objects.
+ *
+ * @param {number | undefined} objects
+ */
 function heapFor(objects) {
   if (objects === undefined) return { maxYoungGenerationSizeMb: NEW_OBJECTS.unlimited };
   const maxOldGenerationSizeMb = Math.ceil((HEAP_OF_NODE + objects) / MEBIBYTE);

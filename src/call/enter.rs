@@ -141,7 +141,8 @@ fn do_after<H: Hooks>(
     Ok(())
 }
 
-/// In a debug build `proc_raise` of this "signal" panics, so that a test can see a panic become an exception.
+/// A "signal" for tests: `proc_raise` of it panics in a debug build, so that a test sees the panic become an
+/// exception.
 #[cfg(debug_assertions)]
 #[allow(clippy::panic, reason = "what it is for")]
 fn panic_if_asked(call: &PageCall) {

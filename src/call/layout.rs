@@ -56,11 +56,11 @@ impl Cached {
 /// A task that is left once a syscall has been answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
-    /// To cache the answer as the record of this number.
+    /// Caches the answer as the record of this number.
     Cache(usize),
-    /// To drop the cached records of the descriptors in the first two parameters.
+    /// Drops the cached records of the descriptors in the first two parameters.
     Uncache,
-    /// To count the call.
+    /// Counts the call.
     Count,
 }
 

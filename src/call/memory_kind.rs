@@ -5,11 +5,11 @@ use wasm_encoder::{InstructionSink, MemoryType};
 /// A kind of WebAssembly memory: its import type says which it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemoryKind {
-    /// Of one thread, with 32-bit addresses.
+    /// A memory of one thread, with 32-bit addresses.
     Plain,
     /// Shared between threads.
     Shared,
-    /// Of one thread, with 64-bit addresses. The system calls take those below 4 GiB.
+    /// A memory of one thread, with 64-bit addresses. The system calls take those below 4 GiB.
     Wide,
     /// Shared, with 64-bit addresses: likewise.
     SharedWide,

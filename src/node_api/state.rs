@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use std::ffi::c_void;
 use std::ptr;
 
-/// All of them: a list that only grows, so that references to its values last as long as the list.
+/// The list of all values. It only grows, so that references to its values last as long as the list.
 #[derive(Default)]
 struct States {
     first: OnceCell<Box<Link>>,

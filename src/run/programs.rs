@@ -116,7 +116,7 @@ impl Method for Ask {
     }
 }
 
-/// `cancel(requests, id)`: cancels a question. Its answer comes soon, and is an error.
+/// `cancel(requests, id)`: cancels the search for an answer: the answer comes soon, and is an error.
 struct CancelAnswer;
 
 impl Method for CancelAnswer {
@@ -130,7 +130,7 @@ impl Method for CancelAnswer {
     }
 }
 
-/// Makes an answer of a program that is ready to run.
+/// Callback that makes the answer from a program that is ready to run.
 type Taker = fn(&Executable, Arc<Prepared>) -> Result<Found, ProgramError>;
 
 /// The callback that answers a question when the program is ready to run.

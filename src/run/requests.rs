@@ -69,7 +69,7 @@ impl Requests {
     fn cancel_all(self: &Arc<Self>) {
         let pending = std::mem::take(&mut *self.pending());
         pending.into_values().for_each(Cancel::cancel);
-        BACKGROUND.give_up(self.number());
+        BACKGROUND.cancel_all_of(self.number());
     }
 
     /// Keeps the event loop from ending until the answer comes.

@@ -15,8 +15,8 @@ pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {
     js.set_named(exports, "maxBytes", js.number(MAX_BYTES as f64)?)
 }
 
-/// `refusal(bytes)`: the reason why a file that begins with these bytes is no core module, to be put behind the
-/// file's name; undefined if it is one.
+/// `refusal(bytes)`: the reason why a file that begins with these bytes is no core module, to follow its
+/// name; undefined if it is one.
 struct Refusal;
 
 impl Method for Refusal {

@@ -94,25 +94,25 @@ impl Background {
     }
 
     /// Cancels the requests of this owner.
-    pub fn give_up(&self, owner: usize) {
-        self.give_up_if(|task| task.owner == owner);
+    pub fn cancel_all_of(&self, owner: usize) {
+        self.cancel_if(|task| task.owner == owner);
     }
 
     /// Cancels the request for a program that is now compiled for a run that waits.
-    pub fn leave_to_others(&self, program: &Arc<Executable>) {
-        self.give_up_if(|task| task.is_of(program));
+    pub fn cancel(&self, program: &Arc<Executable>) {
+        self.cancel_if(|task| task.is_of(program));
     }
 
-    fn give_up_if(&self, is_meant: impl Fn(&Task) -> bool) {
+    fn cancel_if(&self, is_meant: impl Fn(&Task) -> bool) {
         let mut state = self.state();
-        let (given_up, waiting) = state.waiting.drain(..).partition::<Vec<_>, _>(&is_meant);
+        let (cancelled, waiting) = state.waiting.drain(..).partition::<Vec<_>, _>(&is_meant);
         state.waiting = waiting;
         if let Some(task) = state.current.as_ref().filter(|task| is_meant(task)) {
             task.cancellation.cancel();
         }
         self.wake.notify_one();
         drop(state);
-        drop(given_up);
+        drop(cancelled);
     }
 
     fn work(&self) {
@@ -193,11 +193,11 @@ mod tests {
         let programs: Vec<_> = (0..=MAX_WAITING).map(|_| program(Vec::new())).collect();
         let added = programs.iter().filter(|program| background.add(Arc::clone(program), NEVER, 1)).count();
         assert_eq!(added, MAX_WAITING);
-        background.give_up(1);
+        background.cancel_all_of(1);
         until(|| is_idle(background));
         assert!(background.add(program(vec![0; MAX_HELD]), NEVER, 1));
         assert!(!background.add(program(vec![0]), NEVER, 1));
-        background.give_up(1);
+        background.cancel_all_of(1);
         until(|| is_idle(background));
     }
 
@@ -208,10 +208,10 @@ mod tests {
         background.add(Arc::clone(&first), SOON, 1);
         background.add(Arc::clone(&second), NEVER, 2);
         until(|| background.state().current.is_some());
-        background.give_up(1);
+        background.cancel_all_of(1);
         until(|| background.state().current.is_none());
         assert_eq!((Arc::strong_count(&first), Arc::strong_count(&second)), (1, 2));
-        background.leave_to_others(&second);
+        background.cancel(&second);
         until(|| is_idle(background));
         assert_eq!(Arc::strong_count(&second), 1);
     }

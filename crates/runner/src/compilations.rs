@@ -25,7 +25,7 @@ pub type Then = Box<dyn FnOnce(Made) + Send>;
 
 /// The compilations in progress in this process. A key has the address of the program, which is unique while
 /// a compilation or a waiting run holds a reference to it.
-static GOING_ON: Mutex<Option<HashMap<Key, Compilation>>> = Mutex::new(None);
+static IN_PROGRESS: Mutex<Option<HashMap<Key, Compilation>>> = Mutex::new(None);
 
 /// A program and a mode.
 type Key = (usize, Mode);
@@ -48,13 +48,13 @@ pub struct Wait {
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        give_up(key(&Arc::downgrade(&self.executable), self.mode), self.number);
+        cancel_wait(key(&Arc::downgrade(&self.executable), self.mode), self.number);
     }
 }
 
 /// Calls a function with the compilations in progress, under their lock.
 fn with_all<T>(act: impl FnOnce(&mut HashMap<Key, Compilation>) -> T) -> T {
-    act(GOING_ON.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
+    act(IN_PROGRESS.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
 }
 
 /// Calls `then` with the program ready to run in this mode: as others use it now, from the cache, or
@@ -84,7 +84,7 @@ fn join(executable: &Arc<Executable>, mode: Mode, then: Then) -> Wait {
     if !is_new {
         return wait;
     }
-    BACKGROUND.leave_to_others(executable);
+    BACKGROUND.cancel(executable);
     // A weak reference: the runs that wait keep the program.
     if let Err(error) = COMPILERS.submit(Box::new(move || work(&weak, mode, &cancellation))) {
         let wrong = format!("can't be compiled: no thread could be started: {error}");
@@ -104,7 +104,7 @@ fn finish(key: Key, of: Option<&Cancellation>, made: &Made) {
     }
 }
 
-fn give_up(key: Key, number: u64) {
+fn cancel_wait(key: Key, number: u64) {
     let then = with_all(|all| {
         let compilation = all.get_mut(&key)?;
         let then = compilation.waiting.remove(&number)?;

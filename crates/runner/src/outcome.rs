@@ -3,10 +3,10 @@
 use super::plan::OpenError;
 use wasi_rs_modules::error::ProgramError;
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug)]
 pub enum End {
-    /// By itself, with this code.
+    /// It ended by itself, with this code.
     Exit(u32),
     /// It was ended from outside.
     Ended,
@@ -63,7 +63,7 @@ pub struct Usage {
 /// The outcome of a run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// How it ended.
+    /// The end of the run.
     pub end: End,
     /// Captured standard output and error.
     pub captured: [Option<Vec<u8>>; 2],

@@ -21,7 +21,7 @@ pub struct Prepared {
 
 /// Its imports.
 enum Linked {
-    /// All are calls.
+    /// Calls only.
     Whole(InstancePre<Guest>),
     /// Calls and memories. Each run has memories of its own.
     WithMemories(Linker<Guest>, Vec<(String, String, MemoryType)>),

@@ -1,4 +1,4 @@
-//! `crates/runner/src/termination.rs` of wasi-rs in all orders that the memory model allows.
+//! Tests of `crates/runner/src/termination.rs` in all orders that the memory model allows.
 
 #![cfg(test)]
 #![allow(missing_docs, dead_code)]
@@ -48,7 +48,7 @@ fn no_call_is_made_once_the_run_has_been_marked_dead() {
 }
 
 #[test]
-fn the_descriptors_are_closed_once_though_the_run_was_given_up_in_a_call() {
+fn the_descriptors_of_a_run_that_was_given_up_are_closed_once() {
     loom::model(|| {
         let run = Arc::new((Termination::<()>::default(), CallLock::new(Owned::default())));
         let closed = Arc::new(AtomicUsize::new(0));
@@ -71,7 +71,7 @@ fn the_descriptors_are_closed_once_though_the_run_was_given_up_in_a_call() {
             }
         });
         run.0.end(|()| ());
-        // Once more, as the reaper does; then it gives up, and touches nothing.
+        // The reaper tries twice; then it gives the run up, and closes nothing.
         if let Some(mut owned) = run.1.try_lock().or_else(|| run.1.try_lock()) {
             close(&mut owned, &closed);
         }
@@ -82,7 +82,7 @@ fn the_descriptors_are_closed_once_though_the_run_was_given_up_in_a_call() {
 }
 
 #[test]
-fn a_run_that_begins_as_it_is_ended_is_ended_by_one_or_the_other() {
+fn a_run_that_begins_while_it_is_ended_is_ended_by_one_thread_or_the_other() {
     loom::model(|| {
         let run = Arc::new((Termination::<()>::default(), AtomicBool::new(false)));
         let guest = thread::spawn({
@@ -100,7 +100,7 @@ fn a_run_that_begins_as_it_is_ended_is_ended_by_one_or_the_other() {
 }
 
 #[test]
-fn a_wakeup_pipe_that_is_made_as_the_run_is_ended_wakes() {
+fn a_wakeup_pipe_that_is_made_while_the_run_is_ended_is_woken() {
     loom::model(|| {
         let run = Arc::new(Termination::default());
         let woken = Arc::new(AtomicUsize::new(0));
@@ -117,10 +117,11 @@ fn a_wakeup_pipe_that_is_made_as_the_run_is_ended_wakes() {
     });
 }
 
-/// Two flags, each of which one side sets before it looks at the other's, do not hold: the model finds it.
+/// Two flags without an order between them: each side sets its own, then reads the other's. The model finds
+/// the order in which both read the old value.
 #[test]
 #[should_panic(expected = "a call of a dead run")]
-fn flags_without_an_order_would_not_do() {
+fn flags_without_an_order_are_not_enough() {
     loom::model(|| {
         let flags = Arc::new((AtomicBool::new(false), AtomicBool::new(false)));
         let guest = thread::spawn({

@@ -8,9 +8,9 @@ use std::io::{self, Read};
 
 /// Machine code for wasmtime.
 pub enum Code {
-    /// To be mapped, under this lease.
+    /// A file that is mapped under this lease.
     File(File, Lease),
-    /// To be copied.
+    /// A copy in memory.
     Bytes(Vec<u8>),
 }
 
@@ -25,7 +25,7 @@ impl Code {
     }
 
     /// The digest of its first `len` bytes.
-    pub fn digest(&self, len: u64) -> io::Result<super::sealed::Short> {
+    pub fn digest(&self, len: u64) -> io::Result<super::sealed::ShaDigest> {
         let mut sha = Sha256::new();
         match self {
             Self::Bytes(bytes) => sha.update(bytes),

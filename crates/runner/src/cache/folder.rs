@@ -5,7 +5,7 @@
 //! this secret ([`super::sealed`]). A folder that a guest put in the place of this one has no secret and gets
 //! a new one: no file in it is accepted.
 
-use super::sealed::{Seal, Secret, Short};
+use super::sealed::{Seal, Secret, ShaDigest};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, geteuid, getrlimit};
@@ -109,9 +109,9 @@ impl Folder {
     }
 
     /// The digest in the record of this name.
-    pub fn record(&self, name: &str) -> Option<Short> {
+    pub fn record(&self, name: &str) -> Option<ShaDigest> {
         let mut file = self.file(name).ok()?;
-        let mut bytes = [0; size_of::<Short>() + Seal::SIZE];
+        let mut bytes = [0; size_of::<ShaDigest>() + Seal::SIZE];
         if file.metadata().ok()?.len() != bytes.len() as u64 {
             return None;
         }

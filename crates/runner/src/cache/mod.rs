@@ -20,7 +20,7 @@ use code::Code;
 pub use folder::Unfit;
 use folder::{Folder, each_piece};
 use names::{DIGEST_EXTENSION, EXTENSION, record_of};
-use sealed::Short;
+use sealed::ShaDigest;
 use sha2::{Digest as _, Sha256};
 use std::fs::{File, Metadata};
 use std::hash::{Hash, Hasher};
@@ -34,7 +34,7 @@ use wasmtime::Engine;
 /// The digest of a program's bytes, and their number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest {
-    short: Short,
+    sha: ShaDigest,
     len: u64,
 }
 
@@ -59,7 +59,7 @@ pub fn digest(mut from: impl Read) -> io::Result<Digest> {
         sha.update(piece);
         len += piece.len() as u64;
     })?;
-    Ok(Digest { short: sha.finalize().into(), len })
+    Ok(Digest { sha: sha.finalize().into(), len })
 }
 
 /// The name of machine code, made from the digests of the module, the engine and the version.
@@ -73,7 +73,7 @@ impl Key {
 
     fn by(engine: &Engine, digest: &Digest, version: &str, rewritings: u32) -> Self {
         let mut sha = ShaHasher(Sha256::new());
-        sha.write(&digest.short);
+        sha.write(&digest.sha);
         (version, rewritings).hash(&mut sha);
         engine.precompile_compatibility_hash().hash(&mut sha);
         Self(format!("{}{}", hex(&sha.0.finalize()), Self::end(digest.len)))
@@ -107,7 +107,7 @@ impl Hasher for ShaHasher {
 /// the time of the last change. Its clock ticks every few milliseconds only, so a file that has just changed
 /// is read again.)
 struct Identity {
-    short: Short,
+    sha: ShaDigest,
     is_settled: bool,
 }
 
@@ -128,12 +128,12 @@ impl Identity {
         ];
         let sha = fields.iter().fold(Sha256::new(), |sha, field| sha.chain_update(field.to_le_bytes()));
         let age = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().saturating_sub(changed);
-        Self { short: sha.finalize().into(), is_settled: age > SETTLED }
+        Self { sha: sha.finalize().into(), is_settled: age > SETTLED }
     }
 
     /// The name of the record with the digest of the file's bytes.
     fn record(&self) -> String {
-        format!("{}.{DIGEST_EXTENSION}", hex(&self.short))
+        format!("{}.{DIGEST_EXTENSION}", hex(&self.sha))
     }
 }
 
@@ -164,16 +164,16 @@ impl Cache {
     pub fn digest(&self, file: &File, content: impl Read) -> io::Result<Digest> {
         let metadata = file.metadata()?;
         let identity = Identity::of(&metadata);
-        if let Some(short) = Folder::open(&self.folder).ok().and_then(|folder| folder.record(&identity.record())) {
-            return Ok(Digest { short, len: metadata.len() });
+        if let Some(sha) = Folder::open(&self.folder).ok().and_then(|folder| folder.record(&identity.record())) {
+            return Ok(Digest { sha, len: metadata.len() });
         }
         let found = digest(content)?;
-        let unchanged = Identity::of(&file.metadata()?).short == identity.short;
+        let unchanged = Identity::of(&file.metadata()?).sha == identity.sha;
         if unchanged
             && identity.is_settled
             && let Ok(folder) = Folder::make(&self.folder)
         {
-            let _ = folder.write(&identity.record(), &found.short, false);
+            let _ = folder.write(&identity.record(), &found.sha, false);
         }
         Ok(found)
     }
@@ -218,13 +218,13 @@ fn load(folder: &Folder, name: &str, record: &str) -> Option<Code> {
     };
     // To read all of a large file takes longer than all other steps before its program runs. So a file that
     // has a record is not read again, if it has not changed since `identity` was taken.
-    let is_recorded = folder.record(record) == Some(identity.short);
-    let is_unchanged = Identity::of(&file.metadata().ok()?).short == identity.short;
+    let is_recorded = folder.record(record) == Some(identity.sha);
+    let is_unchanged = Identity::of(&file.metadata().ok()?).sha == identity.sha;
     if !(is_recorded && is_unchanged) && code.digest(seal.len).ok()? != seal.digest {
         return None;
     }
     if !is_recorded && is_unchanged && identity.is_settled {
-        let _ = folder.write(record, &identity.short, false);
+        let _ = folder.write(record, &identity.sha, false);
     }
     if metadata.modified().ok()?.elapsed().is_ok_and(|age| age > FRESH) {
         // Eviction removes the files with the oldest times first.
@@ -464,8 +464,8 @@ mod tests {
         changed[100] ^= 1;
         changed[at] ^= 1;
         overwrite(&kept.path(), &changed);
-        let record = |identity: &Short| kept.write_record(&kept.key.record(), identity);
-        let identity = || Identity::of(&fs::metadata(kept.path()).unwrap()).short;
+        let record = |identity: &ShaDigest| kept.write_record(&kept.key.record(), identity);
+        let identity = || Identity::of(&fs::metadata(kept.path()).unwrap()).sha;
         record(&identity());
         assert!(kept.loads(), "as it was recorded");
         record(&[7; 32]);
@@ -622,7 +622,7 @@ mod tests {
         let recorded = kept.names().into_iter().find(|name| name.ends_with(DIGEST_EXTENSION)).unwrap();
         assert_eq!(found, digest(File::open(old).unwrap()).unwrap());
         kept.write_record(&recorded, &[7; 32]);
-        let as_recorded = Digest { short: [7; 32], len: fs::metadata(old).unwrap().len() };
+        let as_recorded = Digest { sha: [7; 32], len: fs::metadata(old).unwrap().len() };
         assert_eq!(of(old).unwrap(), as_recorded);
         kept.write_record(&recorded, &[7; 31]);
         assert_eq!(of(old).unwrap(), found);

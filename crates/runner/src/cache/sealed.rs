@@ -6,8 +6,8 @@
 
 use sha2::{Digest as _, Sha256};
 
-/// A digest of some bytes.
-pub type Short = [u8; 32];
+/// A digest of SHA-256, or a MAC made with it.
+pub type ShaDigest = [u8; 32];
 
 /// The key of the MAC.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Seal {
     /// The number of bytes of content before it.
     pub len: u64,
     /// Their digest.
-    pub digest: Short,
+    pub digest: ShaDigest,
 }
 
 /// The name and version of the format.
@@ -33,7 +33,7 @@ const MAGIC: [u8; 8] = *b"wasi-rs\x02";
 
 impl Seal {
     /// The number of its bytes.
-    pub const SIZE: usize = size_of::<Short>() * 2 + MAGIC.len();
+    pub const SIZE: usize = size_of::<ShaDigest>() * 2 + MAGIC.len();
 
     /// The seal of this content.
     pub fn of(content: &[u8]) -> Self {
@@ -54,7 +54,7 @@ impl Seal {
         (magic == MAGIC && is_equal(mac, &seal.mac(name, secret))).then_some(seal)
     }
 
-    fn mac(&self, name: &str, secret: &Secret) -> Short {
+    fn mac(&self, name: &str, secret: &Secret) -> ShaDigest {
         // The parts of a fixed length come before the name, so that no two inputs have the same bytes.
         hmac(&secret.0, &[&MAGIC, &self.len.to_le_bytes(), &self.digest, name.as_bytes()])
     }
@@ -63,8 +63,8 @@ impl Seal {
 /// HMAC-SHA256 (RFC 2104) of these parts, one behind the other, with a key of at most a block.
 ///
 /// (The crate `hmac` would turn on another feature of `digest`, for all of wasmtime.)
-fn hmac(key: &[u8], message: &[&[u8]]) -> Short {
-    let hash = |pad: u8, parts: &[&[u8]]| -> Short {
+fn hmac(key: &[u8], message: &[&[u8]]) -> ShaDigest {
+    let hash = |pad: u8, parts: &[&[u8]]| -> ShaDigest {
         let mut block = [pad; 64];
         block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
         parts.iter().fold(Sha256::new_with_prefix(block), |sha, part| sha.chain_update(part)).finalize().into()
@@ -73,7 +73,7 @@ fn hmac(key: &[u8], message: &[&[u8]]) -> Short {
 }
 
 /// True for equal digests. The time of the comparison does not depend on where they differ.
-fn is_equal(left: &Short, right: &Short) -> bool {
+fn is_equal(left: &ShaDigest, right: &ShaDigest) -> bool {
     std::hint::black_box(left.iter().zip(right).fold(0, |differences, (left, right)| differences | (left ^ right))) == 0
 }
 
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_mac_is_hmac_sha256() {
-        let hex = |bytes: Short| bytes.map(|byte| format!("{byte:02x}")).concat();
+        let hex = |bytes: ShaDigest| bytes.map(|byte| format!("{byte:02x}")).concat();
         // Test cases 1 and 2 of RFC 4231.
         let found = hmac(&[0x0b; 20], &[b"Hi ", b"There"]);
         assert_eq!(hex(found), "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
