@@ -2,7 +2,7 @@
 
 // Errors with Node's codes.
 
-const { classAddon } = require('./addon.js');
+const { classAddon, engineAddon } = require('./addon.js');
 
 /**
  * An error with a code.
@@ -48,9 +48,10 @@ class AbortError extends Error {
  * The reason why V8 does not compile a module, to follow the program's name.
  *
  * @param {{ message: string }} error
+ * @returns {string}
  */
 function uncompiled({ message }) {
-  return `can't be compiled: it is not valid, or needs what this engine does not have\n  ${message}`;
+  return engineAddon().engine.uncompiled(message);
 }
 
 /**

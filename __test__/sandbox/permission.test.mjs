@@ -303,6 +303,7 @@ const FUNCTIONS = {
   'engine.program': 'fs.read of the file; fs.read and fs.write of the cache',
   'engine.start': 'wasi',
   'engine.startInV8': 'wasi',
+  'engine.uncompiled': 'takes text',
   'errors.accessDenied': 'makes an error',
   'errors.incompatible': 'makes an error',
   'errors.invalidArgType': 'makes an error',

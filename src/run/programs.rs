@@ -29,7 +29,20 @@ pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
     js.set_named(object, MakeCache::NAME, js.function::<MakeCache>(0)?)?;
     js.set_named(object, Ask::NAME, js.function::<Ask>(0)?)?;
     js.set_named(object, CancelAnswer::NAME, js.function::<CancelAnswer>(0)?)?;
-    js.set_named(object, CompileLater::NAME, js.function::<CompileLater>(0)?)
+    js.set_named(object, CompileLater::NAME, js.function::<CompileLater>(0)?)?;
+    js.set_named(object, Uncompiled::NAME, js.function::<Uncompiled>(0)?)
+}
+
+/// `uncompiled(why)`: the reason why V8 does not compile a module, from V8's own, to follow the program's name.
+struct Uncompiled;
+
+impl Method for Uncompiled {
+    const NAME: &'static str = "uncompiled";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let why = call.js.coerce_to_string(call.args[0])?;
+        call.js.string(&ProgramError::Uncompiled(why).to_string())
+    }
 }
 
 /// `program({ source, isCode?, cache?, cacheSize? })`: a program from a path or from bytes. Nothing is read

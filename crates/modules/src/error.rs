@@ -69,7 +69,6 @@ impl fmt::Display for ProgramError {
                 Abi::Unstable.module(),
                 Abi::Preview1.module()
             ),
-            // As for V8's words: lib/errors.js.
             Self::Uncompiled(why) => {
                 write!(f, "can't be compiled: it is not valid, or needs what this engine does not have\n  {why}")
             }
