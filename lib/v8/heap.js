@@ -6,8 +6,13 @@
 const { getHeapStatistics } = require('node:v8');
 const { resourceLimits } = require('node:worker_threads');
 
+/** Loaded when there is an error. @type {typeof import('../errors.js').errorOf} */
+const errorOf = (...parts) => require('../errors.js').errorOf(...parts);
+
+const MEBIBYTE = 1024 * 1024;
+
 /** The bytes that are left free for V8: the part of the heap for new objects, which takes no large array. */
-const MARGIN = (resourceLimits.maxYoungGenerationSizeMb ?? 8) * 1024 * 1024;
+const MARGIN = (resourceLimits.maxYoungGenerationSizeMb ?? 8) * MEBIBYTE;
 
 /**
  * Checks that the heap has room for an array.
@@ -21,6 +26,21 @@ function checkLength(length, element) {
   if (bytes <= room()) return length;
   collectGarbage();
   return bytes <= room() ? length : -1;
+}
+
+/**
+ * Checks that the heap is not larger than this worker was to get. Flags of the process take precedence over
+ * the limits of a worker.
+ */
+function requireLimit() {
+  const { maxOldGenerationSizeMb = 0, maxYoungGenerationSizeMb = 0 } = resourceLimits;
+  const most = (maxOldGenerationSizeMb + 3 * maxYoungGenerationSizeMb) * MEBIBYTE;
+  if (getHeapStatistics().heap_size_limit <= most) return;
+  const message =
+    'The property "options.limits.memory" can\'t be held for the objects of the program: a flag of the process, ' +
+    '--max-old-space-size or --max-semi-space-size, sets the heap of each thread. ' +
+    'Start the process without it (look at NODE_OPTIONS as well)';
+  throw errorOf(TypeError, 'ERR_INVALID_ARG_VALUE', message);
 }
 
 function room() {
@@ -41,4 +61,4 @@ function collectGarbage() {
   }
 }
 
-module.exports = { checkLength };
+module.exports = { checkLength, requireLimit };

@@ -57,7 +57,7 @@ class Thread {
     this.stack = stack;
     this.objects = objects;
     this.worker = new Worker(path.join(__dirname, 'worker.js'), {
-      workerData: { addon: engineName() },
+      workerData: { addon: engineName(), isLimited: objects !== undefined },
       // Otherwise Node reads process.stdout, and so makes it non-blocking. Nothing is written to these.
       stdout: true,
       stderr: true,

@@ -4,7 +4,7 @@
 
 const { parentPort, workerData } = require('node:worker_threads');
 const { engine } = require('../addon.js').once(workerData.addon);
-const { checkLength } = require('./heap.js');
+const { checkLength, requireLimit } = require('./heap.js');
 const { exportsOf, importsOf, trapMessage } = require('./guest.js');
 
 /** @typedef {import('../types.js').Job} Job */
@@ -30,6 +30,7 @@ port.on('message', (/** @type {Job} */ job) => {
 /** @param {Guest} guest @param {Job} job */
 function run(guest, { module, memories, start }) {
   try {
+    if (workerData.isLimited) requireLimit();
     const imports = importsOf(guest.namespace, guest.syscalls, memories);
     // For crates/modules/src/rewrite/array_checks.rs. No guest imports this namespace itself.
     imports['wasi-rs'] = { fits: checkLength };

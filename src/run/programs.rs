@@ -33,7 +33,8 @@ pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
     js.set_named(object, Uncompiled::NAME, js.function::<Uncompiled>(0)?)
 }
 
-/// `uncompiled(why)`: the reason why V8 does not compile a module, from V8's own, to follow the program's name.
+/// `uncompiled(why)`: the reason why V8 does not compile a module, in V8's words, to follow the program's
+/// name.
 struct Uncompiled;
 
 impl Method for Uncompiled {
