@@ -279,8 +279,10 @@ impl Mortal for Run {
     }
 
     fn give_up(&self) {
+        // Locked before the slot is lost: the thread that returns then takes the count away.
+        let mut given_up = lock(&self.given_up);
         if self.control.slot.lose() {
-            *lock(&self.given_up) = Counted::among(&self.population.given_up, usize::MAX);
+            *given_up = Counted::among(&self.population.given_up, usize::MAX);
         }
     }
 
