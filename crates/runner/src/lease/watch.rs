@@ -422,10 +422,13 @@ mod tests {
                     let (loaded, is_over, rounds) = (&loaded, &is_over, &rounds);
                     scope.spawn(move || {
                         let mut guest = Guest::new(loaded);
-                        while !is_over.load(Relaxed) {
+                        loop {
                             guest.check("early", seed);
                             assert_eq!(guest.call("count", 10_000), 10_000, "what was written is there");
                             rounds.fetch_add(1, Relaxed);
+                            if is_over.load(Relaxed) {
+                                break;
+                            }
                         }
                         guest.check("late", seed);
                         guest.check_data(|page| (page == 1).then_some(15)); // 9999 in one byte
