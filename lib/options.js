@@ -19,6 +19,7 @@ const errors = () => require('./errors.js');
  *   limits: Record<string, [least: number, most: number]>,
  *   captured: number,
  *   capturedAtLeast: number,
+ *   stack: number,
  *   maxDescriptor: number,
  * }}
  */

@@ -4,7 +4,7 @@
 
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
-const { engineName } = require('../addon.js');
+const { classAddon, engineName } = require('../addon.js');
 const { errorOf } = require('../errors.js');
 
 const MEBIBYTE = 1024 * 1024;
@@ -12,8 +12,8 @@ const MEBIBYTE = 1024 * 1024;
 /** The part of a worker's stack for the frames of V8 and Node, in bytes. */
 const STACK_OF_NODE = MEBIBYTE / 4;
 
-/** The stack of a guest without a limit, in bytes; as in wasmtime (`crates/runner/src/mode.rs`). */
-const STACK = MEBIBYTE;
+/** The stack of a guest without a limit, in bytes; as in wasmtime. @type {number} */
+const STACK = classAddon().ranges.stack;
 
 /** The part of a worker's heap that is not for the guest's objects, in bytes. */
 const HEAP_OF_NODE = 16 * MEBIBYTE;

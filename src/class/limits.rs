@@ -11,6 +11,9 @@ pub const CAPTURED: u32 = 64 << 20;
 /// The bytes that `run()` captures at least by default, where `limits.memory` is lower than [`CAPTURED`].
 const CAPTURED_AT_LEAST: u32 = 1 << 20;
 
+/// The bytes of stack of a program without a limit.
+pub const STACK: u32 = 1 << 20;
+
 /// The most bytes of stack that a program gets.
 pub const MAX_STACK: u32 = 64 << 20;
 
@@ -58,6 +61,7 @@ pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {
     js.set_named(object, "limits", limits)?;
     js.set_named(object, "captured", js.number(CAPTURED.into())?)?;
     js.set_named(object, "capturedAtLeast", js.number(CAPTURED_AT_LEAST.into())?)?;
+    js.set_named(object, "stack", js.number(STACK.into())?)?;
     js.set_named(object, "maxDescriptor", js.number(MAX_DESCRIPTOR.into())?)?;
     js.set_named(exports, "ranges", object)
 }

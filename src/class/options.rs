@@ -10,13 +10,10 @@ use crate::class::validate::{entries, given, read_boolean, refuse_unknown, valid
 use crate::errors::{self, Expected};
 use crate::node_api::{Js, JsResult, Type, Value, Worker};
 use crate::permission;
-use crate::process::{host_descriptor, is_main_thread, trace_file};
+use crate::process::{host_descriptor, is_host_stream, is_main_thread, trace_file};
 use wasi_rs_core::abi::{Abi, Errno, Fd};
 use wasi_rs_core::ctx::{Ctx, Preopen, Strings, open_error};
 use wasi_rs_core::host::dir::open_preopen_unsandboxed;
-
-/// The greatest number of the host's own standard streams.
-const HOST_STREAMS: i32 = 2;
 
 /// The options, read.
 pub struct Options<'s> {
@@ -99,7 +96,7 @@ pub fn read<'s>(js: Js<'s>, options: Value<'s>, abi: Abi, edition: &Edition) -> 
 
 /// Gives the guest a descriptor of the host as its next standard stream.
 fn push_descriptor(ctx: &Ctx, number: i32) -> Result<Fd, Errno> {
-    ctx.push_stdio(host_descriptor(number)?, number <= HOST_STREAMS)
+    ctx.push_stdio(host_descriptor(number)?, is_host_stream(number))
 }
 
 /// `String` of each argument.

@@ -19,6 +19,11 @@ mod windows;
 #[cfg(windows)]
 pub use windows::{host_descriptor, is_main_thread, prepare_process};
 
+/// True if the number is that of one of the host's own standard streams.
+pub const fn is_host_stream(number: i32) -> bool {
+    number <= 2
+}
+
 /// The file for traces of guests: this process's stderr, unless it is closed.
 pub fn trace_file() -> Option<File> {
     host_descriptor(2).ok()

@@ -13,6 +13,7 @@ use crate::class::limits;
 use crate::node_api::{Js, JsResult, Method, Value};
 use wasi_rs_runner::mode;
 
+const _: () = assert!(limits::STACK as usize == mode::STACK, "the engine has stacks of this size by default");
 const _: () = assert!(limits::MAX_STACK as usize == mode::MAX_STACK, "the engine has stacks of this size");
 
 /// Defines the functions, as properties of one object.

@@ -3,14 +3,12 @@
 
 use crate::errors;
 use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Value};
+use crate::process::is_host_stream;
 use crate::process::pipes::{Pipe, own_descriptor};
 use crate::run::reader::{float, held, whole};
 use std::sync::Arc;
 use wasi_rs_core::abi::Errno;
 use wasi_rs_runner::handover::{Given, Ticket};
-
-/// The greatest number of the host's own standard streams.
-const HOST_STREAMS: f64 = 2.0;
 
 /// Defines the functions, as properties of an object.
 pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
@@ -50,10 +48,9 @@ impl Method for HandOver {
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let (js, [number, name, _]) = (call.js, call.args);
-        let number = js.number_of(number)?;
-        let fd = i32::try_from(whole(number)).unwrap_or(-1);
+        let fd = i32::try_from(whole(js.number_of(number)?)).unwrap_or(-1);
         match own_descriptor(fd) {
-            Ok(file) => ticket_to_js(js, Given { file, is_host_stream: number <= HOST_STREAMS }),
+            Ok(file) => ticket_to_js(js, Given { file, is_host_stream: is_host_stream(fd) }),
             Err(error) => {
                 let what = format!("can't use the descriptor {fd} of options.{}", js.string_of(name)?);
                 Err(errors::not_initialized(js, error.into(), &what))

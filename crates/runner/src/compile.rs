@@ -113,11 +113,11 @@ pub fn compile(bytes: &[u8], mode: Mode, effort: Effort, cancellation: &Cancella
 /// The module in the form for wasmtime, if it is within the limits.
 fn checked<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [u8]>, ProgramError> {
     compile_limits::check_bytes(bytes.len() as u64)?;
-    // A program that can't be run is refused before minutes of work; one that can't be read, below.
-    if let Ok(outline) = cancellation.outline(bytes) {
-        Interface::of_outline(&outline).check()?;
-    }
-    let module = unshare::unshare(bytes, cancellation)?;
+    // A module that can't be read is refused: its memories would stay shared.
+    let mut outline = cancellation.outline(bytes)?;
+    // A program that can't be run is refused before minutes of work.
+    Interface::of_outline(&outline).check()?;
+    let module = unshare::unshare(bytes, &mut outline, cancellation)?;
     compile_limits::check(&module, cancellation)?;
     Ok(module)
 }

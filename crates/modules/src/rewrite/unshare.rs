@@ -22,9 +22,12 @@ use wasmparser::Operator;
 /// The name of the function that waits.
 pub const PAUSE: &str = "pause";
 
-/// The module with no memory shared. A module that can't be read is refused: its memories would stay shared.
-pub fn unshare<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [u8]>, ProgramError> {
-    let mut outline = cancellation.outline(bytes)?;
+/// The module of this outline with no memory shared.
+pub fn unshare<'b>(
+    bytes: &'b [u8],
+    outline: &mut Outline<'_>,
+    cancellation: &Cancellation,
+) -> Result<Cow<'b, [u8]>, ProgramError> {
     let mut taken = outline.imports.iter().filter(|import| import.module == NAMESPACE).peekable();
     if taken.peek().is_some() {
         return Err(ProgramError::import(taken));
@@ -33,7 +36,7 @@ pub fn unshare<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'
     if !shared.iter().any(|(is_shared, _)| *is_shared) {
         return Ok(Cow::Borrowed(bytes));
     }
-    let waits = waits(&outline, &shared, cancellation)?;
+    let waits = waits(outline, &shared, cancellation)?;
     let edits: Vec<Edit> = outline.all_memories().filter(|memory| memory.is_shared()).map(unshare_memory).collect();
     let mut bytes = bytes.to_vec();
     apply(&mut bytes, &outline.sections.clone(), edits);
@@ -169,14 +172,19 @@ mod tests {
     use crate::outline::kind_of;
     use wasmparser::Validator;
 
+    fn unshared(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ProgramError> {
+        let cancellation = Cancellation::default();
+        unshare(bytes, &mut cancellation.outline(bytes)?, &cancellation)
+    }
+
     fn rewritten(text: &str) -> Vec<u8> {
         let bytes = wat::parse_str(text).unwrap();
-        let result = unshare(&bytes, &Cancellation::default()).unwrap().into_owned();
+        let result = unshared(&bytes).unwrap().into_owned();
         Validator::new().validate_all(&result).unwrap();
         let mut outline = Outline::read(&result).unwrap();
         assert!(outline.all_memories().all(|memory| !memory.is_shared()), "{text}");
-        assert_eq!(unshare(&bytes, &Cancellation::default()).unwrap(), result, "twice the same");
-        if let Ok(again) = unshare(&result, &Cancellation::default()) {
+        assert_eq!(unshared(&bytes).unwrap(), result, "twice the same");
+        if let Ok(again) = unshared(&result) {
             assert_eq!(again, result, "nothing is left to be done");
         }
         result
@@ -191,7 +199,7 @@ mod tests {
             assert_eq!(rewritten(&text), bytes);
         }
         for bytes in [&b""[..], b"\0asm", b"no module", b"\0asm\x0d\0\x01\0"] {
-            assert!(matches!(unshare(bytes, &Cancellation::default()), Err(ProgramError::Uncompiled(_))));
+            assert!(matches!(unshared(bytes), Err(ProgramError::Uncompiled(_))));
         }
     }
 
@@ -250,9 +258,7 @@ mod tests {
     #[test]
     fn a_program_that_imports_the_waiting_function_is_refused() {
         let bytes = wat::parse_str(r#"(module (import "wasi-rs" "pause" (func (param i64) (result i32))))"#).unwrap();
-        let Err(ProgramError::Import { shown, more: 0 }) = unshare(&bytes, &Cancellation::default()) else {
-            panic!("it is refused")
-        };
+        let Err(ProgramError::Import { shown, more: 0 }) = unshared(&bytes) else { panic!("it is refused") };
         assert_eq!(shown, ["wasi-rs.pause (function)"]);
     }
 
@@ -265,7 +271,7 @@ mod tests {
             for value in 0..=u8::MAX {
                 let mut bytes = whole.clone();
                 bytes[at] = value;
-                let Ok(result) = unshare(&bytes, &Cancellation::default()) else { continue };
+                let Ok(result) = unshared(&bytes) else { continue };
                 if Validator::new().validate_all(&bytes).is_ok() {
                     Validator::new().validate_all(&result).unwrap();
                 }

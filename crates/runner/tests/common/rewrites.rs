@@ -65,7 +65,7 @@ struct Rewriting {
 }
 
 const REWRITINGS: [Rewriting; 5] = [
-    Rewriting { name: "unshare", of: |bytes| unshare(bytes, &wanted()).ok().map(Cow::into_owned), is_once: true },
+    Rewriting { name: "unshare", of: without_sharing, is_once: true },
     Rewriting { name: "start", of: with_start, is_once: true },
     Rewriting { name: "interruptible", of: with_interrupts, is_once: false },
     Rewriting { name: "array_checks", of: with_array_checks, is_once: false },
@@ -92,6 +92,10 @@ fn edited(bytes: &[u8], outline: &Outline<'_>, edits: Vec<Edit>) -> Vec<u8> {
     let mut changed = bytes.to_vec();
     apply(&mut changed, &outline.sections, edits);
     changed
+}
+
+fn without_sharing(bytes: &[u8]) -> Option<Vec<u8>> {
+    unshare(bytes, &mut Outline::read(bytes).ok()?, &wanted()).ok().map(Cow::into_owned)
 }
 
 fn with_start(bytes: &[u8]) -> Option<Vec<u8>> {
