@@ -5,7 +5,6 @@
 const { clearTimeout, setTimeout } = require('node:timers');
 const { types } = require('node:util');
 const { inV8, inWasmtime } = require('./program.js');
-const { Tickets } = require('./tickets.js');
 
 const NAMES = ['stdin', 'stdout', 'stderr'];
 
@@ -211,7 +210,11 @@ function streamsOf(stdio, fail) {
   const isPlain = (/** @type {any} */ one) =>
     typeof one === 'number' || one === 'capture' || one === 'ignore' || types.isUint8Array(one);
   if (!stdio.every(isPlain)) return new (require('./stdio.js').Streams)(stdio, fail);
-  const tickets = new Tickets();
+  if (!stdio.some((one) => typeof one === 'number')) {
+    const plan = /** @type {import('./types.js').Plan['stdio']} */ (stdio);
+    return { plan, ends: {}, abandon: () => {}, finish: async () => {} };
+  }
+  const tickets = new (require('./tickets.js').Tickets)();
   const plan = /** @type {import('./types.js').Plan['stdio']} */ (
     stdio.map((one, i) => (typeof one === 'number' ? tickets.copy(one, NAMES[i]) : one))
   );
