@@ -84,13 +84,16 @@ function limitsOf(flags) {
 async function runHere(handle, setting, flags) {
   const found = handle.forMainThread();
   const { exportsOf, importsOf } = require('../lib/v8/guest.js'); // meanwhile
-  const { bytes, version, memories, isBaseline, start, objects } = await found;
-  if (objects !== undefined) return runInBackground(handle, setting, flags);
+  const program = await found;
+  const { version, memories, isBaseline, start } = program;
+  if (program.objects !== undefined) return runInBackground(handle, setting, flags);
   const wasi = new WASI({ version, ...setting });
   const [[namespace, syscalls]] = Object.entries(wasi.getImportObject());
-  const module = isBaseline
-    ? require('../lib/v8/baseline.js').compileBaseline(bytes)
-    : new WebAssembly.Module(bytes);
+  const module = program.withBytes((bytes) =>
+    isBaseline
+      ? require('../lib/v8/baseline.js').compileBaseline(bytes)
+      : new WebAssembly.Module(bytes),
+  );
   const instance = new WebAssembly.Instance(module, importsOf(namespace, syscalls, memories));
   leaveToKernel();
   return wasi.start({ exports: exportsOf(instance, start) });

@@ -13,7 +13,7 @@ const requests = require('./requests.js');
  * @typedef {ProgramHandle} Handle
  *
  * @typedef {object} ForV8
- * @property {Promise<import('./types.js').Prepared>} prepared the modules that V8 compiled
+ * @property {Promise<import('./types.js').Prepared>} prepared
  * @property {Promise<void>} isRead rejects if the program's file can't be read
  */
 
@@ -49,7 +49,7 @@ class Cancellation {
 class ProgramHandle {
   /** The preparations for V8 by their limits, while a run uses them. @type {Map<string, Preparation>} */
   #preparations = new Map();
-  /** The modules of the last preparation, kept for the next run. @type {ForV8['prepared'] | undefined} */
+  /** The program of the last preparation, kept for the next run. @type {ForV8['prepared'] | undefined} */
   #lastPrepared;
   /** The program as the addon knows it. @type {unknown} */
   #native;
@@ -87,7 +87,7 @@ class ProgramHandle {
    * @returns {ForV8}
    */
   v8(limits, cancellation = new Cancellation()) {
-    const key = `${limits.memory} ${limits.tableElements}`;
+    const key = keyOf(limits);
     let preparation = this.#preparations.get(key);
     this.#lastPrepared = preparation?.prepared.deref();
     if (!preparation || !this.#lastPrepared) preparation = this.#prepare(key, limits);
@@ -100,9 +100,9 @@ class ProgramHandle {
   /** @param {string} key @param {import('./types.js').Limits} limits @returns {Preparation} */
   #prepare(key, limits) {
     const { answer, cancel } = this.#ask('forV8', limits);
-    const prepared = require('./v8/engine.js').compile(answer);
+    const prepared = require('./v8/engine.js').prepare(answer);
     prepared.catch(() => {}); // reported to the run
-    // Does not hold the module's bytes, which are not needed any more once V8 has compiled them.
+    // Does not hold the program.
     const isRead = answer.then(() => {}, throwUnlessProgramError);
     isRead.catch(() => {});
     this.#dropUnused();
@@ -137,7 +137,7 @@ class ProgramHandle {
     }
   }
 
-  /** The program for V8 on the main thread. @returns {Promise<import('./types.js').V8Module>} */
+  /** The program for V8 on the main thread. @returns {Promise<import('./types.js').V8Program>} */
   async forMainThread() {
     return this.#ask('forMainThread').answer;
   }
@@ -165,15 +165,22 @@ class ProgramHandle {
   }
 
   /**
-   * Has another thread search for machine code, for a run whose options have not been read and checked yet.
+   * Begins with the longest part of a run whose options have not been read and checked yet: has another
+   * thread search for machine code, or a worker start.
    *
    * @param {any} options
    */
   prefetch(options) {
-    const isUsual = !options?.engine && !options?.limits && !permission;
-    if (this.#isCompiled || !isUsual) return;
+    if (options?.limits || permission) return;
+    if (options?.engine === 'v8') return this.#prefetchForV8();
+    if (options?.engine || this.#isCompiled) return;
     this.#prefetched = this.#ask('isReady');
     this.#prefetched.answer.catch(() => {}); // reported to the run
+  }
+
+  #prefetchForV8() {
+    if (!this.#lastPrepared) this.#prepare(keyOf({}), {});
+    require('./v8/engine.js').prefetch();
   }
 
   /**
@@ -194,6 +201,13 @@ class ProgramHandle {
     return answer;
   }
 }
+
+/**
+ * The key of the preparations for these limits.
+ *
+ * @param {import('./types.js').Limits} limits
+ */
+const keyOf = ({ memory, tableElements }) => `${memory} ${tableElements}`;
 
 /**
  * A path that stays the same when the working directory changes.
@@ -261,6 +275,8 @@ function baseFolder() {
 }
 
 function homeFolder() {
+  const { HOME } = process.env;
+  if (HOME !== undefined) return HOME; // as homedir() does
   try {
     return require('node:os').homedir();
   } catch {

@@ -108,12 +108,13 @@ const requestRun = (program, plan) =>
 /**
  * Queues a run in V8.
  *
+ * @param {import('./types.js').V8Program} program
  * @param {Plan} plan
  * @param {(number: number) => void} begin is called when there is a slot for the run, with its number for the
  * worker
  */
-const requestV8Run = (plan, begin) =>
-  request((id) => addon.startInV8(requests, { id, ...plan }), begin);
+const requestV8Run = (program, plan, begin) =>
+  request((id) => addon.startInV8(requests, { id, program, ...plan }), begin);
 
 /** Ends a run early. @param {number} id of the request */
 const endRun = (id) => addon.end(requests, id);

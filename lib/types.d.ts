@@ -9,9 +9,14 @@ export interface ImportedMemory {
 }
 
 /** A program as the addon has prepared it for V8. */
-export interface V8Module {
-  /** The bytes of a module that keeps to its limits, and can be ended at any point. */
-  bytes: BufferSource;
+export interface V8Program {
+  /** Its number, which no other program of the process ever has. */
+  id: number;
+  /**
+   * Calls a function with the bytes of a module that keeps to its limits, and can be ended at any point. The
+   * function must not write to them; they are detached when it returns.
+   */
+  withBytes<T>(use: (bytes: ArrayBuffer) => T): T;
   memories: ImportedMemory[];
   /** The version of WASI. */
   version: 'preview1' | 'unstable';
@@ -26,11 +31,20 @@ export interface V8Module {
   objects?: number;
 }
 
-/** A program as a worker gets it. */
-export type Prepared = Omit<V8Module, 'bytes' | 'isBaseline'> & { module: WebAssembly.Module };
+/** A program that runs can begin with. */
+export interface Prepared {
+  program: V8Program;
+  /** Its module, if workers are not to compile it. */
+  module?: WebAssembly.Module;
+}
 
-/** A run as a worker gets it; `number` is that of the run in the addon. */
-export type Job = Omit<Prepared, 'objects'> & { number: number };
+/** A run as a worker gets it. */
+export interface Job {
+  /** The number of the run in the addon. */
+  number: number;
+  /** The module, if this worker is not to compile it. */
+  module?: WebAssembly.Module;
+}
 
 export interface Limits {
   /** Bytes of all memories, tables and objects. */

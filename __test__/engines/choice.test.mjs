@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { run, spawn } from '../../index.js';
-import { cat, program } from '../support/programs.mjs';
+import { after, cat, program } from '../support/programs.mjs';
 
 const name = (text) => [text.length, ...Buffer.from(text)];
 const section = (id, content) => [id, content.length, ...content];
@@ -49,4 +49,23 @@ test('what wasmtime can’t run, V8 runs, unless it must not', async () => {
     code: 'ERR_WASI_PROGRAM',
     message: /can't be started/,
   });
+});
+
+test('what V8 does not compile, wasmtime runs, with the same streams', async () => {
+  // Node 20 has no module with two memories.
+  const wasm = after('taken over', '', '(memory (export "memory") 2) (memory 1)');
+  const padding = Buffer.alloc(5 + 0x20000); // a section of its own: it is too large to be compiled at once
+  padding.set([0, 0x80, 0x80, 0x88, 0]);
+  const large = Buffer.concat([wasm, padding]);
+  let written = '';
+  const stdout = (chunk) => (written += chunk);
+  const { exitCode } = await run(large, { cache: false, stdout });
+  assert.deepEqual({ exitCode, written }, { exitCode: 0, written: 'taken over' });
+  const inV8 = run(large, { cache: false, engine: 'v8' });
+  if (WebAssembly.validate(wasm)) assert.equal(String((await inV8).stdout), 'taken over');
+  else
+    await assert.rejects(
+      inV8,
+      ({ code, cause }) => `${code} ${cause.name}` === 'ERR_WASI_PROGRAM CompileError',
+    );
 });

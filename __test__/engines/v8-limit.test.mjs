@@ -17,7 +17,9 @@ const addon = createRequire(import.meta.url)('../../lib/addon.js');
 
 /** The module that V8 gets, of a file or bytes. */
 const limit = async (source, limits) =>
-  (await ask('forV8', makeProgram({ source }), limits).answer).bytes;
+  (await ask('forV8', makeProgram({ source }), limits).answer).withBytes((bytes) =>
+    Buffer.from(bytes.slice()),
+  );
 
 /** How far a memory or table can grow, one by one. */
 function growth(grow) {
@@ -116,11 +118,10 @@ describe('what V8 gets under limits', () => {
     const code = new ProgramHandle(bytes, false);
     const all = [{ memory: 5 * PAGE }, { memory: 5 * PAGE, stack: 4096 }, { memory: 6 * PAGE }, {}];
     const prepared = await Promise.all(all.map((limits) => code.v8(limits).prepared));
-    const [one, same, ...others] = prepared.map((program) => program.module);
+    const [one, same, ...others] = prepared.map(({ program }) => program);
     assert.equal(one, same);
     assert.equal(new Set([one, ...others]).size, 3);
-    const { module } = await code.v8({}).prepared;
-    assert.equal((await code.v8({}).prepared).module, module);
+    assert.equal((await code.v8({}).prepared).program, (await code.v8({}).prepared).program);
     const program = await compile(bytes, { cache: false });
     const limits = [undefined, 5, 6, 5, undefined].map(
       (pages) => pages && { memory: pages * PAGE },

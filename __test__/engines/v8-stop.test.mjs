@@ -95,7 +95,10 @@ describe('a process ends, while its guest is busy', { timeout: 120_000 }, () => 
 });
 
 describe('what V8 gets', () => {
-  const forV8 = async (source) => (await ask('forV8', makeProgram({ source })).answer).bytes;
+  const forV8 = async (source) =>
+    (await ask('forV8', makeProgram({ source })).answer).withBytes((bytes) =>
+      Buffer.from(bytes.slice()),
+    );
 
   test('does the same as what was given', async () => {
     // The bytes of instructions that may take long are also in constants, which must stay what they are.

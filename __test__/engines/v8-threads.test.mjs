@@ -8,6 +8,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { run } from '../../index.js';
 import { ProgramHandle } from '../../lib/program.js';
+import { moduleOf } from '../../lib/v8/modules.js';
 import { root, runInChild, temporaryFolder } from '../support/host.mjs';
 import { SPIN, exits, program } from '../support/programs.mjs';
 import { makeStart } from '../support/starts.mjs';
@@ -176,4 +177,43 @@ test('flags of the process are kept in threads that have been given others', HAN
     { flags: ['--freeze-flags-after-init'] }, // who changes one then ends the process
   );
   assert.equal(stdout, '0\n', stderr.slice(0, 1000));
+});
+
+test('a program is compiled by its worker, and no module of it is known here', async (t) => {
+  const compile = t.mock.method(WebAssembly, 'compile');
+  const Module = t.mock.method(WebAssembly, 'Module');
+  assert.equal((await start(EXIT_7).result).exitCode, 7);
+  const { module } = await new ProgramHandle(EXIT_7, false).v8({}).prepared;
+  assert.deepEqual([module, compile.mock.callCount(), Module.mock.callCount()], [undefined, 0, 0]);
+});
+
+test('a worker keeps the modules of the last programs', async () => {
+  let compilations = 0;
+  const programOf = (id, padding = 0) => ({
+    id,
+    withBytes(use) {
+      compilations++;
+      const size = [padding & 0x7f, padding >> 7, padding >> 14, padding >> 21];
+      const section = [0, ...size.map((part, i) => (part & 0x7f) | (i < 3 ? 0x80 : 0))];
+      const rest = padding ? [Buffer.from(section), Buffer.alloc(padding)] : [];
+      return use(new Uint8Array(Buffer.concat([EXIT_7, ...rest])).buffer);
+    },
+  });
+  const [first, ...others] = Array.from({ length: 17 }, (_, id) => programOf(id));
+  const module = await moduleOf(first);
+  assert.ok(module instanceof WebAssembly.Module);
+  assert.equal(await moduleOf(first), module);
+  assert.equal(compilations, 1);
+  for (const program of others.slice(1)) await moduleOf(program);
+  assert.equal(await moduleOf(first), module, 'it is one of sixteen');
+  await moduleOf(others[0]);
+  assert.equal(await moduleOf(first), module, 'it was used after others');
+  assert.equal(compilations, 17);
+  await moduleOf(others[1]);
+  assert.equal(compilations, 18, 'this one was dropped');
+  const large = programOf(17, 33 * 1024 * 1024);
+  const big = await moduleOf(large);
+  assert.equal(await moduleOf(large), big, 'the last is kept, whatever its size');
+  await moduleOf(others[1]);
+  assert.equal(compilations, 20, 'no other is kept beside it');
 });

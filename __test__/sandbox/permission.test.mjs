@@ -133,13 +133,25 @@ describe('what the package has inside', () => {
       with: '--allow-wasi',
     },
     'a run in V8': {
-      call: `engine.startInV8(engine.listen(() => {}), { id: 1, args: [], env: [], preopens: [],
-        stdio: ['capture', 'capture', 'capture'], limits: {} }); setImmediate(() => process.exit())`,
+      call: `try {
+        engine.startInV8(engine.listen(() => {}), { id: 1, program: {}, args: [], env: [], preopens: [],
+          stdio: ['capture', 'capture', 'capture'], limits: {} })
+      } catch (error) { if (error.code) throw error }`,
+      denied: 'WASI',
+      with: '--allow-wasi',
+    },
+    'the program of a run in V8': {
+      call: `try { engine.v8Program(1) } catch (error) { if (error.code) throw error }`,
+      denied: 'WASI',
+      with: '--allow-wasi',
+    },
+    'the refusal of a run in V8': {
+      call: `engine.refuse(1, { name: 'Error', message: '' })`,
       denied: 'WASI',
       with: '--allow-wasi',
     },
     'the guest of a run in V8': {
-      call: `try { engine.guest(1, 'preview1') } catch (error) { if (error.code) throw error }`,
+      call: `engine.guest(1)`,
       denied: 'WASI',
       with: '--allow-wasi',
     },
@@ -301,9 +313,11 @@ const FUNCTIONS = {
   'engine.listen': 'takes a function',
   'engine.pipe': 'takes a direction',
   'engine.program': 'fs.read of the file; fs.read and fs.write of the cache',
+  'engine.refuse': 'wasi',
   'engine.start': 'wasi',
   'engine.startInV8': 'wasi',
   'engine.uncompiled': 'takes text',
+  'engine.v8Program': 'wasi',
   'errors.accessDenied': 'makes an error',
   'errors.incompatible': 'makes an error',
   'errors.invalidArgType': 'makes an error',

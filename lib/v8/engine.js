@@ -80,7 +80,8 @@ class Run {
 
   /** @param {Prepared} prepared @returns {Promise<Result>} */
   async #queue(prepared) {
-    const { id, answer } = requestV8Run(this.#plan, (number) => this.#begin(prepared, number));
+    const begin = (/** @type {number} */ number) => this.#begin(prepared, number);
+    const { id, answer } = requestV8Run(prepared.program, this.#plan, begin);
     this.#id = id;
     /** @type {import('../types.js').Answer | undefined} */
     let outcome;
@@ -99,11 +100,11 @@ class Run {
    * @param {Prepared} prepared
    * @param {number} number of the run, for the worker
    */
-  #begin({ objects, ...program }, number) {
+  #begin({ program, module }, number) {
     if (this.#killed) return;
     try {
-      this.#thread = take({ stack: this.#plan.limits.stack, objects });
-      this.#thread.begin({ ...program, number }, (error) => this.kill(error));
+      this.#thread = take({ stack: this.#plan.limits.stack, objects: program.objects });
+      this.#thread.begin({ number, module }, (error) => this.kill(error));
     } catch (error) {
       this.kill(error); // there are too many threads, or the permission model allows no workers
     }
@@ -111,17 +112,16 @@ class Run {
 }
 
 /**
- * Compiles a program.
+ * Prepares a program. Its module is compiled by the workers, so that the end of the process, which ends them
+ * first, does not wait for V8's optimiser (`docs/decisions/v8-optimiser.md`).
  *
- * @param {Promise<import('../types.js').V8Module>} program
+ * @param {Promise<import('../types.js').V8Program>} found
  * @returns {Promise<Prepared>}
  */
-async function compile(program) {
-  const { bytes, isBaseline, ...rest } = await program;
-  const module = isBaseline
-    ? require('./baseline.js').compileBaseline(bytes)
-    : await WebAssembly.compile(bytes);
-  return { ...rest, module };
+async function prepare(found) {
+  const program = await found;
+  if (!program.isBaseline) return { program };
+  return { program, module: program.withBytes(require('./baseline.js').compileBaseline) };
 }
 
-module.exports = { compile, prefetch, start };
+module.exports = { prefetch, prepare, start };

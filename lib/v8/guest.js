@@ -7,8 +7,8 @@
 /** The number of functions of a guest that the message of a trap names. */
 Error.stackTraceLimit = 50;
 
-/** The memory of a program without one. */
-const NO_MEMORY = new WebAssembly.Memory({ initial: 0, maximum: 0 });
+/** A memory for a program without one. */
+const noMemory = () => new WebAssembly.Memory({ initial: 0, maximum: 0 });
 
 /** The largest maximum of a memory with addresses of 64 bits that V8 accepts, in pages. */
 const MAX_WIDE_PAGES = 2 ** 18;
@@ -62,7 +62,7 @@ function wideMemory({ initial, maximum, shared }) {
  */
 function exportsOf({ exports }, start) {
   const { memory } = exports;
-  const all = { ...exports, memory: memory instanceof WebAssembly.Memory ? memory : NO_MEMORY };
+  const all = { ...exports, memory: memory instanceof WebAssembly.Memory ? memory : noMemory() };
   if (start === undefined) return all;
   const [begin, main] = /** @type {(() => void)[]} */ ([exports[start], exports._start]);
   const both = () => {

@@ -58,7 +58,7 @@ function release(thread, memory) {
 /**
  * Starts a thread for a guest that comes soon.
  *
- * @param {number | undefined} stack the bytes of stack that the guest needs
+ * @param {number} [stack] the bytes of stack that the guest needs
  */
 function prefetch(stack) {
   if (threads.size >= USUAL || [...idle.keys()].some((thread) => thread.fits({ stack }))) return;

@@ -21,6 +21,8 @@ mod objects;
 mod panics;
 mod references;
 mod scope;
+#[cfg(feature = "engine")]
+mod shared_bytes;
 mod state;
 mod store;
 mod strings;
@@ -32,6 +34,8 @@ pub use errors::ErrorKind;
 pub use functions::{Call, Finalizer, Method, StateFunction};
 pub use references::Reference;
 pub use scope::{Js, JsResult, Thrown, Value};
+#[cfg(feature = "engine")]
+pub use shared_bytes::SharedBytes;
 pub use store::{Key, Store};
 pub use values::Type;
 pub use worker::Worker;

@@ -11,11 +11,11 @@ use crate::class::observer::Observer;
 use crate::class::options::Options;
 use crate::class::stdio::Stdio;
 use crate::class::stdio_options::Choice;
-use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Value, Worker};
+use crate::node_api::{Call, Js, JsResult, Method, Value, Worker};
 use crate::permission::require_wasi;
 use crate::run::reader::{Reader, held, whole};
+use crate::run::v8_program::WAITING;
 use std::sync::Arc;
-use wasi_rs_core::abi::Abi;
 use wasi_rs_core::ctx::Usage;
 use wasi_rs_core::host::file::File;
 use wasi_rs_core::host::wait::Interrupt;
@@ -27,9 +27,10 @@ use wasi_rs_runner::outcome::{End, Exception};
 /// Bytes of a page of WebAssembly memory.
 const PAGE_SIZE: u64 = 65536;
 
-/// Defines the function, as a property of an object.
+/// Defines the functions, as properties of an object.
 pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
-    js.set_named(object, MakeGuest::NAME, js.function::<MakeGuest>(0)?)
+    js.set_named(object, MakeGuest::NAME, js.function::<MakeGuest>(0)?)?;
+    js.set_named(object, Refuse::NAME, js.function::<Refuse>(0)?)
 }
 
 /// The interrupt of a guest's calls: its run is ended, or its worker.
@@ -75,24 +76,23 @@ impl Observer for Counter {
     }
 }
 
-/// `guest(number, version)`: the guest of the run with this number, `{ namespace, syscalls, start, fail }`;
-/// undefined if the run can't begin, and an exception if there is no such run.
+/// `guest(number)`: the guest of the run with this number, `{ namespace, syscalls, start, fail }`; undefined
+/// if the run is over, or can't begin.
 struct MakeGuest;
 
 impl Method for MakeGuest {
     const NAME: &'static str = "guest";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, [number, version, _]) = (call.js, call.args);
+        let js = call.js;
         require_wasi(js)?;
-        let abi = if js.string_of(version)? == Abi::Unstable.version() { Abi::Unstable } else { Abi::Preview1 };
         define::init(js)?;
         let worker = Worker::new(js)?;
         let wrap = |run| Box::new(WorkerInterrupt { worker, run }) as _;
-        let Some(run) = in_v8::take(whole(js.number_of(number)?)) else {
-            let message = js.string("no such run: the file of the addon was replaced, or the run is over")?;
-            return Err(js.throw(js.error(ErrorKind::Error, None, message)?));
+        let Some((run, program)) = WAITING.take(whole(js.number_of(call.args[0])?)) else {
+            return js.undefined();
         };
+        let abi = program.abi;
         let Some((run, ctx)) = in_v8::begin(run, abi, wrap) else {
             return js.undefined();
         };
@@ -112,6 +112,21 @@ impl Method for MakeGuest {
         js.set_named(guest, StartGuest::NAME, js.function::<StartGuest>(number)?)?;
         js.set_named(guest, FailGuest::NAME, js.function::<FailGuest>(number)?)?;
         Ok(guest)
+    }
+}
+
+/// `refuse(number, { name, message, stack?, code? })`: settles the run with this number, of a program that V8
+/// does not compile. Its descriptors are left to another engine.
+struct Refuse;
+
+impl Method for Refuse {
+    const NAME: &'static str = "refuse";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, [number, why, _]) = (call.js, call.args);
+        require_wasi(js)?;
+        WAITING.refuse(whole(js.number_of(number)?), read_exception(&Reader { js, object: why })?);
+        js.undefined()
     }
 }
 
@@ -177,12 +192,17 @@ fn read_failure(failure: &Reader<'_>) -> JsResult<End> {
     if let Some(trap) = failure.text("trap")? {
         return Ok(End::Trap(trap));
     }
-    Ok(End::Exception(Exception {
-        name: failure.text("name")?.unwrap_or_default(),
-        message: failure.text("message")?.unwrap_or_default(),
-        stack: failure.text("stack")?,
-        code: failure.text("code")?,
-    }))
+    read_exception(failure).map(End::Exception)
+}
+
+/// Reads `{ name, message, stack?, code? }`.
+fn read_exception(exception: &Reader<'_>) -> JsResult<Exception> {
+    Ok(Exception {
+        name: exception.text("name")?.unwrap_or_default(),
+        message: exception.text("message")?.unwrap_or_default(),
+        stack: exception.text("stack")?,
+        code: exception.text("code")?,
+    })
 }
 
 fn record_memory(js: Js<'_>, guest: &Guest, run: &InWorker) -> JsResult<()> {

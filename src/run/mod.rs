@@ -8,6 +8,7 @@ pub mod reader;
 pub mod requests;
 pub mod runs;
 pub mod tickets;
+pub mod v8_program;
 
 use crate::class::limits;
 use crate::node_api::{Js, JsResult, Method, Value};
@@ -24,5 +25,6 @@ pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {
     runs::export(js, object)?;
     tickets::export(js, object)?;
     guest::export(js, object)?;
+    v8_program::export(js, object)?;
     js.set_named(exports, "engine", object)
 }

@@ -3,16 +3,16 @@
 use crate::node_api::{Call, Js, JsResult, Method, Value};
 use crate::permission::{Scope, require_path, require_wasi};
 use crate::run::outcome::program_error_to_js;
-use crate::run::reader::{Reader, float, held, number_as_id, whole};
+use crate::run::reader::{Reader, held, number_as_id, whole};
 use crate::run::requests::{Cancel, Requests};
+use crate::run::v8_program::V8Program;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use wasi_rs_modules::cancellation::Cancellation;
-use wasi_rs_modules::compile_limits::Compilers;
 use wasi_rs_modules::error::ProgramError;
 use wasi_rs_modules::limits::Limits;
-use wasi_rs_modules::rewrite::v8_module::{ImportedMemory, V8Module};
+use wasi_rs_modules::rewrite::v8_module::V8Module;
 use wasi_rs_runner::background::BACKGROUND;
 use wasi_rs_runner::cache::{self, Cache};
 use wasi_rs_runner::compilations::{self, Made};
@@ -182,7 +182,7 @@ impl Found {
             Self::Nothing => js.undefined()?,
             Self::Truth(truth) => js.boolean(truth)?,
             Self::Bytes(bytes) => js.owned_buffer(bytes)?,
-            Self::V8Module(program) => for_v8_to_js(js, program)?,
+            Self::V8Module(module) => V8Program::new(module).owned_by(js)?,
         };
         js.set_named(answer, "value", value)?;
         Ok(answer)
@@ -202,38 +202,6 @@ fn search_for(
         "isReady" => program.is_ready(Mode::of(limits), cancellation).map(Found::Truth),
         other => Err(ProgramError::Wrong(format!("was asked for '{other}'"))),
     }
-}
-
-/// `{ bytes, memories: [{ module, name, type }], version, isBaseline, start?, objects? }`.
-fn for_v8_to_js(js: Js<'_>, program: V8Module) -> JsResult<Value<'_>> {
-    let value = js.object()?;
-    js.set_named(value, "bytes", js.owned_buffer(program.bytes)?)?;
-    let memories = program.memories.iter().map(|memory| imported_memory_to_js(js, memory));
-    js.set_named(value, "memories", js.array(memories)?)?;
-    js.set_named(value, "version", js.string(program.abi.version())?)?;
-    js.set_named(value, "isBaseline", js.boolean(program.compilers == Compilers::Baseline)?)?;
-    if let Some(start) = &program.start {
-        js.set_named(value, "start", js.string(start)?)?;
-    }
-    if let Some(bytes) = program.objects {
-        js.set_named(value, "objects", js.number(float(bytes))?)?;
-    }
-    Ok(value)
-}
-
-/// A memory's type as `new WebAssembly.Memory()` takes it, and the names of its import.
-fn imported_memory_to_js<'s>(js: Js<'s>, memory: &ImportedMemory) -> JsResult<Value<'s>> {
-    let (object, ty) = (js.object()?, js.object()?);
-    js.set_named(object, "module", js.string(&memory.module)?)?;
-    js.set_named(object, "name", js.string(&memory.name)?)?;
-    js.set_named(ty, "initial", js.number(float(memory.bounds.min))?)?;
-    if let Some(max) = memory.bounds.max {
-        js.set_named(ty, "maximum", js.number(float(max))?)?;
-    }
-    js.set_named(ty, "shared", js.boolean(memory.bounds.is_shared())?)?;
-    js.set_named(object, "isWide", js.boolean(memory.bounds.is_wide())?)?;
-    js.set_named(object, "type", ty)?;
-    Ok(object)
 }
 
 /// `compileLater(requests, { program, delay })`: has machine code made in the background, after a delay in

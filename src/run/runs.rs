@@ -5,12 +5,13 @@ use crate::permission::require_wasi;
 use crate::run::outcome::outcome_to_js;
 use crate::run::reader::{Reader, float, held, number_as_id};
 use crate::run::requests::{Cancel, Requests};
+use crate::run::v8_program::{V8Program, WAITING};
 use std::sync::Arc;
 use wasi_rs_runner::executable::Executable;
+use wasi_rs_runner::in_wasmtime;
 use wasi_rs_runner::outcome::{Finish, Outcome};
 use wasi_rs_runner::plan::Plan;
 use wasi_rs_runner::run::Engine;
-use wasi_rs_runner::{in_v8, in_wasmtime};
 
 /// Defines the functions, as properties of an object.
 pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
@@ -70,16 +71,17 @@ impl Method for Start {
     }
 }
 
-/// `startInV8(requests, { id, args, env, preopens, stdio, limits, concurrency?, trace })`: queues a run for
-/// V8. A message `{ begin }` with the number for `guest` says that there is a slot for it; the answer is its
-/// outcome.
+/// `startInV8(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace })`: queues a
+/// run of a program of V8. A message `{ begin }` with its number for `guest` says that it has a slot; the
+/// answer is its outcome.
 struct StartInV8;
 
 impl Method for StartInV8 {
     const NAME: &'static str = "startInV8";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (asked, _) = Asked::read(call, Engine::V8)?;
+        let (asked, request) = Asked::read(call, Engine::V8)?;
+        let program = held::<V8Program>(call.js, request.get("program")?)?;
         asked.requests.expect(call.js);
         let (finish, id, sender) = (asked.finish(), asked.id, Arc::clone(&asked.requests));
         let begin = move |number| {
@@ -89,7 +91,8 @@ impl Method for StartInV8 {
                 Ok(message)
             });
         };
-        let run = in_v8::start(asked.requests.v8_runs.clone(), asked.plan, Box::new(begin), finish);
+        let population = asked.requests.v8_runs.clone();
+        let run = WAITING.start(population, program, asked.plan, Box::new(begin), finish);
         asked.requests.keep(id, Cancel::Run(run));
         call.js.undefined()
     }

@@ -2,7 +2,7 @@
 //! gets a message and chooses a worker, which takes the run by its number.
 
 use super::control::RunInterrupt;
-use super::outcome::{End, Finish};
+use super::outcome::{End, Exception, Finish};
 use super::plan::{Captures, Plan};
 use super::reaper::Mortal;
 use super::run::{Begun, Engine, Guest, Population, Run};
@@ -15,29 +15,67 @@ use wasi_rs_core::ctx::{self, Ctx};
 use wasi_rs_core::host::wait::Interrupt;
 use wasi_rs_core::syscalls::Flow;
 
-/// Runs that no worker has taken yet, by their numbers. The plan stays with the run until then.
-static WAITING: Mutex<BTreeMap<u64, Arc<Run>>> = Mutex::new(BTreeMap::new());
+/// Runs by their numbers, each with its program in the form for the worker.
+type Runs<P> = BTreeMap<u64, (Arc<Run>, Arc<P>)>;
 
-fn waiting() -> MutexGuard<'static, BTreeMap<u64, Arc<Run>>> {
-    WAITING.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// Runs that no worker has taken yet. The plan stays with the run until then.
+pub struct Waiting<P>(Mutex<Runs<P>>);
 
-/// Queues a run of this population. `begin` is called with the run's number when there is a slot for it;
-/// `finish` gets the outcome. Both are called on any thread.
-pub fn start(population: Population, plan: Plan, begin: Box<dyn FnOnce(u64) + Send>, finish: Finish) -> Arc<Run> {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    let number = LAST.fetch_add(1, Relaxed) + 1;
-    let concurrency = plan.concurrency;
-    let forget = move |outcome| {
-        let forgotten = waiting().remove(&number);
-        drop(forgotten);
-        finish(outcome);
-    };
-    let run = Run::new(Engine::V8, population, plan, Box::new(forget));
-    waiting().insert(number, Arc::clone(&run));
-    let granted = Arc::clone(&run);
-    SCHEDULER.request(Box::new(move || accept(&granted, concurrency, || begin(number))));
-    run
+impl<P: Send + Sync + 'static> Waiting<P> {
+    /// No runs.
+    #[allow(clippy::new_without_default, reason = "it is made for statics")]
+    pub const fn new() -> Self {
+        Self(Mutex::new(BTreeMap::new()))
+    }
+
+    fn runs(&self) -> MutexGuard<'_, Runs<P>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a run of this population. `begin` is called with the run's number when there is a slot for it;
+    /// `finish` gets the outcome. Both are called on any thread.
+    pub fn start(
+        &'static self,
+        population: Population,
+        program: Arc<P>,
+        plan: Plan,
+        begin: Box<dyn FnOnce(u64) + Send>,
+        finish: Finish,
+    ) -> Arc<Run> {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let number = LAST.fetch_add(1, Relaxed) + 1;
+        let concurrency = plan.concurrency;
+        let forget = move |outcome| {
+            let forgotten = self.runs().remove(&number);
+            drop(forgotten);
+            finish(outcome);
+        };
+        let run = Run::new(Engine::V8, population, plan, Box::new(forget));
+        self.runs().insert(number, (Arc::clone(&run), program));
+        let granted = Arc::clone(&run);
+        SCHEDULER.request(Box::new(move || accept(&granted, concurrency, || begin(number))));
+        run
+    }
+
+    /// The program of the run with this number; none if there is no such run, or it is over.
+    pub fn program(&self, number: u64) -> Option<Arc<P>> {
+        self.runs().get(&number).map(|(_, program)| Arc::clone(program))
+    }
+
+    /// Takes the run with this number, and its program; none if there is no such run, or it is over.
+    pub fn take(&self, number: u64) -> Option<(Arc<Run>, Arc<P>)> {
+        self.runs().remove(&number)
+    }
+
+    /// Settles the run with this number, which can't begin. The descriptors of its plan are not taken.
+    pub fn refuse(&self, number: u64, why: Exception) {
+        if let Some((run, _)) = self.take(number) {
+            let plan = run.take_plan();
+            run.settle(End::Exception(why));
+            run.leave();
+            drop(plan);
+        }
+    }
 }
 
 /// Takes the slot that was granted; false if the run is over already.
@@ -92,11 +130,6 @@ impl Guest for Inside {
 
     /// Does nothing: the worker owns the context, and closes it.
     fn close(&self) {}
-}
-
-/// Takes the run with this number; none if there is no such run, or it is over.
-pub fn take(number: u64) -> Option<Arc<Run>> {
-    waiting().remove(&number)
 }
 
 /// Begins a run on the thread of its worker, and makes the guest's context. `wrap` makes the interrupt of its

@@ -9,7 +9,8 @@ use wasi_rs_core::abi::{Abi, Errno};
 use wasi_rs_core::ctx::{Ctx, Preopen};
 use wasi_rs_core::syscalls::Flow;
 use wasi_rs_modules::limits::Limits;
-use wasi_rs_runner::in_v8::{self, InWorker};
+use wasi_rs_runner::handover::{self, Given, Ticket};
+use wasi_rs_runner::in_v8::{self, InWorker, Waiting};
 use wasi_rs_runner::outcome::{End, Exception, Outcome};
 use wasi_rs_runner::plan::{Plan, Stdio};
 use wasi_rs_runner::run::{Engine, Population, Run};
@@ -29,6 +30,10 @@ fn plan() -> Plan {
     }
 }
 
+/// Runs that no worker has taken yet, with a program.
+static WAITING: Waiting<&str> = Waiting::new();
+const PROGRAM: &str = "program";
+
 /// A requested run, with the channels of its number and its outcome.
 struct Asked {
     run: Arc<Run>,
@@ -43,7 +48,8 @@ fn start(plan: Plan) -> Asked {
 fn start_among(population: &Population, plan: Plan) -> Asked {
     let ((begun, begins), (ended, outcome)) = (channel(), channel());
     let begin = Box::new(move |number| begun.send(number).unwrap());
-    let run = in_v8::start(population.clone(), plan, begin, Box::new(move |outcome| ended.send(outcome).unwrap()));
+    let finish = Box::new(move |outcome| ended.send(outcome).unwrap());
+    let run = WAITING.start(population.clone(), Arc::new(PROGRAM), plan, begin, finish);
     Asked { run, begins, outcome }
 }
 
@@ -58,7 +64,9 @@ impl Asked {
 }
 
 fn take(number: u64) -> Option<(InWorker, Ctx)> {
-    in_v8::begin(in_v8::take(number)?, Abi::Preview1, |interrupt| Box::new(interrupt))
+    let (run, program) = WAITING.take(number)?;
+    assert_eq!(*program, PROGRAM);
+    in_v8::begin(run, Abi::Preview1, |interrupt| Box::new(interrupt))
 }
 
 #[test]
@@ -88,6 +96,22 @@ fn a_run_with_an_exception_of_javascript_has_an_outcome() {
     worker.finish(End::Exception(Exception { name: "LinkError".to_owned(), ..Exception::default() }));
     let End::Exception(exception) = asked.outcome().end else { panic!("it is another") };
     assert_eq!(exception.name, "LinkError");
+}
+
+#[test]
+fn a_run_that_is_refused_leaves_its_descriptors_to_another_engine() {
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let file = std::os::fd::OwnedFd::from(writer).into();
+    let ticket = Ticket::new(Given { file, is_host_stream: false });
+    let asked = start(Plan { stdio: [Stdio::Ignore, Stdio::Ticket(ticket.number()), Stdio::Ignore], ..plan() });
+    let number = asked.number();
+    assert_eq!(*WAITING.program(number).unwrap(), PROGRAM);
+    WAITING.refuse(number, Exception { name: "CompileError".to_owned(), ..Exception::default() });
+    let End::Exception(exception) = asked.outcome().end else { panic!("it is another") };
+    assert_eq!(exception.name, "CompileError");
+    assert!(take(number).is_none() && WAITING.program(number).is_none());
+    assert!(handover::take(ticket.number()).is_some());
+    WAITING.refuse(number, Exception::default()); // it is over
 }
 
 #[test]
