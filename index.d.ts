@@ -349,6 +349,10 @@ export interface RunOptions {
 
 /** The resources that a program has used. */
 export interface RunUsage {
+  /** Milliseconds from its request until there was a place for it, without those of `compiled`. */
+  queued: number;
+  /** Milliseconds that it waited for its program to be compiled; 0 if that had been done before. */
+  compiled: number;
   /** Milliseconds from its beginning to its end. */
   wall: number;
   /**

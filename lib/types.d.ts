@@ -78,6 +78,10 @@ export interface Plan {
 }
 
 export interface Usage {
+  /** Milliseconds from its request to its beginning, without those of `compiled`. */
+  queued: number;
+  /** Milliseconds that it waited for its program to be compiled. */
+  compiled: number;
   /** Milliseconds. */
   wall: number;
   /** Milliseconds of the guest's thread. */

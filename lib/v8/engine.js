@@ -14,8 +14,10 @@ const { prefetch, release, take } = require('./threads.js');
  * @typedef {import('../types.js').Result} Result
  */
 
-/** The usage of a run that has not begun. */
-const NO_USAGE = Object.freeze({ wall: 0, cpu: 0, memory: 0, calls: 0, read: 0, written: 0 });
+/** The usage of a run that has not been requested. */
+const NO_USAGE = Object.freeze({
+  ...{ queued: 0, compiled: 0, wall: 0, cpu: 0, memory: 0, calls: 0, read: 0, written: 0 },
+});
 
 /**
  * Runs a program as soon as there is a slot for it.

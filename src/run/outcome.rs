@@ -75,6 +75,8 @@ fn usage_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
     let usage = js.object()?;
     let milliseconds = |nanoseconds| float(nanoseconds) / 1e6;
     let numbers = [
+        ("queued", Some(milliseconds(used.queued))),
+        ("compiled", Some(milliseconds(used.compiled))),
         ("wall", Some(milliseconds(used.wall))),
         ("cpu", Some(milliseconds(used.cpu))),
         ("memory", Some(float(used.memory))),

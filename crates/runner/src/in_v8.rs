@@ -57,14 +57,19 @@ impl<P: Send + Sync + 'static> Waiting<P> {
         run
     }
 
-    /// The program of the run with this number; none if there is no such run, or it is over.
+    /// The program of the run with this number, for its worker to compile; none if there is no such run, or
+    /// it is over.
     pub fn program(&self, number: u64) -> Option<Arc<P>> {
-        self.runs().get(&number).map(|(_, program)| Arc::clone(program))
+        self.runs().get(&number).map(|(run, program)| {
+            run.begin_compiling();
+            Arc::clone(program)
+        })
     }
 
     /// Takes the run with this number, and its program; none if there is no such run, or it is over.
     pub fn take(&self, number: u64) -> Option<(Arc<Run>, Arc<P>)> {
-        self.runs().remove(&number)
+        let taken = self.runs().remove(&number);
+        taken.inspect(|(run, _)| run.end_compiling())
     }
 
     /// Settles the run with this number, which can't begin. The descriptors of its plan are not taken.

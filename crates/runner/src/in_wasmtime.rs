@@ -75,6 +75,7 @@ fn begin(run: &Arc<Run>, executable: &Arc<Executable>, mode: Mode) -> bool {
 /// Registers the run for the machine code. No thread waits for it.
 fn prepare(run: &Arc<Run>, executable: &Arc<Executable>, mode: Mode) {
     let waiting = Arc::clone(run);
+    run.begin_compiling();
     let wait = compilations::prepare(executable, mode, Box::new(move |made| compiled(&waiting, made)));
     *lock(&run.wait) = wait.map(|wait| Box::new(wait) as _);
     if run.control.is_ended() {
@@ -83,6 +84,7 @@ fn prepare(run: &Arc<Run>, executable: &Arc<Executable>, mode: Mode) {
 }
 
 fn compiled(run: &Arc<Run>, made: Made) {
+    run.end_compiling();
     match made {
         Ok(prepared) => submit(run, move |run| {
             work(run, &prepared);

@@ -44,6 +44,10 @@ pub struct Exception {
 /// The amounts that a run has used.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
+    /// Nanoseconds from its request to its beginning, without those of compilation.
+    pub queued: u64,
+    /// Nanoseconds that it waited for its program to be compiled.
+    pub compiled: u64,
     /// Nanoseconds from its beginning to its end.
     pub wall: u64,
     /// Nanoseconds of processor time.

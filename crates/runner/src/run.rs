@@ -8,7 +8,7 @@ use super::scheduler::SCHEDULER;
 use super::slot::{Holder, Slot};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wasi_rs_core::abi::flags::Clockid;
 use wasi_rs_core::host::clock;
 use wasi_rs_modules::cancellation::Cancellation;
@@ -74,6 +74,11 @@ pub struct Run {
     plan: Mutex<Option<Plan>>,
     /// True for each of stdout and stderr that is captured.
     is_captured: [bool; 2],
+    requested: Instant,
+    /// The time at which it began to wait for its program to be compiled.
+    compiling: OnceLock<Instant>,
+    /// The nanoseconds that it waited.
+    compiled: AtomicU64,
     /// Cancels the search for machine code.
     pub(super) search: Cancellation,
     /// Its wait for machine code that is being compiled.
@@ -121,7 +126,7 @@ impl Begun {
 
     /// Nanoseconds since it has begun.
     fn wall(&self) -> u64 {
-        u64::try_from(self.at.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        nanoseconds(self.at.elapsed())
     }
 
     /// Nanoseconds of processor time, read by another thread. On a system that can't tell, the time since it
@@ -143,6 +148,9 @@ impl Run {
             limits: plan.limits,
             is_captured: [stdout, stderr].map(|output| matches!(output, Stdio::Capture)),
             plan: Mutex::new(Some(plan)),
+            requested: Instant::now(),
+            compiling: OnceLock::new(),
+            compiled: AtomicU64::new(0),
             search: Cancellation::default(),
             wait: Mutex::default(),
             finish: Mutex::new(Some(finish)),
@@ -177,6 +185,18 @@ impl Run {
             // Its thread may wait for a file system that does not answer, to read the program or open the
             // preopens.
             self.give_up();
+        }
+    }
+
+    /// Records that it waits for its program to be compiled.
+    pub fn begin_compiling(&self) {
+        let _ = self.compiling.set(Instant::now());
+    }
+
+    /// Records that its program is compiled.
+    pub fn end_compiling(&self) {
+        if let Some(since) = self.compiling.get() {
+            self.compiled.store(nanoseconds(since.elapsed()), Relaxed);
         }
     }
 
@@ -242,11 +262,15 @@ impl Run {
             0 => begun.map_or(0, Begun::cpu), // its thread has not returned
             cpu => cpu,
         };
+        let waited = begun.map_or_else(|| self.requested.elapsed(), |begun| begun.at - self.requested);
+        let compiled = self.compiled.load(Relaxed);
         let nothing = || self.is_captured.map(|is_captured| is_captured.then(Vec::new));
         finish(Outcome {
             end,
             captured: begun.map_or_else(nothing, |begun| begun.captures.take()),
             usage: Usage {
+                queued: nanoseconds(waited).saturating_sub(compiled),
+                compiled,
                 wall: begun.map_or(0, Begun::wall),
                 cpu,
                 memory: self.control.memory(),
@@ -257,6 +281,10 @@ impl Run {
             },
         });
     }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Locks a mutex, also after a panic of another thread that held it.
