@@ -54,6 +54,8 @@ class ProgramHandle {
   /** The program as the addon knows it. @type {unknown} */
   #native;
   #isCompiled = false;
+  /** @type {import('./types.js').Description | undefined} */
+  #description;
   /**
    * The answer to `isReady` for a run without limits, to be used once.
    *
@@ -157,6 +159,15 @@ class ProgramHandle {
     if (this.cache) isUnfit(this.cache);
     await this.#ask('compile').answer;
     this.#isCompiled = true;
+  }
+
+  /**
+   * The description of the program, once it has been compiled.
+   *
+   * @returns {import('./types.js').Description}
+   */
+  describe() {
+    return (this.#description ??= Object.freeze(requests.addon.describe(this.native())));
   }
 
   /** The machine code. @returns {Promise<Buffer>} */

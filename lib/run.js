@@ -16,6 +16,28 @@ class Program {
     handles.set(this, handle);
   }
 
+  /** The kind of the module. Others than commands are refused. */
+  get kind() {
+    return 'command';
+  }
+
+  /** The edition of WASI that it imports, if any. */
+  get version() {
+    return resolve(this).describe().version;
+  }
+
+  get imports() {
+    return resolve(this).describe().imports;
+  }
+
+  get exports() {
+    return resolve(this).describe().exports;
+  }
+
+  get memory() {
+    return resolve(this).describe().memory;
+  }
+
   /** @param {any} [options] */
   run(options) {
     return run(this, options);

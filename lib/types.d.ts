@@ -46,6 +46,20 @@ export interface Job {
   module?: WebAssembly.Module;
 }
 
+/** A compiled program, described as by `wasi-rs inspect --json`. */
+export interface Description {
+  version: 'preview1' | 'unstable' | null;
+  imports: readonly { module: string; name: string; kind: string; type?: string }[];
+  exports: readonly { name: string; kind: string; type?: string }[];
+  memory: readonly {
+    imported: boolean;
+    shared: boolean;
+    wide: boolean;
+    min: number;
+    max: number | null;
+  }[];
+}
+
 export interface Limits {
   /** Bytes of all memories, tables and objects. */
   memory?: number;

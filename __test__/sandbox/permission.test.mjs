@@ -150,6 +150,11 @@ describe('what the package has inside', () => {
       denied: 'WASI',
       with: '--allow-wasi',
     },
+    'a description': {
+      call: `engine.describe(engine.program({ source: bytes }))`,
+      denied: 'WASI',
+      with: '--allow-wasi',
+    },
     'the guest of a run in V8': {
       call: `engine.guest(1)`,
       denied: 'WASI',
@@ -307,6 +312,7 @@ const FUNCTIONS = {
   'engine.cancel': 'takes the number of a question',
   'engine.close': 'takes a ticket',
   'engine.compileLater': 'takes a program of engine.program, which has asked',
+  'engine.describe': 'wasi',
   'engine.end': 'takes the number of a run',
   'engine.guest': 'wasi',
   'engine.handOver': "takes the number of a descriptor, which is the process's",

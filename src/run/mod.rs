@@ -1,6 +1,7 @@
 //! The functions behind `run()`, `spawn()` and `compile()`. They are for `lib/` only, which checks what users
 //! pass.
 
+pub mod description;
 pub mod guest;
 pub mod outcome;
 pub mod programs;
@@ -25,6 +26,7 @@ pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {
     runs::export(js, object)?;
     tickets::export(js, object)?;
     guest::export(js, object)?;
+    description::export(js, object)?;
     v8_program::export(js, object)?;
     js.set_named(exports, "engine", object)
 }

@@ -49,7 +49,8 @@ pub enum Kind<'a> {
 }
 
 impl Kind<'_> {
-    const fn name(&self) -> &'static str {
+    /// The word for it.
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::Function(_) => "function",
             Self::Other(name) => name,
@@ -57,7 +58,7 @@ impl Kind<'_> {
     }
 
     /// A function's type in words.
-    fn signature(&self) -> Option<String> {
+    pub fn signature(&self) -> Option<String> {
         match self {
             Self::Function(signature) => Some(signature()),
             Self::Other(_) => None,

@@ -2,13 +2,15 @@
 
 use super::cache::{Cache, Digest, Key};
 use super::compile::{self, Effort, Failure, refused};
+use super::interface::Description;
 use super::lease::Loaded;
 use super::mode::Mode;
 use super::prepared::Prepared;
 use super::source::Source;
-use super::{cache, raw};
+use super::{cache, interface, raw};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use wasi_rs_core::abi::Abi;
 use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::compile_limits;
 use wasi_rs_modules::error::ProgramError;
@@ -47,6 +49,12 @@ impl Executable {
     /// Keeps a prepared program for as long as this exists.
     pub fn keep(&self, prepared: Arc<Prepared>) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(prepared);
+    }
+
+    /// The edition of WASI and the description of a program that is kept.
+    pub fn describe(&self) -> Option<(Abi, Description)> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()?;
+        Some((kept.abi, interface::describe(&kept.code.module)))
     }
 
     /// The prepared program for this mode, if nothing has to be compiled.

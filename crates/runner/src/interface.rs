@@ -1,9 +1,10 @@
 //! The interface of a module of wasmtime: its imports and exports, for the check of both engines
-//! ([`Interface::check`]).
+//! ([`Interface::check`]), and for those who ask.
 
 use wasi_rs_modules::interface::{Import, Interface, Kind};
+use wasi_rs_modules::rewrite::unshare;
 use wasi_rs_modules::signature;
-use wasmtime::{ExternType, Module, ValType};
+use wasmtime::{ExternType, MemoryType, Module, ValType};
 
 /// The interface of a compiled module.
 pub fn of_module(module: &Module) -> Interface<'_> {
@@ -15,6 +16,82 @@ pub fn of_module(module: &Module) -> Interface<'_> {
     let has_memory = module.resources_required().num_memories > 0
         || module.exports().any(|export| matches!(export.ty(), ExternType::Memory(_)));
     Interface::new(imports.collect(), |name| module.get_export(name).map(kind_of), has_memory)
+}
+
+/// The description of a module.
+#[derive(Debug, Default)]
+pub struct Description {
+    /// Its imports.
+    pub imports: Vec<Described>,
+    /// Its exports.
+    pub exports: Vec<Described>,
+    /// The memories among both.
+    pub memories: Vec<DescribedMemory>,
+}
+
+/// An import or export.
+#[derive(Debug)]
+pub struct Described {
+    /// The name of the module it is imported from.
+    pub module: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// The word for its kind.
+    pub kind: &'static str,
+    /// A function's type in words.
+    pub signature: Option<String>,
+}
+
+/// A memory, in bytes.
+#[derive(Debug)]
+pub struct DescribedMemory {
+    /// True if it is imported.
+    pub is_imported: bool,
+    /// True if threads may share it.
+    pub is_shared: bool,
+    /// True if its addresses have 64 bits.
+    pub is_wide: bool,
+    /// Its size at first.
+    pub min: u64,
+    /// The most that it may have, if the module says.
+    pub max: Option<u64>,
+}
+
+/// The description of a compiled module, without the imports that are added here.
+pub fn describe(module: &Module) -> Description {
+    let mut description = Description::default();
+    for import in module.imports() {
+        if (import.module(), import.name()) != (unshare::NAMESPACE, unshare::PAUSE) {
+            description.memories.extend(import.ty().memory().map(|ty| described_memory(ty, true)));
+            description.imports.push(described(Some(import.module()), import.name(), import.ty()));
+        }
+    }
+    for export in module.exports() {
+        description.memories.extend(export.ty().memory().map(|ty| described_memory(ty, false)));
+        description.exports.push(described(None, export.name(), export.ty()));
+    }
+    description
+}
+
+fn described(module: Option<&str>, name: &str, ty: ExternType) -> Described {
+    let kind = kind_of(ty);
+    Described {
+        module: module.map(str::to_owned),
+        name: name.to_owned(),
+        kind: kind.name(),
+        signature: kind.signature(),
+    }
+}
+
+fn described_memory(ty: &MemoryType, is_imported: bool) -> DescribedMemory {
+    let bytes = |pages: u64| pages.saturating_mul(ty.page_size());
+    DescribedMemory {
+        is_imported,
+        is_shared: ty.is_shared(),
+        is_wide: ty.is_64(),
+        min: bytes(ty.minimum()),
+        max: ty.maximum().map(bytes),
+    }
 }
 
 fn kind_of(ty: ExternType) -> Kind<'static> {
@@ -63,6 +140,28 @@ mod tests {
         let by_module = of_module(&module).check().map_err(|error| error.to_string());
         assert_eq!(by_bytes, by_module, "{text}");
         by_bytes
+    }
+
+    #[test]
+    fn a_module_is_described() {
+        let text = format!(
+            r#"(module (import "{P1}" "proc_exit" (func (param i32))) (import "env" "memory" (memory 1 2 shared))
+            (memory (export "m") i64 3) (table (export "t") 1 funcref) (func (export "_start")))"#
+        );
+        let module = Module::new(&Mode::default().engine().unwrap(), text).unwrap();
+        let Description { imports, exports, memories } = describe(&module);
+        let told = |all: &[Described]| {
+            let words = all.iter().map(|Described { module, name, kind, signature }| {
+                let [module, signature] = [module, signature].map(|text| text.clone().unwrap_or_default());
+                format!("{module} {name} {kind} {signature}")
+            });
+            words.collect::<Vec<_>>()
+        };
+        assert_eq!(told(&imports), [format!("{P1} proc_exit function (i32) -> ()"), "env memory memory ".to_owned()]);
+        assert_eq!(told(&exports), [" m memory ", " t table ", " _start function () -> ()"]);
+        let memories = memories.iter().map(|one| (one.is_imported, one.is_shared, one.is_wide, one.min, one.max));
+        let memories = memories.collect::<Vec<_>>();
+        assert_eq!(memories, [(true, true, false, 65536, Some(131_072)), (false, false, true, 3 * 65536, None)]);
     }
 
     #[test]

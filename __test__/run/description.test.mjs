@@ -1,0 +1,38 @@
+// The description of a Program: the same as `wasi-rs inspect` gives, wherever the program comes from.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { compile, deserialize } from '../../index.js';
+import { root, runNode, temporaryFolder } from '../support/host.mjs';
+import { assemble } from '../support/wat.mjs';
+
+const DESCRIBED = assemble(`(module
+  (import "wasi_unstable" "proc_exit" (func (param i32)))
+  (memory (export "memory") 3 4) (table (export "table") 1 funcref) (global (export "global") i32 (i32.const 0))
+  (func (export "_start")) (func (export "other") (param i32 f64) (result i64) (i64.const 0)))`);
+
+test('a program is described as by inspect, from a file, bytes and machine code', async (t) => {
+  const file = path.join(temporaryFolder(t), 'program.wasm');
+  fs.writeFileSync(file, DESCRIBED);
+  const main = path.join(root, 'cli/main.js');
+  const { stdout } = await runNode([main, 'inspect', '--json', file]);
+  const { kind, version, memory, imports, exports } = JSON.parse(stdout);
+  for (const one of imports) delete one.limits;
+  const expected = { kind, version, memory, imports, exports };
+  assert.equal(version, 'unstable');
+  const ofFile = await compile(file, { cache: false });
+  const ofBytes = await compile(DESCRIBED, { cache: false });
+  const ofCode = await deserialize(await ofBytes.serialize());
+  for (const program of [ofFile, ofBytes, ofCode]) {
+    const { kind, version, memory, imports, exports } = program;
+    assert.deepEqual({ kind, version, memory, imports, exports }, expected);
+    assert.equal(program.imports, program.imports);
+  }
+});
+
+test('a program without WASI has no version', async () => {
+  const { version, memory, imports } = await compile(assemble('(module (func (export "_start")))'));
+  assert.deepEqual({ version, memory, imports }, { version: null, memory: [], imports: [] });
+});
