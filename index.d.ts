@@ -71,7 +71,7 @@ export interface WASIOptions {
   /** The version of WASI to provide. */
   version: 'unstable' | 'preview1';
   /**
-   * The program's command line. The first argument is the path to the program itself.
+   * The program's command line. The first argument is the path to the program itself, as in node:wasi.
    * @default []
    */
   args?: readonly string[] | undefined;
@@ -264,8 +264,17 @@ export interface RunLimits extends WASILimits {
 
 /** The options are read and copied, and relative paths resolved, before `run()` or `spawn()` returns. */
 export interface RunOptions {
-  /** As in the class, but without NUL in them. @default [] */
+  /**
+   * The program's arguments **without its name**, as in child_process; the class has the name among them. No
+   * NUL is allowed in them.
+   * @default []
+   */
   args?: readonly string[] | undefined;
+  /**
+   * The program's name, which it finds before its arguments.
+   * @default the name of its file without the folders; for bytes, 'program.wasm'
+   */
+  argv0?: string | undefined;
   /**
    * As in the class, but without NUL in them, and with names that are not empty and have no `=`.
    * @default {}

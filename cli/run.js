@@ -17,6 +17,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 /** @typedef {Record<string, any>} Flags */
 /**
  * @typedef {object} Setting
+ * @property {string} argv0
  * @property {string[]} args
  * @property {Record<string, string>} env
  * @property {Record<string, { path: string, readOnly: boolean }>} preopens
@@ -32,7 +33,8 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 async function run({ flags, program, args }) {
   for (const [, directory] of flags.dir) checkDirectory(directory.path);
   const setting = {
-    args: [path.basename(program), ...args], // the name that a program has under wasmtime, too
+    argv0: path.basename(program), // the name that a program has under wasmtime, too
+    args,
     env: Object.fromEntries(flags.env),
     preopens: Object.fromEntries(flags.dir),
     trace: flags.trace === true,
@@ -82,12 +84,13 @@ function limitsOf(flags) {
  * @param {Flags} flags
  */
 async function runHere(handle, setting, flags) {
+  const { argv0, args, ...rest } = setting;
   const found = handle.forMainThread();
   const { exportsOf, importsOf } = require('../lib/v8/guest.js'); // meanwhile
   const program = await found;
   const { version, memories, isBaseline, start } = program;
   if (program.objects !== undefined) return runInBackground(handle, setting, flags);
-  const wasi = new WASI({ version, ...setting });
+  const wasi = new WASI({ version, args: [argv0, ...args], ...rest });
   const [[namespace, syscalls]] = Object.entries(wasi.getImportObject());
   const module = program.withBytes((bytes) =>
     isBaseline

@@ -5,6 +5,7 @@
 // Each file of JavaScript takes 0.1 to 0.3 ms to load, and many programs run for less than 1: the files that
 // not every run needs are loaded by the runs that do.
 
+const { basename } = require('node:path');
 const { types } = require('node:util');
 const { classAddon, permission } = require('./addon.js');
 const { absolute, bytesOf } = require('./program.js');
@@ -27,6 +28,7 @@ const ranges = () => classAddon().ranges;
 
 const ENGINES = ['auto', 'wasmtime', 'v8'];
 const VERSIONS = ['unstable', 'preview1'];
+
 const OUTPUTS = ['inherit', 'ignore', 'pipe'];
 const INPUTS = ['inherit', 'ignore'];
 
@@ -39,7 +41,7 @@ const INPUTS = ['inherit', 'ignore'];
  * @typedef {[stdin: unknown, stdout: unknown, stderr: unknown]} Stdio
  *
  * @typedef {object} Options
- * @property {string[]} args
+ * @property {string[]} args the first is the name of the program
  * @property {string[]} env
  * @property {import('./types.js').Plan['preopens']} preopens
  * @property {Stdio} stdio
@@ -57,15 +59,16 @@ const INPUTS = ['inherit', 'ignore'];
  *
  * @param {any} options
  * @param {boolean} isSpawned true if `'pipe'` is a stream at this end; otherwise it is captured
+ * @param {string | Uint8Array} source of the program: the path of its file, or bytes
  * @returns {Options}
  */
-function readOptions(options, isSpawned) {
+function readOptions(options, isSpawned, source) {
   if (options === undefined) options = {};
   requireObject(options, 'options');
   requirePermission();
   requireOneOf(options.version, VERSIONS, 'options.version');
   return {
-    args: readArgs(options.args),
+    args: [readArgv0(options.argv0, source), ...readArgs(options.args)],
     env: readEnv(options.env),
     preopens: readPreopens(options.preopens),
     stdio: [
@@ -119,7 +122,24 @@ function requireOneOf(value, words, name) {
   throw errors().invalidArgValue(name, value, `must be one of: ${list}`);
 }
 
-/** @param {any} args @returns {string[]} */
+/** The name of a program that has no file. */
+const NAMELESS = 'program.wasm';
+
+/**
+ * The name of the program, as it is told to it.
+ *
+ * @param {any} argv0
+ * @param {string | Uint8Array} source
+ * @returns {string}
+ */
+function readArgv0(argv0, source) {
+  if (argv0 === undefined) return typeof source === 'string' ? basename(source) : NAMELESS;
+  if (typeof argv0 !== 'string')
+    throw errors().invalidArgType('options.argv0', 'of type string', argv0);
+  return withoutNull(argv0, 'options.argv0');
+}
+
+/** @param {any} args without the program's name @returns {string[]} */
 function readArgs(args) {
   if (args === undefined) return [];
   if (!Array.isArray(args))

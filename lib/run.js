@@ -82,7 +82,7 @@ function readCache(cache) {
 function prepare(source, options, isSpawned) {
   const handle = resolve(source, options);
   handle.prefetch(options); // while everything else is loaded
-  const checked = require('./options.js').readOptions(options, isSpawned);
+  const checked = require('./options.js').readOptions(options, isSpawned, handle.source);
   const cancellation = new Cancellation();
   const chosen = choose(handle, checked, cancellation);
   return { handle, checked, choice: { cancellation, chosen } };

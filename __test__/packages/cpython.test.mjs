@@ -68,7 +68,7 @@ describe('CPython does the same in V8 and in wasmtime', () => {
         /** @type {const} */ (['v8', 'wasmtime']).map(async (engine) => {
           const box = fs.mkdtempSync(path.join(folder, 'box-'));
           const { exitCode, stdout, stderr, usage } = await python.run({
-            args: ['python', '-c', script, 'an argument'],
+            args: ['-c', script, 'an argument'],
             env: { NAME: 'value', PYTHONHASHSEED: '1' },
             preopens: { '/box': box },
             ...{ input, engine },

@@ -12,8 +12,8 @@ import { cat, creates, program, reflect, writes } from '../support/programs.mjs'
 const folder = temporaryFolder({ after });
 
 /** The same program in the class, in this thread. */
-function inClass(wasm, { input = '', args, env, preopens }) {
-  const options = { version: 'preview1', input, args, env, preopens };
+function inClass(wasm, { input = '', argv0 = 'program.wasm', args = [], env, preopens }) {
+  const options = { version: 'preview1', input, args: [argv0, ...args], env, preopens };
   const wasi = new WASI({ ...options, stdout: 'pipe', stderr: 'pipe' });
   const instance = new WebAssembly.Instance(new WebAssembly.Module(wasm), wasi.getImportObject());
   return { exitCode: wasi.start(instance), stdout: wasi.stdout, stderr: wasi.stderr };
@@ -25,7 +25,10 @@ forEachEngine(({ engine, run }) => {
     const programs = {
       'copies its input': [cat(), { input: 'žluť 🐎\n'.repeat(1000) }],
       'writes to stderr': [cat(2), { input: 'error' }],
-      'shows its arguments': [reflect(), { args: ['a', '', 'č'], env: { A: '1', B: '' } }],
+      'shows its arguments': [
+        reflect(),
+        { argv0: 'name', args: ['a', '', 'č'], env: { A: '1', B: '' } },
+      ],
       'makes a file': [creates(), { preopens: { '/': folder } }],
       'has no directory': [creates(), {}],
       writes: [program(body, { items }), {}],

@@ -143,8 +143,8 @@ forEachEngine(({ engine, run, spawn }) => {
       options.preopens['/'].path = '/none';
       options.preopens['/none'] = '/none';
       options.limits.stdout = 1;
-      assert.equal(String((await running).stdout), 'before\0A=before\0');
-      assert.equal(await read, 'before\0A=before\0');
+      assert.equal(String((await running).stdout), 'program.wasm\0before\0A=before\0');
+      assert.equal(await read, 'program.wasm\0before\0A=before\0');
     });
 
     test('a program whose bytes change after the call is what it was', async () => {
@@ -193,6 +193,7 @@ test('NUL, and names that are none, are refused', async () => {
   const NUL = 'must be a string without null bytes';
   const cases = [
     [{ args: ['a', 'b\0c'] }, `The property 'options.args[1]' ${NUL}. Received 'b\\x00c'`],
+    [{ argv0: 'a\0' }, `The property 'options.argv0' ${NUL}. Received 'a\\x00'`],
     [{ env: { A: 'b\0' } }, `The property 'options.env['A']' ${NUL}. Received 'b\\x00'`],
     [{ env: { 'A\0': 'b' } }, `The property 'options.env['A\0']' ${NUL}. Received 'A\\x00'`],
     [{ env: { 'A=B': 'c' } }, /'options.env\['A=B'\]' must have a name, and without '='/],
@@ -217,6 +218,10 @@ test('NUL, and names that are none, are refused', async () => {
       message: /null bytes/,
     });
   }
-  const { stdout } = await run(reflect(), { args: [''], env: { A: '', B: 'c=d' } });
-  assert.equal(String(stdout), '\0A=\0B=c=d\0');
+  const { stdout } = await run(reflect(), {
+    argv0: '',
+    args: [''],
+    env: { A: '', B: 'c=d' },
+  });
+  assert.equal(String(stdout), '\0\0A=\0B=c=d\0');
 });

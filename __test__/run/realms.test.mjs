@@ -96,7 +96,7 @@ for (const [name, globals] of Object.entries(REALMS)) {
 
       test('options that are objects of either realm', async () => {
         const given = evaluate('({ args: ["a", "b"], env: { K: "v" }, preopens: {}, limits: {} })');
-        assert.equal(String((await run(reflect(), given)).stdout), 'a\0b\0K=v\0');
+        assert.equal(String((await run(reflect(), given)).stdout), 'program.wasm\0a\0b\0K=v\0');
         const stream = evaluate(
           '(Buffer) => ({ async *[Symbol.asyncIterator]() { yield "one "; yield Uint8Array.of(50); } })',
         )(Buffer);

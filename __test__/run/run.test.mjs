@@ -4,8 +4,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import { after as afterAll, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { compile, deserialize } from '../../index.js';
 import { forEachEngine, makeRun } from '../support/engine.mjs';
 import { temporaryFolder } from '../support/host.mjs';
 import {
@@ -70,7 +72,7 @@ forEachEngine(({ engine, run }) => {
     test('arguments, environment and directories are the class’s', async () => {
       const options = { args: ['a', 1, 'ž'], env: { K: 'v', N: 2, none: undefined } };
       const { stdout } = await run(reflect(), options);
-      assert.equal(String(stdout), 'a\x001\x00ž\x00K=v\x00N=2\x00');
+      assert.equal(String(stdout), 'program.wasm\x00a\x001\x00ž\x00K=v\x00N=2\x00');
       const { exitCode } = await run(creates(), { preopens: { '/': folder } });
       assert.equal(exitCode, 0);
       assert.equal(fs.readFileSync(path.join(folder, 'made'), 'utf8'), 'made');
@@ -83,7 +85,8 @@ forEachEngine(({ engine, run }) => {
     test('arguments, environment and preopens arrive', async () => {
       fs.writeFileSync(path.join(folder, 'file'), 'found');
       const { stdout } = await run(reflectWithFile(), {
-        args: ['app', 'ž', ''],
+        argv0: 'app',
+        args: ['ž', ''],
         env: { A: 'b=c', EMPTY: '' },
         preopens: { '/': folder },
       });
@@ -151,6 +154,7 @@ test('options are checked, in Node’s words', async () => {
   });
   const cases = [
     [{ args: 'x' }, type('options.args', 'an instance of Array')],
+    [{ argv0: 1 }, type('options.argv0', 'of type string')],
     [{ env: 1 }, type('options.env', 'of type object')],
     [{ preopens: [] }, type('options.preopens', 'of type object')],
     [{ limits: null }, type('options.limits', 'of type object')],
@@ -193,4 +197,26 @@ test('options are checked, in Node’s words', async () => {
     code: 'UVWASI_EBADF',
     message: /descriptor 999 of options.stdin/,
   });
+});
+
+test('a program has a name before its arguments, also without any', async () => {
+  const run = makeRun('wasmtime');
+  const file = path.join(folder, 'some name.wasm');
+  fs.writeFileSync(file, reflect());
+  const compiled = await compile(file, { cache: false });
+  const code = await deserialize(await compiled.serialize());
+  const cases = [
+    [() => run(file), 'some name.wasm\0'],
+    [() => run(path.relative('', file), { args: [] }), 'some name.wasm\0'],
+    [() => run(pathToFileURL(file), { args: ['--version'] }), 'some name.wasm\0--version\0'],
+    [() => run(file, { argv0: '/bin/app', args: ['x'] }), '/bin/app\0x\0'],
+    [() => run(file, { argv0: undefined }), 'some name.wasm\0'],
+    [() => run(reflect()), 'program.wasm\0'],
+    [() => compiled.run({ args: ['x'] }), 'some name.wasm\0x\0'],
+    [() => code.run({ args: ['x'] }), 'program.wasm\0x\0'],
+    [() => code.run({ argv0: 'named' }), 'named\0'],
+  ];
+  for (const [go, expected] of cases) assert.equal(String((await go()).stdout), expected);
+  const child = compiled.spawn({ argv0: 'spawned', args: ['a'] });
+  assert.equal(await text(child.stdout), 'spawned\0a\0');
 });

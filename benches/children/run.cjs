@@ -11,7 +11,7 @@ const { readFileSync, writeSync } = require('node:fs');
 const [side, file, cache, what, ...args] = process.argv.slice(2);
 if (side === 'ours') {
   const { run } = require('../../index.js');
-  const options = { args: ['program', ...args], cache, stdout: 'inherit', stderr: 'inherit' };
+  const options = { argv0: 'program', args, cache, stdout: 'inherit', stderr: 'inherit' };
   run(file, options).then(({ exitCode }) => (process.exitCode = exitCode));
 } else if (side === 'theirs') {
   const { WASI } = require('node:wasi');
