@@ -1,5 +1,7 @@
 'use strict';
 
+const { classAddon } = require('../lib/addon.js');
+
 const EXIT = Object.freeze({ NOT_STARTED: 2, TIMEOUT: 124, TRAP: 134 });
 
 /** An error that is reported in one line, with the exit code of the process. */
@@ -53,25 +55,13 @@ function explain(error) {
   return { message: `${error?.stack ?? error}\n${bug}`, exitCode: 70 };
 }
 
-/** The candidate that was most likely meant. @param {string} word @param {readonly string[]} candidates */
-function closest(word, candidates) {
-  const [best] = candidates
-    .map((candidate) => ({ candidate, distance: distance(word, candidate) }))
-    .sort((a, b) => a.distance - b.distance);
-  return best && best.distance <= Math.max(1, word.length / 3) ? best.candidate : undefined;
-}
-
-/** The number of letters to be inserted, removed or replaced. @param {string} from @param {string} to */
-function distance(from, to) {
-  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
-  for (const [i, letter] of [...from].entries()) {
-    const next = [i + 1];
-    for (const [j, other] of [...to].entries()) {
-      next.push(Math.min(row[j] + (letter === other ? 0 : 1), row[j + 1] + 1, next[j] + 1));
-    }
-    row = next;
-  }
-  return row[to.length];
-}
+/**
+ * The candidate that was most likely meant.
+ *
+ * @param {string} word
+ * @param {readonly string[]} candidates
+ * @returns {string | undefined}
+ */
+const closest = (word, candidates) => classAddon().closest(word, candidates);
 
 module.exports = { CliError, EXIT, closest, explain, inNameOf, reason };

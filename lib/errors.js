@@ -24,6 +24,7 @@ function errorOf(Base, code, message, options) {
  * @type {{
  *   invalidArgType(name: string, expected: string, value: unknown): TypeError,
  *   invalidArgValue(name: string, value: unknown, reason: string): TypeError,
+ *   unknownProperty(option: string, property: [name: string, value: unknown], known: string[]): TypeError,
  *   outOfRange(name: string, range: string, value: number): RangeError,
  *   incompatible(one: string, other: string): TypeError,
  *   accessDenied(): Error,

@@ -29,6 +29,22 @@ const ranges = () => classAddon().ranges;
 const ENGINES = ['auto', 'wasmtime', 'v8'];
 const VERSIONS = ['unstable', 'preview1'];
 
+/** The options of run() and spawn(); `cache`, which compile() has as well, is read by `lib/run.js`. */
+const OPTIONS = [
+  ...[
+    'args',
+    'argv0',
+    'env',
+    'preopens',
+    'stdin',
+    'input',
+    'stdout',
+    'stderr',
+    'limits',
+    'timeout',
+  ],
+  ...['signal', 'concurrency', 'engine', 'cache', 'trace', 'version'],
+];
 const OUTPUTS = ['inherit', 'ignore', 'pipe'];
 const INPUTS = ['inherit', 'ignore'];
 
@@ -65,6 +81,7 @@ const INPUTS = ['inherit', 'ignore'];
 function readOptions(options, isSpawned, source) {
   if (options === undefined) options = {};
   requireObject(options, 'options');
+  refuseUnknown(options, 'options', OPTIONS);
   requirePermission();
   requireOneOf(options.version, VERSIONS, 'options.version');
   return {
@@ -98,7 +115,8 @@ function requireObject(value, name) {
 }
 
 /**
- * Refuses unknown properties: a misspelt limit would leave a program without it.
+ * Refuses unknown properties: a misspelt one would leave a program without a limit, or with a right that it was
+ * not to have.
  *
  * @param {any} value
  * @param {string} option
@@ -109,9 +127,7 @@ function refuseUnknown(value, option, known) {
     !known.includes(name) && value[name] !== undefined;
   const name = Object.keys(value).find(isUnknown);
   if (name === undefined) return;
-  const names = known.map((one) => `'${one}'`).join(', ');
-  const reason = `is not known: ${option} may have ${names}`;
-  throw errors().invalidArgValue(`${option}.${name}`, value[name], reason);
+  throw errors().unknownProperty(option, [name, value[name]], known);
 }
 
 /** @param {any} value @param {string[]} words @param {string} name */
@@ -302,4 +318,17 @@ function notAStream(option, classes, value) {
   return errors().invalidArgType(option, expected, value);
 }
 
-module.exports = { readOptions, requireObject, requirePermission };
+/**
+ * Checks the options of compile(), but for `cache` itself.
+ *
+ * @param {any} options
+ */
+function checkCompileOptions(options) {
+  if (options !== undefined) {
+    requireObject(options, 'options');
+    refuseUnknown(options, 'options', ['cache']);
+  }
+  requirePermission();
+}
+
+module.exports = { checkCompileOptions, readOptions, requirePermission };

@@ -121,9 +121,7 @@ function spawn(source, options) {
  * @returns {Promise<Program>}
  */
 async function compile(source, options) {
-  const { requireObject, requirePermission } = require('./options.js');
-  if (options !== undefined) requireObject(options, 'options');
-  requirePermission();
+  require('./options.js').checkCompileOptions(options);
   const handle = resolve(source, options);
   await handle.compile();
   return new Program(handle);

@@ -1,6 +1,7 @@
 //! Errors in Node's own words: class, code and message as Node's documentation of errors has them, so that a
 //! test or a `catch` made for node:wasi's errors works with these.
 
+pub mod closest;
 #[cfg(feature = "class")]
 pub mod functions;
 
@@ -220,6 +221,18 @@ pub fn invalid_arg_value(js: Js<'_>, name: &str, value: Value<'_>, reason: &str)
         let message = Message::from(format!("The {} '{name}' {reason}. Received ", kind_of(name))).units(&shown.0);
         Ok(throw_as_node(js, ErrorKind::TypeError, "ERR_INVALID_ARG_VALUE", message))
     })
+}
+
+/// `ERR_INVALID_ARG_VALUE` for a property of an object that has another name than the known ones.
+pub fn unknown_property(js: Js<'_>, option: &str, name: &str, value: Value<'_>, known: &[&str]) -> Thrown {
+    let reason = match closest::closest(name, known.iter().copied()) {
+        Some(meant) => format!("is not known (did you mean '{meant}'?)"),
+        None => {
+            let names: Vec<_> = known.iter().map(|name| format!("'{name}'")).collect();
+            format!("is not known: {option} may have {}", names.join(", "))
+        }
+    };
+    invalid_arg_value(js, &format!("{option}.{name}"), value, &reason)
 }
 
 /// `ERR_INCOMPATIBLE_OPTION_PAIR`: options that contradict each other.

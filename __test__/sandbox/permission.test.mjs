@@ -331,6 +331,8 @@ const FUNCTIONS = {
   'errors.notOpened': 'makes an error',
   'errors.outOfRange': 'makes an error',
   'errors.tooMuchOutput': 'makes an error',
+  'errors.unknownProperty': 'makes an error',
+  closest: 'takes text',
   describe: 'takes bytes',
   quit: 'ends the process, as process.exit does',
   refusal: 'takes bytes',

@@ -88,7 +88,7 @@ test('a misspelt name does not make a directory writable', async () => {
   const expected = {
     code: 'ERR_INVALID_ARG_VALUE',
     message:
-      "The property 'options.preopens['/data'].readonly' is not known: options.preopens['/data'] may have 'path', 'readOnly'. Received true",
+      "The property 'options.preopens['/data'].readonly' is not known (did you mean 'readOnly'?). Received true",
   };
   assert.throws(() => new WASI({ version: 'preview1', preopens }), expected);
   await assert.rejects(run(new Uint8Array(), { preopens }), expected);

@@ -71,9 +71,7 @@ pub fn refuse_unknown<'s>(js: Js<'s>, object: Value<'s>, option: &str, known: &[
     for (name, value) in entries(js, object)? {
         let name = js.string_of(name)?;
         if !known.contains(&name.as_str()) && !js.is_undefined(value)? {
-            let names: Vec<_> = known.iter().map(|name| format!("'{name}'")).collect();
-            let reason = format!("is not known: {option} may have {}", names.join(", "));
-            return Err(errors::invalid_arg_value(js, &format!("{option}.{name}"), value, &reason));
+            return Err(errors::unknown_property(js, option, &name, value, known));
         }
     }
     Ok(())
