@@ -285,6 +285,12 @@ export interface RunOptions {
    * @default {}
    */
   preopens?: Readonly<Record<string, string | Preopen>> | undefined;
+  /**
+   * True if another exit code than 0 is an error, ERR_WASI_EXIT: `run()` and `result` reject. **Without it they
+   * are fulfilled for any exit code.** (`spawn()` emits no 'error' for it.)
+   * @default false
+   */
+  check?: boolean | undefined;
   /** Need not be given: the program's imports tell it. */
   version?: 'unstable' | 'preview1' | undefined;
   /**
@@ -312,7 +318,10 @@ export interface RunOptions {
    * @default 0
    */
   timeout?: number | undefined;
-  /** Ends the program with an AbortError, whose `cause` is the signal's reason. */
+  /**
+   * Ends the program with an AbortError, whose `cause` is the signal's reason. If it has been aborted before,
+   * nothing is opened.
+   */
   signal?: AbortSignal | undefined;
   /**
    * The number of programs that may have begun in its engine and not ended, this one included. A program that
@@ -391,26 +400,91 @@ export interface RunResult {
   usage: RunUsage;
 }
 
-/** An error that ended a program, with its output and usage so far. */
-export interface RunError extends Error {
+/**
+ * The codes of a {@link WasiError}:
+ * - ERR_WASI_EXIT: its exit code is not 0, with `check`
+ * - ERR_WASI_TIMEOUT, ABORT_ERR, ERR_WASI_KILLED: it was ended by `timeout`, `signal`, `kill()`
+ * - ERR_WASI_FUEL, ERR_WASI_STDIO_MAXBUFFER: it reached a limit
+ * - ERR_WASI_TRAP: it trapped; the first line of the message has the reason, in the same words in both engines,
+ *   and the lines below have the names of the functions on the stack
+ * - ERR_WASI_STREAM: a stream or function that was given as `stdin`, `stdout` or `stderr` has failed; `cause` is
+ *   its error
+ * - EPIPE: a Writable for its output was ended or destroyed
+ * - ERR_WASI_BUSY: it was not begun: as many as `concurrency` allows had begun and not ended
+ * - ERR_WASI_PROGRAM: it is no program that runs here: no module, or none that the engine can compile; it has no
+ *   `_start` without parameters and results, or an `_initialize` as well; or it makes system calls and exports no
+ *   memory as `memory`
+ * - ERR_WASI_IMPORT: an import of it does not exist, or it imports system calls of both editions of WASI
+ * - ERR_WASI_RS: there was no thread or memory for it, or a mistake in this package
+ * - UVWASI_ENOENT, UVWASI_EBADF, ...: a directory or descriptor can't be used
+ * - ENOENT, EISDIR, ...: its file can't be read; `path`, `syscall` and `errno` are set as in Node's own errors
+ */
+export type WasiErrorCode =
+  | 'ERR_WASI_EXIT'
+  | 'ERR_WASI_TIMEOUT'
+  | 'ABORT_ERR'
+  | 'ERR_WASI_KILLED'
+  | 'ERR_WASI_FUEL'
+  | 'ERR_WASI_STDIO_MAXBUFFER'
+  | 'ERR_WASI_TRAP'
+  | 'ERR_WASI_STREAM'
+  | 'EPIPE'
+  | 'ERR_WASI_BUSY'
+  | 'ERR_WASI_PROGRAM'
+  | 'ERR_WASI_IMPORT'
+  | 'ERR_WASI_RS'
+  | `UVWASI_E${string}`
+  | 'EACCES'
+  | 'EAGAIN'
+  | 'EIO'
+  | 'EISDIR'
+  | 'ELOOP'
+  | 'EMFILE'
+  | 'ENAMETOOLONG'
+  | 'ENFILE'
+  | 'ENOENT'
+  | 'ENOMEM'
+  | 'ENOTDIR'
+  | 'EPERM';
+
+/**
+ * The error of a program off the event loop, with its output and usage so far. Wrong options are TypeErrors and
+ * RangeErrors instead, with Node's codes.
+ */
+export class WasiError extends Error {
+  private constructor();
+  /** `'AbortError'` for ABORT_ERR. */
+  name: 'WasiError' | 'AbortError';
+  code: WasiErrorCode;
+  /** True if `timeout` has ended it. */
+  timedOut: boolean;
+  /** True if `signal` has ended it. */
+  isCanceled: boolean;
+  /** True if it wrote more than is captured. */
+  isMaxBuffer: boolean;
+  /** True if it has ended as a process does that a signal ends: `signal` is the signal. */
+  isTerminated: boolean;
+  /** Its exit code, if it has ended by itself. */
+  exitCode: number | undefined;
   /**
-   * - EPIPE: a Writable for its output was ended or destroyed
-   * - ERR_WASI_TIMEOUT, ABORT_ERR, ERR_WASI_KILLED: it was ended
-   * - ERR_WASI_FUEL, ERR_WASI_STDIO_MAXBUFFER: it reached a limit
-   * - ERR_WASI_BUSY: it was not begun: as many as `concurrency` allows had begun and not ended
-   * - ERR_WASI_TRAP: it trapped; the first line of the message has the reason, in the same words in both
-   *   engines, and the lines below have the names of the functions on the stack
-   * - ERR_WASI_PROGRAM: it is no program that runs here: no module, or none that the engine can compile; it
-   *   has no `_start` without parameters and results, or an `_initialize` as well; or it makes system calls
-   *   and exports no memory as `memory`
-   * - ERR_WASI_IMPORT: an import of it does not exist, or it imports system calls of both editions of WASI
-   * - UVWASI_ENOENT, UVWASI_EBADF, ...: a directory or descriptor can't be used; ENOENT, ...: its file can't
-   *   be read
+   * The signal of `kill()`; SIGTERM if `timeout`, `signal` or a stream has ended it, and SIGABRT if it has
+   * trapped or reached a limit. Undefined if it has ended by itself, or has not begun.
    */
-  code: string;
-  stdout?: Buffer | null;
-  stderr?: Buffer | null;
-  usage?: RunUsage;
+  signal: NodeJS.Signals | undefined;
+  /** Its output so far, if that is captured. */
+  stdout: Buffer | null;
+  stderr: Buffer | null;
+  /** Undefined if it was not asked for an engine. */
+  usage: RunUsage | undefined;
+  /**
+   * The error behind it, as it was thrown: of the embedder's stream or function, of `kill()`, of V8; the reason
+   * of the AbortSignal.
+   */
+  cause?: unknown;
+  /** For EPIPE, and where a file can't be read or opened. */
+  errno?: number;
+  syscall?: string;
+  path?: string;
 }
 
 /**
@@ -419,7 +493,9 @@ export interface RunError extends Error {
  * those that wait for input or a clock; the others wait for their turn. If all that run compute for long,
  * and none of the others gets a turn for a second, one more may run; the next one after two seconds more,
  * then four, and so on.
- * @throws RunError, as a rejection
+ * **It is fulfilled for any exit code**: look at `exitCode`, or ask for `check: true`, with which another one than
+ * 0 is a rejection.
+ * @throws WasiError, as a rejection
  * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_ACCESS_DENIED, as in the class;
  * rejections too
  */
@@ -458,7 +534,11 @@ export interface Program {
   serialize(): Promise<Buffer>;
 }
 
-/** A program started by `spawn()`. */
+/**
+ * A program started by `spawn()`. Its events are those of a ChildProcess, in their order: 'spawn' when it has
+ * begun, 'error', 'exit' with a code or a signal, 'close' when its output has been read too. If it can't begin,
+ * 'error' and 'close' come alone.
+ */
 export interface GuestProcess extends EventEmitter {
   /** A stream to write the program's input to, if the option is `'pipe'`. */
   readonly stdin: Writable | null;
@@ -466,25 +546,33 @@ export interface GuestProcess extends EventEmitter {
   readonly stdout: Readable | null;
   readonly stderr: Readable | null;
   readonly stdio: readonly [Writable | null, Readable | null, Readable | null];
-  /** The exit code, when it has ended by itself. */
+  /**
+   * The exit code, when it has ended by itself; a negative error number of the system, as in child_process, when
+   * it could not begin.
+   */
   readonly exitCode: number | null;
-  /** `'SIGTERM'` when `kill()` has ended it. */
+  /** The signal that has ended it; `'SIGABRT'` for a trap or a limit, `'SIGTERM'` for `timeout` and `signal`. */
   readonly signalCode: NodeJS.Signals | null;
-  /** True if `kill()` was called while it ran. */
+  /** True if `kill()`, `timeout` or `signal` was to end it while it ran. */
   readonly killed: boolean;
   /**
    * The future outcome. Reading it opts out of `'error'` events if there is no listener for them: the promise
    * rejects instead.
    */
   readonly result: Promise<RunResult>;
-  /** Ends it; `result` rejects with `reason` (by default ERR_WASI_KILLED). Returns true if it was running. */
-  kill(reason?: unknown): boolean;
+  /**
+   * Ends it, whichever signal that is, with ERR_WASI_KILLED; `error` is the `cause` of that. 0 only asks if it is
+   * running. Returns true if it was running.
+   * @param signal a name or number of `os.constants.signals`; by default `'SIGTERM'`
+   * @throws ERR_UNKNOWN_SIGNAL
+   */
+  kill(signal?: NodeJS.Signals | number, error?: unknown): boolean;
   on(event: 'spawn', listener: () => void): this;
   on(
     event: 'exit' | 'close',
     listener: (code: number | null, signal: NodeJS.Signals | null) => void,
   ): this;
-  on(event: 'error', listener: (error: RunError) => void): this;
+  on(event: 'error', listener: (error: WasiError) => void): this;
   on(event: string | symbol, listener: (...args: any[]) => void): this;
   /** Ends it. */
   [Symbol.dispose](): void;

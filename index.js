@@ -9,10 +9,31 @@ const lib = () => require('./lib/run.js');
 
 exports.WASI = classAddon().WASI;
 /** @type {Run['run']} */
-exports.run = async (source, options) => lib().run(source, options);
+exports.run = async function run(source, options) {
+  return lib().run(source, options, run);
+};
 /** @type {Run['spawn']} */
-exports.spawn = (source, options) => lib().spawn(source, options);
+exports.spawn = function spawn(source, options) {
+  return lib().spawn(source, options, spawn);
+};
 /** @type {Run['compile']} */
-exports.compile = async (source, options) => lib().compile(source, options);
+exports.compile = async function compile(source, options) {
+  return lib().compile(source, options, compile);
+};
 /** @type {Run['deserialize']} */
-exports.deserialize = async (bytes) => lib().deserialize(bytes);
+exports.deserialize = async function deserialize(bytes) {
+  return lib().deserialize(bytes, deserialize);
+};
+
+const errors = {
+  get WasiError() {
+    return require('./lib/errors.js').WasiError;
+  },
+};
+// In a form in which Node finds the name, for `import`.
+Object.defineProperty(exports, 'WasiError', {
+  enumerable: true,
+  get() {
+    return errors.WasiError;
+  },
+});

@@ -177,7 +177,8 @@ function explainFailure(program, error) {
   if (trap !== undefined) return new CliError(`${program}: ${trap}`, EXIT.TRAP);
   if (isInvalid(error)) return new CliError(inNameOf(program, `the program ${uncompiled(error)}`));
   if (error?.code === undefined) return error;
-  const message = error.message.replace(/"options\.limits\.(\w+)"/, flagOf);
+  const limit = /(?:The property '|")options\.limits\.(\w+)['"]/;
+  const message = error.message.replace(limit, flagOf);
   const isAboutFlag = message !== error.message;
   const told = isAboutFlag ? message : inNameOf(program, message);
   return new CliError(told, EXIT_OF[error.code]);

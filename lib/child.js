@@ -6,8 +6,10 @@ const { EventEmitter } = require('node:events');
 const { finished } = require('node:stream');
 const timers = require('node:timers');
 const { setImmediate: turn } = require('node:timers/promises');
-const { errorOf } = require('./errors.js');
 const { Execution } = require('./execute.js');
+
+/** The constants of the operating system. */
+const constants = () => require('node:os').constants;
 
 /** A running program. */
 class GuestProcess extends EventEmitter {
@@ -15,10 +17,10 @@ class GuestProcess extends EventEmitter {
   exitCode = null;
   /** @type {string | null} */
   signalCode = null;
-  /** True if `kill()` has ended it. */
+  /** True if `kill()`, the timeout or the signal has ended it. */
   killed = false;
   #execution;
-  #isStarted = false;
+  #isBegun = false;
   #isAwaited = false;
   /** @type {Promise<void>} */
   #closed;
@@ -27,17 +29,21 @@ class GuestProcess extends EventEmitter {
    * @param {import('./program.js').Handle} handle
    * @param {import('./execute.js').Choice} choice
    * @param {import('./options.js').Options} options
+   * @param {import('./errors.js').Caller} caller
    */
-  constructor(handle, choice, options) {
+  constructor(handle, choice, options, caller) {
     super();
-    this.#execution = new Execution(handle, choice, options, () => this.#start());
+    this.#execution = new Execution(handle, choice, options, caller, () => this.#begin());
     const { stdin = null, stdout = null, stderr = null } = this.#execution.streams.ends;
     this.stdin = stdin;
     this.stdout = stdout;
     this.stderr = stderr;
     this.stdio = [stdin, stdout, stderr];
     const ended = this.#execution.result.then(
-      ({ exitCode }) => this.#exit(exitCode),
+      ({ exitCode }) => {
+        this.exitCode = exitCode;
+        this.#exit();
+      },
       (error) => this.#fail(error),
     );
     this.#closed = ended.then(() => this.#close());
@@ -55,14 +61,19 @@ class GuestProcess extends EventEmitter {
   }
 
   /**
-   * Ends the program.
+   * Ends the program, whichever signal it is; 0 only asks if the program is running.
    *
-   * @param {unknown} [reason] the error that `result` rejects with
+   * @param {string | number} [signal]
+   * @param {unknown} [cause] the cause of the error that `result` rejects with
    * @returns {boolean} true if it was running
    */
-  kill(reason = errorOf(Error, 'ERR_WASI_KILLED', 'the program was killed')) {
+  kill(signal = 'SIGTERM', cause) {
+    const name = signal === 0 ? undefined : nameOf(signal);
     if (this.exitCode !== null || this.signalCode !== null) return false;
-    if (!this.#execution.kill(reason)) return false;
+    if (name === undefined) return true;
+    const { WasiError } = require('./errors.js');
+    const message = `the program was killed (${name})`;
+    this.#execution.kill(new WasiError('ERR_WASI_KILLED', message, { signal: name, cause }));
     this.killed = true;
     return true;
   }
@@ -76,26 +87,45 @@ class GuestProcess extends EventEmitter {
     await this.#closed;
   }
 
-  #start() {
-    this.#isStarted = true;
-    this.emit('spawn');
+  #begin() {
+    this.#isBegun = true;
+    // Not within the addon's call, which an exception of a listener must not reach.
+    queueMicrotask(() => this.emit('spawn'));
   }
 
-  /** @param {number | null} exitCode */
-  #exit(exitCode) {
-    this.exitCode = exitCode;
+  #exit() {
     this.stdin?.destroy();
     this.emit('exit', this.exitCode, this.signalCode);
   }
 
-  /** @param {unknown} error */
+  /**
+   * Emits 'error' and 'exit'; for a program that has not begun, 'error' alone.
+   *
+   * @param {any} error
+   * @returns {Promise<void>} resolves when they have been emitted
+   */
   #fail(error) {
-    if (this.killed) this.signalCode = 'SIGTERM';
+    const { code, exitCode, signal, timedOut, isCanceled } = error;
+    if (timedOut || isCanceled) this.killed = true;
+    const isOver = this.#isBegun || signal !== undefined || exitCode !== undefined;
+    if (!isOver) this.exitCode = errnoOf(error);
+    else if (exitCode !== undefined) this.exitCode = exitCode;
+    else this.signalCode = signal ?? 'SIGABRT';
+    const end = () => (isOver ? this.#exit() : this.stdin?.destroy());
     // An error goes to the listeners or to the promise of the result; otherwise it is uncaught, as in Node.
-    const isHeard = this.killed || (this.#isAwaited && this.listenerCount('error') === 0);
-    if (this.#isStarted || this.killed) this.#exit(null);
-    else this.stdin?.destroy();
-    if (!isHeard) timers.setImmediate(() => this.emit('error', error));
+    const isHeard = this.#isAwaited && this.listenerCount('error') === 0;
+    if (code === 'ERR_WASI_KILLED' || code === 'ERR_WASI_EXIT' || isHeard) {
+      end();
+      return Promise.resolve();
+    }
+    // Two immediates: a listener that throws, or the lack of one, is uncaught, and the end is told all the same.
+    timers.setImmediate(() => this.emit('error', error));
+    return new Promise((resolve) => {
+      timers.setImmediate(() => {
+        end();
+        resolve();
+      });
+    });
   }
 
   /** Emits 'close' when all output has been read. */
@@ -107,6 +137,34 @@ class GuestProcess extends EventEmitter {
     await turn();
     this.emit('close', this.exitCode, this.signalCode);
   }
+}
+
+/**
+ * The name of a signal, by its name in letters of any case or its number.
+ *
+ * @param {unknown} signal
+ * @returns {string}
+ */
+function nameOf(signal) {
+  const { signals } = constants();
+  const isMeant = (/** @type {[name: string, number: number]} */ [name, number]) =>
+    typeof signal === 'string' ? name === signal.toUpperCase() : number === signal;
+  const found = Object.entries(signals).find(isMeant);
+  if (found) return found[0];
+  const message = `Unknown signal: ${require('node:util').format('%s', signal)}`;
+  throw require('./errors.js').errorOf(TypeError, 'ERR_UNKNOWN_SIGNAL', message);
+}
+
+/**
+ * The exit code of a program that has not begun: as for a process, a negative error number of the system.
+ *
+ * @param {{ code?: string }} error
+ * @returns {number}
+ */
+function errnoOf({ code = '' }) {
+  const { errno } = constants();
+  const name = code === 'ERR_WASI_BUSY' ? 'EAGAIN' : code.replace('UVWASI_', '');
+  return -(/** @type {Record<string, number>} */ (errno)[name] ?? errno.ENOEXEC);
 }
 
 /**

@@ -18,6 +18,8 @@ function errorOf(Base, code, message, options) {
   return Object.assign(new Base(message, options), { code });
 }
 
+/** @typedef {{ code: string, errno: number, syscall: string }} NotOpened */
+
 /**
  * The class's errors, made by the addon (`src/errors/functions.rs`): one place for their words.
  *
@@ -28,21 +30,119 @@ function errorOf(Base, code, message, options) {
  *   outOfRange(name: string, range: string, value: number): RangeError,
  *   incompatible(one: string, other: string): TypeError,
  *   accessDenied(): Error,
- *   tooMuchOutput(stream: string, limit: number): RangeError,
- *   notOpened(name: string, errno: number, why: string): Error,
+ *   tooMuchOutput(stream: string, limit: number): RangeError & { code: string },
+ *   notOpened(name: string, errno: number, why: string): Error & NotOpened,
  * }}
  */
 const ofClass = classAddon().errors;
 
-/** The error that a program is ended with by an AbortSignal. */
-class AbortError extends Error {
-  code = 'ABORT_ERR';
+/**
+ * The error of a program off the event loop.
+ *
+ * @typedef {object} Details
+ * @property {unknown} [cause]
+ * @property {number} [exitCode]
+ * @property {string} [signal] the signal that a process would have been ended by
+ * @property {boolean} [timedOut]
+ * @property {boolean} [isCanceled]
+ * @property {boolean} [isMaxBuffer]
+ * @property {number} [errno]
+ * @property {string} [syscall]
+ * @property {string} [path]
+ */
+class WasiError extends Error {
+  timedOut = false;
+  isCanceled = false;
+  isMaxBuffer = false;
+  isTerminated = false;
+  /** @type {number | undefined} */
+  exitCode = undefined;
+  /** @type {string | undefined} */
+  signal = undefined;
+  /** @type {Buffer | null} */
+  stdout = null;
+  /** @type {Buffer | null} */
+  stderr = null;
+  /** @type {import('./types.js').Usage | undefined} */
+  usage = undefined;
 
+  /** @param {string} code @param {string} message @param {Details} [details] */
+  constructor(code, message, { cause, ...details } = {}) {
+    super(message);
+    this.code = code;
+    if (cause !== undefined) hide(this, 'cause', cause);
+    Object.assign(this, details);
+    this.isTerminated = this.signal !== undefined;
+  }
+}
+hide(WasiError.prototype, 'name', 'WasiError');
+
+/** The error of a program that an AbortSignal has ended. */
+class AbortError extends WasiError {
   /** @param {unknown} cause the signal's reason */
   constructor(cause) {
-    super('The operation was aborted', { cause });
-    this.name = 'AbortError';
+    const signal = 'SIGTERM';
+    super('ABORT_ERR', 'The operation was aborted', { cause, isCanceled: true, signal });
   }
+}
+hide(AbortError.prototype, 'name', 'AbortError');
+
+/** Defines a property that is not enumerable. @param {object} object @param {string} name @param {unknown} value */
+function hide(object, name, value) {
+  const property = { value, writable: true, configurable: true, enumerable: false };
+  Object.defineProperty(object, name, property);
+}
+
+/**
+ * The error of an engine, or of a thread, as an error of the program. An error for a wrong option stays.
+ *
+ * @param {any} error
+ * @returns {Error}
+ */
+function wasiErrorOf(error) {
+  if (error instanceof WasiError || error?.code === 'ERR_INVALID_ARG_VALUE') return error;
+  const { name, message } = error;
+  if (name === 'CompileError' || name === 'LinkError') {
+    return new WasiError('ERR_WASI_PROGRAM', `the program ${uncompiled(error)}`, { cause: error });
+  }
+  return new WasiError('ERR_WASI_RS', message, { cause: error, signal: 'SIGABRT' });
+}
+
+/**
+ * The error for a stream or function of the embedder that has failed: the program is ended by it.
+ *
+ * @param {string} option
+ * @param {unknown} cause that error, which may be anything and is not touched
+ */
+function streamError(option, cause) {
+  return new WasiError('ERR_WASI_STREAM', `${option} has failed: ${textOf(cause)}`, {
+    cause,
+    signal: 'SIGTERM',
+  });
+}
+
+/** The text of anything that was thrown. @param {any} thrown @returns {string} */
+function textOf(thrown) {
+  try {
+    return String(thrown?.message ?? thrown);
+  } catch {
+    return 'with an error that can not be shown';
+  }
+}
+
+/** An object that holds the stack of a call. @typedef {{ stack?: unknown }} Caller */
+
+/**
+ * Gives an error the stack of the call that has led to it, in place of the one where the answer was received.
+ *
+ * @param {unknown} error
+ * @param {Caller} caller of `Error.captureStackTrace`
+ */
+function from(error, { stack }) {
+  if (!(error instanceof WasiError) || typeof stack !== 'string') return error;
+  const frames = stack.slice(stack.search(/\n +at |$/));
+  hide(error, 'stack', `${error.name}: ${error.message}${frames}`);
+  return error;
 }
 
 /**
@@ -55,25 +155,20 @@ function uncompiled({ message }) {
   return engineAddon().engine.uncompiled(message);
 }
 
-/**
- * Adds the outcome of a program to an error, if possible: the error may be the embedder's own, of any kind.
- *
- * @param {any} error
- * @param {Record<string, unknown>} properties
- */
-function addTo(error, properties) {
-  if (error === null || (typeof error !== 'object' && typeof error !== 'function')) return;
-  try {
-    for (const [name, value] of Object.entries(properties)) Reflect.set(error, name, value);
-  } catch {
-    // A setter or a Proxy that throws.
-  }
-}
-
 /** An error for more programs than may run at a time. @param {string} engine @param {number} most */
 function busy(engine, most) {
   const message = `the program was not begun: as many as "options.concurrency" allows, ${most}, have begun in the engine '${engine}' and not ended`;
-  return errorOf(Error, 'ERR_WASI_BUSY', message);
+  return new WasiError('ERR_WASI_BUSY', message);
 }
 
-module.exports = { ...ofClass, AbortError, addTo, busy, errorOf, uncompiled };
+module.exports = {
+  ...ofClass,
+  AbortError,
+  WasiError,
+  busy,
+  errorOf,
+  from,
+  streamError,
+  uncompiled,
+  wasiErrorOf,
+};

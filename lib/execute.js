@@ -6,6 +6,8 @@ const { clearTimeout, setTimeout } = require('node:timers');
 const { types } = require('node:util');
 const { inV8, inWasmtime } = require('./program.js');
 
+/** @typedef {import('./errors.js').Caller} Caller */
+
 const NAMES = ['stdin', 'stdout', 'stderr'];
 
 /** Loaded when there is an error. */
@@ -33,6 +35,7 @@ const errors = () => require('./errors.js');
 class Execution {
   /** The error that the run is ended with. @type {{ error: unknown } | undefined} */
   #killed;
+  #caller;
   /** Ends the run in the engine. @type {((error: unknown) => void) | undefined} */
   #kill;
   /** Rejects when the run is ended before an engine has it. @type {Promise<never>} */
@@ -51,18 +54,27 @@ class Execution {
    * @param {import('./program.js').Handle} handle
    * @param {Choice} choice
    * @param {import('./options.js').Options} options
-   * @param {() => void} [onStart] is called when the engine has the run
+   * @param {Caller} caller
+   * @param {() => void} [onBegin] is called when the program has begun
    */
-  constructor(handle, { chosen, cancellation }, options, onStart) {
+  constructor(handle, { chosen, cancellation }, options, caller, onBegin) {
+    this.#caller = caller;
     this.#cancellation = cancellation;
     chosen.catch(() => {}); // reported by the result
     const { promise, reject } = withReject();
     this.#interrupted = promise;
     this.#interrupt = reject;
     this.#interrupted.catch(() => {});
-    this.streams = streamsOf(options.stdio, (error) => this.kill(error));
+    const { stdio, signal } = options;
+    if (signal?.aborted) {
+      this.streams = unopened(stdio);
+      this.#killed = { error: new (errors().AbortError)(signal.reason) };
+      this.#interrupt(this.#killed.error);
+    } else {
+      this.streams = streamsOf(stdio, (error) => this.kill(error));
+    }
     /** @type {Promise<Outcome>} */
-    this.result = this.#run(handle, chosen, options, onStart);
+    this.result = this.#run(handle, chosen, options, onBegin);
     this.result.catch(() => {}); // reported to those who read the result
   }
 
@@ -86,11 +98,14 @@ class Execution {
    * @param {import('./program.js').Handle} handle
    * @param {Promise<Chosen>} chosen
    * @param {import('./options.js').Options} options
-   * @param {() => void} [onStart]
+   * @param {() => void} [onBegin]
    */
-  async #run(handle, chosen, options, onStart) {
+  async #run(handle, chosen, options, onBegin) {
     try {
-      return await this.#finished(this.#execute(handle, chosen, options, onStart));
+      const execution = this.#execute(handle, chosen, options, onBegin);
+      return checked(await this.#finished(execution), options.check);
+    } catch (error) {
+      throw errors().from(error, this.#caller);
     } finally {
       this.#disarm();
     }
@@ -100,16 +115,16 @@ class Execution {
    * @param {import('./program.js').Handle} handle
    * @param {Promise<Chosen>} choosing
    * @param {import('./options.js').Options} options
-   * @param {() => void} [onStart]
+   * @param {() => void} [onBegin]
    */
-  async #execute(handle, choosing, options, onStart) {
+  async #execute(handle, choosing, options, onBegin) {
     this.#arm(options);
     const chosen = await Promise.race([choosing, this.#interrupted]);
     const { args, env, preopens, limits, concurrency, trace } = options;
-    const plan = { args, env, preopens, limits, concurrency, trace, stdio: this.streams.plan };
+    const { plan: stdio } = this.streams;
+    const plan = { args, env, preopens, limits, concurrency, trace, stdio, onBegin };
     const result = this.#start(chosen, plan);
     if (chosen.isFirst) require('./background.js').compileAfter(handle, result);
-    onStart?.();
     if (!chosen.mayChange) return result;
     return result.catch((error) => this.#startInOther(handle, chosen, plan, error));
   }
@@ -136,7 +151,7 @@ class Execution {
    * @param {any} error the error of that engine
    */
   async #startInOther(handle, { engine }, plan, error) {
-    if (unified(error)?.code !== 'ERR_WASI_PROGRAM' || this.#killed) throw error;
+    if (!isUnfit(error) || this.#killed) throw error;
     const isV8 = engine === require('./wasmtime.js');
     try {
       return await this.#start(
@@ -144,9 +159,9 @@ class Execution {
         plan,
       );
     } catch (second) {
-      const { code: why } = unified(second) ?? {};
       // EBADF: wasmtime has begun the run and taken its descriptors.
-      throw isV8 && (why === 'ERR_WASI_PROGRAM' || why === 'UVWASI_EBADF') ? error : second;
+      const isNoBetter = isUnfit(second) || /** @type {any} */ (second)?.code === 'UVWASI_EBADF';
+      throw isV8 && isNoBetter ? error : second;
     }
   }
 
@@ -157,14 +172,14 @@ class Execution {
    * @returns {Promise<Outcome>}
    */
   async #finished(ends) {
-    /** @type {any} */
-    let carrier;
+    /** @type {Outcome} */
+    let outcome;
     try {
       const { exitCode, stdout = null, stderr = null, usage } = await ends;
-      carrier = { exitCode, stdout, stderr, usage };
+      outcome = { exitCode, stdout, stderr, usage };
     } catch (error) {
       await this.streams.finish(true).catch(() => {});
-      throw unified(error);
+      throw errors().wasiErrorOf(error);
     }
     try {
       this.#isDelivering = true;
@@ -172,11 +187,14 @@ class Execution {
       await this.streams.finish();
       if (this.#killed) throw this.#killed.error; // while its output was being delivered
     } catch (error) {
-      const { stdout, stderr, usage } = carrier;
-      errors().addTo(error, { stdout, stderr, usage });
-      throw error;
+      const { exitCode, ...output } = outcome;
+      const failed = /** @type {any} */ (Object.assign(errors().wasiErrorOf(error), output));
+      const isOfStream = failed.code === 'ERR_WASI_STREAM' || failed.code === 'EPIPE';
+      // It ends the run, but not the program, which has ended itself.
+      if (isOfStream) Object.assign(failed, { exitCode, signal: undefined, isTerminated: false });
+      throw failed;
     }
-    return carrier;
+    return outcome;
   }
 
   /** Arms the timeout and the signal that end the run. @param {import('./options.js').Options} options */
@@ -221,6 +239,21 @@ function streamsOf(stdio, fail) {
   return { plan, ends: {}, abandon: () => {}, finish: async () => tickets.close() };
 }
 
+/**
+ * The standard streams of a run that is not to begin: nothing is opened, and this end of each pipe has ended.
+ *
+ * @param {import('./options.js').Stdio} stdio
+ * @returns {Streams}
+ */
+function unopened(stdio) {
+  const [stdin] = /** @type {any[]} */ (stdio);
+  if (!types.isUint8Array(stdin)) stdin?.destroy?.();
+  const isOpen = (/** @type {unknown} */ one) => one === 'pipe';
+  const ends = stdio.some(isOpen) ? require('./stdio.js').endedEnds(stdio.map(isOpen)) : {};
+  const plan = /** @type {Streams['plan']} */ ([new Uint8Array(), 'ignore', 'ignore']);
+  return { plan, ends, abandon: () => {}, finish: async () => {} };
+}
+
 /** A promise and the function that rejects it. (Node 20 has no Promise.withResolvers.) */
 function withReject() {
   /** @type {(error: unknown) => void} */
@@ -232,19 +265,31 @@ function withReject() {
 
 /** @param {number} timeout */
 function timedOut(timeout) {
-  return errors().errorOf(
-    Error,
-    'ERR_WASI_TIMEOUT',
-    `the program was still running after ${timeout} ms`,
-  );
+  const message = `the program was still running after ${timeout} ms`;
+  const details = { timedOut: true, signal: 'SIGTERM' };
+  return new (errors().WasiError)('ERR_WASI_TIMEOUT', message, details);
 }
 
-/** The error of both engines for a program that can't be run. @param {unknown} error @returns {any} */
-function unified(error) {
-  const { name } = /** @type {any} */ (error) ?? {};
-  if (name !== 'CompileError' && name !== 'LinkError') return error;
-  const wrong = `the program ${errors().uncompiled(/** @type {Error} */ (error))}`;
-  return errors().errorOf(Error, 'ERR_WASI_PROGRAM', wrong, { cause: error });
+/** True for the error of an engine that can't run the program. @param {any} error */
+function isUnfit(error) {
+  return ['CompileError', 'LinkError'].includes(error?.name) || error?.code === 'ERR_WASI_PROGRAM';
+}
+
+/**
+ * The outcome, unless another exit code than 0 is to be an error.
+ *
+ * @param {Outcome} outcome
+ * @param {boolean} check
+ * @returns {Outcome}
+ */
+function checked(outcome, check) {
+  const { exitCode } = outcome;
+  if (!check || exitCode === 0) return outcome;
+  const error = new (errors().WasiError)(
+    'ERR_WASI_EXIT',
+    `the program has exited with ${exitCode}`,
+  );
+  throw Object.assign(error, outcome);
 }
 
 module.exports = { Execution };

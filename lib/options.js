@@ -43,7 +43,7 @@ const OPTIONS = [
     'limits',
     'timeout',
   ],
-  ...['signal', 'concurrency', 'engine', 'cache', 'trace', 'version'],
+  ...['signal', 'concurrency', 'engine', 'cache', 'trace', 'check', 'version'],
 ];
 const OUTPUTS = ['inherit', 'ignore', 'pipe'];
 const INPUTS = ['inherit', 'ignore'];
@@ -63,6 +63,7 @@ const INPUTS = ['inherit', 'ignore'];
  * @property {Stdio} stdio
  * @property {Limits & { stdout: number }} limits
  * @property {boolean} trace
+ * @property {boolean} check true if another exit code than 0 is an error
  * @property {number} timeout 0: none
  * @property {AbortSignal | undefined} signal
  * @property {number | undefined} concurrency
@@ -84,6 +85,12 @@ function readOptions(options, isSpawned, source) {
   refuseUnknown(options, 'options', OPTIONS);
   requirePermission();
   requireOneOf(options.version, VERSIONS, 'options.version');
+  const limits = readLimits(options.limits);
+  const engine = requireOneOf(options.engine, ENGINES, 'options.engine') ?? 'auto';
+  if (engine === 'v8' && limits.fuel !== undefined) {
+    const reason = `needs the engine 'wasmtime': V8 does not count`;
+    throw errors().invalidArgValue('options.limits.fuel', limits.fuel, reason);
+  }
   return {
     args: [readArgv0(options.argv0, source), ...readArgs(options.args)],
     env: readEnv(options.env),
@@ -93,12 +100,13 @@ function readOptions(options, isSpawned, source) {
       readOutput(options.stdout, 'stdout', isSpawned),
       readOutput(options.stderr, 'stderr', isSpawned),
     ],
-    limits: readLimits(options.limits),
+    limits,
     trace: readBoolean(options.trace, 'options.trace'),
+    check: readBoolean(options.check, 'options.check'),
     timeout: readWhole(options.timeout, 'options.timeout', 0, 2 ** 31 - 1) ?? 0,
     signal: readSignal(options.signal),
     concurrency: readWhole(options.concurrency, 'options.concurrency', 1, 2 ** 31 - 1),
-    engine: requireOneOf(options.engine, ENGINES, 'options.engine') ?? 'auto',
+    engine,
   };
 }
 
@@ -291,7 +299,13 @@ function readSource(value, isSpawned) {
   if (typeof value === 'function') return value;
   if (types.isUint8Array(value)) return new Uint8Array(value);
   const isObject = value !== null && typeof value === 'object';
-  if (isObject && Symbol.asyncIterator in value) return value;
+  if (isObject && Symbol.asyncIterator in value) {
+    if (value.readableEnded === true) {
+      const reason = 'is a stream that has been read to its end before the program began';
+      throw errors().invalidArgValue('options.stdin', value, reason);
+    }
+    return value;
+  }
   throw notAStream('options.stdin', 'Uint8Array, Readable or AsyncIterable', value);
 }
 

@@ -25,37 +25,45 @@ function settle(answer, killed, plan, engine) {
   const output = { ...(stdout && { stdout }), ...(stderr && { stderr }), usage };
   if (end === 'exit') return { exitCode, ...output };
   const error = end === 'ended' ? killed?.error : errorOfAnswer(answer, plan, engine);
-  errors().addTo(error, output);
-  throw error;
+  throw Object.assign(errors().wasiErrorOf(error), output);
 }
+
+/** The signal by which a process ends that has failed. */
+const signal = 'SIGABRT';
 
 /** @param {Answer} answer @param {Plan} plan @param {string} engine */
 function errorOfAnswer(answer, { limits }, engine) {
-  const { errorOf, busy, tooMuchOutput } = errors();
-  const { end, message, code = '' } = answer;
+  const { WasiError, busy, tooMuchOutput } = errors();
+  const { end, message } = answer;
   switch (end) {
     case 'busy':
       return busy(engine, Number(message));
     case 'exception':
       return revived(answer);
-    case 'fuel':
-      return errorOf(Error, 'ERR_WASI_FUEL', `the program used up its fuel, ${limits.fuel} units`);
-    case 'overflow':
-      return tooMuchOutput(message, limits.stdout);
+    case 'fuel': {
+      const why = `the program used up its fuel, ${limits.fuel} units`;
+      return new WasiError('ERR_WASI_FUEL', why, { signal });
+    }
+    case 'overflow': {
+      const { code, message: why } = tooMuchOutput(message, limits.stdout);
+      return new WasiError(code, why, { signal, isMaxBuffer: true });
+    }
     case 'trap':
-      return errorOf(Error, 'ERR_WASI_TRAP', message);
+      return new WasiError('ERR_WASI_TRAP', message, { signal });
     case 'programError':
-      return programError(code, message);
+      return programError(answer);
     case 'openError':
       return openError(answer);
     default:
-      return errorOf(Error, 'ERR_WASI_RS', message);
+      return new WasiError('ERR_WASI_RS', message, { signal });
   }
 }
 
 /** The error of a file that can't be opened for the program, as the class has it. @param {Answer} answer */
 function openError({ message, code, errno }) {
-  return errors().notOpened(String(code), Number(errno), message);
+  const { WasiError, notOpened } = errors();
+  const like = notOpened(String(code), Number(errno), message);
+  return new WasiError(like.code, like.message, { errno: like.errno, syscall: like.syscall });
 }
 
 /** An exception of another thread. @param {Answer} answer @returns {Error} */

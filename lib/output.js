@@ -5,7 +5,7 @@
 
 const os = require('node:os');
 const { finished } = require('node:stream');
-const { errorOf } = require('./errors.js');
+const { WasiError, streamError } = require('./errors.js');
 
 /** A receiver of output, for one run. */
 class Output {
@@ -87,16 +87,15 @@ class Output {
     this.#flushed();
     if (this.#isReleased) return;
     const reason = this.#receiver.errored ?? error;
-    this.#fail(
-      reason === undefined || CLOSED.has(reason?.code) ? this.#brokenPipe(reason) : reason,
-    );
+    const isClosed = reason === undefined || CLOSED.has(reason?.code);
+    this.#fail(isClosed ? this.#brokenPipe(reason) : streamError(`options.${this.#name}`, reason));
   }
 
   /** @param {unknown} cause */
   #brokenPipe(cause) {
     const message = `write EPIPE: options.${this.#name} was ended or destroyed before the program had ended`;
-    const error = errorOf(Error, 'EPIPE', message, cause === undefined ? undefined : { cause });
-    return Object.assign(error, { errno: -os.constants.errno.EPIPE, syscall: 'write' });
+    const errno = -os.constants.errno.EPIPE;
+    return new WasiError('EPIPE', message, { cause, errno, syscall: 'write', signal: 'SIGTERM' });
   }
 }
 
@@ -106,6 +105,7 @@ const isEmitter = (stream) =>
 
 /** Node's codes for a stream that has been destroyed or ended. */
 const CLOSED = new Set([
+  'EPIPE', // of a stream whose reader has left
   'ERR_STREAM_DESTROYED',
   'ERR_STREAM_PREMATURE_CLOSE',
   'ERR_STREAM_WRITE_AFTER_END',

@@ -182,7 +182,7 @@ class ProgramHandle {
    * @param {any} options
    */
   prefetch(options) {
-    if (options?.limits || permission) return;
+    if (options?.limits || options?.signal?.aborted || permission) return;
     if (options?.engine === 'v8') return this.#prefetchForV8();
     if (options?.engine || this.#isCompiled) return;
     this.#prefetched = this.#ask('isReady');

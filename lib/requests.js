@@ -8,8 +8,12 @@ if (!addon) {
   throw Object.assign(new Error(message), { code: 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM' });
 }
 
-/** Loaded when there is an error. @type {typeof import('./errors.js').errorOf} */
-const errorOf = (...parts) => require('./errors.js').errorOf(...parts);
+/**
+ * An error of a program. Their class is loaded when there is one.
+ *
+ * @param {ConstructorParameters<typeof import('./errors.js').WasiError>} parts
+ */
+const wasiError = (...parts) => new (require('./errors.js').WasiError)(...parts);
 
 /**
  * @typedef {import('./types.js').Answer} Answer
@@ -23,6 +27,7 @@ const errorOf = (...parts) => require('./errors.js').errorOf(...parts);
  * @property {(answer: Answer) => void} resolve
  * @property {(error: unknown) => void} reject
  * @property {(number: number) => void} [begin]
+ * @property {() => void} [onBegin]
  */
 
 /** The requests that have not been answered. @type {Map<number, Pending>} */
@@ -38,14 +43,15 @@ function openRequests() {
 
 /**
  * @param {(id: number) => void} send
- * @param {(number: number) => void} [begin] is called when a run in V8 is to begin
+ * @param {Pick<Pending, 'begin' | 'onBegin'>} [calls] `begin` is called when a run in V8 is to begin, and
+ * `onBegin` when a run has begun
  * @returns {{ id: number, answer: Promise<Answer> }}
  */
-function request(send, begin) {
+function request(send, calls) {
   openRequests();
   const id = (lastId = (lastId + 1) % 2 ** 32);
   send(id);
-  const answer = new Promise((resolve, reject) => pending.set(id, { resolve, reject, begin }));
+  const answer = new Promise((resolve, reject) => pending.set(id, { resolve, reject, ...calls }));
   return { id, answer };
 }
 
@@ -57,11 +63,12 @@ function request(send, begin) {
 function receive(id, answer, thrown) {
   const one = pending.get(id);
   if (answer?.begin !== undefined) return one?.begin?.(answer.begin);
+  if (answer?.hasBegun) return one?.onBegin?.();
   pending.delete(id);
   if (answer) return one?.resolve(answer);
   const reason = /** @type {any} */ (thrown)?.message ?? thrown;
   const message = `what came of the program can't be handed to JavaScript: ${reason}`;
-  one?.reject(errorOf(Error, 'ERR_WASI_RS', message, { cause: thrown }));
+  one?.reject(wasiError('ERR_WASI_RS', message, { cause: thrown, signal: 'SIGABRT' }));
 }
 
 /**
@@ -86,14 +93,19 @@ function ask(question, program, limits = {}) {
 }
 
 /** @param {Answer} answer */
-function valueOf({ end, message, code, value }) {
-  if (end) throw programError(/** @type {string} */ (code), message);
-  return value;
+function valueOf(answer) {
+  if (answer.end) throw programError(answer);
+  return answer.value;
 }
 
-/** The error of a program. @param {string} code @param {string} message without its subject, the program */
-function programError(code, message) {
-  return errorOf(Error, code, code === 'ERR_WASI_RS' ? message : `the program ${message}`);
+/** The error of a program that can't be run. @param {Answer} answer its message lacks the subject, the program */
+function programError({ code = '', message, path }) {
+  const error = wasiError(code, `the program ${message}`);
+  if (path === undefined) return error;
+  const { errno } = require('node:os').constants;
+  const number = /** @type {Record<string, number>} */ (errno)[code];
+  const syscall = code === 'EISDIR' ? 'read' : 'open'; // as fs.readFile() has it
+  return Object.assign(error, { errno: number === undefined ? undefined : -number, syscall, path });
 }
 
 /**
@@ -103,7 +115,7 @@ function programError(code, message) {
  * @param {Plan} plan
  */
 const requestRun = (program, plan) =>
-  request((id) => addon.start(requests, { id, program, ...plan }));
+  request((id) => addon.start(requests, { id, program, ...plan }), { onBegin: plan.onBegin });
 
 /**
  * Queues a run in V8.
@@ -114,7 +126,10 @@ const requestRun = (program, plan) =>
  * worker
  */
 const requestV8Run = (program, plan, begin) =>
-  request((id) => addon.startInV8(requests, { id, program, ...plan }), begin);
+  request((id) => addon.startInV8(requests, { id, program, ...plan }), {
+    begin,
+    onBegin: plan.onBegin,
+  });
 
 /** Ends a run early. @param {number} id of the request */
 const endRun = (id) => addon.end(requests, id);
@@ -145,4 +160,5 @@ module.exports = {
   requestRun,
   requestV8Run,
   programError,
+  wasiError,
 };

@@ -40,17 +40,18 @@ class Program {
 
   /** @param {any} [options] */
   run(options) {
-    return run(this, options);
+    return run(this, options, Program.prototype.run);
   }
 
   /** @param {any} [options] */
   spawn(options) {
-    return spawn(this, options);
+    return spawn(this, options, Program.prototype.spawn);
   }
 
   /** The machine code, for `deserialize()`. @returns {Promise<Buffer>} */
   async serialize() {
-    return resolve(this).serialize();
+    const caller = callerOf(Program.prototype.serialize);
+    return located(resolve(this).serialize(), caller);
   }
 }
 
@@ -73,6 +74,36 @@ function readCache(cache) {
 }
 
 /**
+ * The stack of a call, for the errors that it leads to: the one of the answer shows nothing of the user's. Only
+ * an error makes text of it.
+ *
+ * @param {Function} entry the function that the user has called
+ * @returns {import('./errors.js').Caller}
+ */
+function callerOf(entry) {
+  const caller = {};
+  Error.captureStackTrace(caller, entry);
+  return caller;
+}
+
+/**
+ * A promise whose errors have the stack of the caller.
+ *
+ * @template T
+ * @param {Promise<T>} promise
+ * @param {import('./errors.js').Caller} caller
+ * @returns {Promise<T>}
+ */
+function located(promise, caller) {
+  return promise.catch((error) => {
+    throw require('./errors.js').from(error, caller);
+  });
+}
+
+/** The choice of an engine for a program that does not run. */
+const NO_CHOICE = { cancellation: new Cancellation(), chosen: new Promise(() => {}) };
+
+/**
  * The program, its options, and the engine, which is still being chosen.
  *
  * @param {any} source
@@ -83,6 +114,7 @@ function prepare(source, options, isSpawned) {
   const handle = resolve(source, options);
   handle.prefetch(options); // while everything else is loaded
   const checked = require('./options.js').readOptions(options, isSpawned, handle.source);
+  if (checked.signal?.aborted) return { handle, checked, choice: NO_CHOICE };
   const cancellation = new Cancellation();
   const chosen = choose(handle, checked, cancellation);
   return { handle, checked, choice: { cancellation, chosen } };
@@ -93,12 +125,14 @@ function prepare(source, options, isSpawned) {
  *
  * @param {any} source
  * @param {any} [options]
+ * @param {Function} [entry] the function that the user has called
  * @returns {Promise<import('./execute.js').Outcome>}
  */
-async function run(source, options) {
+async function run(source, options, entry = run) {
+  const caller = callerOf(entry);
   const { handle, checked, choice } = prepare(source, options, false);
   const { Execution } = require('./execute.js');
-  return new Execution(handle, choice, checked).result;
+  return new Execution(handle, choice, checked, caller).result;
 }
 
 /**
@@ -106,11 +140,13 @@ async function run(source, options) {
  *
  * @param {any} source
  * @param {any} [options]
+ * @param {Function} [entry] the function that the user has called
  */
-function spawn(source, options) {
+function spawn(source, options, entry = spawn) {
+  const caller = callerOf(entry);
   const { handle, checked, choice } = prepare(source, options, true);
   const { GuestProcess } = require('./child.js');
-  return new GuestProcess(handle, choice, checked);
+  return new GuestProcess(handle, choice, checked, caller);
 }
 
 /**
@@ -118,12 +154,14 @@ function spawn(source, options) {
  *
  * @param {any} source
  * @param {any} [options]
+ * @param {Function} [entry] the function that the user has called
  * @returns {Promise<Program>}
  */
-async function compile(source, options) {
+async function compile(source, options, entry = compile) {
+  const caller = callerOf(entry);
   require('./options.js').checkCompileOptions(options);
   const handle = resolve(source, options);
-  await handle.compile();
+  await located(handle.compile(), caller);
   return new Program(handle);
 }
 
@@ -132,12 +170,14 @@ async function compile(source, options) {
  * anywhere else.
  *
  * @param {any} bytes
+ * @param {Function} [entry] the function that the user has called
  * @returns {Promise<Program>}
  */
-async function deserialize(bytes) {
+async function deserialize(bytes, entry = deserialize) {
+  const caller = callerOf(entry);
   require('./options.js').requirePermission();
   const handle = new ProgramHandle(bytesOf(bytes, 'bytes', 'an instance of'), false, true);
-  await handle.compile();
+  await located(handle.compile(), caller);
   return new Program(handle);
 }
 

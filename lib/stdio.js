@@ -6,10 +6,10 @@
 
 const net = require('node:net');
 const { performance } = require('node:perf_hooks');
-const { finished } = require('node:stream');
+const { Readable, Writable, finished } = require('node:stream');
 const { setImmediate: turn } = require('node:timers/promises');
 const { types } = require('node:util');
-const { errorOf } = require('./errors.js');
+const { errorOf, streamError } = require('./errors.js');
 const { Output, isEmitter } = require('./output.js');
 const { bytesOf } = require('./program.js');
 const { Tickets } = require('./tickets.js');
@@ -125,7 +125,7 @@ class Streams {
       if (!isDone) release(source, iterator);
     };
     const fail = (/** @type {unknown} */ error) => {
-      if (!isOver) this.#fail(error);
+      if (!isOver) this.#fail(streamError('options.stdin', error));
       stop();
     };
     this.#stops.push(stop);
@@ -168,13 +168,14 @@ class Streams {
       this.#fail(error);
       socket.destroy();
     };
+    const option = `options.${name}`;
     let output;
     try {
       output = new Output(receiver, name, fail);
       for await (const chunk of socket) await this.#unlessAbandoned(output.write(chunk));
       await this.#unlessAbandoned(output.flush());
     } catch (error) {
-      if (!socket.destroyed || !isPremature(error)) fail(error);
+      if (!socket.destroyed || !isPremature(error)) fail(streamError(option, error));
     } finally {
       output?.release();
     }
@@ -239,11 +240,6 @@ function isProcessStdin(stdin) {
  */
 function watchSource(source, fail) {
   if (!isEmitter(source)) return () => {};
-  if (source.readableEnded) {
-    const message =
-      "The property 'options.stdin' is a stream that has been read to its end before the program began";
-    throw errorOf(TypeError, 'ERR_INVALID_ARG_VALUE', message);
-  }
   return finished(source, { writable: false }, (error) => {
     if (error) fail(error);
   });
@@ -314,4 +310,18 @@ async function* supplies(supply) {
   }
 }
 
-module.exports = { Streams };
+/**
+ * Streams that have ended, for this end of pipes that are not opened.
+ *
+ * @param {boolean[]} isPipe for each of stdin, stdout and stderr
+ */
+function endedEnds([isStdin, isStdout, isStderr]) {
+  const ended = () => /** @type {any} */ (Readable.from([]));
+  return {
+    ...(isStdin && { stdin: /** @type {any} */ (new Writable().destroy()) }),
+    ...(isStdout && { stdout: ended() }),
+    ...(isStderr && { stderr: ended() }),
+  };
+}
+
+module.exports = { Streams, endedEnds };

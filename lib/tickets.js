@@ -2,7 +2,7 @@
 
 // Descriptors on their way to a program.
 
-const { addon } = require('./requests.js');
+const { addon, wasiError } = require('./requests.js');
 
 /**
  * Tickets for descriptors. A descriptor that no engine has taken is closed here, or by the addon when this
@@ -24,7 +24,8 @@ class Tickets {
       return this.#keep(addon.handOver(fd, name));
     } catch (error) {
       this.close();
-      throw error;
+      const { code, message, errno, syscall } = /** @type {any} */ (error);
+      throw wasiError(code, message, { errno, syscall });
     }
   }
 

@@ -89,6 +89,8 @@ export interface Plan {
   /** The most runs that may have begun and not ended, this one included. */
   concurrency?: number;
   trace: boolean;
+  /** Called when the run has begun. */
+  onBegin?: () => void;
 }
 
 export interface Usage {
@@ -141,6 +143,8 @@ export interface Answer {
   code?: string;
   /** The number of an error of the operating system. */
   errno?: number;
+  /** The path of a file that can't be read. */
+  path?: string;
   /** The name of an exception's class. */
   name?: string;
   stack?: string;
@@ -152,4 +156,6 @@ export interface Answer {
   value?: any;
   /** The number of a run in V8 that is to begin. The answer comes later. */
   begin?: number;
+  /** True if the run has begun. The answer comes later. */
+  hasBegun?: boolean;
 }

@@ -126,7 +126,7 @@ test('in a folder that others may look into nothing is kept, and that is said, o
   const script = (call) => `
     const { compile, run } = require(${JSON.stringify(index)});
     process.on('warning', ({ code, message }) => console.log(code, message));
-    const options = { cache: ${JSON.stringify(cache)}, stdin: 'ignore' };
+    const options = { cache: ${JSON.stringify(cache)} };
     const file = ${JSON.stringify(file)};
     (async () => { for (let i = 0; i < 2; i++) await ${call}; })();`;
   const file = path.join(root, 'large-for-all.wasm');

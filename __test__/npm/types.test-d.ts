@@ -1,7 +1,15 @@
 // Checked by tsc, never run: what index.d.ts lets through and what it refuses.
 
 import { Readable } from 'node:stream';
-import { WASI, compile, deserialize, run, spawn, type WASIOptions } from '../../index.js';
+import {
+  WASI,
+  WasiError,
+  compile,
+  deserialize,
+  run,
+  spawn,
+  type WASIOptions,
+} from '../../index.js';
 import { WASI as CompatWASI, type WASIOptions as CompatOptions } from '../../compat.js';
 import { WASI as LegacyWASI, type WASIOptions as LegacyOptions } from '../../legacy.js';
 import '../../register.js';
@@ -144,6 +152,15 @@ async function programs() {
     await deserialize(await program.serialize())
   ).run({ stdin: Readable.from(['a']), stdout: process.stdout });
   spawn(new Uint8Array()).kill() satisfies boolean;
+  child.kill('SIGINT', new Error('why'));
+  child.kill(0);
+  // @ts-expect-error a signal comes first
+  child.kill(new Error('why'));
+  await run('app.wasm', { argv0: 'app', args: ['--version'], check: true });
+  // @ts-expect-error misspelt
+  await run('app.wasm', { timout: 5 });
+  // @ts-expect-error misspelt
+  await run('app.wasm', { preopens: { '/d': { path: '.', readonly: true } } });
   await run('app.wasm', { input: new ArrayBuffer(2) });
   // @ts-expect-error a text is input
   await run('app.wasm', { stdin: 'text' });
@@ -153,3 +170,27 @@ async function programs() {
   await run(5);
 }
 void programs;
+
+function failed(error: unknown) {
+  if (!(error instanceof WasiError)) throw error;
+  error satisfies Error;
+  switch (error.code) {
+    case 'ERR_WASI_EXIT':
+      error.exitCode satisfies number | undefined;
+      break;
+    case 'UVWASI_ENOENT':
+    case 'ENOENT':
+      error.path satisfies string | undefined;
+      break;
+    // @ts-expect-error no such code
+    case 'ERR_WASI_EXITED':
+      break;
+  }
+  error.timedOut satisfies boolean;
+  error.signal satisfies NodeJS.Signals | undefined;
+  error.usage?.wall satisfies number | undefined;
+  error.stdout satisfies Buffer | null;
+  // @ts-expect-error made by the package
+  new WasiError();
+}
+void failed;

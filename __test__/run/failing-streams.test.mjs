@@ -7,9 +7,10 @@ import { ReadableStream } from 'node:stream/web';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { forEachEngine, makeRun } from '../support/engine.mjs';
+import { ofStream } from '../support/errors.mjs';
 import { HANGS } from '../support/host.mjs';
 import { listeners, settled, untilClosed } from '../support/pipes.mjs';
-import { SLEEP, after, cat, exits, program, writes } from '../support/programs.mjs';
+import { SLEEP, SPIN, after, cat, exits, program, writes } from '../support/programs.mjs';
 
 const CAT = cat();
 /** Writes a dot, and then nothing for long. */
@@ -60,14 +61,6 @@ const SOURCES = {
     },
     mine,
   ],
-  'has ended': [
-    async () => {
-      const ended = Readable.from(['x']);
-      await text(ended);
-      return ended;
-    },
-    { code: 'ERR_INVALID_ARG_VALUE', message: /'options.stdin'.* read to its end/ },
-  ],
   'is locked': [
     () => {
       const stream = new ReadableStream();
@@ -97,10 +90,14 @@ const SOURCES = {
 const brokenPipe = { code: 'EPIPE', syscall: 'write', message: /options\.stdout/ };
 const WRITABLES = {
   'was destroyed before': [(output) => output.destroy(), undefined, brokenPipe],
-  'had failed before': [(output) => output.on('error', () => {}).destroy(mine), undefined, mine],
+  'had failed before': [
+    (output) => output.on('error', () => {}).destroy(mine),
+    undefined,
+    ofStream(mine),
+  ],
   'was ended before': [(output) => output.end(), undefined, brokenPipe],
   'is destroyed': [undefined, (output) => output.destroy(), brokenPipe],
-  'is destroyed with an error': [undefined, (output) => output.destroy(mine), mine],
+  'is destroyed with an error': [undefined, (output) => output.destroy(mine), ofStream(mine)],
   'is ended': [undefined, (output) => output.end(), brokenPipe],
 };
 
@@ -109,10 +106,22 @@ forEachEngine(({ engine, run, spawn }) => {
     for (const [what, [make, expected, wasm = CAT]] of Object.entries(SOURCES)) {
       test(`a source that ${what} rejects the run`, async () => {
         const before = await settled(engine);
-        await assert.rejects(run(wasm, { stdin: await make() }), expected);
+        await assert.rejects(run(wasm, { stdin: await make() }), ofStream(expected));
         await untilClosed(before);
       });
     }
+
+    test('a source that has ended is a wrong option', async () => {
+      const stdin = Readable.from(['x']);
+      await text(stdin);
+      const expected = {
+        name: 'TypeError',
+        code: 'ERR_INVALID_ARG_VALUE',
+        message: /'options.stdin'.* read to its end/,
+      };
+      await assert.rejects(run(CAT, { stdin }), expected);
+      assert.throws(() => spawn(CAT, { stdin }), expected);
+    });
 
     test('what a source says to being left is of no interest', async () => {
       const source = { next: () => new Promise(() => {}), return: throwing };
@@ -151,9 +160,8 @@ forEachEngine(({ engine, run, spawn }) => {
       // Its end is known by the other stream, which it holds open as long as it is there.
       child.stderr.resume().on('end', () => (ended = true));
       await assert.rejects(child.result, (error) => {
-        assert.equal(error, mine);
-        assert.equal(error.usage.written, 1);
-        return true;
+        assert.deepEqual([error.exitCode, error.signal, error.usage.written], [0, undefined, 1]);
+        return ofStream(mine)(error);
       });
       await turn();
       assert.equal(listeners(failing), 0);
@@ -162,9 +170,10 @@ forEachEngine(({ engine, run, spawn }) => {
     test('functions that throw or reject, and objects with write() like them', async () => {
       const rejecting = () => Promise.reject(mine);
       for (const stdout of [throwing, rejecting, { write: throwing }, { write: rejecting }]) {
-        await assert.rejects(run(SILENT, { stdout }), mine);
+        await assert.rejects(run(SILENT, { stdout }), ofStream(mine));
       }
-      for (const stdin of [throwing, rejecting]) await assert.rejects(run(CAT, { stdin }), mine);
+      for (const stdin of [throwing, rejecting])
+        await assert.rejects(run(CAT, { stdin }), ofStream(mine));
       const written = [];
       const writer = {
         on() {}, // not all that has one is a stream
@@ -177,17 +186,22 @@ forEachEngine(({ engine, run, spawn }) => {
       assert.deepEqual(written, ['to an object']);
     });
 
-    test('what was captured on the way is with the error, whatever that is', async () => {
+    test('what was captured on the way is with the error, and the embedder’s own is not touched', async () => {
       const frozen = Object.freeze(new Error('frozen'));
-      const odd = Object.defineProperty(new Error('odd'), 'usage', { set: throwing });
-      for (const error of [frozen, odd, 'text', undefined, null, 5, Symbol('symbol')]) {
-        const stderr = () => Promise.reject(error);
-        const promise = run(program(writes('x', 2).body, writes('x', 2)), { stderr });
-        await promise.then(
-          () => assert.fail('fulfilled'),
-          (reason) => assert.equal(reason, error),
-        );
+      const odd = Object.defineProperties(new Error('odd'), {
+        usage: { set: throwing },
+        message: { get: throwing },
+      });
+      for (const thrown of [mine, frozen, odd, 'text', undefined, null, 5, Symbol('symbol')]) {
+        const stderr = () => Promise.reject(thrown);
+        const two = program(`${writes('y').body} ${writes('x', 2).body} ${SPIN}`, writes('x', 2));
+        await assert.rejects(run(two, { stderr }), (error) => {
+          assert.deepEqual([String(error.stdout), error.stderr], ['x', null]);
+          assert.equal(error.usage.written, 2);
+          return ofStream(thrown)(error);
+        });
       }
+      assert.deepEqual(Object.keys(mine), []);
     });
   });
 });

@@ -1,14 +1,19 @@
 // spawn(): a program beside this one, shaped like Node's child processes.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import fs from 'node:fs';
+import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { describe, test } from 'node:test';
+import { WasiError } from '../../index.js';
 import { forEachEngine } from '../support/engine.mjs';
+import { index, runInChild } from '../support/host.mjs';
 import {
   READ,
+  SLEEP,
   SPIN,
   WRITE_FOR_EVER,
   after,
@@ -19,6 +24,8 @@ import {
 } from '../support/programs.mjs';
 
 const CAT = cat();
+const LINUX = process.platform === 'linux';
+const PROGRAMS = JSON.stringify(new URL('../support/programs.mjs', import.meta.url));
 
 /** The names of events in their order, with what came along. */
 function record(child) {
@@ -86,7 +93,7 @@ forEachEngine(({ engine, spawn }) => {
         const events = record(child);
         await once(child.stdout, 'readable');
         assert.equal(child.kill(), true);
-        assert.equal(child.kill(), false);
+        assert.equal(child.kill('SIGINT'), true, 'it has not ended yet');
         child.stdout.resume();
         await once(child, 'close');
         assert.deepEqual(events, [
@@ -95,13 +102,64 @@ forEachEngine(({ engine, spawn }) => {
           ['close', null, 'SIGTERM'],
         ]);
         assert.deepEqual([child.exitCode, child.signalCode, child.killed], [null, 'SIGTERM', true]);
-        await assert.rejects(child.result, { code: 'ERR_WASI_KILLED' });
-        assert.equal(child.kill(), false);
+        await assert.rejects(child.result, { code: 'ERR_WASI_KILLED', signal: 'SIGTERM' });
+        assert.deepEqual([child.kill(), child.kill(0)], [false, false]);
       }
-      const reason = new Error('mine');
-      const child = spawn(after('.', SPIN));
-      child.kill(reason);
-      await assert.rejects(child.result, reason);
+    });
+
+    test('kill() takes the signals that child_process takes', async () => {
+      const { SIGKILL } = constants.signals;
+      for (const [signal, name] of [
+        [undefined, 'SIGTERM'],
+        ['SIGINT', 'SIGINT'],
+        ['sigusr1', 'SIGUSR1'],
+        [SIGKILL, 'SIGKILL'],
+      ]) {
+        const child = spawn(after('.', SPIN));
+        await once(child.stdout, 'readable');
+        assert.equal(child.kill(signal), true);
+        const [code, signalCode] = await once(child, 'exit');
+        assert.deepEqual([code, signalCode, child.signalCode], [null, name, name]);
+      }
+      const child = spawn(CAT);
+      const events = record(child);
+      for (const signal of ['SIGFOO', '', '9', 'TERM', 999, -1, 1.5, NaN, null, true, {}, 1n]) {
+        assert.throws(() => child.kill(signal), {
+          name: 'TypeError',
+          code: 'ERR_UNKNOWN_SIGNAL',
+          message: /^Unknown signal: /,
+        });
+      }
+      assert.equal(child.kill(0), true);
+      assert.equal(child.killed, false, 'it was only asked');
+      child.stdin.end('goes on');
+      assert.equal(await text(child.stdout), 'goes on');
+      await once(child, 'close');
+      assert.deepEqual(events, [['spawn'], ['exit', 0, null], ['close', 0, null]]);
+    });
+
+    test('the second parameter of kill() is the cause of the error', async () => {
+      for (const cause of [Object.freeze(new Error('mine')), 'a text', null]) {
+        const child = spawn(after('.', SPIN));
+        child.kill('SIGHUP', cause);
+        await assert.rejects(child.result, (error) => {
+          assert.ok(error instanceof WasiError);
+          assert.deepEqual([error.code, error.signal], ['ERR_WASI_KILLED', 'SIGHUP']);
+          assert.equal(error.cause, cause);
+          return true;
+        });
+      }
+    });
+
+    test('a program that is ended before it has begun', async () => {
+      const child = spawn(CAT);
+      const events = record(child);
+      assert.equal(child.kill('SIGINT'), true);
+      await once(child, 'close');
+      assert.deepEqual(events, [
+        ['exit', null, 'SIGINT'],
+        ['close', null, 'SIGINT'],
+      ]);
     });
 
     test('a closed stdout is EPIPE to the program', async () => {
@@ -128,9 +186,101 @@ forEachEngine(({ engine, spawn }) => {
       await assert.rejects(both.result, { code: 'ERR_WASI_TRAP' });
       await new Promise((resolve) => both.on('close', resolve));
       assert.deepEqual(
-        events.map(([name]) => name),
-        ['spawn', 'exit', 'error', 'close'],
+        events.map(([name, ...rest]) => (name === 'error' ? [name] : [name, ...rest])),
+        [['spawn'], ['error'], ['exit', null, 'SIGABRT'], ['close', null, 'SIGABRT']],
       );
+    });
+
+    test('the end has a code or a signal, whatever it is', async () => {
+      const aborted = new AbortController();
+      const signal = () => aborted.abort();
+      const throwing = () => {
+        throw new Error('mine');
+      };
+      for (const [what, wasm, options, code, name] of [
+        ['a trap', after('.', 'unreachable'), {}, 'ERR_WASI_TRAP', 'SIGABRT'],
+        ['a timeout', after('.', SPIN), { timeout: 50 }, 'ERR_WASI_TIMEOUT', 'SIGTERM'],
+        [
+          'an abort',
+          after('.', SPIN),
+          { stdout: signal, signal: aborted.signal },
+          'ABORT_ERR',
+          'SIGTERM',
+        ],
+        [
+          'a function that fails',
+          after('.', SPIN),
+          { stdout: throwing },
+          'ERR_WASI_STREAM',
+          'SIGTERM',
+        ],
+      ]) {
+        const child = spawn(wasm, options);
+        const events = record(child);
+        await new Promise((resolve) => child.on('close', resolve));
+        const [exit, close] = events.slice(-2);
+        assert.deepEqual(exit, ['exit', null, name], what);
+        assert.deepEqual(close, ['close', null, name], what);
+        assert.equal(events.at(-3)[1].code, code, what);
+        assert.equal(child.killed, name === 'SIGTERM' && code !== 'ERR_WASI_STREAM', what);
+      }
+    });
+
+    test('an error that nobody hears is uncaught, and the other events come all the same', async () => {
+      const script = `
+        const { spawn } = await import(${JSON.stringify(index)});
+        const { program } = await import(${PROGRAMS});
+        process.on('uncaughtException', ({ code }) => console.log('uncaught', code));
+        const child = spawn(program('unreachable'), { engine: '${engine}', cache: false });
+        for (const name of ['exit', 'close']) child.on(name, (...args) => console.log(name, ...args));`;
+      const { stdout, stderr } = await runInChild(script);
+      const expected = 'uncaught ERR_WASI_TRAP\nexit null SIGABRT\nclose null SIGABRT\n';
+      assert.deepEqual([stdout, stderr], [expected, '']);
+    });
+
+    test('a signal that has been given already opens nothing', { skip: !LINUX }, async () => {
+      const open = () => fs.readdirSync('/proc/self/fd').length;
+      spawn(CAT, { stdout: 'ignore' }).stdin.end(); // whatever the engine needs is open now
+      const before = open();
+      const source = new Readable({ read: () => assert.fail('it is not read') });
+      const reason = new Error('why');
+      const signal = AbortSignal.abort(reason);
+      const options = { signal, preopens: { '/': '/none' } };
+      const children = [
+        spawn('/none.wasm', options),
+        spawn(CAT, { ...options, stdin: source }),
+        spawn(CAT, { ...options, stdout: 5000, stderr: (chunk) => assert.fail(String(chunk)) }),
+      ];
+      assert.equal(open(), before);
+      const recorded = children.map((child) => {
+        const closed = new Promise((resolve) => child.on('close', resolve));
+        return { child, events: record(child), closed };
+      });
+      for (const { child, events, closed } of recorded) {
+        child.stdin?.on('error', () => {});
+        child.stdin?.write('nobody reads this');
+        if (child.stdout) assert.equal(await text(child.stdout), '');
+        await closed;
+        const [[, error], ...rest] = events;
+        assert.deepEqual(
+          [error.name, error.code, error.cause],
+          ['AbortError', 'ABORT_ERR', reason],
+        );
+        assert.deepEqual(rest, [
+          ['exit', null, 'SIGTERM'],
+          ['close', null, 'SIGTERM'],
+        ]);
+        assert.equal(child.killed, true);
+      }
+      assert.ok(source.destroyed);
+    });
+
+    test('with check, another exit code than 0 rejects, and is no error event', async () => {
+      const child = spawn(exits(3), { check: true });
+      const events = record(child);
+      await assert.rejects(child.result, { code: 'ERR_WASI_EXIT', exitCode: 3 });
+      await once(child, 'close');
+      assert.deepEqual(events, [['spawn'], ['exit', 3, null], ['close', 3, null]]);
     });
 
     test('stdio as run() takes it', async () => {
@@ -158,16 +308,27 @@ forEachEngine(({ engine, spawn }) => {
     });
 
     test('what can not be read is not begun', async () => {
-      for (const [file, code] of [
-        ['/no/such/file', 'ENOENT'],
-        [import.meta.dirname, 'EISDIR'],
+      const { ENOENT, EISDIR, ENOEXEC, EAGAIN } = constants.errno;
+      const busy = { concurrency: 1 };
+      const running = engine === 'wasmtime' ? spawn(after('.', SLEEP)) : undefined;
+      if (running) await once(running.stdout, 'readable');
+      for (const [source, options, code, errno] of [
+        ['/no/such/file', {}, 'ENOENT', ENOENT],
+        [import.meta.dirname, {}, 'EISDIR', EISDIR],
+        [Buffer.from('no program'), {}, 'ERR_WASI_PROGRAM', ENOEXEC],
+        [CAT, { preopens: { '/': '/none' } }, 'UVWASI_ENOENT', ENOENT],
+        ...(running ? [[CAT, busy, 'ERR_WASI_BUSY', EAGAIN]] : []),
       ]) {
-        const child = spawn(file);
+        const child = spawn(source, options);
         const events = record(child);
         await once(child, 'close').catch(() => once(child, 'close')); // an 'error' comes first
-        const names = events.map(([name, first]) => (name === 'error' ? first.code : name));
-        assert.deepEqual(names, [code, 'close']);
+        const [[name, error], ...rest] = events;
+        assert.deepEqual([name, error.code], ['error', code]);
+        assert.deepEqual(rest, [['close', -errno, null]]);
+        assert.deepEqual([child.exitCode, child.signalCode, child.killed], [-errno, null, false]);
+        assert.equal(child.kill(), false);
       }
+      running?.kill();
     });
 
     test('options are checked at once', () => {

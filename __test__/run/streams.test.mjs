@@ -7,6 +7,7 @@ import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { WasiError } from '../../index.js';
 import { forEachEngine } from '../support/engine.mjs';
 import { HANGS, index, runInChild, runInWorker } from '../support/host.mjs';
 import { listeners } from '../support/pipes.mjs';
@@ -128,7 +129,7 @@ forEachEngine(({ engine, run, spawn }) => {
       ]) {
         await assert.rejects(run(writing(times, length, rest), { limits }), (error) => {
           assert.equal(error.code, 'ERR_WASI_STDIO_MAXBUFFER');
-          assert.ok(error instanceof RangeError);
+          assert.ok(error instanceof WasiError && error.isMaxBuffer);
           assert.equal(error.message, TOO_MUCH);
           assert.equal(error.stdout.length, 160);
           return true;

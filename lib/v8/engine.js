@@ -3,7 +3,7 @@
 // The engine "V8 in a worker": a guest runs in a worker thread. So the event loop stays free, and the guest
 // can be ended at any point, with its thread. The addon decides when a run begins, and makes its outcome.
 
-const { addTo, errorOf } = require('../errors.js');
+const { wasiErrorOf } = require('../errors.js');
 const { settle } = require('../outcome.js');
 const { endRun, requestV8Run } = require('../requests.js');
 const { prefetch, release, take } = require('./threads.js');
@@ -27,10 +27,6 @@ const NO_USAGE = Object.freeze({
  * @returns {import('../types.js').Running}
  */
 function start(program, plan) {
-  if (plan.limits.fuel !== undefined) {
-    const message = `"options.limits.fuel" needs the engine 'wasmtime': V8 does not count`;
-    throw errorOf(TypeError, 'ERR_INVALID_ARG_VALUE', message);
-  }
   const run = new Run(program, plan);
   return { result: run.result, kill: (error) => run.kill(error) };
 }
@@ -72,12 +68,12 @@ class Run {
   /** Settles a run that is not begun. @param {unknown} error */
   #refuse(error) {
     const [, stdout, stderr] = this.#plan.stdio;
-    addTo(error, {
+    const nothing = {
       ...(stdout === 'capture' && { stdout: Buffer.alloc(0) }),
       ...(stderr === 'capture' && { stderr: Buffer.alloc(0) }),
       usage: NO_USAGE,
-    });
-    this.#reject(error);
+    };
+    this.#reject(Object.assign(wasiErrorOf(error), nothing));
   }
 
   /** @param {Prepared} prepared @returns {Promise<Result>} */

@@ -5,7 +5,7 @@
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
 const { classAddon, engineName } = require('../addon.js');
-const { errorOf } = require('../errors.js');
+const { WasiError } = require('../errors.js');
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -111,7 +111,8 @@ class Thread {
     const error = this.#error ?? new Error('the worker has ended');
     const isOut = /** @type {any} */ (error).code === 'ERR_WORKER_OUT_OF_MEMORY';
     const trap = "wasm trap: out of V8's memory";
-    this.#fail?.(isOut ? errorOf(Error, 'ERR_WASI_TRAP', trap) : error);
+    const details = { cause: error, signal: 'SIGABRT' };
+    this.#fail?.(isOut ? new WasiError('ERR_WASI_TRAP', trap, details) : error);
   }
 }
 

@@ -5,7 +5,7 @@ use crate::run::reader::float;
 use wasi_rs_modules::error::ProgramError;
 use wasi_rs_runner::outcome::{End, Exception, Outcome};
 
-/// `{ end, message, code }`: the error of a program.
+/// `{ end, message, code, path? }`: the error of a program; `path` is that of a file that can't be read.
 pub fn program_error_to_js<'s>(js: Js<'s>, error: &ProgramError) -> JsResult<Value<'s>> {
     let answer = js.object()?;
     describe(js, answer, "programError", &error.to_string())?;
@@ -15,6 +15,9 @@ pub fn program_error_to_js<'s>(js: Js<'s>, error: &ProgramError) -> JsResult<Val
         ProgramError::Uncompiled(_) | ProgramError::Wrong(_) | ProgramError::Cancelled => "ERR_WASI_PROGRAM",
     };
     js.set_named(answer, "code", js.string(code)?)?;
+    if let ProgramError::Unreadable(path, _) = error {
+        js.set_named(answer, "path", js.string(&path.to_string_lossy())?)?;
+    }
     Ok(answer)
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use wasi_rs_runner::executable::Executable;
 use wasi_rs_runner::in_wasmtime;
 use wasi_rs_runner::outcome::{Finish, Outcome};
-use wasi_rs_runner::plan::Plan;
+use wasi_rs_runner::plan::{OnBegin, Plan};
 use wasi_rs_runner::run::Engine;
 
 /// Defines the functions, as properties of an object.
@@ -33,6 +33,8 @@ impl Asked {
         require_wasi(js)?;
         let request = Reader { js, object: call.args[1] };
         let stdio = Reader { js, object: request.get("stdio")? };
+        let id = request.id()?;
+        let on_begin = if js.truthy(request.get("onBegin")?)? { tell_begin(&requests, id) } else { OnBegin::default() };
         let plan = Plan {
             args: request.strings("args")?,
             env: request.strings("env")?,
@@ -41,8 +43,9 @@ impl Asked {
             stdio: [stdio.stdio(0)?, stdio.stdio(1)?, stdio.stdio(2)?],
             limits: Reader { js, object: request.get("limits")? }.limits()?,
             concurrency: request.size("concurrency")?.unwrap_or(engine.concurrency()),
+            on_begin,
         };
-        Ok((Self { requests, id: request.id()?, plan }, request))
+        Ok((Self { requests, id, plan }, request))
     }
 
     /// Answers with the outcome.
@@ -52,8 +55,21 @@ impl Asked {
     }
 }
 
-/// `start(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace })`: runs the
-/// program in wasmtime; the answer is its outcome.
+/// A function that sends the message `{ hasBegun }` when a run begins.
+fn tell_begin(requests: &Arc<Requests>, id: u32) -> OnBegin {
+    let requests = Arc::clone(requests);
+    OnBegin(Some(Box::new(move || {
+        requests.send(id, |js| {
+            let message = js.object()?;
+            js.set_named(message, "hasBegun", js.boolean(true)?)?;
+            Ok(message)
+        });
+    })))
+}
+
+/// `start(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace, onBegin? })`: runs
+/// the program in wasmtime; the answer is its outcome. With `onBegin`, a message `{ hasBegun }` comes before,
+/// unless the program does not begin.
 struct Start;
 
 impl Method for Start {
@@ -71,9 +87,9 @@ impl Method for Start {
     }
 }
 
-/// `startInV8(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace })`: queues a
-/// run of a program of V8. A message `{ begin }` with its number for `guest` says that it has a slot; the
-/// answer is its outcome.
+/// `startInV8(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace, onBegin? })`:
+/// queues a run of a program of V8. A message `{ begin }` with its number for `guest` says that it has a slot;
+/// the answer is its outcome.
 struct StartInV8;
 
 impl Method for StartInV8 {

@@ -1,6 +1,7 @@
 //! The plan of a run, and the guest's context made from it, for both engines.
 
 use super::handover;
+use std::fmt;
 use std::sync::Arc;
 use wasi_rs_core::abi::{Abi, Errno};
 use wasi_rs_core::ctx::{Ctx, Preopen, Strings, open_error};
@@ -28,6 +29,18 @@ pub struct Plan {
     pub concurrency: usize,
     /// The file that gets a line for each call, if calls are traced.
     pub trace: Option<File>,
+    /// Called when the run begins, with all that it needs open, on any thread.
+    pub on_begin: OnBegin,
+}
+
+/// A function that is called when a run begins, if anybody wants to know.
+#[derive(Default)]
+pub struct OnBegin(pub Option<Box<dyn FnOnce() + Send>>);
+
+impl fmt::Debug for OnBegin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnBegin")
+    }
 }
 
 /// A standard stream.

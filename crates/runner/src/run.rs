@@ -2,7 +2,7 @@
 
 use super::control::Control;
 use super::outcome::{End, Finish, Outcome, Usage, no_thread};
-use super::plan::{Captures, Plan, Stdio};
+use super::plan::{Captures, OnBegin, Plan, Stdio};
 use super::reaper::{Mortal, REAPER, Registration};
 use super::scheduler::SCHEDULER;
 use super::slot::{Holder, Slot};
@@ -72,6 +72,8 @@ pub struct Run {
     /// Its plan until it begins. If it is ended before, the plan is dropped at once: the files of its streams
     /// are closed.
     plan: Mutex<Option<Plan>>,
+    /// Called when it begins.
+    on_begin: Mutex<OnBegin>,
     /// True for each of stdout and stderr that is captured.
     is_captured: [bool; 2],
     requested: Instant,
@@ -138,7 +140,8 @@ impl Begun {
 
 impl Run {
     /// A run that has not begun; `finish` gets the outcome, on any thread.
-    pub fn new(engine: Engine, population: Population, plan: Plan, finish: Finish) -> Arc<Self> {
+    pub fn new(engine: Engine, population: Population, mut plan: Plan, finish: Finish) -> Arc<Self> {
+        let on_begin = Mutex::new(std::mem::take(&mut plan.on_begin));
         let holder = if engine == Engine::Wasmtime { Holder::Pooled } else { Holder::Foreign };
         let [_, stdout, stderr] = &plan.stdio;
         Arc::new(Self {
@@ -151,6 +154,7 @@ impl Run {
             requested: Instant::now(),
             compiling: OnceLock::new(),
             compiled: AtomicU64::new(0),
+            on_begin,
             search: Cancellation::default(),
             wait: Mutex::default(),
             finish: Mutex::new(Some(finish)),
@@ -220,7 +224,11 @@ impl Run {
 
     /// Publishes that it begins. False if it is to end instead.
     pub fn begin(&self, begun: Begun) -> bool {
-        self.begun.set(begun).is_ok() && !self.control.termination.is_ended_by_now()
+        let begins = self.begun.set(begun).is_ok() && !self.control.termination.is_ended_by_now();
+        if begins && let Some(tell) = lock(&self.on_begin).0.take() {
+            tell();
+        }
+        begins
     }
 
     /// Records the processor time of the calling thread, which is done with the guest.

@@ -16,7 +16,7 @@ use wasi_rs_runner::executable::Executable;
 use wasi_rs_runner::handover::{Given, Ticket};
 use wasi_rs_runner::in_wasmtime;
 use wasi_rs_runner::outcome::{End, Outcome};
-use wasi_rs_runner::plan::{Plan, Stdio};
+use wasi_rs_runner::plan::{OnBegin, Plan, Stdio};
 use wasi_rs_runner::run::{Engine, Run};
 use wasi_rs_runner::source::Source;
 
@@ -66,6 +66,7 @@ fn plan() -> Plan {
         stdio: [Stdio::Bytes(Vec::new()), Stdio::Capture, Stdio::Capture],
         limits: Limits::default(),
         concurrency: Engine::Wasmtime.concurrency(),
+        on_begin: OnBegin::default(),
     }
 }
 
@@ -144,6 +145,19 @@ fn a_directory_is_opened_when_the_run_begins() {
         End::OpenError(error) => assert_eq!(error.errno, Errno::Noent),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn who_wants_to_know_is_told_when_a_run_has_begun() {
+    let told = |preopens| {
+        let (sender, receiver) = channel();
+        let on_begin = OnBegin(Some(Box::new(move || sender.send(()).unwrap())));
+        run(&program("", "unreachable"), Plan { preopens, on_begin, ..plan() });
+        receiver.try_recv().is_ok()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    assert!(told(root_at(folder.path())));
+    assert!(!told(root_at(&folder.path().join("missing"))));
 }
 
 #[test]

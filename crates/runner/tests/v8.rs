@@ -12,7 +12,7 @@ use wasi_rs_modules::limits::Limits;
 use wasi_rs_runner::handover::{self, Given, Ticket};
 use wasi_rs_runner::in_v8::{self, InWorker, Waiting};
 use wasi_rs_runner::outcome::{End, Exception, Outcome};
-use wasi_rs_runner::plan::{Plan, Stdio};
+use wasi_rs_runner::plan::{OnBegin, Plan, Stdio};
 use wasi_rs_runner::run::{Engine, Population, Run};
 
 /// The time after which a missing event counts as a failure.
@@ -27,6 +27,7 @@ fn plan() -> Plan {
         stdio: [Stdio::Ignore, Stdio::Capture, Stdio::Ignore],
         limits: Limits::default(),
         concurrency: Engine::V8.concurrency(),
+        on_begin: OnBegin::default(),
     }
 }
 
