@@ -40,6 +40,13 @@ where npm blocks install scripts: node ${JSON.stringify(path.join(root, 'scripts
 const ALLOW =
   'Node is run without native addons. Under --permission, add --allow-addons; otherwise leave out --no-addons';
 
+/** Advice for a bundle with this file in it: the addons can't be there too. */
+const BUNDLED = `wasi-rs is part of a bundle, ${path.relative('', __filename)}: leave it out, as an external package,
+and keep node_modules/wasi-rs where the bundle finds it (docs/deployment.md)`;
+
+/** True if this file is not in its place in the package. */
+const isBundled = __filename !== path.join(root, 'lib', 'load.js');
+
 /**
  * The error, which names every place that was tried.
  *
@@ -53,7 +60,7 @@ function loadError(candidates, errors) {
   const isForbidden = errors.some(({ code }) => code === 'ERR_DLOPEN_DISABLED');
   const message = `wasi-rs: the native addon for ${triple()} could not be loaded
 ${reasons.join('\n')}
-${isForbidden ? ALLOW : MEND}`;
+${isForbidden ? ALLOW : isBundled ? BUNDLED : MEND}`;
   // The error of a file that does not load is more helpful than that of a missing one.
   const cause = errors.find(({ code }) => code !== 'MODULE_NOT_FOUND') ?? errors[0];
   return Object.assign(new Error(message, { cause }), { code: 'ERR_WASI_RS_LOAD', errors });

@@ -59,4 +59,4 @@ async function assemble(...sources) {
 
 installPackages();
 installOurs();
-assemble('guest.wat', 'consumers/plugin.wat');
+assemble('guest.wat', 'consumers/plugin.wat', '../../examples/demo.wat');

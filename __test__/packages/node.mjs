@@ -17,13 +17,22 @@ export function command(name) {
  *
  * @param {string[]} args
  * @param {{ cwd: string, env?: NodeJS.ProcessEnv, status?: number }} options
+ */
+export const node = (args, options) => execute(process.execPath, args, options);
+
+/**
+ * Runs a command likewise.
+ *
+ * @param {string} file
+ * @param {string[]} args
+ * @param {{ cwd: string, env?: NodeJS.ProcessEnv, status?: number }} options
  * @returns {Promise<{ stdout: string, output: string }>} output: of both streams
  */
-export async function node(args, { cwd, env = {}, status = 0 }) {
+export async function execute(file, args, { cwd, env = {}, status = 0 }) {
   const inherited = { ...process.env };
   delete inherited.NODE_TEST_CONTEXT;
   delete inherited.NODE_OPTIONS;
-  const child = spawn(process.execPath, args, {
+  const child = spawn(file, args, {
     cwd,
     env: { ...inherited, CI: 'true', NO_COLOR: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -7,7 +7,8 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { node } from './node.mjs';
 
-const require = createRequire(import.meta.url);
+// Ours: a package in this folder brings an older one.
+const require = createRequire(new URL('../../package.json', import.meta.url));
 const compiler = path.join(path.dirname(require.resolve('typescript/package.json')), 'bin', 'tsc');
 const source = fs.readFileSync(path.join(import.meta.dirname, 'typescript', 'program.ts'), 'utf8');
 const guest = path.join(import.meta.dirname, 'build', 'guest.wasm');
