@@ -37,7 +37,8 @@ let lastId = 0;
 let requests;
 
 function openRequests() {
-  requests ??= addon.listen(receive);
+  // hasRef() is that of Node's handles: whether this one keeps the process alive.
+  requests ??= addon.listen(Object.assign(receive, { hasRef: () => pending.size > 0 }));
   return requests;
 }
 

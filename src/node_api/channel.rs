@@ -96,7 +96,8 @@ unsafe extern "C" fn environment_ends(channel: *mut c_void) {
 }
 
 impl<'s> Js<'s> {
-    /// A channel whose messages get `function`; `at_end` runs when the environment ends.
+    /// A channel whose messages get `function`; `at_end` runs when the environment ends. async_hooks are shown
+    /// `function` as the resource: whoever looks for open handles, as jest does, asks its `hasRef()`.
     pub fn channel(self, function: Value<'s>, at_end: Box<dyn FnOnce() + Send>) -> JsResult<Arc<Channel>> {
         let name = self.string("wasi-rs")?;
         let mut made = ptr::null_mut();
@@ -105,7 +106,7 @@ impl<'s> Js<'s> {
             sys::napi_create_threadsafe_function(
                 self.env,
                 function.raw,
-                ptr::null_mut(),
+                function.raw,
                 name.raw,
                 0,
                 1,
