@@ -3,7 +3,9 @@ import type * as standard from './index.js';
 export type {
   DescriptorOptions as WASIOptions,
   FinalizeBindingsOptions,
+  SystemCalls,
   WASIFunction,
+  WASIImport,
 } from './index.js';
 
 /** The class as node:wasi's own: its standard streams are descriptors. */

@@ -1,13 +1,17 @@
-/// <reference lib="esnext.disposable" />
-
 import type { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
+import type { SystemCalls } from './lib/system-calls.js';
+
+export type { SystemCalls };
 
 // After Node's documentation of node:wasi (https://nodejs.org/api/wasi.html); errors have Node's codes and
 // messages.
 
-/** A function of `wasiImport`: takes WebAssembly's numbers and returns an errno. */
+/** A function that a program imports: takes WebAssembly's numbers and returns an errno. */
 export type WASIFunction = (...args: any[]) => any;
+
+/** The system calls by their names. Others may be added. */
+export type WASIImport = SystemCalls & Record<string, WASIFunction>;
 
 /**
  * An object with the `write()` of a stream.Writable. In `run()` and `spawn()`, the `write()` of one that is
@@ -31,12 +35,23 @@ export interface OutputStream {
 export type OutputOption =
   number | 'inherit' | 'ignore' | 'pipe' | ((chunk: Buffer) => void) | OutputStream;
 
+/**
+ * The type of an option that is not there. TypeScript infers it, among all others that there could be, where
+ * the options do not have the property.
+ */
+declare const absent: unique symbol;
+type Absent = typeof absent;
+
+type AnyOutput = OutputOption | undefined;
+
 /** The source of input for a program in the class. */
 export type InputOption =
   number | 'inherit' | 'ignore' | Uint8Array | ((maxBytes: number) => Uint8Array | null);
 
 /** The whole input of a program: a text, in UTF-8, or bytes. */
 export type Input = string | NodeJS.ArrayBufferView | ArrayBuffer;
+
+type AnyInput = Input | undefined;
 
 export interface WASILimits {
   /**
@@ -67,7 +82,10 @@ export interface Preopen {
   readOnly?: boolean | undefined;
 }
 
-export interface WASIOptions {
+export interface WASIOptions<
+  Stdout extends AnyOutput = AnyOutput,
+  Stderr extends AnyOutput = AnyOutput,
+> {
   /** The version of WASI to provide. */
   version: 'unstable' | 'preview1';
   /**
@@ -120,12 +138,12 @@ export interface WASIOptions {
    * The program's standard output.
    * @default 1
    */
-  stdout?: OutputOption | undefined;
+  stdout?: Stdout | undefined;
   /**
    * The program's standard error.
    * @default 2
    */
-  stderr?: OutputOption | undefined;
+  stderr?: Stderr | undefined;
   /** The most that the program may have. */
   limits?: WASILimits | undefined;
   /**
@@ -159,13 +177,13 @@ export interface FinalizeBindingsOptions {
  * The WASI system calls, and the methods that run a program with them. Each object is an environment of its
  * own.
  */
-export class WASI {
+export class WASI<Stdout extends AnyOutput = AnyOutput, Stderr extends AnyOutput = AnyOutput> {
   /**
    * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE: an option is wrong
    * @throws UVWASI_EBADF, UVWASI_ENOENT, ...: a descriptor or a preopen can't be used
    * @throws ERR_ACCESS_DENIED: under Node's permission model without `--allow-wasi`
    */
-  constructor(options: WASIOptions);
+  constructor(options: WASIOptions<Stdout, Stderr>);
   /** As node:wasi declares it, so that this class may be given where that one is expected. */
   constructor(options: DescriptorOptions);
 
@@ -173,16 +191,16 @@ export class WASI {
    * The system calls, to be passed as the module's import `wasi_snapshot_preview1` (or `wasi_unstable`).
    * Called before the memory is bound they throw ERR_WASI_NOT_STARTED.
    */
-  readonly wasiImport: Record<string, WASIFunction>;
+  readonly wasiImport: WASIImport;
 
   /** A copy of the program's stdout so far, if `options.stdout` is `'pipe'`. */
-  readonly stdout?: Buffer;
+  readonly stdout: Stdout extends 'pipe' ? Buffer : undefined;
 
   /** A copy of the program's stderr so far, if `options.stderr` is `'pipe'`. */
-  readonly stderr?: Buffer;
+  readonly stderr: Stderr extends 'pipe' ? Buffer : undefined;
 
   /** `wasiImport` under the name the chosen version imports it by. */
-  getImportObject(): Record<string, Record<string, WASIFunction>>;
+  getImportObject(): Record<string, WASIImport>;
 
   /**
    * Runs `instance` as a command: calls its `_start()` export and returns the exit code. An exception of the
@@ -214,13 +232,17 @@ export type ProgramSource = string | URL | NodeJS.ArrayBufferView | ArrayBufferL
 
 /**
  * The source of input for a program off the event loop: as in the class, or a Readable or another
- * AsyncIterable; `'pipe'` in `spawn()`.
+ * AsyncIterable.
  */
 export type RunInputOption =
   | InputOption
-  | 'pipe'
   | AsyncIterable<string | Uint8Array>
   | ((maxBytes: number) => Uint8Array | null | Promise<Uint8Array | null>);
+
+/** The same for `spawn()`, where `'pipe'` is a stream that this side writes to. */
+export type SpawnInputOption = RunInputOption | 'pipe';
+
+type AnyStdin = SpawnInputOption | undefined;
 
 export interface RunLimits extends WASILimits {
   /**
@@ -262,8 +284,16 @@ export interface RunLimits extends WASILimits {
   fuel?: number | undefined;
 }
 
-/** The options are read and copied, and relative paths resolved, before `run()` or `spawn()` returns. */
-export interface RunOptions {
+/**
+ * The options are read and copied, and relative paths resolved, before `run()` or `spawn()` returns. The type
+ * of the result follows from the types of the streams.
+ */
+export interface RunOptions<
+  Stdout extends AnyOutput | Absent = AnyOutput,
+  Stderr extends AnyOutput | Absent = AnyOutput,
+  Stdin extends AnyStdin | Absent = RunInputOption | undefined,
+  Bytes extends AnyInput | Absent = AnyInput,
+> {
   /**
    * The program's arguments **without its name**, as in child_process; the class has the name among them. No
    * NUL is allowed in them.
@@ -299,9 +329,9 @@ export interface RunOptions {
    * error of it, when it is opened or later, ends the program.
    * @default 'ignore' in run(), 'pipe' in spawn(): a stream that this side writes to
    */
-  stdin?: RunInputOption | undefined;
+  stdin?: Stdin | undefined;
   /** The whole standard input of the program, in place of `stdin`, as in the class. */
-  input?: Input | undefined;
+  input?: Bytes | undefined;
   /**
    * The program's standard output. `'pipe'` is captured in run(), and a stream that this side reads in
    * spawn(). A Writable, or a function that returns a promise, makes the program wait, and the run ends when
@@ -309,9 +339,9 @@ export interface RunOptions {
    * destroyed elsewhere, the program ends with EPIPE.
    * @default 'pipe'
    */
-  stdout?: OutputOption | undefined;
+  stdout?: Stdout | undefined;
   /** The program's standard error, likewise. @default 'pipe' */
-  stderr?: OutputOption | undefined;
+  stderr?: Stderr | undefined;
   /**
    * The milliseconds after which the program is ended with ERR_WASI_TIMEOUT, counted from the call: they
    * include the time in which it is compiled or waits for a thread. 0 is never.
@@ -365,6 +395,28 @@ export interface RunOptions {
   cache?: boolean | string | undefined;
 }
 
+/** The options of `spawn()`. */
+export type SpawnOptions<
+  Stdin extends AnyStdin | Absent = AnyStdin,
+  Bytes extends AnyInput | Absent = AnyInput,
+  Stdout extends AnyOutput | Absent = AnyOutput,
+  Stderr extends AnyOutput | Absent = AnyOutput,
+> = RunOptions<Stdout, Stderr, Stdin, Bytes>;
+
+/** `End` for a stream that is `'pipe'`, as it is by default; null for others. */
+type Piped<Option, End> = [Absent] extends [Option]
+  ? End
+  : Option extends 'pipe' | undefined
+    ? End
+    : null;
+
+/** This side's end of a program's standard input. */
+type InputEnd<Stdin, Bytes> = [Absent] extends [Bytes]
+  ? Piped<Stdin, Writable>
+  : Bytes extends undefined
+    ? Piped<Stdin, Writable>
+    : null;
+
 /** The resources that a program has used. */
 export interface RunUsage {
   /** Milliseconds from its request until there was a place for it, without those of `compiled`. */
@@ -391,12 +443,15 @@ export interface RunUsage {
 }
 
 /** The outcome of a program. */
-export interface RunResult {
+export interface RunResult<
+  Stdout extends Buffer | null = Buffer | null,
+  Stderr extends Buffer | null = Buffer | null,
+> {
   /** A signed 32-bit integer. */
   exitCode: number;
   /** Its output, if that was captured. */
-  stdout: Buffer | null;
-  stderr: Buffer | null;
+  stdout: Stdout;
+  stderr: Stderr;
   usage: RunUsage;
 }
 
@@ -499,13 +554,24 @@ export class WasiError extends Error {
  * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_ACCESS_DENIED, as in the class;
  * rejections too
  */
-export function run(source: ProgramSource, options?: RunOptions): Promise<RunResult>;
+export function run<Stdout extends AnyOutput | Absent, Stderr extends AnyOutput | Absent>(
+  source: ProgramSource,
+  options?: RunOptions<Stdout, Stderr>,
+): Promise<RunResult<Piped<Stdout, Buffer>, Piped<Stderr, Buffer>>>;
 
 /**
  * Starts a program off the event loop. Its streams, events and `kill()` are those of Node's ChildProcess.
  * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_ACCESS_DENIED, UVWASI_EBADF
  */
-export function spawn(source: ProgramSource, options?: RunOptions): GuestProcess;
+export function spawn<
+  Stdin extends AnyStdin | Absent,
+  Bytes extends AnyInput | Absent,
+  Stdout extends AnyOutput | Absent,
+  Stderr extends AnyOutput | Absent,
+>(
+  source: ProgramSource,
+  options?: SpawnOptions<Stdin, Bytes, Stdout, Stderr>,
+): GuestProcess<InputEnd<Stdin, Bytes>, Piped<Stdout, Readable>, Piped<Stderr, Readable>>;
 
 /**
  * Compiles a program, or finds its machine code in the cache, so that it starts soon also the first time.
@@ -528,10 +594,27 @@ export function deserialize(bytes: NodeJS.ArrayBufferView | ArrayBufferLike): Pr
 
 /** A compiled program, to be run any number of times. */
 export interface Program {
-  run(options?: RunOptions): Promise<RunResult>;
-  spawn(options?: RunOptions): GuestProcess;
+  run<Stdout extends AnyOutput | Absent, Stderr extends AnyOutput | Absent>(
+    options?: RunOptions<Stdout, Stderr>,
+  ): Promise<RunResult<Piped<Stdout, Buffer>, Piped<Stderr, Buffer>>>;
+  spawn<
+    Stdin extends AnyStdin | Absent,
+    Bytes extends AnyInput | Absent,
+    Stdout extends AnyOutput | Absent,
+    Stderr extends AnyOutput | Absent,
+  >(
+    options?: SpawnOptions<Stdin, Bytes, Stdout, Stderr>,
+  ): GuestProcess<InputEnd<Stdin, Bytes>, Piped<Stdout, Readable>, Piped<Stderr, Readable>>;
   /** Its machine code, for `deserialize()`. */
   serialize(): Promise<Buffer>;
+}
+
+/** The events of a GuestProcess, and what their listeners get. */
+export interface GuestProcessEvents {
+  spawn: [];
+  exit: [code: number | null, signal: NodeJS.Signals | null];
+  close: [code: number | null, signal: NodeJS.Signals | null];
+  error: [error: WasiError];
 }
 
 /**
@@ -539,13 +622,17 @@ export interface Program {
  * begun, 'error', 'exit' with a code or a signal, 'close' when its output has been read too. If it can't begin,
  * 'error' and 'close' come alone.
  */
-export interface GuestProcess extends EventEmitter {
+export interface GuestProcess<
+  Stdin extends Writable | null = Writable | null,
+  Stdout extends Readable | null = Readable | null,
+  Stderr extends Readable | null = Readable | null,
+> extends EventEmitter<GuestProcessEvents> {
   /** A stream to write the program's input to, if the option is `'pipe'`. */
-  readonly stdin: Writable | null;
+  readonly stdin: Stdin;
   /** A stream of the program's output, if the option is `'pipe'`. */
-  readonly stdout: Readable | null;
-  readonly stderr: Readable | null;
-  readonly stdio: readonly [Writable | null, Readable | null, Readable | null];
+  readonly stdout: Stdout;
+  readonly stderr: Stderr;
+  readonly stdio: readonly [Stdin, Stdout, Stderr];
   /**
    * The exit code, when it has ended by itself; a negative error number of the system, as in child_process, when
    * it could not begin.
@@ -559,7 +646,7 @@ export interface GuestProcess extends EventEmitter {
    * The future outcome. Reading it opts out of `'error'` events if there is no listener for them: the promise
    * rejects instead.
    */
-  readonly result: Promise<RunResult>;
+  readonly result: Promise<RunResult<null, null>>;
   /**
    * Ends it, whichever signal that is, with ERR_WASI_KILLED; `error` is the `cause` of that. 0 only asks if it is
    * running. Returns true if it was running.
@@ -567,13 +654,6 @@ export interface GuestProcess extends EventEmitter {
    * @throws ERR_UNKNOWN_SIGNAL
    */
   kill(signal?: NodeJS.Signals | number, error?: unknown): boolean;
-  on(event: 'spawn', listener: () => void): this;
-  on(
-    event: 'exit' | 'close',
-    listener: (code: number | null, signal: NodeJS.Signals | null) => void,
-  ): this;
-  on(event: 'error', listener: (error: WasiError) => void): this;
-  on(event: string | symbol, listener: (...args: any[]) => void): this;
   /** Ends it. */
   [Symbol.dispose](): void;
   /** Ends it, and waits for its end. */

@@ -1,8 +1,13 @@
 import type * as standard from './index.js';
 
-export type { FinalizeBindingsOptions, WASIFunction } from './index.js';
+export type { FinalizeBindingsOptions, SystemCalls, WASIFunction, WASIImport } from './index.js';
 
-export interface WASIOptions extends Omit<standard.WASIOptions, 'version' | 'returnOnExit'> {
+type AnyOutput = standard.OutputOption | undefined;
+
+export interface WASIOptions<
+  Stdout extends AnyOutput = AnyOutput,
+  Stderr extends AnyOutput = AnyOutput,
+> extends Omit<standard.WASIOptions<Stdout, Stderr>, 'version' | 'returnOnExit'> {
   /**
    * The version of WASI to provide.
    * @default 'preview1'
@@ -16,7 +21,10 @@ export interface WASIOptions extends Omit<standard.WASIOptions, 'version' | 'ret
   returnOnExit?: boolean | undefined;
 }
 
-export interface WASI extends standard.WASI {}
-export class WASI {
-  constructor(options?: WASIOptions);
+export interface WASI<
+  Stdout extends AnyOutput = AnyOutput,
+  Stderr extends AnyOutput = AnyOutput,
+> extends standard.WASI<Stdout, Stderr> {}
+export class WASI<Stdout extends AnyOutput = AnyOutput, Stderr extends AnyOutput = AnyOutput> {
+  constructor(options?: WASIOptions<Stdout, Stderr>);
 }

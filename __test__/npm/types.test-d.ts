@@ -1,13 +1,19 @@
 // Checked by tsc, never run: what index.d.ts lets through and what it refuses.
 
-import { Readable } from 'node:stream';
-import {
+import { EventEmitter, once } from 'node:events';
+import { Readable, Writable } from 'node:stream';
+import whole, {
   WASI,
   WasiError,
   compile,
   deserialize,
   run,
   spawn,
+  type GuestProcess,
+  type RunOptions,
+  type RunResult,
+  type SpawnOptions,
+  type SystemCalls,
   type WASIOptions,
 } from '../../index.js';
 import { WASI as CompatWASI, type WASIOptions as CompatOptions } from '../../compat.js';
@@ -70,13 +76,46 @@ export async function use(module: WebAssembly.Module) {
   wasi.wasiImport.proc_exit = (code: number) => code;
 }
 
+// The default import has them all.
+void [new whole.WASI({ version: 'preview1' }), whole.run, whole.spawn, whole.compile];
+
+// The system calls have their parameters: numbers, and bigints for 64 bits.
+export function call({ wasiImport }: WASI, memory: number) {
+  wasiImport.fd_seek(3, 5n, 0, memory) satisfies number;
+  wasiImport.poll_oneoff(memory, memory, 1, memory) satisfies number;
+  wasiImport.proc_exit(1) satisfies void;
+  // @ts-expect-error 64 bits are a bigint
+  wasiImport.fd_seek(3, 5, 0, memory);
+  // @ts-expect-error it takes four
+  wasiImport.fd_seek(3, 5n, 0);
+  // @ts-expect-error a number
+  wasiImport.fd_close('3');
+  // As with node:wasi's types, others may be added, and all of them wrapped.
+  wasiImport.more = (a: number) => a;
+  for (const name of Object.keys(wasiImport)) {
+    const original = wasiImport[name];
+    wasiImport[name] = (...args) => original?.(...args);
+  }
+  const { fd_write } = wasiImport;
+  wasiImport.fd_write = (fd, ...rest) => (fd === 1 ? 0 : fd_write(fd, ...rest));
+}
+true satisfies 'path_open' extends keyof SystemCalls ? true : false;
+false satisfies 'path_close' extends keyof SystemCalls ? true : false;
+
 new WASI({
   version: 'preview1',
   stdin: Buffer.from('input'),
   stdout: 'pipe',
   stderr: process.stderr,
   limits: { stdout: 1024, openFiles: 20 },
-}).stdout satisfies Buffer | undefined;
+}).stdout satisfies Buffer;
+// @ts-expect-error stderr is not captured
+new WASI({ version: 'preview1', stdout: 'pipe', stderr: 'inherit' }).stderr.length;
+new WASI({ version: 'preview1', stdout: 'ignore', stderr: 'pipe' }).stderr satisfies Buffer;
+new WASI({ version: 'preview1', stdout: Math.random() > 0.5 ? 'pipe' : 1 }).stdout?.length;
+new WASI({ version: 'preview1' }).stdout?.length;
+// @ts-expect-error it may be undefined
+new WASI({ version: 'preview1', stdout: Math.random() > 0.5 ? 'pipe' : 1 }).stdout.length;
 new WASI({ version: 'preview1', input: 'text', stdout: (chunk) => chunk.length, stderr: 'ignore' });
 new WASI({ version: 'preview1', stdin: (most) => (most > 5 ? new Uint8Array(most) : null) });
 new WASI({
@@ -97,7 +136,7 @@ new CompatWASI({ version: 'preview1', preopens: { '/': { path: '.' } } });
 new WASI({ version: 'preview1', stdout: 'pipes' });
 // @ts-expect-error descriptors only
 new CompatWASI({ version: 'preview1', stdout: 'pipe' });
-new LegacyWASI({ stdout: 'pipe' });
+new LegacyWASI({ stdout: 'pipe' }).stdout satisfies Buffer;
 
 // @ts-expect-error the version is mandatory
 new WASI({});
@@ -134,42 +173,128 @@ new LegacyWASI({ version: 'preview2' });
 new LegacyWASI({ returnOnExit: 1 });
 void compat;
 
-async function programs() {
-  const { exitCode, stdout, usage } = await run('app.wasm', {
-    timeout: 5000,
-    limits: { fuel: 1e6 },
-  });
+// What a run gives follows from its options.
+export async function results(options: RunOptions, mode: 'pipe' | 'ignore') {
+  const { exitCode, stdout, stderr, usage } = await run('app.wasm');
   exitCode satisfies number;
-  stdout satisfies Buffer | null;
+  [stdout, stderr] satisfies [Buffer, Buffer];
   usage.fuel satisfies number | undefined;
-  const program = await compile(new URL('file:///app.wasm'));
-  const child = program.spawn({ stdin: 'pipe', signal: AbortSignal.timeout(5) });
-  child.stdin?.end('text');
-  for await (const chunk of child.stdout ?? []) void chunk;
-  child.on('exit', (code, signal) => void [code satisfies number | null, signal]);
-  (await child.result).stderr satisfies Buffer | null;
-  await (
-    await deserialize(await program.serialize())
-  ).run({ stdin: Readable.from(['a']), stdout: process.stdout });
-  spawn(new Uint8Array()).kill() satisfies boolean;
+  (await run('app.wasm', {})).stdout satisfies Buffer;
+  (await run('app.wasm', { stdout: undefined })).stdout satisfies Buffer;
+  (await run('app.wasm', { timeout: 5000, limits: { fuel: 1e6 } })).stdout satisfies Buffer;
+  (await run('app.wasm', { input: 'a', stdout: 'pipe' })).stdout.toString() satisfies string;
+
+  const inherited = await run('app.wasm', { stdout: 'inherit' });
+  inherited.stdout satisfies null;
+  inherited.stderr satisfies Buffer;
+  // @ts-expect-error it is null
+  inherited.stdout.length;
+  (await run('app.wasm', { stdout: 'ignore', stderr: 2 })).stderr satisfies null;
+  (await run('app.wasm', { stdout: process.stdout })).stdout satisfies null;
+  (await run('app.wasm', { stdout: (chunk) => void chunk.length })).stdout satisfies null;
+  (await run('app.wasm', { stderr: async (chunk) => chunk.length })).stderr satisfies null;
+  (await run('app.wasm', { stdout: { write: (chunk: Buffer) => chunk.length } }))
+    .stdout satisfies null;
+
+  // Options that are not known before.
+  (await run('app.wasm', options)).stdout satisfies Buffer | null;
+  // @ts-expect-error it may be null
+  (await run('app.wasm', options)).stdout.length;
+  const either = await run('app.wasm', { stdout: mode });
+  either.stdout satisfies Buffer | null;
+  // @ts-expect-error it may be null
+  either.stdout.length;
+  (await run('app.wasm', { ...options, stdout: 'pipe' })).stdout satisfies Buffer;
+  const kept: RunResult = await run('app.wasm', { stdout: 'ignore' });
+  kept.stdout satisfies Buffer | null;
+
+  const program = await compile(new URL('file:///app.wasm'), { cache: false });
+  (await program.run()).stdout satisfies Buffer;
+  (await program.run({ stderr: 'inherit' })).stderr satisfies null;
+  await deserialize(await program.serialize());
+  await run('app.wasm', { stdin: Readable.from(['a']), input: undefined });
+  await run('app.wasm', { argv0: 'app', args: ['--version'], check: true });
+  await run('app.wasm', { input: new ArrayBuffer(2) });
+  await run('app.wasm', { stdin: async () => new Uint8Array(1), args: ['a'] as const });
+
+  // @ts-expect-error a text is input
+  await run('app.wasm', { stdin: 'text' });
+  // @ts-expect-error nobody could write to it
+  await run('app.wasm', { stdin: 'pipe' });
+  // @ts-expect-error no such word
+  await run('app.wasm', { stdout: 'pipes' });
+  // @ts-expect-error no such option
+  await run('app.wasm', { timout: 5 });
+  // @ts-expect-error no such option, of a program's
+  await program.run({ stdout: 'inherit', timout: 5 });
+  // @ts-expect-error no such limit
+  await run('app.wasm', { limits: { mem: 5 } });
+  // @ts-expect-error no such right
+  await run('app.wasm', { preopens: { '/': { path: '.', readonly: true } } });
+  // @ts-expect-error no such engine
+  await run('app.wasm', { engine: 'jsc' });
+  // @ts-expect-error a number of milliseconds
+  await run('app.wasm', { timeout: '5s' });
+  // @ts-expect-error not a program
+  await run(5);
+}
+
+// So do the streams of a child.
+export async function children(options: SpawnOptions) {
+  const child = spawn('app.wasm');
+  child.stdin satisfies Writable;
+  child.stdin.end('text');
+  for await (const chunk of child.stdout) void chunk;
+  child.stderr.setEncoding('utf8') satisfies Readable;
+  child.stdio satisfies readonly [Writable, Readable, Readable];
+  (await child.result).stdout satisfies null;
+
+  spawn('app.wasm', { stdin: 'pipe', signal: AbortSignal.timeout(5) }).stdin.end();
+  const quiet = spawn('app.wasm', { stdin: 'ignore', stdout: 'inherit', stderr: process.stderr });
+  [quiet.stdin, quiet.stdout, quiet.stderr] satisfies [null, null, null];
+  // @ts-expect-error it is null
+  quiet.stdin.end();
+  const fed = spawn('app.wasm', { input: 'text' });
+  fed.stdin satisfies null;
+  fed.stdout satisfies Readable;
+  const any = spawn('app.wasm', options);
+  any.stdin satisfies Writable | null;
+  // @ts-expect-error it may be null
+  any.stdin.end();
+  const program = await compile('app.wasm');
+  program.spawn({ stderr: 'inherit' }).stdout satisfies Readable;
+  program.spawn({ input: new Uint8Array() }).stdin satisfies null;
+  const forgotten: GuestProcess = child;
+  forgotten.stdout satisfies Readable | null;
+  // @ts-expect-error no such option
+  spawn('app.wasm', { timout: 5 });
+  child.kill() satisfies boolean;
   child.kill('SIGINT', new Error('why'));
   child.kill(0);
   // @ts-expect-error a signal comes first
   child.kill(new Error('why'));
-  await run('app.wasm', { argv0: 'app', args: ['--version'], check: true });
-  // @ts-expect-error misspelt
-  await run('app.wasm', { timout: 5 });
-  // @ts-expect-error misspelt
-  await run('app.wasm', { preopens: { '/d': { path: '.', readonly: true } } });
-  await run('app.wasm', { input: new ArrayBuffer(2) });
-  // @ts-expect-error a text is input
-  await run('app.wasm', { stdin: 'text' });
-  // @ts-expect-error no such engine
-  await run('app.wasm', { engine: 'jsc' });
-  // @ts-expect-error not a program
-  await run(5);
 }
-void programs;
+
+// A child's events have types, and it goes wherever an EventEmitter is expected.
+export async function events(child: GuestProcess) {
+  child satisfies EventEmitter;
+  child satisfies NodeJS.EventEmitter;
+  child
+    .on('spawn', () => {})
+    .on('exit', (code, signal) => {
+      code satisfies number | null;
+      signal satisfies NodeJS.Signals | null;
+    })
+    .once('close', (code) => void (code satisfies number | null))
+    .prependListener('error', (error) => void (error satisfies WasiError))
+    .off('spawn', () => {});
+  const [code] = await once(child, 'exit');
+  void code;
+  // @ts-expect-error a number
+  child.on('exit', (code: string) => code);
+  // @ts-expect-error it gets nothing
+  child.once('spawn', (code: number) => code);
+}
 
 function failed(error: unknown) {
   if (!(error instanceof WasiError)) throw error;

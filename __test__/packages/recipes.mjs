@@ -14,6 +14,20 @@ const bin = path.join(import.meta.dirname, 'node_modules', '.bin');
  */
 
 /**
+ * The blocks of code of a document.
+ *
+ * @param {string} document its path in the repository
+ * @param {string} language
+ * @returns {string[]}
+ */
+export function blocksOf(document, language) {
+  const text = fs.readFileSync(path.join(root, document), 'utf8');
+  return [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
+    .filter(([, name]) => name === language)
+    .map(([, , code]) => code);
+}
+
+/**
  * The sections of a page by their titles. The text before the first one has the title ''.
  *
  * @param {string} page its name in docs/

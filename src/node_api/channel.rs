@@ -96,8 +96,8 @@ unsafe extern "C" fn environment_ends(channel: *mut c_void) {
 }
 
 impl<'s> Js<'s> {
-    /// A channel whose messages get `function`; `at_end` runs when the environment ends. async_hooks are shown
-    /// `function` as the resource: whoever looks for open handles, as jest does, asks its `hasRef()`.
+    /// A channel whose messages get `function`; `at_end` runs when the environment ends. The function is the
+    /// resource that async_hooks are shown: who looks for open handles, as jest does, asks its `hasRef()`.
     pub fn channel(self, function: Value<'s>, at_end: Box<dyn FnOnce() + Send>) -> JsResult<Arc<Channel>> {
         let name = self.string("wasi-rs")?;
         let mut made = ptr::null_mut();

@@ -34,16 +34,59 @@ fn every_syscall_has_one_home_and_a_test_there() {
 
 #[test]
 fn the_documentation_lists_the_syscalls_as_they_are() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/syscalls.md");
-    let written = syscalls_md();
+    assert_written("docs/syscalls.md", &syscalls_md());
+}
+
+#[test]
+fn the_types_of_the_package_list_the_syscalls_as_they_are() {
+    assert_written("lib/system-calls.d.ts", &system_calls_d_ts());
+}
+
+/// Fails if a file of the package has other content; or writes it, where `UPDATE_DOCS` is set.
+fn assert_written(name: &str, content: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, &written).unwrap();
+        std::fs::write(&path, content).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        found == written,
-        "docs/syscalls.md is out of date: UPDATE_DOCS=1 cargo test -p wasi-rs-core --test list writes it"
+    assert!(found == content, "{name} is out of date: UPDATE_DOCS=1 cargo test -p wasi-rs-core --test list writes it");
+}
+
+/// The lines of a comment in JavaScript.
+fn commented(doc: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in doc.split(' ') {
+        if lines.last().unwrap().len() + word.len() > 100 {
+            lines.push(String::new());
+        }
+        write!(lines.last_mut().unwrap(), " {word}").unwrap();
+    }
+    lines.iter().map(|line| format!("   *{line}\n")).collect()
+}
+
+/// The functions as JavaScript calls them: an `i64` is a bigint there.
+fn system_calls_d_ts() -> String {
+    let mut text = String::from(
+        "// Made from the list in crates/core/src/syscalls/mod.rs; do not edit by hand.\n\
+         // (UPDATE_DOCS=1 cargo test -p wasi-rs-core --test list)\n\n\
+         /** The functions of `wasi_snapshot_preview1`. Each returns an errno, but for `proc_exit`. */\n\
+         export type SystemCalls = {\n",
     );
+    for row in &SYSCALLS {
+        let params = row.params.iter().map(|param| {
+            let number = match param.wasm {
+                ValType::I32 => "number",
+                ValType::I64 => "bigint",
+            };
+            // A keyword there is one here.
+            let name = param.name.strip_prefix("r#").map_or(param.name.to_owned(), |name| format!("{name}_"));
+            format!("{name}: {number}")
+        });
+        let params = params.collect::<Vec<_>>().join(", ");
+        let result = if row.name == "proc_exit" { "void" } else { "number" };
+        writeln!(text, "  /**\n{}   */\n  {}: ({params}) => {result};", commented(row.doc), row.name).unwrap();
+    }
+    text + "};\n"
 }
 
 fn syscalls_md() -> String {
