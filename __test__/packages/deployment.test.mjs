@@ -97,9 +97,10 @@ test('Next.js, as far as it is webpack and @vercel/nft: a route answers from the
   for (const name of [...fileList, 'app.wasm']) {
     fs.cpSync(path.join(folder, name), path.join(elsewhere, name));
   }
-  const script = "require('./.next/route.js').GET().then((r) => r.text()).then(console.log)";
+  const script =
+    "require('./.next/route.js').GET().then((r) => r.text()).then((text) => process.stdout.write(text))";
   const { stdout } = await node(['-e', script], { cwd: elsewhere });
-  assert.equal(stdout, 'hello world\n\n');
+  assert.equal(stdout, 'hello world\nhello world\n');
 });
 
 for (const [title, env] of [

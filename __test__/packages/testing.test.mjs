@@ -16,7 +16,7 @@ for (const [title, runs, says] of [
   ['jest', 1, /^Tests: +6 passed, 6 total$/gm],
   ['vitest', 2, /^ +Tests +6 passed \(6\)$/gm],
   ['mocha', 2, /^ +5 passing/gm],
-  ['node:test', 1, /^# pass 2$/gm],
+  ['node:test', 1, /^[#ℹ] pass 2$/gm],
 ]) {
   test(title, async (t) => {
     // In this folder, so that the tests find the frameworks.
