@@ -261,6 +261,7 @@ export async function children(options: SpawnOptions) {
   any.stdin satisfies Writable | null;
   // @ts-expect-error it may be null
   any.stdin.end();
+  spawn('app.wasm', {} as RunOptions).stdin satisfies Writable | null;
   const program = await compile('app.wasm');
   program.spawn({ stderr: 'inherit' }).stdout satisfies Readable;
   program.spawn({ input: new Uint8Array() }).stdin satisfies null;
