@@ -111,6 +111,19 @@ test('README has the examples that are compiled', () => {
   assert.equal(examples.length, 4);
 });
 
+test('the libraries of TypeScript are the choice of the program that imports the types', () => {
+  const ours = path.join(import.meta.dirname, 'node_modules', 'wasi-rs');
+  const files = fs.readdirSync(ours, { recursive: true }).filter((file) => file.endsWith('.d.ts'));
+  assert.ok(files.includes('index.d.ts'));
+  for (const file of files) {
+    assert.doesNotMatch(
+      fs.readFileSync(path.join(ours, file), 'utf8'),
+      /^\/\/\/ *<reference/m,
+      file,
+    );
+  }
+});
+
 for (const { name, tsc, types } of compilers) {
   describe(name, () => {
     test('without the types of browsers', () =>
