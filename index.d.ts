@@ -1,5 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
+import type { WritableStream } from 'node:stream/web';
+import type { URL } from 'node:url';
 import type { SystemCalls } from './lib/system-calls.js';
 
 export type { SystemCalls };
@@ -72,8 +74,8 @@ export interface WASILimits {
 
 /** A directory the program may use. */
 export interface Preopen {
-  /** Its real path. */
-  path: string;
+  /** Its real path, or the URL of that. */
+  path: string | URL;
   /**
    * True if the program may only read in it, and in all that it opens through it. (If another of its
    * directories contains the same files, the rights of that directory hold there.)
@@ -108,7 +110,7 @@ export interface WASIOptions<
    * there.)
    * @default {}
    */
-  preopens?: Readonly<Record<string, string | Preopen | undefined>> | undefined;
+  preopens?: Readonly<Record<string, string | URL | Preopen | undefined>> | undefined;
   /**
    * True if `start()` returns the exit code when the program calls `proc_exit`; if false, the process exits
    * with it.
@@ -239,17 +241,33 @@ export type RunInputOption =
   | AsyncIterable<string | Uint8Array>
   | ((maxBytes: number) => Uint8Array | null | Promise<Uint8Array | null>);
 
+type AnyEncoding = BufferEncoding | 'buffer' | null | undefined;
+
+/** Captured output in an encoding. */
+type Text<Encoding> = [Absent] extends [Encoding]
+  ? Buffer
+  : Encoding extends 'buffer' | null | undefined
+    ? Buffer
+    : string;
+
+/** Captured output, as the options want it. */
+type Captured<Encoding, Lines> = [Absent] extends [Lines]
+  ? Text<Encoding>
+  : Lines extends true
+    ? string[]
+    : Text<Encoding>;
+
 /** The same for `spawn()`, where `'pipe'` is a stream that this side writes to. */
 export type SpawnInputOption = RunInputOption | 'pipe';
 
 type AnyStdin = SpawnInputOption | undefined;
 
-export interface RunLimits extends WASILimits {
-  /**
-   * As in the class.
-   * @default 67108864; or limits.memory if that is less, but 1048576 at least
-   */
-  stdout?: number | undefined;
+/** The receiver of a program's output. */
+export type RunOutputOption = OutputOption | WritableStream;
+
+type AnyRunOutput = RunOutputOption | undefined;
+
+export interface RunLimits extends Pick<WASILimits, 'openFiles'> {
   /**
    * The bytes that the program may have: its memories, tables and garbage-collected objects together. Beyond,
    * `memory.grow` and `table.grow` fail, and the program goes on; if it makes one more object, it traps
@@ -289,10 +307,12 @@ export interface RunLimits extends WASILimits {
  * of the result follows from the types of the streams.
  */
 export interface RunOptions<
-  Stdout extends AnyOutput | Absent = AnyOutput,
-  Stderr extends AnyOutput | Absent = AnyOutput,
+  Stdout extends AnyRunOutput | Absent = AnyRunOutput,
+  Stderr extends AnyRunOutput | Absent = AnyRunOutput,
   Stdin extends AnyStdin | Absent = RunInputOption | undefined,
   Bytes extends AnyInput | Absent = AnyInput,
+  Encoding extends AnyEncoding | Absent = AnyEncoding,
+  Lines extends boolean | undefined | Absent = boolean | undefined,
 > {
   /**
    * The program's arguments **without its name**, as in child_process; the class has the name among them. No
@@ -314,10 +334,10 @@ export interface RunOptions<
    * As in the class, but without NUL in them; the directories are opened when the program begins.
    * @default {}
    */
-  preopens?: Readonly<Record<string, string | Preopen>> | undefined;
+  preopens?: Readonly<Record<string, string | URL | Preopen>> | undefined;
   /**
-   * True if another exit code than 0 is an error, ERR_WASI_EXIT: `run()` and `result` reject. **Without it they
-   * are fulfilled for any exit code.** (`spawn()` emits no 'error' for it.)
+   * True if another exit code than 0 is an error, ERR_WASI_EXIT: `run()` and `result` reject. **Without it
+   * they are fulfilled for any exit code.** (`spawn()` emits no 'error' for it.)
    * @default false
    */
   check?: boolean | undefined;
@@ -334,14 +354,31 @@ export interface RunOptions<
   input?: Bytes | undefined;
   /**
    * The program's standard output. `'pipe'` is captured in run(), and a stream that this side reads in
-   * spawn(). A Writable, or a function that returns a promise, makes the program wait, and the run ends when
-   * they have taken the last byte; an error of theirs ends it. A Writable is not ended; if it is ended or
-   * destroyed elsewhere, the program ends with EPIPE.
+   * spawn(). A Writable, a WritableStream, or a function that returns a promise, makes the program wait, and
+   * the run ends when they have taken the last byte; an error of theirs ends it. A stream is not ended; if it
+   * is ended or destroyed elsewhere, the program ends with EPIPE.
    * @default 'pipe'
    */
   stdout?: Stdout | undefined;
   /** The program's standard error, likewise. @default 'pipe' */
   stderr?: Stderr | undefined;
+  /**
+   * The encoding of captured output, which is then a string, and of the streams of `spawn()`. Functions and
+   * streams of yours get bytes all the same.
+   * @default 'buffer'; 'utf8' with `lines`
+   */
+  encoding?: Encoding | undefined;
+  /**
+   * True if captured output is an array of lines, without their ends.
+   * @default false
+   */
+  lines?: Lines | undefined;
+  /**
+   * The bytes of output that are captured, of stdout and stderr each. A program that writes more is ended
+   * with ERR_WASI_STDIO_MAXBUFFER, whose `stdout` and `stderr` have what was captured.
+   * @default 67108864 (64 MiB); or limits.memory if that is less, but 1048576 at least
+   */
+  maxBuffer?: number | { stdout?: number | undefined; stderr?: number | undefined } | undefined;
   /**
    * The milliseconds after which the program is ended with ERR_WASI_TIMEOUT, counted from the call: they
    * include the time in which it is compiled or waits for a thread. 0 is never.
@@ -399,8 +436,8 @@ export interface RunOptions<
 export type SpawnOptions<
   Stdin extends AnyStdin | Absent = AnyStdin,
   Bytes extends AnyInput | Absent = AnyInput,
-  Stdout extends AnyOutput | Absent = AnyOutput,
-  Stderr extends AnyOutput | Absent = AnyOutput,
+  Stdout extends AnyRunOutput | Absent = AnyRunOutput,
+  Stderr extends AnyRunOutput | Absent = AnyRunOutput,
 > = RunOptions<Stdout, Stderr, Stdin, Bytes>;
 
 /** `End` for a stream that is `'pipe'`, as it is by default; null for others. */
@@ -444,8 +481,8 @@ export interface RunUsage {
 
 /** The outcome of a program. */
 export interface RunResult<
-  Stdout extends Buffer | null = Buffer | null,
-  Stderr extends Buffer | null = Buffer | null,
+  Stdout extends Buffer | string | string[] | null = Buffer | null,
+  Stderr extends Buffer | string | string[] | null = Buffer | null,
 > {
   /** A signed 32-bit integer. */
   exitCode: number;
@@ -460,19 +497,19 @@ export interface RunResult<
  * - ERR_WASI_EXIT: its exit code is not 0, with `check`
  * - ERR_WASI_TIMEOUT, ABORT_ERR, ERR_WASI_KILLED: it was ended by `timeout`, `signal`, `kill()`
  * - ERR_WASI_FUEL, ERR_WASI_STDIO_MAXBUFFER: it reached a limit
- * - ERR_WASI_TRAP: it trapped; the first line of the message has the reason, in the same words in both engines,
- *   and the lines below have the names of the functions on the stack
- * - ERR_WASI_STREAM: a stream or function that was given as `stdin`, `stdout` or `stderr` has failed; `cause` is
- *   its error
+ * - ERR_WASI_TRAP: it trapped; the first line of the message has the reason, in the same words in both
+ *   engines, and the lines below have the names of the functions on the stack
+ * - ERR_WASI_STREAM: a stream or function that was given as `stdin`, `stdout` or `stderr` has failed; `cause`
+ *   is its error
  * - EPIPE: a Writable for its output was ended or destroyed
  * - ERR_WASI_BUSY: it was not begun: as many as `concurrency` allows had begun and not ended
- * - ERR_WASI_PROGRAM: it is no program that runs here: no module, or none that the engine can compile; it has no
- *   `_start` without parameters and results, or an `_initialize` as well; or it makes system calls and exports no
- *   memory as `memory`
+ * - ERR_WASI_PROGRAM: it is no program that runs here: no module, or none that the engine can compile; it has
+ *   no `_start` without parameters and results, or an `_initialize` as well; or it makes system calls and
+ *   exports no memory as `memory`
  * - ERR_WASI_IMPORT: an import of it does not exist, or it imports system calls of both editions of WASI
  * - ERR_WASI_RS: there was no thread or memory for it, or a mistake in this package
  * - UVWASI_ENOENT, UVWASI_EBADF, ...: a directory or descriptor can't be used
- * - ENOENT, EISDIR, ...: its file can't be read; `path`, `syscall` and `errno` are set as in Node's own errors
+ * - ENOENT, EISDIR, ...: its file can't be read; `path`, `syscall` and `errno` are set as in Node's errors
  */
 export type WasiErrorCode =
   | 'ERR_WASI_EXIT'
@@ -503,8 +540,8 @@ export type WasiErrorCode =
   | 'EPERM';
 
 /**
- * The error of a program off the event loop, with its output and usage so far. Wrong options are TypeErrors and
- * RangeErrors instead, with Node's codes.
+ * The error of a program off the event loop, with its output and usage so far. Wrong options are TypeErrors
+ * and RangeErrors instead, with Node's codes.
  */
 export class WasiError extends Error {
   private constructor();
@@ -526,14 +563,14 @@ export class WasiError extends Error {
    * trapped or reached a limit. Undefined if it has ended by itself, or has not begun.
    */
   signal: NodeJS.Signals | undefined;
-  /** Its output so far, if that is captured. */
-  stdout: Buffer | null;
-  stderr: Buffer | null;
+  /** Its output so far, if that is captured, as the options want it. */
+  stdout: Buffer | string | string[] | null;
+  stderr: Buffer | string | string[] | null;
   /** Undefined if it was not asked for an engine. */
   usage: RunUsage | undefined;
   /**
-   * The error behind it, as it was thrown: of the embedder's stream or function, of `kill()`, of V8; the reason
-   * of the AbortSignal.
+   * The error behind it, as it was thrown: of the embedder's stream or function, of `kill()`, of V8; the
+   * reason of the AbortSignal.
    */
   cause?: unknown;
   /** For EPIPE, and where a file can't be read or opened. */
@@ -548,16 +585,23 @@ export class WasiError extends Error {
  * those that wait for input or a clock; the others wait for their turn. If all that run compute for long,
  * and none of the others gets a turn for a second, one more may run; the next one after two seconds more,
  * then four, and so on.
- * **It is fulfilled for any exit code**: look at `exitCode`, or ask for `check: true`, with which another one than
- * 0 is a rejection.
+ * **It is fulfilled for any exit code**: look at `exitCode`, or ask for `check: true`, with which another
+ * one than 0 is a rejection.
  * @throws WasiError, as a rejection
  * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_ACCESS_DENIED, as in the class;
  * rejections too
  */
-export function run<Stdout extends AnyOutput | Absent, Stderr extends AnyOutput | Absent>(
+export function run<
+  Stdout extends AnyRunOutput | Absent,
+  Stderr extends AnyRunOutput | Absent,
+  Encoding extends AnyEncoding | Absent,
+  Lines extends boolean | undefined | Absent,
+>(
   source: ProgramSource,
-  options?: RunOptions<Stdout, Stderr>,
-): Promise<RunResult<Piped<Stdout, Buffer>, Piped<Stderr, Buffer>>>;
+  options?: RunOptions<Stdout, Stderr, RunInputOption | undefined, AnyInput, Encoding, Lines>,
+): Promise<
+  RunResult<Piped<Stdout, Captured<Encoding, Lines>>, Piped<Stderr, Captured<Encoding, Lines>>>
+>;
 
 /**
  * Starts a program off the event loop. Its streams, events and `kill()` are those of Node's ChildProcess.
@@ -566,8 +610,8 @@ export function run<Stdout extends AnyOutput | Absent, Stderr extends AnyOutput 
 export function spawn<
   Stdin extends AnyStdin | Absent,
   Bytes extends AnyInput | Absent,
-  Stdout extends AnyOutput | Absent,
-  Stderr extends AnyOutput | Absent,
+  Stdout extends AnyRunOutput | Absent,
+  Stderr extends AnyRunOutput | Absent,
 >(
   source: ProgramSource,
   options?: SpawnOptions<Stdin, Bytes, Stdout, Stderr>,
@@ -594,14 +638,47 @@ export function deserialize(bytes: NodeJS.ArrayBufferView | ArrayBufferLike): Pr
 
 /** A compiled program, to be run any number of times. */
 export interface Program {
-  run<Stdout extends AnyOutput | Absent, Stderr extends AnyOutput | Absent>(
-    options?: RunOptions<Stdout, Stderr>,
-  ): Promise<RunResult<Piped<Stdout, Buffer>, Piped<Stderr, Buffer>>>;
+  /** `'command'`: it exports `_start`. Other kinds are refused. */
+  readonly kind: 'command';
+  /** The edition of WASI whose system calls it imports; null if it imports none. */
+  readonly version: 'preview1' | 'unstable' | null;
+  /** Its imports; `type` is a function's, such as `(i32, i64) -> i32`. */
+  readonly imports: readonly Readonly<{
+    module: string;
+    name: string;
+    kind: 'function' | 'memory';
+    type?: string;
+  }>[];
+  /** Its exports, likewise. */
+  readonly exports: readonly Readonly<{
+    name: string;
+    kind: 'function' | 'memory' | 'table' | 'global' | 'tag';
+    type?: string;
+  }>[];
+  /** The memories among its imports and exports: bytes at first, and at most if it says. */
+  readonly memory: readonly Readonly<{
+    imported: boolean;
+    shared: boolean;
+    /** True if its addresses have 64 bits. */
+    wide: boolean;
+    min: number;
+    max: number | null;
+  }>[];
+  run<
+    Stdout extends AnyRunOutput | Absent,
+    Stderr extends AnyRunOutput | Absent,
+    Encoding extends AnyEncoding | Absent,
+    Lines extends boolean | undefined | Absent,
+  >(
+    options?: RunOptions<Stdout, Stderr, RunInputOption | undefined, AnyInput, Encoding, Lines>,
+  ): Promise<
+    RunResult<Piped<Stdout, Captured<Encoding, Lines>>, Piped<Stderr, Captured<Encoding, Lines>>>
+  >;
   spawn<
     Stdin extends AnyStdin | Absent,
     Bytes extends AnyInput | Absent,
-    Stdout extends AnyOutput | Absent,
-    Stderr extends AnyOutput | Absent,
+    Stdout extends AnyRunOutput | Absent,
+    Stderr extends AnyRunOutput | Absent,
   >(
     options?: SpawnOptions<Stdin, Bytes, Stdout, Stderr>,
   ): GuestProcess<InputEnd<Stdin, Bytes>, Piped<Stdout, Readable>, Piped<Stderr, Readable>>;
@@ -619,8 +696,8 @@ export interface GuestProcessEvents {
 
 /**
  * A program started by `spawn()`. Its events are those of a ChildProcess, in their order: 'spawn' when it has
- * begun, 'error', 'exit' with a code or a signal, 'close' when its output has been read too. If it can't begin,
- * 'error' and 'close' come alone.
+ * begun, 'error', 'exit' with a code or a signal, 'close' when its output has been read too. If it can't
+ * begin, 'error' and 'close' come alone.
  */
 export interface GuestProcess<
   Stdin extends Writable | null = Writable | null,
@@ -634,11 +711,11 @@ export interface GuestProcess<
   readonly stderr: Stderr;
   readonly stdio: readonly [Stdin, Stdout, Stderr];
   /**
-   * The exit code, when it has ended by itself; a negative error number of the system, as in child_process, when
-   * it could not begin.
+   * The exit code, when it has ended by itself; a negative error number of the system, as in child_process,
+   * when it could not begin.
    */
   readonly exitCode: number | null;
-  /** The signal that has ended it; `'SIGABRT'` for a trap or a limit, `'SIGTERM'` for `timeout` and `signal`. */
+  /** The signal that has ended it; SIGABRT for a trap or a limit, SIGTERM for `timeout` and `signal`. */
   readonly signalCode: NodeJS.Signals | null;
   /** True if `kill()`, `timeout` or `signal` was to end it while it ran. */
   readonly killed: boolean;
@@ -648,12 +725,17 @@ export interface GuestProcess<
    */
   readonly result: Promise<RunResult<null, null>>;
   /**
-   * Ends it, whichever signal that is, with ERR_WASI_KILLED; `error` is the `cause` of that. 0 only asks if it is
-   * running. Returns true if it was running.
+   * Ends it, whichever signal that is, with ERR_WASI_KILLED; `error` is the `cause` of that. 0 only asks if
+   * it is running. Returns true if it was running.
    * @param signal a name or number of `os.constants.signals`; by default `'SIGTERM'`
    * @throws ERR_UNKNOWN_SIGNAL
    */
   kill(signal?: NodeJS.Signals | number, error?: unknown): boolean;
+  /**
+   * The lines of its standard output, without their ends. When it has ended, its error is thrown, if it has
+   * one. `break` ends the reading: the program gets EPIPE when it writes more.
+   */
+  [Symbol.asyncIterator](): AsyncIterator<string>;
   /** Ends it. */
   [Symbol.dispose](): void;
   /** Ends it, and waits for its end. */

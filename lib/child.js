@@ -22,6 +22,7 @@ class GuestProcess extends EventEmitter {
   #execution;
   #isBegun = false;
   #isAwaited = false;
+  #encoding;
   /** @type {Promise<void>} */
   #closed;
 
@@ -39,6 +40,8 @@ class GuestProcess extends EventEmitter {
     this.stdout = stdout;
     this.stderr = stderr;
     this.stdio = [stdin, stdout, stderr];
+    this.#encoding = options.encoding;
+    if (this.#encoding) for (const stream of [stdout, stderr]) stream?.setEncoding(this.#encoding);
     const ended = this.#execution.result.then(
       ({ exitCode }) => {
         this.exitCode = exitCode;
@@ -76,6 +79,22 @@ class GuestProcess extends EventEmitter {
     this.#execution.kill(new WasiError('ERR_WASI_KILLED', message, { signal: name, cause }));
     this.killed = true;
     return true;
+  }
+
+  /**
+   * The lines of standard output, as text. At their end the outcome is awaited, so errors of the program are
+   * thrown here.
+   */
+  async *[Symbol.asyncIterator]() {
+    const { stdout } = this;
+    if (stdout === null) {
+      const message = "there are no lines to read: options.stdout is not 'pipe'";
+      throw require('./errors.js').errorOf(TypeError, 'ERR_INVALID_STATE', message);
+    }
+    this.#isAwaited = true;
+    stdout.setEncoding(this.#encoding ?? 'utf8');
+    yield* require('./text.js').linesIn(stdout);
+    await this.#execution.result;
   }
 
   [Symbol.dispose ?? Symbol.for('nodejs.dispose')]() {
@@ -118,7 +137,7 @@ class GuestProcess extends EventEmitter {
       end();
       return Promise.resolve();
     }
-    // Two immediates: a listener that throws, or the lack of one, is uncaught, and the end is told all the same.
+    // Two immediates: if a listener throws, or there is none, the end is told all the same.
     timers.setImmediate(() => this.emit('error', error));
     return new Promise((resolve) => {
       timers.setImmediate(() => {

@@ -87,20 +87,29 @@ class AbortError extends WasiError {
 }
 hide(AbortError.prototype, 'name', 'AbortError');
 
-/** Defines a property that is not enumerable. @param {object} object @param {string} name @param {unknown} value */
+/**
+ * Defines a property that is not enumerable.
+ *
+ * @param {object} object
+ * @param {string} name
+ * @param {unknown} value
+ */
 function hide(object, name, value) {
   const property = { value, writable: true, configurable: true, enumerable: false };
   Object.defineProperty(object, name, property);
 }
 
+/** Codes of errors for options: they are wrong, or not permitted. */
+const OF_OPTIONS = new Set(['ERR_INVALID_ARG_VALUE', 'ERR_ACCESS_DENIED']);
+
 /**
- * The error of an engine, or of a thread, as an error of the program. An error for a wrong option stays.
+ * The error of an engine, or of a thread, as an error of the program. An error for an option stays.
  *
  * @param {any} error
  * @returns {Error}
  */
 function wasiErrorOf(error) {
-  if (error instanceof WasiError || error?.code === 'ERR_INVALID_ARG_VALUE') return error;
+  if (error instanceof WasiError || OF_OPTIONS.has(error?.code)) return error;
   const { name, message } = error;
   if (name === 'CompileError' || name === 'LinkError') {
     return new WasiError('ERR_WASI_PROGRAM', `the program ${uncompiled(error)}`, { cause: error });

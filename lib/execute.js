@@ -103,9 +103,9 @@ class Execution {
   async #run(handle, chosen, options, onBegin) {
     try {
       const execution = this.#execute(handle, chosen, options, onBegin);
-      return checked(await this.#finished(execution), options.check);
+      return decoded(checked(await this.#finished(execution), options.check), options);
     } catch (error) {
-      throw errors().from(error, this.#caller);
+      throw errors().from(decoded(error, options), this.#caller);
     } finally {
       this.#disarm();
     }
@@ -120,9 +120,9 @@ class Execution {
   async #execute(handle, choosing, options, onBegin) {
     this.#arm(options);
     const chosen = await Promise.race([choosing, this.#interrupted]);
-    const { args, env, preopens, limits, concurrency, trace } = options;
+    const { args, env, preopens, limits, maxBuffer, concurrency, trace } = options;
     const { plan: stdio } = this.streams;
-    const plan = { args, env, preopens, limits, concurrency, trace, stdio, onBegin };
+    const plan = { args, env, preopens, limits, maxBuffer, concurrency, trace, stdio, onBegin };
     const result = this.#start(chosen, plan);
     if (chosen.isFirst) require('./background.js').compileAfter(handle, result);
     if (!chosen.mayChange) return result;
@@ -290,6 +290,18 @@ function checked(outcome, check) {
     `the program has exited with ${exitCode}`,
   );
   throw Object.assign(error, outcome);
+}
+
+/**
+ * An outcome or error with its captured output in the encoding of the options.
+ *
+ * @template {any} T
+ * @param {T} outcome
+ * @param {import('./options.js').Options} options
+ * @returns {T}
+ */
+function decoded(outcome, { encoding, lines }) {
+  return encoding ? require('./text.js').decode(outcome, encoding, lines) : outcome;
 }
 
 module.exports = { Execution };

@@ -8,7 +8,7 @@
 const { basename } = require('node:path');
 const { types } = require('node:util');
 const { classAddon, permission } = require('./addon.js');
-const { absolute, bytesOf } = require('./program.js');
+const { absolute, bytesOf, isURL, pathOf } = require('./program.js');
 
 /** Loaded when there is an error. */
 const errors = () => require('./errors.js');
@@ -31,19 +31,9 @@ const VERSIONS = ['unstable', 'preview1'];
 
 /** The options of run() and spawn(); `cache`, which compile() has as well, is read by `lib/run.js`. */
 const OPTIONS = [
-  ...[
-    'args',
-    'argv0',
-    'env',
-    'preopens',
-    'stdin',
-    'input',
-    'stdout',
-    'stderr',
-    'limits',
-    'timeout',
-  ],
-  ...['signal', 'concurrency', 'engine', 'cache', 'trace', 'check', 'version'],
+  ...['args', 'argv0', 'env', 'preopens', 'stdin', 'input', 'stdout', 'stderr'],
+  ...['encoding', 'lines', 'maxBuffer', 'limits', 'timeout', 'signal', 'concurrency'],
+  ...['engine', 'cache', 'trace', 'check', 'version'],
 ];
 const OUTPUTS = ['inherit', 'ignore', 'pipe'];
 const INPUTS = ['inherit', 'ignore'];
@@ -61,7 +51,10 @@ const INPUTS = ['inherit', 'ignore'];
  * @property {string[]} env
  * @property {import('./types.js').Plan['preopens']} preopens
  * @property {Stdio} stdio
- * @property {Limits & { stdout: number }} limits
+ * @property {Limits} limits
+ * @property {{ stdout: number, stderr: number }} maxBuffer bytes
+ * @property {BufferEncoding | undefined} encoding
+ * @property {boolean} lines
  * @property {boolean} trace
  * @property {boolean} check true if another exit code than 0 is an error
  * @property {number} timeout 0: none
@@ -86,6 +79,7 @@ function readOptions(options, isSpawned, source) {
   requirePermission();
   requireOneOf(options.version, VERSIONS, 'options.version');
   const limits = readLimits(options.limits);
+  const lines = readBoolean(options.lines, 'options.lines');
   const engine = requireOneOf(options.engine, ENGINES, 'options.engine') ?? 'auto';
   if (engine === 'v8' && limits.fuel !== undefined) {
     const reason = `needs the engine 'wasmtime': V8 does not count`;
@@ -101,6 +95,9 @@ function readOptions(options, isSpawned, source) {
       readOutput(options.stderr, 'stderr', isSpawned),
     ],
     limits,
+    maxBuffer: readMaxBuffer(options.maxBuffer, limits),
+    encoding: readEncoding(options.encoding, lines),
+    lines,
     trace: readBoolean(options.trace, 'options.trace'),
     check: readBoolean(options.check, 'options.check'),
     timeout: readWhole(options.timeout, 'options.timeout', 0, 2 ** 31 - 1) ?? 0,
@@ -123,8 +120,8 @@ function requireObject(value, name) {
 }
 
 /**
- * Refuses unknown properties: a misspelt one would leave a program without a limit, or with a right that it was
- * not to have.
+ * Refuses unknown properties: a misspelt one would leave a program without a limit, or with a right that it
+ * was not to have.
  *
  * @param {any} value
  * @param {string} option
@@ -207,12 +204,12 @@ function readPreopen(guest, value) {
   const name = `options.preopens['${guest}']`;
   withoutNull(guest, name);
   const isObject = typeof value === 'object' && value !== null;
-  if (!isObject) return { guest, path: readPath(String(value), name), readOnly: false };
+  if (!isObject || isURL(value)) return { guest, path: readPath(value, name), readOnly: false };
   requireObject(value, name);
   refuseUnknown(value, name, ['path', 'readOnly']);
   const { path, readOnly } = value;
-  if (typeof path !== 'string')
-    throw errors().invalidArgType(`${name}.path`, 'of type string', path);
+  if (typeof path !== 'string' && !isURL(path))
+    throw errors().invalidArgType(`${name}.path`, 'of type string or an instance of URL', path);
   return {
     guest,
     path: readPath(path, `${name}.path`),
@@ -220,9 +217,9 @@ function readPreopen(guest, value) {
   };
 }
 
-/** @param {string} path @param {string} name */
+/** @param {any} path a string or the URL of a file @param {string} name */
 function readPath(path, name) {
-  return absolute(withoutNull(path, name));
+  return absolute(withoutNull(isURL(path) ? pathOf(path, name) : String(path), name));
 }
 
 /** @param {unknown} value @param {string} name */
@@ -232,18 +229,56 @@ function readBoolean(value, name) {
   return value;
 }
 
-/** @param {any} limits @returns {Limits & { stdout: number }} */
+/** @param {any} limits @returns {Limits} */
 function readLimits(limits) {
-  if (limits === undefined) limits = {};
+  if (limits === undefined) return {};
   requireObject(limits, 'options.limits');
-  const { limits: known, captured, capturedAtLeast } = ranges();
+  const { limits: known } = ranges();
   refuseUnknown(limits, 'options.limits', Object.keys(known));
   const read = Object.entries(known).map(([name, [least, most]]) => {
     return [name, readWhole(limits[name], `options.limits.${name}`, least, most)];
   });
-  const given = Object.fromEntries(read.filter(([, value]) => value !== undefined));
-  const stdout = Math.max(capturedAtLeast, Math.min(captured, given.memory ?? captured));
-  return { stdout, ...given };
+  return Object.fromEntries(read.filter(([, value]) => value !== undefined));
+}
+
+/**
+ * The most bytes of each output that are captured. By default as many as the program may have memory, at most
+ * 64 MiB and at least 1 MiB.
+ *
+ * @param {any} value a number for each of both, or an object
+ * @param {Limits} limits
+ * @returns {{ stdout: number, stderr: number }}
+ */
+function readMaxBuffer(value, { memory = Infinity }) {
+  const { captured, capturedAtLeast } = ranges();
+  const usual = Math.max(capturedAtLeast, Math.min(captured, memory));
+  if (value === null || typeof value !== 'object') {
+    const both = readWhole(value, 'options.maxBuffer', 0, Number.MAX_SAFE_INTEGER) ?? usual;
+    return { stdout: both, stderr: both };
+  }
+  requireObject(value, 'options.maxBuffer');
+  refuseUnknown(value, 'options.maxBuffer', ['stdout', 'stderr']);
+  const read = (/** @type {'stdout' | 'stderr'} */ name) =>
+    readWhole(value[name], `options.maxBuffer.${name}`, 0, Number.MAX_SAFE_INTEGER) ?? usual;
+  return { stdout: read('stdout'), stderr: read('stderr') };
+}
+
+/**
+ * The encoding of captured output, as child_process has it: nothing for a Buffer.
+ *
+ * @param {any} encoding
+ * @param {boolean} lines
+ * @returns {BufferEncoding | undefined}
+ */
+function readEncoding(encoding, lines) {
+  const isBuffer = encoding === null || encoding === 'buffer';
+  if (lines && isBuffer) throw errors().incompatible('options.lines', 'options.encoding');
+  if (encoding === undefined) return lines ? 'utf8' : undefined;
+  if (isBuffer) return undefined;
+  if (typeof encoding !== 'string')
+    throw errors().invalidArgType('options.encoding', 'of type string', encoding);
+  if (Buffer.isEncoding(encoding)) return encoding;
+  throw errors().invalidArgValue('options.encoding', encoding, "must be an encoding, or 'buffer'");
 }
 
 /** @param {unknown} value @param {string} name @param {number} least @param {number} most */
@@ -323,7 +358,11 @@ function readOutput(value, name, isSpawned) {
   if (typeof value === 'number') return readDescriptor(value, option);
   const isObject = value !== null && typeof value === 'object';
   if (typeof value === 'function' || (isObject && typeof value.write === 'function')) return value;
-  throw notAStream(option, 'Writable', value);
+  if (isObject && typeof value.getWriter === 'function') {
+    if (!value.locked) return value;
+    throw errors().invalidArgValue(option, value, 'is a WritableStream that is locked to a writer');
+  }
+  throw notAStream(option, 'Writable or WritableStream', value);
 }
 
 /** @param {string} option @param {string} classes the classes that it may be of @param {unknown} value */

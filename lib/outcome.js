@@ -32,7 +32,7 @@ function settle(answer, killed, plan, engine) {
 const signal = 'SIGABRT';
 
 /** @param {Answer} answer @param {Plan} plan @param {string} engine */
-function errorOfAnswer(answer, { limits }, engine) {
+function errorOfAnswer(answer, { limits, maxBuffer }, engine) {
   const { WasiError, busy, tooMuchOutput } = errors();
   const { end, message } = answer;
   switch (end) {
@@ -45,7 +45,8 @@ function errorOfAnswer(answer, { limits }, engine) {
       return new WasiError('ERR_WASI_FUEL', why, { signal });
     }
     case 'overflow': {
-      const { code, message: why } = tooMuchOutput(message, limits.stdout);
+      const stream = /** @type {'stdout' | 'stderr'} */ (message);
+      const { code, message: why } = tooMuchOutput(message, maxBuffer[stream]);
       return new WasiError(code, why, { signal, isMaxBuffer: true });
     }
     case 'trap':

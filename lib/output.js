@@ -1,7 +1,7 @@
 'use strict';
 
-// The receiver of a program's output in this process: a function, a Writable, or another object with
-// `write()`.
+// The receiver of a program's output in this process: a function, a Writable, a WritableStream, or another
+// object with `write()`.
 
 const os = require('node:os');
 const { finished } = require('node:stream');
@@ -32,6 +32,7 @@ class Output {
     this.#receiver = receiver;
     this.#name = name;
     this.#fail = fail;
+    if (isWebStream(receiver)) this.#openWriter(receiver);
     if (typeof receiver === 'function' || !isEmitter(receiver)) return;
     this.#callsBack = typeof receiver.writableLength === 'number';
     this.#unwatch = watch(receiver, (error) => this.#break(error));
@@ -56,6 +57,17 @@ class Output {
     }
     const result = receiver.write(chunk);
     return result === false && isEmitter(receiver) ? drained(receiver) : result;
+  }
+
+  /** Writes to a WritableStream, until this is released. @param {WritableStream} stream */
+  #openWriter(stream) {
+    const writer = stream.getWriter();
+    writer.closed.then(
+      () => this.#break(undefined),
+      (error) => this.#break(error),
+    );
+    this.#receiver = (/** @type {Buffer} */ chunk) => writer.write(chunk);
+    this.#unwatch = () => writer.releaseLock();
   }
 
   /** Resolves when a Writable has taken all chunks, or never will. @returns {Promise<void> | undefined} */
@@ -98,6 +110,9 @@ class Output {
     return new WasiError('EPIPE', message, { cause, errno, syscall: 'write', signal: 'SIGTERM' });
   }
 }
+
+/** True for a WritableStream of any realm. @param {any} stream */
+const isWebStream = (stream) => typeof stream.getWriter === 'function';
 
 /** True for a stream of any kind that emits events. @param {any} stream */
 const isEmitter = (stream) =>

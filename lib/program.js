@@ -316,7 +316,7 @@ function permitted(folder) {
  */
 function handleOf(source, cache) {
   if (typeof source === 'string') return new ProgramHandle(absolute(withoutNull(source)), cache);
-  if (isURL(source)) return new ProgramHandle(withoutNull(fileURLToPath(source.href)), cache);
+  if (isURL(source)) return new ProgramHandle(withoutNull(pathOf(source, 'source')), cache);
   const bytes = bytesOf(source, 'source', 'of type string or an instance of URL,');
   return new ProgramHandle(bytes, cache);
 }
@@ -329,6 +329,21 @@ function handleOf(source, cache) {
  */
 function isURL(value) {
   return typeof value?.href === 'string' && typeof value.protocol === 'string';
+}
+
+/**
+ * The path of a file's URL, which may be of any realm.
+ *
+ * @param {URL} url
+ * @param {string} name of the option
+ */
+function pathOf(url, name) {
+  try {
+    return fileURLToPath(url.href);
+  } catch (error) {
+    const { message } = /** @type {Error} */ (error);
+    throw require('./errors.js').invalidArgValue(name, url, `is no URL of a file: ${message}`);
+  }
 }
 
 /** Refuses a path with a NUL, at which the system would take it to end. @param {string} source */
@@ -442,5 +457,7 @@ module.exports = {
   handleOf,
   inV8,
   inWasmtime,
+  isURL,
   isUnfit,
+  pathOf,
 };

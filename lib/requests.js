@@ -99,7 +99,11 @@ function valueOf(answer) {
   return answer.value;
 }
 
-/** The error of a program that can't be run. @param {Answer} answer its message lacks the subject, the program */
+/**
+ * The error of a program that can't be run.
+ *
+ * @param {Answer} answer its message lacks the subject, the program
+ */
 function programError({ code = '', message, path }) {
   const error = wasiError(code, `the program ${message}`);
   if (path === undefined) return error;

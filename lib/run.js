@@ -74,8 +74,8 @@ function readCache(cache) {
 }
 
 /**
- * The stack of a call, for the errors that it leads to: the one of the answer shows nothing of the user's. Only
- * an error makes text of it.
+ * The stack of a call, for the errors that it leads to: the one of the answer shows nothing of the user's.
+ * Only an error makes text of it.
  *
  * @param {Function} entry the function that the user has called
  * @returns {import('./errors.js').Caller}

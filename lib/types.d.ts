@@ -70,8 +70,6 @@ export interface Limits {
   /** Units of work; only in wasmtime. */
   fuel?: number;
   openFiles?: number;
-  /** Bytes of each captured stream. */
-  stdout?: number;
 }
 
 /** The number of a ticket, or the treatment of the output. */
@@ -85,7 +83,9 @@ export interface Plan {
   preopens: { guest: string; path: string; readOnly: boolean }[];
   /** Numbers are those of tickets. */
   stdio: [stdin: number | Uint8Array, stdout: Output, stderr: Output];
-  limits: Limits & { stdout: number };
+  limits: Limits;
+  /** The most bytes of each captured stream. */
+  maxBuffer: { stdout: number; stderr: number };
   /** The most runs that may have begun and not ended, this one included. */
   concurrency?: number;
   trace: boolean;

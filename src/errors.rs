@@ -161,10 +161,10 @@ pub fn access_denied(js: Js<'_>, permission: &str, flag: &str, resource: &str) -
     })
 }
 
-/// `ERR_WASI_STDIO_MAXBUFFER`: a guest wrote more than is captured.
-pub fn too_much_output(js: Js<'_>, stream: &str, limit: impl Display) -> Thrown {
+/// `ERR_WASI_STDIO_MAXBUFFER`: a guest wrote more than is captured, as the option says.
+pub fn too_much_output(js: Js<'_>, stream: &str, limit: impl Display, option: &str) -> Thrown {
     let message = format!(
-        "the program wrote more than {limit} bytes to {stream}, which is captured: raise options.limits.stdout, or \
+        "the program wrote more than {limit} bytes to {stream}, which is captured: raise {option}, or \
          pass a function or a stream as options.{stream} to take any amount"
     );
     throw_as_node(js, ErrorKind::RangeError, "ERR_WASI_STDIO_MAXBUFFER", message)

@@ -258,9 +258,11 @@ describe('a call that the kernel is at', { skip: process.platform !== 'linux' &&
       const error = new Error('enough');
       const child = makeSpawn(engine)(ASKS, { preopens: { '/': deaf.folder } });
       await deaf.asked();
-      child.kill(error);
-      await assert.rejects(child.result, (thrown) => thrown === error);
-      assert.equal(error.usage.calls, 2);
+      child.kill('SIGKILL', error);
+      await assert.rejects(child.result, ({ cause, usage }) => {
+        assert.deepEqual([cause, usage.calls], [error, 2]);
+        return true;
+      });
       await deaf.end(); // a process can't end while a worker is in the kernel
     });
 

@@ -197,18 +197,34 @@ export async function results(options: RunOptions, mode: 'pipe' | 'ignore') {
     .stdout satisfies null;
 
   // Options that are not known before.
-  (await run('app.wasm', options)).stdout satisfies Buffer | null;
+  (await run('app.wasm', options)).stdout satisfies Buffer | string | string[] | null;
   // @ts-expect-error it may be null
   (await run('app.wasm', options)).stdout.length;
   const either = await run('app.wasm', { stdout: mode });
   either.stdout satisfies Buffer | null;
   // @ts-expect-error it may be null
   either.stdout.length;
-  (await run('app.wasm', { ...options, stdout: 'pipe' })).stdout satisfies Buffer;
+  (await run('app.wasm', { ...options, stdout: 'pipe' })).stdout satisfies
+    Buffer | string | string[];
   const kept: RunResult = await run('app.wasm', { stdout: 'ignore' });
   kept.stdout satisfies Buffer | null;
 
+  (await run('app.wasm', { encoding: 'utf8' })).stdout satisfies string;
+  (await run('app.wasm', { encoding: 'buffer' })).stdout satisfies Buffer;
+  (await run('app.wasm', { lines: true })).stderr satisfies string[];
+  (await run('app.wasm', { lines: true, stderr: 'ignore' })).stderr satisfies null;
+  (await run('app.wasm', { lines: false, encoding: 'hex' })).stdout satisfies string;
+  (await run('app.wasm', { stdout: new WritableStream(), maxBuffer: 5 })).stdout satisfies null;
+  await run('app.wasm', { maxBuffer: { stdout: 5 }, preopens: { '/': new URL('file:///') } });
+  // @ts-expect-error no such encoding
+  await run('app.wasm', { encoding: 'utf9' });
+  // @ts-expect-error maxBuffer has taken its place
+  await run('app.wasm', { limits: { stdout: 5 } });
+
   const program = await compile(new URL('file:///app.wasm'), { cache: false });
+  program.imports[0]?.module satisfies string | undefined;
+  program.memory[0]?.max satisfies number | null | undefined;
+  (await program.run({ lines: true })).stdout satisfies string[];
   (await program.run()).stdout satisfies Buffer;
   (await program.run({ stderr: 'inherit' })).stderr satisfies null;
   await deserialize(await program.serialize());
@@ -245,6 +261,7 @@ export async function children(options: SpawnOptions) {
   child.stdin satisfies Writable;
   child.stdin.end('text');
   for await (const chunk of child.stdout) void chunk;
+  for await (const line of child) line satisfies string;
   child.stderr.setEncoding('utf8') satisfies Readable;
   child.stdio satisfies readonly [Writable, Readable, Readable];
   (await child.result).stdout satisfies null;
@@ -315,7 +332,7 @@ function failed(error: unknown) {
   error.timedOut satisfies boolean;
   error.signal satisfies NodeJS.Signals | undefined;
   error.usage?.wall satisfies number | undefined;
-  error.stdout satisfies Buffer | null;
+  error.stdout satisfies Buffer | string | string[] | null;
   // @ts-expect-error made by the package
   new WasiError();
 }

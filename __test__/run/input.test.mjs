@@ -133,7 +133,7 @@ forEachEngine(({ engine, run, spawn }) => {
         args: ['before'],
         env: { A: 'before' },
         preopens: { '/': { path: folder } },
-        limits: { stdout: 100 },
+        maxBuffer: 100,
       };
       const running = run(reflect(), options);
       const read = text(spawn(reflect(), options).stdout);
@@ -142,7 +142,7 @@ forEachEngine(({ engine, run, spawn }) => {
       options.env.B = 'after';
       options.preopens['/'].path = '/none';
       options.preopens['/none'] = '/none';
-      options.limits.stdout = 1;
+      options.maxBuffer = 1;
       assert.equal(String((await running).stdout), 'program.wasm\0before\0A=before\0');
       assert.equal(await read, 'program.wasm\0before\0A=before\0');
     });

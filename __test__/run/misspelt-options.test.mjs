@@ -82,7 +82,7 @@ test('the class checks what node:wasi does not know, and takes the rest as node:
 test('every option of the types is known', async () => {
   const types = fs.readFileSync(new URL('../../index.d.ts', import.meta.url), 'utf8');
   const optionsOf = (name) => {
-    const [, body] = new RegExp(`export interface ${name} .*?{\\n(.*?)\\n}\\n`, 's').exec(types);
+    const [, body] = new RegExp(`export interface ${name}\\b.*?{\\n(.*?)\\n}\\n`, 's').exec(types);
     return [...body.matchAll(/^ {2}(\w+)\?:/gm)].map(([, option]) => option);
   };
   const options = optionsOf('RunOptions');

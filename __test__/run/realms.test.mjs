@@ -132,7 +132,7 @@ for (const [name, globals] of Object.entries(REALMS)) {
 
       test('what goes wrong rejects', async () => {
         const imports = assemble('(module (import "a" "b" (func)) (func (export "_start")))');
-        const overflow = run(cat(), { input: 'too much', limits: { stdout: 3 } });
+        const overflow = run(cat(), { input: 'too much', maxBuffer: 3 });
         await assert.rejects(overflow, { code: 'ERR_WASI_STDIO_MAXBUFFER' });
         await assert.rejects(run(program('unreachable')), { code: 'ERR_WASI_TRAP' });
         await assert.rejects(run(Buffer.from('no program')), { code: 'ERR_WASI_PROGRAM' });

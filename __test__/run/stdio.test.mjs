@@ -117,10 +117,10 @@ forEachEngine(({ engine, run }) => {
       assert.ok(source.destroyed);
     });
 
-    test('more output than limits.stdout is an error that keeps what came before', async () => {
+    test('more output than maxBuffer is an error that keeps what came before', async () => {
       const input = Buffer.alloc(100_000, 'x');
-      const limits = { stdout: 70_000 };
-      await assert.rejects(run(tee(), { input, limits }), (error) => {
+      const maxBuffer = 70_000;
+      await assert.rejects(run(tee(), { input, maxBuffer }), (error) => {
         assert.ok(error instanceof WasiError && error.isMaxBuffer);
         assert.equal(error.code, 'ERR_WASI_STDIO_MAXBUFFER');
         assert.match(error.message, /more than 70000 bytes to stdout/);
@@ -128,7 +128,7 @@ forEachEngine(({ engine, run }) => {
         assert.equal(error.stderr.length, 60_000);
         return true;
       });
-      const { stdout } = await run(tee(), { input, limits: { stdout: 100_000 } });
+      const { stdout } = await run(tee(), { input, maxBuffer: 100_000 });
       assert.equal(stdout.length, 100_000);
     });
 

@@ -106,9 +106,9 @@ forEachEngine(({ engine, run, spawn }) => {
              (local.set $i (i32.add (local.get $i) (i32.const 1)))
              (br_if $l (i32.lt_u (local.get $i) (i32.const ${times})))) ${rest}`,
         );
-      const limits = { stdout: 160 };
+      const maxBuffer = 160;
       const TOO_MUCH =
-        'the program wrote more than 160 bytes to stdout, which is captured: raise options.limits.stdout, ' +
+        'the program wrote more than 160 bytes to stdout, which is captured: raise options.maxBuffer, ' +
         'or pass a function or a stream as options.stdout to take any amount';
       const exit = '(call $proc_exit (i32.const 0))';
       for (const [times, length] of [
@@ -116,7 +116,7 @@ forEachEngine(({ engine, run, spawn }) => {
         [1, 160],
         [160, 1],
       ]) {
-        assert.equal((await run(writing(times, length), { limits })).stdout.length, 160);
+        assert.equal((await run(writing(times, length), { maxBuffer })).stdout.length, 160);
       }
       for (const [times, length, rest] of [
         [17, 10],
@@ -127,7 +127,7 @@ forEachEngine(({ engine, run, spawn }) => {
         [1, 5000, exit],
         [17, 10, SPIN], // at once, and not when it ends
       ]) {
-        await assert.rejects(run(writing(times, length, rest), { limits }), (error) => {
+        await assert.rejects(run(writing(times, length, rest), { maxBuffer }), (error) => {
           assert.equal(error.code, 'ERR_WASI_STDIO_MAXBUFFER');
           assert.ok(error instanceof WasiError && error.isMaxBuffer);
           assert.equal(error.message, TOO_MUCH);
@@ -135,10 +135,10 @@ forEachEngine(({ engine, run, spawn }) => {
           return true;
         });
       }
-      await assert.rejects(run(writing(1, 1), { limits: { stdout: 0 } }), {
+      await assert.rejects(run(writing(1, 1), { maxBuffer: 0 }), {
         code: 'ERR_WASI_STDIO_MAXBUFFER',
       });
-      assert.equal((await run(writing(1, 0), { limits: { stdout: 0 } })).exitCode, 0);
+      assert.equal((await run(writing(1, 0), { maxBuffer: 0 })).exitCode, 0);
     });
   });
 });

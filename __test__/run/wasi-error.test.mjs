@@ -62,7 +62,7 @@ forEachEngine(({ engine, run, spawn }) => {
       ],
       'too much output': [
         program(WRITE_FOR_EVER),
-        { limits: { stdout: 10 } },
+        { maxBuffer: 10 },
         'ERR_WASI_STDIO_MAXBUFFER',
         { isMaxBuffer: true, ...ABORTED },
       ],

@@ -18,7 +18,6 @@ const LIMITS = {
   stack: ['--max-stack', 4096, 64 * 2 ** 20],
   fuel: ['--fuel', 0, MOST],
   openFiles: ['--max-files', 0, MOST],
-  stdout: [undefined, 0, MOST],
 };
 
 const WASI = (name, type) =>
@@ -108,9 +107,13 @@ forEachEngine(({ engine }) => {
       assert.equal((await outcome(OPENED, engine, { openFiles: 3 })).exitCode, 0);
     });
 
-    test('stdout', async () => {
-      assert.equal((await outcome(WRITTEN, engine, { stdout: MOST })).stdout.length, 5);
-      const one = await outcome(WRITTEN, engine, { stdout: 1 });
+    test('maxBuffer', async () => {
+      const written = (maxBuffer) => outcome(WRITTEN, engine, {}, { maxBuffer });
+      assert.equal((await written(MOST)).stdout.length, 5);
+      for (const maxBuffer of [-1, MOST + 1]) {
+        assert.equal((await written(maxBuffer)).code, 'ERR_OUT_OF_RANGE');
+      }
+      const one = await written(1);
       assert.deepEqual([one.code, one.stdout.length], ['ERR_WASI_STDIO_MAXBUFFER', 1]);
     });
 

@@ -92,7 +92,7 @@ const CALLS = {
        (drop (call $fd_write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))`,
     )})`,
     memory: 16 * 65536,
-    limits: { stdout: 4 * MIB },
+    maxBuffer: 4 * MIB,
     held: 2 * 2 * 4 * MIB, // each stream up to twice
     code: 'ERR_WASI_STDIO_MAXBUFFER',
   },

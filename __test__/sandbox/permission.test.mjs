@@ -80,7 +80,7 @@ describe('what the package has inside', () => {
       console.log(JSON.stringify(exported.map((one) => Reflect.ownKeys(one).map(String).sort())));`;
     const child = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
     assert.deepEqual(JSON.parse(child.stdout), [
-      ['WASI', 'compile', 'deserialize', 'run', 'spawn'],
+      ['WASI', 'WasiError', 'compile', 'deserialize', 'run', 'spawn'],
       ['WASI'],
       ['WASI'],
       [],
@@ -128,14 +128,14 @@ describe('what the package has inside', () => {
     },
     'a run': {
       call: `engine.start(engine.listen(() => {}), { id: 1, program: engine.program({ source: bytes }), args: [], env: [],
-        preopens: [], stdio: ['capture', 'capture', 'capture'], limits: {} })`,
+        preopens: [], stdio: ['capture', 'capture', 'capture'], limits: {}, maxBuffer: {} })`,
       denied: 'WASI',
       with: '--allow-wasi',
     },
     'a run in V8': {
       call: `try {
         engine.startInV8(engine.listen(() => {}), { id: 1, program: {}, args: [], env: [], preopens: [],
-          stdio: ['capture', 'capture', 'capture'], limits: {} })
+          stdio: ['capture', 'capture', 'capture'], limits: {}, maxBuffer: {} })
       } catch (error) { if (error.code) throw error }`,
       denied: 'WASI',
       with: '--allow-wasi',

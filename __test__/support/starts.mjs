@@ -22,7 +22,8 @@ const planOf = ({ stdio = [new Uint8Array(), 'capture', 'capture'] } = {}) => ({
   args: [],
   env: [],
   preopens: [],
-  limits: { stdout: 2 ** 26 },
+  limits: {},
+  maxBuffer: { stdout: 2 ** 26, stderr: 2 ** 26 },
   trace: false,
   stdio: stdio.map((one) => (typeof one === 'number' ? tickets.copy(one, 'stdin') : one)),
 });

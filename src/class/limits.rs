@@ -35,20 +35,19 @@ const ANY: Range = Range { least: 0.0, most: MAX_SAFE_INTEGER };
 /// A descriptor's number.
 pub const DESCRIPTOR: Range = Range { least: 0.0, most: MAX_DESCRIPTOR as f64 };
 
-/// `limits.stdout`, in bytes.
+/// `limits.stdout` of the class, in bytes.
 pub const STDOUT: (&str, Range) = ("stdout", ANY);
 
 /// `limits.openFiles`.
 pub const OPEN_FILES: (&str, Range) = ("openFiles", ANY);
 
-/// All limits: the class has the last two.
-const LIMITS: [(&str, Range); 6] = [
+/// The limits of `run()`. The class has `openFiles`, and [`STDOUT`].
+const LIMITS: [(&str, Range); 5] = [
     ("memory", ANY),
     ("tableElements", ANY),
     ("stack", Range { least: 4096.0, most: MAX_STACK as f64 }),
     ("fuel", ANY),
     OPEN_FILES,
-    STDOUT,
 ];
 
 /// Exports the ranges and defaults, for `lib/options.js`.

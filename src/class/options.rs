@@ -2,6 +2,7 @@
 
 use crate::builtins::{self, Builtin};
 use crate::class::editions::Edition;
+use crate::class::file_url;
 use crate::class::limits::{CAPTURED, OPEN_FILES, STDOUT};
 use crate::class::observer::Observer;
 use crate::class::stdio::Stdio;
@@ -147,11 +148,15 @@ fn read_preopens<'s>(js: Js<'s>, options: Value<'s>, edition: &Edition) -> JsRes
         .into_iter()
         .map(|(name, value)| {
             let name = text(name)?;
-            if edition.streams && is_description(js, value)? {
-                read_preopen(js, name, value)
-            } else {
-                Ok(Preopen { name, path: text(value)?, read_only: false })
+            if !edition.streams {
+                return Ok(Preopen { name, path: text(value)?, read_only: false });
             }
+            if is_description(js, value)? {
+                return read_preopen(js, name, value);
+            }
+            let path = file_url::path_of(js, value, &format!("options.preopens['{name}']"))?;
+            let path = path.map_or_else(|| text(value), Ok)?;
+            Ok(Preopen { name, path, read_only: false })
         })
         .collect()
 }
@@ -166,12 +171,18 @@ fn is_description<'s>(js: Js<'s>, value: Value<'s>) -> JsResult<bool> {
 fn read_preopen<'s>(js: Js<'s>, name: String, value: Value<'s>) -> JsResult<Preopen> {
     let option = format!("options.preopens['{name}']");
     let path = js.get_named(value, "path")?;
-    if js.type_of(path)? != Type::String {
-        return Err(errors::invalid_arg_type(js, &format!("{option}.path"), Expected::Type("string"), path));
-    }
+    let path_option = format!("{option}.path");
+    let path = match file_url::path_of(js, path, &path_option)? {
+        Some(path) => path,
+        None if js.type_of(path)? == Type::String => js.string_of(path)?,
+        None => {
+            let expected = Expected::OneOf("of type string or an instance of URL");
+            return Err(errors::invalid_arg_type(js, &path_option, expected, path));
+        }
+    };
     let read_only = read_boolean(js, value, "readOnly", &format!("{option}.readOnly"))?;
     refuse_unknown(js, value, &option, &["path", "readOnly"])?;
-    Ok(Preopen { name, path: js.string_of(path)?, read_only })
+    Ok(Preopen { name, path, read_only })
 }
 
 /// The choice for each of the standard streams.

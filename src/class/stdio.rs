@@ -91,7 +91,7 @@ impl Stdio {
             let Some(tap) = tap else { continue };
             if let Some(limit) = tap.captures {
                 if tap.output.is_exceeded() {
-                    return Err(errors::too_much_output(js, name(number), limit));
+                    return Err(errors::too_much_output(js, name(number), limit, "options.limits.stdout"));
                 }
                 continue;
             }

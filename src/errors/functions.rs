@@ -1,5 +1,5 @@
-//! Functions that make errors for `lib/`, so that `run()` has the words of the class, and the finder of misspelt
-//! names.
+//! Functions that make errors for `lib/`, so that `run()` has the words of the class, and the finder of
+//! misspelt names.
 
 use super::closest::closest;
 use super::{
@@ -41,7 +41,7 @@ const FUNCTIONS: [(&str, Make); 8] = [
     }),
     // stream, limit
     ("tooMuchOutput", |js, [stream, limit, _]| {
-        Ok(too_much_output(js, &js.string_of(stream)?, &js.coerce_to_string(limit)?))
+        Ok(too_much_output(js, &js.string_of(stream)?, &js.coerce_to_string(limit)?, "options.maxBuffer"))
     }),
     // name, errno, why
     ("notOpened", |js, [name, errno, why]| {

@@ -79,7 +79,6 @@ impl<'s> Reader<'s> {
             stack: self.size("stack")?,
             fuel: self.number("fuel")?.map(whole),
             open_files: self.size("openFiles")?,
-            stdout: self.size("stdout")?,
         })
     }
 

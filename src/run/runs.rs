@@ -32,6 +32,7 @@ impl Asked {
         let (js, requests) = (call.js, held::<Requests>(call.js, call.args[0])?);
         require_wasi(js)?;
         let request = Reader { js, object: call.args[1] };
+        let max_buffer = Reader { js, object: request.get("maxBuffer")? };
         let stdio = Reader { js, object: request.get("stdio")? };
         let id = request.id()?;
         let on_begin = if js.truthy(request.get("onBegin")?)? { tell_begin(&requests, id) } else { OnBegin::default() };
@@ -41,6 +42,7 @@ impl Asked {
             preopens: request.preopens()?,
             trace: if js.truthy(request.get("trace")?)? { crate::process::trace_file() } else { None },
             stdio: [stdio.stdio(0)?, stdio.stdio(1)?, stdio.stdio(2)?],
+            max_buffer: [max_buffer.size("stdout")?, max_buffer.size("stderr")?].map(|most| most.unwrap_or(usize::MAX)),
             limits: Reader { js, object: request.get("limits")? }.limits()?,
             concurrency: request.size("concurrency")?.unwrap_or(engine.concurrency()),
             on_begin,
@@ -67,9 +69,9 @@ fn tell_begin(requests: &Arc<Requests>, id: u32) -> OnBegin {
     })))
 }
 
-/// `start(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace, onBegin? })`: runs
-/// the program in wasmtime; the answer is its outcome. With `onBegin`, a message `{ hasBegun }` comes before,
-/// unless the program does not begin.
+/// `start(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace, onBegin? })`:
+/// runs the program in wasmtime; the answer is its outcome. With `onBegin`, a message `{ hasBegun }` comes
+/// before, unless the program does not begin.
 struct Start;
 
 impl Method for Start {
@@ -88,8 +90,8 @@ impl Method for Start {
 }
 
 /// `startInV8(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace, onBegin? })`:
-/// queues a run of a program of V8. A message `{ begin }` with its number for `guest` says that it has a slot;
-/// the answer is its outcome.
+/// queues a run of a program of V8. A message `{ begin }` with its number for `guest` says that it has a
+/// slot; the answer is its outcome.
 struct StartInV8;
 
 impl Method for StartInV8 {

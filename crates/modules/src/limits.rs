@@ -13,8 +13,6 @@ pub struct Limits {
     pub fuel: Option<u64>,
     /// Open files.
     pub open_files: Option<usize>,
-    /// Bytes of each captured stream.
-    pub stdout: Option<usize>,
 }
 
 /// The most elements that the tables of a program may have together, whatever the limits say: as many as V8

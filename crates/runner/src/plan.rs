@@ -23,6 +23,8 @@ pub struct Plan {
     pub preopens: Vec<Preopen>,
     /// Standard input, output, error.
     pub stdio: [Stdio; 3],
+    /// The most bytes of standard output, and of error, that are captured.
+    pub max_buffer: [usize; 2],
     /// Its limits.
     pub limits: Limits,
     /// The most runs that may have begun and not ended, this one included.
@@ -99,10 +101,10 @@ impl Plan {
             None => ctx,
         };
         let mut captures = Captures::default();
-        let outputs = [None].into_iter().chain(captures.0.iter_mut().map(Some));
+        let outputs = captures.0.iter_mut().zip(self.max_buffer).map(Some);
+        let outputs = [None].into_iter().chain(outputs);
         for ((stdio, output), name) in self.stdio.into_iter().zip(outputs).zip(["stdin", "stdout", "stderr"]) {
-            let limit = self.limits.stdout.unwrap_or(usize::MAX);
-            push_stdio(&ctx, stdio, output, limit)
+            push_stdio(&ctx, stdio, output)
                 .map_err(|errno| OpenError { errno, what: open_error(format!("can't use options.{name}"), errno) })?;
         }
         for Preopen { name, path, read_only } in self.preopens {
@@ -118,8 +120,7 @@ impl Plan {
 fn push_stdio(
     ctx: &Ctx,
     stdio: Stdio,
-    captured: Option<&mut Option<Arc<Output>>>,
-    limit: usize,
+    captured: Option<(&mut Option<Arc<Output>>, usize)>,
 ) -> wasi_rs_core::abi::errno::Result {
     match (stdio, captured) {
         (Stdio::Ticket(number), _) => {
@@ -129,7 +130,7 @@ fn push_stdio(
         (Stdio::Ignore, _) => ctx.push_stream(Stream::Output(Arc::new(Output::discarding())))?,
         (Stdio::Bytes(bytes), _) => ctx.push_stream(Stream::Input(Arc::new(Input::new(bytes))))?,
         (Stdio::Capture, None) => return Err(Errno::Inval),
-        (Stdio::Capture, Some(captured)) => {
+        (Stdio::Capture, Some((captured, limit))) => {
             let output = captured.insert(Arc::new(Output::new(limit)));
             ctx.push_stream(Stream::Output(Arc::clone(output)))?
         }

@@ -64,6 +64,7 @@ fn plan() -> Plan {
         preopens: Vec::new(),
         trace: None,
         stdio: [Stdio::Bytes(Vec::new()), Stdio::Capture, Stdio::Capture],
+        max_buffer: [usize::MAX; 2],
         limits: Limits::default(),
         concurrency: Engine::Wasmtime.concurrency(),
         on_begin: OnBegin::default(),
@@ -222,8 +223,8 @@ fn table_elements_fuel_stack_and_files_are_limited() {
 
 #[test]
 fn more_output_than_is_captured_ends_the_program_and_the_rest_is_kept() {
-    let limits = Limits { stdout: Some(8), ..Limits::default() };
-    let outcome = run(&program(HELLO_DATA, &format!("{HELLO} (loop $l (br $l))")), limited(limits));
+    let max_buffer = [8, usize::MAX];
+    let outcome = run(&program(HELLO_DATA, &format!("{HELLO} (loop $l (br $l))")), Plan { max_buffer, ..plan() });
     assert!(matches!(outcome.end, End::Overflow("stdout")), "{:?}", outcome.end);
     assert_eq!(outcome.captured[0].as_deref(), Some(&b"hello\nhe"[..]));
 }

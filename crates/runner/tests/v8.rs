@@ -25,6 +25,7 @@ fn plan() -> Plan {
         preopens: Vec::new(),
         trace: None,
         stdio: [Stdio::Ignore, Stdio::Capture, Stdio::Ignore],
+        max_buffer: [usize::MAX; 2],
         limits: Limits::default(),
         concurrency: Engine::V8.concurrency(),
         on_begin: OnBegin::default(),
