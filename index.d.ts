@@ -425,11 +425,12 @@ export interface RunOptions<
    * The folder that keeps machine code, at most 1 GiB. It must be this user's and closed to others (mode 700,
    * as it is made), no symbolic link, and on a file system with extended attributes: otherwise nothing is
    * kept, and a warning says so; it is no error. A program that may write to the folder can't change the code
-   * that is run. `false` keeps none. For a program from `compile()`, the option of that call counts.
-   * @default the variable WASI_RS_CACHE (empty: none); or `wasi-rs` in XDG_CACHE_HOME, ~/.cache,
-   * ~/Library/Caches, LOCALAPPDATA
+   * that is run. `true` is the folder of the variable WASI_RS_CACHE (empty: none), or else `wasi-rs` in
+   * XDG_CACHE_HOME, ~/.cache, ~/Library/Caches or LOCALAPPDATA. `false` keeps none. For a program from
+   * `compile()`, the option of that call counts.
+   * @default the folder of the variable WASI_RS_CACHE; none without it
    */
-  cache?: boolean | string | undefined;
+  cache?: boolean | string | URL | undefined;
 }
 
 /** The options of `spawn()`. */

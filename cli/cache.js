@@ -17,7 +17,7 @@ const IS_CODE = /\.cwasm$/;
  * @param {import('./parse.js').Invocation} invocation
  */
 function cache({ flags }) {
-  const folder = cacheFolder(undefined);
+  const folder = cacheFolder(true);
   if (folder === undefined) return write('The cache is off.\n');
   const files = filesOf(folder);
   const programs = files.filter(({ file }) => IS_CODE.test(file)).length;

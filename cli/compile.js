@@ -12,7 +12,7 @@ const { sourceOf } = require('./program.js');
  * @param {import('./parse.js').Invocation} invocation
  */
 async function compile({ program }) {
-  const folder = cacheFolder(undefined);
+  const folder = cacheFolder(true);
   if (folder === undefined) {
     throw new CliError('there is no cache to keep machine code in: set WASI_RS_CACHE to a folder');
   }
@@ -21,7 +21,7 @@ async function compile({ program }) {
     throw new CliError(`no machine code can be kept in ${folder}: ${reason}`);
   }
   try {
-    await compileProgram(await sourceOf(program));
+    await compileProgram(await sourceOf(program), { cache: true });
   } catch (error) {
     const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
     if (code === undefined || error instanceof CliError) throw error;

@@ -43,7 +43,7 @@ async function run({ flags, program, args }) {
   const isLimited = flags.timeout !== undefined || Object.keys(limits).length > 0;
   try {
     const source = await sourceOf(program, flags.timeout);
-    const handle = handleOf(source, flags['no-cache'] ? false : undefined);
+    const handle = handleOf(source, !flags['no-cache']);
     const { engine = 'auto' } = flags;
     if (engine === 'v8' && !isLimited) return await runHere(handle, setting, flags);
     const isHere = engine === 'auto' && !isLimited && !(await handle.isReady(limits));

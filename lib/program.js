@@ -233,8 +233,8 @@ function absolute(given) {
 }
 
 /**
- * The folder that keeps machine code: as the option says, or `WASI_RS_CACHE`, or in the system's folder for
- * caches. Undefined where the option, or an empty variable, turns it off.
+ * The folder that keeps machine code: as the option or `WASI_RS_CACHE` says; with `true`, in the system's
+ * folder for caches. Undefined without either, and where `false` or an empty variable turns it off.
  *
  * @param {boolean | string | undefined} option
  * @returns {string | undefined}
@@ -244,13 +244,14 @@ function cacheFolder(option) {
   if (typeof option === 'string') return absolute(option);
   const { WASI_RS_CACHE } = process.env;
   if (WASI_RS_CACHE !== undefined) return WASI_RS_CACHE ? absolute(WASI_RS_CACHE) : undefined;
+  if (!option) return undefined;
   const base = baseFolder();
   return base && `${base}${path.sep}wasi-rs`;
 }
 
 /** True if a folder for machine code is not the default one. @param {string} folder */
 function isChosen(folder) {
-  return process.env.WASI_RS_CACHE !== undefined || folder !== cacheFolder(undefined);
+  return process.env.WASI_RS_CACHE !== undefined || folder !== cacheFolder(true);
 }
 
 /** The folders that a warning has been given for. @type {Set<string>} */

@@ -2,7 +2,8 @@
 
 // run(), spawn() and compile(): programs off the event loop.
 
-const { Cancellation, ProgramHandle, bytesOf, choose, handleOf } = require('./program.js');
+const program = require('./program.js');
+const { Cancellation, ProgramHandle, bytesOf, choose, handleOf, isURL, pathOf } = program;
 
 /** @typedef {import('./program.js').Handle} Handle */
 
@@ -61,15 +62,16 @@ function resolve(source, options) {
   return handles.get(source) ?? handleOf(source, readCache(options?.cache));
 }
 
-/** @param {any} cache */
+/** @param {any} cache @returns {boolean | string | undefined} */
 function readCache(cache) {
   if (cache === undefined || typeof cache === 'boolean') return cache;
+  if (isURL(cache)) return readCache(pathOf(cache, 'options.cache'));
   if (typeof cache === 'string' && !cache.includes('\0')) return cache;
   if (typeof cache === 'string') {
     const reason = 'must be a string without null bytes';
     throw require('./errors.js').invalidArgValue('options.cache', cache, reason);
   }
-  const expected = 'one of type boolean or string';
+  const expected = 'one of type boolean or string or an instance of URL';
   throw require('./errors.js').invalidArgType('options.cache', expected, cache);
 }
 

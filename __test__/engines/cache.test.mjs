@@ -88,13 +88,16 @@ test('where it is: the option, WASI_RS_CACHE, XDG_CACHE_HOME, the home', () => {
     return files.filter((name) => name.endsWith('.cwasm')).map((name) => path.dirname(name));
   };
   const ofTheSystem = { darwin: 'Library/Caches/wasi-rs' }[process.platform] ?? '.cache/wasi-rs';
-  assert.deepEqual(kept({}), [ofTheSystem]);
+  const on = { cache: true };
+  assert.deepEqual(kept({}), [], 'nobody has asked for it');
+  assert.deepEqual(kept({}, on), [ofTheSystem]);
   assert.deepEqual(kept({ WASI_RS_CACHE: '~/own' }), ['own']);
-  assert.deepEqual(kept({ WASI_RS_CACHE: '' }), []);
-  assert.deepEqual(kept({}, { cache: false }), []);
+  assert.deepEqual(kept({ WASI_RS_CACHE: '~/own' }, on), ['own']);
+  assert.deepEqual(kept({ WASI_RS_CACHE: '' }, on), []);
+  assert.deepEqual(kept({ WASI_RS_CACHE: '~/own' }, { cache: false }), []);
   if (process.platform === 'linux') {
-    assert.deepEqual(kept({ XDG_CACHE_HOME: '~/xdg' }), ['xdg/wasi-rs']);
-    assert.deepEqual(kept({ XDG_CACHE_HOME: 'relative' }), [ofTheSystem]);
+    assert.deepEqual(kept({ XDG_CACHE_HOME: '~/xdg' }, on), ['xdg/wasi-rs']);
+    assert.deepEqual(kept({ XDG_CACHE_HOME: 'relative' }, on), [ofTheSystem]);
     assert.deepEqual(kept({ XDG_CACHE_HOME: '~/xdg', WASI_RS_CACHE: '~/own' }), ['own']);
   }
 });
