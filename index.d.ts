@@ -687,6 +687,51 @@ export interface Program {
   serialize(): Promise<Buffer>;
 }
 
+/** The options of a Runner: its size, and defaults for its programs. */
+export interface RunnerOptions extends Pick<
+  RunOptions,
+  'engine' | 'cache' | 'limits' | 'preopens' | 'env'
+> {
+  /**
+   * The number of its programs that run at a time; the others wait for their turn. (Each of them also counts
+   * among the programs of the process: see the option of `run()`.)
+   * @default the number of processors
+   */
+  concurrency?: number | undefined;
+}
+
+/** The programs of a Runner. */
+export interface RunnerStats {
+  /** Those that have a place. */
+  running: number;
+  /** Those that wait for one. */
+  queued: number;
+  /** Those that have ended by themselves, with any exit code. */
+  completed: number;
+  /** Those that have ended with an error. */
+  failed: number;
+}
+
+/**
+ * A pool of one's own, with defaults for its programs. An option of a call takes the place of the default;
+ * `limits`, `preopens` and `env` are merged, name by name.
+ */
+export class Runner {
+  /** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE */
+  constructor(options?: RunnerOptions);
+  /** As the function of this name. @throws ERR_INVALID_STATE, as a rejection, when the Runner is closed */
+  run: typeof run;
+  /** As the function of this name. @throws ERR_INVALID_STATE when the Runner is closed */
+  spawn: typeof spawn;
+  /** As the function of this name; the program is run by the Runner. */
+  compile: typeof compile;
+  readonly stats: RunnerStats;
+  /** Ends its programs with ERR_WASI_KILLED, and takes no more. Resolves when they have ended. */
+  close(): Promise<void>;
+  /** The same. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
 /** The events of a GuestProcess, and what their listeners get. */
 export interface GuestProcessEvents {
   spawn: [];

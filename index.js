@@ -25,15 +25,24 @@ exports.deserialize = async function deserialize(bytes) {
   return lib().deserialize(bytes, deserialize);
 };
 
-const errors = {
+const classes = {
+  get Runner() {
+    return require('./lib/runner.js').Runner;
+  },
   get WasiError() {
     return require('./lib/errors.js').WasiError;
   },
 };
-// In a form in which Node finds the name, for `import`.
+// In a form in which Node finds the names, for `import`.
+Object.defineProperty(exports, 'Runner', {
+  enumerable: true,
+  get() {
+    return classes.Runner;
+  },
+});
 Object.defineProperty(exports, 'WasiError', {
   enumerable: true,
   get() {
-    return errors.WasiError;
+    return classes.WasiError;
   },
 });

@@ -29,6 +29,10 @@ const errors = () => require('./errors.js');
  * @typedef {object} Choice
  * @property {Promise<Chosen>} chosen the engine
  * @property {Cancellation} cancellation of the requests that are made to choose it
+ * @property {Pool} [pool]
+ * @property {import('./pool.js').Place} [place] in the pool
+ *
+ * @typedef {InstanceType<typeof import('./pool.js').Pool>} Pool
  */
 
 /** A run, from its request until all its output has been delivered. */
@@ -36,6 +40,7 @@ class Execution {
   /** The error that the run is ended with. @type {{ error: unknown } | undefined} */
   #killed;
   #caller;
+  #place;
   /** Ends the run in the engine. @type {((error: unknown) => void) | undefined} */
   #kill;
   /** Rejects when the run is ended before an engine has it. @type {Promise<never>} */
@@ -57,7 +62,8 @@ class Execution {
    * @param {Caller} caller
    * @param {() => void} [onBegin] is called when the program has begun
    */
-  constructor(handle, { chosen, cancellation }, options, caller, onBegin) {
+  constructor(handle, { chosen, cancellation, pool, place }, options, caller, onBegin) {
+    this.#place = place;
     this.#caller = caller;
     this.#cancellation = cancellation;
     chosen.catch(() => {}); // reported by the result
@@ -71,11 +77,22 @@ class Execution {
       this.#killed = { error: new (errors().AbortError)(signal.reason) };
       this.#interrupt(this.#killed.error);
     } else {
-      this.streams = streamsOf(stdio, (error) => this.kill(error));
+      this.streams = this.#open(stdio);
     }
     /** @type {Promise<Outcome>} */
     this.result = this.#run(handle, chosen, options, onBegin);
     this.result.catch(() => {}); // reported to those who read the result
+    pool?.add(this);
+  }
+
+  /** @param {import('./options.js').Stdio} stdio */
+  #open(stdio) {
+    try {
+      return streamsOf(stdio, (error) => this.kill(error));
+    } catch (error) {
+      this.#place?.leave();
+      throw error;
+    }
   }
 
   /**
@@ -108,6 +125,7 @@ class Execution {
       throw errors().from(decoded(error, options), this.#caller);
     } finally {
       this.#disarm();
+      this.#place?.leave();
     }
   }
 
@@ -176,6 +194,7 @@ class Execution {
     let outcome;
     try {
       const { exitCode, stdout = null, stderr = null, usage } = await ends;
+      usage.queued += this.#place?.waited() ?? 0;
       outcome = { exitCode, stdout, stderr, usage };
     } catch (error) {
       await this.streams.finish(true).catch(() => {});

@@ -107,6 +107,25 @@ function readOptions(options, isSpawned, source) {
   };
 }
 
+/** The options of a Runner: its size, and defaults for its programs. */
+const RUNNER_OPTIONS = ['concurrency', 'engine', 'cache', 'limits', 'preopens', 'env'];
+
+/**
+ * Checks the options of a Runner, and makes paths absolute.
+ *
+ * @param {any} options
+ */
+function readRunnerOptions(options) {
+  if (options === undefined) options = {};
+  requireObject(options, 'options');
+  refuseUnknown(options, 'options', RUNNER_OPTIONS);
+  const { concurrency = require('node:os').availableParallelism(), ...defaults } = options;
+  const { preopens } = readOptions({ ...defaults, concurrency }, false, '');
+  const copy = { ...defaults, limits: { ...defaults.limits }, env: { ...defaults.env } };
+  const absolutes = preopens.map(({ guest, path, readOnly }) => [guest, { path, readOnly }]);
+  return { concurrency, defaults: { ...copy, preopens: Object.fromEntries(absolutes) } };
+}
+
 /** Node's permission model asks for `--allow-wasi`, here as in the class. */
 function requirePermission() {
   if (permission && !permission.has('wasi')) throw errors().accessDenied();
@@ -384,4 +403,4 @@ function checkCompileOptions(options) {
   requirePermission();
 }
 
-module.exports = { checkCompileOptions, readOptions, requirePermission };
+module.exports = { checkCompileOptions, readOptions, readRunnerOptions, requirePermission };

@@ -12,9 +12,15 @@ const handles = new WeakMap();
 
 /** A compiled program, to be run any number of times. */
 class Program {
-  /** @param {Handle} handle */
-  constructor(handle) {
+  #runner;
+
+  /**
+   * @param {Handle} handle
+   * @param {import('./types.js').Runs} [runner] whose program it is
+   */
+  constructor(handle, runner) {
     handles.set(this, handle);
+    this.#runner = runner;
   }
 
   /** The kind of the module. Others than commands are refused. */
@@ -41,12 +47,12 @@ class Program {
 
   /** @param {any} [options] */
   run(options) {
-    return run(this, options, Program.prototype.run);
+    return this.#runner?.run(this, options) ?? run(this, options, Program.prototype.run);
   }
 
   /** @param {any} [options] */
   spawn(options) {
-    return spawn(this, options, Program.prototype.spawn);
+    return this.#runner?.spawn(this, options) ?? spawn(this, options, Program.prototype.spawn);
   }
 
   /** The machine code, for `deserialize()`. @returns {Promise<Buffer>} */
@@ -102,7 +108,7 @@ function located(promise, caller) {
   });
 }
 
-/** The choice of an engine for a program that does not run. */
+/** The choice of an engine for a program that does not run. @type {import('./execute.js').Choice} */
 const NO_CHOICE = { cancellation: new Cancellation(), chosen: new Promise(() => {}) };
 
 /**
@@ -111,15 +117,34 @@ const NO_CHOICE = { cancellation: new Cancellation(), chosen: new Promise(() => 
  * @param {any} source
  * @param {any} options
  * @param {boolean} isSpawned
+ * @param {import('./execute.js').Pool} [pool] in which the program runs
  */
-function prepare(source, options, isSpawned) {
+function prepare(source, options, isSpawned, pool) {
   const handle = resolve(source, options);
-  handle.prefetch(options); // while everything else is loaded
+  if (!pool) handle.prefetch(options); // while everything else is loaded
   const checked = require('./options.js').readOptions(options, isSpawned, handle.source);
   if (checked.signal?.aborted) return { handle, checked, choice: NO_CHOICE };
   const cancellation = new Cancellation();
+  if (pool) return { handle, checked, choice: choiceIn(pool, handle, checked, cancellation) };
   const chosen = choose(handle, checked, cancellation);
   return { handle, checked, choice: { cancellation, chosen } };
+}
+
+/**
+ * The choice of an engine for a program in a pool. It is made when the program has a place.
+ *
+ * @param {import('./execute.js').Pool} pool
+ * @param {Handle} handle
+ * @param {import('./options.js').Options} checked
+ * @param {InstanceType<typeof Cancellation>} cancellation
+ * @returns {import('./execute.js').Choice}
+ */
+function choiceIn(pool, handle, checked, cancellation) {
+  const place = pool.enter(cancellation);
+  handle.native(); // copies its bytes, which may change while it waits
+  const choice = () => choose(handle, checked, cancellation);
+  const chosen = place.taken ? place.taken.then(choice) : choice();
+  return { cancellation, chosen, pool, place };
 }
 
 /**
@@ -128,11 +153,12 @@ function prepare(source, options, isSpawned) {
  * @param {any} source
  * @param {any} [options]
  * @param {Function} [entry] the function that the user has called
+ * @param {import('./execute.js').Pool} [pool]
  * @returns {Promise<import('./execute.js').Outcome>}
  */
-async function run(source, options, entry = run) {
+async function run(source, options, entry = run, pool) {
   const caller = callerOf(entry);
-  const { handle, checked, choice } = prepare(source, options, false);
+  const { handle, checked, choice } = prepare(source, options, false, pool);
   const { Execution } = require('./execute.js');
   return new Execution(handle, choice, checked, caller).result;
 }
@@ -143,10 +169,11 @@ async function run(source, options, entry = run) {
  * @param {any} source
  * @param {any} [options]
  * @param {Function} [entry] the function that the user has called
+ * @param {import('./execute.js').Pool} [pool]
  */
-function spawn(source, options, entry = spawn) {
+function spawn(source, options, entry = spawn, pool) {
   const caller = callerOf(entry);
-  const { handle, checked, choice } = prepare(source, options, true);
+  const { handle, checked, choice } = prepare(source, options, true, pool);
   const { GuestProcess } = require('./child.js');
   return new GuestProcess(handle, choice, checked, caller);
 }
@@ -157,14 +184,15 @@ function spawn(source, options, entry = spawn) {
  * @param {any} source
  * @param {any} [options]
  * @param {Function} [entry] the function that the user has called
+ * @param {import('./types.js').Runs} [runner] that the program is to run in
  * @returns {Promise<Program>}
  */
-async function compile(source, options, entry = compile) {
+async function compile(source, options, entry = compile, runner) {
   const caller = callerOf(entry);
   require('./options.js').checkCompileOptions(options);
   const handle = resolve(source, options);
   await located(handle.compile(), caller);
-  return new Program(handle);
+  return new Program(handle, runner);
 }
 
 /**

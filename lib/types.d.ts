@@ -125,6 +125,12 @@ export interface Running {
   kill(error: unknown): void;
 }
 
+/** The methods of a Runner that run programs. */
+export interface Runs {
+  run(source: unknown, options?: unknown): Promise<any>;
+  spawn(source: unknown, options?: unknown): any;
+}
+
 /** An answer of the addon. */
 export interface Answer {
   /** The end of a run, or the failure of a question. */

@@ -3,6 +3,7 @@
 import { EventEmitter, once } from 'node:events';
 import { Readable, Writable } from 'node:stream';
 import whole, {
+  Runner,
   WASI,
   WasiError,
   compile,
@@ -253,6 +254,17 @@ export async function results(options: RunOptions, mode: 'pipe' | 'ignore') {
   await run('app.wasm', { timeout: '5s' });
   // @ts-expect-error not a program
   await run(5);
+}
+
+// So do those of a Runner's programs.
+export async function runners() {
+  await using runner = new Runner({ concurrency: 2, limits: { memory: 5e6 }, cache: false });
+  (await runner.run('app.wasm', { lines: true })).stdout satisfies string[];
+  runner.spawn('app.wasm').stdin.end();
+  (await (await runner.compile('app.wasm')).run()).stdout satisfies Buffer;
+  runner.stats.queued satisfies number;
+  // @ts-expect-error an option of programs
+  new Runner({ args: ['a'] });
 }
 
 // So do the streams of a child.

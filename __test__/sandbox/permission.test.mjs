@@ -80,7 +80,7 @@ describe('what the package has inside', () => {
       console.log(JSON.stringify(exported.map((one) => Reflect.ownKeys(one).map(String).sort())));`;
     const child = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
     assert.deepEqual(JSON.parse(child.stdout), [
-      ['WASI', 'WasiError', 'compile', 'deserialize', 'run', 'spawn'],
+      ['Runner', 'WASI', 'WasiError', 'compile', 'deserialize', 'run', 'spawn'],
       ['WASI'],
       ['WASI'],
       [],

@@ -1,0 +1,107 @@
+'use strict';
+
+// Places for the programs of a Runner: so many run at a time, and the others wait in a queue.
+
+const { performance } = require('node:perf_hooks');
+
+/**
+ * @typedef {InstanceType<typeof import('./program.js').Cancellation>} Cancellation
+ *
+ * @typedef {object} Execution
+ * @property {(error: unknown) => boolean} kill
+ * @property {Promise<unknown>} result
+ *
+ * @typedef {object} Place
+ * @property {Promise<void> | undefined} taken resolves when it is the program's; undefined if it was at once
+ * @property {() => number} waited the milliseconds that the program has waited for it
+ * @property {() => void} leave gives it to the next program
+ */
+
+class Pool {
+  #size;
+  #taken = 0;
+  /** Called when there is a place. @type {Set<() => void>} */
+  #queue = new Set();
+  /** The programs that run or wait. @type {Set<Execution>} */
+  #executions = new Set();
+  #completed = 0;
+  #failed = 0;
+  #isClosed = false;
+
+  /** @param {number} size the number of programs that run at a time */
+  constructor(size) {
+    this.#size = size;
+  }
+
+  get stats() {
+    const [running, queued] = [this.#taken, this.#queue.size];
+    return { running, queued, completed: this.#completed, failed: this.#failed };
+  }
+
+  /** Asks for a place. @param {Cancellation} cancellation gives it up @returns {Place} */
+  enter(cancellation) {
+    if (this.#isClosed) throw closed();
+    const since = performance.now();
+    let [waited, isTaken] = [0, false];
+    const take = () => {
+      waited = performance.now() - since;
+      isTaken = true;
+      this.#taken++;
+    };
+    const leave = () => {
+      if (isTaken) this.#leave();
+      isTaken = false;
+    };
+    const place = { taken: undefined, waited: () => waited, leave };
+    if (this.#taken < this.#size) {
+      take();
+      return place;
+    }
+    const taken = new Promise((/** @type {(_: void) => void} */ resolve) => {
+      const next = () => {
+        take();
+        resolve();
+      };
+      this.#queue.add(next);
+      cancellation.onCancel(() => this.#queue.delete(next));
+    });
+    return { ...place, taken };
+  }
+
+  #leave() {
+    this.#taken--;
+    const [next] = this.#queue;
+    this.#queue.delete(next);
+    next?.();
+  }
+
+  /** Counts a program until it has ended. @param {Execution} execution */
+  add(execution) {
+    this.#executions.add(execution);
+    execution.result.then(
+      () => this.#completed++,
+      () => this.#failed++,
+    );
+    const forget = () => void this.#executions.delete(execution);
+    execution.result.then(forget, forget);
+  }
+
+  /** Ends all programs, and takes no more. Resolves when they have ended. */
+  async close() {
+    this.#isClosed = true;
+    const all = [...this.#executions];
+    const { WasiError } = require('./errors.js');
+    const message = 'the program was killed: its Runner was closed';
+    for (const one of all)
+      one.kill(new WasiError('ERR_WASI_KILLED', message, { signal: 'SIGTERM' }));
+    await Promise.allSettled(all.map(({ result }) => result));
+  }
+}
+
+/** The error of a program that comes too late. */
+function closed() {
+  const { errorOf } = require('./errors.js');
+  return errorOf(Error, 'ERR_INVALID_STATE', 'the Runner is closed');
+}
+
+module.exports = { Pool };
