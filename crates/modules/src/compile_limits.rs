@@ -13,6 +13,7 @@
 mod function_limits;
 mod shape;
 mod signatures;
+mod unread;
 
 use crate::cancellation::Cancellation;
 use crate::error::ProgramError;
@@ -22,6 +23,7 @@ use crate::startup::Startup;
 use function_limits::{INSTRUCTIONS, OPTIMISED, OPTIMISED_LIMITED, V8, V8_LIMITED, WASMTIME, within};
 use shape::Shape;
 use signatures::Signatures;
+use unread::{Handed, Unread};
 use wasmparser::{BinaryReaderError, CompositeInnerType, ExternalKind, Parser, Payload, TypeRef};
 
 /// Bytes of a module for Cranelift (30 million), and of what its memories and tables begin with (10 million).
@@ -77,17 +79,23 @@ pub enum Compilers {
 }
 
 /// Refuses a module with a function for which V8 would take too much memory.
-pub fn check_for_v8(outline: &Outline<'_>, limits: &Limits) -> Result<Compilers, ProgramError> {
+pub fn check_for_v8(
+    outline: &Outline<'_>,
+    limits: &Limits,
+    cancellation: &Cancellation,
+) -> Result<Compilers, ProgramError> {
     let (function_limits, optimised) =
         if limits.memory.is_some() { (&V8_LIMITED, &OPTIMISED_LIMITED) } else { (&V8, &OPTIMISED) };
     let mut signatures = Signatures::of_outline(outline);
-    let results = signatures.types.iter().map(|(_, results)| *results).max().unwrap_or(0);
-    let handed_over = signatures.types.iter().map(|(params, results)| params + results).max().unwrap_or(0);
+    let handed = Handed::most(&signatures);
     let unreadable = |error: BinaryReaderError| ProgramError::Uncompiled(error.to_string());
     let mut for_optimiser = Ok(());
     for body in &outline.bodies {
-        let most = Shape::most(&signatures, body, results, handed_over).map_err(unreadable)?;
-        if most.check("", function_limits).is_err() || (for_optimiser.is_ok() && most.check("", optimised).is_err()) {
+        cancellation.check()?;
+        let unread = Unread::next(&signatures, body).map_err(unreadable)?;
+        if unread.may_exceed(function_limits, &handed)
+            || (for_optimiser.is_ok() && unread.may_exceed(optimised, &handed))
+        {
             let shape = Shape::read(&signatures, body).map_err(unreadable)?;
             shape.check(&signatures.name(), function_limits).map_err(too_hard)?;
             for_optimiser = for_optimiser.and_then(|()| shape.check(&signatures.name(), optimised));
@@ -291,7 +299,7 @@ mod tests {
         let bytes = wat::parse_str(format!("(module (memory 1) (table 1 funcref) {items})")).unwrap();
         let outline = Outline::read(&bytes).unwrap();
         [Some(65536), None].map(|memory| {
-            let checked = check_for_v8(&outline, &Limits { memory, ..Limits::default() });
+            let checked = check_for_v8(&outline, &Limits { memory, ..Limits::default() }, &Cancellation::default());
             checked.map_or_else(|error| error.to_string(), |_| String::new())
         })
     }
@@ -318,7 +326,12 @@ mod tests {
         ];
         let compilers = |items: &str, memory| {
             let bytes = wat::parse_str(format!("(module {items})")).unwrap();
-            check_for_v8(&Outline::read(&bytes).unwrap(), &Limits { memory, ..Limits::default() }).unwrap()
+            check_for_v8(
+                &Outline::read(&bytes).unwrap(),
+                &Limits { memory, ..Limits::default() },
+                &Cancellation::default(),
+            )
+            .unwrap()
         };
         for (good, bad) in cases {
             assert_eq!(compilers(&good, Some(65536)), Compilers::Both);
@@ -349,7 +362,8 @@ mod tests {
             }
             let mut module = wasm_encoder::Module::new();
             let bytes = module.section(&types).section(&functions).section(&code).clone().finish();
-            check_for_v8(&Outline::read(&bytes).unwrap(), &Limits::default()).map_err(|error| error.to_string())
+            check_for_v8(&Outline::read(&bytes).unwrap(), &Limits::default(), &Cancellation::default())
+                .map_err(|error| error.to_string())
         };
         assert_eq!(with(3_000), Ok(Compilers::Both));
         let expected = "is too hard to compile: function 0 has 3001 branches that are taken or not, and 3000 is the most, \

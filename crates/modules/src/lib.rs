@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`outline`] | what a module says of itself, read once for all who ask |
 //! | [`bounds`] | how far its memories and tables may grow |
+//! | [`instructions`] | the instructions of its functions, read fast |
 //! | [`sections`] | the numbers of sections, for those who change them |
 //! | [`signature`] | types of functions in words |
 //! | [`interface`] | whether a module is a program that runs here, for both engines |
@@ -18,6 +19,7 @@ pub mod bounds;
 pub mod cancellation;
 pub mod compile_limits;
 pub mod error;
+pub mod instructions;
 pub mod interface;
 pub mod limits;
 pub mod outline;

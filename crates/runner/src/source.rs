@@ -29,6 +29,9 @@ const PIECE: usize = 1 << 20;
 /// The beginning of the names of debug sections.
 const DEBUG: &[u8] = b".debug_";
 
+/// Bytes that a small module may grow by, before V8 gets it; a large one grows by less than one in 64.
+const ROOM_FOR_EDITS: u64 = 8192;
+
 /// The most sections whose headers are read, each by one call to the system.
 const MAX_SECTIONS: usize = 1000;
 
@@ -155,13 +158,14 @@ fn head(path: &Path, file: &File) -> Result<Vec<u8>, ProgramError> {
     Ok(head)
 }
 
-/// A vector with room for this number of bytes, if it is within the limit.
+/// A vector with room for a module of so many bytes, and for what is put into it before V8 gets it: it is not
+/// copied as it grows. An error if the module is beyond the limit.
 fn room(bytes: u64) -> Result<Vec<u8>, ProgramError> {
     if bytes > MAX_BYTES {
         return Err(ProgramError::Wrong(format!("is too large: it has {bytes} bytes, and {MAX_BYTES} is the most")));
     }
     let mut room = Vec::new();
-    match usize::try_from(bytes).map(|bytes| room.try_reserve_exact(bytes)) {
+    match usize::try_from(bytes + bytes / 64 + ROOM_FOR_EDITS).map(|bytes| room.try_reserve_exact(bytes)) {
         Ok(Ok(())) => Ok(room),
         _ => Err(ProgramError::Wrong(format!("can't be read: there is no memory for its {bytes} bytes"))),
     }

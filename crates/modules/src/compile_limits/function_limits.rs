@@ -27,7 +27,8 @@ pub struct FunctionLimits {
     pub rounds: u64,
 }
 
-const UNBOUNDED: FunctionLimits = FunctionLimits {
+/// No limits.
+pub const UNBOUNDED: FunctionLimits = FunctionLimits {
     work: u64::MAX,
     locals: u64::MAX,
     depth: usize::MAX,

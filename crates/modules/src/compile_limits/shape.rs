@@ -2,11 +2,10 @@
 
 use super::function_limits::{FunctionLimits, INSTRUCTIONS, within};
 use super::signatures::Signatures;
-use crate::rewrite::interruptible::plain;
-use crate::sections::slice;
+use crate::instructions::{Instructions, Straight};
 use wasmparser::{
-    BinaryReader, BinaryReaderError, BlockType, ContType, FrameKind, FuncType, FunctionBody, ModuleArity, Operator,
-    OperatorsReader, RefType, SubType, TryTable,
+    BinaryReaderError, BlockType, ContType, FrameKind, FuncType, FunctionBody, ModuleArity, Operator, RefType, SubType,
+    TryTable,
 };
 
 /// The work of a call beside the values it hands over, also of one that wasmtime answers itself: its place
@@ -18,24 +17,11 @@ const MEMORY_WORK: u64 = 10;
 
 /// The work of an instruction on a table, or a call through one: 20 KB, for an element is made at its first
 /// use.
-const TABLE_WORK: u64 = 40;
-
-/// The most work of a byte of a function beside the values it hands over: an instruction on a table has two
-/// bytes.
-const WORK_OF_A_BYTE: u64 = TABLE_WORK.div_ceil(2) + 1;
+pub const TABLE_WORK: u64 = 40;
 
 /// The opcodes of `global.get` and `global.set`.
 const GLOBAL_GET: u8 = 0x23;
 const GLOBAL_SET: u8 = 0x24;
-
-/// Conversions of floats to integers that trap where there is none.
-const TRUNC_32_FIRST: u8 = 0xa8;
-const TRUNC_32_LAST: u8 = 0xab;
-const TRUNC_64_FIRST: u8 = 0xae;
-const TRUNC_64_LAST: u8 = 0xb1;
-
-/// Bytes of a function that can have few branches and loops only: a branch that is taken or not takes two.
-const SMALL: usize = 4_000;
 
 /// The size of a function, by each measure.
 #[derive(Default)]
@@ -73,33 +59,20 @@ impl Shape {
         let (_, results) = signatures.of_function(signatures.next());
         let mut labels = vec![Label { is_loop: false, values: results, height: results }];
         let (mut loops, mut height) = (0, 0_u64);
-        let start = body.range().start;
-        let mut at = body.get_binary_reader_for_operators()?.original_position();
-        while at < body.range().end {
-            let rest = slice(body.as_bytes(), at - start..body.range().len());
-            if let Some((len, taken, given)) = straight(rest) {
-                height = height.saturating_sub(taken) + given;
-                shape.work += 1;
+        let mut instructions = Instructions::of(body)?;
+        loop {
+            while let Some(Straight { opcode, taken, given, .. }) = instructions.straight() {
                 shape.steps += 1;
-                shape.places += u64::from(matches!(rest, [GLOBAL_GET | GLOBAL_SET, ..]));
-                shape.choices +=
-                    u64::from(matches!(rest, [TRUNC_32_FIRST..=TRUNC_32_LAST | TRUNC_64_FIRST..=TRUNC_64_LAST, ..]));
+                shape.places += u64::from(matches!(opcode, GLOBAL_GET | GLOBAL_SET));
+                shape.choices += u64::from(may_trap(opcode));
+                height = height.saturating_sub(taken.into()) + u64::from(given);
                 shape.height = shape.height.max(height);
-                at += len;
-                continue;
             }
-            let (operator, len) = if let Some(found) = between_blocks(rest) {
-                found
-            } else {
-                let mut reader = OperatorsReader::new(BinaryReader::new(rest, 0));
-                (reader.read()?, reader.original_position())
-            };
-            at += len;
+            let Some(operator) = instructions.operator()? else { break };
+            shape.steps += 1;
             let (branches, values) = branches_and_values(signatures, &labels, &operator)?;
             shape.branches += branches;
-            shape.work += 1 + values;
-            shape.steps += 1;
-            shape.places += u64::from(matches!(operator, Operator::GlobalGet { .. } | Operator::GlobalSet { .. }));
+            shape.work += values;
             shape.choices += u64::from(is_choice(&operator));
             height = after(signatures, &labels, height, &operator);
             shape.height = shape.height.max(height);
@@ -127,34 +100,9 @@ impl Shape {
             shape.depth = shape.depth.max(labels.len());
             shape.loops = shape.loops.max(loops);
         }
+        shape.work += shape.steps;
         shape.places = shape.places.min(signatures.globals);
         Ok(shape)
-    }
-
-    /// No less than what is read of a function, by its length: few need to be read. `results` and
-    /// `handed_over` are the most values that a call gives, or gives and takes.
-    pub fn most(
-        signatures: &Signatures,
-        body: &FunctionBody<'_>,
-        results: u64,
-        handed_over: u64,
-    ) -> Result<Self, BinaryReaderError> {
-        let length = body.range().len();
-        let bytes = length as u64;
-        let (choices, all_loops) = if length > SMALL { look_alikes(body.as_bytes()) } else { (0, 0) };
-        Ok(Self {
-            work: bytes.saturating_mul(WORK_OF_A_BYTE + handed_over),
-            locals: locals(signatures, body)?,
-            // An instruction that puts values there takes two bytes, or more.
-            height: (bytes / 2).saturating_mul(results.max(1)),
-            branches: bytes,
-            choices,
-            depth: length / 2,
-            loops: length / 2,
-            all_loops,
-            steps: bytes,
-            places: 0,
-        })
     }
 
     pub fn check(&self, who: &str, limits: &FunctionLimits) -> Result<(), String> {
@@ -174,22 +122,6 @@ impl Shape {
     }
 }
 
-/// The length of an instruction, and the numbers of values it takes and gives, if it is one of those that
-/// make up most of a program and neither branch nor hand values over. (wasmparser takes four times as long.)
-fn straight(code: &[u8]) -> Option<(usize, u64, u64)> {
-    let (taken, given) = match *code.first()? {
-        0x20 | GLOBAL_GET | 0x41..=0x44 => (0, 1),
-        0x1a | 0x21 | GLOBAL_SET => (1, 0),
-        0x22 | 0x28..=0x35 | 0x45 | 0x50 | 0x67..=0x69 | 0x79..=0x7b | 0x8b..=0x91 | 0x99..=0x9f | 0xa7..=0xc4 => {
-            (1, 1)
-        }
-        0x36..=0x3e => (2, 0),
-        0x46..=0xa6 => (2, 1),
-        _ => return None,
-    };
-    Some((plain(code)?, taken, given))
-}
-
 /// Tells whether it is a branch that is taken or not.
 const fn is_choice(operator: &Operator<'_>) -> bool {
     matches!(
@@ -204,36 +136,13 @@ const fn is_choice(operator: &Operator<'_>) -> bool {
     )
 }
 
-/// The most branches that are taken or not, and conversions that may trap, in these bytes of a function; and
-/// the most loops.
-fn look_alikes(code: &[u8]) -> (u64, u64) {
-    let is_choice = |byte: u8| {
-        matches!(
-            byte,
-            0x04 | 0x0d | 0x0e | 0xd5 | 0xd6 | 0xfb | TRUNC_32_FIRST..=TRUNC_32_LAST | TRUNC_64_FIRST..=TRUNC_64_LAST
-        )
-    };
-    let choices = code.iter().filter(|&&byte| is_choice(byte)).count();
-    let loops = code.iter().filter(|&&byte| byte == 0x03).count();
-    (choices as u64, loops as u64)
-}
-
-/// An instruction that ends a block, or its first half, and its length. wasmparser reads these only behind
-/// the beginnings of their blocks.
-fn between_blocks(code: &[u8]) -> Option<(Operator<'_>, usize)> {
-    let operator = match code.first()? {
-        0x05 => Operator::Else,
-        0x07 => Operator::Catch { tag_index: 0 },
-        0x0b => Operator::End,
-        0x18 => Operator::Delegate { relative_depth: 0 },
-        0x19 => Operator::CatchAll,
-        _ => return None,
-    };
-    Some((operator, plain(code)?))
+/// True for conversions of floats to integers, which trap where there is none.
+const fn may_trap(opcode: u8) -> bool {
+    matches!(opcode, 0xa8..=0xab | 0xae..=0xb1)
 }
 
 /// The variables of the next function, its parameters among them.
-fn locals(signatures: &Signatures, body: &FunctionBody<'_>) -> Result<u64, BinaryReaderError> {
+pub fn locals(signatures: &Signatures, body: &FunctionBody<'_>) -> Result<u64, BinaryReaderError> {
     let (mut locals, _) = signatures.of_function(signatures.next());
     for group in body.get_locals_reader()? {
         locals += u64::from(group?.0);
@@ -259,6 +168,7 @@ fn after(signatures: &Signatures, labels: &[Label], height: u64, operator: &Oper
             (params + 1, results)
         }
         Operator::BrIf { .. } | Operator::BrTable { .. } => (1, 0),
+        Operator::Br { .. } | Operator::Return | Operator::Unreachable => (0, 0),
         other => other.operator_arity(&Nothing).map_or((0, 0), |(taken, given)| (taken.into(), given.into())),
     };
     height.saturating_sub(taken) + given
@@ -353,4 +263,27 @@ fn branches_and_values(
         Operator::Return => (0, labels.first().map_or(0, |label| label.values)),
         _ => (0, 0),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmparser::BinaryReader;
+
+    #[test]
+    fn straight_instructions_take_and_give_as_many_values_as_wasmparser_says_and_hand_none_over() {
+        let mut count = 0;
+        for opcode in 0..=u8::MAX {
+            let code = [&[0, opcode], &[0; 8][..]].concat();
+            let body = FunctionBody::new(BinaryReader::new(&code, 0));
+            let Some(straight) = Instructions::of(&body).unwrap().straight() else { continue };
+            let operator = body.get_operators_reader().unwrap().read().unwrap();
+            let (taken, given) = operator.operator_arity(&Nothing).unwrap();
+            assert_eq!((straight.taken.into(), straight.given.into()), (taken, given), "{operator:?}");
+            assert_eq!(branches_and_values(&Signatures::default(), &[], &operator).unwrap(), (0, 0));
+            assert!(!is_choice(&operator) && straight.opcode == opcode);
+            count += 1;
+        }
+        assert_eq!(count, 163);
+    }
 }

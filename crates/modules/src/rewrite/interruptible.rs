@@ -12,12 +12,13 @@
 use super::edit::{Edit, encoded, number, number_at, one_more};
 use crate::cancellation::Cancellation;
 use crate::error::ProgramError;
+use crate::instructions::{Instructions, Straight};
 use crate::outline::Outline;
 use crate::sections::{CODE, FUNCTION, TYPE, slice};
 use memchr::memchr2_iter;
 use std::ops::Range;
 use wasm_encoder::Encode;
-use wasmparser::{BinaryReader, FunctionBody, Operator, OperatorsReader};
+use wasmparser::{BinaryReader, FunctionBody, Operator};
 
 /// The first bytes of instructions that may take long: of those on arrays, and of those on memories and
 /// tables.
@@ -118,34 +119,36 @@ fn long(bytes: &[u8], body: &FunctionBody<'_>, sizes: &[u32]) -> Result<Vec<usiz
     let Some(last) = last else {
         return Ok(places);
     };
-    let mut depth = 0_usize;
-    let mut at = body.get_binary_reader_for_operators()?.original_position();
-    let mut constant = None;
-    while at <= start + last {
-        let rest = slice(bytes, at..end);
-        depth = match rest.first() {
-            Some(0x02..=0x04 | 0x06 | 0x1f) => depth + 1,
-            Some(0x0b) => depth.saturating_sub(1),
+    let (mut depth, mut constant) = (0_usize, None);
+    let mut instructions = Instructions::of(body)?;
+    loop {
+        let mut rest = instructions.rest();
+        while let Some(Straight { opcode, .. }) = instructions.straight() {
+            constant = rest.get(1..).filter(|_| opcode == I32_CONST);
+            rest = instructions.rest();
+        }
+        let at = instructions.position();
+        if at > start + last {
+            break;
+        }
+        let Some(operator) = instructions.operator()? else { break };
+        depth = match operator {
+            Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::Try { .. }
+            | Operator::TryTable { .. } => depth + 1,
+            Operator::End => depth.saturating_sub(1),
             _ => depth,
         };
         if depth > MAX_DEPTH {
             let wrong = format!("can't be run in V8: a function has more than {MAX_DEPTH} blocks in each other");
             return Err(ProgramError::Wrong(wrong));
         }
-        if let Some(len) = plain(rest) {
-            constant = (rest.first() == Some(&I32_CONST)).then_some(at + 1);
-            at += len;
-            continue;
-        }
-        let mut reader = OperatorsReader::new(BinaryReader::new(rest, at));
-        let operator = reader.read()?;
-        if (is_long(&operator) || is_large(&operator, sizes))
-            && !is_short(&operator, constant.map(|at| slice(bytes, at..end)))
-        {
+        if (is_long(&operator) || is_large(&operator, sizes)) && !is_short(&operator, constant) {
             places.push(at);
         }
         constant = None;
-        at = reader.original_position();
     }
     Ok(places)
 }
@@ -160,31 +163,6 @@ fn seek_last(code: &[u8]) -> Option<usize> {
         (Some(_), Some(second)) => matches!(second & 0x7f, 8 | 10..=12 | 14 | 15 | 17),
         _ => false,
     })
-}
-
-/// The length of an instruction, if it is one of those that make up nearly all of a program. wasmparser reads
-/// the others, in five times as long.
-pub fn plain(code: &[u8]) -> Option<usize> {
-    let (&opcode, rest) = code.split_first()?;
-    let immediates = match opcode {
-        0x00 | 0x01 | 0x05 | 0x0a | 0x0b | 0x0f | 0x19..=0x1b | 0x45..=0xc4 | 0xd1 => 0,
-        // Of a block that takes nothing, the type is one byte.
-        0x02..=0x04 | 0x06 if matches!(rest.first(), Some(0x40 | 0x7c..=0x7f)) => 1,
-        0x07..=0x09 | 0x0c | 0x0d | 0x10 | 0x12 | 0x18 | 0x20..=0x26 | 0x3f..=0x42 | 0xd2 => integers(rest, 1)?,
-        // Where it is in the first of several memories.
-        0x28..=0x3e if rest.first().is_some_and(|flags| *flags < 0x40) => integers(rest, 2)?,
-        0x11 | 0x13 => integers(rest, 2)?,
-        0x43 => 4,
-        0x44 => 8,
-        _ => return None,
-    };
-    Some(1 + immediates)
-}
-
-/// The bytes that so many integers take.
-fn integers(bytes: &[u8], count: usize) -> Option<usize> {
-    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte < 0x80);
-    ends.map(|(at, _)| at + 1).nth(count - 1)
 }
 
 /// True if an instruction may take long by itself.

@@ -52,7 +52,7 @@ pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) 
     expect_core_module(&bytes)?;
     let outline = cancellation.outline(&bytes)?;
     let abi = Interface::of_outline(&outline).check()?;
-    let compilers = compile_limits::check_for_v8(&outline, limits)?;
+    let compilers = compile_limits::check_for_v8(&outline, limits, cancellation)?;
     let checked = if array_checks::are_made(&outline) {
         Some(array_checks::with_checks(&bytes, &outline, cancellation)?)
     } else {
@@ -96,7 +96,7 @@ pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<V8Module, ProgramError> {
     expect_core_module(&bytes)?;
     let mut outline = Outline::read(&bytes)?;
     let abi = Interface::of_outline(&outline).check()?;
-    let compilers = compile_limits::check_for_v8(&outline, &Limits::default())?;
+    let compilers = compile_limits::check_for_v8(&outline, &Limits::default(), &Cancellation::default())?;
     let objects = array_checks::are_made(&outline).then_some(u64::MAX);
     let Limited { mut edits, .. } = limit::limited(&mut outline, &Limits::default())?;
     let (starts, start) = start_function::edits(&bytes, &outline)?.unzip();

@@ -1,12 +1,13 @@
 //! Properties of all rewritings of modules, for any bytes: a rewriting has the same result each time; it
 //! makes a valid module from a valid one; and the result is within the limits, with the memories and tables
-//! that the rewriting reports.
+//! that the rewriting reports. And the instructions of a valid module are read as wasmparser reads them.
 
 use std::borrow::Cow;
 use std::fs;
 use tempfile::NamedTempFile;
 use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::compile_limits;
+use wasi_rs_modules::instructions::Instructions;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::outline::{Item, Outline};
 use wasi_rs_modules::rewrite::array_checks;
@@ -24,6 +25,9 @@ const PAGE: u64 = 65536;
 /// Checks each rewriting, and all together, with this module.
 pub fn check(bytes: &[u8]) {
     let was_valid = is_valid(bytes);
+    if was_valid {
+        check_instructions(bytes);
+    }
     let _ = compile_limits::check(bytes, &wanted()); // may refuse the module, but not panic
     for rewriting in REWRITINGS {
         rewriting.check(bytes, was_valid);
@@ -42,6 +46,22 @@ fn wanted() -> Cancellation {
 
 fn is_valid(bytes: &[u8]) -> bool {
     Validator::new_with_features(WasmFeatures::all()).validate_all(bytes).is_ok()
+}
+
+fn check_instructions(bytes: &[u8]) {
+    // A valid module may have more of something than is read here.
+    let Ok(outline) = Outline::read(bytes) else { return };
+    for body in &outline.bodies {
+        let mut instructions = Instructions::of(body).unwrap();
+        for expected in body.get_operators_reader().unwrap().into_iter_with_offsets() {
+            let (operator, at) = expected.unwrap();
+            assert_eq!(instructions.position(), at, "an instruction begins elsewhere");
+            if instructions.straight().is_none() {
+                assert_eq!(instructions.operator().unwrap(), Some(operator));
+            }
+        }
+        assert!(instructions.rest().is_empty(), "there are more instructions");
+    }
 }
 
 /// No limits, a limit of memory only, small limits, and the largest limits.
