@@ -3,7 +3,6 @@
 // The engine wasmtime: programs run on threads of the addon.
 
 const { endRun, requestRun } = require('./requests.js');
-const { settle } = require('./outcome.js');
 
 /**
  * Runs a program as soon as there is a slot for it.
@@ -16,6 +15,7 @@ function start({ native }, plan) {
   /** @type {{ error: unknown } | undefined} */
   let killed;
   const { id, answer } = requestRun(native, plan);
+  const { settle } = require('./outcome.js'); // while the program runs
   return {
     result: answer.then((outcome) => settle(outcome, killed, plan, 'wasmtime')),
     kill(error) {
