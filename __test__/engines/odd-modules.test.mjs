@@ -26,7 +26,7 @@ async function outcomeOf(running) {
     const { exitCode, stdout, usage } = await running;
     return { code: exitCode, stdout: String(stdout), usage };
   } catch (error) {
-    assert.equal(error.name, 'Error', error.stack);
+    assert.equal(error.name, 'WasiError', error.stack);
     return {
       code: error.code,
       message: firstLine(error),
@@ -52,7 +52,7 @@ describe('odd modules', { concurrency: 2 }, () => {
         const expected = outcomeIn(place);
         assert.deepEqual(outcome, { stdout: '', ...expected }, place);
         if (!began || expected === UNCOMPILED) continue;
-        const numbers = ['calls', 'cpu', 'memory', 'read', 'wall', 'written'];
+        const numbers = ['calls', 'compiled', 'cpu', 'memory', 'queued', 'read', 'wall', 'written'];
         assert.deepEqual(Object.keys(usage).sort(), numbers, place);
         assert.equal(usage.written, expected.stdout?.length ?? 0, place);
       }

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { run } from '../../index.js';
+import { WasiError, run } from '../../index.js';
 import { ProgramHandle } from '../../lib/program.js';
 import { moduleOf } from '../../lib/v8/modules.js';
 import { root, runInChild, temporaryFolder } from '../support/host.mjs';
@@ -63,7 +63,7 @@ test(
     };
     process.on('worker', count);
     const running = Array.from({ length: 100 }, () => start(program(SPIN)));
-    const error = new Error('enough');
+    const error = new WasiError('ERR_WASI_KILLED', 'enough');
     // The last ones first: they are still waiting.
     for (const { kill } of running.toReversed()) kill(error);
     const reasons = await Promise.allSettled(running.map(({ result }) => result));
@@ -96,7 +96,8 @@ test('a thread that is not needed for long ends', HANGS, async () => {
     mock.timers.enable({ apis: ['setTimeout'] });
     ${START}
     const program = new ProgramHandle(Buffer.from('${hex(EXIT_7)}', 'hex'), false);
-    const plan = { args: [], env: [], preopens: [], stdio: ['ignore', 'ignore', 'ignore'], limits: {} };
+    const plan = { args: [], env: [], preopens: [], stdio: ['ignore', 'ignore', 'ignore'],
+      limits: {}, maxBuffer: {} };
     const workers = [];
     process.on('worker', (worker) => workers.push(worker));
     for (let i = 0; i < 3; i++) await start(program, plan).result;
@@ -114,7 +115,8 @@ test('a running guest keeps the process alive, one that has ended does not', HAN
   const script = (bytes) => `
     ${START}
     const bytes = Buffer.from('${hex(bytes)}', 'hex');
-    const plan = { args: [], env: [], preopens: [], stdio: ['ignore', 'ignore', 'ignore'], limits: {} };
+    const plan = { args: [], env: [], preopens: [], stdio: ['ignore', 'ignore', 'ignore'],
+      limits: {}, maxBuffer: {} };
     const { result } = start(new ProgramHandle(bytes, false), plan);
     result.then(({ exitCode }) => console.log('exit code', exitCode));`;
   const { code, stdout, stderr } = await runInChild(script(EXIT_7));
@@ -132,7 +134,8 @@ test(
     const { stdout } = await runInChild(
       `${START}
     const bytes = Buffer.from('${hex(EXIT_7)}', 'hex');
-    const plan = { args: [], env: [], preopens: [], stdio: ['ignore', 'ignore', 'ignore'], limits: {} };
+    const plan = { args: [], env: [], preopens: [], stdio: ['ignore', 'ignore', 'ignore'],
+      limits: {}, maxBuffer: {} };
     const runs = Array.from({ length: 20 }, () => start(new ProgramHandle(bytes, false), plan).result);
     const reasons = (await Promise.allSettled(runs)).map(({ reason }) => reason?.code);
     console.log([...new Set(reasons)].join());`,
@@ -157,7 +160,8 @@ test('preloads and flags of the process are not for its guests', HANGS, async (t
   const { stdout } = await runInChild(
     `${START}
     const program = new ProgramHandle(Buffer.from('${hex(program(''))}', 'hex'), false);
-    const plan = { args: [], env: [], preopens: [], stdio: ['ignore', 'ignore', 'ignore'], limits: {} };
+    const plan = { args: [], env: [], preopens: [], stdio: ['ignore', 'ignore', 'ignore'],
+      limits: {}, maxBuffer: {} };
     await start(program, plan).result;`,
     { flags: ['-r', preload] },
   );
