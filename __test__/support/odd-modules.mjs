@@ -40,7 +40,9 @@ const exits = (code, stdout = '') => ({ code, stdout });
 export const UNCOMPILED = refused(
   "can't be compiled: it is not valid, or needs what this engine does not have",
 );
-export const NO_MAGIC = refused("is not a WebAssembly module: it does not begin with '\\0asm'");
+const IS_TEXT = refused(
+  "is not a WebAssembly module: it is WebAssembly's text; assemble it first, for instance with wat2wasm",
+);
 const EMPTY = refused('is not a WebAssembly module: it is empty');
 const OOB = trap('out of bounds memory access');
 const OOB_TABLE = trap('out of bounds table access');
@@ -355,7 +357,7 @@ export const ROWS = {
 
   // What is no module, or an odd one
   'no bytes': { bytes: bytes(), outcome: EMPTY, cli: false },
-  text: { bytes: Buffer.from('(module)'), outcome: NO_MAGIC, cli: false },
+  text: { bytes: Buffer.from('(module)'), outcome: IS_TEXT, cli: false },
   'a component': {
     bytes: bytes([0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0]),
     outcome: refused(

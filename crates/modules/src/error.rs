@@ -33,6 +33,8 @@ pub enum ProgramError {
         shown: Vec<String>,
         /// The number of others.
         more: usize,
+        /// The advice for who wants to run it.
+        advice: &'static str,
     },
     /// It imports from both editions of WASI.
     Editions,
@@ -45,23 +47,59 @@ pub enum ProgramError {
 }
 
 impl ProgramError {
-    /// The error for imports that do not exist.
-    pub fn import(mut all: impl Iterator<Item: ToString>) -> Self {
-        let shown = all.by_ref().take(SHOWN_IMPORTS).map(|one| shortened(&one.to_string()).into_owned()).collect();
-        Self::Import { shown, more: all.count() }
+    /// The error for imports that do not exist. Each is given in words, beginning with the names of its
+    /// module and of itself, as in `env.abort`.
+    pub fn import(all: impl Iterator<Item: ToString>) -> Self {
+        let (mut shown, mut more, mut advice) = (Vec::new(), 0, None);
+        for one in all {
+            let one = one.to_string();
+            advice = advice.or_else(|| advice_for(&one));
+            if shown.len() < SHOWN_IMPORTS {
+                shown.push(shortened(&one).into_owned());
+            } else {
+                more += 1;
+            }
+        }
+        Self::Import { shown, more, advice: advice.unwrap_or("build it for wasm32-wasip1") }
     }
+}
+
+/// The advice for a program whose import, in words, tells who is to serve it.
+fn advice_for(import: &str) -> Option<&'static str> {
+    let (module, name) = import.split_once('.')?;
+    Some(match (module, name) {
+        ("wasi", name) if name.starts_with("thread-spawn") => {
+            "it starts threads by wasi-threads, which do not run here: build it for wasm32-wasip1, without threads"
+        }
+        ("env" | "wasi_snapshot_preview1", name) if is_of_emscripten(name) => {
+            "Emscripten has built it for a JavaScript file of its own: link it with -sSTANDALONE_WASM, or build it for \
+             wasm32-wasip1"
+        }
+        ("wbg" | "__wbindgen_placeholder__" | "__wbindgen_externref_xform__", _) => {
+            "wasm-bindgen has built it for a JavaScript file of its own: build it for wasm32-wasip1, without wasm-bindgen"
+        }
+        ("gojs" | "go", _) => "Go has built it for wasm_exec.js: build it with GOOS=wasip1 GOARCH=wasm",
+        _ => return None,
+    })
+}
+
+/// True for the name of a function that Emscripten's JavaScript serves.
+fn is_of_emscripten(name: &str) -> bool {
+    ["emscripten_", "_emscripten_", "__syscall_", "__cxa_", "_embind_", "invoke_", "__assert_fail"]
+        .iter()
+        .any(|start| name.starts_with(start))
 }
 
 impl fmt::Display for ProgramError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(path, errno) => write!(f, "can't be read: {}: '{}'", errno.text(), path.display()),
-            Self::Import { shown, more } => {
+            Self::Import { shown, more, advice } => {
                 write!(f, "imports what WASI preview 1 does not have: {}", shown.join(", "))?;
                 if *more > 0 {
                     write!(f, " and {more} more")?;
                 }
-                f.write_str("; build it for wasm32-wasip1")
+                write!(f, "; {advice}")
             }
             Self::Editions => write!(
                 f,
@@ -94,6 +132,12 @@ impl From<BinaryReaderError> for ProgramError {
 /// for wasmtime.
 pub const MAX_BYTES: u64 = 1 << 30;
 
+/// True if the bytes begin as WebAssembly's text does: with a parenthesis or a comment.
+fn is_text(bytes: &[u8]) -> bool {
+    let begun = bytes.trim_ascii_start();
+    begun.starts_with(b"(") || begun.starts_with(b";;")
+}
+
 /// An error unless the bytes begin as a module does that an engine takes; the first eight tell.
 pub fn expect_core_module(bytes: &[u8]) -> Result<(), ProgramError> {
     let why = match bytes {
@@ -110,6 +154,7 @@ pub fn expect_core_module(bytes: &[u8]) -> Result<(), ProgramError> {
         [0, b'a', b's', b'm', ..] => "it is cut off".to_owned(),
         [0x7f, b'E', b'L', b'F', ..] => "it is a program for this machine; build it for wasm32-wasip1".to_owned(),
         [] => "it is empty".to_owned(),
+        _ if is_text(bytes) => "it is WebAssembly's text; assemble it first, for instance with wat2wasm".to_owned(),
         _ => "it does not begin with '\\0asm'".to_owned(),
     };
     Err(ProgramError::Wrong(format!("is not a WebAssembly module: {why}")))
@@ -126,8 +171,37 @@ mod tests {
         assert_eq!(refusal(b""), "is not a WebAssembly module: it is empty");
         assert_eq!(refusal(b"\0asm\x01"), "is not a WebAssembly module: it is cut off");
         assert_eq!(refusal(b"\0asm\x02\0\0\0"), "is not a WebAssembly module: its version is 2");
-        assert_eq!(refusal(b"(module)"), "is not a WebAssembly module: it does not begin with '\\0asm'");
+        assert_eq!(refusal(b"#!/bin/sh"), "is not a WebAssembly module: it does not begin with '\\0asm'");
+        for text in [&b"(module)"[..], b"\n  (modu", b";; a comm", b"(; one ;"] {
+            assert!(refusal(text).starts_with("is not a WebAssembly module: it is WebAssembly's text; "), "{text:?}");
+        }
         assert!(refusal(b"\x7fELF\x02\x01").ends_with("a program for this machine; build it for wasm32-wasip1"));
         assert!(refusal(b"\0asm\x0d\0\x01\0").starts_with("is a WebAssembly component (WASI 0.2); "));
+    }
+
+    #[test]
+    fn imports_tell_what_a_program_was_built_for() {
+        let advice = |imports: &[&str]| {
+            let text = ProgramError::import(imports.iter()).to_string();
+            text.split_once("; ").unwrap().1.to_owned()
+        };
+        for (import, said) in [
+            ("env.f (function)", "build it for wasm32-wasip1"),
+            ("wasi.thread-spawn (function)", "it starts threads by wasi-threads"),
+            ("env.emscripten_notify_memory_growth (function)", "Emscripten has built it"),
+            ("env.invoke_vi (function)", "Emscripten has built it"),
+            ("env.__syscall_openat (function)", "Emscripten has built it"),
+            ("wbg.__wbg_log_1 (function)", "wasm-bindgen has built it"),
+            ("__wbindgen_placeholder__.__wbindgen_throw (function)", "wasm-bindgen has built it"),
+            ("gojs.runtime.wasmExit (function)", "Go has built it for wasm_exec.js"),
+        ] {
+            assert!(advice(&[import]).starts_with(said), "{import}");
+            assert!(advice(&["a.b", "a.c", "a.d", "a.e", import]).starts_with(said), "{import} as the last");
+        }
+        let text = ProgramError::import(["a.1", "a.2", "a.3", "a.4", "a.5"].iter()).to_string();
+        assert_eq!(
+            text,
+            "imports what WASI preview 1 does not have: a.1, a.2, a.3 and 2 more; build it for wasm32-wasip1"
+        );
     }
 }
