@@ -170,6 +170,11 @@ class ProgramHandle {
     return (this.#description ??= Object.freeze(requests.addon.describe(this.native())));
   }
 
+  /** True if the cache has machine code of the program. @returns {Promise<boolean>} */
+  async isKept() {
+    return this.#ask('isKept').answer;
+  }
+
   /** The machine code. @returns {Promise<Buffer>} */
   async serialize() {
     return this.#ask('serialize').answer;

@@ -83,7 +83,7 @@ const makeProgram = (options) => addon.program(options);
 /**
  * Asks the addon about a program.
  *
- * @param {'compile' | 'forMainThread' | 'forV8' | 'isReady' | 'serialize'} question
+ * @param {'compile' | 'forMainThread' | 'forV8' | 'isKept' | 'isReady' | 'serialize'} question
  * @param {unknown} program
  * @param {import('./types.js').Limits} [limits]
  * @returns {{ answer: Promise<any>, cancel: () => void }}

@@ -163,7 +163,7 @@ test('options are checked, in Node’s words', async () => {
     [{ stdin: true }, type('options.stdin', 'one of .*')],
     [{ stdout: {} }, type('options.stdout', 'one of .*')],
     [{ stderr: null }, type('options.stderr', 'one of .*')],
-    [{ cache: 5 }, type('options.cache', 'one of type boolean or string')],
+    [{ cache: 5 }, type('options.cache', 'one of type boolean or string or an instance of URL')],
     [{ engine: 5 }, type('options.engine', 'of type string')],
     [{ limits: { fuel: 1n } }, type('options.limits.fuel', 'of type number')],
     [

@@ -199,6 +199,7 @@ fn search_for(
     match question {
         "forV8" => program.for_v8(limits, cancellation).map(Found::V8Module),
         "forMainThread" => program.for_main_thread(cancellation).map(Found::V8Module),
+        "isKept" => program.is_kept(Mode::of(limits), cancellation).map(Found::Truth),
         "isReady" => program.is_ready(Mode::of(limits), cancellation).map(Found::Truth),
         other => Err(ProgramError::Wrong(format!("was asked for '{other}'"))),
     }

@@ -114,6 +114,15 @@ impl Executable {
         Ok(is_ready)
     }
 
+    /// True if the cache has machine code for this mode.
+    pub fn is_kept(&self, mode: Mode, cancellation: &Cancellation) -> Result<bool, ProgramError> {
+        let engine = mode.engine().map_err(refused)?;
+        match self.cache_of(self.source.size()?) {
+            Some(cache) => Ok(cache.load(&engine, &Key::new(&engine, self.digest(cache, cancellation)?)).is_some()),
+            None => Ok(false),
+        }
+    }
+
     /// The prepared program for this mode, if a run uses it now.
     pub(super) fn in_use(&self, mode: Mode) -> Option<Arc<Prepared>> {
         let prepared = self.ready().get(&mode).and_then(Weak::upgrade)?;
