@@ -64,8 +64,14 @@ function checkDirectory(host) {
   try {
     fs.closeSync(fs.openSync(host, fs.constants.O_RDONLY | (fs.constants.O_DIRECTORY ?? 0)));
   } catch (error) {
-    throw new CliError(`--dir ${host}: ${reason(error)}`);
+    throw new CliError(`--dir ${host}: ${reason(error)}${mendOf(host)}`);
   }
+}
+
+/** Advice for a directory that is written as other programs take it, HOST:GUEST. @param {string} host */
+function mendOf(host) {
+  const [, path, guest] = /^([^:]+):(\/[^:]*)$/.exec(host) ?? [];
+  return path === undefined ? '' : `. It is HOST::GUEST: did you mean ${path}::${guest}?`;
 }
 
 /** @param {Flags} flags @returns {Record<string, number>} */

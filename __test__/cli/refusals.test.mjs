@@ -48,6 +48,10 @@ describe('what can not be run is said in a line, with what to do', () => {
         await told('--dir', 'text', 'hello.wasm'),
         /^--dir text: it is not a directory$/,
       );
+      const data =
+        '--dir data:/data: there is no such file or directory. It is HOST::GUEST: did you mean data::/data?';
+      assert.equal(await told('--dir', 'data:/data', 'hello.wasm'), data);
+      assert.equal(await told('--dir', 'data:/data:ro', 'hello.wasm'), data);
     });
   }, CHOICES);
 
