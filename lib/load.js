@@ -38,7 +38,7 @@ where npm blocks install scripts: node ${JSON.stringify(path.join(root, 'scripts
 
 /** Advice for a Node that was told to load no addons. */
 const ALLOW =
-  'Node is run without native addons. Under --permission, add --allow-addons; otherwise leave out --no-addons';
+  'Node is run without native addons. Under --permission, add --allow-addons, and --allow-wasi for its programs; otherwise leave out --no-addons';
 
 /** Advice for a bundle with this file in it: the addons can't be there too. */
 const BUNDLED = `wasi-rs is part of a bundle, ${path.relative('', __filename)}: leave it out, as an external package,

@@ -224,7 +224,10 @@ describe('what the package has inside', () => {
 test('without --allow-addons it is said what to do', () => {
   const args = [flag, '--allow-fs-read=*', '--allow-wasi', '-e', `require('${addon}')`];
   const { stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
-  assert.match(stderr, /could not be loaded[^]*Under --permission, add --allow-addons;/);
+  assert.match(
+    stderr,
+    /could not be loaded[^]*Under --permission, add --allow-addons, and --allow-wasi for its programs;/,
+  );
   assert.doesNotMatch(stderr, /install wasi-rs again/);
 });
 
