@@ -240,7 +240,9 @@ forEachEngine(({ engine, spawn }) => {
 
     test('a signal that has been given already opens nothing', { skip: !LINUX }, async () => {
       const open = () => fs.readdirSync('/proc/self/fd').length;
-      spawn(CAT, { stdout: 'ignore' }).stdin.end(); // whatever the engine needs is open now
+      const first = spawn(CAT, { stdout: 'ignore' });
+      first.stdin.end();
+      await first.result; // whatever the engine needs is open now
       const before = open();
       const source = new Readable({ read: () => assert.fail('it is not read') });
       const reason = new Error('why');
