@@ -10,9 +10,6 @@ import webpack from 'webpack';
 import { execute, node } from './node.mjs';
 import { recipesOf, shell, write } from './recipes.mjs';
 
-// Children inherit it: no machine code is left in the user's folder.
-process.env.WASI_RS_CACHE = '';
-
 const ours = path.join(import.meta.dirname, 'node_modules', 'wasi-rs');
 const guest = fs.readFileSync(path.join(import.meta.dirname, 'build', 'demo.wasm'));
 const recipes = recipesOf('deployment.md');

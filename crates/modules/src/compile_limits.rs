@@ -344,6 +344,16 @@ mod tests {
     }
 
     #[test]
+    fn checks_are_cancelled() {
+        let bytes = wat::parse_str("(module (func))").unwrap();
+        let cancellation = Cancellation::default();
+        cancellation.cancel();
+        let for_v8 = check_for_v8(&Outline::read(&bytes).unwrap(), &Limits::default(), &cancellation);
+        assert!(matches!(for_v8, Err(ProgramError::Cancelled)));
+        assert!(matches!(check(&bytes, &cancellation), Err(ProgramError::Cancelled)));
+    }
+
+    #[test]
     fn v8_compiles_only_so_much_at_once() {
         const CONSTANT: [u8; 10] = [0x44, 0, 0, 0, 0, 0, 0, 0, 0, 0x1a]; // f64.const, drop
         let with = |choices: usize| {
