@@ -148,7 +148,8 @@ mod tests {
             r#"(module (import "{P1}" "proc_exit" (func (param i32))) (import "env" "memory" (memory 1 2 shared))
             (memory (export "m") i64 3) (table (export "t") 1 funcref) (func (export "_start")))"#
         );
-        let module = Module::new(&Mode::default().engine().unwrap(), text).unwrap();
+        let bytes = wat::parse_str(text).unwrap();
+        let module = Module::from_binary(&Mode::default().engine().unwrap(), &bytes).unwrap();
         let Description { imports, exports, memories } = describe(&module);
         let told = |all: &[Described]| {
             let words = all.iter().map(|Described { module, name, kind, signature }| {
