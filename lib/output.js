@@ -61,13 +61,13 @@ class Output {
 
   /** Writes to a WritableStream, until this is released. @param {WritableStream} stream */
   #openWriter(stream) {
-    const writer = stream.getWriter();
+    const { writer, release } = writerOf(stream);
     writer.closed.then(
       () => this.#break(undefined),
       (error) => this.#break(error),
     );
     this.#receiver = (/** @type {Buffer} */ chunk) => writer.write(chunk);
-    this.#unwatch = () => writer.releaseLock();
+    this.#unwatch = release;
   }
 
   /** Resolves when a Writable has taken all chunks, or never will. @returns {Promise<void> | undefined} */
@@ -109,6 +109,27 @@ class Output {
     const errno = -os.constants.errno.EPIPE;
     return new WasiError('EPIPE', message, { cause, errno, syscall: 'write', signal: 'SIGTERM' });
   }
+}
+
+/**
+ * The writers of WritableStreams, each with the number of its users: both outputs of a program may go to one
+ * stream.
+ *
+ * @type {WeakMap<WritableStream, { writer: WritableStreamDefaultWriter, users: number }>}
+ */
+const writers = new WeakMap();
+
+/** @param {WritableStream} stream */
+function writerOf(stream) {
+  const one = writers.get(stream) ?? { writer: stream.getWriter(), users: 0 };
+  writers.set(stream, one);
+  one.users++;
+  const release = () => {
+    if (--one.users > 0) return;
+    writers.delete(stream);
+    one.writer.releaseLock();
+  };
+  return { writer: one.writer, release };
 }
 
 /** True for a WritableStream of any realm. @param {any} stream */

@@ -54,14 +54,19 @@ class Runner {
   #merged(options) {
     if (options === undefined) return this.#defaults;
     if (!isObject(options)) return options; // refused later
-    const merged = { ...this.#defaults, ...options };
+    const merged = { ...this.#defaults, ...given(options) };
     for (const name of MERGED) {
       const [one, other] = [this.#defaults[name], options[name]];
-      if (one && (other === undefined || isObject(other))) merged[name] = { ...one, ...other };
+      if (other === undefined) merged[name] = one;
+      else if (one && isObject(other)) merged[name] = { ...one, ...given(other) };
     }
     return merged;
   }
 }
+
+/** The properties that are not undefined: a limit must not be lost by one. @param {object} value */
+const given = (value) =>
+  Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined));
 
 /** @param {any} value */
 const isObject = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);

@@ -60,13 +60,15 @@ forEachEngine(({ engine }) => {
       assert.equal((await pool.run(GROW)).exitCode, -1);
       assert.equal((await pool.run(GROW, { limits: { memory: 10 * 65536 } })).exitCode, 2);
       assert.equal((await pool.run(GROW, { limits: { openFiles: 9 } })).exitCode, -1, 'merged');
+      const undefinedOnes = { limits: { memory: undefined }, preopens: undefined };
+      assert.equal((await pool.run(GROW, undefinedOnes)).exitCode, -1, 'not lost');
       const { stdout } = await pool.run(reflect(), { env: { B: '2' }, encoding: 'utf8' });
       assert.match(stdout, /A=1\0B=2\0$/);
       assert.equal((await pool.run(creates())).exitCode, 0);
       const program = await pool.compile(GROW);
       assert.equal((await program.run()).exitCode, -1);
       assert.equal((await program.spawn().result).exitCode, -1);
-      assert.equal(pool.stats.completed, 7);
+      assert.equal(pool.stats.completed, 8);
     });
 
     test('the bytes of a program that waits are those of the call', async () => {

@@ -106,6 +106,11 @@ inEach('a WritableStream takes the output at its own pace, and is left open', as
   assert.equal(taken, input);
   assert.ok(writes > 1);
   assert.equal(stream.locked, false);
+  taken = '';
+  await run(tee(), { ...options, input: 'both', stdout: stream, stderr: stream });
+  assert.equal(taken, 'bothboth');
+  assert.equal(stream.locked, false);
+  taken = input;
   await run(cat(), { ...options, input: 'more', stdout: stream });
   assert.equal(taken, `${input}more`);
 });
