@@ -16,6 +16,7 @@ use wasi_rs_modules::compile_limits;
 use wasi_rs_modules::error::ProgramError;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::rewrite::v8_module::{self, V8Module};
+use wasmtime::Engine;
 
 /// A program: its bytes and its machine code.
 pub struct Executable {
@@ -71,10 +72,7 @@ impl Executable {
                 return Err(ProgramError::Wrong(why.to_owned()));
             }
             Source::Code(code) => Some(raw::deserialize_bytes(&engine, code).map_err(refused)?.into()),
-            _ => match self.cache_of(self.source.size()?) {
-                Some(cache) => cache.load(&engine, &Key::new(&engine, self.digest(cache, cancellation)?)),
-                None => None,
-            },
+            _ => self.load(&engine, cancellation)?,
         };
         code.map(|code| self.link(mode, code)).transpose()
     }
@@ -117,10 +115,13 @@ impl Executable {
     /// True if the cache has machine code for this mode.
     pub fn is_kept(&self, mode: Mode, cancellation: &Cancellation) -> Result<bool, ProgramError> {
         let engine = mode.engine().map_err(refused)?;
-        match self.cache_of(self.source.size()?) {
-            Some(cache) => Ok(cache.load(&engine, &Key::new(&engine, self.digest(cache, cancellation)?)).is_some()),
-            None => Ok(false),
-        }
+        Ok(self.load(&engine, cancellation)?.is_some())
+    }
+
+    /// The machine code from the cache, if it is there.
+    fn load(&self, engine: &Engine, cancellation: &Cancellation) -> Result<Option<Loaded>, ProgramError> {
+        let Some(cache) = self.cache_of(self.source.size()?) else { return Ok(None) };
+        Ok(cache.load(engine, &Key::new(engine, self.digest(cache, cancellation)?)))
     }
 
     /// The prepared program for this mode, if a run uses it now.
