@@ -195,8 +195,8 @@ class ProgramHandle {
   }
 
   #prefetchForV8() {
+    require('./v8/threads.js').prefetch(); // takes longest
     if (!this.#lastPrepared) this.#prepare(keyOf({}), {});
-    require('./v8/engine.js').prefetch();
   }
 
   /**
@@ -437,9 +437,9 @@ async function inWasmtime(handle) {
  * @returns {Promise<Chosen>}
  */
 async function inV8(handle, limits, cancellation) {
+  require('./v8/threads.js').prefetch(limits.stack); // takes longest
   const { prepared, isRead } = handle.v8(limits, cancellation);
   const engine = require('./v8/engine.js');
-  engine.prefetch(limits.stack);
   await isRead;
   return { engine, program: prepared };
 }

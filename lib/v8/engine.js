@@ -6,7 +6,7 @@
 const { wasiErrorOf } = require('../errors.js');
 const { settle } = require('../outcome.js');
 const { endRun, requestV8Run } = require('../requests.js');
-const { prefetch, release, take } = require('./threads.js');
+const { release, take } = require('./threads.js');
 
 /**
  * @typedef {import('../types.js').Plan} Plan
@@ -122,4 +122,4 @@ async function prepare(found) {
   return { program, module: program.withBytes(require('./baseline.js').compileBaseline) };
 }
 
-module.exports = { prefetch, prepare, start };
+module.exports = { prepare, start };

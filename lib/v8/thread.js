@@ -5,7 +5,6 @@
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
 const { classAddon, engineName } = require('../addon.js');
-const { WasiError } = require('../errors.js');
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -112,7 +111,9 @@ class Thread {
     const isOut = /** @type {any} */ (error).code === 'ERR_WORKER_OUT_OF_MEMORY';
     const trap = "wasm trap: out of V8's memory";
     const details = { cause: error, signal: 'SIGABRT' };
-    this.#fail?.(isOut ? new WasiError('ERR_WASI_TRAP', trap, details) : error);
+    if (!isOut) return this.#fail?.(error);
+    const { WasiError } = require('../errors.js');
+    this.#fail?.(new WasiError('ERR_WASI_TRAP', trap, details));
   }
 }
 
