@@ -336,6 +336,12 @@ export interface RunOptions<
    */
   preopens?: Readonly<Record<string, string | URL | Preopen>> | undefined;
   /**
+   * The functions that the program imports from elsewhere than WASI, by module and name. One may return a
+   * promise: the program waits, and this thread does not. If one throws, the program is ended with
+   * ERR_WASI_HOST. Such a program runs in wasmtime.
+   */
+  imports?: Imports | undefined;
+  /**
    * True if another exit code than 0 is an error, ERR_WASI_EXIT: `run()` and `result` reject. **Without it
    * they are fulfilled for any exit code.** (`spawn()` emits no 'error' for it.)
    * @default false
@@ -503,6 +509,7 @@ export interface RunResult<
  * - ERR_WASI_STREAM: a stream or function that was given as `stdin`, `stdout` or `stderr` has failed; `cause`
  *   is its error
  * - EPIPE: a Writable for its output was ended or destroyed
+ * - ERR_WASI_HOST: a function of `imports` has thrown; `cause` is what it has thrown
  * - ERR_WASI_BUSY: it was not begun: as many as `concurrency` allows had begun and not ended
  * - ERR_WASI_PROGRAM: it is no program that runs here: no module, or none that the engine can compile; it has
  *   no `_start` without parameters and results, or an `_initialize` as well; or it makes system calls and
@@ -522,6 +529,7 @@ export type WasiErrorCode =
   | 'ERR_WASI_TRAP'
   | 'ERR_WASI_STREAM'
   | 'EPIPE'
+  | 'ERR_WASI_HOST'
   | 'ERR_WASI_BUSY'
   | 'ERR_WASI_PROGRAM'
   | 'ERR_WASI_IMPORT'
@@ -637,6 +645,106 @@ export function compile(
  */
 export function deserialize(bytes: NodeJS.ArrayBufferView | ArrayBufferLike): Promise<Program>;
 
+/** A number of WebAssembly: an `i64` is a bigint, an `i32`, `f32` or `f64` a number. */
+export type WasmNumber = number | bigint;
+
+/**
+ * A function for a guest. The arguments have the guest's types; the result is converted to its type as
+ * WebAssembly's JavaScript interface does it. A function with several results returns them as an iterable.
+ */
+export type ImportedFunction = (...args: any[]) => unknown;
+
+/**
+ * The functions for a guest, by module and name; or a function that makes them, which gets the guest's memory
+ * for them.
+ */
+export type Imports =
+  | Readonly<Record<string, Readonly<Record<string, ImportedFunction>>>>
+  | ((guest: {
+      memory: GuestMemory;
+    }) => Readonly<Record<string, Readonly<Record<string, ImportedFunction>>>>);
+
+/**
+ * The memory of a guest, its export `memory`. Bytes are copied. It can be reached between calls of its
+ * exports, and in functions of `imports`.
+ * @throws ERR_INVALID_STATE: the guest is at work, or has ended
+ * @throws ERR_OUT_OF_RANGE: beyond the end
+ */
+export interface GuestMemory {
+  /** The size in bytes. */
+  readonly byteLength: number;
+  /** A copy of `length` bytes. */
+  read(offset: number, length: number): Buffer;
+  write(offset: number, bytes: NodeJS.ArrayBufferView | ArrayBuffer): void;
+  /** The text of `length` bytes; without a length, of those before the first NUL. @default 'utf8' */
+  readString(offset: number, length?: number, encoding?: BufferEncoding): string;
+  /** Writes a text, without a NUL after it. Returns the number of its bytes. @default 'utf8' */
+  writeString(offset: number, text: string, encoding?: BufferEncoding): number;
+}
+
+/** The options of `load()`; those that are not described here are as in `run()`. */
+export interface LoadOptions extends Pick<
+  RunOptions,
+  'args' | 'argv0' | 'env' | 'preopens' | 'imports' | 'limits' | 'signal' | 'cache' | 'trace'
+> {
+  /** @default 'ignore' */
+  stdin?: RunInputOption | undefined;
+  /** @default 'inherit' */
+  stdout?: Exclude<RunOutputOption, 'pipe'> | undefined;
+  /** @default 'inherit' */
+  stderr?: Exclude<RunOutputOption, 'pipe'> | undefined;
+  /**
+   * The milliseconds that each call may take, and `_initialize`; then the instance is ended with
+   * ERR_WASI_TIMEOUT. Waits for functions of `imports` count.
+   * @default 0, no timeout
+   */
+  timeout?: number | undefined;
+  /** Modules are loaded in wasmtime. */
+  engine?: 'auto' | 'wasmtime' | undefined;
+}
+
+/**
+ * A function that is exported: it returns a promise. Arguments are converted as WebAssembly's JavaScript
+ * interface does it; several results come as an array.
+ */
+export type ExportedFunction = (...args: WasmNumber[]) => Promise<any>;
+
+/** A module that lives on. */
+export interface Instance<Exports = Record<string, ExportedFunction>> {
+  /**
+   * The functions that it exports, but for `_initialize`. Calls are made one after the other, off the event
+   * loop: this thread waits for 20 microseconds at most. A function of `imports` may call them too, while the
+   * guest waits for it. If it throws, the same comes out of the call, and the instance lives on; a trap, a
+   * limit or `proc_exit` ends it.
+   * @throws WasiError, as a rejection: the instance has ended in the call
+   * @throws ERR_INVALID_STATE, as a rejection: it had ended before; `cause` is the reason
+   */
+  readonly exports: Readonly<Exports>;
+  /** Its memory, if it exports one as `memory`. */
+  readonly memory: GuestMemory | null;
+  /** The amounts that it has used by now. */
+  readonly usage: RunUsage;
+  /**
+   * Ends it, and its calls with ERR_WASI_KILLED. Resolves when its files are closed and its output is
+   * delivered. An instance that nobody refers to any more is ended as well, sooner or later.
+   */
+  close(): Promise<void>;
+  /** The same. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Loads a module that lives on: instantiates it off the event loop, in wasmtime, calls its `_initialize` if
+ * it exports that, and lets its other exports be called, under the same limits as `run()`.
+ * @throws ERR_WASI_IMPORT, as a rejection: it imports a function that `imports` does not have
+ * @throws WasiError, as a rejection; what a function of `imports` has thrown
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_ACCESS_DENIED, as rejections
+ */
+export function load<Exports = Record<string, ExportedFunction>>(
+  source: ProgramSource,
+  options?: LoadOptions,
+): Promise<Instance<Exports>>;
+
 /** A compiled program, to be run any number of times. */
 export interface Program {
   /** `'command'`: it exports `_start`. Other kinds are refused. */
@@ -683,6 +791,10 @@ export interface Program {
   >(
     options?: SpawnOptions<Stdin, Bytes, Stdout, Stderr>,
   ): GuestProcess<InputEnd<Stdin, Bytes>, Piped<Stdout, Readable>, Piped<Stderr, Readable>>;
+  /** As the function of this name. */
+  load<Exports = Record<string, ExportedFunction>>(
+    options?: LoadOptions,
+  ): Promise<Instance<Exports>>;
   /** Its machine code, for `deserialize()`. */
   serialize(): Promise<Buffer>;
 }

@@ -20,6 +20,10 @@ exports.spawn = function spawn(source, options) {
 exports.compile = async function compile(source, options) {
   return lib().compile(source, options, compile);
 };
+/** @type {Run['load']} */
+exports.load = async function load(source, options) {
+  return lib().load(source, options, load);
+};
 /** @type {Run['deserialize']} */
 exports.deserialize = async function deserialize(bytes) {
   return lib().deserialize(bytes, deserialize);

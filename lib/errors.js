@@ -130,6 +130,16 @@ function streamError(option, cause) {
   });
 }
 
+/**
+ * The error for a function of `options.imports` that has thrown: the program is ended by it.
+ *
+ * @param {unknown} cause
+ */
+function importError(cause) {
+  const message = `a function of options.imports has thrown: ${textOf(cause)}`;
+  return new WasiError('ERR_WASI_HOST', message, { cause, signal: 'SIGTERM' });
+}
+
 /** The text of anything that was thrown. @param {any} thrown @returns {string} */
 function textOf(thrown) {
   try {
@@ -177,6 +187,7 @@ module.exports = {
   busy,
   errorOf,
   from,
+  importError,
   streamError,
   uncompiled,
   wasiErrorOf,

@@ -138,9 +138,20 @@ class Execution {
   async #execute(handle, choosing, options, onBegin) {
     this.#arm(options);
     const chosen = await Promise.race([choosing, this.#interrupted]);
-    const { args, env, preopens, limits, maxBuffer, concurrency, trace } = options;
+    const { args, env, preopens, limits, maxBuffer, concurrency, trace, host } = options;
     const { plan: stdio } = this.streams;
-    const plan = { args, env, preopens, limits, maxBuffer, concurrency, trace, stdio, onBegin };
+    const plan = {
+      args,
+      env,
+      preopens,
+      limits,
+      maxBuffer,
+      concurrency,
+      trace,
+      stdio,
+      host,
+      onBegin,
+    };
     const result = this.#start(chosen, plan);
     if (chosen.isFirst) require('./background.js').compileAfter(handle, result);
     if (!chosen.mayChange) return result;
@@ -323,4 +334,4 @@ function decoded(outcome, { encoding, lines }) {
   return encoding ? require('./text.js').decode(outcome, encoding, lines) : outcome;
 }
 
-module.exports = { Execution };
+module.exports = { Execution, streamsOf, timedOut };

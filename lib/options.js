@@ -33,7 +33,7 @@ const VERSIONS = ['unstable', 'preview1'];
 const OPTIONS = [
   ...['args', 'argv0', 'env', 'preopens', 'stdin', 'input', 'stdout', 'stderr'],
   ...['encoding', 'lines', 'maxBuffer', 'limits', 'timeout', 'signal', 'concurrency'],
-  ...['engine', 'cache', 'trace', 'check', 'version'],
+  ...['engine', 'cache', 'trace', 'check', 'version', 'imports'],
 ];
 const OUTPUTS = ['inherit', 'ignore', 'pipe'];
 const INPUTS = ['inherit', 'ignore'];
@@ -61,6 +61,7 @@ const INPUTS = ['inherit', 'ignore'];
  * @property {AbortSignal | undefined} signal
  * @property {number | undefined} concurrency
  * @property {'auto' | 'wasmtime' | 'v8'} engine
+ * @property {import('./types.js').Host | undefined} host the functions that the program is given
  */
 
 /**
@@ -81,14 +82,9 @@ function readOptions(options, isSpawned, source) {
   const limits = readLimits(options.limits);
   const lines = readBoolean(options.lines, 'options.lines');
   const engine = requireOneOf(options.engine, ENGINES, 'options.engine') ?? 'auto';
-  if (engine === 'v8' && limits.fuel !== undefined) {
-    const reason = `needs the engine 'wasmtime': V8 does not count`;
-    throw errors().invalidArgValue('options.limits.fuel', limits.fuel, reason);
-  }
+  if (engine === 'v8') refuseForV8(options, limits);
   return {
-    args: [readArgv0(options.argv0, source), ...readArgs(options.args)],
-    env: readEnv(options.env),
-    preopens: readPreopens(options.preopens),
+    ...readSurroundings(options, source),
     stdio: [
       readStdin(options.stdin, options.input, isSpawned),
       readOutput(options.stdout, 'stdout', isSpawned),
@@ -98,14 +94,127 @@ function readOptions(options, isSpawned, source) {
     maxBuffer: readMaxBuffer(options.maxBuffer, limits),
     encoding: readEncoding(options.encoding, lines),
     lines,
-    trace: readBoolean(options.trace, 'options.trace'),
     check: readBoolean(options.check, 'options.check'),
-    timeout: readWhole(options.timeout, 'options.timeout', 0, 2 ** 31 - 1) ?? 0,
-    signal: readSignal(options.signal),
     concurrency: readWhole(options.concurrency, 'options.concurrency', 1, 2 ** 31 - 1),
     engine,
+    host: readImports(options.imports),
   };
 }
+
+/**
+ * Refuses options that V8 can't keep.
+ *
+ * @param {any} options
+ * @param {Limits} limits
+ */
+function refuseForV8({ imports }, { fuel }) {
+  if (fuel !== undefined) {
+    const reason = `needs the engine 'wasmtime': V8 does not count`;
+    throw errors().invalidArgValue('options.limits.fuel', fuel, reason);
+  }
+  if (imports !== undefined) {
+    const reason = `needs the engine 'wasmtime': a worker of V8 can't call functions of this thread`;
+    throw errors().invalidArgValue('options.imports', imports, reason);
+  }
+}
+
+/**
+ * The options that a program has in run(), spawn() and load() alike.
+ *
+ * @param {any} options
+ * @param {string | Uint8Array} source of the program
+ */
+function readSurroundings(options, source) {
+  return {
+    args: [readArgv0(options.argv0, source), ...readArgs(options.args)],
+    env: readEnv(options.env),
+    preopens: readPreopens(options.preopens),
+    trace: readBoolean(options.trace, 'options.trace'),
+    timeout: readWhole(options.timeout, 'options.timeout', 0, 2 ** 31 - 1) ?? 0,
+    signal: readSignal(options.signal),
+  };
+}
+
+/**
+ * The options of load().
+ *
+ * @typedef {Omit<Options, 'maxBuffer' | 'encoding' | 'lines' | 'check' | 'concurrency' | 'engine'> &
+ *   { memory: InstanceType<typeof import('./host.js').GuestMemory> }} LoadOptions
+ */
+const LOAD_OPTIONS = [
+  ...['imports', 'args', 'argv0', 'env', 'preopens', 'stdin', 'stdout', 'stderr'],
+  ...['limits', 'timeout', 'signal', 'engine', 'cache', 'trace'],
+];
+/** The streams of a loaded module, where they are not given. */
+const LOAD_STDIO = { stdin: 'ignore', stdout: 'inherit', stderr: 'inherit' };
+
+/**
+ * Checks and copies the options of load().
+ *
+ * @param {any} options
+ * @param {string | Uint8Array} source of the module
+ * @returns {LoadOptions}
+ */
+function readLoadOptions(options, source) {
+  if (options === undefined) options = {};
+  requireObject(options, 'options');
+  refuseUnknown(options, 'options', LOAD_OPTIONS);
+  requirePermission();
+  if (requireOneOf(options.engine, ENGINES, 'options.engine') === 'v8') {
+    const reason = "must be 'auto' or 'wasmtime': modules are loaded in wasmtime";
+    throw errors().invalidArgValue('options.engine', options.engine, reason);
+  }
+  const { stdin, stdout, stderr } = { ...LOAD_STDIO, ...given(options) };
+  for (const [name, value] of Object.entries({ stdin, stdout, stderr })) {
+    if (value !== 'pipe') continue;
+    const reason = "can't be 'pipe' in load(): pass a stream or a function";
+    throw errors().invalidArgValue(`options.${name}`, value, reason);
+  }
+  const host = readImports(options.imports);
+  return {
+    ...readSurroundings(options, source),
+    limits: readLimits(options.limits),
+    stdio: [
+      readSource(stdin, false),
+      readOutput(stdout, 'stdout', false),
+      readOutput(stderr, 'stderr', false),
+    ],
+    host,
+    memory: host?.memory ?? new (require('./host.js').GuestMemory)(),
+  };
+}
+
+/** The properties that are not undefined. @param {object} value */
+const given = (value) =>
+  Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined));
+
+/**
+ * The functions that a program is given, and its memory for them.
+ *
+ * @param {any} imports an object of objects of functions, or a function that makes it
+ */
+function readImports(imports) {
+  if (imports === undefined) return undefined;
+  const { GuestMemory, HostFunctions } = require('./host.js');
+  const memory = new GuestMemory();
+  const made = typeof imports === 'function' ? imports({ memory }) : imports;
+  requireObject(made, 'options.imports');
+  const functions = Object.entries(made).flatMap(([module, items]) => {
+    const name = `options.imports['${module}']`;
+    requireObject(items, name);
+    if (SYSCALL_NAMESPACES.includes(module)) {
+      throw errors().invalidArgValue(name, items, 'is served by wasi-rs itself');
+    }
+    return Object.entries(items).map(([item, call]) => {
+      if (typeof call === 'function') return { module, name: item, call };
+      throw errors().invalidArgType(`${name}['${item}']`, 'of type function', call);
+    });
+  });
+  return new HostFunctions(functions, memory);
+}
+
+/** The modules of WASI's own functions. */
+const SYSCALL_NAMESPACES = ['wasi_snapshot_preview1', 'wasi_unstable'];
 
 /** The options of a Runner: its size, and defaults for its programs. */
 const RUNNER_OPTIONS = ['concurrency', 'engine', 'cache', 'limits', 'preopens', 'env'];
@@ -403,4 +512,10 @@ function checkCompileOptions(options) {
   requirePermission();
 }
 
-module.exports = { checkCompileOptions, readOptions, readRunnerOptions, requirePermission };
+module.exports = {
+  checkCompileOptions,
+  readLoadOptions,
+  readOptions,
+  readRunnerOptions,
+  requirePermission,
+};

@@ -32,7 +32,7 @@ function settle(answer, killed, plan, engine) {
 const signal = 'SIGABRT';
 
 /** @param {Answer} answer @param {Plan} plan @param {string} engine */
-function errorOfAnswer(answer, { limits, maxBuffer }, engine) {
+function errorOfAnswer(answer, { limits, maxBuffer, host }, engine) {
   const { WasiError, busy, tooMuchOutput } = errors();
   const { end, message } = answer;
   switch (end) {
@@ -49,6 +49,8 @@ function errorOfAnswer(answer, { limits, maxBuffer }, engine) {
       const { code, message: why } = tooMuchOutput(message, maxBuffer[stream]);
       return new WasiError(code, why, { signal, isMaxBuffer: true });
     }
+    case 'thrown':
+      return errors().importError(host?.thrown(Number(message)));
     case 'trap':
       return new WasiError('ERR_WASI_TRAP', message, { signal });
     case 'programError':

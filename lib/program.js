@@ -54,6 +54,7 @@ class ProgramHandle {
   /** The program as the addon knows it. @type {unknown} */
   #native;
   #isCompiled = false;
+  #isForAny;
   /** @type {import('./types.js').Description | undefined} */
   #description;
   /**
@@ -66,18 +67,21 @@ class ProgramHandle {
   /**
    * @param {string | Uint8Array} source a path or bytes
    * @param {boolean | string | undefined} cache
-   * @param {boolean} [isCode] true if the bytes are machine code
+   * @param {{ isCode?: boolean, isForAny?: boolean }} [kind] `isCode` is true if the bytes are machine code,
+   * `isForAny` if it need not be a command
    */
-  constructor(source, cache, isCode = false) {
+  constructor(source, cache, { isCode = false, isForAny = false } = {}) {
     this.source = source;
     this.isCode = isCode;
+    this.#isForAny = isForAny;
     this.cache = permitted(cacheFolder(cache));
   }
 
   /** The program as the engine wasmtime gets it. @returns {unknown} */
   native() {
     const { source, isCode, cache } = this;
-    this.#native ??= requests.makeProgram({ source, isCode, ...(cache && { cache }) });
+    const isForAny = this.#isForAny;
+    this.#native ??= requests.makeProgram({ source, isCode, isForAny, ...(cache && { cache }) });
     return this.#native;
   }
 
@@ -187,7 +191,7 @@ class ProgramHandle {
    * @param {any} options
    */
   prefetch(options) {
-    if (options?.limits || options?.signal?.aborted || permission) return;
+    if (options?.limits || options?.imports || options?.signal?.aborted || permission) return;
     if (options?.engine === 'v8') return this.#prefetchForV8();
     if (options?.engine || this.#isCompiled) return;
     this.#prefetched = this.#ask('isReady');
@@ -318,13 +322,15 @@ function permitted(folder) {
  *
  * @param {any} source
  * @param {boolean | string | undefined} cache
+ * @param {boolean} [isForAny] true if it need not be a command
  * @returns {ProgramHandle}
  */
-function handleOf(source, cache) {
-  if (typeof source === 'string') return new ProgramHandle(absolute(withoutNull(source)), cache);
-  if (isURL(source)) return new ProgramHandle(withoutNull(pathOf(source, 'source')), cache);
-  const bytes = bytesOf(source, 'source', 'of type string or an instance of URL,');
-  return new ProgramHandle(bytes, cache);
+function handleOf(source, cache, isForAny) {
+  const make = (/** @type {string | Uint8Array} */ given) =>
+    new ProgramHandle(given, cache, { isForAny });
+  if (typeof source === 'string') return make(absolute(withoutNull(source)));
+  if (isURL(source)) return make(withoutNull(pathOf(source, 'source')));
+  return make(bytesOf(source, 'source', 'of type string or an instance of URL,'));
 }
 
 /**
@@ -393,15 +399,15 @@ function bytesOf(source, name, others) {
  * while machine code is made for later runs.
  *
  * @param {ProgramHandle} handle
- * @param {{ engine: string, limits: import('./types.js').Limits }} options
+ * @param {{ engine: string, limits: import('./types.js').Limits, host?: unknown }} options
  * @param {Cancellation} cancellation
  * @returns {Promise<Chosen>}
  */
-async function choose(handle, { engine, limits }, cancellation) {
+async function choose(handle, { engine, limits, host }, cancellation) {
   // The engine V8 refuses machine code itself, with an error that says so.
   const { isCode } = handle;
-  const isForced =
-    engine === 'wasmtime' || limits.fuel !== undefined || isCode || !mayHaveWorkers();
+  const needsWasmtime = engine === 'wasmtime' || limits.fuel !== undefined || host !== undefined;
+  const isForced = needsWasmtime || isCode || !mayHaveWorkers();
   // Also where wasmtime is forced: an error of reading the file comes before the run begins, as with V8.
   const isReady = engine !== 'v8' && (isCode || (await handle.isReady(limits, cancellation)));
   if (engine !== 'v8' && (isForced || isReady)) {

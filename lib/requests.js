@@ -28,29 +28,42 @@ const wasiError = (...parts) => new (require('./errors.js').WasiError)(...parts)
  * @property {(error: unknown) => void} reject
  * @property {(number: number) => void} [begin]
  * @property {() => void} [onBegin]
+ * @property {import('./types.js').Host} [host]
  */
 
 /** The requests that have not been answered. @type {Map<number, Pending>} */
 const pending = new Map();
 let lastId = 0;
+/**
+ * The receivers of the messages of loaded guests, by the numbers of their requests.
+ *
+ * @type {Map<number, (message: any, thrown: unknown) => void>}
+ */
+const listeners = new Map();
 /** The requests of this environment, in the addon. @type {unknown} */
 let requests;
 
 function openRequests() {
   // hasRef() is that of Node's handles: whether this one keeps the process alive.
-  requests ??= addon.listen(Object.assign(receive, { hasRef: () => pending.size > 0 }));
+  requests ??= addon.listen(
+    Object.assign(receive, { hasRef: () => pending.size + listeners.size > 0 }),
+  );
   return requests;
+}
+
+function nextId() {
+  openRequests();
+  return (lastId = (lastId + 1) % 2 ** 32);
 }
 
 /**
  * @param {(id: number) => void} send
- * @param {Pick<Pending, 'begin' | 'onBegin'>} [calls] `begin` is called when a run in V8 is to begin, and
- * `onBegin` when a run has begun
+ * @param {Pick<Pending, 'begin' | 'onBegin' | 'host'>} [calls] `begin` is called when a run in V8 is to
+ * begin, and `onBegin` when a run has begun; `host` has the functions that the run calls
  * @returns {{ id: number, answer: Promise<Answer> }}
  */
 function request(send, calls) {
-  openRequests();
-  const id = (lastId = (lastId + 1) % 2 ** 32);
+  const id = nextId();
   send(id);
   const answer = new Promise((resolve, reject) => pending.set(id, { resolve, reject, ...calls }));
   return { id, answer };
@@ -62,7 +75,10 @@ function request(send, calls) {
  * @param {unknown} thrown the reason if there is no answer
  */
 function receive(id, answer, thrown) {
+  const listener = listeners.get(id);
+  if (listener) return listener(answer, thrown);
   const one = pending.get(id);
+  if (answer?.hostCall !== undefined) return one?.host?.call(/** @type {any} */ (answer));
   if (answer?.begin !== undefined) return one?.begin?.(answer.begin);
   if (answer?.hasBegun) return one?.onBegin?.();
   pending.delete(id);
@@ -75,7 +91,7 @@ function receive(id, answer, thrown) {
 /**
  * A program as the addon knows it. Nothing is read or compiled yet.
  *
- * @param {{ source: string | Uint8Array, isCode?: boolean, cache?: string }} options
+ * @param {{ source: string | Uint8Array, isCode?: boolean, isForAny?: boolean, cache?: string }} options
  * @returns {unknown}
  */
 const makeProgram = (options) => addon.program(options);
@@ -119,8 +135,40 @@ function programError({ code = '', message, path }) {
  * @param {unknown} program
  * @param {Plan} plan
  */
-const requestRun = (program, plan) =>
-  request((id) => addon.start(requests, { id, program, ...plan }), { onBegin: plan.onBegin });
+const requestRun = (program, { host, ...plan }) =>
+  request(
+    (id) => {
+      const guest = addon.start(requests, { id, program, ...plan, imports: host?.names });
+      host?.serve(guest);
+    },
+    { onBegin: plan.onBegin, host },
+  );
+
+/**
+ * Loads a module in wasmtime as soon as there is a slot for it.
+ *
+ * @param {unknown} program
+ * @param {object} plan
+ * @returns {{ id: number, native: unknown }} the number of the request, and the guest in the addon
+ */
+function requestLoad(program, plan) {
+  const id = nextId();
+  return { id, native: addon.load(requests, { id, program, ...plan }) };
+}
+
+/**
+ * Has the messages of a loaded guest received. Without a listener there are none.
+ *
+ * @param {number} id of the request
+ * @param {((message: any, thrown: unknown) => void) | undefined} listener
+ */
+function listenTo(id, listener) {
+  if (listener) listeners.set(id, listener);
+  else listeners.delete(id);
+}
+
+/** Keeps the event loop from ending, once more or once less. @param {boolean} isToLive */
+const keepAlive = (isToLive) => addon.keepAlive(requests, isToLive);
 
 /**
  * Queues a run in V8.
@@ -160,8 +208,11 @@ module.exports = {
   ask,
   compileLater,
   endRun,
+  keepAlive,
+  listenTo,
   makeCache,
   makeProgram,
+  requestLoad,
   requestRun,
   requestV8Run,
   programError,

@@ -55,6 +55,11 @@ class Program {
     return this.#runner?.spawn(this, options) ?? spawn(this, options, Program.prototype.spawn);
   }
 
+  /** @param {any} [options] */
+  load(options) {
+    return load(this, options, Program.prototype.load);
+  }
+
   /** The machine code, for `deserialize()`. @returns {Promise<Buffer>} */
   async serialize() {
     const caller = callerOf(Program.prototype.serialize);
@@ -62,10 +67,15 @@ class Program {
   }
 }
 
-/** @param {any} source @param {any} [options] @returns {Handle} */
-function resolve(source, options) {
+/**
+ * @param {any} source
+ * @param {any} [options]
+ * @param {boolean} [isForAny] true if it need not be a command
+ * @returns {Handle}
+ */
+function resolve(source, options, isForAny = options?.imports !== undefined) {
   if (source instanceof ProgramHandle) return source; // of the command line
-  return handles.get(source) ?? handleOf(source, readCache(options?.cache));
+  return handles.get(source) ?? handleOf(source, readCache(options?.cache), isForAny);
 }
 
 /** @param {any} cache @returns {boolean | string | undefined} */
@@ -196,6 +206,20 @@ async function compile(source, options, entry = compile, runner) {
 }
 
 /**
+ * Loads a module that lives on, so that its exports can be called.
+ *
+ * @param {any} source
+ * @param {any} [options]
+ * @param {Function} [entry] the function that the user has called
+ */
+async function load(source, options, entry = load) {
+  const caller = callerOf(entry);
+  const handle = resolve(source, options, true);
+  const checked = require('./options.js').readLoadOptions(options, handle.source);
+  return located(require('./instance.js').load(handle, checked), caller);
+}
+
+/**
  * Makes a program of the bytes that `serialize()` gave. Machine code is trusted: it must not come from
  * anywhere else.
  *
@@ -206,9 +230,11 @@ async function compile(source, options, entry = compile, runner) {
 async function deserialize(bytes, entry = deserialize) {
   const caller = callerOf(entry);
   require('./options.js').requirePermission();
-  const handle = new ProgramHandle(bytesOf(bytes, 'bytes', 'an instance of'), false, true);
+  const handle = new ProgramHandle(bytesOf(bytes, 'bytes', 'an instance of'), false, {
+    isCode: true,
+  });
   await located(handle.compile(), caller);
   return new Program(handle);
 }
 
-module.exports = { compile, deserialize, run, spawn };
+module.exports = { compile, deserialize, load, run, spawn };

@@ -83,6 +83,8 @@ export interface Plan {
   preopens: { guest: string; path: string; readOnly: boolean }[];
   /** Numbers are those of tickets. */
   stdio: [stdin: number | Uint8Array, stdout: Output, stderr: Output];
+  /** The functions that the program is given. */
+  host?: Host;
   limits: Limits;
   /** The most bytes of each captured stream. */
   maxBuffer: { stdout: number; stderr: number };
@@ -141,6 +143,7 @@ export interface Answer {
     | 'exception'
     | 'fuel'
     | 'overflow'
+    | 'thrown'
     | 'trap'
     | 'programError'
     | 'openError'
@@ -164,4 +167,39 @@ export interface Answer {
   begin?: number;
   /** True if the run has begun. The answer comes later. */
   hasBegun?: boolean;
+  /** The number of a call of the embedder's function. The answer comes later. */
+  hostCall?: number;
+}
+
+/** Functions of the embedder that a guest calls. */
+export type Host = import('./host.js').Host;
+
+/** A message that asks for a call of a function of the embedder. */
+export interface HostCall {
+  /** The number of the call, for its answer. */
+  hostCall: number;
+  /** The index of the function. */
+  function: number;
+  /** The types of its parameters, and of its results, a letter each (`lib/cells.js`). */
+  params: string;
+  results: string;
+  cells: ArrayBuffer;
+}
+
+/** The message for a call of an export that is over. */
+export interface Returned {
+  /** The number of the call. */
+  returned: number;
+  cells?: ArrayBuffer;
+  /** The number of the call of the embedder's function that has thrown. */
+  thrown?: number;
+  /** True if the call was not made. */
+  isBusy?: boolean;
+}
+
+/** An exported function; without types if it can't be called. */
+export interface ExportedFunction {
+  name: string;
+  params?: string;
+  results?: string;
 }

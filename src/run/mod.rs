@@ -1,8 +1,11 @@
 //! The functions behind `run()`, `spawn()` and `compile()`. They are for `lib/` only, which checks what users
 //! pass.
 
+pub mod cells;
 pub mod description;
 pub mod guest;
+pub mod host;
+pub mod instances;
 pub mod outcome;
 pub mod programs;
 pub mod reader;
@@ -26,6 +29,8 @@ pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {
     runs::export(js, object)?;
     tickets::export(js, object)?;
     guest::export(js, object)?;
+    host::export(js, object)?;
+    instances::export(js, object)?;
     description::export(js, object)?;
     v8_program::export(js, object)?;
     js.set_named(exports, "engine", object)

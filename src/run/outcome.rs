@@ -3,7 +3,7 @@
 use crate::node_api::{Js, JsResult, Value};
 use crate::run::reader::float;
 use wasi_rs_modules::error::ProgramError;
-use wasi_rs_runner::outcome::{End, Exception, Outcome};
+use wasi_rs_runner::outcome::{End, Exception, Outcome, Usage};
 
 /// `{ end, message, code, path? }`: the error of a program; `path` is that of a file that can't be read.
 pub fn program_error_to_js<'s>(js: Js<'s>, error: &ProgramError) -> JsResult<Value<'s>> {
@@ -42,6 +42,7 @@ pub fn outcome_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
         End::Fuel => describe(js, answer, "fuel", "")?,
         End::Overflow(stream) => describe(js, answer, "overflow", stream)?,
         End::Busy(most) => describe(js, answer, "busy", &most.to_string())?,
+        End::Thrown(call) => describe(js, answer, "thrown", &call.to_string())?,
         End::Trap(text) => describe(js, answer, "trap", text)?,
         End::ProgramError(_) => {}
         End::OpenError(error) => {
@@ -57,7 +58,7 @@ pub fn outcome_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
             js.set_named(answer, name, js.buffer(bytes)?)?;
         }
     }
-    js.set_named(answer, "usage", usage_to_js(js, outcome)?)?;
+    js.set_named(answer, "usage", usage_to_js(js, &outcome.usage)?)?;
     Ok(answer)
 }
 
@@ -73,8 +74,8 @@ fn describe_exception<'s>(js: Js<'s>, answer: Value<'s>, exception: &Exception) 
     Ok(())
 }
 
-fn usage_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
-    let used = &outcome.usage;
+/// The amounts that a run has used.
+pub fn usage_to_js<'s>(js: Js<'s>, used: &Usage) -> JsResult<Value<'s>> {
     let usage = js.object()?;
     let milliseconds = |nanoseconds| float(nanoseconds) / 1e6;
     let numbers = [

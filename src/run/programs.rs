@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::error::ProgramError;
+use wasi_rs_modules::interface::Purpose;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::rewrite::v8_module::V8Module;
 use wasi_rs_runner::background::BACKGROUND;
@@ -46,8 +47,8 @@ impl Method for Uncompiled {
     }
 }
 
-/// `program({ source, isCode?, cache?, cacheSize? })`: a program from a path or from bytes. Nothing is read
-/// or checked yet.
+/// `program({ source, isCode?, isForAny?, cache?, cacheSize? })`: a program from a path or from bytes, a
+/// command or for any purpose. Nothing is read or checked yet.
 struct MakeProgram;
 
 impl Method for MakeProgram {
@@ -61,9 +62,10 @@ impl Method for MakeProgram {
             Some(bytes) => Source::Bytes(bytes),
             None => Source::File(require_path(js, &[Scope::Read], &js.string_of(source)?)?),
         };
+        let purpose = if js.truthy(options.get("isForAny")?)? { Purpose::Any } else { Purpose::Command };
         let size = options.number("cacheSize")?.map_or(cache::SIZE, whole);
         let cache = options.given("cache")?.map(|folder| cache_at(js, folder, size)).transpose()?;
-        js.hold(Arc::new(Executable::new(source, cache)))
+        js.hold(Arc::new(Executable::new(source, purpose, cache)))
     }
 }
 

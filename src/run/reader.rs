@@ -58,6 +58,15 @@ impl<'s> Reader<'s> {
         self.list(name, |string| self.js.string_of(string))
     }
 
+    /// A list of pairs of strings that may be missing.
+    pub fn pairs(&self, name: &str) -> JsResult<Option<Vec<(String, String)>>> {
+        if self.given(name)?.is_none() {
+            return Ok(None);
+        }
+        let part = |pair, index| self.js.string_of(self.js.get_index(pair, index)?);
+        self.list(name, |pair| Ok((part(pair, 0)?, part(pair, 1)?))).map(Some)
+    }
+
     /// The directories of a guest.
     pub fn preopens(&self) -> JsResult<Vec<Preopen>> {
         let js = self.js;

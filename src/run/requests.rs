@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_runner::background::BACKGROUND;
 use wasi_rs_runner::compilations::Wait;
+use wasi_rs_runner::instance::Instance;
 use wasi_rs_runner::run::{Population, Run};
 
 /// The requests of an environment.
@@ -27,6 +28,8 @@ pub struct Requests {
 pub enum Cancel {
     /// A run, which is ended.
     Run(Arc<Run>),
+    /// An instance, which is ended.
+    Instance(Arc<Instance>),
     /// The wait for machine code that is being made; dropped to cancel it.
     Wait(Wait),
     /// The cancellation of the search for an answer.
@@ -37,6 +40,7 @@ impl Cancel {
     fn cancel(self) {
         match self {
             Self::Run(run) => run.end(),
+            Self::Instance(instance) => instance.end(),
             Self::Wait(wait) => drop(wait),
             Self::Search(search) => search.cancel(),
         }
@@ -82,8 +86,18 @@ impl Requests {
     }
 
     fn forget(&self, js: Js<'_>, id: u32) {
+        self.drop_kept(id);
+        self.expect_less(js);
+    }
+
+    /// Drops the means to cancel a request.
+    pub fn drop_kept(&self, id: u32) {
         let answered = self.pending().remove(&id);
         drop(answered);
+    }
+
+    /// Takes one [`Self::expect`] back.
+    pub fn expect_less(&self, js: Js<'_>) {
         if self.expected.fetch_sub(1, Relaxed) == 1
             && let Some(channel) = self.channel.get()
         {

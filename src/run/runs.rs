@@ -2,6 +2,7 @@
 
 use crate::node_api::{Call, Js, JsResult, Method, Value};
 use crate::permission::require_wasi;
+use crate::run::host::{Hosted, host_calls};
 use crate::run::outcome::outcome_to_js;
 use crate::run::reader::{Reader, float, held, number_as_id};
 use crate::run::requests::{Cancel, Requests};
@@ -21,14 +22,18 @@ pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
 }
 
 /// A run that is asked for.
-struct Asked {
-    requests: Arc<Requests>,
-    id: u32,
-    plan: Plan,
+pub struct Asked {
+    /// The requests of its environment.
+    pub requests: Arc<Requests>,
+    /// The number of the request.
+    pub id: u32,
+    /// Its plan.
+    pub plan: Plan,
 }
 
 impl Asked {
-    fn read<'s>(call: &Call<'s>, engine: Engine) -> JsResult<(Self, Reader<'s>)> {
+    /// Reads the arguments of `start` and its like.
+    pub fn read<'s>(call: &Call<'s>, engine: Engine) -> JsResult<(Self, Reader<'s>)> {
         let (js, requests) = (call.js, held::<Requests>(call.js, call.args[0])?);
         require_wasi(js)?;
         let request = Reader { js, object: call.args[1] };
@@ -45,6 +50,7 @@ impl Asked {
             max_buffer: [max_buffer.size("stdout")?, max_buffer.size("stderr")?].map(|most| most.unwrap_or(usize::MAX)),
             limits: Reader { js, object: request.get("limits")? }.limits()?,
             concurrency: request.size("concurrency")?.unwrap_or(engine.concurrency()),
+            host: host_calls(&requests, id, &request)?,
             on_begin,
         };
         Ok((Self { requests, id, plan }, request))
@@ -69,8 +75,9 @@ fn tell_begin(requests: &Arc<Requests>, id: u32) -> OnBegin {
     })))
 }
 
-/// `start(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace, onBegin? })`:
-/// runs the program in wasmtime; the answer is its outcome. With `onBegin`, a message `{ hasBegun }` comes
+/// `start(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace, imports?,
+/// onBegin? })`: runs the program in wasmtime; the answer is its outcome. The result is the guest for
+/// `answer`, if there are functions of the embedder. With `onBegin`, a message `{ hasBegun }` comes
 /// before, unless the program does not begin.
 struct Start;
 
@@ -81,11 +88,14 @@ impl Method for Start {
         let (asked, request) = Asked::read(call, Engine::Wasmtime)?;
         let program = held::<Executable>(call.js, request.get("program")?)?;
         asked.requests.expect(call.js);
-        let finish = asked.finish();
+        let (finish, host) = (asked.finish(), asked.plan.host.clone());
         let run = in_wasmtime::start(program, asked.plan, finish);
         // It may be over already; but its message is received on this thread, and so after this.
         asked.requests.keep(asked.id, Cancel::Run(run));
-        call.js.undefined()
+        match host {
+            Some(host) => call.js.hold(Arc::new(Hosted::run(asked.requests, asked.id, host))),
+            None => call.js.undefined(),
+        }
     }
 }
 

@@ -71,7 +71,10 @@ fn describe<'s>(js: Js<'s>, outline: &mut Outline<'_>) -> JsResult<Value<'s>> {
     missing.extend(kind.is_none().then(|| "a function _start or _initialize".to_owned()));
     if kind == Some("command") && missing.is_empty() {
         missing.extend(
-            wasi_rs_modules::interface::Interface::of_outline(outline).check().err().map(|why| format!("it {why}")),
+            wasi_rs_modules::interface::Interface::of_outline(outline)
+                .check(wasi_rs_modules::interface::Purpose::Command)
+                .err()
+                .map(|why| format!("it {why}")),
         );
     }
     js.set_named(report, "missing", js.array(missing.iter().map(|text| js.string(text)))?)?;

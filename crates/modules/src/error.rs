@@ -50,6 +50,15 @@ impl ProgramError {
     /// The error for imports that do not exist. Each is given in words, beginning with the names of its
     /// module and of itself, as in `env.abort`.
     pub fn import(all: impl Iterator<Item: ToString>) -> Self {
+        Self::missing(all, "build it for wasm32-wasip1")
+    }
+
+    /// The error for functions that the embedder has to give.
+    pub fn not_given(all: impl Iterator<Item: ToString>) -> Self {
+        Self::missing(all, "give it by options.imports, or build it for wasm32-wasip1")
+    }
+
+    fn missing(all: impl Iterator<Item: ToString>, usual: &'static str) -> Self {
         let (mut shown, mut more, mut advice) = (Vec::new(), 0, None);
         for one in all {
             let one = one.to_string();
@@ -60,7 +69,7 @@ impl ProgramError {
                 more += 1;
             }
         }
-        Self::Import { shown, more, advice: advice.unwrap_or("build it for wasm32-wasip1") }
+        Self::Import { shown, more, advice: advice.unwrap_or(usual) }
     }
 }
 

@@ -20,6 +20,16 @@ const MEMORY: &str = "memory";
 const START: &str = "_start";
 const INITIALIZE: &str = "_initialize";
 
+/// The use that a module is to have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be run from `_start` to its end, with WASI's functions alone.
+    #[default]
+    Command,
+    /// Any: the embedder may give it functions, and call its exports.
+    Any,
+}
+
 /// The imports of a module, and three of its exports. The types stay in the module: in words they may take
 /// more bytes than it has.
 pub struct Interface<'a> {
@@ -114,21 +124,25 @@ impl<'a> Interface<'a> {
         Self::new(imports.collect(), export, !outline.memories.is_empty())
     }
 
-    /// The edition of WASI that it is for, if it can be run: every import exists and has the right type, and
-    /// it exports `_start`, and a memory if it makes calls that take addresses.
-    pub fn check(&self) -> Result<Abi, ProgramError> {
+    /// The edition of WASI that it is for, if it fits this purpose: every import exists or can be given, and
+    /// has the right type; it exports a memory if it makes calls that take addresses; and a command exports
+    /// `_start`.
+    pub fn check(&self, purpose: Purpose) -> Result<Abi, ProgramError> {
         let abi = self.edition()?;
-        let is_missing = |import: &&Import<'_>| {
-            let is_call = import.kind.name() == "function" && import.syscall(abi).is_some();
+        let is_missing = |import: &&Import<'_>| match import.kind.name() {
             // Any memory is made for it, but for those under the name of what is added by us.
-            !is_call && (import.kind.name() != MEMORY || import.module == NAMESPACE)
+            MEMORY => import.module == NAMESPACE,
+            "function" => purpose == Purpose::Command && import.syscall(abi).is_none(),
+            _ => true,
         };
         let mut missing = self.imports.iter().filter(is_missing).peekable();
         if missing.peek().is_some() {
             return Err(ProgramError::import(missing));
         }
         self.check_types(abi)?;
-        self.check_start()?;
+        if purpose == Purpose::Command {
+            self.check_start()?;
+        }
         self.check_memory(abi)?;
         Ok(abi)
     }
@@ -174,7 +188,8 @@ impl<'a> Interface<'a> {
         Ok(())
     }
 
-    fn check_start(&self) -> Result<(), ProgramError> {
+    /// An error unless it is a command.
+    pub fn check_start(&self) -> Result<(), ProgramError> {
         let wrong = |why: String| Err(ProgramError::Wrong(format!("is not a command: {why}")));
         let Some(ty) = self.start.as_ref().and_then(Kind::signature) else {
             return wrong("it exports no function '_start'".to_owned());
@@ -207,6 +222,6 @@ impl<'a> Interface<'a> {
 }
 
 /// The syscall that goes by this name in an edition.
-fn syscall(abi: Abi, module: &str, name: &str) -> Option<&'static Syscall> {
+pub fn syscall(abi: Abi, module: &str, name: &str) -> Option<&'static Syscall> {
     SYSCALLS.iter().find(|row| module == abi.module() && row.name == name)
 }

@@ -155,12 +155,13 @@ mod tests {
     use super::super::compile::tests::{hard, until};
     use super::super::source::Source;
     use super::*;
+    use wasi_rs_modules::interface::Purpose;
 
     const SOON: Duration = Duration::ZERO;
     const NEVER: Duration = Duration::from_secs(3600);
 
     fn program(bytes: Vec<u8>) -> Arc<Executable> {
-        Arc::new(Executable::new(Source::Bytes(bytes), None))
+        Arc::new(Executable::new(Source::Bytes(bytes), Purpose::Command, None))
     }
 
     /// A queue of its own for each test.
@@ -177,7 +178,7 @@ mod tests {
         let background = background();
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::new(folder.path().join("cache"), SIZE);
-        let program = Arc::new(Executable::new(Source::Bytes(hard(2)), Some(cache.clone())));
+        let program = Arc::new(Executable::new(Source::Bytes(hard(2)), Purpose::Command, Some(cache.clone())));
         let len = program.held() as u64;
         assert!(background.add(Arc::clone(&program), NEVER, 1));
         assert!(!cache.has_any(len) && !is_idle(background));

@@ -137,9 +137,10 @@ mod tests {
     use super::super::source::Source;
     use super::*;
     use std::sync::mpsc::{Receiver, channel};
+    use wasi_rs_modules::interface::Purpose;
 
     fn program(bytes: Vec<u8>) -> Arc<Executable> {
-        Arc::new(Executable::new(Source::Bytes(bytes), None))
+        Arc::new(Executable::new(Source::Bytes(bytes), Purpose::Command, None))
     }
 
     fn prepare(program: &Arc<Executable>) -> (Option<Wait>, Receiver<Made>) {

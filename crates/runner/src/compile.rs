@@ -17,7 +17,7 @@ use std::thread;
 use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::compile_limits;
 use wasi_rs_modules::error::{ProgramError, expect_core_module};
-use wasi_rs_modules::interface::Interface;
+use wasi_rs_modules::interface::{Interface, Purpose};
 use wasi_rs_modules::rewrite::unshare;
 
 /// The most bytes of a small module: wasmtime compiles it sooner than V8 starts a worker, and sooner on one
@@ -93,9 +93,15 @@ impl Drop for Counted {
 }
 
 /// Machine code for this mode, as an engine of the mode deserializes it.
-pub fn compile(bytes: &[u8], mode: Mode, effort: Effort, cancellation: &Cancellation) -> Result<Vec<u8>, Failure> {
+pub fn compile(
+    bytes: &[u8],
+    purpose: Purpose,
+    mode: Mode,
+    effort: Effort,
+    cancellation: &Cancellation,
+) -> Result<Vec<u8>, Failure> {
     expect_core_module(bytes)?;
-    let module = checked(bytes, cancellation)?;
+    let module = checked(bytes, purpose, cancellation)?;
     let (_counted, going_on) = Counted::new();
     let threads = if effort == Effort::Background || bytes.len() <= SMALL { 1 } else { threads(going_on) };
     let pool = pool(threads, effort, cancellation)
@@ -111,12 +117,12 @@ pub fn compile(bytes: &[u8], mode: Mode, effort: Effort, cancellation: &Cancella
 }
 
 /// The module in the form for wasmtime, if it is within the limits.
-fn checked<'b>(bytes: &'b [u8], cancellation: &Cancellation) -> Result<Cow<'b, [u8]>, ProgramError> {
+fn checked<'b>(bytes: &'b [u8], purpose: Purpose, cancellation: &Cancellation) -> Result<Cow<'b, [u8]>, ProgramError> {
     compile_limits::check_bytes(bytes.len() as u64)?;
     // A module that can't be read is refused: its memories would stay shared.
     let mut outline = cancellation.outline(bytes)?;
     // A program that can't be run is refused before minutes of work.
-    Interface::of_outline(&outline).check()?;
+    Interface::of_outline(&outline).check(purpose)?;
     let module = unshare::unshare(bytes, &mut outline, cancellation)?;
     compile_limits::check(&module, cancellation)?;
     Ok(module)
@@ -200,12 +206,13 @@ pub(super) mod tests {
         let bytes = hard(200);
         let cancellation = Cancellation::default();
         cancellation.cancel();
-        let compiled = compile(&bytes, Mode::default(), Effort::Awaited, &cancellation);
+        let compiled = compile(&bytes, Purpose::Command, Mode::default(), Effort::Awaited, &cancellation);
         assert!(matches!(compiled, Err(Failure::Cancelled)));
         for effort in [Effort::Awaited, Effort::Background] {
             let cancellation = Cancellation::default();
             thread::scope(|scope| {
-                let compiling = scope.spawn(|| compile(&bytes, Mode::default(), effort, &cancellation));
+                let compiling =
+                    scope.spawn(|| compile(&bytes, Purpose::Command, Mode::default(), effort, &cancellation));
                 until(|| going_on() > 0);
                 cancellation.cancel();
                 assert!(matches!(compiling.join().unwrap(), Err(Failure::Cancelled)));
@@ -220,15 +227,22 @@ pub(super) mod tests {
         for _ in 0..3 {
             let cancellation = Cancellation::default();
             cancellation.cancel();
-            compile(&easy, Mode::default(), Effort::Awaited, &cancellation).unwrap_err();
-            let code = compile(&easy, Mode::default(), Effort::Awaited, &Cancellation::default()).unwrap();
+            compile(&easy, Purpose::Command, Mode::default(), Effort::Awaited, &cancellation).unwrap_err();
+            let code =
+                compile(&easy, Purpose::Command, Mode::default(), Effort::Awaited, &Cancellation::default()).unwrap();
             super::super::raw::deserialize_bytes(&engine, &code).unwrap();
         }
     }
 
     #[test]
     fn errors_say_why_a_module_can_not_be_compiled() {
-        let refusal = |bytes: &[u8]| match compile(bytes, Mode::default(), Effort::Awaited, &Cancellation::default()) {
+        let refusal = |bytes: &[u8]| match compile(
+            bytes,
+            Purpose::Command,
+            Mode::default(),
+            Effort::Awaited,
+            &Cancellation::default(),
+        ) {
             Err(Failure::ProgramError(error)) => error.to_string(),
             _ => panic!("it can be compiled"),
         };
@@ -251,7 +265,7 @@ pub(super) mod tests {
         let chain = format!("(memory 1) (func (result i32) i32.const 0 {})", "i32.load ".repeat(200_000));
         for items in [blocks, ifs, sums, chain] {
             let bytes = wat::parse_str(format!("(module (func (export \"_start\")) {items})")).unwrap();
-            compile(&bytes, Mode::default(), Effort::Awaited, &Cancellation::default()).unwrap();
+            compile(&bytes, Purpose::Command, Mode::default(), Effort::Awaited, &Cancellation::default()).unwrap();
         }
     }
 }

@@ -14,6 +14,7 @@ use wasi_rs_core::abi::Abi;
 use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::compile_limits;
 use wasi_rs_modules::error::ProgramError;
+use wasi_rs_modules::interface::Purpose;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::rewrite::v8_module::{self, V8Module};
 use wasmtime::Engine;
@@ -21,6 +22,7 @@ use wasmtime::Engine;
 /// A program: its bytes and its machine code.
 pub struct Executable {
     source: Source,
+    purpose: Purpose,
     cache: Option<Cache>,
     digest: OnceLock<Digest>,
     ready: Mutex<HashMap<Mode, Weak<Prepared>>>,
@@ -34,10 +36,11 @@ pub struct Executable {
 
 impl Executable {
     /// A program that has not been read yet.
-    pub fn new(source: Source, cache: Option<Cache>) -> Self {
+    pub fn new(source: Source, purpose: Purpose, cache: Option<Cache>) -> Self {
         let (digest, ready) = (OnceLock::new(), Mutex::default());
         Self {
             source,
+            purpose,
             cache,
             digest,
             ready,
@@ -88,7 +91,7 @@ impl Executable {
             return Ok(prepared);
         }
         let bytes = self.source.for_wasmtime(cancellation)?;
-        let code = compile::compile(&bytes, mode, effort, cancellation)?;
+        let code = compile::compile(&bytes, self.purpose, mode, effort, cancellation)?;
         let engine = mode.engine().map_err(refused)?;
         // The digest of the bytes that were compiled: the file may have changed since `find`.
         if let Some(cache) = &self.cache
@@ -132,7 +135,7 @@ impl Executable {
     }
 
     fn link(&self, mode: Mode, code: Loaded) -> Result<Arc<Prepared>, ProgramError> {
-        let prepared = Arc::new(Prepared::new(code)?);
+        let prepared = Arc::new(Prepared::new(code, self.purpose)?);
         self.ready().insert(mode, Arc::downgrade(&prepared));
         Ok(prepared)
     }

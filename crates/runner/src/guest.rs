@@ -1,9 +1,10 @@
 //! One run inside wasmtime: its calls and its limits of memory.
 
 use super::control::Control;
+use super::host_calls::Given;
 use super::raw;
+use super::stop::Stop;
 use super::termination::CallLock;
-use std::fmt;
 use std::sync::Arc;
 use wasi_rs_core::abi::flags::Clockid;
 use wasi_rs_core::abi::{Args, Errno};
@@ -26,33 +27,12 @@ pub struct Guest {
     pub limiter: Limiter,
     /// Names the stream to which the guest has written more than is captured.
     pub overflowing: Box<dyn Fn() -> Option<&'static str> + Send>,
+    /// The functions that the embedder gives it, if any.
+    pub given: Option<Given>,
     /// The guest's memory, once it has been looked up; `Some(None)` if it has none. (A program without a
     /// memory can exit, and do little else.)
     memory: Option<Option<Memory>>,
     written: u64,
-}
-
-/// An end of a run other than the return of `_start`. It passes through wasmtime as an error.
-#[derive(Debug)]
-pub enum Stop {
-    /// `proc_exit`.
-    Exit(u32),
-    /// It was ended early.
-    Ended,
-    /// It wrote more than is captured, to this stream.
-    Overflow(&'static str),
-}
-
-impl std::error::Error for Stop {}
-
-impl fmt::Display for Stop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exit(code) => write!(f, "the program exited with code {code}"),
-            Self::Ended => write!(f, "the program was ended"),
-            Self::Overflow(stream) => write!(f, "the program wrote more to {stream} than may be captured"),
-        }
-    }
 }
 
 impl Guest {
@@ -62,8 +42,9 @@ impl Guest {
         control: Arc<Control>,
         limiter: Limiter,
         overflowing: Box<dyn Fn() -> Option<&'static str> + Send>,
+        given: Option<Given>,
     ) -> Self {
-        Self { ctx, control, limiter, overflowing, memory: None, written: 0 }
+        Self { ctx, control, limiter, overflowing, given, memory: None, written: 0 }
     }
 
     /// An error if the guest must not continue after a call with this result. `written` counts the bytes

@@ -4,7 +4,8 @@ use super::compilations::{self, Made};
 use super::compile::refused;
 use super::control::RunInterrupt;
 use super::executable::Executable;
-use super::guest::{Guest, Limiter, Stop};
+use super::guest::{Guest, Limiter};
+use super::host_calls::{Given, HostCalls};
 use super::mode::Mode;
 use super::outcome::{End, Finish, no_thread, panicked};
 use super::plan::Plan;
@@ -13,6 +14,7 @@ use super::reaper::Mortal;
 use super::run;
 use super::run::{Begun, Engine, Population, Run, lock};
 use super::scheduler::SCHEDULER;
+use super::stop::Stop;
 use super::termination::CallLock;
 use super::traps::end_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,18 +26,26 @@ use wasmtime::{Store, UpdateDeadline};
 /// The runs in wasmtime, of this process.
 static POPULATION: LazyLock<Population> = LazyLock::new(Population::default);
 
+/// The work of a run that has its machine code, on a thread of the scheduler.
+pub(super) type Work = Arc<dyn Fn(&Arc<Run>, &Arc<Prepared>) + Send + Sync>;
+
 /// Runs the program as soon as there is a slot; `finish` gets the outcome, on any thread.
 pub fn start(executable: Arc<Executable>, plan: Plan, finish: Finish) -> Arc<Run> {
     let run = Run::new(Engine::Wasmtime, POPULATION.clone(), plan, finish);
-    submit(&run, move |run| {
+    request(&run, executable, Arc::new(|run, prepared| work(run, prepared)));
+    run
+}
+
+/// Does the work as soon as there are a slot and machine code.
+pub(super) fn request(run: &Arc<Run>, executable: Arc<Executable>, work: Work) {
+    submit(run, move |run| {
         let mode = Mode::of(&run.limits);
-        if begin(run, &executable, mode) {
-            Some(Box::new(move |run: &_| prepare(run, &executable, mode)))
+        if begin(run, &executable, mode, &work) {
+            Some(Box::new(move |run: &_| prepare(run, &executable, mode, work)))
         } else {
             None
         }
     });
-    run
 }
 
 /// A step of a run that needs no slot.
@@ -58,8 +68,8 @@ fn submit(run: &Arc<Run>, job: impl FnOnce(&Arc<Run>) -> Option<Step> + Send + '
     }
 }
 
-/// Runs the program if there is machine code; true if there is none yet.
-fn begin(run: &Arc<Run>, executable: &Arc<Executable>, mode: Mode) -> bool {
+/// Does the work if there is machine code; true if there is none yet.
+fn begin(run: &Arc<Run>, executable: &Arc<Executable>, mode: Mode, work: &Work) -> bool {
     if run.is_settled() {
         return false;
     }
@@ -73,17 +83,17 @@ fn begin(run: &Arc<Run>, executable: &Arc<Executable>, mode: Mode) -> bool {
 }
 
 /// Registers the run for the machine code. No thread waits for it.
-fn prepare(run: &Arc<Run>, executable: &Arc<Executable>, mode: Mode) {
+fn prepare(run: &Arc<Run>, executable: &Arc<Executable>, mode: Mode, work: Work) {
     let waiting = Arc::clone(run);
     run.begin_compiling();
-    let wait = compilations::prepare(executable, mode, Box::new(move |made| compiled(&waiting, made)));
+    let wait = compilations::prepare(executable, mode, Box::new(move |made| compiled(&waiting, made, work)));
     *lock(&run.wait) = wait.map(|wait| Box::new(wait) as _);
     if run.control.is_ended() {
         drop(lock(&run.wait).take()); // it was ended meanwhile
     }
 }
 
-fn compiled(run: &Arc<Run>, made: Made) {
+fn compiled(run: &Arc<Run>, made: Made, work: Work) {
     run.end_compiling();
     match made {
         Ok(prepared) => submit(run, move |run| {
@@ -99,39 +109,55 @@ fn work(run: &Run, prepared: &Prepared) {
     if let Err(end) = run.admit(plan.concurrency) {
         return run.settle(end);
     }
-    let end = catch_unwind(AssertUnwindSafe(|| open(run, prepared, plan)));
+    let end = catch_unwind(AssertUnwindSafe(|| run_to_end(run, prepared, plan)));
     run.close();
     run.settle(end.unwrap_or_else(|panic| panicked(&*panic)));
 }
 
-/// Makes the guest and runs it.
-fn open(run: &Run, prepared: &Prepared, plan: Plan) -> End {
-    let interrupt = Box::new(RunInterrupt::new(Arc::clone(&run.control)));
-    let (ctx, captures) = match plan.open(prepared.abi, interrupt) {
-        Ok(opened) => opened,
-        Err(error) => return End::OpenError(error),
+fn run_to_end(run: &Run, prepared: &Prepared, plan: Plan) -> End {
+    if let Err(error) = &prepared.start {
+        return End::ProgramError(error.clone());
+    }
+    let guest = match open(run, prepared, plan) {
+        Ok(guest) => guest,
+        Err(end) => return end,
     };
+    let end = call(run, prepared, guest);
+    run.record_cpu();
+    end
+}
+
+/// Makes the guest; an error if it can't be made, or the run is to end instead.
+pub(super) fn open(run: &Run, prepared: &Prepared, mut plan: Plan) -> Result<Guest, End> {
+    let host = plan.host.take();
+    let indices = prepared.given_by(host.as_deref()).map_err(End::ProgramError)?;
+    let interrupt = Box::new(RunInterrupt::new(Arc::clone(&run.control)));
+    let (ctx, captures) = plan.open(prepared.abi, interrupt).map_err(End::OpenError)?;
     let ctx = Arc::new(CallLock::new(ctx));
-    let inside = Inside { engine: prepared.code.module.engine().clone(), ctx: Arc::clone(&ctx) };
+    let engine = prepared.code.module.engine().clone();
+    let inside = Inside { engine, ctx: Arc::clone(&ctx), host: host.clone() };
     if !run.begin(Begun::now(captures.clone(), Box::new(inside))) {
-        return End::Ended;
+        return Err(End::Ended);
     }
     let limiter = Limiter::new(Arc::clone(&run.control), &run.limits);
     let overflowing = Box::new(move || captures.overflowing());
-    let end = call(run, prepared, Guest::new(ctx, Arc::clone(&run.control), limiter, overflowing));
-    run.record_cpu();
-    end
+    let given = host.map(|calls| Given { calls, indices });
+    Ok(Guest::new(ctx, Arc::clone(&run.control), limiter, overflowing, given))
 }
 
 /// A guest in wasmtime, as the threads that end it see it.
 struct Inside {
     engine: wasmtime::Engine,
     ctx: Arc<CallLock<Ctx>>,
+    host: Option<Arc<HostCalls>>,
 }
 
 impl run::Guest for Inside {
     fn interrupt(&self) {
         self.engine.increment_epoch();
+        if let Some(host) = &self.host {
+            host.wake();
+        }
     }
 
     fn mark_dead(&self) -> Option<Box<dyn Send>> {
@@ -145,10 +171,13 @@ impl run::Guest for Inside {
     }
 }
 
-/// Runs `_start` to its end.
-fn call(run: &Run, prepared: &Prepared, guest: Guest) -> End {
-    // Dropped after the store.
-    let _registration = prepared.code.register(&run.control.memories);
+/// Instantiates the module in a store of its own, under the limits of the run. The machine code is to be
+/// registered before, and for longer than the store exists.
+pub(super) fn instantiate(
+    run: &Run,
+    prepared: &Prepared,
+    guest: Guest,
+) -> Result<(Store<Guest>, wasmtime::Instance), End> {
     let mut store = Store::new(prepared.code.module.engine(), guest);
     store.limiter(|guest| &mut guest.limiter);
     store.epoch_deadline_callback(|store| {
@@ -156,25 +185,29 @@ fn call(run: &Run, prepared: &Prepared, guest: Guest) -> End {
         if store.data().control.is_ended() { Err(Stop::Ended.into()) } else { Ok(UpdateDeadline::Continue(1)) }
     });
     store.set_epoch_deadline(1);
-    let fuel = run.limits.fuel.unwrap_or_default();
-    if run.limits.fuel.is_some()
-        && let Err(error) = store.set_fuel(fuel)
-    {
-        return End::Failed(error.to_string());
+    if let Some(fuel) = run.limits.fuel {
+        store.set_fuel(fuel).map_err(|error| End::Failed(error.to_string()))?;
     }
-    let start = match prepared.instantiate(&mut store) {
-        Ok(instance) => {
-            run.control.memories.record(&instance, &mut store);
-            instance.get_typed_func::<(), ()>(&mut store, "_start")
-        }
-        Err(error) => return end_of(&error, true),
+    let instance = prepared.instantiate(&mut store).map_err(|error| end_of(&error, true))?;
+    run.control.memories.record(&instance, &mut store);
+    Ok((store, instance))
+}
+
+/// Runs `_start` to its end.
+fn call(run: &Run, prepared: &Prepared, guest: Guest) -> End {
+    // Dropped after the store.
+    let _registration = prepared.code.register(&run.control.memories);
+    let (mut store, instance) = match instantiate(run, prepared, guest) {
+        Ok(made) => made,
+        Err(end) => return end,
     };
+    let start = instance.get_typed_func::<(), ()>(&mut store, "_start");
     let end = match start.map(|start| start.call(&mut store, ())) {
         Ok(Ok(())) => End::Exit(0),
         Ok(Err(error)) => end_of(&error, false),
         Err(error) => End::ProgramError(refused(error)),
     };
-    if let Ok(left) = store.get_fuel() {
+    if let (Some(fuel), Ok(left)) = (run.limits.fuel, store.get_fuel()) {
         run.fuel.store(fuel.saturating_sub(left), Relaxed);
     }
     end

@@ -127,6 +127,7 @@ mod tests {
     use super::*;
     use crate::mode::Mode;
     use wasi_rs_core::abi::Abi;
+    use wasi_rs_modules::interface::Purpose;
     use wasi_rs_modules::outline::{self, Outline};
 
     const P1: &str = "wasi_snapshot_preview1";
@@ -134,10 +135,11 @@ mod tests {
     /// The result for both forms of a module.
     fn check(text: &str) -> Result<Abi, String> {
         let bytes = wat::parse_str(text).unwrap();
-        let by_bytes =
-            Interface::of_outline(&Outline::read(&bytes).unwrap()).check().map_err(|error| error.to_string());
+        let by_bytes = Interface::of_outline(&Outline::read(&bytes).unwrap())
+            .check(Purpose::Command)
+            .map_err(|error| error.to_string());
         let module = Module::from_binary(&Mode::default().engine().unwrap(), &bytes).unwrap();
-        let by_module = of_module(&module).check().map_err(|error| error.to_string());
+        let by_module = of_module(&module).check(Purpose::Command).map_err(|error| error.to_string());
         assert_eq!(by_bytes, by_module, "{text}");
         by_bytes
     }
@@ -220,7 +222,7 @@ mod tests {
         }
         let unknown = format!(r#"(module (import "{P1}" "fd_close" (global i32)) (import "a" "t" (tag)) {start})"#);
         let bytes = wat::parse_str(unknown).unwrap();
-        let error = Interface::of_outline(&Outline::read(&bytes).unwrap()).check().unwrap_err();
+        let error = Interface::of_outline(&Outline::read(&bytes).unwrap()).check(Purpose::Command).unwrap_err();
         assert!(error.to_string().contains("wasi_snapshot_preview1.fd_close (global), a.t (tag)"), "{error}");
     }
 

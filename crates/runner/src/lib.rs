@@ -6,7 +6,10 @@
 //! | [`plan`], [`handover`] | the plan of a run, descriptors on their way to a guest, the guest's context |
 //! | [`outcome`] | the outcome of a run |
 //! | [`run`] | one run in either engine, seen from outside: ended early, settled |
-//! | [`in_wasmtime`], [`guest`], [`traps`] | a run in wasmtime |
+//! | [`in_wasmtime`], [`guest`], [`stop`], [`traps`] | a run in wasmtime |
+//! | [`instance`] | a module that is instantiated once and called any number of times |
+//! | [`export_call`] | a call of a guest's export |
+//! | [`host_calls`], [`imported`], [`numbers`] | calls to functions of the embedder |
 //! | [`in_v8`] | a run in V8 |
 //! | [`scheduler`], [`slot`] | slots for the guests of both engines, and threads |
 //! | [`control`] | the means to end a run early |
@@ -28,13 +31,18 @@ pub mod compilations;
 pub mod compile;
 pub mod control;
 pub mod executable;
+pub mod export_call;
 pub mod guest;
 pub mod handover;
+pub mod host_calls;
+pub mod imported;
 pub mod in_v8;
 pub mod in_wasmtime;
+pub mod instance;
 pub mod interface;
 pub mod lease;
 pub mod mode;
+pub mod numbers;
 pub mod outcome;
 pub mod plan;
 pub mod prepared;
@@ -44,6 +52,7 @@ pub mod run;
 pub mod scheduler;
 pub mod slot;
 pub mod source;
+pub mod stop;
 mod sync;
 pub mod termination;
 pub mod traps;

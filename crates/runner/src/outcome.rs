@@ -16,6 +16,8 @@ pub enum End {
     Overflow(&'static str),
     /// It was not begun: this number of others, the most allowed, had begun and not ended.
     Busy(usize),
+    /// A function of the embedder has thrown, in the call with this number.
+    Thrown(u32),
     /// It trapped: the reason, and the functions it was in.
     Trap(String),
     /// The program can't be run.

@@ -1,6 +1,7 @@
 //! The plan of a run, and the guest's context made from it, for both engines.
 
 use super::handover;
+use super::host_calls::HostCalls;
 use std::fmt;
 use std::sync::Arc;
 use wasi_rs_core::abi::{Abi, Errno};
@@ -31,6 +32,8 @@ pub struct Plan {
     pub concurrency: usize,
     /// The file that gets a line for each call, if calls are traced.
     pub trace: Option<File>,
+    /// The functions that the embedder gives the guest, if any.
+    pub host: Option<Arc<HostCalls>>,
     /// Called when the run begins, with all that it needs open, on any thread.
     pub on_begin: OnBegin,
 }

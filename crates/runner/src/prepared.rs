@@ -2,13 +2,17 @@
 
 use super::compile::refused;
 use super::guest::{Guest, pause, serve};
+use super::host_calls::HostCalls;
 use super::lease::Loaded;
-use super::{interface, raw};
+use super::numbers::Signature;
+use super::{imported, interface, raw};
+use std::sync::Arc;
 use wasi_rs_core::abi::Abi;
 use wasi_rs_core::syscalls::SYSCALLS;
-use wasi_rs_modules::error::ProgramError;
+use wasi_rs_modules::error::{ProgramError, shortened};
+use wasi_rs_modules::interface::{Purpose, syscall};
 use wasi_rs_modules::rewrite::unshare;
-use wasmtime::{ExternType, InstancePre, Linker, MemoryType, Module, Store};
+use wasmtime::{Caller, ExternType, FuncType, InstancePre, Linker, MemoryType, Module, Store, Val};
 
 /// A program that is ready to run in one mode. It exists as long as a run uses it.
 pub struct Prepared {
@@ -16,6 +20,10 @@ pub struct Prepared {
     pub code: Loaded,
     /// The edition of WASI it is for.
     pub abi: Abi,
+    /// The reason why it is no command, if it is none.
+    pub start: Result<(), ProgramError>,
+    /// The functions it imports that are not WASI's.
+    foreign: Vec<Foreign>,
     linked: Linked,
 }
 
@@ -27,12 +35,34 @@ enum Linked {
     WithMemories(Linker<Guest>, Vec<(String, String, MemoryType)>),
 }
 
+/// A function that the embedder has to give.
+struct Foreign {
+    module: String,
+    name: String,
+}
+
 impl Prepared {
-    /// A program of this machine code.
-    pub fn new(code: Loaded) -> Result<Self, ProgramError> {
-        let abi = interface::of_module(&code.module).check()?;
-        let linked = Linked::new(&code.module).map_err(refused)?;
-        Ok(Self { code, abi, linked })
+    /// A program of this machine code, for this purpose.
+    pub fn new(code: Loaded, purpose: Purpose) -> Result<Self, ProgramError> {
+        let (abi, start) = {
+            let interface = interface::of_module(&code.module);
+            (interface.check(purpose)?, interface.check_start())
+        };
+        let linked = Linked::new(&code.module, abi)?;
+        let named = |(module, name, _): (&str, &str, _)| Foreign { module: module.to_owned(), name: name.to_owned() };
+        let foreign = foreign_functions(&code.module, abi).map(named).collect();
+        Ok(Self { code, abi, start, foreign, linked })
+    }
+
+    /// For each function it imports that is not WASI's, the index in the embedder's list. An error if one is
+    /// missing there.
+    pub fn given_by(&self, host: Option<&HostCalls>) -> Result<Arc<[u32]>, ProgramError> {
+        let index_of = |one: &Foreign| host.and_then(|host| host.index_of(&one.module, &one.name));
+        let mut missing = self.foreign.iter().filter(|one| index_of(one).is_none()).peekable();
+        if missing.peek().is_some() {
+            return Err(ProgramError::not_given(missing.map(|one| format!("{}.{} (function)", one.module, one.name))));
+        }
+        Ok(self.foreign.iter().filter_map(index_of).collect())
     }
 
     /// An instance in this store.
@@ -50,8 +80,19 @@ impl Prepared {
     }
 }
 
+/// The functions that a module imports and that are not WASI's, with their names.
+fn foreign_functions(module: &Module, abi: Abi) -> impl Iterator<Item = (&str, &str, FuncType)> {
+    let is_own = move |module: &str, name: &str| {
+        (module, name) == (unshare::NAMESPACE, unshare::PAUSE) || syscall(abi, module, name).is_some()
+    };
+    module.imports().filter_map(move |import| {
+        let ty = import.ty().func().cloned()?;
+        (!is_own(import.module(), import.name())).then(|| (import.module(), import.name(), ty))
+    })
+}
+
 impl Linked {
-    fn new(module: &Module) -> wasmtime::Result<Self> {
+    fn new(module: &Module, abi: Abi) -> Result<Self, ProgramError> {
         let mut linker = Linker::new(module.engine());
         // A program may import one call several times.
         linker.allow_shadowing(true);
@@ -62,17 +103,34 @@ impl Linked {
                 continue;
             }
             if (import.module(), import.name()) == (unshare::NAMESPACE, unshare::PAUSE) {
-                linker.func_wrap(unshare::NAMESPACE, unshare::PAUSE, pause)?;
+                linker.func_wrap(unshare::NAMESPACE, unshare::PAUSE, pause).map_err(refused)?;
                 continue;
             }
-            if let Some((index, row)) = SYSCALLS.iter().enumerate().find(|(_, row)| row.name == import.name()) {
-                raw::define(&mut linker, import.module(), (index, row), serve)?;
+            if let Some((index, row)) = SYSCALLS.iter().enumerate().find(|(_, row)| row.name == import.name())
+                && import.module() == abi.module()
+            {
+                raw::define(&mut linker, import.module(), (index, row), serve).map_err(refused)?;
             }
         }
+        for (index, (module, name, ty)) in foreign_functions(module, abi).enumerate() {
+            let signature = Arc::new(Signature::of(&ty).ok_or_else(|| not_of_numbers(module, name))?);
+            let call = move |caller: Caller<'_, Guest>, args: &[Val], results: &mut [Val]| {
+                imported::call(caller, index, &signature, args, results)
+            };
+            linker.func_new(module, name, ty, call).map_err(refused)?;
+        }
         Ok(if memories.is_empty() {
-            Self::Whole(linker.instantiate_pre(module)?)
+            Self::Whole(linker.instantiate_pre(module).map_err(refused)?)
         } else {
             Self::WithMemories(linker, memories)
         })
     }
+}
+
+/// The error for a function whose parameters or results the embedder can't get or give.
+fn not_of_numbers(module: &str, name: &str) -> ProgramError {
+    let (module, name) = (shortened(module), shortened(name));
+    ProgramError::Wrong(format!(
+        "imports {module}.{name} as a function that takes or returns something else than numbers (i32, i64, f32, f64)"
+    ))
 }

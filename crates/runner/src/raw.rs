@@ -8,6 +8,7 @@ use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
+use std::sync::{Mutex, PoisonError};
 use wasi_rs_core::abi::{Args, Errno, ValType};
 use wasi_rs_core::memory::Memory;
 use wasi_rs_core::syscalls::Syscall;
@@ -70,6 +71,50 @@ pub fn view(memory: Option<wasmtime::Memory>, store: &impl AsContext) -> Memory<
     // SAFETY: wasmtime gave these bytes. The memory is neither grown nor dropped while its store is borrowed.
     // Nobody makes a reference to the bytes.
     unsafe { Memory::new(NonNull::new(base).unwrap_or(nothing), len) }
+}
+
+/// The address of a guest's memory, for other threads.
+#[derive(Debug)]
+pub struct Window {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: it is only used behind the lock of `exposing`, which takes it away before the memory may move.
+unsafe impl Send for Window {}
+
+impl Window {
+    /// The bytes of the memory.
+    pub const fn view(&self) -> Memory<'_> {
+        // SAFETY: `exposing` keeps the store as it is while the window is there, and the window is borrowed.
+        // Nobody makes a reference to the bytes.
+        unsafe { Memory::new(self.base, self.len) }
+    }
+}
+
+/// Calls a function while other threads find the guest's memory in `window`. They hold its lock as long as
+/// they use the memory.
+pub fn exposing<T>(
+    window: &Mutex<Option<Window>>,
+    memory: Option<wasmtime::Memory>,
+    store: &impl AsContext,
+    act: impl FnOnce() -> T,
+) -> T {
+    /// Takes the window away, also when `act` panics.
+    struct Shown<'a>(&'a Mutex<Option<Window>>);
+    impl Drop for Shown<'_> {
+        fn drop(&mut self) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+    let _shown = Shown(window);
+    if let Some(memory) = memory
+        && let Some(base) = NonNull::new(memory.data_ptr(store))
+    {
+        let shown = Window { base, len: memory.data_size(store) };
+        *window.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+    }
+    act()
 }
 
 /// Loads machine code from a file, which is mapped under this lease. The caller vouches that this crate has

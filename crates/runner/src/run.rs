@@ -239,6 +239,11 @@ impl Run {
         }
     }
 
+    /// Adds processor time of a thread that has called the guest.
+    pub fn add_cpu(&self, nanoseconds: u64) {
+        self.cpu.fetch_add(nanoseconds, Relaxed);
+    }
+
     /// Closes the descriptors of the guest, which has ended.
     pub fn close(&self) {
         if let Some(begun) = self.begun.get() {
@@ -257,6 +262,11 @@ impl Run {
         }
     }
 
+    /// True if its outcome has been delivered.
+    pub fn is_over(&self) -> bool {
+        lock(&self.finish).is_none()
+    }
+
     /// Delivers the outcome, unless that has been done.
     pub fn settle(&self, end: End) {
         let Some(finish) = lock(&self.finish).take() else {
@@ -264,6 +274,16 @@ impl Run {
         };
         drop(lock(&self.counted).take());
         drop(lock(&self.registration).take());
+        let nothing = || self.is_captured.map(|is_captured| is_captured.then(Vec::new));
+        finish(Outcome {
+            end,
+            captured: self.begun.get().map_or_else(nothing, |begun| begun.captures.take()),
+            usage: self.usage(),
+        });
+    }
+
+    /// The amounts that it has used by now.
+    pub fn usage(&self) -> Usage {
         let begun = self.begun.get();
         let (read, written) = self.control.moved();
         let cpu = match self.cpu.load(Relaxed) {
@@ -272,22 +292,17 @@ impl Run {
         };
         let waited = begun.map_or_else(|| self.requested.elapsed(), |begun| begun.at - self.requested);
         let compiled = self.compiled.load(Relaxed);
-        let nothing = || self.is_captured.map(|is_captured| is_captured.then(Vec::new));
-        finish(Outcome {
-            end,
-            captured: begun.map_or_else(nothing, |begun| begun.captures.take()),
-            usage: Usage {
-                queued: nanoseconds(waited).saturating_sub(compiled),
-                compiled,
-                wall: begun.map_or(0, Begun::wall),
-                cpu,
-                memory: self.control.memory(),
-                fuel: self.limits.fuel.map(|_| self.fuel.load(Relaxed)),
-                calls: self.control.calls(),
-                read,
-                written,
-            },
-        });
+        Usage {
+            queued: nanoseconds(waited).saturating_sub(compiled),
+            compiled,
+            wall: begun.map_or(0, Begun::wall),
+            cpu,
+            memory: self.control.memory(),
+            fuel: self.limits.fuel.map(|_| self.fuel.load(Relaxed)),
+            calls: self.control.calls(),
+            read,
+            written,
+        }
     }
 }
 
@@ -327,6 +342,6 @@ impl Mortal for Run {
     }
 
     fn is_settled(&self) -> bool {
-        lock(&self.finish).is_none()
+        self.is_over()
     }
 }

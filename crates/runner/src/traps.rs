@@ -1,7 +1,7 @@
 //! Traps and other errors of wasmtime, in words.
 
-use super::guest::Stop;
 use super::outcome::End;
+use super::stop::Stop;
 use std::fmt::{self, Write};
 use wasi_rs_modules::error::{ProgramError, shortened};
 use wasmtime::{Trap, WasmBacktrace};
@@ -12,6 +12,7 @@ pub fn end_of(error: &wasmtime::Error, early: bool) -> End {
         Some(Stop::Exit(code)) => return End::Exit(*code),
         Some(Stop::Ended) => return End::Ended,
         Some(Stop::Overflow(stream)) => return End::Overflow(stream),
+        Some(Stop::Thrown(number)) => return End::Thrown(*number),
         None => {}
     }
     match error.downcast_ref::<Trap>() {

@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 use wasi_rs_core::abi::Errno;
 use wasi_rs_core::ctx::Preopen;
 use wasi_rs_core::syscalls::SYSCALLS;
+use wasi_rs_modules::interface::Purpose;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_runner::executable::Executable;
 use wasi_rs_runner::handover::{Given, Ticket};
@@ -48,7 +49,7 @@ fn program(items: &str, body: &str) -> Arc<Executable> {
 }
 
 fn of_text(text: &str) -> Arc<Executable> {
-    Arc::new(Executable::new(Source::Bytes(wat::parse_str(text).unwrap()), None))
+    Arc::new(Executable::new(Source::Bytes(wat::parse_str(text).unwrap()), Purpose::Command, None))
 }
 
 /// The directory as the guest's `/`.
@@ -67,6 +68,7 @@ fn plan() -> Plan {
         max_buffer: [usize::MAX; 2],
         limits: Limits::default(),
         concurrency: Engine::Wasmtime.concurrency(),
+        host: None,
         on_begin: OnBegin::default(),
     }
 }
@@ -238,17 +240,17 @@ fn errors_say_why_a_program_can_not_run() {
     let component = error_of("(component)");
     assert!(component.starts_with("is a WebAssembly component"), "{component}");
     for bytes in [&b""[..], b"\0asm", b"#!/bin/sh"] {
-        match run(&Arc::new(Executable::new(Source::Bytes(bytes.to_vec()), None)), plan()).end {
+        match run(&Arc::new(Executable::new(Source::Bytes(bytes.to_vec()), Purpose::Command, None)), plan()).end {
             End::ProgramError(error) => assert!(error.to_string().contains("is not a WebAssembly module"), "{error}"),
             other => panic!("{other:?}"),
         }
     }
     let invalid = [&b"\0asm\x01\0\0\0"[..], b"garbage"].concat();
-    match run(&Arc::new(Executable::new(Source::Bytes(invalid), None)), plan()).end {
+    match run(&Arc::new(Executable::new(Source::Bytes(invalid), Purpose::Command, None)), plan()).end {
         End::ProgramError(error) => assert!(error.to_string().starts_with("can't be compiled: "), "{error}"),
         other => panic!("{other:?}"),
     }
-    let missing = Executable::new(Source::File("/nowhere/at/all.wasm".into()), None);
+    let missing = Executable::new(Source::File("/nowhere/at/all.wasm".into()), Purpose::Command, None);
     match run(&Arc::new(missing), plan()).end {
         End::ProgramError(error) => assert!(error.to_string().contains("/nowhere/at/all.wasm"), "{error}"),
         other => panic!("{other:?}"),

@@ -28,6 +28,7 @@ fn plan() -> Plan {
         max_buffer: [usize::MAX; 2],
         limits: Limits::default(),
         concurrency: Engine::V8.concurrency(),
+        host: None,
         on_begin: OnBegin::default(),
     }
 }

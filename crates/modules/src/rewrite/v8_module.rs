@@ -7,7 +7,7 @@ use crate::bounds::Bounds;
 use crate::cancellation::Cancellation;
 use crate::compile_limits::{self, Compilers};
 use crate::error::{ProgramError, expect_core_module};
-use crate::interface::Interface;
+use crate::interface::{Interface, Purpose};
 use crate::limits::Limits;
 use crate::outline::{Item, Outline};
 use std::ops::Range;
@@ -51,7 +51,7 @@ pub struct ImportedMemory {
 pub fn for_thread(bytes: Vec<u8>, limits: &Limits, cancellation: &Cancellation) -> Result<V8Module, ProgramError> {
     expect_core_module(&bytes)?;
     let outline = cancellation.outline(&bytes)?;
-    let abi = Interface::of_outline(&outline).check()?;
+    let abi = Interface::of_outline(&outline).check(Purpose::Command)?;
     let compilers = compile_limits::check_for_v8(&outline, limits, cancellation)?;
     let checked = if array_checks::are_made(&outline) {
         Some(array_checks::with_checks(&bytes, &outline, cancellation)?)
@@ -95,7 +95,7 @@ fn changed(
 pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<V8Module, ProgramError> {
     expect_core_module(&bytes)?;
     let mut outline = Outline::read(&bytes)?;
-    let abi = Interface::of_outline(&outline).check()?;
+    let abi = Interface::of_outline(&outline).check(Purpose::Command)?;
     let compilers = compile_limits::check_for_v8(&outline, &Limits::default(), &Cancellation::default())?;
     let objects = array_checks::are_made(&outline).then_some(u64::MAX);
     let Limited { mut edits, .. } = limit::limited(&mut outline, &Limits::default())?;

@@ -1,0 +1,186 @@
+//! Calls of a guest to functions of the embedder. The guest's thread waits for each answer, without its slot,
+//! until the run is ended at the latest. While it waits, others may read and write the guest's memory, and
+//! the embedder may call the guest's exports, which the waiting thread does.
+
+use super::control::Control;
+use super::export_call::ExportCall;
+use super::numbers::Signature;
+use super::raw::{self, Window};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use wasi_rs_core::memory::Memory;
+use wasmtime::{AsContext, Memory as GuestMemory};
+
+/// The functions that the embedder gives to a guest, as the guest imports them.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// The calls to them.
+    pub calls: Arc<HostCalls>,
+    /// For each function that the guest imports, its index in the embedder's list.
+    pub indices: Arc<[u32]>,
+}
+
+/// A call that the embedder is to answer.
+#[derive(Debug)]
+pub struct HostCall {
+    /// Its number, for the answer.
+    pub number: u32,
+    /// The function: an index of the list that the embedder gave.
+    pub function: u32,
+    /// The type of the function.
+    pub signature: Arc<Signature>,
+    /// The parameters.
+    pub args: Vec<u64>,
+}
+
+/// The answer to a call: the results; none if the function has thrown.
+pub type Answer = Option<Vec<u64>>;
+
+/// The functions that the embedder gives to a guest, and the calls that it has not answered.
+pub struct HostCalls {
+    /// The names of the functions, with their indices.
+    given: HashMap<(String, String), u32>,
+    ask: Box<dyn Fn(HostCall) + Send + Sync>,
+    state: Mutex<State>,
+    changed: Condvar,
+    /// The guest's memory, while its thread waits.
+    window: Mutex<Option<Window>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The number of the last call.
+    last: u32,
+    /// The calls that wait, innermost last.
+    waiting: Vec<u32>,
+    answers: HashMap<u32, Answer>,
+    /// Calls of the guest's exports, for the thread that waits.
+    inner: VecDeque<ExportCall>,
+}
+
+/// The reason why a wait is over.
+pub enum Event {
+    /// The answer has come.
+    Answer(Answer),
+    /// An export is to be called.
+    Inner(ExportCall),
+    /// The run is to end.
+    Ended,
+}
+
+impl std::fmt::Debug for HostCalls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HostCalls")
+    }
+}
+
+impl HostCalls {
+    /// Functions with these names of module and function. `ask` passes a call on to the embedder, on the
+    /// guest's thread, and returns at once.
+    pub fn new(given: Vec<(String, String)>, ask: Box<dyn Fn(HostCall) + Send + Sync>) -> Arc<Self> {
+        let given = given.into_iter().zip(0..).collect();
+        let (state, window) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { given, ask, state, changed: Condvar::new(), window })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The index of a function, if it is given.
+    pub fn index_of(&self, module: &str, name: &str) -> Option<u32> {
+        self.given.get(&(module.to_owned(), name.to_owned())).copied()
+    }
+
+    /// Answers a call; without effect if nobody waits for the answer any more.
+    pub fn answer(&self, number: u32, answer: Answer) {
+        let mut state = self.state();
+        if state.waiting.contains(&number) {
+            state.answers.insert(number, answer);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Has the waiting thread call an export. The call comes back if no thread waits.
+    pub fn call_inner(&self, call: ExportCall) -> std::result::Result<(), ExportCall> {
+        let mut state = self.state();
+        if state.waiting.is_empty() {
+            return Err(call);
+        }
+        state.inner.push_back(call);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// Wakes the thread that waits: the run is ended.
+    pub fn wake(&self) {
+        let _state = self.state(); // a thread that has looked for the end already waits
+        self.changed.notify_all();
+    }
+
+    /// Calls a function with the guest's memory, if its thread waits.
+    pub fn with_memory<T>(&self, act: impl FnOnce(&Memory<'_>) -> T) -> Option<T> {
+        let window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        window.as_ref().map(|window| act(&window.view()))
+    }
+
+    /// Waits for the answer to a call, or for something to do. Other threads reach this memory meanwhile. The
+    /// call is made first, if it has not been.
+    pub fn wait(
+        &self,
+        call: (u32, Option<HostCall>),
+        control: &Control,
+        memory: Option<GuestMemory>,
+        store: &impl AsContext,
+    ) -> Event {
+        let (number, request) = call;
+        raw::exposing(&self.window, memory, store, || {
+            control.memories.release();
+            // The memory is there for the embedder's function from its beginning on.
+            if let Some(request) = request {
+                (self.ask)(request);
+            }
+            control.slot.release();
+            let event = self.next_event(number, control);
+            control.slot.acquire();
+            control.memories.acquire();
+            event
+        })
+    }
+
+    /// The number of a call that begins.
+    pub fn begin(&self) -> u32 {
+        let mut state = self.state();
+        state.last = state.last.wrapping_add(1);
+        let number = state.last;
+        state.waiting.push(number);
+        number
+    }
+
+    fn next_event(&self, number: u32, control: &Control) -> Event {
+        let mut state = self.state();
+        loop {
+            if control.is_ended() {
+                return Event::Ended;
+            }
+            if let Some(answer) = state.answers.remove(&number) {
+                return Event::Answer(answer);
+            }
+            if let Some(call) = state.inner.pop_front() {
+                return Event::Inner(call);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Ends a call. Calls of exports that came too late are dropped: their instance is over.
+    pub fn end(&self, number: u32) {
+        let late = {
+            let mut state = self.state();
+            state.waiting.retain(|waiting| *waiting != number);
+            state.answers.remove(&number);
+            if state.waiting.is_empty() { std::mem::take(&mut state.inner) } else { VecDeque::new() }
+        };
+        late.into_iter().for_each(ExportCall::refuse);
+    }
+}

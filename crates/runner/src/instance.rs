@@ -1,0 +1,373 @@
+//! An instance that lives on: a module is instantiated once, and its exports are called any number of times,
+//! each call on a thread of the scheduler. It is a run ([`Run`]) that begins when the module is instantiated,
+//! and ends when it is ended, traps or exits. Between calls it has neither a thread nor a slot.
+
+use super::executable::Executable;
+use super::export_call::{ExportCall, Returned};
+use super::guest::Guest;
+use super::host_calls::HostCalls;
+use super::in_wasmtime::{self, instantiate};
+use super::lease::Registration;
+use super::numbers::Signature;
+use super::outcome::{End, Finish, Outcome, no_thread, panicked};
+use super::plan::Plan;
+use super::prepared::Prepared;
+use super::raw;
+use super::run::{Engine, Population, Run, lock};
+use super::scheduler::SCHEDULER;
+use super::traps::end_of;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+use wasi_rs_core::abi::flags::Clockid;
+use wasi_rs_core::host::clock;
+use wasi_rs_core::memory::Memory;
+use wasmtime::{Extern, Func, Store};
+
+/// The instances of this process.
+static POPULATION: LazyLock<Population> = LazyLock::new(Population::default);
+
+/// The most instances, unless the plan sets another number. Each has some gibibytes of addresses.
+pub const MOST: usize = 4096;
+
+/// The time that a thread looks for the next call of an instance before it goes to sleep. To wake a thread
+/// takes as long as many calls do.
+const LINGER: Duration = Duration::from_micros(50);
+
+/// The name of the function that makes a reactor ready for calls.
+const INITIALIZE: &str = "_initialize";
+
+/// An instance, from its request to its end.
+pub struct Instance {
+    /// The run that it is.
+    pub run: Arc<Run>,
+    host: Option<Arc<HostCalls>>,
+    shared: Arc<Shared>,
+    next: Next,
+}
+
+/// The next call, for the thread that has made the one before.
+#[derive(Default)]
+struct Next {
+    state: Mutex<Waiting>,
+    is_there: AtomicBool,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// True while a thread will look for the next call.
+    is_open: bool,
+    call: Option<Task>,
+}
+
+/// A call, and the instance that it is made in.
+type Task = (Box<Live>, ExportCall);
+
+impl Next {
+    /// Hands a call to the thread that will look for it; gives it back if there is none.
+    fn put(&self, call: Task) -> Option<Task> {
+        let mut state = lock(&self.state);
+        if !state.is_open {
+            state.is_open = true; // the caller starts a thread
+            return Some(call);
+        }
+        if state.call.is_some() {
+            return Some(call);
+        }
+        state.call = Some(call);
+        self.is_there.store(true, Release);
+        None
+    }
+
+    /// Takes the next call, if it comes soon.
+    fn take(&self) -> Option<Task> {
+        let since = Instant::now();
+        while !self.is_there.load(Acquire) && since.elapsed() < LINGER {
+            std::hint::spin_loop();
+        }
+        let mut state = lock(&self.state);
+        self.is_there.store(false, Relaxed);
+        let call = state.call.take();
+        state.is_open = call.is_some();
+        call
+    }
+}
+
+/// The parts of an instance that its end needs as well.
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    exports: OnceLock<Vec<Export>>,
+}
+
+/// An exported function.
+#[derive(Clone, Debug)]
+pub struct Export {
+    /// Its name.
+    pub name: String,
+    /// Its type; none if it takes or returns anything else than numbers, and can't be called.
+    pub signature: Option<Arc<Signature>>,
+    func: Func,
+}
+
+#[derive(Default)]
+enum State {
+    /// It is not there yet, or a call has it.
+    #[default]
+    Away,
+    /// It waits for calls.
+    Idle(Box<Live>),
+    /// It has ended.
+    Gone,
+}
+
+/// The instance in its store.
+struct Live {
+    store: Store<Guest>,
+    memory: Option<wasmtime::Memory>,
+    // Dropped after the store.
+    _registration: Option<Registration>,
+    _prepared: Arc<Prepared>,
+}
+
+/// Callback that gets the exported functions of a loaded module, and if it exports its memory.
+pub type Loaded = Box<dyn FnOnce(&[Export], bool) + Send>;
+
+/// Loads a module: instantiates it, and calls `_initialize` if it exports that. `loaded` is called then, on
+/// any thread; `finish` gets the outcome when the instance has ended, loaded or not.
+pub fn load(executable: Arc<Executable>, plan: Plan, loaded: Loaded, finish: Finish) -> Arc<Instance> {
+    let shared = Arc::new(Shared::default());
+    let (at_end, host) = (Arc::clone(&shared), plan.host.clone());
+    let finish = move |outcome: Outcome| {
+        let ended = std::mem::replace(&mut *lock(&at_end.state), State::Gone);
+        if let State::Idle(live) = ended {
+            drop_elsewhere(live);
+        }
+        finish(outcome);
+    };
+    let run = Run::new(Engine::Wasmtime, POPULATION.clone(), plan, Box::new(finish));
+    let instance =
+        Arc::new(Instance { run: Arc::clone(&run), host, shared: Arc::clone(&shared), next: Next::default() });
+    let loaded = Mutex::new(Some(loaded));
+    let work = move |run: &Arc<Run>, prepared: &Arc<Prepared>| {
+        let loaded = lock(&loaded).take();
+        begin(&shared, run, prepared, loaded);
+    };
+    in_wasmtime::request(&run, executable, Arc::new(work));
+    instance
+}
+
+/// Drops an instance on a thread of the scheduler: to give back its memory may take long.
+fn drop_elsewhere(live: Box<Live>) {
+    // Without a thread, it is dropped here.
+    let _ = SCHEDULER.submit(Box::new(move || drop(live)));
+}
+
+/// Instantiates the module, and publishes the instance.
+fn begin(shared: &Shared, run: &Arc<Run>, prepared: &Arc<Prepared>, loaded: Option<Loaded>) {
+    let Some(plan) = run.take_plan() else { return };
+    if let Err(end) = run.admit(plan.concurrency) {
+        return run.settle(end);
+    }
+    let made = catch_unwind(AssertUnwindSafe(|| open(run, prepared, plan)));
+    run.record_cpu();
+    let (live, exports) = match made {
+        Ok(Ok(made)) => made,
+        Ok(Err(end)) => return end_with(run, end),
+        Err(panic) => return end_with(run, panicked(&*panic)),
+    };
+    let has_memory = live.memory.is_some();
+    let exports = shared.exports.get_or_init(|| exports);
+    if park(shared, run, live)
+        && let Some(loaded) = loaded
+    {
+        loaded(exports, has_memory);
+    }
+}
+
+/// Settles the instance with this end.
+fn end_with(run: &Run, end: End) {
+    run.close();
+    run.settle(end);
+}
+
+/// Puts the instance where the next call finds it; false if it has ended.
+fn park(shared: &Shared, run: &Run, live: Box<Live>) -> bool {
+    run.control.memories.release();
+    let mut state = lock(&shared.state);
+    if matches!(*state, State::Gone) {
+        drop(state);
+        drop(live);
+        return false;
+    }
+    *state = State::Idle(live);
+    true
+}
+
+fn open(run: &Arc<Run>, prepared: &Arc<Prepared>, plan: Plan) -> Result<(Box<Live>, Vec<Export>), End> {
+    let guest = in_wasmtime::open(run, prepared, plan)?;
+    let registration = prepared.code.register(&run.control.memories);
+    let (mut store, instance) = instantiate(run, prepared, guest)?;
+    if let Some(initialize) = instance.get_func(&mut store, INITIALIZE) {
+        let initialize = initialize.typed::<(), ()>(&store).map_err(|_| {
+            let why = "can't be initialized: its '_initialize' must take nothing and return nothing";
+            End::ProgramError(wasi_rs_modules::error::ProgramError::Wrong(why.to_owned()))
+        })?;
+        initialize.call(&mut store, ()).map_err(|error| end_of(&error, false))?;
+        record_fuel(run, &store);
+    }
+    let functions = instance.exports(&mut store).map(|export| (export.name().to_owned(), export.into_extern()));
+    let functions: Vec<_> = functions
+        .filter_map(|(name, item)| Some((name, item.into_func()?)))
+        .filter(|(name, _)| name != INITIALIZE)
+        .collect();
+    let exports = functions.into_iter().map(|(name, func)| {
+        let signature = Signature::of(&func.ty(&store)).map(Arc::new);
+        Export { name, signature, func }
+    });
+    let exports = exports.collect();
+    let memory = instance.get_export(&mut store, "memory").and_then(Extern::into_memory);
+    let live = Live { store, memory, _registration: registration, _prepared: Arc::clone(prepared) };
+    Ok((Box::new(live), exports))
+}
+
+fn record_fuel(run: &Run, store: &Store<Guest>) {
+    if let (Some(limit), Ok(left)) = (run.limits.fuel, store.get_fuel()) {
+        run.fuel.store(limit.saturating_sub(left), Relaxed);
+    }
+}
+
+/// The reason why the memory can't be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreachable {
+    /// There is none, or it is not exported as `memory`.
+    None,
+    /// A call is in progress, and not in a function of the embedder.
+    Busy,
+    /// The instance has ended.
+    Gone,
+}
+
+impl Instance {
+    /// Calls the export with this index. `answer` gets the end of the call, on any thread, unless the
+    /// instance ends with it. The call is made by the thread that waits for a function of the embedder, if
+    /// `is_inner`.
+    pub fn call(
+        self: &Arc<Self>,
+        export: usize,
+        args: Vec<u64>,
+        is_inner: bool,
+        answer: Box<dyn FnOnce(Returned) + Send>,
+    ) {
+        let Some(Export { func, signature: Some(signature), .. }) =
+            self.shared.exports.get().and_then(|exports| exports.get(export))
+        else {
+            return answer(Returned::Busy);
+        };
+        let mut call = ExportCall { func: *func, signature: Arc::clone(signature), args, answer };
+        if is_inner && let Some(host) = &self.host {
+            match host.call_inner(call) {
+                Ok(()) => return,
+                Err(back) => call = back,
+            }
+        }
+        // From now on the memory is the guest's.
+        let Some(live) = self.take() else { return call.refuse() };
+        let Some(task) = self.next.put((live, call)) else { return };
+        let instance = Arc::clone(self);
+        let job = move || {
+            instance.run.control.slot.hold();
+            let mut next = Some(task);
+            while let Some((live, call)) = next {
+                instance.serve(live, call);
+                next = instance.next.take();
+            }
+            instance.run.leave();
+        };
+        if let Err(error) = SCHEDULER.submit(Box::new(job)) {
+            self.run.settle(no_thread(&error));
+        }
+    }
+
+    /// Ends it early.
+    pub fn end(&self) {
+        let Some(live) = self.take() else {
+            return self.run.end();
+        };
+        // Nobody is in it, so there is nothing to wait for.
+        self.run.control.end();
+        let run = Arc::clone(&self.run);
+        let close = move || {
+            end_with(&run, End::Ended);
+            drop(live);
+        };
+        if SCHEDULER.submit(Box::new(close)).is_err() {
+            self.run.settle(End::Ended); // the job is gone, and the instance with it
+        }
+    }
+
+    /// Takes the instance, if it waits for calls.
+    fn take(&self) -> Option<Box<Live>> {
+        let mut state = lock(&self.shared.state);
+        match std::mem::take(&mut *state) {
+            State::Idle(live) => Some(live),
+            other => {
+                *state = other;
+                None
+            }
+        }
+    }
+
+    /// Makes a call on the calling thread.
+    fn serve(&self, mut live: Box<Live>, call: ExportCall) {
+        if self.run.control.is_ended() {
+            return; // whoever ended it settles it
+        }
+        self.run.control.memories.acquire();
+        let before = clock::now(Clockid::ThreadCputimeId);
+        live.store.set_epoch_deadline(1);
+        let made = catch_unwind(AssertUnwindSafe(|| call.make(&mut live.store)));
+        self.run.add_cpu(clock::now(Clockid::ThreadCputimeId).saturating_sub(before));
+        record_fuel(&self.run, &live.store);
+        let end = match made {
+            Ok(Ok(returned)) => {
+                // Before the answer: the next call follows it.
+                park(&self.shared, &self.run, live);
+                return call.answer(returned);
+            }
+            Ok(Err(error)) => end_of(&error, false),
+            Err(panic) => panicked(&*panic),
+        };
+        // Before the store is dropped: whoever waits need not wait for that.
+        end_with(&self.run, end);
+        drop(live);
+    }
+
+    /// Calls a function with the instance's memory: between two calls, or while a function of the embedder is
+    /// being called.
+    pub fn with_memory<T>(&self, act: impl FnOnce(&Memory<'_>) -> T) -> Result<T, Unreachable> {
+        let state = lock(&self.shared.state);
+        match &*state {
+            State::Idle(live) => {
+                let memory = live.memory.ok_or(Unreachable::None)?;
+                Ok(self.unmoved(|| act(&raw::view(Some(memory), &live.store))))
+            }
+            State::Gone => Err(Unreachable::Gone),
+            State::Away => {
+                drop(state);
+                let host = self.host.as_ref().ok_or(Unreachable::Busy)?;
+                host.with_memory(|memory| self.unmoved(|| act(memory))).ok_or(Unreachable::Busy)
+            }
+        }
+    }
+
+    /// Keeps the thread that watches files of machine code from copying the memory meanwhile.
+    fn unmoved<T>(&self, act: impl FnOnce() -> T) -> T {
+        self.run.control.memories.acquire();
+        let result = act();
+        self.run.control.memories.release();
+        result
+    }
+}

@@ -1,0 +1,212 @@
+'use strict';
+
+// Functions that the embedder gives to a program, and the program's memory.
+
+const { AsyncLocalStorage } = require('node:async_hooks');
+const { decode, encodeResult } = require('./cells.js');
+const { errorOf, invalidArgType, outOfRange } = require('./errors.js');
+const { bytesOf } = require('./program.js');
+const { addon } = require('./requests.js');
+
+/**
+ * A call of a function of the embedder, until it is answered.
+ *
+ * @typedef {object} Current
+ * @property {HostFunctions} owner
+ * @property {boolean} isOpen
+ */
+
+/**
+ * The call that the running code belongs to, also after it has awaited something: such code may call the
+ * exports of the guest that waits for it.
+ *
+ * @type {AsyncLocalStorage<Current>}
+ */
+const current = new AsyncLocalStorage();
+
+/** The functions that a guest is given. */
+class HostFunctions {
+  /** The names of module and function of each. @type {[module: string, name: string][]} */
+  names;
+  #functions;
+  /** The guest in the addon. @type {unknown} */
+  #guest;
+  /** The errors that were thrown, by the numbers of the calls. @type {Map<number, unknown>} */
+  #thrown = new Map();
+
+  /**
+   * @param {{ module: string, name: string, call: Function }[]} functions
+   * @param {GuestMemory} memory of the guest, for them
+   */
+  constructor(functions, memory) {
+    this.memory = memory;
+    this.names = functions.map(({ module, name }) => [module, name]);
+    this.#functions = functions.map(({ call }) => call);
+  }
+
+  /** Sets the guest that calls them. @param {unknown} guest */
+  serve(guest) {
+    this.#guest = guest;
+    GuestMemory.bind(this.memory, guest);
+  }
+
+  /** True if the running code belongs to a call of one of these functions. */
+  isCalling() {
+    const call = current.getStore();
+    return call?.owner === this && call.isOpen;
+  }
+
+  /** Makes a call. @param {import('./types.js').HostCall} message */
+  call({ hostCall: number, function: index, params, results, cells }) {
+    /** @type {Current} */
+    const call = { owner: this, isOpen: true };
+    const answer = (/** @type {unknown} */ result) => {
+      const given = encodeResult(results, result);
+      call.isOpen = false;
+      addon.answer(this.#guest, number, given);
+    };
+    const fail = (/** @type {unknown} */ error) => {
+      call.isOpen = false;
+      this.#thrown.set(number, error);
+      addon.answer(this.#guest, number, undefined);
+    };
+    try {
+      const args = decode(params, cells);
+      const result = current.run(call, () => this.#functions[index](...args));
+      if (typeof result?.then === 'function') Promise.resolve(result).then(answer).catch(fail);
+      else answer(result);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  /** Takes the error that was thrown in a call. @param {number} number of the call */
+  thrown(number) {
+    const error = this.#thrown.get(number);
+    this.#thrown.delete(number);
+    return error;
+  }
+}
+
+/** The memory of a guest. Bytes are copied; every access is checked. */
+class GuestMemory {
+  /** The guest in the addon. @type {unknown} */
+  #guest;
+
+  /** @param {GuestMemory} memory @param {unknown} guest */
+  static bind(memory, guest) {
+    memory.#guest = guest;
+  }
+
+  /** The size in bytes. */
+  get byteLength() {
+    return /** @type {number} */ (this.#reached(addon.memorySize(this.#handle())));
+  }
+
+  /**
+   * A copy of bytes.
+   *
+   * @param {number} offset
+   * @param {number} length
+   * @returns {Buffer}
+   */
+  read(offset, length) {
+    requireWhole(offset, 'offset');
+    requireWhole(length, 'length');
+    const bytes = addon.readMemory(this.#handle(), offset, length);
+    return /** @type {Buffer} */ (this.#reached(bytes, offset, length));
+  }
+
+  /**
+   * @param {number} offset
+   * @param {any} bytes
+   */
+  write(offset, bytes) {
+    requireWhole(offset, 'offset');
+    const view = bytesOf(bytes, 'bytes', 'an instance of Buffer, TypedArray, DataView,');
+    this.#reached(addon.writeMemory(this.#handle(), offset, view), offset, view.byteLength);
+  }
+
+  /**
+   * A text of so many bytes; without a length, up to the first NUL.
+   *
+   * @param {number} offset
+   * @param {number} [length]
+   * @param {BufferEncoding} [encoding]
+   */
+  readString(offset, length, encoding = 'utf8') {
+    if (length === undefined) length = this.#lengthUpToNul(offset);
+    return this.read(offset, length).toString(encoding);
+  }
+
+  /**
+   * Writes a text, without a NUL at its end.
+   *
+   * @param {number} offset
+   * @param {string} text
+   * @param {BufferEncoding} [encoding]
+   * @returns {number} its bytes
+   */
+  writeString(offset, text, encoding = 'utf8') {
+    if (typeof text !== 'string') throw invalidArgType('text', 'of type string', text);
+    const bytes = Buffer.from(text, encoding);
+    this.write(offset, bytes);
+    return bytes.length;
+  }
+
+  /** @param {number} offset */
+  #lengthUpToNul(offset) {
+    const most = this.byteLength;
+    for (let length = 64; ; length *= 8) {
+      const bytes = this.read(offset, Math.min(length, Math.max(most - offset, 1)));
+      const end = bytes.indexOf(0);
+      if (end >= 0) return end;
+      if (bytes.length < length) throw outside(offset, bytes.length + 1, most);
+    }
+  }
+
+  #handle() {
+    if (this.#guest !== undefined) return this.#guest;
+    throw stateError('the guest has not begun: its memory is there once it runs');
+  }
+
+  /**
+   * An answer of the addon, if it is no word for a failure.
+   *
+   * @param {unknown} answer
+   * @param {number} [offset]
+   * @param {number} [length]
+   */
+  #reached(answer, offset = 0, length = 0) {
+    if (typeof answer !== 'string') return answer;
+    if (answer === 'outside') throw outside(offset, length, this.byteLength);
+    throw stateError(UNREACHED[answer]);
+  }
+}
+
+/** The reasons why a memory can't be reached. @type {Record<string, string>} */
+const UNREACHED = {
+  none: "the guest exports no memory under the name 'memory'",
+  busy: 'the guest is at work: its memory can be reached between calls, and in functions of options.imports',
+  gone: 'the guest has ended, and its memory with it',
+};
+
+/** @param {string} message */
+const stateError = (message) => errorOf(Error, 'ERR_INVALID_STATE', message);
+
+/** @param {number} offset @param {number} length @param {number} size */
+function outside(offset, length, size) {
+  if (offset > size) return outOfRange('offset', `>= 0 && <= ${size}`, offset);
+  return outOfRange('offset + length', `<= ${size}, the size of the memory`, offset + length);
+}
+
+/** @param {unknown} value @param {string} name */
+function requireWhole(value, name) {
+  if (typeof value !== 'number') throw invalidArgType(name, 'of type number', value);
+  if (!Number.isSafeInteger(value)) throw outOfRange(name, 'an integer', value);
+  if (value < 0) throw outOfRange(name, `>= 0 && <= ${Number.MAX_SAFE_INTEGER}`, value);
+}
+
+/** @typedef {HostFunctions} Host */
+
+module.exports = { GuestMemory, HostFunctions };

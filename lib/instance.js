@@ -1,0 +1,334 @@
+'use strict';
+
+// A module that lives on: it is loaded once, and its exports are called any number of times.
+
+const { clearTimeout, setTimeout } = require('node:timers');
+const { decodeResult, encode } = require('./cells.js');
+const { AbortError, WasiError, errorOf, from, wasiErrorOf } = require('./errors.js');
+const { streamsOf, timedOut } = require('./execute.js');
+const { settle } = require('./outcome.js');
+const { GuestMemory } = require('./host.js');
+const { addon, endRun, keepAlive, listenTo, requestLoad } = require('./requests.js');
+
+/**
+ * @typedef {import('./errors.js').Caller} Caller
+ * @typedef {import('./types.js').ExportedFunction} ExportedFunction
+ *
+ * A call of an export that has not returned.
+ * @typedef {object} Call
+ * @property {ExportedFunction & { index: number }} exported
+ * @property {ArrayBuffer} cells
+ * @property {Caller} caller
+ * @property {(result: unknown) => void} resolve
+ * @property {(error: unknown) => void} reject
+ * @property {() => void} [disarm]
+ */
+
+/** A loaded module, from its request to its end. */
+class Guest {
+  #options;
+  #plan;
+  #streams;
+  #host;
+  /** The guest in the addon. @type {unknown} */
+  #native;
+  /** The number of its request. */
+  #id;
+  /** The calls that the addon has, by their numbers. @type {Map<number, Call>} */
+  #calls = new Map();
+  #lastNumber = 0;
+  /** Calls that wait for the one before. @type {Call[]} */
+  #queue = [];
+  /** The call that the next one waits for. @type {Call | undefined} */
+  #current;
+  /** The error that it was ended with. @type {{ error: unknown } | undefined} */
+  #killed;
+  /** The error that it has ended with. @type {{ error: unknown } | undefined} */
+  #ended;
+  /** The number of things that are to happen, for which the event loop stays. */
+  #awaited = 0;
+  /** @type {import('./types.js').Usage | undefined} */
+  #lastUsage;
+  #disarm = () => {};
+  #forgetSignal = () => {};
+  /** @type {(message: any) => void} */
+  #loaded = () => {};
+  /** @type {(error: unknown) => void} */
+  #failed = () => {};
+  /** @type {() => void} */
+  #closed = () => {};
+  /** Resolves when it has ended, and its output is delivered. @type {Promise<void>} */
+  closed = new Promise((resolve) => (this.#closed = resolve));
+  /** Resolves to the message of the addon when it is loaded. @type {Promise<any>} */
+  loaded = new Promise((resolve, reject) => {
+    this.#loaded = resolve;
+    this.#failed = reject;
+  });
+
+  /** @param {unknown} program @param {import('./options.js').LoadOptions} options */
+  constructor(program, options) {
+    const { args, env, preopens, limits, trace, signal, host, stdio } = options;
+    this.#options = options;
+    this.#host = host;
+    this.#streams = streamsOf(stdio, (error) => this.kill(error));
+    this.#plan = {
+      ...{ args, env, preopens, limits, trace, maxBuffer: {}, stdio: this.#streams.plan },
+      ...(host && { imports: host.names }),
+      onBegin: () => {},
+    };
+    const { id, native } = requestLoad(program, this.#plan);
+    this.#id = id;
+    this.#native = native;
+    host?.serve(native);
+    this.#await();
+    const abort = () => this.kill(new AbortError(/** @type {AbortSignal} */ (signal).reason));
+    if (signal) this.#forgetSignal = require('./abort.js').onAbort(signal, abort);
+  }
+
+  get native() {
+    return this.#native;
+  }
+
+  get usage() {
+    return this.#lastUsage ?? addon.usage(this.#native);
+  }
+
+  /**
+   * Calls an export.
+   *
+   * @param {Call['exported']} exported
+   * @param {unknown[]} args
+   * @param {Function} entry the function that the user has called
+   * @returns {Promise<unknown>}
+   */
+  async call(exported, args, entry) {
+    const { params } = exported;
+    if (params === undefined) throw notCallable(exported.name);
+    const cells = encode(params, args);
+    if (this.#ended) throw hasEnded(this.#ended.error);
+    const isInner = this.#host?.isCalling() ?? false;
+    return new Promise((resolve, reject) => {
+      /** @type {Call} */
+      const call = { exported, cells, caller: {}, resolve, reject };
+      const isToWait = !isInner && (this.#current !== undefined || this.#queue.length > 0);
+      if (isToWait) this.#queue.push(call);
+      else if (this.#send(call, isInner)) return;
+      Error.captureStackTrace(call.caller, entry);
+    });
+  }
+
+  /**
+   * Ends it with this error.
+   *
+   * @param {unknown} error
+   */
+  kill(error) {
+    if (this.#killed || this.#ended) return;
+    this.#killed = { error };
+    this.#await();
+    endRun(this.#id);
+  }
+
+  /** Makes the calls that wait, until one takes long. */
+  #next() {
+    while (!this.#current && !this.#killed && !this.#ended) {
+      const call = this.#queue.shift();
+      if (!call) return;
+      this.#send(call, false);
+    }
+  }
+
+  /**
+   * @param {Call} call
+   * @param {boolean} isInner true if the guest waits for the caller
+   * @returns {boolean} true if the call is over
+   */
+  #send(call, isInner) {
+    const number = ++this.#lastNumber;
+    const { cells, exported } = call;
+    const request = { number, index: exported.index, cells, isInner };
+    const returned = addon.callExport(this.#native, request);
+    if (returned && !returned.isBusy) {
+      this.#settle(call, returned);
+      return true;
+    }
+    this.#calls.set(number, call);
+    this.#await();
+    if (!isInner) {
+      this.#current = call;
+      call.disarm = this.#arm();
+    }
+    if (returned) this.#return(returned);
+    return false;
+  }
+
+  /** @param {Call} call @param {import('./types.js').Returned} returned */
+  #settle({ exported, resolve, reject }, { cells, thrown }) {
+    if (cells) resolve(decodeResult(exported.results ?? '', cells));
+    else reject(this.#host?.thrown(/** @type {number} */ (thrown)));
+  }
+
+  /** Arms the timeout; the result disarms it. */
+  #arm() {
+    const { timeout } = this.#options;
+    if (timeout === 0) return () => {};
+    const timer = setTimeout(() => this.kill(timedOut(timeout)), timeout);
+    return () => clearTimeout(timer);
+  }
+
+  /** @param {any} message @param {unknown} thrown */
+  #receive(message, thrown) {
+    if (message?.hostCall !== undefined) return this.#host?.call(message);
+    if (message?.hasBegun) return void (this.#disarm = this.#arm());
+    if (message?.loaded) {
+      this.#disarm();
+      this.#loaded(message);
+      return this.#awaitLess();
+    }
+    if (message?.returned !== undefined) return this.#return(message);
+    this.#end(message, thrown);
+  }
+
+  /** @param {import('./types.js').Returned} returned */
+  #return(returned) {
+    const call = /** @type {Call} */ (this.#calls.get(returned.returned));
+    this.#calls.delete(returned.returned);
+    call.disarm?.();
+    if (this.#current === call) this.#current = undefined;
+    // Busy: the function of the embedder has returned meanwhile. It is a call like any other then.
+    if (returned.isBusy) this.#queue.push(call);
+    else this.#settle(call, returned);
+    this.#next();
+    this.#awaitLess();
+  }
+
+  /** @param {import('./types.js').Answer | undefined} outcome @param {unknown} thrown */
+  async #end(outcome, thrown) {
+    this.#disarm();
+    this.#forgetSignal();
+    this.#lastUsage = outcome?.usage;
+    let error = this.#errorOf(outcome, thrown);
+    this.#ended = { error };
+    try {
+      await this.#streams.finish(true);
+    } catch (second) {
+      error = this.#killed ? error : second;
+    }
+    this.#failed(error);
+    this.loaded.catch(() => {}); // reported by load(), or it was loaded
+    const [calls, queue] = [[...this.#calls.values()], this.#queue.splice(0)];
+    this.#calls.clear();
+    for (const call of calls) {
+      call.disarm?.();
+      call.reject(from(error, call.caller));
+    }
+    for (const call of queue)
+      call.reject(this.#killed ? from(error, call.caller) : hasEnded(error));
+    this.#awaited = 1;
+    this.#awaitLess();
+    this.#closed();
+  }
+
+  /** @param {import('./types.js').Answer | undefined} outcome @param {unknown} thrown @returns {any} */
+  #errorOf(outcome, thrown) {
+    if (!outcome) return wasiErrorOf(thrown);
+    if (outcome.end === 'thrown') return this.#host?.thrown(Number(outcome.message));
+    if (outcome.end === 'busy') {
+      const message = `the module was not loaded: as many as a process may have, ${outcome.message}, live`;
+      return new WasiError('ERR_WASI_BUSY', message);
+    }
+    if (outcome.end === 'exit') {
+      const { exitCode, usage } = outcome;
+      const message = `the guest has exited with ${exitCode}`;
+      return Object.assign(new WasiError('ERR_WASI_EXIT', message, { exitCode }), { usage });
+    }
+    try {
+      settle(outcome, this.#killed, /** @type {any} */ (this.#plan), 'wasmtime');
+    } catch (error) {
+      return error;
+    }
+  }
+
+  #await() {
+    if (this.#awaited++ > 0) return;
+    listenTo(this.#id, (message, thrown) => this.#receive(message, thrown));
+    keepAlive(true);
+  }
+
+  #awaitLess() {
+    if (--this.#awaited > 0) return;
+    listenTo(this.#id, undefined); // which holds this object
+    keepAlive(false);
+  }
+}
+
+/** @param {string} name */
+function notCallable(name) {
+  return new TypeError(
+    `the export '${name}' can't be called: it takes or returns something else than numbers (i32, i64, f32, f64)`,
+  );
+}
+
+/** @param {unknown} cause */
+const hasEnded = (cause) =>
+  errorOf(Error, 'ERR_INVALID_STATE', 'the instance has ended', { cause });
+
+/** A loaded module, for the user. */
+class Instance {
+  #guest;
+
+  /**
+   * @param {Guest} guest
+   * @param {ExportedFunction[]} functions
+   * @param {unknown} memory
+   */
+  constructor(guest, functions, memory) {
+    this.#guest = guest;
+    /** @type {Record<string, Function>} */
+    const exports = Object.create(null);
+    for (const [index, exported] of functions.entries()) {
+      const one = { ...exported, index };
+      const { name } = one;
+      const call = {
+        [name]: (/** @type {unknown[]} */ ...args) => guest.call(one, args, call),
+      }[name];
+      exports[name] = call;
+    }
+    this.exports = Object.freeze(exports);
+    this.memory = memory;
+  }
+
+  /** The amounts that it has used by now. */
+  get usage() {
+    return this.#guest.usage;
+  }
+
+  /** Ends it. Resolves when its files are closed and its output is delivered. */
+  async close() {
+    const details = { signal: 'SIGTERM' };
+    this.#guest.kill(new WasiError('ERR_WASI_KILLED', 'the instance was closed', details));
+    await this.#guest.closed;
+  }
+
+  [Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')]() {
+    return this.close();
+  }
+}
+
+/**
+ * Loads a module.
+ *
+ * @param {import('./program.js').Handle} handle
+ * @param {import('./options.js').LoadOptions} options
+ * @returns {Promise<Instance>}
+ */
+async function load(handle, options) {
+  const { memory, signal } = options;
+  if (signal?.aborted) throw new AbortError(signal.reason);
+  const guest = new Guest(handle.native(), options);
+  GuestMemory.bind(memory, guest.native);
+  const { loaded, hasMemory } = await guest.loaded;
+  return new Instance(guest, loaded, hasMemory ? memory : null);
+}
+
+module.exports = { load };

@@ -1,0 +1,172 @@
+//! Functions of the embedder, and the memory of the guest that calls them.
+
+use crate::node_api::{Call, Js, JsResult, Method, Value};
+use crate::permission::require_wasi;
+use crate::run::cells::{cells_to_js, letters, read_cells};
+use crate::run::reader::{Reader, float, held, number_as_id, whole};
+use crate::run::requests::Requests;
+use std::sync::Arc;
+use wasi_rs_core::abi::Ptr;
+use wasi_rs_core::memory::Memory;
+use wasi_rs_runner::host_calls::{HostCall, HostCalls};
+use wasi_rs_runner::instance::{Instance, Unreachable};
+
+/// Defines the functions, as properties of an object.
+pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
+    js.set_named(object, AnswerHostCall::NAME, js.function::<AnswerHostCall>(0)?)?;
+    js.set_named(object, ReadMemory::NAME, js.function::<ReadMemory>(0)?)?;
+    js.set_named(object, WriteMemory::NAME, js.function::<WriteMemory>(0)?)?;
+    js.set_named(object, MemorySize::NAME, js.function::<MemorySize>(0)?)
+}
+
+/// A guest that is given functions of the embedder, or lives on, as JavaScript holds it.
+pub struct Hosted {
+    /// The functions that it is given.
+    pub host: Option<Arc<HostCalls>>,
+    /// The instance, if it lives on.
+    pub instance: Option<Arc<Instance>>,
+    /// The requests of its environment.
+    pub requests: Arc<Requests>,
+    /// The number of its request.
+    pub id: u32,
+}
+
+impl Hosted {
+    /// A run with functions of the embedder.
+    pub const fn run(requests: Arc<Requests>, id: u32, host: Arc<HostCalls>) -> Self {
+        Self { host: Some(host), instance: None, requests, id }
+    }
+
+    fn with_memory<T>(&self, act: impl FnOnce(&Memory<'_>) -> T) -> Result<T, Unreachable> {
+        match (&self.instance, &self.host) {
+            (Some(instance), _) => instance.with_memory(act),
+            (None, Some(host)) => host.with_memory(act).ok_or(Unreachable::Busy),
+            (None, None) => Err(Unreachable::Gone),
+        }
+    }
+}
+
+impl Drop for Hosted {
+    /// Ends an instance that nobody can call any more.
+    fn drop(&mut self) {
+        if let Some(instance) = &self.instance {
+            instance.end();
+        }
+    }
+}
+
+/// The functions of the embedder in a request, `imports: [module, name][]`, if there are any. A message
+/// `{ hostCall, function, params, results, cells }` asks for a call.
+pub fn host_calls(requests: &Arc<Requests>, id: u32, request: &Reader<'_>) -> JsResult<Option<Arc<HostCalls>>> {
+    let Some(names) = request.pairs("imports")? else { return Ok(None) };
+    let requests = Arc::clone(requests);
+    let ask = move |HostCall { number, function, signature, args }: HostCall| {
+        requests.send(id, move |js| {
+            let message = js.object()?;
+            js.set_named(message, "hostCall", js.number(number.into())?)?;
+            js.set_named(message, "function", js.number(function.into())?)?;
+            js.set_named(message, "params", letters(js, &signature.params)?)?;
+            js.set_named(message, "results", letters(js, &signature.results)?)?;
+            js.set_named(message, "cells", cells_to_js(js, &args)?)?;
+            Ok(message)
+        });
+    };
+    Ok(Some(HostCalls::new(names, Box::new(ask))))
+}
+
+/// `answer(guest, number, cells)`: the results of a function of the embedder; undefined if it has thrown.
+struct AnswerHostCall;
+
+impl Method for AnswerHostCall {
+    const NAME: &'static str = "answer";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, [guest, number, cells]) = (call.js, call.args);
+        require_wasi(js)?;
+        let cells = if js.is_undefined(cells)? { None } else { Some(read_cells(js, cells)?) };
+        if let Some(host) = &held::<Hosted>(js, guest)?.host {
+            host.answer(number_as_id(js.number_of(number)?), cells);
+        }
+        js.undefined()
+    }
+}
+
+/// The reason why the memory can't be reached, as a word.
+const fn word(why: Unreachable) -> &'static str {
+    match why {
+        Unreachable::None => "none",
+        Unreachable::Busy => "busy",
+        Unreachable::Gone => "gone",
+    }
+}
+
+/// The word for bytes beyond the end of the memory.
+const OUTSIDE: &str = "outside";
+
+/// An address in the memory. Numbers beyond 32 bits are outside of it, also where there is such memory: the
+/// system calls can't reach that either.
+fn address(js: Js<'_>, offset: Value<'_>) -> JsResult<Option<Ptr<u8>>> {
+    Ok(u32::try_from(whole(js.number_of(offset)?)).ok().map(Ptr::new))
+}
+
+/// `readMemory(guest, offset, length)`: a Buffer; a word if it can't be read.
+struct ReadMemory;
+
+impl Method for ReadMemory {
+    const NAME: &'static str = "readMemory";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, [guest, offset, length]) = (call.js, call.args);
+        require_wasi(js)?;
+        let length = usize::try_from(whole(js.number_of(length)?)).unwrap_or(usize::MAX);
+        let Some(offset) = address(js, offset)? else { return js.string(OUTSIDE) };
+        let copy = |memory: &Memory<'_>| {
+            // Before there is room made for them.
+            if length as u64 > memory.len() {
+                return None;
+            }
+            let mut bytes = vec![0; length];
+            memory.copy_out(offset, &mut bytes).ok().map(|()| bytes)
+        };
+        match held::<Hosted>(js, guest)?.with_memory(copy) {
+            Ok(Some(bytes)) => js.owned_buffer(bytes),
+            Ok(None) => js.string(OUTSIDE),
+            Err(why) => js.string(word(why)),
+        }
+    }
+}
+
+/// `writeMemory(guest, offset, bytes)`: a word if it can't be written.
+struct WriteMemory;
+
+impl Method for WriteMemory {
+    const NAME: &'static str = "writeMemory";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, [guest, offset, bytes]) = (call.js, call.args);
+        require_wasi(js)?;
+        let bytes = js.view_or_buffer(bytes)?.unwrap_or_default();
+        let Some(offset) = address(js, offset)? else { return js.string(OUTSIDE) };
+        match held::<Hosted>(js, guest)?.with_memory(|memory| memory.copy_in(offset, &bytes).is_ok()) {
+            Ok(true) => js.undefined(),
+            Ok(false) => js.string(OUTSIDE),
+            Err(why) => js.string(word(why)),
+        }
+    }
+}
+
+/// `memorySize(guest)`: bytes; a word if there is no memory to be reached.
+struct MemorySize;
+
+impl Method for MemorySize {
+    const NAME: &'static str = "memorySize";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let js = call.js;
+        require_wasi(js)?;
+        match held::<Hosted>(js, call.args[0])?.with_memory(|memory| memory.len()) {
+            Ok(bytes) => js.number(float(bytes)),
+            Err(why) => js.string(word(why)),
+        }
+    }
+}
