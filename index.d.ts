@@ -229,8 +229,19 @@ export class WASI<Stdout extends AnyOutput = AnyOutput, Stderr extends AnyOutput
   [Symbol.dispose](): void;
 }
 
-/** A program: a path, the URL of a file, its bytes, or a `Program` of `compile()`. */
-export type ProgramSource = string | URL | NodeJS.ArrayBufferView | ArrayBufferLike | Program;
+/** A WebAssembly.Module, whose own type is empty and would take anything. */
+export interface WebAssemblyModule {
+  readonly [Symbol.toStringTag]?: 'WebAssembly.Module';
+}
+
+/**
+ * A program: a path, the URL of a file, its bytes, a `Program` of `compile()`, or a WebAssembly.Module. A
+ * module runs in V8 as it is: its memory is bounded by its own maximum and V8's only, and `limits.memory`,
+ * `limits.tableElements`, `limits.fuel`, `engine: 'wasmtime'`, `cache`, `imports` and `load()` are refused
+ * (ERR_INVALID_ARG_VALUE).
+ */
+export type ProgramSource =
+  string | URL | NodeJS.ArrayBufferView | ArrayBufferLike | Program | WebAssemblyModule;
 
 /**
  * The source of input for a program off the event loop: as in the class, or a Readable or another
@@ -322,7 +333,7 @@ export interface RunOptions<
   args?: readonly string[] | undefined;
   /**
    * The program's name, which it finds before its arguments.
-   * @default the name of its file without the folders; for bytes, 'program.wasm'
+   * @default the name of its file without the folders; for bytes and modules, 'program.wasm'
    */
   argv0?: string | undefined;
   /**
@@ -751,7 +762,10 @@ export interface Program {
   readonly kind: 'command';
   /** The edition of WASI whose system calls it imports; null if it imports none. */
   readonly version: 'preview1' | 'unstable' | null;
-  /** Its imports; `type` is a function's, such as `(i32, i64) -> i32`. */
+  /**
+   * Its imports; `type` is a function's, such as `(i32, i64) -> i32`. (V8 does not tell it of a
+   * WebAssembly.Module.)
+   */
   readonly imports: readonly Readonly<{
     module: string;
     name: string;
@@ -764,7 +778,10 @@ export interface Program {
     kind: 'function' | 'memory' | 'table' | 'global' | 'tag';
     type?: string;
   }>[];
-  /** The memories among its imports and exports: bytes at first, and at most if it says. */
+  /**
+   * The memories among its imports and exports: bytes at first, and at most if it says. Empty for a
+   * WebAssembly.Module, of which V8 does not tell.
+   */
   readonly memory: readonly Readonly<{
     imported: boolean;
     shared: boolean;
@@ -795,7 +812,7 @@ export interface Program {
   load<Exports = Record<string, ExportedFunction>>(
     options?: LoadOptions,
   ): Promise<Instance<Exports>>;
-  /** Its machine code, for `deserialize()`. */
+  /** Its machine code, for `deserialize()`. A WebAssembly.Module has none: ERR_WASI_PROGRAM. */
   serialize(): Promise<Buffer>;
 }
 

@@ -27,7 +27,7 @@ class GuestProcess extends EventEmitter {
   #closed;
 
   /**
-   * @param {import('./program.js').Handle} handle
+   * @param {import('./program.js').AnyHandle} handle
    * @param {import('./execute.js').Choice} choice
    * @param {import('./options.js').Options} options
    * @param {import('./errors.js').Caller} caller

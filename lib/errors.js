@@ -149,6 +149,18 @@ function textOf(thrown) {
   }
 }
 
+/**
+ * The error for an option that a WebAssembly.Module can't have.
+ *
+ * @param {string} name
+ * @param {unknown} value
+ */
+function needsBytes(name, value) {
+  const reason =
+    "can't be had for a WebAssembly.Module: pass the bytes or the path of the module instead";
+  return ofClass.invalidArgValue(name, value, reason);
+}
+
 /** An object that holds the stack of a call. @typedef {{ stack?: unknown }} Caller */
 
 /**
@@ -188,6 +200,7 @@ module.exports = {
   errorOf,
   from,
   importError,
+  needsBytes,
   streamError,
   uncompiled,
   wasiErrorOf,

@@ -22,6 +22,7 @@ const errors = () => require('./errors.js');
  */
 
 /**
+ * @typedef {InstanceType<typeof import('./program.js').ProgramHandle>} ProgramHandle
  * @typedef {import('./program.js').Chosen} Chosen
  *
  * @typedef {InstanceType<typeof import('./program.js').Cancellation>} Cancellation
@@ -56,7 +57,7 @@ class Execution {
   streams;
 
   /**
-   * @param {import('./program.js').Handle} handle
+   * @param {import('./program.js').AnyHandle} handle
    * @param {Choice} choice
    * @param {import('./options.js').Options} options
    * @param {Caller} caller
@@ -112,7 +113,7 @@ class Execution {
   }
 
   /**
-   * @param {import('./program.js').Handle} handle
+   * @param {import('./program.js').AnyHandle} handle
    * @param {Promise<Chosen>} chosen
    * @param {import('./options.js').Options} options
    * @param {() => void} [onBegin]
@@ -130,7 +131,7 @@ class Execution {
   }
 
   /**
-   * @param {import('./program.js').Handle} handle
+   * @param {import('./program.js').AnyHandle} handle
    * @param {Promise<Chosen>} choosing
    * @param {import('./options.js').Options} options
    * @param {() => void} [onBegin]
@@ -153,7 +154,8 @@ class Execution {
       onBegin,
     };
     const result = this.#start(chosen, plan);
-    if (chosen.isFirst) require('./background.js').compileAfter(handle, result);
+    if (chosen.isFirst)
+      require('./background.js').compileAfter(/** @type {ProgramHandle} */ (handle), result);
     if (!chosen.mayChange) return result;
     return result.catch((error) => this.#startInOther(handle, chosen, plan, error));
   }
@@ -174,7 +176,7 @@ class Execution {
    * Runs the program in the other engine, which may have a feature of WebAssembly that the chosen one lacks.
    * If it can't run there either, the error is that of wasmtime.
    *
-   * @param {import('./program.js').Handle} handle
+   * @param {import('./program.js').AnyHandle} handle
    * @param {Chosen} chosen the engine that can't run the program
    * @param {import('./types.js').Plan} plan
    * @param {any} error the error of that engine
@@ -184,7 +186,9 @@ class Execution {
     const isV8 = engine === require('./wasmtime.js');
     try {
       return await this.#start(
-        isV8 ? await inV8(handle, plan.limits, this.#cancellation) : await inWasmtime(handle),
+        isV8
+          ? await inV8(handle, plan.limits, this.#cancellation)
+          : await inWasmtime(/** @type {ProgramHandle} */ (handle)),
         plan,
       );
     } catch (second) {

@@ -318,7 +318,7 @@ class Instance {
 /**
  * Loads a module.
  *
- * @param {import('./program.js').Handle} handle
+ * @param {import('./program.js').AnyHandle} handle of no WebAssembly.Module
  * @param {import('./options.js').LoadOptions} options
  * @returns {Promise<Instance>}
  */

@@ -8,7 +8,7 @@
 const { basename } = require('node:path');
 const { types } = require('node:util');
 const { classAddon, permission } = require('./addon.js');
-const { absolute, bytesOf, isURL, pathOf } = require('./program.js');
+const { absolute, bytesOf, isModule, isURL, pathOf } = require('./program.js');
 
 /** Loaded when there is an error. */
 const errors = () => require('./errors.js');
@@ -70,7 +70,8 @@ const INPUTS = ['inherit', 'ignore'];
  *
  * @param {any} options
  * @param {boolean} isSpawned true if `'pipe'` is a stream at this end; otherwise it is captured
- * @param {string | Uint8Array} source of the program: the path of its file, or bytes
+ * @param {string | Uint8Array | WebAssembly.Module} source of the program: the path of its file, bytes, or a
+ * module
  * @returns {Options}
  */
 function readOptions(options, isSpawned, source) {
@@ -83,6 +84,7 @@ function readOptions(options, isSpawned, source) {
   const lines = readBoolean(options.lines, 'options.lines');
   const engine = requireOneOf(options.engine, ENGINES, 'options.engine') ?? 'auto';
   if (engine === 'v8') refuseForV8(options, limits);
+  if (isModule(source)) requireNoBytes(engine, limits, options.imports);
   return {
     ...readSurroundings(options, source),
     stdio: [
@@ -122,7 +124,7 @@ function refuseForV8({ imports }, { fuel }) {
  * The options that a program has in run(), spawn() and load() alike.
  *
  * @param {any} options
- * @param {string | Uint8Array} source of the program
+ * @param {string | Uint8Array | WebAssembly.Module} source of the program
  */
 function readSurroundings(options, source) {
   return {
@@ -152,10 +154,11 @@ const LOAD_STDIO = { stdin: 'ignore', stdout: 'inherit', stderr: 'inherit' };
  * Checks and copies the options of load().
  *
  * @param {any} options
- * @param {string | Uint8Array} source of the module
+ * @param {string | Uint8Array | WebAssembly.Module} source of the module
  * @returns {LoadOptions}
  */
 function readLoadOptions(options, source) {
+  if (isModule(source)) throw errors().needsBytes('source', source);
   if (options === undefined) options = {};
   requireObject(options, 'options');
   refuseUnknown(options, 'options', LOAD_OPTIONS);
@@ -215,6 +218,23 @@ function readImports(imports) {
 
 /** The modules of WASI's own functions. */
 const SYSCALL_NAMESPACES = ['wasi_snapshot_preview1', 'wasi_unstable'];
+
+/** The limits that are written into a module's bytes, or counted in wasmtime. */
+const LIMITS_OF_BYTES = /** @type {const} */ (['memory', 'tableElements', 'fuel']);
+
+/**
+ * Refuses what needs the bytes of a module.
+ *
+ * @param {string} engine
+ * @param {Limits} limits
+ * @param {unknown} imports
+ */
+function requireNoBytes(engine, limits, imports) {
+  if (imports !== undefined) throw errors().needsBytes('options.imports', imports);
+  if (engine === 'wasmtime') throw errors().needsBytes('options.engine', engine);
+  const name = LIMITS_OF_BYTES.find((name) => limits[name] !== undefined);
+  if (name) throw errors().needsBytes(`options.limits.${name}`, limits[name]);
+}
 
 /** The options of a Runner: its size, and defaults for its programs. */
 const RUNNER_OPTIONS = ['concurrency', 'engine', 'cache', 'limits', 'preopens', 'env'];
@@ -278,7 +298,7 @@ const NAMELESS = 'program.wasm';
  * The name of the program, as it is told to it.
  *
  * @param {any} argv0
- * @param {string | Uint8Array} source
+ * @param {string | Uint8Array | WebAssembly.Module} source
  * @returns {string}
  */
 function readArgv0(argv0, source) {

@@ -7,10 +7,12 @@ const path = require('node:path');
 const timers = require('node:timers');
 const { fileURLToPath } = require('node:url');
 const { permission } = require('./addon.js');
+const { ModuleHandle, isModule } = require('./module.js');
 const requests = require('./requests.js');
 
 /**
  * @typedef {ProgramHandle} Handle
+ * @typedef {ProgramHandle | InstanceType<typeof ModuleHandle>} AnyHandle
  *
  * @typedef {object} ForV8
  * @property {Promise<import('./types.js').Prepared>} prepared
@@ -320,17 +322,33 @@ function permitted(folder) {
 /**
  * The program that a user passed.
  *
+ * @template S
+ * @param {S} given
+ * @param {boolean | string | undefined} cache
+ * @param {boolean} [isForAny] true if it need not be a command
+ * @returns {S extends string | Uint8Array ? ProgramHandle : AnyHandle}
+ */
+const handleOf = (given, cache, isForAny) =>
+  /** @type {any} */ (makeHandle(given, cache, isForAny));
+
+/**
  * @param {any} source
  * @param {boolean | string | undefined} cache
  * @param {boolean} [isForAny] true if it need not be a command
- * @returns {ProgramHandle}
+ * @returns {AnyHandle}
  */
-function handleOf(source, cache, isForAny) {
+function makeHandle(source, cache, isForAny) {
   const make = (/** @type {string | Uint8Array} */ given) =>
     new ProgramHandle(given, cache, { isForAny });
   if (typeof source === 'string') return make(absolute(withoutNull(source)));
   if (isURL(source)) return make(withoutNull(pathOf(source, 'source')));
-  return make(bytesOf(source, 'source', 'of type string or an instance of URL,'));
+  if (isModule(source)) {
+    if (cache) throw require('./errors.js').needsBytes('options.cache', cache);
+    return new ModuleHandle(source);
+  }
+  return make(
+    bytesOf(source, 'source', 'of type string or an instance of URL, WebAssembly.Module,'),
+  );
 }
 
 /**
@@ -396,14 +414,15 @@ function bytesOf(source, name, others) {
 
 /**
  * The engine that begins soonest: wasmtime where there is machine code, or little to compile; otherwise V8,
- * while machine code is made for later runs.
+ * while machine code is made for later runs. A WebAssembly.Module runs in V8.
  *
- * @param {ProgramHandle} handle
+ * @param {AnyHandle} handle
  * @param {{ engine: string, limits: import('./types.js').Limits, host?: unknown }} options
  * @param {Cancellation} cancellation
  * @returns {Promise<Chosen>}
  */
 async function choose(handle, { engine, limits, host }, cancellation) {
+  if ('isModule' in handle) return inV8(handle, limits, cancellation);
   // The engine V8 refuses machine code itself, with an error that says so.
   const { isCode } = handle;
   const needsWasmtime = engine === 'wasmtime' || limits.fuel !== undefined || host !== undefined;
@@ -437,7 +456,7 @@ async function inWasmtime(handle) {
 }
 
 /**
- * @param {ProgramHandle} handle
+ * @param {AnyHandle} handle
  * @param {import('./types.js').Limits} limits
  * @param {Cancellation} cancellation
  * @returns {Promise<Chosen>}
@@ -469,6 +488,7 @@ module.exports = {
   handleOf,
   inV8,
   inWasmtime,
+  isModule,
   isURL,
   isUnfit,
   pathOf,

@@ -130,6 +130,16 @@ function programError({ code = '', message, path }) {
 }
 
 /**
+ * The program of a module that V8 has compiled, and its description.
+ *
+ * @param {object} names
+ * @param {WebAssembly.ModuleImportDescriptor[]} names.imports
+ * @param {WebAssembly.ModuleExportDescriptor[]} names.exports
+ * @returns {{ program: import('./types.js').V8Program, description: import('./types.js').Description }}
+ */
+const moduleProgram = (names) => valueOf(addon.moduleProgram(names));
+
+/**
  * Runs a program in wasmtime as soon as there is a slot for it.
  *
  * @param {unknown} program
@@ -212,6 +222,7 @@ module.exports = {
   listenTo,
   makeCache,
   makeProgram,
+  moduleProgram,
   requestLoad,
   requestRun,
   requestV8Run,

@@ -5,7 +5,7 @@
 const program = require('./program.js');
 const { Cancellation, ProgramHandle, bytesOf, choose, handleOf, isURL, pathOf } = program;
 
-/** @typedef {import('./program.js').Handle} Handle */
+/** @typedef {import('./program.js').AnyHandle} Handle */
 
 /** The handle of each `Program`. @type {WeakMap<object, Handle>} */
 const handles = new WeakMap();

@@ -36,6 +36,8 @@ export interface Prepared {
   program: V8Program;
   /** Its module, if workers are not to compile it. */
   module?: WebAssembly.Module;
+  /** True if the user has passed the module: nothing has been changed in it. */
+  isGiven?: boolean;
 }
 
 /** A run as a worker gets it. */
@@ -44,6 +46,8 @@ export interface Job {
   number: number;
   /** The module, if this worker is not to compile it. */
   module?: WebAssembly.Module;
+  /** True if the user has passed the module. */
+  isGiven?: boolean;
 }
 
 /** A compiled program, described as by `wasi-rs inspect --json`. */

@@ -181,6 +181,13 @@ export async function results(options: RunOptions, mode: 'pipe' | 'ignore') {
   [stdout, stderr] satisfies [Buffer, Buffer];
   usage.fuel satisfies number | undefined;
   (await run('app.wasm', {})).stdout satisfies Buffer;
+  const module = new WebAssembly.Module(new Uint8Array());
+  (await run(module)).stdout satisfies Buffer;
+  (await (await compile(module)).run()).stdout satisfies Buffer;
+  // @ts-expect-error no program
+  await run(5);
+  // @ts-expect-error no program
+  await run({ module });
   (await run('app.wasm', { stdout: undefined })).stdout satisfies Buffer;
   (await run('app.wasm', { timeout: 5000, limits: { fuel: 1e6 } })).stdout satisfies Buffer;
   (await run('app.wasm', { input: 'a', stdout: 'pipe' })).stdout.toString() satisfies string;

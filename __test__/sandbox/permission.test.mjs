@@ -325,6 +325,7 @@ const FUNCTIONS = {
   'engine.listen': 'takes a function',
   'engine.load': 'wasi',
   'engine.memorySize': 'wasi',
+  'engine.moduleProgram': 'wasi',
   'engine.pipe': 'takes a direction',
   'engine.program': 'fs.read of the file; fs.read and fs.write of the cache',
   'engine.readMemory': 'wasi',

@@ -98,11 +98,11 @@ class Run {
    * @param {Prepared} prepared
    * @param {number} number of the run, for the worker
    */
-  #begin({ program, module }, number) {
+  #begin({ program, module, isGiven }, number) {
     if (this.#killed) return;
     try {
       this.#thread = take({ stack: this.#plan.limits.stack, objects: program.objects });
-      this.#thread.begin({ number, module }, (error) => this.kill(error));
+      this.#thread.begin({ number, module, isGiven }, (error) => this.kill(error));
     } catch (error) {
       this.kill(error); // there are too many threads, or the permission model allows no workers
     }

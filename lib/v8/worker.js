@@ -9,7 +9,7 @@ const { moduleOf } = require('./modules.js');
 
 /**
  * @typedef {import('../types.js').Job} Job
- * @typedef {import('../types.js').V8Program} V8Program
+ * @typedef {import('../types.js').Prepared} Prepared
  */
 
 /**
@@ -25,6 +25,9 @@ const { moduleOf } = require('./modules.js');
 /** Loaded for garbage-collected objects. */
 const heap = () => require('./heap.js');
 
+/** Loaded for a module that the user has passed. */
+const given = () => require('./given.js');
+
 /** The imports of crates/modules/src/rewrite/array_checks.rs. No guest imports this namespace itself. */
 const ARRAY_CHECKS = {
   get fits() {
@@ -34,32 +37,38 @@ const ARRAY_CHECKS = {
 
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
 
-port.on('message', (/** @type {Job} */ { number, module }) => {
+port.on('message', (/** @type {Job} */ { number, module, isGiven }) => {
   const program = engine.v8Program(number);
   const compiled = module ? Promise.resolve(module) : moduleOf(program);
   compiled.then(
-    (module) => begin(number, program, module),
+    (module) => begin(number, { program, module, isGiven }),
     (error) => engine.refuse(number, exceptionOf(error)),
   );
 });
 
-/** @param {number} number of the run @param {V8Program} program @param {WebAssembly.Module} module */
-function begin(number, program, module) {
+/**
+ * @typedef {Required<Pick<Prepared, 'program' | 'module'>> & Pick<Prepared, 'isGiven'>} Compiled
+ */
+
+/** @param {number} number of the run @param {Compiled} compiled */
+function begin(number, compiled) {
   /** @type {Guest | undefined} */
   const guest = engine.guest(number);
-  if (guest) run(guest, program, module); // otherwise the addon has settled the run with an error
+  if (guest) run(guest, compiled); // otherwise the addon has settled the run with an error
 }
 
-/** @param {Guest} guest @param {V8Program} program @param {WebAssembly.Module} module */
-function run(guest, { memories, start }, module) {
+/** @param {Guest} guest @param {Compiled} compiled */
+function run(guest, { program: { memories, start }, module, isGiven }) {
   try {
     if (workerData.isLimited) heap().requireLimit();
     const imports = importsOf(guest.namespace, guest.syscalls, memories);
     imports['wasi-rs'] = ARRAY_CHECKS;
     const { memory, _start } = exportsOf(new WebAssembly.Instance(module, imports), start);
-    guest.start(memory, /** @type {Function} */ (_start));
+    if (isGiven && !given().isMain(_start)) guest.fail({ wrong: given().NOT_MAIN });
+    else guest.start(memory, /** @type {Function} */ (_start));
   } catch (error) {
-    guest.fail(endOf(error));
+    const isTooEarly = isGiven && /** @type {any} */ (error)?.code === 'ERR_WASI_NOT_STARTED';
+    guest.fail(isTooEarly ? { wrong: given().TOO_EARLY } : endOf(error));
   }
 }
 

@@ -22,13 +22,14 @@ impl Method for DescribeProgram {
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         require_wasi(call.js)?;
         match held::<Executable>(call.js, call.args[0])?.describe() {
-            Some((abi, description)) => to_js(call.js, abi, &description),
+            Some((abi, description)) => description_to_js(call.js, abi, &description),
             None => call.js.undefined(),
         }
     }
 }
 
-fn to_js<'s>(js: Js<'s>, abi: Abi, description: &Description) -> JsResult<Value<'s>> {
+/// `{ version, imports, exports, memory }` of a program for this edition of WASI.
+pub fn description_to_js<'s>(js: Js<'s>, abi: Abi, description: &Description) -> JsResult<Value<'s>> {
     let Description { imports, exports, memories } = description;
     let report = js.object()?;
     let uses_wasi = imports.iter().any(|import| import.module.as_deref() == Some(abi.module()));

@@ -20,6 +20,7 @@ use wasi_rs_core::ctx::Usage;
 use wasi_rs_core::host::file::File;
 use wasi_rs_core::host::wait::Interrupt;
 use wasi_rs_core::syscalls::Flow;
+use wasi_rs_modules::error::ProgramError;
 use wasi_rs_runner::control::RunInterrupt;
 use wasi_rs_runner::in_v8::{self, InWorker};
 use wasi_rs_runner::outcome::{End, Exception};
@@ -170,7 +171,8 @@ impl Method for StartGuest {
     }
 }
 
-/// `guest.fail({ trap } | { name, message, stack?, code? })`: settles the run with a trap or an exception.
+/// `guest.fail({ trap } | { wrong } | { name, message, stack?, code? })`: settles the run with a trap, as
+/// of a module that is no program, or with an exception.
 struct FailGuest;
 
 impl Method for FailGuest {
@@ -191,6 +193,9 @@ impl Method for FailGuest {
 fn read_failure(failure: &Reader<'_>) -> JsResult<End> {
     if let Some(trap) = failure.text("trap")? {
         return Ok(End::Trap(trap));
+    }
+    if let Some(why) = failure.text("wrong")? {
+        return Ok(End::ProgramError(ProgramError::Wrong(why)));
     }
     read_exception(failure).map(End::Exception)
 }

@@ -4,6 +4,7 @@
 use crate::node_api::{ErrorKind, Js, JsResult, Type, Value};
 use std::sync::Arc;
 use wasi_rs_core::ctx::Preopen;
+use wasi_rs_modules::interface::Names;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_runner::plan::Stdio;
 
@@ -65,6 +66,16 @@ impl<'s> Reader<'s> {
         }
         let part = |pair, index| self.js.string_of(self.js.get_index(pair, index)?);
         self.list(name, |pair| Ok((part(pair, 0)?, part(pair, 1)?))).map(Some)
+    }
+
+    /// The imports and exports of a module of V8.
+    pub fn names(&self) -> JsResult<Names> {
+        let js = self.js;
+        let text = |object, name| js.string_of(js.get_named(object, name)?);
+        Ok(Names {
+            imports: self.list("imports", |one| Ok((text(one, "module")?, text(one, "name")?, text(one, "kind")?)))?,
+            exports: self.list("exports", |one| Ok((text(one, "name")?, text(one, "kind")?)))?,
+        })
     }
 
     /// The directories of a guest.

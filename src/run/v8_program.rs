@@ -4,13 +4,16 @@
 
 use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, SharedBytes, Value};
 use crate::permission::require_wasi;
-use crate::run::reader::{float, held, whole};
+use crate::run::description::description_to_js;
+use crate::run::outcome::program_error_to_js;
+use crate::run::reader::{Reader, float, held, whole};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use wasi_rs_core::abi::Abi;
 use wasi_rs_modules::compile_limits::Compilers;
-use wasi_rs_modules::rewrite::v8_module::{ImportedMemory, V8Module};
+use wasi_rs_modules::rewrite::v8_module::{self, ImportedMemory, V8Module};
 use wasi_rs_runner::in_v8::Waiting;
+use wasi_rs_runner::interface::Description;
 
 /// Runs that no worker has taken yet.
 pub static WAITING: Waiting<V8Program> = Waiting::new();
@@ -28,9 +31,10 @@ pub struct V8Program {
     compilers: Compilers,
 }
 
-/// Defines the function, as a property of an object.
+/// Defines the functions, as properties of an object.
 pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
-    js.set_named(object, FindProgram::NAME, js.function::<FindProgram>(0)?)
+    js.set_named(object, FindProgram::NAME, js.function::<FindProgram>(0)?)?;
+    js.set_named(object, ModuleProgram::NAME, js.function::<ModuleProgram>(0)?)
 }
 
 impl V8Program {
@@ -114,5 +118,30 @@ impl Method for FindProgram {
         }
         let message = js.string("no such run: the file of the addon was replaced, or the run is over")?;
         Err(js.throw(js.error(ErrorKind::Error, None, message)?))
+    }
+}
+
+/// `moduleProgram({ imports, exports })`: the program of a module with these, as
+/// `WebAssembly.Module.imports()` and `exports()` tell them: `{ value: { program, description } }`, or the
+/// error of one that does not run here.
+struct ModuleProgram;
+
+impl Method for ModuleProgram {
+    const NAME: &'static str = "moduleProgram";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let js = call.js;
+        require_wasi(js)?;
+        let names = Reader { js, object: call.args[0] }.names()?;
+        let module = match v8_module::of_names(&names) {
+            Ok(module) => module,
+            Err(error) => return program_error_to_js(js, &error),
+        };
+        let description = description_to_js(js, module.abi, &Description::of_names(&names))?;
+        let (answer, value) = (js.object()?, js.object()?);
+        js.set_named(value, "program", V8Program::new(module).owned_by(js)?)?;
+        js.set_named(value, "description", description)?;
+        js.set_named(answer, "value", value)?;
+        Ok(answer)
     }
 }

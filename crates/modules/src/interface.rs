@@ -37,7 +37,18 @@ pub struct Interface<'a> {
     start: Option<Kind<'a>>,
     has_initialize: bool,
     memory: Option<Kind<'a>>,
-    has_memory: bool,
+    /// True if it has a memory, exported or not; none if that is not known.
+    has_memory: Option<bool>,
+}
+
+/// The imports and exports of a module as `WebAssembly.Module.imports()` and `exports()` tell them: without
+/// types.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Module, name and kind of each import.
+    pub imports: Vec<(String, String, String)>,
+    /// Name and kind of each export.
+    pub exports: Vec<(String, String)>,
 }
 
 /// An import of a module.
@@ -54,6 +65,8 @@ pub struct Import<'a> {
 pub enum Kind<'a> {
     /// A function, with a closure for its type in words.
     Function(Box<dyn Fn() -> String + 'a>),
+    /// A function of a type that is not known.
+    Untyped,
     /// A memory, table, global or tag.
     Other(&'static str),
 }
@@ -62,16 +75,29 @@ impl Kind<'_> {
     /// The word for it.
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Function(_) => "function",
+            Self::Function(_) | Self::Untyped => "function",
             Self::Other(name) => name,
         }
     }
 
-    /// A function's type in words.
+    /// A function's type in words, if it is known.
     pub fn signature(&self) -> Option<String> {
         match self {
             Self::Function(signature) => Some(signature()),
-            Self::Other(_) => None,
+            Self::Untyped | Self::Other(_) => None,
+        }
+    }
+}
+
+impl Kind<'static> {
+    /// The kind that JavaScript's name for it tells.
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "function" => Self::Untyped,
+            "memory" => Self::Other(MEMORY),
+            "table" => Self::Other("table"),
+            "global" => Self::Other("global"),
+            _ => Self::Other("tag"),
         }
     }
 }
@@ -94,9 +120,26 @@ impl<'a> Interface<'a> {
     pub fn new(imports: Vec<Import<'a>>, export: impl Fn(&str) -> Option<Kind<'a>>, has_memory: bool) -> Self {
         let is_own = |import: &Import<'_>| (import.module, import.name) != (NAMESPACE, PAUSE);
         let imports: Vec<_> = imports.into_iter().filter(is_own).collect();
-        let has_memory = has_memory || imports.iter().any(|import| import.kind.name() == MEMORY);
+        let has_memory = Some(has_memory || imports.iter().any(|import| import.kind.name() == MEMORY));
         let (start, memory, has_initialize) = (export(START), export(MEMORY), export(INITIALIZE).is_some());
         Self { imports, start, has_initialize, memory, has_memory }
+    }
+
+    /// The interface of a module that V8 has compiled, which tells names and kinds and no types.
+    pub fn of_names(names: &'a Names) -> Self {
+        let import =
+            |(module, name, kind): &'a (String, String, String)| Import { module, name, kind: Kind::from_name(kind) };
+        let export = |wanted: &str| {
+            let (_, kind) = names.exports.iter().find(|(name, _)| name == wanted)?;
+            Some(Kind::from_name(kind))
+        };
+        Self {
+            imports: names.imports.iter().map(import).collect(),
+            start: export(START),
+            has_initialize: export(INITIALIZE).is_some(),
+            memory: export(MEMORY),
+            has_memory: None,
+        }
     }
 
     /// The interface of a module that was read.
@@ -139,6 +182,7 @@ impl<'a> Interface<'a> {
         if missing.peek().is_some() {
             return Err(ProgramError::import(missing));
         }
+        self.check_sizes()?;
         self.check_types(abi)?;
         if purpose == Purpose::Command {
             self.check_start()?;
@@ -154,6 +198,19 @@ impl<'a> Interface<'a> {
             [abi] => Ok(abi),
             _ => Err(ProgramError::Editions),
         }
+    }
+
+    /// A memory is made for a program in the size that it asks for.
+    fn check_sizes(&self) -> Result<(), ProgramError> {
+        let memory = self.imports.iter().find(|import| import.kind.name() == MEMORY);
+        let Some(Import { module, name, .. }) = memory.filter(|_| self.has_memory.is_none()) else {
+            return Ok(());
+        };
+        let (module, name) = (shortened(module), shortened(name));
+        Err(ProgramError::Wrong(format!(
+            "imports the memory {module}.{name}, of a size that a WebAssembly.Module does not tell: \
+             pass the bytes or the path of the module instead"
+        )))
     }
 
     fn check_types(&self, abi: Abi) -> Result<(), ProgramError> {
@@ -191,10 +248,12 @@ impl<'a> Interface<'a> {
     /// An error unless it is a command.
     pub fn check_start(&self) -> Result<(), ProgramError> {
         let wrong = |why: String| Err(ProgramError::Wrong(format!("is not a command: {why}")));
-        let Some(ty) = self.start.as_ref().and_then(Kind::signature) else {
+        let Some(start) = self.start.as_ref().filter(|start| start.name() == "function") else {
             return wrong("it exports no function '_start'".to_owned());
         };
-        if ty != signature::text([].into_iter(), [].into_iter()) {
+        if let Some(ty) = start.signature()
+            && ty != signature::text([].into_iter(), [].into_iter())
+        {
             return wrong(format!("its '_start' is of type {ty}; it must take nothing and return nothing"));
         }
         if self.has_initialize {
@@ -214,7 +273,10 @@ impl<'a> Interface<'a> {
         let why = match &self.memory {
             Some(Kind::Other(MEMORY)) => return Ok(()),
             Some(other) => format!("its export 'memory' is a {}", other.name()),
-            None if self.has_memory => "it does not export its memory; it must do so as 'memory'".to_owned(),
+            None if self.has_memory == Some(true) => {
+                "it does not export its memory; it must do so as 'memory'".to_owned()
+            }
+            None if self.has_memory.is_none() => "it exports no memory as 'memory'".to_owned(),
             None => "it has no memory, which it would have to export as 'memory'".to_owned(),
         };
         Err(ProgramError::Wrong(format!("can't make its system calls ({name}): {why}")))
@@ -224,4 +286,49 @@ impl<'a> Interface<'a> {
 /// The syscall that goes by this name in an edition.
 pub fn syscall(abi: Abi, module: &str, name: &str) -> Option<&'static Syscall> {
     SYSCALLS.iter().find(|row| module == abi.module() && row.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The result for a module with these imports and exports, each in words.
+    fn check(imports: &[&str], exports: &[&str]) -> Result<Abi, String> {
+        let parts = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let imports = imports.iter().map(|text| <[String; 3]>::try_from(parts(text)).unwrap().into());
+        let exports = exports.iter().map(|text| <[String; 2]>::try_from(parts(text)).unwrap().into());
+        let names = Names { imports: imports.collect(), exports: exports.collect() };
+        Interface::of_names(&names).check(Purpose::Command).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn names_and_kinds_tell_whether_a_module_is_a_program() {
+        let [start, memory] = ["_start function", "memory memory"];
+        let write = "wasi_snapshot_preview1 fd_write function";
+        assert_eq!(check(&[], &[start]), Ok(Abi::Preview1));
+        assert_eq!(check(&[write], &[start, memory]), Ok(Abi::Preview1));
+        assert_eq!(check(&["wasi_unstable fd_write function"], &[start, memory]), Ok(Abi::Unstable));
+        for (imports, exports, expected) in [
+            (&[][..], &[][..], "is not a command: it exports no function '_start'"),
+            (&[], &["_start memory"], "is not a command: it exports no function '_start'"),
+            (&[], &[start, "_initialize global"], "is not a command: it exports '_initialize' as well as '_start'"),
+            (&[write], &[start], "can't make its system calls (fd_write): it exports no memory as 'memory'"),
+            (
+                &[write],
+                &[start, "memory table"],
+                "can't make its system calls (fd_write): its export 'memory' is a table",
+            ),
+            (
+                &["env memory memory"],
+                &[start],
+                "imports the memory env.memory, of a size that a WebAssembly.Module does",
+            ),
+            (&[write, "env f function"], &[start], "imports what WASI preview 1 does not have: env.f (function)"),
+            (&[write, "wasi_unstable fd_read function"], &[start], "imports system calls of wasi_unstable and of"),
+            (&["a b tag"], &[start], "imports what WASI preview 1 does not have: a.b (tag)"),
+        ] {
+            let error = check(imports, exports).unwrap_err();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
 }

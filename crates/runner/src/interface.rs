@@ -1,7 +1,7 @@
 //! The interface of a module of wasmtime: its imports and exports, for the check of both engines
 //! ([`Interface::check`]), and for those who ask.
 
-use wasi_rs_modules::interface::{Import, Interface, Kind};
+use wasi_rs_modules::interface::{Import, Interface, Kind, Names};
 use wasi_rs_modules::rewrite::unshare;
 use wasi_rs_modules::signature;
 use wasmtime::{ExternType, MemoryType, Module, ValType};
@@ -55,6 +55,23 @@ pub struct DescribedMemory {
     pub min: u64,
     /// The most that it may have, if the module says.
     pub max: Option<u64>,
+}
+
+impl Description {
+    /// The description of a module that V8 has compiled.
+    pub fn of_names(names: &Names) -> Self {
+        let one = |module: Option<&String>, name: &String, kind| Described {
+            module: module.cloned(),
+            name: name.clone(),
+            kind: Kind::from_name(kind).name(),
+            signature: None,
+        };
+        Self {
+            imports: names.imports.iter().map(|(module, name, kind)| one(Some(module), name, kind)).collect(),
+            exports: names.exports.iter().map(|(name, kind)| one(None, name, kind)).collect(),
+            memories: Vec::new(),
+        }
+    }
 }
 
 /// The description of a compiled module, without the imports that are added here.

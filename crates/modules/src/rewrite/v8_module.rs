@@ -7,7 +7,7 @@ use crate::bounds::Bounds;
 use crate::cancellation::Cancellation;
 use crate::compile_limits::{self, Compilers};
 use crate::error::{ProgramError, expect_core_module};
-use crate::interface::{Interface, Purpose};
+use crate::interface::{Interface, Names, Purpose};
 use crate::limits::Limits;
 use crate::outline::{Item, Outline};
 use std::ops::Range;
@@ -105,6 +105,13 @@ pub fn for_main_thread(mut bytes: Vec<u8>) -> Result<V8Module, ProgramError> {
     edit::apply(&mut bytes, &sections, edits);
     mark(&mut bytes, compilers);
     Ok(V8Module { bytes, memories, abi, start, objects, compilers })
+}
+
+/// The program of a module that V8 has compiled already: the module stays as it is, and nobody has its bytes.
+pub fn of_names(names: &Names) -> Result<V8Module, ProgramError> {
+    let abi = Interface::of_names(names).check(Purpose::Command)?;
+    let (bytes, memories) = (Vec::new(), Vec::new());
+    Ok(V8Module { bytes, memories, abi, start: None, objects: None, compilers: Compilers::Both })
 }
 
 fn mark(bytes: &mut Vec<u8>, compilers: Compilers) {
