@@ -908,7 +908,11 @@ export interface GuestProcess<
   kill(signal?: NodeJS.Signals | number, error?: unknown): boolean;
   /**
    * The lines of its standard output, without their ends. When it has ended, its error is thrown, if it has
-   * one. `break` ends the reading: the program gets EPIPE when it writes more.
+   * one; an error that comes before the loop has begun, and `result` has been read, is an `'error'` event, as
+   * in child_process. `break` ends the reading: the program gets EPIPE when it writes more.
+   * @throws ERR_INVALID_STATE, as a rejection: there are no lines to read. stdout is not `'pipe'`, a loop has
+   * begun before, or output has been read in another way, or thrown away when the program had ended. Begin
+   * the loop before it ends, and read stdout once.
    */
   [Symbol.asyncIterator](): AsyncIterator<string>;
   /** Ends it. */

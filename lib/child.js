@@ -22,7 +22,8 @@ class GuestProcess extends EventEmitter {
   #execution;
   #isBegun = false;
   #isAwaited = false;
-  #encoding;
+  /** The reason why there are no lines to read, once a loop has begun. @type {string | undefined} */
+  #unreadable;
   /** @type {Promise<void>} */
   #closed;
 
@@ -40,8 +41,8 @@ class GuestProcess extends EventEmitter {
     this.stdout = stdout;
     this.stderr = stderr;
     this.stdio = [stdin, stdout, stderr];
-    this.#encoding = options.encoding;
-    if (this.#encoding) for (const stream of [stdout, stderr]) stream?.setEncoding(this.#encoding);
+    const { encoding } = options;
+    if (encoding) for (const stream of [stdout, stderr]) stream?.setEncoding(encoding);
     const ended = this.#execution.result.then(
       ({ exitCode }) => {
         this.exitCode = exitCode;
@@ -86,13 +87,15 @@ class GuestProcess extends EventEmitter {
    * thrown here.
    */
   async *[Symbol.asyncIterator]() {
-    const { stdout } = this;
-    if (stdout === null) {
-      const message = "there are no lines to read: options.stdout is not 'pipe'";
-      throw require('./errors.js').errorOf(TypeError, 'ERR_INVALID_STATE', message);
+    const stdout = /** @type {import('node:net').Socket} */ (this.stdout);
+    const reason = this.#unreadable ?? whyUnreadable(stdout);
+    if (reason !== undefined) {
+      const message = `there are no lines to read: ${reason}`;
+      throw require('./errors.js').errorOf(Error, 'ERR_INVALID_STATE', message);
     }
+    this.#unreadable = `a loop over them has begun before; ${ADVICE}`;
     this.#isAwaited = true;
-    stdout.setEncoding(this.#encoding ?? 'utf8');
+    if (stdout.readableEncoding === null) stdout.setEncoding('utf8');
     yield* require('./text.js').linesIn(stdout);
     await this.#execution.result;
   }
@@ -156,6 +159,24 @@ class GuestProcess extends EventEmitter {
     await turn();
     this.emit('close', this.exitCode, this.signalCode);
   }
+}
+
+/** Advice to those who would find no lines. */
+const ADVICE = 'begin the loop before the program ends, and read stdout once';
+
+/**
+ * The reason why a loop would miss output; nothing for a stream that nobody has read, or that had nothing.
+ *
+ * @param {import('node:stream').Readable | null} stdout
+ * @returns {string | undefined}
+ */
+function whyUnreadable(stdout) {
+  if (stdout === null) return "options.stdout is not 'pipe'";
+  if (stdout.readableDidRead) {
+    return `the output of the program was read before, or thrown away when it had ended; ${ADVICE}`;
+  }
+  if (stdout.destroyed && !stdout.readableEnded) return 'its stdout was destroyed';
+  return undefined;
 }
 
 /**
