@@ -892,7 +892,7 @@ export interface GuestProcess<
   readonly exitCode: number | null;
   /** The signal that has ended it; SIGABRT for a trap or a limit, SIGTERM for `timeout` and `signal`. */
   readonly signalCode: NodeJS.Signals | null;
-  /** True if `kill()`, `timeout` or `signal` was to end it while it ran. */
+  /** True if `kill()`, `timeout`, `signal` or its Runner's `close()` was to end it, also before it began. */
   readonly killed: boolean;
   /**
    * The future outcome. Reading it opts out of `'error'` events if there is no listener for them: the promise

@@ -17,7 +17,7 @@ class GuestProcess extends EventEmitter {
   exitCode = null;
   /** @type {string | null} */
   signalCode = null;
-  /** True if `kill()`, the timeout or the signal has ended it. */
+  /** True if `kill()`, the timeout, the signal or the Runner has ended it, before it began or later. */
   killed = false;
   #execution;
   #isBegun = false;
@@ -35,7 +35,9 @@ class GuestProcess extends EventEmitter {
    */
   constructor(handle, choice, options, caller) {
     super();
-    this.#execution = new Execution(handle, choice, options, caller, () => this.#begin());
+    const onKill = () => (this.killed = true);
+    const hooks = { onBegin: () => this.#begin(), onKill };
+    this.#execution = new Execution(handle, choice, options, caller, hooks);
     const { stdin = null, stdout = null, stderr = null } = this.#execution.streams.ends;
     this.stdin = stdin;
     this.stdout = stdout;
@@ -78,7 +80,7 @@ class GuestProcess extends EventEmitter {
     const { WasiError } = require('./errors.js');
     const message = `the program was killed (${name})`;
     this.#execution.kill(new WasiError('ERR_WASI_KILLED', message, { signal: name, cause }));
-    this.killed = true;
+    this.killed = true; // also where something else has ended it
     return true;
   }
 
@@ -127,8 +129,7 @@ class GuestProcess extends EventEmitter {
    * @returns {Promise<void>} resolves when they have been emitted
    */
   #fail(error) {
-    const { code, exitCode, signal, timedOut, isCanceled } = error;
-    if (timedOut || isCanceled) this.killed = true;
+    const { code, exitCode, signal } = error;
     const isOver = this.#isBegun || signal !== undefined || exitCode !== undefined;
     if (!isOver) this.exitCode = errnoOf(error);
     else if (exitCode !== undefined) this.exitCode = exitCode;

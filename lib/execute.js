@@ -36,10 +36,22 @@ const errors = () => require('./errors.js');
  * @typedef {InstanceType<typeof import('./pool.js').Pool>} Pool
  */
 
+/**
+ * Functions of the child that a run is for.
+ *
+ * @typedef {object} Hooks
+ * @property {() => void} [onBegin] is called when the program has begun
+ * @property {() => void} [onKill] is called when it is ended by `kill()`, `timeout`, `signal` or its Runner
+ */
+
+/** The codes of errors by which a run is ended, other than those of its streams. */
+const KILLS = new Set(['ERR_WASI_KILLED', 'ERR_WASI_TIMEOUT', 'ABORT_ERR']);
+
 /** A run, from its request until all its output has been delivered. */
 class Execution {
   /** The error that the run is ended with. @type {{ error: unknown } | undefined} */
   #killed;
+  #onKill;
   #caller;
   #place;
   /** Ends the run in the engine. @type {((error: unknown) => void) | undefined} */
@@ -61,9 +73,10 @@ class Execution {
    * @param {Choice} choice
    * @param {import('./options.js').Options} options
    * @param {Caller} caller
-   * @param {() => void} [onBegin] is called when the program has begun
+   * @param {Hooks} [hooks]
    */
-  constructor(handle, { chosen, cancellation, pool, place }, options, caller, onBegin) {
+  constructor(handle, { chosen, cancellation, pool, place }, options, caller, hooks = {}) {
+    this.#onKill = hooks.onKill;
     this.#place = place;
     this.#caller = caller;
     this.#cancellation = cancellation;
@@ -75,13 +88,12 @@ class Execution {
     const { stdio, signal } = options;
     if (signal?.aborted) {
       this.streams = unopened(stdio);
-      this.#killed = { error: new (errors().AbortError)(signal.reason) };
-      this.#interrupt(this.#killed.error);
+      this.kill(new (errors().AbortError)(signal.reason));
     } else {
       this.streams = this.#open(stdio);
     }
     /** @type {Promise<Outcome>} */
-    this.result = this.#run(handle, chosen, options, onBegin);
+    this.result = this.#run(handle, chosen, options, hooks.onBegin);
     this.result.catch(() => {}); // reported to those who read the result
     pool?.add(this);
   }
@@ -105,6 +117,7 @@ class Execution {
   kill(error) {
     if (this.#killed) return false;
     this.#killed = { error };
+    if (KILLS.has(/** @type {any} */ (error)?.code)) this.#onKill?.();
     this.#interrupt(error);
     this.#cancellation.cancel();
     this.#kill?.(error);

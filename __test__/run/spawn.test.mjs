@@ -8,7 +8,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { describe, test } from 'node:test';
-import { WasiError } from '../../index.js';
+import { Runner, WasiError } from '../../index.js';
 import { forEachEngine } from '../support/engine.mjs';
 import { index, runInChild } from '../support/host.mjs';
 import {
@@ -160,6 +160,37 @@ forEachEngine(({ engine, spawn }) => {
         ['exit', null, 'SIGINT'],
         ['close', null, 'SIGINT'],
       ]);
+    });
+
+    test('killed is true after each end from outside, whether it had begun or not', async () => {
+      const controller = new AbortController();
+      const { signal } = controller;
+      const runner = new Runner({ engine, cache: false });
+      const children = () => ({
+        aborted: spawn(after('.', SPIN), { signal }),
+        closed: runner.spawn(after('.', SPIN)),
+        killed: spawn(after('.', SPIN)),
+      });
+      const begun = children();
+      for (const { stdout } of Object.values(begun)) await once(stdout, 'readable');
+      const unbegun = children();
+      const timed = spawn(after('.', SPIN), { timeout: 1 });
+      const all = [...Object.values(begun), ...Object.values(unbegun)];
+      const ends = [timed, ...all].map((child) => {
+        child.on('error', () => {});
+        return new Promise((resolve) => child.on('exit', (...end) => resolve(end)));
+      });
+      assert.ok(all.every(({ killed }) => !killed));
+      controller.abort();
+      const closing = runner.close();
+      for (const { killed } of [begun, unbegun]) killed.kill();
+      assert.ok(all.every(({ killed }) => killed));
+      await closing;
+      for (const end of ends) assert.deepEqual(await end, [null, 'SIGTERM']);
+      assert.equal(timed.killed, true);
+      const aborted = spawn(after('.', SPIN), { signal });
+      aborted.on('error', () => {});
+      assert.equal(aborted.killed, true, 'before it was spawned');
     });
 
     test('a closed stdout is EPIPE to the program', async () => {
