@@ -404,7 +404,7 @@ export interface RunOptions<
   timeout?: number | undefined;
   /**
    * Ends the program with an AbortError, whose `cause` is the signal's reason. If it has been aborted before,
-   * nothing is opened.
+   * nothing is opened, and the program ends in the same way, without having begun.
    */
   signal?: AbortSignal | undefined;
   /**
@@ -574,16 +574,23 @@ export class WasiError extends Error {
   isCanceled: boolean;
   /** True if it wrote more than is captured. */
   isMaxBuffer: boolean;
-  /** True if it has ended as a process does that a signal ends: `signal` is the signal. */
+  /**
+   * True if it has ended as a process does that a signal ends: `signal` is the signal. So has one that
+   * `kill()`, `timeout` or `signal` has ended before it had begun.
+   */
   isTerminated: boolean;
   /** Its exit code, if it has ended by itself. */
   exitCode: number | undefined;
   /**
-   * The signal of `kill()`; SIGTERM if `timeout`, `signal` or a stream has ended it, and SIGABRT if it has
-   * trapped or reached a limit. Undefined if it has ended by itself, or has not begun.
+   * The signal of `kill()`; SIGTERM if `timeout`, `signal`, a stream or its Runner's `close()` has ended it,
+   * before it had begun or later; SIGABRT if it has trapped or reached a limit, or for ERR_WASI_RS. Undefined
+   * if it has ended by itself, or could not begin.
    */
   signal: NodeJS.Signals | undefined;
-  /** Its output so far, if that is captured, as the options want it. */
+  /**
+   * Its output so far, if that is captured, as the options want it: of a program that has not begun as well,
+   * which has none. Null if it is not captured.
+   */
   stdout: Buffer | string | string[] | null;
   stderr: Buffer | string | string[] | null;
   /** Undefined if it was not asked for an engine. */
@@ -872,7 +879,8 @@ export interface GuestProcessEvents {
 /**
  * A program started by `spawn()`. Its events are those of a ChildProcess, in their order: 'spawn' when it has
  * begun, 'error', 'exit' with a code or a signal, 'close' when its output has been read too. If it can't
- * begin, 'error' and 'close' come alone.
+ * begin, 'error' and 'close' come alone. If it is ended before it has begun, all but 'spawn' come. The end by
+ * `kill()` or by its Runner's `close()`, and an exit code with `check`, are no 'error'.
  */
 export interface GuestProcess<
   Stdin extends Writable | null = Writable | null,

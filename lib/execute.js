@@ -52,6 +52,7 @@ class Execution {
   /** The error that the run is ended with. @type {{ error: unknown } | undefined} */
   #killed;
   #onKill;
+  #options;
   #caller;
   #place;
   /** Ends the run in the engine. @type {((error: unknown) => void) | undefined} */
@@ -77,6 +78,7 @@ class Execution {
    */
   constructor(handle, { chosen, cancellation, pool, place }, options, caller, hooks = {}) {
     this.#onKill = hooks.onKill;
+    this.#options = options;
     this.#place = place;
     this.#caller = caller;
     this.#cancellation = cancellation;
@@ -104,8 +106,14 @@ class Execution {
       return streamsOf(stdio, (error) => this.kill(error));
     } catch (error) {
       this.#place?.leave();
-      throw error;
+      throw this.#shown(error);
     }
+  }
+
+  /** The error as the user gets it: with its output, and the stack of the call. @param {unknown} error */
+  #shown(error) {
+    const all = withOutput(error, this.#options.stdio);
+    return errors().from(decoded(all, this.#options), this.#caller);
   }
 
   /**
@@ -136,7 +144,7 @@ class Execution {
       const execution = this.#execute(handle, chosen, options, onBegin);
       return decoded(checked(await this.#finished(execution), options.check), options);
     } catch (error) {
-      throw errors().from(decoded(error, options), this.#caller);
+      throw this.#shown(error);
     } finally {
       this.#disarm();
       this.#place?.leave();
@@ -337,6 +345,22 @@ function checked(outcome, check) {
     `the program has exited with ${exitCode}`,
   );
   throw Object.assign(error, outcome);
+}
+
+/**
+ * An error of a run with nothing for each captured stream that it has no output of, as of a program that was
+ * never begun.
+ *
+ * @param {any} error
+ * @param {import('./options.js').Stdio} stdio
+ */
+function withOutput(error, stdio) {
+  if (!(error instanceof errors().WasiError)) return error;
+  const captured = /** @type {('stdout' | 'stderr')[]} */ (
+    NAMES.filter((_, i) => stdio[i] === 'capture')
+  );
+  for (const name of captured) error[name] ??= Buffer.alloc(0);
+  return error;
 }
 
 /**

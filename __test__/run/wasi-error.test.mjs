@@ -8,7 +8,7 @@ import path from 'node:path';
 import { after as afterAll, describe, test } from 'node:test';
 import { inspect } from 'node:util';
 import * as named from '../../index.js';
-import { WasiError, compile, deserialize, run as plainRun } from '../../index.js';
+import { Runner, WasiError, compile, deserialize, run as plainRun } from '../../index.js';
 import { forEachEngine } from '../support/engine.mjs';
 import { temporaryFolder } from '../support/host.mjs';
 import { SPIN, WRITE_FOR_EVER, after, cat, exits, program } from '../support/programs.mjs';
@@ -25,6 +25,7 @@ const NONE = {
   signal: undefined,
 };
 const ABORTED = { signal: 'SIGABRT', isTerminated: true };
+const KILLED = 'ERR_WASI_KILLED';
 const TERMINATED = { signal: 'SIGTERM', isTerminated: true };
 
 /** The error of a promise that rejects. */
@@ -99,8 +100,58 @@ forEachEngine(({ engine, run, spawn }) => {
         assert.equal(error.name, code === 'ABORT_ERR' ? 'AbortError' : 'WasiError');
         assert.ok(error.stack.startsWith(`${error.name}: ${error.message}\n`), error.stack);
         assert.ok(!Object.keys(error).some((key) => ['stack', 'cause', 'name'].includes(key)));
+        const { stdout, stderr } = error;
+        assert.deepEqual([stdout, stderr].map(Buffer.isBuffer), [!('stdout' in options), true]);
       });
     }
+
+    test('captured output is as the options want it, also of what never began', async () => {
+      const aborted = AbortSignal.abort();
+      const runner = new Runner({ engine, cache: false, concurrency: 1 });
+      const closing = [after('.', SPIN), cat()].map((wasm) => errorOf(runner.run(wasm)));
+      await runner.close();
+      for (const { code, stdout, stderr } of await Promise.all(closing)) {
+        assert.deepEqual([code, ...[stdout, stderr].map(Buffer.isBuffer)], [KILLED, true, true]);
+      }
+      for (const [wasm, rest] of [
+        [cat(), { signal: aborted }],
+        [cat(), { preopens: { '/': '/none' } }],
+        [cat(), { stdin: 9999 }],
+        [path.join(folder, 'none'), {}],
+        [Buffer.from('text'), {}],
+        [program('unreachable'), {}],
+      ]) {
+        for (const [options, nothing] of [
+          [{}, Buffer.alloc(0)],
+          [{ encoding: 'utf8' }, ''],
+          [{ lines: true }, []],
+        ]) {
+          const { stdout, stderr } = await errorOf(run(wasm, { ...rest, ...options }));
+          assert.deepEqual([stdout, stderr], [nothing, nothing]);
+          const ignored = await errorOf(run(wasm, { ...rest, ...options, stderr: 'ignore' }));
+          assert.deepEqual([ignored.stdout, ignored.stderr], [nothing, null]);
+        }
+      }
+      for (const options of [{ signal: aborted }, { preopens: { '/': '/none' } }]) {
+        const { stdout, stderr } = await errorOf(spawn(cat(), options).result);
+        assert.deepEqual([stdout, stderr], [null, null], 'these are streams');
+      }
+    });
+
+    test('what is ended before it has begun has a signal, what can not begin has none', async () => {
+      const killed = spawn(cat());
+      killed.kill('SIGINT');
+      const signals = [
+        [errorOf(killed.result), 'SIGINT'],
+        [errorOf(run(cat(), { signal: AbortSignal.abort() })), 'SIGTERM'],
+        [errorOf(run(path.join(folder, 'none'))), undefined],
+        [errorOf(run(cat(), { preopens: { '/': '/none' } })), undefined],
+      ];
+      for (const [failed, expected] of signals) {
+        const { signal, isTerminated } = await failed;
+        assert.deepEqual([signal, isTerminated], [expected, expected !== undefined]);
+      }
+    });
 
     test('fuel', { skip: engine === 'v8' }, async () => {
       const error = await errorOf(run(program(SPIN), { limits: { fuel: 100 } }));

@@ -67,13 +67,7 @@ class Run {
 
   /** Settles a run that is not begun. @param {unknown} error */
   #refuse(error) {
-    const [, stdout, stderr] = this.#plan.stdio;
-    const nothing = {
-      ...(stdout === 'capture' && { stdout: Buffer.alloc(0) }),
-      ...(stderr === 'capture' && { stderr: Buffer.alloc(0) }),
-      usage: NO_USAGE,
-    };
-    this.#reject(Object.assign(wasiErrorOf(error), nothing));
+    this.#reject(Object.assign(wasiErrorOf(error), { usage: NO_USAGE }));
   }
 
   /** @param {Prepared} prepared @returns {Promise<Result>} */
