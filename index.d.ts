@@ -342,7 +342,8 @@ export interface RunOptions<
    */
   env?: Readonly<Record<string, string | undefined>> | undefined;
   /**
-   * As in the class, but without NUL in them; the directories are opened when the program begins.
+   * As in the class, but without NUL in them, and a value that is no path is ERR_INVALID_ARG_TYPE; the
+   * directories are opened when the program begins.
    * @default {}
    */
   preopens?: Readonly<Record<string, string | URL | Preopen>> | undefined;
@@ -842,24 +843,28 @@ export interface RunnerStats {
   running: number;
   /** Those that wait for one. */
   queued: number;
-  /** Those that have ended by themselves, with any exit code. */
+  /** Those that have ended by themselves, with any exit code, `check` or not. */
   completed: number;
-  /** Those that have ended with an error. */
+  /** Those that have ended with another error, also before they had begun. */
   failed: number;
 }
 
 /**
  * A pool of one's own, with defaults for its programs. An option of a call takes the place of the default;
- * `limits`, `preopens` and `env` are merged, name by name.
+ * `limits`, `preopens` and `env` are merged, name by name. (Its methods, and those of a Program and a
+ * GuestProcess, belong to their object: without it they fail with ERR_INVALID_THIS.)
  */
 export class Runner {
-  /** @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE */
+  /** All options are checked here. @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE */
   constructor(options?: RunnerOptions);
   /** As the function of this name. @throws ERR_INVALID_STATE, as a rejection, when the Runner is closed */
   run: typeof run;
   /** As the function of this name. @throws ERR_INVALID_STATE when the Runner is closed */
   spawn: typeof spawn;
-  /** As the function of this name; the program is run by the Runner. */
+  /**
+   * As the function of this name; the program is run by the Runner.
+   * @throws ERR_INVALID_STATE, as a rejection, when the Runner is closed
+   */
   compile: typeof compile;
   readonly stats: RunnerStats;
   /** Ends its programs with ERR_WASI_KILLED, and takes no more. Resolves when they have ended. */

@@ -55,6 +55,11 @@ class GuestProcess extends EventEmitter {
     this.#closed = ended.then(() => this.#close());
   }
 
+  /** Throws ERR_INVALID_THIS for another `this` of a method. @param {any} value */
+  static #require(value) {
+    if (!(#execution in Object(value))) throw require('./errors.js').invalidThis('GuestProcess');
+  }
+
   /**
    * The outcome of the program, as a promise like that of run(). Reading this property opts out of 'error'
    * events if there is no listener for them: the promise rejects with the error instead.
@@ -62,6 +67,7 @@ class GuestProcess extends EventEmitter {
    * @returns {Promise<import('./execute.js').Outcome>}
    */
   get result() {
+    GuestProcess.#require(this);
     this.#isAwaited = true;
     return this.#execution.result;
   }
@@ -74,6 +80,7 @@ class GuestProcess extends EventEmitter {
    * @returns {boolean} true if it was running
    */
   kill(signal = 'SIGTERM', cause) {
+    GuestProcess.#require(this);
     const name = signal === 0 ? undefined : nameOf(signal);
     if (this.exitCode !== null || this.signalCode !== null) return false;
     if (name === undefined) return true;
@@ -89,6 +96,7 @@ class GuestProcess extends EventEmitter {
    * thrown here.
    */
   async *[Symbol.asyncIterator]() {
+    GuestProcess.#require(this);
     const stdout = /** @type {import('node:net').Socket} */ (this.stdout);
     const reason = this.#unreadable ?? whyUnreadable(stdout);
     if (reason !== undefined) {
@@ -103,10 +111,12 @@ class GuestProcess extends EventEmitter {
   }
 
   [Symbol.dispose ?? Symbol.for('nodejs.dispose')]() {
+    GuestProcess.#require(this);
     this.kill();
   }
 
   async [Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')]() {
+    GuestProcess.#require(this);
     this.kill();
     await this.#closed;
   }

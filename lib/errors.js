@@ -18,6 +18,14 @@ function errorOf(Base, code, message, options) {
   return Object.assign(new Base(message, options), { code });
 }
 
+/**
+ * Node's error for a method that was called with another `this`.
+ *
+ * @param {string} name of the class
+ */
+const invalidThis = (name) =>
+  errorOf(TypeError, 'ERR_INVALID_THIS', `Value of "this" must be of type ${name}`);
+
 /** @typedef {{ code: string, errno: number, syscall: string }} NotOpened */
 
 /**
@@ -200,6 +208,7 @@ module.exports = {
   errorOf,
   from,
   importError,
+  invalidThis,
   needsBytes,
   streamError,
   uncompiled,

@@ -8,7 +8,7 @@
 const { basename } = require('node:path');
 const { types } = require('node:util');
 const { classAddon, permission } = require('./addon.js');
-const { absolute, bytesOf, isModule, isURL, pathOf } = require('./program.js');
+const { bytesOf, isModule, isURL, pathOf, readCache, withoutNull } = require('./program.js');
 
 /** Loaded when there is an error. */
 const errors = () => require('./errors.js');
@@ -29,7 +29,7 @@ const ranges = () => classAddon().ranges;
 const ENGINES = ['auto', 'wasmtime', 'v8'];
 const VERSIONS = ['unstable', 'preview1'];
 
-/** The options of run() and spawn(); `cache`, which compile() has as well, is read by `lib/run.js`. */
+/** The options of run() and spawn(); `cache`, which compile() has as well, is read by `lib/program.js`. */
 const OPTIONS = [
   ...['args', 'argv0', 'env', 'preopens', 'stdin', 'input', 'stdout', 'stderr'],
   ...['encoding', 'lines', 'maxBuffer', 'limits', 'timeout', 'signal', 'concurrency'],
@@ -250,7 +250,8 @@ function readRunnerOptions(options) {
   refuseUnknown(options, 'options', RUNNER_OPTIONS);
   const { concurrency = require('node:os').availableParallelism(), ...defaults } = options;
   const { preopens } = readOptions({ ...defaults, concurrency }, false, '');
-  const copy = { ...defaults, limits: { ...defaults.limits }, env: { ...defaults.env } };
+  const cache = readCache(defaults.cache);
+  const copy = { ...defaults, cache, limits: { ...defaults.limits }, env: { ...defaults.env } };
   const absolutes = preopens.map(({ guest, path, readOnly }) => [guest, { path, readOnly }]);
   return { concurrency, defaults: { ...copy, preopens: Object.fromEntries(absolutes) } };
 }
@@ -329,17 +330,6 @@ function readEnv(env) {
   });
 }
 
-/**
- * Refuses a string with a NUL, at which the program, or the system, would take it to end.
- *
- * @param {string} text
- * @param {string} name
- */
-function withoutNull(text, name) {
-  if (!text.includes('\0')) return text;
-  throw errors().invalidArgValue(name, text, 'must be a string without null bytes');
-}
-
 /** @param {any} preopens @returns {Options['preopens']} */
 function readPreopens(preopens) {
   if (preopens === undefined) return [];
@@ -351,8 +341,13 @@ function readPreopens(preopens) {
 function readPreopen(guest, value) {
   const name = `options.preopens['${guest}']`;
   withoutNull(guest, name);
-  const isObject = typeof value === 'object' && value !== null;
-  if (!isObject || isURL(value)) return { guest, path: readPath(value, name), readOnly: false };
+  if (typeof value === 'string' || isURL(value)) {
+    return { guest, path: pathOf(value, name), readOnly: false };
+  }
+  if (value === null || typeof value !== 'object') {
+    const expected = 'one of type string or object or an instance of URL';
+    throw errors().invalidArgType(name, expected, value);
+  }
   requireObject(value, name);
   refuseUnknown(value, name, ['path', 'readOnly']);
   const { path, readOnly } = value;
@@ -360,14 +355,9 @@ function readPreopen(guest, value) {
     throw errors().invalidArgType(`${name}.path`, 'of type string or an instance of URL', path);
   return {
     guest,
-    path: readPath(path, `${name}.path`),
+    path: pathOf(path, `${name}.path`),
     readOnly: readBoolean(readOnly, `${name}.readOnly`),
   };
-}
-
-/** @param {any} path a string or the URL of a file @param {string} name */
-function readPath(path, name) {
-  return absolute(withoutNull(isURL(path) ? pathOf(path, name) : String(path), name));
 }
 
 /** @param {unknown} value @param {string} name */
@@ -420,7 +410,8 @@ function readMaxBuffer(value, { memory = Infinity }) {
  */
 function readEncoding(encoding, lines) {
   const isBuffer = encoding === null || encoding === 'buffer';
-  if (lines && isBuffer) throw errors().incompatible('options.lines', 'options.encoding');
+  if (lines && isBuffer)
+    throw errors().incompatible('options.lines', 'options.encoding');
   if (encoding === undefined) return lines ? 'utf8' : undefined;
   if (isBuffer) return undefined;
   if (typeof encoding !== 'string')

@@ -38,9 +38,15 @@ class Pool {
     return { running, queued, completed: this.#completed, failed: this.#failed };
   }
 
+  /** Throws ERR_INVALID_STATE if it has been closed. */
+  requireOpen() {
+    if (!this.#isClosed) return;
+    throw require('./errors.js').errorOf(Error, 'ERR_INVALID_STATE', 'the Runner is closed');
+  }
+
   /** Asks for a place. @param {Cancellation} cancellation gives it up @returns {Place} */
   enter(cancellation) {
-    if (this.#isClosed) throw closed();
+    this.requireOpen();
     const since = performance.now();
     let [waited, isTaken] = [0, false];
     const take = () => {
@@ -80,7 +86,8 @@ class Pool {
     this.#executions.add(execution);
     execution.result.then(
       () => this.#completed++,
-      () => this.#failed++,
+      // With `check`, the program has ended by itself all the same.
+      ({ code }) => (code === 'ERR_WASI_EXIT' ? this.#completed++ : this.#failed++),
     );
     const forget = () => void this.#executions.delete(execution);
     execution.result.then(forget, forget);
@@ -96,12 +103,6 @@ class Pool {
       one.kill(new WasiError('ERR_WASI_KILLED', message, { signal: 'SIGTERM' }));
     await Promise.allSettled(all.map(({ result }) => result));
   }
-}
-
-/** The error of a program that comes too late. */
-function closed() {
-  const { errorOf } = require('./errors.js');
-  return errorOf(Error, 'ERR_INVALID_STATE', 'the Runner is closed');
 }
 
 module.exports = { Pool };

@@ -5,8 +5,7 @@
 
 const path = require('node:path');
 const timers = require('node:timers');
-const { fileURLToPath } = require('node:url');
-const { permission } = require('./addon.js');
+const { classAddon, permission } = require('./addon.js');
 const { ModuleHandle, isModule } = require('./module.js');
 const requests = require('./requests.js');
 
@@ -265,6 +264,14 @@ function isChosen(folder) {
   return process.env.WASI_RS_CACHE !== undefined || folder !== cacheFolder(true);
 }
 
+/** The option `cache`, checked and with an absolute path. @param {any} cache */
+function readCache(cache) {
+  if (cache === undefined || typeof cache === 'boolean') return cache;
+  if (typeof cache === 'string' || isURL(cache)) return pathOf(cache, 'options.cache');
+  const expected = 'one of type boolean or string or an instance of URL';
+  throw require('./errors.js').invalidArgType('options.cache', expected, cache);
+}
+
 /** The folders that a warning has been given for. @type {Set<string>} */
 const reported = new Set();
 
@@ -338,17 +345,16 @@ const handleOf = (given, cache, isForAny) =>
  * @returns {AnyHandle}
  */
 function makeHandle(source, cache, isForAny) {
-  const make = (/** @type {string | Uint8Array} */ given) =>
-    new ProgramHandle(given, cache, { isForAny });
-  if (typeof source === 'string') return make(absolute(withoutNull(source)));
-  if (isURL(source)) return make(withoutNull(pathOf(source, 'source')));
+  if (typeof source === 'string' || isURL(source)) {
+    const file = pathOf(source, 'source', 'string, Uint8Array, or URL');
+    return new ProgramHandle(file, cache, { isForAny });
+  }
   if (isModule(source)) {
     if (cache) throw require('./errors.js').needsBytes('options.cache', cache);
     return new ModuleHandle(source);
   }
-  return make(
-    bytesOf(source, 'source', 'of type string or an instance of URL, WebAssembly.Module,'),
-  );
+  const others = 'of type string or an instance of URL, WebAssembly.Module,';
+  return new ProgramHandle(bytesOf(source, 'source', others), cache, { isForAny });
 }
 
 /**
@@ -358,29 +364,35 @@ function makeHandle(source, cache, isForAny) {
  * @returns {value is URL}
  */
 function isURL(value) {
-  return typeof value?.href === 'string' && typeof value.protocol === 'string';
+  if (value === null || typeof value !== 'object') return false;
+  return typeof value.href === 'string' && typeof value.protocol === 'string';
 }
 
 /**
- * The path of a file's URL, which may be of any realm.
+ * The absolute path of a file. The addon has the words for a URL, which may be of any realm: they are those
+ * of the class.
  *
- * @param {URL} url
+ * @param {string | URL} file
  * @param {string} name of the option
+ * @param {string} [types] that it may be of, for the error
+ * @returns {string}
  */
-function pathOf(url, name) {
-  try {
-    return fileURLToPath(url.href);
-  } catch (error) {
-    const { message } = /** @type {Error} */ (error);
-    throw require('./errors.js').invalidArgValue(name, url, `is no URL of a file: ${message}`);
-  }
+function pathOf(file, name, types) {
+  if (typeof file === 'string') return absolute(withoutNull(file, name, types));
+  return classAddon().filePath(file, name);
 }
 
-/** Refuses a path with a NUL, at which the system would take it to end. @param {string} source */
-function withoutNull(source) {
-  if (!source.includes('\0')) return source;
-  const reason = 'must be a string, Uint8Array, or URL without null bytes';
-  throw require('./errors.js').invalidArgValue('source', source, reason);
+/**
+ * Refuses a string with a NUL, at which the program, or the system, would take it to end.
+ *
+ * @param {string} text
+ * @param {string} name
+ * @param {string} [types] that the value may be of, for the error
+ */
+function withoutNull(text, name, types = 'string') {
+  if (!text.includes('\0')) return text;
+  const reason = `must be a ${types} without null bytes`;
+  throw require('./errors.js').invalidArgValue(name, text, reason);
 }
 
 /**
@@ -481,7 +493,6 @@ function throwUnlessProgramError(error) {
 module.exports = {
   Cancellation,
   ProgramHandle,
-  absolute,
   bytesOf,
   cacheFolder,
   choose,
@@ -492,4 +503,6 @@ module.exports = {
   isURL,
   isUnfit,
   pathOf,
+  readCache,
+  withoutNull,
 };

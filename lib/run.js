@@ -3,7 +3,7 @@
 // run(), spawn() and compile(): programs off the event loop.
 
 const program = require('./program.js');
-const { Cancellation, ProgramHandle, bytesOf, choose, handleOf, isURL, pathOf } = program;
+const { Cancellation, ProgramHandle, bytesOf, choose, handleOf, readCache } = program;
 
 /** @typedef {import('./program.js').AnyHandle} Handle */
 
@@ -23,35 +23,44 @@ class Program {
     this.#runner = runner;
   }
 
+  /** The handle of a program; throws ERR_INVALID_THIS for another `this` of a method. @param {any} value */
+  static #handleOf(value) {
+    if (!(#runner in Object(value))) throw require('./errors.js').invalidThis('Program');
+    return /** @type {Handle} */ (handles.get(value));
+  }
+
   /** The kind of the module. Others than commands are refused. */
   get kind() {
+    Program.#handleOf(this);
     return 'command';
   }
 
   /** The edition of WASI that it imports, if any. */
   get version() {
-    return resolve(this).describe().version;
+    return Program.#handleOf(this).describe().version;
   }
 
   get imports() {
-    return resolve(this).describe().imports;
+    return Program.#handleOf(this).describe().imports;
   }
 
   get exports() {
-    return resolve(this).describe().exports;
+    return Program.#handleOf(this).describe().exports;
   }
 
   get memory() {
-    return resolve(this).describe().memory;
+    return Program.#handleOf(this).describe().memory;
   }
 
   /** @param {any} [options] */
-  run(options) {
+  async run(options) {
+    Program.#handleOf(this);
     return this.#runner?.run(this, options) ?? run(this, options, Program.prototype.run);
   }
 
   /** @param {any} [options] */
   spawn(options) {
+    Program.#handleOf(this);
     return this.#runner?.spawn(this, options) ?? spawn(this, options, Program.prototype.spawn);
   }
 
@@ -63,7 +72,7 @@ class Program {
   /** The machine code, for `deserialize()`. @returns {Promise<Buffer>} */
   async serialize() {
     const caller = callerOf(Program.prototype.serialize);
-    return located(resolve(this).serialize(), caller);
+    return located(Program.#handleOf(this).serialize(), caller);
   }
 }
 
@@ -76,19 +85,6 @@ class Program {
 function resolve(source, options, isForAny = options?.imports !== undefined) {
   if (source instanceof ProgramHandle) return source; // of the command line
   return handles.get(source) ?? handleOf(source, readCache(options?.cache), isForAny);
-}
-
-/** @param {any} cache @returns {boolean | string | undefined} */
-function readCache(cache) {
-  if (cache === undefined || typeof cache === 'boolean') return cache;
-  if (isURL(cache)) return readCache(pathOf(cache, 'options.cache'));
-  if (typeof cache === 'string' && !cache.includes('\0')) return cache;
-  if (typeof cache === 'string') {
-    const reason = 'must be a string without null bytes';
-    throw require('./errors.js').invalidArgValue('options.cache', cache, reason);
-  }
-  const expected = 'one of type boolean or string or an instance of URL';
-  throw require('./errors.js').invalidArgType('options.cache', expected, cache);
 }
 
 /**
@@ -133,7 +129,8 @@ function prepare(source, options, isSpawned, pool) {
   const handle = resolve(source, options);
   if (!pool) handle.prefetch(options); // while everything else is loaded
   const checked = require('./options.js').readOptions(options, isSpawned, handle.source);
-  if (checked.signal?.aborted) return { handle, checked, choice: NO_CHOICE };
+  pool?.requireOpen();
+  if (checked.signal?.aborted) return { handle, checked, choice: { ...NO_CHOICE, pool } };
   const cancellation = new Cancellation();
   if (pool) return { handle, checked, choice: choiceIn(pool, handle, checked, cancellation) };
   const chosen = choose(handle, checked, cancellation);

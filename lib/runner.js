@@ -20,33 +20,45 @@ class Runner {
     this.#pool = new Pool(concurrency);
   }
 
+  /** Throws ERR_INVALID_THIS for another `this` of a method. @param {any} value */
+  static #require(value) {
+    if (!(#pool in Object(value))) throw require('./errors.js').invalidThis('Runner');
+  }
+
   /** @param {any} source @param {any} [options] */
-  run(source, options) {
+  async run(source, options) {
+    Runner.#require(this);
     return run(source, this.#merged(options), Runner.prototype.run, this.#pool);
   }
 
   /** @param {any} source @param {any} [options] */
   spawn(source, options) {
+    Runner.#require(this);
     return spawn(source, this.#merged(options), Runner.prototype.spawn, this.#pool);
   }
 
   /** @param {any} source @param {any} [options] */
-  compile(source, options) {
+  async compile(source, options = {}) {
+    Runner.#require(this);
+    this.#pool.requireOpen();
     const { cache } = this.#defaults;
-    const merged = options === undefined ? { cache } : { cache, ...options };
+    const merged = isObject(options) ? { cache, ...given(options) } : options;
     return compile(source, merged, Runner.prototype.compile, this);
   }
 
   get stats() {
+    Runner.#require(this);
     return this.#pool.stats;
   }
 
   /** Ends all programs, and takes no more. Resolves when they have ended. */
-  close() {
+  async close() {
+    Runner.#require(this);
     return this.#pool.close();
   }
 
-  [Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')]() {
+  async [Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')]() {
+    Runner.#require(this);
     return this.close();
   }
 
@@ -58,6 +70,8 @@ class Runner {
     for (const name of MERGED) {
       const [one, other] = [this.#defaults[name], options[name]];
       if (other === undefined) merged[name] = one;
+      // A directory that is undefined is refused later.
+      else if (name === 'preopens' && isObject(other)) merged[name] = { ...one, ...other };
       else if (one && isObject(other)) merged[name] = { ...one, ...given(other) };
     }
     return merged;

@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import { Runner } from '../../index.js';
 import { forEachEngine } from '../support/engine.mjs';
@@ -71,6 +73,17 @@ forEachEngine(({ engine }) => {
       assert.equal(pool.stats.completed, 8);
     });
 
+    test('counts an exit code with check as completed, and what was aborted before as failed', async () => {
+      const pool = runner();
+      await assert.rejects(pool.run(exits(3), { check: true }), { code: 'ERR_WASI_EXIT' });
+      assert.deepEqual(pool.stats, { running: 0, queued: 0, completed: 1, failed: 0 });
+      await assert.rejects(pool.run(exits(0), { signal: AbortSignal.abort() }), {
+        code: 'ABORT_ERR',
+      });
+      await assert.rejects(pool.run(program('unreachable')), { code: 'ERR_WASI_TRAP' });
+      assert.deepEqual(pool.stats, { running: 0, queued: 0, completed: 1, failed: 2 });
+    });
+
     test('the bytes of a program that waits are those of the call', async () => {
       const pool = runner({ concurrency: 1 });
       const first = pool.spawn(cat());
@@ -93,6 +106,9 @@ forEachEngine(({ engine }) => {
       ]);
       await assert.rejects(pool.run(exits(1)), { code: 'ERR_INVALID_STATE' });
       assert.throws(() => pool.spawn(exits(1)), { code: 'ERR_INVALID_STATE' });
+      await assert.rejects(pool.compile(exits(1)), { code: 'ERR_INVALID_STATE' });
+      const signal = AbortSignal.abort();
+      await assert.rejects(pool.run(exits(1), { signal }), { code: 'ERR_INVALID_STATE' });
       await pool.close();
       if (Symbol.asyncDispose) await runner()[Symbol.asyncDispose]();
     });
@@ -106,12 +122,70 @@ test('its wrong options are named', () => {
     [{ engin: 'v8' }, 'ERR_INVALID_ARG_VALUE', /did you mean 'engine'/],
     [{ args: [] }, 'ERR_INVALID_ARG_VALUE', /options.args/],
     [{ limits: { mem: 5 } }, 'ERR_INVALID_ARG_VALUE', /options.limits.mem/],
-    [{ preopens: { '/': 5n } }, undefined, undefined],
+    [{ preopens: { '/': 5n } }, 'ERR_INVALID_ARG_TYPE', /options\.preopens\['\/'\]/],
     [{ env: { 'A=': '' } }, 'ERR_INVALID_ARG_VALUE', /options.env/],
+    [{ cache: 5 }, 'ERR_INVALID_ARG_TYPE', /options.cache/],
+    [{ cache: null }, 'ERR_INVALID_ARG_TYPE', /options.cache/],
+    [{ cache: 'a\0' }, 'ERR_INVALID_ARG_VALUE', /options.cache.*null bytes/],
+    [{ cache: new URL('http://localhost/') }, 'ERR_INVALID_ARG_VALUE', /options.cache.*URL/],
   ]) {
-    if (code === undefined) new Runner(options);
-    else assert.throws(() => new Runner(options), { code, message });
+    assert.throws(() => new Runner(options), { code, message });
   }
+});
+
+test('its cache is where it was when it was made', async (t) => {
+  const folder = temporaryFolder(t);
+  const here = process.cwd();
+  t.after(() => process.chdir(here));
+  process.chdir(folder);
+  const runner = new Runner({ cache: 'code' });
+  process.chdir(here);
+  await runner.compile(program('(drop (i32.const 4711))'), { cache: undefined });
+  assert.notDeepEqual(fs.readdirSync(path.join(folder, 'code')), []);
+  await assert.rejects(runner.compile(exits(0), 5), { code: 'ERR_INVALID_ARG_TYPE' });
+});
+
+test('methods that are called with another this are refused in Node’s words', async () => {
+  const runner = new Runner();
+  const compiled = await runner.compile(exits(0), { cache: false });
+  const child = runner.spawn(exits(0));
+  const refused = (name) => ({
+    name: 'TypeError',
+    code: 'ERR_INVALID_THIS',
+    message: `Value of "this" must be of type ${name}`,
+  });
+  const rejecting = { Runner: ['run', 'compile', 'close'], Program: ['run', 'serialize'] };
+  const throwing = {
+    Runner: ['spawn', 'stats'],
+    Program: ['spawn', 'kind', 'version', 'imports', 'exports', 'memory'],
+    GuestProcess: ['kill', 'result', Symbol.dispose].filter(Boolean),
+  };
+  const objects = { Runner: runner, Program: compiled, GuestProcess: child };
+  const isCalled = ({ get }) => get === undefined;
+  for (const [name, object] of Object.entries(objects)) {
+    const prototype = Object.getPrototypeOf(object);
+    for (const other of [undefined, null, 5, 'text', {}, prototype, () => {}, objects]) {
+      for (const key of rejecting[name] ?? []) {
+        await assert.rejects(prototype[key].call(other, exits(0)), refused(name));
+      }
+      for (const key of throwing[name]) {
+        const one = Object.getOwnPropertyDescriptor(prototype, key);
+        const method = isCalled(one) ? one.value : one.get;
+        assert.throws(() => method.call(other, exits(0)), refused(name), String(key));
+      }
+    }
+  }
+  const { [Symbol.asyncIterator]: lines } = Object.getPrototypeOf(child);
+  await assert.rejects(lines.call({}).next(), refused('GuestProcess'));
+  if (Symbol.asyncDispose) {
+    for (const name of ['Runner', 'GuestProcess']) {
+      const dispose = objects[name][Symbol.asyncDispose];
+      await assert.rejects(dispose.call({}), refused(name));
+    }
+  }
+  await child.result;
+  class Mine extends Runner {}
+  assert.equal((await new Mine({ cache: false }).run(exits(2))).exitCode, 2);
 });
 
 test('wrong options of a call are named, whatever the defaults are', async () => {

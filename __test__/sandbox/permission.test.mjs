@@ -346,6 +346,7 @@ const FUNCTIONS = {
   'errors.unknownProperty': 'makes an error',
   closest: 'takes text',
   describe: 'takes bytes',
+  filePath: 'takes a URL',
   quit: 'ends the process, as process.exit does',
   refusal: 'takes bytes',
   watToWasm: 'takes text',

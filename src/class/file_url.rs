@@ -1,7 +1,27 @@
 //! Paths that are given as URLs of files.
 
 use crate::errors;
-use crate::node_api::{Js, JsResult, Type, Value};
+use crate::node_api::{Call, Js, JsResult, Method, Type, Value};
+
+/// Exports the function, for `lib/program.js`.
+pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {
+    js.set_named(exports, PathOf::NAME, js.function::<PathOf>(0)?)
+}
+
+/// `filePath(url, option)`: the path of a file's URL; undefined for another value.
+struct PathOf;
+
+impl Method for PathOf {
+    const NAME: &'static str = "filePath";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, [url, option, _]) = (call.js, call.args);
+        match path_of(js, url, &js.string_of(option)?)? {
+            Some(path) => js.string(&path),
+            None => js.undefined(),
+        }
+    }
+}
 
 /// The path of a file's URL; nothing for another value. A URL may be of any realm, and is recognized as Node
 /// recognizes it. Follows `url.fileURLToPath()`.
@@ -43,6 +63,9 @@ fn decode(protocol: &str, host: &str, path: &str) -> Result<String, &'static str
         if byte.is_some_and(|byte| byte == b'/' || (cfg!(windows) && byte == b'\\')) {
             return Err("it must not have encoded slashes");
         }
+        if byte == Some(0) {
+            return Err("it must not have encoded null bytes");
+        }
         decoded.push(byte.unwrap_or(*first));
     }
     let path = String::from_utf8(decoded).map_err(|_| "its path must be encoded in UTF-8")?;
@@ -57,9 +80,13 @@ mod tests {
     fn urls_of_files_have_paths() {
         assert_eq!(decode("file:", "", "/a%20b/%C3%A4%2").as_deref(), Ok("/a b/ä%2"));
         assert_eq!(decode("file:", "", "/%zz%+1").as_deref(), Ok("/%zz%+1"));
-        for (protocol, host, path) in
-            [("http:", "", "/"), ("file:", "host", "/"), ("file:", "", "/a%2fb"), ("file:", "", "/%ff")]
-        {
+        for (protocol, host, path) in [
+            ("http:", "", "/"),
+            ("file:", "host", "/"),
+            ("file:", "", "/a%2fb"),
+            ("file:", "", "/%ff"),
+            ("file:", "", "/a%00"),
+        ] {
             assert!(decode(protocol, host, path).is_err(), "{protocol}//{host}{path}");
         }
     }

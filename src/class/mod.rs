@@ -4,7 +4,7 @@ pub mod construct;
 mod control;
 pub mod define;
 mod editions;
-mod file_url;
+pub mod file_url;
 pub mod hooks;
 pub mod kept;
 pub mod limits;
