@@ -268,6 +268,33 @@ type Captured<Encoding, Lines> = [Absent] extends [Lines]
     ? string[]
     : Text<Encoding>;
 
+/** The encodings whose text shows bytes: it has no lines. */
+type EncodingOfBytes = 'hex' | 'base64' | 'base64url' | 'buffer' | null;
+
+/** A type that no options are of which ask for lines in such an encoding. */
+type Fitting<Encoding, Lines> = [Absent] extends [Lines]
+  ? {}
+  : [Lines] extends [true]
+    ? [Absent] extends [Encoding]
+      ? {}
+      : [Encoding] extends [EncodingOfBytes]
+        ? { lines: false }
+        : {}
+    : {};
+
+/**
+ * A type that all options are of. From it TypeScript infers that an option may be undefined, which it passes
+ * over where the property may be missing.
+ */
+type Inferred<Stdout, Stderr, Stdin = never, Bytes = never, Encoding = never, Lines = never> =
+  | {}
+  | { stdout: Stdout }
+  | { stderr: Stderr }
+  | { stdin: Stdin }
+  | { input: Bytes }
+  | { encoding: Encoding }
+  | { lines: Lines };
+
 /** The same for `spawn()`, where `'pipe'` is a stream that this side writes to. */
 export type SpawnInputOption = RunInputOption | 'pipe';
 
@@ -387,7 +414,8 @@ export interface RunOptions<
    */
   encoding?: Encoding | undefined;
   /**
-   * True if captured output is an array of lines, without their ends.
+   * True if captured output is an array of lines, without their ends: `\n`, or `\r\n`. An encoding that shows
+   * bytes has none ('hex', 'base64', 'base64url', 'buffer', null: ERR_INCOMPATIBLE_OPTION_PAIR).
    * @default false
    */
   lines?: Lines | undefined;
@@ -626,7 +654,9 @@ export function run<
   Lines extends boolean | undefined | Absent,
 >(
   source: ProgramSource,
-  options?: RunOptions<Stdout, Stderr, RunInputOption | undefined, AnyInput, Encoding, Lines>,
+  options?: RunOptions<Stdout, Stderr, RunInputOption | undefined, AnyInput, Encoding, Lines> &
+    Inferred<Stdout, Stderr, never, never, Encoding, Lines> &
+    Fitting<Encoding, Lines>,
 ): Promise<
   RunResult<Piped<Stdout, Captured<Encoding, Lines>>, Piped<Stderr, Captured<Encoding, Lines>>>
 >;
@@ -642,7 +672,7 @@ export function spawn<
   Stderr extends AnyRunOutput | Absent,
 >(
   source: ProgramSource,
-  options?: SpawnOptions<Stdin, Bytes, Stdout, Stderr>,
+  options?: SpawnOptions<Stdin, Bytes, Stdout, Stderr> & Inferred<Stdout, Stderr, Stdin, Bytes>,
 ): GuestProcess<InputEnd<Stdin, Bytes>, Piped<Stdout, Readable>, Piped<Stderr, Readable>>;
 
 /**
@@ -804,7 +834,9 @@ export interface Program {
     Encoding extends AnyEncoding | Absent,
     Lines extends boolean | undefined | Absent,
   >(
-    options?: RunOptions<Stdout, Stderr, RunInputOption | undefined, AnyInput, Encoding, Lines>,
+    options?: RunOptions<Stdout, Stderr, RunInputOption | undefined, AnyInput, Encoding, Lines> &
+      Inferred<Stdout, Stderr, never, never, Encoding, Lines> &
+      Fitting<Encoding, Lines>,
   ): Promise<
     RunResult<Piped<Stdout, Captured<Encoding, Lines>>, Piped<Stderr, Captured<Encoding, Lines>>>
   >;
@@ -814,7 +846,7 @@ export interface Program {
     Stdout extends AnyRunOutput | Absent,
     Stderr extends AnyRunOutput | Absent,
   >(
-    options?: SpawnOptions<Stdin, Bytes, Stdout, Stderr>,
+    options?: SpawnOptions<Stdin, Bytes, Stdout, Stderr> & Inferred<Stdout, Stderr, Stdin, Bytes>,
   ): GuestProcess<InputEnd<Stdin, Bytes>, Piped<Stdout, Readable>, Piped<Stderr, Readable>>;
   /** As the function of this name. */
   load<Exports = Record<string, ExportedFunction>>(

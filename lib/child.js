@@ -97,16 +97,23 @@ class GuestProcess extends EventEmitter {
    */
   async *[Symbol.asyncIterator]() {
     GuestProcess.#require(this);
+    const { isOfBytes, linesIn } = require('./text.js');
     const stdout = /** @type {import('node:net').Socket} */ (this.stdout);
     const reason = this.#unreadable ?? whyUnreadable(stdout);
     if (reason !== undefined) {
       const message = `there are no lines to read: ${reason}`;
       throw require('./errors.js').errorOf(Error, 'ERR_INVALID_STATE', message);
     }
+    if (isOfBytes(stdout.readableEncoding)) {
+      throw require('./errors.js').incompatible(
+        'for await (const line of child)',
+        'options.encoding',
+      );
+    }
     this.#unreadable = `a loop over them has begun before; ${ADVICE}`;
     this.#isAwaited = true;
     if (stdout.readableEncoding === null) stdout.setEncoding('utf8');
-    yield* require('./text.js').linesIn(stdout);
+    yield* linesIn(stdout);
     await this.#execution.result;
   }
 

@@ -410,7 +410,7 @@ function readMaxBuffer(value, { memory = Infinity }) {
  */
 function readEncoding(encoding, lines) {
   const isBuffer = encoding === null || encoding === 'buffer';
-  if (lines && isBuffer)
+  if (lines && (isBuffer || require('./text.js').isOfBytes(encoding)))
     throw errors().incompatible('options.lines', 'options.encoding');
   if (encoding === undefined) return lines ? 'utf8' : undefined;
   if (isBuffer) return undefined;

@@ -35,7 +35,7 @@ class Output {
     if (isWebStream(receiver)) this.#openWriter(receiver);
     if (typeof receiver === 'function' || !isEmitter(receiver)) return;
     this.#callsBack = typeof receiver.writableLength === 'number';
-    this.#unwatch = watch(receiver, (error) => this.#break(error));
+    this.#unwatch = watch(receiver, (error) => this.#break(receiver.errored ?? error));
     if (receiver.writableEnded) this.#break(undefined);
   }
 
@@ -64,7 +64,7 @@ class Output {
     const { writer, release } = writerOf(stream);
     writer.closed.then(
       () => this.#break(undefined),
-      (error) => this.#break(error),
+      (error) => (error === undefined ? this.#failed(error) : this.#break(error)),
     );
     this.#receiver = (/** @type {Buffer} */ chunk) => writer.write(chunk);
     this.#unwatch = release;
@@ -85,7 +85,7 @@ class Output {
   /** @param {unknown} error */
   #taken(error) {
     this.#pending--;
-    if (error) this.#break(error);
+    if (error) this.#break(this.#receiver.errored ?? error);
     if (this.#pending > 0) return;
     this.#flushed();
     // (One that has failed emits 'error' yet: the listener stays until then.)
@@ -94,13 +94,21 @@ class Output {
 
   /** @param {any} error the reason why it takes nothing any more; undefined if it has just been ended */
   #break(error) {
+    if (error !== undefined && !CLOSED.has(error?.code)) return this.#failed(error);
+    this.#end(() => this.#brokenPipe(error));
+  }
+
+  /** Ends the writing to a receiver that has failed. @param {unknown} reason anything, also undefined */
+  #failed(reason) {
+    this.#end(() => streamError(`options.${this.#name}`, reason));
+  }
+
+  /** @param {() => unknown} errorOf makes the error that is reported */
+  #end(errorOf) {
     if (this.#isBroken) return;
     this.#isBroken = true;
     this.#flushed();
-    if (this.#isReleased) return;
-    const reason = this.#receiver.errored ?? error;
-    const isClosed = reason === undefined || CLOSED.has(reason?.code);
-    this.#fail(isClosed ? this.#brokenPipe(reason) : streamError(`options.${this.#name}`, reason));
+    if (!this.#isReleased) this.#fail(errorOf());
   }
 
   /** @param {unknown} cause */

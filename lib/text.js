@@ -21,15 +21,29 @@ function decode(outcome, encoding, lines) {
   return outcome;
 }
 
-/** The lines of a text, without their ends. @param {string} text */
-function linesOf(text) {
-  const lines = text.split('\n').map(withoutReturn);
-  if (lines.at(-1) === '') lines.pop(); // after the last end
-  return lines;
+/** Encodings in which the text is no output of the program, but shows its bytes. */
+const OF_BYTES = new Set(['hex', 'base64', 'base64url']);
+
+/** True for an encoding that has no lines. @param {unknown} encoding */
+const isOfBytes = (encoding) => OF_BYTES.has(String(encoding).toLowerCase());
+
+/**
+ * Splits a text at the ends of its lines, \n or \r\n; another \r belongs to its line.
+ *
+ * @param {string} text
+ * @returns {{ lines: string[], rest: string }} the lines without their ends, and what is behind the last end
+ */
+function split(text) {
+  const lines = text.split('\n');
+  const rest = /** @type {string} */ (lines.pop());
+  return { lines: lines.map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line)), rest };
 }
 
-/** @param {string} line */
-const withoutReturn = (line) => (line.endsWith('\r') ? line.slice(0, -1) : line);
+/** The lines of a text, without their ends. @param {string} text */
+function linesOf(text) {
+  const { lines, rest } = split(text);
+  return rest === '' ? lines : [...lines, rest];
+}
 
 /**
  * The lines of a stream, as soon as each is complete.
@@ -37,16 +51,15 @@ const withoutReturn = (line) => (line.endsWith('\r') ? line.slice(0, -1) : line)
  * @param {import('node:stream').Readable} stream of text
  */
 async function* linesIn(stream) {
-  let rest = '';
+  let text = '';
   for await (const chunk of stream) {
-    const [first, ...others] = chunk.split('\n');
-    rest += first;
-    for (const other of others) {
-      yield withoutReturn(rest);
-      rest = other;
-    }
+    text += chunk;
+    if (!chunk.includes('\n')) continue; // a long line is put together once
+    const { lines, rest } = split(text);
+    yield* lines;
+    text = rest;
   }
-  if (rest !== '') yield withoutReturn(rest);
+  if (text !== '') yield text;
 }
 
-module.exports = { decode, linesIn };
+module.exports = { decode, isOfBytes, linesIn };

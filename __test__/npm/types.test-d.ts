@@ -217,6 +217,48 @@ export async function results(options: RunOptions, mode: 'pipe' | 'ignore') {
   const kept: RunResult = await run('app.wasm', { stdout: 'ignore' });
   kept.stdout satisfies Buffer | null;
 
+  // An option that may be undefined is the default then.
+  const flag = Math.random() > 0.5;
+  const quiet = await run('app.wasm', { stdout: flag ? 'inherit' : undefined, stderr: 'ignore' });
+  quiet.stdout satisfies Buffer | null;
+  quiet.stderr satisfies null;
+  // @ts-expect-error it may be null
+  quiet.stdout.length;
+  // @ts-expect-error it may be a Buffer
+  quiet.stdout satisfies null;
+  const optional: { stdout?: 'inherit'; encoding?: 'utf8'; lines?: true } = {};
+  (await run('app.wasm', { stdout: optional.stdout })).stdout satisfies Buffer | null;
+  // @ts-expect-error it may be a Buffer
+  (await run('app.wasm', { stdout: optional.stdout })).stdout satisfies null;
+  (await run('app.wasm', { encoding: optional.encoding })).stdout satisfies Buffer | string;
+  // @ts-expect-error it may be a Buffer
+  (await run('app.wasm', { encoding: optional.encoding })).stdout satisfies string;
+  // @ts-expect-error it may be a Buffer
+  (await run('app.wasm', { lines: optional.lines })).stdout satisfies string[];
+  (await run('app.wasm', { lines: undefined, encoding: undefined })).stdout satisfies Buffer;
+  const { stdin, stdout: output } = spawn('app.wasm', {
+    stdin: flag ? 'ignore' : undefined,
+    stdout: optional.stdout,
+  });
+  // @ts-expect-error it may be null
+  stdin.end();
+  // @ts-expect-error it may be a stream
+  output satisfies null;
+  stdin?.end();
+
+  // Lines are of a text.
+  (await run('app.wasm', { lines: true, encoding: 'utf16le' })).stdout satisfies string[];
+  (await run('app.wasm', { lines: true, encoding: undefined })).stdout satisfies string[];
+  (await run('app.wasm', { lines: flag, encoding: 'hex' })).stdout satisfies string | string[];
+  // @ts-expect-error there are none
+  await run('app.wasm', { lines: true, encoding: 'hex' });
+  // @ts-expect-error there are none
+  await run('app.wasm', { lines: true, encoding: 'base64url' });
+  // @ts-expect-error there are none
+  await run('app.wasm', { lines: true, encoding: 'buffer' });
+  // @ts-expect-error there are none
+  await run('app.wasm', { lines: true, encoding: null });
+
   (await run('app.wasm', { encoding: 'utf8' })).stdout satisfies string;
   (await run('app.wasm', { encoding: 'buffer' })).stdout satisfies Buffer;
   (await run('app.wasm', { lines: true })).stderr satisfies string[];

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { ReadableStream } from 'node:stream/web';
+import { ReadableStream, WritableStream } from 'node:stream/web';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { forEachEngine, makeRun } from '../support/engine.mjs';
@@ -219,3 +219,47 @@ for (const engine of ['wasmtime', 'v8']) {
     assert.equal((await run(exits(0))).exitCode, 0);
   });
 }
+
+forEachEngine(({ engine, run }) => {
+  describe(`what fails with undefined in ${engine}`, () => {
+    const nothing = () => Promise.reject(undefined);
+    const RECEIVERS = {
+      'a function that rejects': nothing,
+      'a function that throws': () => {
+        throw undefined;
+      },
+      'an object whose write() rejects': { write: nothing },
+      'a WritableStream whose write() rejects': new WritableStream({ write: nothing }),
+      'a WritableStream that has failed': new WritableStream({ start: (one) => one.error() }),
+    };
+    for (const [what, stdout] of Object.entries(RECEIVERS)) {
+      test(`${what} has failed, and was not ended`, async () => {
+        await assert.rejects(run(CAT, { ...bounded, input: 'a', stdout }), ({ code, message }) => {
+          assert.equal(code, 'ERR_WASI_STREAM');
+          assert.equal(message, 'options.stdout has failed: undefined');
+          return true;
+        });
+      });
+    }
+
+    const SUPPLIES = {
+      'a function that rejects': nothing,
+      'an iterator that rejects': { [Symbol.asyncIterator]: () => ({ next: nothing }) },
+      'a ReadableStream that has failed': new ReadableStream({ start: (one) => one.error() }),
+    };
+    for (const [what, stdin] of Object.entries(SUPPLIES)) {
+      test(`${what}, as stdin`, async () => {
+        await assert.rejects(run(CAT, { ...bounded, stdin }), ({ code, message }) => {
+          assert.equal(code, 'ERR_WASI_STREAM');
+          assert.equal(message, 'options.stdin has failed: undefined');
+          return true;
+        });
+      });
+    }
+
+    test('a Writable that is destroyed without an error is EPIPE', async () => {
+      const stdout = new Writable({ write: () => stdout.destroy(undefined) });
+      await assert.rejects(run(CAT, { ...bounded, input: 'a', stdout }), { code: 'EPIPE' });
+    });
+  });
+});

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { text } from 'node:stream/consumers';
 import { WritableStream } from 'node:stream/web';
 import { run, spawn } from '../../index.js';
 import { after, cat, tee } from '../support/programs.mjs';
@@ -36,6 +37,9 @@ inEach('captured output is lines', async (options) => {
     ['a\r\n\nb\n', ['a', '', 'b']],
     ['\n', ['']],
     ['a\rb\n\r\n', ['a\rb', '']],
+    ['a\r\r\nb\r', ['a\r', 'b\r']],
+    ['a\n\r', ['a', '\r']],
+    ['\r', ['\r']],
   ]) {
     assert.deepEqual((await run(cat(), { ...options, input, lines: true })).stdout, lines);
     const child = spawn(cat(), { ...options, input });
@@ -43,6 +47,33 @@ inEach('captured output is lines', async (options) => {
     for await (const line of child) read.push(line);
     assert.deepEqual(read, lines);
   }
+});
+
+inEach('lines in each encoding of texts, captured and read', async (options) => {
+  const written = 'grün\r\nwie Gras\nhie';
+  for (const encoding of ['utf8', 'utf16le', 'UCS-2', 'latin1', 'binary']) {
+    const given = { ...options, input: Buffer.from(written, encoding), encoding };
+    const expected = ['grün', 'wie Gras', 'hie'];
+    assert.deepEqual((await run(cat(), { ...given, lines: true })).stdout, expected, encoding);
+    const read = [];
+    for await (const line of spawn(cat(), given)) read.push(line);
+    assert.deepEqual(read, expected, encoding);
+  }
+});
+
+inEach('a line may come in many pieces, and end between them', async (options) => {
+  const child = spawn(cat(), options);
+  const long = 'x'.repeat(300_000);
+  const read = [];
+  const reading = (async () => {
+    for await (const line of child) read.push(line);
+  })();
+  for (const piece of ['a\r', '\nb', '\n', long, long, '\r\n']) {
+    await new Promise((resolve) => child.stdin.write(piece, resolve));
+  }
+  child.stdin.end();
+  await reading;
+  assert.deepEqual(read, ['a', 'b', long + long]);
 });
 
 inEach('an error has the output in the same form', async (options) => {
@@ -130,6 +161,21 @@ inEach('a WritableStream that fails or is closed ends the program', async (optio
   const closed = new WritableStream();
   await closed.close();
   await assert.rejects(run(cat(), { ...options, input, stdout: closed }), { code: 'EPIPE' });
+});
+
+test('an encoding that shows bytes has no lines', async () => {
+  const refused = (one) => ({
+    code: 'ERR_INCOMPATIBLE_OPTION_PAIR',
+    message: new RegExp(`${one}.*options\\.encoding`),
+  });
+  for (const encoding of ['hex', 'HEX', 'base64', 'base64url', 'buffer', null]) {
+    await assert.rejects(run(cat(), { lines: true, encoding }), refused('options\\.lines'));
+  }
+  const child = spawn(cat(), { encoding: 'hex', input: 'a' });
+  await assert.rejects(async () => {
+    for await (const line of child) assert.fail(line);
+  }, refused('for await'));
+  assert.equal(await text(child.stdout), '61', 'nothing has been read');
 });
 
 test('wrong values are named', async () => {
