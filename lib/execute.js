@@ -355,7 +355,8 @@ function checked(outcome, check) {
  * @param {import('./options.js').Stdio} stdio
  */
 function withOutput(error, stdio) {
-  if (!(error instanceof errors().WasiError)) return error;
+  const { WasiError } = errors();
+  if (!(error instanceof WasiError)) return error;
   const captured = /** @type {('stdout' | 'stderr')[]} */ (
     NAMES.filter((_, i) => stdio[i] === 'capture')
   );
