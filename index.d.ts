@@ -794,7 +794,7 @@ export function load<Exports = Record<string, ExportedFunction>>(
   options?: LoadOptions,
 ): Promise<Instance<Exports>>;
 
-/** A compiled program, to be run any number of times. */
+/** A compiled program, to be run any number of times. Its description is frozen. */
 export interface Program {
   /** `'command'`: it exports `_start`. Other kinds are refused. */
   readonly kind: 'command';
@@ -822,6 +822,7 @@ export interface Program {
    */
   readonly memory: readonly Readonly<{
     imported: boolean;
+    /** True if the module declares it as shared. (No thread shares it: a program has one.) */
     shared: boolean;
     /** True if its addresses have 64 bits. */
     wide: boolean;

@@ -372,6 +372,10 @@ function readLimits(limits) {
   if (limits === undefined) return {};
   requireObject(limits, 'options.limits');
   const { limits: known } = ranges();
+  if (limits.stdout !== undefined) {
+    const reason = 'is a limit of the class WASI: here it is options.maxBuffer';
+    throw errors().invalidArgValue('options.limits.stdout', limits.stdout, reason);
+  }
   refuseUnknown(limits, 'options.limits', Object.keys(known));
   const read = Object.entries(known).map(([name, [least, most]]) => {
     return [name, readWhole(limits[name], `options.limits.${name}`, least, most)];

@@ -172,7 +172,7 @@ class ProgramHandle {
    * @returns {import('./types.js').Description}
    */
   describe() {
-    return (this.#description ??= Object.freeze(requests.addon.describe(this.native())));
+    return (this.#description ??= frozen(requests.addon.describe(this.native())));
   }
 
   /** True if the cache has machine code of the program. @returns {Promise<boolean>} */
@@ -240,6 +240,12 @@ function absolute(given) {
   // directory.
   if (path.isAbsolute(given) || given === '') return given;
   return process.platform === 'win32' ? path.resolve(given) : `${process.cwd()}/${given}`;
+}
+
+/** The value, frozen with all that it holds. @template T @param {T} value @returns {T} */
+function frozen(value) {
+  if (value !== null && typeof value === 'object') Object.values(value).forEach(frozen);
+  return Object.freeze(value);
 }
 
 /**

@@ -32,6 +32,44 @@ test('a program is described as by inspect, from a file, bytes and machine code'
   }
 });
 
+test('nobody changes the description', async () => {
+  const program = await compile(DESCRIBED, { cache: false });
+  for (const list of [program.imports, program.exports, program.memory]) {
+    assert.ok(list.length > 0 && Object.isFrozen(list));
+    for (const one of list) assert.ok(Object.isFrozen(one));
+  }
+  assert.throws(() => (program.memory[0].min = 0), TypeError);
+  assert.throws(() => program.imports.push({}), TypeError);
+});
+
+test('memories are shared if the module says so, wherever the program comes from', async (t) => {
+  const cache = path.join(temporaryFolder(t), 'cache');
+  const wait = '(drop (memory.atomic.wait32 (i32.const 0) (i32.const 1) (i64.const 0)))';
+  for (const body of ['', wait]) {
+    const wasm = assemble(`(module (import "a" "m" (memory 1 2 shared)) (import "a" "n" (memory 1))
+      (memory (export "memory") 1 3 shared) (memory (export "plain") 1)
+      (func (export "_start") ${body}) (export "again" (memory 0)))`);
+    const compiled = await compile(wasm, { cache });
+    const kept = await compile(wasm, { cache });
+    const revived = await deserialize(await kept.serialize());
+    const again = await deserialize(await revived.serialize());
+    for (const program of [compiled, kept, revived, again]) {
+      const shared = program.memory.map(({ imported, shared }) => [imported, shared]);
+      assert.deepEqual(shared, [
+        [true, true],
+        [true, false],
+        [false, true],
+        [false, false],
+        [false, true],
+      ]);
+      const names = program.exports.map(({ name }) => name);
+      assert.deepEqual(names, ['memory', 'plain', '_start', 'again'], 'none is added');
+      assert.equal(program.imports.length, 2);
+      assert.equal((await program.run()).exitCode, 0);
+    }
+  }
+});
+
 test('a program without WASI has no version', async () => {
   const { version, memory, imports } = await compile(assemble('(module (func (export "_start")))'));
   assert.deepEqual({ version, memory, imports }, { version: null, memory: [], imports: [] });

@@ -191,7 +191,7 @@ test('wrong values are named', async () => {
     [{ maxBuffer: { stdout: 1.5 } }, /"options.maxBuffer.stdout" is out of range.*integer/],
     [{ maxBuffer: { stdot: 1 } }, /options.maxBuffer.*stdout/],
     [{ stdout: locked }, /options.stdout.*locked/],
-    [{ limits: { stdout: 5 } }, /options.limits/],
+    [{ limits: { stdout: 5 } }, /'options.limits.stdout'.*options.maxBuffer. Received 5/],
   ]) {
     await assert.rejects(run(cat(), options), (error) => {
       assert.match(

@@ -74,18 +74,24 @@ impl Description {
     }
 }
 
-/// The description of a compiled module, without the imports that are added here.
+/// The description of a compiled module, as it was before it was changed for wasmtime.
 pub fn describe(module: &Module) -> Description {
     let mut description = Description::default();
+    let last = module.exports().last().filter(|export| export.ty().memory().is_some());
+    let shared = last.and_then(|export| Some((export.name(), unshare::declared(export.name())?)));
+    let (added, shared) = shared.unzip();
     for import in module.imports() {
         if (import.module(), import.name()) != (unshare::NAMESPACE, unshare::PAUSE) {
             description.memories.extend(import.ty().memory().map(|ty| described_memory(ty, true)));
             description.imports.push(described(Some(import.module()), import.name(), import.ty()));
         }
     }
-    for export in module.exports() {
+    for export in module.exports().filter(|export| Some(export.name()) != added) {
         description.memories.extend(export.ty().memory().map(|ty| described_memory(ty, false)));
         description.exports.push(described(None, export.name(), export.ty()));
+    }
+    for (memory, is_shared) in description.memories.iter_mut().zip(shared.into_iter().flatten()) {
+        memory.is_shared = is_shared;
     }
     description
 }

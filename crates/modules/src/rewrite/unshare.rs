@@ -5,22 +5,68 @@
 //! them. They become calls of functions that are added to the module: these load the value as the instruction
 //! does, with its traps, compare it, and have the host wait (`pause` of the runner). Nobody can wake it, so
 //! `memory.atomic.notify` is right as it is: 0.
+//!
+//! The machine code can't tell any more which memories were shared, and is all that there is of a program
+//! that is deserialized. So the module gets one more export, whose name tells it ([`declared`]).
 
 pub use super::additions::NAMESPACE;
 
 use super::additions::{self, Addition, Change, Signature};
-use super::edit::{Edit, apply};
+use super::edit::{Edit, apply, encoded, one_more};
 use crate::bounds::Bounds;
 use crate::cancellation::Cancellation;
 use crate::error::ProgramError;
-use crate::outline::Outline;
+use crate::outline::{Item, Outline};
+use crate::sections::EXPORT;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use wasm_encoder::{BlockType, Function, Instruction, MemArg, ValType};
-use wasmparser::Operator;
+use std::collections::{BTreeMap, HashSet};
+use wasm_encoder::{BlockType, Encode, Function, Instruction, MemArg, ValType};
+use wasmparser::{BinaryReaderError, ExternalKind, Operator};
 
 /// The name of the function that waits.
 pub const PAUSE: &str = "pause";
+
+/// The beginning of the name of the export that tells which memories were declared as shared: behind it is 1
+/// for each that was, among the imports and then the exports that are memories, and 0 for each other.
+const SHARED: &str = "wasi-rs shared ";
+
+/// The most memories that the name tells of. (A name has 100000 bytes at most.)
+const MAX_TOLD: usize = 50_000;
+
+const KIND_MEMORY: u8 = 2;
+
+/// The memories that a module declared as shared, told by the name of an export that was added here: true for
+/// each, first of the imports, then of the exports. None for the name of another export.
+pub fn declared(export: &str) -> Option<impl Iterator<Item = bool>> {
+    let told = export.strip_prefix(SHARED)?.trim_end_matches('\'');
+    told.bytes().all(|digit| digit == b'0' || digit == b'1').then(|| told.bytes().map(|digit| digit == b'1'))
+}
+
+/// The edits that add this export; none if no memory that is imported or exported is shared.
+fn told(bytes: &[u8], outline: &Outline<'_>, shared: &[(bool, bool)]) -> Result<Vec<Edit>, BinaryReaderError> {
+    let is_shared = |index: usize| shared.get(index).is_some_and(|(is_shared, _)| *is_shared);
+    let imported = outline.imports.iter().filter(|import| matches!(import.item, Item::Memory(_))).count();
+    let exported = outline.exports.iter().filter(|export| export.kind == ExternalKind::Memory);
+    let memories = (0..imported).chain(exported.map(|export| export.index as usize));
+    let memories: Vec<_> = memories.take(MAX_TOLD + 1).collect();
+    let first = memories.iter().find(|index| is_shared(**index));
+    let section = outline.sections.iter().find(|(id, _)| *id == EXPORT).map(|(_, range)| range);
+    let (Some(first), Some(section), 0..=MAX_TOLD) = (first, section, memories.len()) else {
+        return Ok(Vec::new());
+    };
+    let digits = memories.iter().map(|index| if is_shared(*index) { '1' } else { '0' });
+    let mut name: String = SHARED.chars().chain(digits).collect();
+    let taken: HashSet<_> =
+        outline.exports.iter().map(|export| export.name).filter(|taken| taken.starts_with(SHARED)).collect();
+    while taken.contains(&name[..]) {
+        name.push('\'');
+    }
+    let mut export = Vec::new();
+    name.as_str().encode(&mut export);
+    export.push(KIND_MEMORY);
+    export.extend(encoded(*first as u64));
+    Ok(vec![one_more(bytes, section)?, (section.end..section.end, export)])
+}
 
 /// The module of this outline with no memory shared.
 pub fn unshare<'b>(
@@ -37,7 +83,8 @@ pub fn unshare<'b>(
         return Ok(Cow::Borrowed(bytes));
     }
     let waits = waits(outline, &shared, cancellation)?;
-    let edits: Vec<Edit> = outline.all_memories().filter(|memory| memory.is_shared()).map(unshare_memory).collect();
+    let mut edits = told(bytes, outline, &shared)?;
+    edits.extend(outline.all_memories().filter(|memory| memory.is_shared()).map(unshare_memory));
     let mut bytes = bytes.to_vec();
     apply(&mut bytes, &outline.sections.clone(), edits);
     if !waits.is_empty() {
@@ -206,12 +253,29 @@ mod tests {
     #[test]
     fn memories_get_the_flag_taken_off_and_keep_their_bounds() {
         let text = r#"(module (import "a" "m" (memory 1 5 shared)) (import "a" "n" (memory 2))
-            (memory 3 300 shared) (memory 4) (func (export "f") (drop (memory.grow 2 (i32.const 1)))))"#;
+            (memory 3 300 shared) (memory 4) (func (drop (memory.grow 2 (i32.const 1)))))"#;
         let bytes = rewritten(text);
         assert_eq!(bytes.len(), wat::parse_str(text).unwrap().len(), "nothing else is changed");
         let mut outline = Outline::read(&bytes).unwrap();
         let bounds: Vec<_> = outline.all_memories().map(|memory| (memory.min, memory.max)).collect();
         assert_eq!(bounds, [(1, Some(5)), (2, None), (3, Some(300)), (4, None)]);
+    }
+
+    #[test]
+    fn an_export_tells_which_memories_were_shared() {
+        let text = r#"(module (import "a" "m" (memory 1 5)) (import "a" "n" (memory 2 3 shared)) (memory 3 300 shared)
+            (memory 4) (func (export "wasi-rs shared 01010'")) (export "x" (memory 0)) (export "y" (memory 2))
+            (export "z" (memory 3)) (func (export "wasi-rs shared 01010")))"#;
+        let bytes = rewritten(text);
+        let outline = Outline::read(&bytes).unwrap();
+        let export = outline.exports.last().unwrap();
+        assert_eq!((export.name, export.index), ("wasi-rs shared 01010''", 1));
+        assert_eq!(declared(export.name).unwrap().collect::<Vec<_>>(), [false, true, false, true, false]);
+        for other in ["memory", "wasi-rs shared 012", "wasi-rs start"] {
+            assert!(declared(other).is_none());
+        }
+        let own = r#"(module (memory 1 1 shared) (memory 1) (export "memory" (memory 1)))"#;
+        assert_eq!(Outline::read(&rewritten(own)).unwrap().exports.len(), 1, "the shared one is the module's own");
     }
 
     #[test]
