@@ -626,7 +626,9 @@ export class WasiError extends Error {
   usage: RunUsage | undefined;
   /**
    * The error behind it, as it was thrown: of the embedder's stream or function, of `kill()`, of V8; the
-   * reason of the AbortSignal.
+   * reason of the AbortSignal. Of a trap it is the engine's error, with its message: a
+   * WebAssembly.RuntimeError, or V8's RangeError, whose `stack` has the functions of the program, innermost
+   * first (64 at most, without control characters; wasmtime has 20).
    */
   cause?: unknown;
   /** For EPIPE, and where a file can't be read or opened. */

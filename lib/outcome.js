@@ -52,7 +52,10 @@ function errorOfAnswer(answer, { limits, maxBuffer, host }, engine) {
     case 'thrown':
       return errors().importError(host?.thrown(Number(message)));
     case 'trap':
-      return new WasiError('ERR_WASI_TRAP', message, { signal });
+      return new WasiError('ERR_WASI_TRAP', message, {
+        signal,
+        cause: answer.cause && revived(answer.cause),
+      });
     case 'programError':
       return programError(answer);
     case 'openError':
@@ -69,11 +72,16 @@ function openError({ message, code, errno }) {
   return new WasiError(like.code, like.message, { errno: like.errno, syscall: like.syscall });
 }
 
-/** An exception of another thread. @param {Answer} answer @returns {Error} */
+/**
+ * An exception of another thread, or the error of wasmtime.
+ *
+ * @param {Partial<import('./types.js').Exception>} exception
+ * @returns {Error}
+ */
 function revived({ name = '', message, stack, code }) {
-  const { CompileError, LinkError } = WebAssembly;
-  const types = /** @type {Record<string, new (message: string) => Error>} */ ({
-    ...{ TypeError, RangeError, CompileError, LinkError },
+  const { CompileError, LinkError, RuntimeError } = WebAssembly;
+  const types = /** @type {Record<string, new (message?: string) => Error>} */ ({
+    ...{ TypeError, RangeError, CompileError, LinkError, RuntimeError },
   });
   const error = new (types[name] ?? Error)(message);
   return Object.assign(error, code !== undefined && { code }, stack !== undefined && { stack });

@@ -137,6 +137,15 @@ export interface Runs {
   spawn(source: unknown, options?: unknown): any;
 }
 
+/** The parts of an exception. Another thread makes the same exception of them. */
+export interface Exception {
+  /** The name of its class. */
+  name: string;
+  message: string;
+  stack?: string;
+  code?: string;
+}
+
 /** An answer of the addon. */
 export interface Answer {
   /** The end of a run, or the failure of a question. */
@@ -161,6 +170,8 @@ export interface Answer {
   /** The name of an exception's class. */
   name?: string;
   stack?: string;
+  /** The engine's error behind a trap. */
+  cause?: Exception;
   exitCode: number;
   stdout?: Buffer;
   stderr?: Buffer;

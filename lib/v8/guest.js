@@ -107,13 +107,40 @@ function trapMessage(error) {
   if (!(error instanceof WebAssembly.RuntimeError) && !isStackOverflow(error)) return undefined;
   const { message, stack = '' } = error;
   const [, words = message] = TRAPS.find(([theirs]) => theirs.test(message)) ?? [];
-  const frames = stack.split('\n').filter((line) => line.includes('wasm://'));
-  const functions = frames.map((line) => shortened(line.replace(/wasm:\/\/[^:]*:/, '')));
+  const functions = framesOf(stack).map((line) => shown(line.replace(/wasm:\/\/[^:]*:/, '')));
   return [`wasm trap: ${words}`, ...functions].join('\n');
 }
 
-/** A line of a message, shortened: a program's names may be of any length. @param {string} line */
-const shortened = (line) => (line.length > 400 ? `${line.slice(0, 400)}...` : line);
+/** The most functions of the guest, and characters, of the stack of a trap; as many in wasmtime. */
+const MOST = { frames: 64, characters: 16 * 1024 };
+
+/**
+ * V8's stack of a trap, without the functions of this package, and within bounds.
+ *
+ * @param {import('../types.js').Exception} exception
+ */
+function stackOfTrap({ name, message, stack = '' }) {
+  let text = `${name}: ${message}`;
+  for (const line of framesOf(stack).slice(0, MOST.frames)) {
+    const next = `${text}\n${shown(line)}`;
+    if (next.length > MOST.characters) break;
+    text = next;
+  }
+  return text;
+}
+
+/** The lines of a stack that are functions of the guest. @param {string} stack */
+const framesOf = (stack) => stack.split('\n').filter((line) => line.includes('wasm://'));
+
+/**
+ * A line with names of a program, which may be of any length, without characters that a terminal would obey.
+ *
+ * @param {string} line
+ */
+function shown(line) {
+  const short = line.length > 400 ? `${line.slice(0, 400)}...` : line;
+  return short.replace(/\p{Cc}/gu, (one) => `\\u{${one.charCodeAt(0).toString(16)}}`);
+}
 
 /** @param {unknown} error */
 function isException(error) {
@@ -126,4 +153,4 @@ function isStackOverflow(error) {
   return error instanceof RangeError && error.message.includes('call stack');
 }
 
-module.exports = { exportsOf, importsOf, trapMessage };
+module.exports = { exportsOf, importsOf, stackOfTrap, trapMessage };

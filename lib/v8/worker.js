@@ -4,7 +4,7 @@
 
 const { parentPort, workerData } = require('node:worker_threads');
 const { engine } = require('../addon.js').once(workerData.addon);
-const { exportsOf, importsOf, trapMessage } = require('./guest.js');
+const { exportsOf, importsOf, stackOfTrap, trapMessage } = require('./guest.js');
 const { moduleOf } = require('./modules.js');
 
 /**
@@ -75,10 +75,12 @@ function run(guest, { program: { memories, start }, module, isGiven }) {
 /** The end of a guest that has thrown this. @param {unknown} thrown */
 function endOf(thrown) {
   const trap = trapMessage(thrown);
-  return trap === undefined ? exceptionOf(thrown) : { trap };
+  const exception = exceptionOf(thrown);
+  if (trap === undefined) return exception;
+  return { trap, cause: { ...exception, stack: stackOfTrap(exception) } };
 }
 
-/** The parts of an exception. Another thread makes the same exception of them. @param {unknown} thrown */
+/** @param {unknown} thrown @returns {import('../types.js').Exception} */
 function exceptionOf(thrown) {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   const { name, message, stack, code } = /** @type {NodeJS.ErrnoException} */ (error);

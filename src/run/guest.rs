@@ -23,7 +23,7 @@ use wasi_rs_core::syscalls::Flow;
 use wasi_rs_modules::error::ProgramError;
 use wasi_rs_runner::control::RunInterrupt;
 use wasi_rs_runner::in_v8::{self, InWorker};
-use wasi_rs_runner::outcome::{End, Exception};
+use wasi_rs_runner::outcome::{End, Exception, Trap};
 
 /// Bytes of a page of WebAssembly memory.
 const PAGE_SIZE: u64 = 65536;
@@ -171,8 +171,8 @@ impl Method for StartGuest {
     }
 }
 
-/// `guest.fail({ trap } | { wrong } | { name, message, stack?, code? })`: settles the run with a trap, as
-/// of a module that is no program, or with an exception.
+/// `guest.fail({ trap, cause? } | { wrong } | { name, message, stack?, code? })`: settles the run with a trap,
+/// whose cause is an exception, as of a module that is no program, or with an exception.
 struct FailGuest;
 
 impl Method for FailGuest {
@@ -191,8 +191,10 @@ impl Method for FailGuest {
 }
 
 fn read_failure(failure: &Reader<'_>) -> JsResult<End> {
-    if let Some(trap) = failure.text("trap")? {
-        return Ok(End::Trap(trap));
+    if let Some(message) = failure.text("trap")? {
+        let cause = failure.given("cause")?;
+        let cause = cause.map(|object| read_exception(&Reader { js: failure.js, object })).transpose()?;
+        return Ok(End::Trap(Trap { message, cause }));
     }
     if let Some(why) = failure.text("wrong")? {
         return Ok(End::ProgramError(ProgramError::Wrong(why)));

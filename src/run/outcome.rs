@@ -3,7 +3,7 @@
 use crate::node_api::{Js, JsResult, Value};
 use crate::run::reader::float;
 use wasi_rs_modules::error::ProgramError;
-use wasi_rs_runner::outcome::{End, Exception, Outcome, Usage};
+use wasi_rs_runner::outcome::{End, Exception, Outcome, Trap, Usage};
 
 /// `{ end, message, code, path? }`: the error of a program; `path` is that of a file that can't be read.
 pub fn program_error_to_js<'s>(js: Js<'s>, error: &ProgramError) -> JsResult<Value<'s>> {
@@ -26,7 +26,7 @@ fn describe<'s>(js: Js<'s>, answer: Value<'s>, end: &str, message: &str) -> JsRe
     js.set_named(answer, "message", js.string(message)?)
 }
 
-/// `{ end, message, code?, exitCode?, stdout?, stderr?, usage }`: the outcome of a run.
+/// `{ end, message, code?, cause?, exitCode?, stdout?, stderr?, usage }`: the outcome of a run.
 pub fn outcome_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
     let answer = match &outcome.end {
         End::ProgramError(error) => program_error_to_js(js, error)?,
@@ -43,7 +43,14 @@ pub fn outcome_to_js<'s>(js: Js<'s>, outcome: &Outcome) -> JsResult<Value<'s>> {
         End::Overflow(stream) => describe(js, answer, "overflow", stream)?,
         End::Busy(most) => describe(js, answer, "busy", &most.to_string())?,
         End::Thrown(call) => describe(js, answer, "thrown", &call.to_string())?,
-        End::Trap(text) => describe(js, answer, "trap", text)?,
+        End::Trap(Trap { message, cause }) => {
+            describe(js, answer, "trap", message)?;
+            if let Some(cause) = cause {
+                let object = js.object()?;
+                describe_exception(js, object, cause)?;
+                js.set_named(answer, "cause", object)?;
+            }
+        }
         End::ProgramError(_) => {}
         End::OpenError(error) => {
             describe(js, answer, "openError", &format!("{}: {}", error.what, error.errno.text()))?;

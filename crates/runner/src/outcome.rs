@@ -18,8 +18,8 @@ pub enum End {
     Busy(usize),
     /// A function of the embedder has thrown, in the call with this number.
     Thrown(u32),
-    /// It trapped: the reason, and the functions it was in.
-    Trap(String),
+    /// It trapped.
+    Trap(Trap),
     /// The program can't be run.
     ProgramError(ProgramError),
     /// A file that it was to have can't be opened.
@@ -30,7 +30,16 @@ pub enum End {
     Failed(String),
 }
 
-/// An exception of JavaScript, on its way to another thread.
+/// A trap.
+#[derive(Debug)]
+pub struct Trap {
+    /// The reason, in the words of both engines, and the functions it was in.
+    pub message: String,
+    /// The error of the engine, with the backtrace of the guest.
+    pub cause: Option<Exception>,
+}
+
+/// An exception of JavaScript, or one that is to be made there: on its way to another thread.
 #[derive(Debug, Default)]
 pub struct Exception {
     /// The name of its class.

@@ -1,6 +1,6 @@
 //! Traps and other errors of wasmtime, in words.
 
-use super::outcome::End;
+use super::outcome::{self, End, Exception};
 use super::stop::Stop;
 use std::fmt::{self, Write};
 use wasi_rs_modules::error::{ProgramError, shortened};
@@ -17,11 +17,66 @@ pub fn end_of(error: &wasmtime::Error, early: bool) -> End {
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => End::Fuel,
-        Some(trap) => End::Trap(with_backtrace(&in_words(*trap), error)),
+        Some(trap) => End::Trap(trapped(&in_words(*trap), &trap.to_string(), error)),
         // A function of the host has failed, or a memory or table is too large from the beginning.
         None if early => End::ProgramError(ProgramError::Wrong(format!("can't be started: {}", naming_limits(error)))),
-        None => End::Trap(with_backtrace(&error.root_cause().to_string(), error)),
+        None => {
+            let why = error.root_cause().to_string();
+            End::Trap(trapped(&why, &why, error))
+        }
     }
+}
+
+/// A trap: its reason in the words of both engines, and in wasmtime's.
+fn trapped(reason: &str, of_engine: &str, error: &wasmtime::Error) -> outcome::Trap {
+    let cause = Exception {
+        name: ERROR.to_owned(),
+        message: of_engine.to_owned(),
+        stack: Some(stack(of_engine, error.downcast_ref())),
+        code: None,
+    };
+    outcome::Trap { message: with_backtrace(reason, error), cause: Some(cause) }
+}
+
+/// The class of a trap in JavaScript.
+const ERROR: &str = "RuntimeError";
+
+/// The most functions of a stack; as many in V8 (`lib/v8/guest.js`).
+const MAX_FRAMES: usize = 64;
+
+/// The most bytes of a stack.
+const MAX_STACK: usize = 16 << 10;
+
+/// The stack of an error as V8 writes it, with the functions of the guest, innermost first.
+fn stack(message: &str, backtrace: Option<&WasmBacktrace>) -> String {
+    let mut stack = format!("{ERROR}: {message}");
+    let frames = backtrace.map(WasmBacktrace::frames).unwrap_or_default();
+    for frame in frames.iter().take(MAX_FRAMES) {
+        let place = frame.module_offset().map_or_else(String::new, |offset| format!(":{offset:#x}"));
+        let function = format!("wasm-function[{}]{place}", frame.func_index());
+        let line = match frame.func_name() {
+            Some(name) => format!("\n    at {} ({function})", printable(&shortened(name))),
+            None => format!("\n    at {function}"),
+        };
+        if stack.len() + line.len() > MAX_STACK {
+            break;
+        }
+        stack.push_str(&line);
+    }
+    stack
+}
+
+/// A name without characters that a terminal would obey, which are shown as `\u{1b}`.
+fn printable(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for character in name.chars() {
+        if character.is_control() {
+            text.extend(character.escape_unicode());
+        } else {
+            text.push(character);
+        }
+    }
+    text
 }
 
 /// The message of a trap, the same as in V8 (`lib/v8/guest.js`). Traps that V8 does not distinguish share a
@@ -75,6 +130,16 @@ fn with_backtrace(reason: &str, error: &wasmtime::Error) -> String {
     };
     let mut text = Bounded(String::new());
     let _ = write!(text, "{backtrace}"); // it may be full
-    let frames = text.0.lines().skip(1).take(MAX_LINES).map(|line| format!("\n{}", shortened(line)));
+    let frames = text.0.lines().skip(1).take(MAX_LINES).map(|line| format!("\n{}", printable(&shortened(line))));
     format!("{reason}{}", frames.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_that_a_terminal_obeys_are_shown() {
+        assert_eq!(printable("f<\u{e4}>\u{1b}[2J\n\u{9b}m"), "f<\u{e4}>\\u{1b}[2J\\u{a}\\u{9b}m");
+    }
 }

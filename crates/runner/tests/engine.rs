@@ -16,7 +16,7 @@ use wasi_rs_modules::limits::Limits;
 use wasi_rs_runner::executable::Executable;
 use wasi_rs_runner::handover::{Given, Ticket};
 use wasi_rs_runner::in_wasmtime;
-use wasi_rs_runner::outcome::{End, Outcome};
+use wasi_rs_runner::outcome::{End, Outcome, Trap};
 use wasi_rs_runner::plan::{OnBegin, Plan, Stdio};
 use wasi_rs_runner::run::{Engine, Run};
 use wasi_rs_runner::source::Source;
@@ -88,7 +88,7 @@ fn run(program: &Arc<Executable>, plan: Plan) -> Outcome {
 
 fn trap(outcome: Outcome) -> String {
     match outcome.end {
-        End::Trap(text) => text,
+        End::Trap(Trap { message, .. }) => message,
         other => panic!("{other:?}"),
     }
 }
