@@ -643,6 +643,8 @@ export class WasiError extends Error {
  * those that wait for input or a clock; the others wait for their turn. If all that run compute for long,
  * and none of the others gets a turn for a second, one more may run; the next one after two seconds more,
  * then four, and so on.
+ * A path is read again by each call, and in wasmtime without a cache compiled again: `compile()` does both
+ * once for any number of runs.
  * **It is fulfilled for any exit code**: look at `exitCode`, or ask for `check: true`, with which another
  * one than 0 is a rejection.
  * @throws WasiError, as a rejection
@@ -664,7 +666,8 @@ export function run<
 >;
 
 /**
- * Starts a program off the event loop. Its streams, events and `kill()` are those of Node's ChildProcess.
+ * Starts a program off the event loop. Its streams, events and `kill()` are those of Node's ChildProcess. A
+ * pipe that nobody reads fills up and stops the program, as there: that of stderr as well.
  * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_ACCESS_DENIED, UVWASI_EBADF
  */
 export function spawn<
