@@ -19,7 +19,9 @@ const GREETINGS = 'WASI: hello world\nwasmtime: hello world\nv8: hello world\n';
 /** A folder that is gone after the test. @param {import('node:test').TestContext} t */
 function newFolder(t) {
   const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-deployment-')));
-  t.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+  // A package manager may have left a process behind that still writes into its home: then the folder is not
+  // empty, and the removal is tried again.
+  t.after(() => fs.rmSync(folder, { recursive: true, force: true, maxRetries: 10 }));
   return folder;
 }
 
@@ -108,7 +110,10 @@ for (const [title, env] of [
     const { folder, commands } = project(t, title);
     const home = newFolder(t);
     const packed = newFolder(t);
-    await execute('npm', ['pack', '--ignore-scripts', '--pack-destination', packed], { cwd: ours });
+    // Other tests pack at the same time: each has a cache and logs of its own.
+    const own = { npm_config_cache: newFolder(t), npm_config_update_notifier: 'false' };
+    const pack = ['pack', '--ignore-scripts', '--pack-destination', packed];
+    await execute('npm', pack, { cwd: ours, env: own });
     const [tarball] = fs.readdirSync(packed);
     const { stdout } = await shell(
       commands.replace('add wasi-rs', `add wasi-rs@file:${path.join(packed, tarball)}`),
