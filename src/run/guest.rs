@@ -171,8 +171,8 @@ impl Method for StartGuest {
     }
 }
 
-/// `guest.fail({ trap, cause? } | { wrong } | { name, message, stack?, code? })`: settles the run with a trap,
-/// whose cause is an exception, as of a module that is no program, or with an exception.
+/// `guest.fail({ trap, cause? } | { wrong } | { name, message, stack?, code? })`: settles the run with a
+/// trap, whose cause is an exception, as of a module that is no program, or with an exception.
 struct FailGuest;
 
 impl Method for FailGuest {
