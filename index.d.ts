@@ -681,7 +681,9 @@ export function spawn<
 ): GuestProcess<InputEnd<Stdin, Bytes>, Piped<Stdout, Readable>, Piped<Stderr, Readable>>;
 
 /**
- * Compiles a program, or finds its machine code in the cache, so that it starts soon also the first time.
+ * Compiles a program, or finds its machine code in the cache, so that it starts soon also the first time. It
+ * need not be a command, nor need its imports be there. Machine code is wasmtime's: a module that only V8
+ * can compile (it has exception tags, references to JavaScript's objects) is refused, and runs by `run()`.
  * @throws ERR_WASI_PROGRAM, ERR_WASI_IMPORT, ENOENT, ..., as a rejection
  */
 export function compile(
@@ -801,8 +803,13 @@ export function load<Exports = Record<string, ExportedFunction>>(
 
 /** A compiled program, to be run any number of times. Its description is frozen. */
 export interface Program {
-  /** `'command'`: it exports `_start`. Other kinds are refused. */
-  readonly kind: 'command';
+  /**
+   * `'command'`: it exports `_start`, and is run. `'reactor'`: it exports `_initialize` instead, and is
+   * loaded, as is a module that exports neither, which is `'unknown'`.
+   */
+  readonly kind: 'command' | 'reactor' | 'unknown';
+  /** The functions that `imports` has to give it, such as `env.log (function)`. */
+  readonly missing: readonly string[];
   /** The edition of WASI whose system calls it imports; null if it imports none. */
   readonly version: 'preview1' | 'unstable' | null;
   /**

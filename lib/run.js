@@ -29,10 +29,9 @@ class Program {
     return /** @type {Handle} */ (handles.get(value));
   }
 
-  /** The kind of the module. Others than commands are refused. */
+  /** The kind of the module: a command, a reactor, or neither. */
   get kind() {
-    Program.#handleOf(this);
-    return 'command';
+    return Program.#handleOf(this).describe().kind;
   }
 
   /** The edition of WASI that it imports, if any. */
@@ -46,6 +45,11 @@ class Program {
 
   get exports() {
     return Program.#handleOf(this).describe().exports;
+  }
+
+  /** The imports that the options have to give, in words. */
+  get missing() {
+    return Program.#handleOf(this).describe().missing;
   }
 
   get memory() {
@@ -65,7 +69,8 @@ class Program {
   }
 
   /** @param {any} [options] */
-  load(options) {
+  async load(options) {
+    Program.#handleOf(this);
     return load(this, options, Program.prototype.load);
   }
 
@@ -197,7 +202,7 @@ function spawn(source, options, entry = spawn, pool) {
 async function compile(source, options, entry = compile, runner) {
   const caller = callerOf(entry);
   require('./options.js').checkCompileOptions(options);
-  const handle = resolve(source, options);
+  const handle = resolve(source, options, true);
   await located(handle.compile(), caller);
   return new Program(handle, runner);
 }

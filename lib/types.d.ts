@@ -52,7 +52,10 @@ export interface Job {
 
 /** A compiled program, described as by `wasi-rs inspect --json`. */
 export interface Description {
+  kind: 'command' | 'reactor' | 'unknown';
   version: 'preview1' | 'unstable' | null;
+  /** The functions that the embedder has to give, in words. */
+  missing: readonly string[];
   imports: readonly { module: string; name: string; kind: string; type?: string }[];
   exports: readonly { name: string; kind: string; type?: string }[];
   memory: readonly {

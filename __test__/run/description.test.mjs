@@ -18,16 +18,17 @@ test('a program is described as by inspect, from a file, bytes and machine code'
   fs.writeFileSync(file, DESCRIBED);
   const main = path.join(root, 'cli/main.js');
   const { stdout } = await runNode([main, 'inspect', '--json', file]);
-  const { kind, version, memory, imports, exports } = JSON.parse(stdout);
-  for (const one of imports) delete one.limits;
-  const expected = { kind, version, memory, imports, exports };
+  const expected = JSON.parse(stdout);
+  const { version } = expected;
+  for (const one of expected.imports) delete one.limits;
   assert.equal(version, 'unstable');
   const ofFile = await compile(file, { cache: false });
   const ofBytes = await compile(DESCRIBED, { cache: false });
   const ofCode = await deserialize(await ofBytes.serialize());
   for (const program of [ofFile, ofBytes, ofCode]) {
-    const { kind, version, memory, imports, exports } = program;
-    assert.deepEqual({ kind, version, memory, imports, exports }, expected);
+    const { kind, version, memory, imports, exports, missing } = program;
+    const described = { kind, version, memory, imports, exports, missing };
+    assert.deepEqual({ ...expected, ...described }, { ...expected });
     assert.equal(program.imports, program.imports);
   }
 });
@@ -73,4 +74,23 @@ test('memories are shared if the module says so, wherever the program comes from
 test('a program without WASI has no version', async () => {
   const { version, memory, imports } = await compile(assemble('(module (func (export "_start")))'));
   assert.deepEqual({ version, memory, imports }, { version: null, memory: [], imports: [] });
+});
+
+test('modules that are no commands, or lack imports, are described as well', async () => {
+  const of = (text) => compile(assemble(`(module ${text})`), { cache: false });
+  const reactor = await of('(func (export "_initialize"))');
+  assert.deepEqual([reactor.kind, reactor.missing], ['reactor', []]);
+  await assert.rejects(reactor.run(), {
+    code: 'ERR_WASI_PROGRAM',
+    message: /is not a command: it exports no function '_start'/,
+  });
+  const library = await of('(func (export "f") (result i32) (i32.const 5))');
+  assert.equal(library.kind, 'unknown');
+  assert.equal(await (await library.load()).exports.f(), 5);
+  const lacking = await of(
+    '(import "env" "f" (func)) (import "env" "m" (memory 1)) (func (export "_start"))',
+  );
+  assert.deepEqual([lacking.kind, lacking.missing], ['command', ['env.f (function)']]);
+  await assert.rejects(lacking.run(), { code: 'ERR_WASI_IMPORT', message: /env\.f/ });
+  assert.equal((await lacking.run({ imports: { env: { f() {} } } })).exitCode, 0);
 });

@@ -34,7 +34,7 @@ const trap = (message) => ({ code: 'ERR_WASI_TRAP', message: `wasm trap: ${messa
 const refused = (message) => ({ code: 'ERR_WASI_PROGRAM', message: `the program ${message}` });
 const missing = (what) => ({
   code: 'ERR_WASI_IMPORT',
-  message: `the program imports what WASI preview 1 does not have: ${what}; build it for wasm32-wasip1`,
+  message: `the program imports what WASI preview 1 does not have: ${what}; build it for wasm32-wasip1, or give it what it imports by options.imports`,
 });
 const exits = (code, stdout = '') => ({ code, stdout });
 export const UNCOMPILED = refused(

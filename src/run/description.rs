@@ -12,8 +12,8 @@ pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
     js.set_named(object, DescribeProgram::NAME, js.function::<DescribeProgram>(0)?)
 }
 
-/// `describe(program)`: `{ version, imports, exports, memory }` of a program that was compiled to be kept;
-/// undefined for another.
+/// `describe(program)`: `{ kind, version, imports, exports, memory, missing }` of a program that was compiled to
+/// be kept; undefined for another.
 struct DescribeProgram;
 
 impl Method for DescribeProgram {
@@ -22,16 +22,23 @@ impl Method for DescribeProgram {
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         require_wasi(call.js)?;
         match held::<Executable>(call.js, call.args[0])?.describe() {
-            Some((abi, description)) => description_to_js(call.js, abi, &description),
+            Some((abi, description, missing)) => description_to_js(call.js, abi, &description, &missing),
             None => call.js.undefined(),
         }
     }
 }
 
-/// `{ version, imports, exports, memory }` of a program for this edition of WASI.
-pub fn description_to_js<'s>(js: Js<'s>, abi: Abi, description: &Description) -> JsResult<Value<'s>> {
-    let Description { imports, exports, memories } = description;
+/// `{ kind, version, imports, exports, memory, missing }` of a program for this edition of WASI.
+pub fn description_to_js<'s>(
+    js: Js<'s>,
+    abi: Abi,
+    description: &Description,
+    missing: &[String],
+) -> JsResult<Value<'s>> {
+    let Description { kind, imports, exports, memories } = description;
     let report = js.object()?;
+    js.set_named(report, "kind", js.string(kind)?)?;
+    js.set_named(report, "missing", js.array(missing.iter().map(|text| js.string(text)))?)?;
     let uses_wasi = imports.iter().any(|import| import.module.as_deref() == Some(abi.module()));
     js.set_named(report, "version", if uses_wasi { js.string(abi.version())? } else { js.null()? })?;
     js.set_named(report, "imports", js.array(imports.iter().map(|import| described_to_js(js, import)))?)?;

@@ -137,7 +137,7 @@ impl Method for ModuleProgram {
             Ok(module) => module,
             Err(error) => return program_error_to_js(js, &error),
         };
-        let description = description_to_js(js, module.abi, &Description::of_names(&names))?;
+        let description = description_to_js(js, module.abi, &Description::of_names(&names), &[])?;
         let (answer, value) = (js.object()?, js.object()?);
         js.set_named(value, "program", V8Program::new(module).owned_by(js)?)?;
         js.set_named(value, "description", description)?;

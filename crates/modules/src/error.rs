@@ -10,6 +10,9 @@ use wasmparser::BinaryReaderError;
 /// The most unknown imports that are named.
 const SHOWN_IMPORTS: usize = 3;
 
+/// The advice for imports that tell nothing of their origin.
+const USUAL_ADVICE: &str = "build it for wasm32-wasip1, or give it what it imports by options.imports";
+
 /// The most bytes of a program's own line or name in a message.
 const SHOWN_BYTES: usize = 400;
 
@@ -50,15 +53,6 @@ impl ProgramError {
     /// The error for imports that do not exist. Each is given in words, beginning with the names of its
     /// module and of itself, as in `env.abort`.
     pub fn import(all: impl Iterator<Item: ToString>) -> Self {
-        Self::missing(all, "build it for wasm32-wasip1")
-    }
-
-    /// The error for functions that the embedder has to give.
-    pub fn not_given(all: impl Iterator<Item: ToString>) -> Self {
-        Self::missing(all, "give it by options.imports, or build it for wasm32-wasip1")
-    }
-
-    fn missing(all: impl Iterator<Item: ToString>, usual: &'static str) -> Self {
         let (mut shown, mut more, mut advice) = (Vec::new(), 0, None);
         for one in all {
             let one = one.to_string();
@@ -69,7 +63,7 @@ impl ProgramError {
                 more += 1;
             }
         }
-        Self::Import { shown, more, advice: advice.unwrap_or(usual) }
+        Self::Import { shown, more, advice: advice.unwrap_or(USUAL_ADVICE) }
     }
 }
 
@@ -210,7 +204,7 @@ mod tests {
         let text = ProgramError::import(["a.1", "a.2", "a.3", "a.4", "a.5"].iter()).to_string();
         assert_eq!(
             text,
-            "imports what WASI preview 1 does not have: a.1, a.2, a.3 and 2 more; build it for wasm32-wasip1"
+            "imports what WASI preview 1 does not have: a.1, a.2, a.3 and 2 more; build it for wasm32-wasip1, or give it what it imports by options.imports"
         );
     }
 }

@@ -55,10 +55,11 @@ impl Executable {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(prepared);
     }
 
-    /// The edition of WASI and the description of a program that is kept.
-    pub fn describe(&self) -> Option<(Abi, Description)> {
+    /// The edition of WASI, the description, and the functions that the embedder has to give, of a program
+    /// that is kept.
+    pub fn describe(&self) -> Option<(Abi, Description, Vec<String>)> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()?;
-        Some((kept.abi, interface::describe(&kept.code.module)))
+        Some((kept.abi, interface::describe(&kept.code.module), kept.missing()))
     }
 
     /// The prepared program for this mode, if nothing has to be compiled.

@@ -21,6 +21,8 @@ pub fn of_module(module: &Module) -> Interface<'_> {
 /// The description of a module.
 #[derive(Debug, Default)]
 pub struct Description {
+    /// `command`, `reactor` or `unknown`.
+    pub kind: &'static str,
     /// Its imports.
     pub imports: Vec<Described>,
     /// Its exports.
@@ -66,11 +68,25 @@ impl Description {
             kind: Kind::from_name(kind).name(),
             signature: None,
         };
+        let exports: Vec<_> = names.exports.iter().map(|(name, kind)| one(None, name, kind)).collect();
         Self {
+            kind: kind_by(&exports),
             imports: names.imports.iter().map(|(module, name, kind)| one(Some(module), name, kind)).collect(),
-            exports: names.exports.iter().map(|(name, kind)| one(None, name, kind)).collect(),
+            exports,
             memories: Vec::new(),
         }
+    }
+}
+
+/// The kind of a module with these exports, as `wasi-rs inspect` has it.
+fn kind_by(exports: &[Described]) -> &'static str {
+    let has = |wanted| exports.iter().any(|export| export.name == wanted && export.kind == "function");
+    if has("_start") {
+        "command"
+    } else if has("_initialize") {
+        "reactor"
+    } else {
+        "unknown"
     }
 }
 
@@ -93,6 +109,7 @@ pub fn describe(module: &Module) -> Description {
     for (memory, is_shared) in description.memories.iter_mut().zip(shared.into_iter().flatten()) {
         memory.is_shared = is_shared;
     }
+    description.kind = kind_by(&description.exports);
     description
 }
 
@@ -175,7 +192,8 @@ mod tests {
         );
         let bytes = wat::parse_str(text).unwrap();
         let module = Module::from_binary(&Mode::default().engine().unwrap(), &bytes).unwrap();
-        let Description { imports, exports, memories } = describe(&module);
+        let Description { kind, imports, exports, memories } = describe(&module);
+        assert_eq!(kind, "command");
         let told = |all: &[Described]| {
             let words = all.iter().map(|Described { module, name, kind, signature }| {
                 let [module, signature] = [module, signature].map(|text| text.clone().unwrap_or_default());

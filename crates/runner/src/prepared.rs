@@ -6,6 +6,7 @@ use super::host_calls::HostCalls;
 use super::lease::Loaded;
 use super::numbers::Signature;
 use super::{imported, interface, raw};
+use std::fmt;
 use std::sync::Arc;
 use wasi_rs_core::abi::Abi;
 use wasi_rs_core::syscalls::SYSCALLS;
@@ -41,6 +42,12 @@ struct Foreign {
     name: String,
 }
 
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{} (function)", self.module, self.name)
+    }
+}
+
 impl Prepared {
     /// A program of this machine code, for this purpose.
     pub fn new(code: Loaded, purpose: Purpose) -> Result<Self, ProgramError> {
@@ -54,13 +61,18 @@ impl Prepared {
         Ok(Self { code, abi, start, foreign, linked })
     }
 
+    /// The functions that the embedder has to give, in words.
+    pub fn missing(&self) -> Vec<String> {
+        self.foreign.iter().map(ToString::to_string).collect()
+    }
+
     /// For each function it imports that is not WASI's, the index in the embedder's list. An error if one is
     /// missing there.
     pub fn given_by(&self, host: Option<&HostCalls>) -> Result<Arc<[u32]>, ProgramError> {
         let index_of = |one: &Foreign| host.and_then(|host| host.index_of(&one.module, &one.name));
         let mut missing = self.foreign.iter().filter(|one| index_of(one).is_none()).peekable();
         if missing.peek().is_some() {
-            return Err(ProgramError::not_given(missing.map(|one| format!("{}.{} (function)", one.module, one.name))));
+            return Err(ProgramError::import(missing));
         }
         Ok(self.foreign.iter().filter_map(index_of).collect())
     }
