@@ -769,9 +769,9 @@ export type ExportedFunction = (...args: WasmNumber[]) => Promise<any>;
 export interface Instance<Exports = Record<string, ExportedFunction>> {
   /**
    * The functions that it exports, but for `_initialize`. Calls are made one after the other, off the event
-   * loop: this thread waits for 20 microseconds at most. A function of `imports` may call them too, while the
-   * guest waits for it. If it throws, the same comes out of the call, and the instance lives on; a trap, a
-   * limit or `proc_exit` ends it.
+   * loop: this thread waits for 200 microseconds at most. A function of `imports` may call them too, while
+   * the guest waits for it. If it throws, the same comes out of the call, and the instance lives on; a trap,
+   * a limit or `proc_exit` ends it.
    * @throws WasiError, as a rejection: the instance has ended in the call
    * @throws ERR_INVALID_STATE, as a rejection: it had ended before; `cause` is the reason
    */

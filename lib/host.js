@@ -56,7 +56,12 @@ class HostFunctions {
     return call?.owner === this && call.isOpen;
   }
 
-  /** Makes a call. @param {import('./types.js').HostCall} message */
+  /**
+   * Makes a call.
+   *
+   * @param {import('./types.js').HostCall} message
+   * @returns {boolean} false if it is answered later
+   */
   call({ hostCall: number, function: index, params, results, cells }) {
     /** @type {Current} */
     const call = { owner: this, isOpen: true };
@@ -73,11 +78,15 @@ class HostFunctions {
     try {
       const args = decode(params, cells);
       const result = current.run(call, () => this.#functions[index](...args));
-      if (typeof result?.then === 'function') Promise.resolve(result).then(answer).catch(fail);
-      else answer(result);
+      if (typeof result?.then === 'function') {
+        Promise.resolve(result).then(answer).catch(fail);
+        return false;
+      }
+      answer(result);
     } catch (error) {
       fail(error);
     }
+    return true;
   }
 
   /** Takes the error that was thrown in a call. @param {number} number of the call */

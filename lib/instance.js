@@ -147,7 +147,11 @@ class Guest {
     const number = ++this.#lastNumber;
     const { cells, exported } = call;
     const request = { number, index: exported.index, cells, isInner };
-    const returned = addon.callExport(this.#native, request);
+    let returned = addon.callExport(this.#native, request);
+    while (returned?.hostCall !== undefined) {
+      const isAnswered = this.#host?.call(returned);
+      returned = addon.awaitCall(this.#native, number, isAnswered);
+    }
     if (returned && !returned.isBusy) {
       this.#settle(call, returned);
       return true;
@@ -178,7 +182,7 @@ class Guest {
 
   /** @param {any} message @param {unknown} thrown */
   #receive(message, thrown) {
-    if (message?.hostCall !== undefined) return this.#host?.call(message);
+    if (message?.hostCall !== undefined) return void this.#host?.call(message);
     if (message?.hasBegun) return void (this.#disarm = this.#arm());
     if (message?.loaded) {
       this.#disarm();

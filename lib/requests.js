@@ -78,7 +78,7 @@ function receive(id, answer, thrown) {
   const listener = listeners.get(id);
   if (listener) return listener(answer, thrown);
   const one = pending.get(id);
-  if (answer?.hostCall !== undefined) return one?.host?.call(/** @type {any} */ (answer));
+  if (answer?.hostCall !== undefined) return void one?.host?.call(/** @type {any} */ (answer));
   if (answer?.begin !== undefined) return one?.begin?.(answer.begin);
   if (answer?.hasBegun) return one?.onBegin?.();
   pending.delete(id);

@@ -313,6 +313,7 @@ const FUNCTIONS = {
   'engine.answer': 'wasi',
   'engine.ask': 'wasi',
   'engine.cache': 'fs.read and fs.write of the folder',
+  'engine.awaitCall': 'wasi',
   'engine.callExport': 'wasi',
   'engine.cancel': 'takes the number of a question',
   'engine.close': 'takes a ticket',

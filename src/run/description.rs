@@ -12,8 +12,8 @@ pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
     js.set_named(object, DescribeProgram::NAME, js.function::<DescribeProgram>(0)?)
 }
 
-/// `describe(program)`: `{ kind, version, imports, exports, memory, missing }` of a program that was compiled to
-/// be kept; undefined for another.
+/// `describe(program)`: `{ kind, version, imports, exports, memory, missing }` of a program that was compiled
+/// to be kept; undefined for another.
 struct DescribeProgram;
 
 impl Method for DescribeProgram {

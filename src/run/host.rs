@@ -3,6 +3,7 @@
 use crate::node_api::{Call, Js, JsResult, Method, Value};
 use crate::permission::require_wasi;
 use crate::run::cells::{cells_to_js, letters, read_cells};
+use crate::run::prompt::Prompts;
 use crate::run::reader::{Reader, float, held, number_as_id, whole};
 use crate::run::requests::Requests;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub struct Hosted {
     pub host: Option<Arc<HostCalls>>,
     /// The instance, if it lives on.
     pub instance: Option<Arc<Instance>>,
+    /// The calls of its exports that its environment waits for.
+    pub prompts: Arc<Prompts>,
     /// The requests of its environment.
     pub requests: Arc<Requests>,
     /// The number of its request.
@@ -33,8 +36,8 @@ pub struct Hosted {
 
 impl Hosted {
     /// A run with functions of the embedder.
-    pub const fn run(requests: Arc<Requests>, id: u32, host: Arc<HostCalls>) -> Self {
-        Self { host: Some(host), instance: None, requests, id }
+    pub fn run(requests: Arc<Requests>, id: u32, host: Arc<HostCalls>) -> Self {
+        Self { host: Some(host), instance: None, prompts: Arc::default(), requests, id }
     }
 
     fn with_memory<T>(&self, act: impl FnOnce(&Memory<'_>) -> T) -> Result<T, Unreachable> {
@@ -55,23 +58,33 @@ impl Drop for Hosted {
     }
 }
 
-/// The functions of the embedder in a request, `imports: [module, name][]`, if there are any. A message
-/// `{ hostCall, function, params, results, cells }` asks for a call.
-pub fn host_calls(requests: &Arc<Requests>, id: u32, request: &Reader<'_>) -> JsResult<Option<Arc<HostCalls>>> {
+/// The functions of the embedder in a request, `imports: [module, name][]`, if there are any. An environment
+/// that waits for a call is asked at once; otherwise a message asks.
+pub fn host_calls(
+    requests: &Arc<Requests>,
+    id: u32,
+    request: &Reader<'_>,
+    prompts: &Arc<Prompts>,
+) -> JsResult<Option<Arc<HostCalls>>> {
     let Some(names) = request.pairs("imports")? else { return Ok(None) };
-    let requests = Arc::clone(requests);
-    let ask = move |HostCall { number, function, signature, args }: HostCall| {
-        requests.send(id, move |js| {
-            let message = js.object()?;
-            js.set_named(message, "hostCall", js.number(number.into())?)?;
-            js.set_named(message, "function", js.number(function.into())?)?;
-            js.set_named(message, "params", letters(js, &signature.params)?)?;
-            js.set_named(message, "results", letters(js, &signature.results)?)?;
-            js.set_named(message, "cells", cells_to_js(js, &args)?)?;
-            Ok(message)
-        });
+    let (requests, prompts) = (Arc::clone(requests), Arc::clone(prompts));
+    let ask = move |call: HostCall| {
+        if let Some(call) = prompts.ask(call) {
+            requests.send(id, move |js| host_call_to_js(js, &call));
+        }
     };
     Ok(Some(HostCalls::new(names, Box::new(ask))))
+}
+
+/// `{ hostCall, function, params, results, cells }`: a call of a function of the embedder.
+pub fn host_call_to_js<'s>(js: Js<'s>, call: &HostCall) -> JsResult<Value<'s>> {
+    let message = js.object()?;
+    js.set_named(message, "hostCall", js.number(call.number.into())?)?;
+    js.set_named(message, "function", js.number(call.function.into())?)?;
+    js.set_named(message, "params", letters(js, &call.signature.params)?)?;
+    js.set_named(message, "results", letters(js, &call.signature.results)?)?;
+    js.set_named(message, "cells", cells_to_js(js, &call.args)?)?;
+    Ok(message)
 }
 
 /// `answer(guest, number, cells)`: the results of a function of the embedder; undefined if it has thrown.

@@ -3,15 +3,13 @@
 use crate::node_api::{Call, Js, JsResult, Method, Value};
 use crate::permission::require_wasi;
 use crate::run::cells::{cells_to_js, letters, read_cells};
-use crate::run::host::Hosted;
+use crate::run::host::{Hosted, host_call_to_js};
 use crate::run::outcome::{outcome_to_js, usage_to_js};
-use crate::run::reader::{Reader, held};
+use crate::run::prompt::{Event, Prompts};
+use crate::run::reader::{Reader, float, held, whole};
 use crate::run::requests::{Cancel, Requests};
 use crate::run::runs::Asked;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{Acquire, Release};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 use wasi_rs_runner::executable::Executable;
 use wasi_rs_runner::export_call::Returned;
 use wasi_rs_runner::instance::{self, Export};
@@ -21,6 +19,7 @@ use wasi_rs_runner::run::Engine;
 pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
     js.set_named(object, Load::NAME, js.function::<Load>(0)?)?;
     js.set_named(object, CallExport::NAME, js.function::<CallExport>(0)?)?;
+    js.set_named(object, AwaitCall::NAME, js.function::<AwaitCall>(0)?)?;
     js.set_named(object, UsageOfInstance::NAME, js.function::<UsageOfInstance>(0)?)?;
     js.set_named(object, KeepAlive::NAME, js.function::<KeepAlive>(0)?)
 }
@@ -35,7 +34,8 @@ impl Method for Load {
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let js = call.js;
-        let (asked, request) = Asked::read(call, Engine::Wasmtime)?;
+        let prompts = Arc::<Prompts>::default();
+        let (asked, request) = Asked::read(call, Engine::Wasmtime, &prompts)?;
         let program = held::<Executable>(js, request.get("program")?)?;
         let Asked { requests, id, mut plan } = asked;
         plan.concurrency = request.size("concurrency")?.unwrap_or(instance::MOST);
@@ -59,7 +59,7 @@ impl Method for Load {
         if instance.run.is_over() {
             requests.drop_kept(id); // it ended before it was kept
         }
-        js.hold(Arc::new(Hosted { host, instance: Some(instance), requests, id }))
+        js.hold(Arc::new(Hosted { host, instance: Some(instance), prompts, requests, id }))
     }
 }
 
@@ -74,58 +74,10 @@ fn export_to_js<'s>(js: Js<'s>, export: &Export) -> JsResult<Value<'s>> {
     Ok(object)
 }
 
-/// The time that the caller waits for a call to return before it leaves that to a message. The message takes
-/// longer than this, and the event loop is held up by as much as any function of JavaScript would.
-const PATIENCE: Duration = Duration::from_micros(20);
-
-/// The answer to a call, which the caller waits for a short time for.
-#[derive(Default)]
-struct Prompt {
-    answer: Mutex<Answering>,
-    is_there: AtomicBool,
-}
-
-#[derive(Default)]
-enum Answering {
-    #[default]
-    Awaited,
-    Answered(Returned),
-    /// The caller has stopped waiting.
-    Late,
-}
-
-impl Prompt {
-    fn answer(&self) -> MutexGuard<'_, Answering> {
-        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Hands the answer to the caller; gives it back if that has stopped waiting.
-    fn give(&self, returned: Returned) -> Option<Returned> {
-        let mut answer = self.answer();
-        if matches!(*answer, Answering::Late) {
-            return Some(returned);
-        }
-        *answer = Answering::Answered(returned);
-        self.is_there.store(true, Release);
-        None
-    }
-
-    /// Waits for the answer, for a short time.
-    fn wait(&self) -> Option<Returned> {
-        let since = Instant::now();
-        while !self.is_there.load(Acquire) && since.elapsed() < PATIENCE {
-            std::hint::spin_loop();
-        }
-        match std::mem::replace(&mut *self.answer(), Answering::Late) {
-            Answering::Answered(returned) => Some(returned),
-            Answering::Awaited | Answering::Late => None,
-        }
-    }
-}
-
 /// `callExport(guest, { number, index, cells, isInner })`: calls an export of a loaded guest. The result is
-/// `{ returned: number, ... }` if the call is over soon; if not, undefined, and that comes as a message
-/// unless the guest ends with the call.
+/// `{ returned: number, ... }` if the call is over soon, and `{ hostCall, ... }` if a function of the
+/// embedder is to be called first. If not, it is undefined, and events of the call come as messages; none is
+/// the last if the guest ends with the call.
 struct CallExport;
 
 impl Method for CallExport {
@@ -136,30 +88,55 @@ impl Method for CallExport {
         require_wasi(js)?;
         let guest = held::<Hosted>(js, call.args[0])?;
         let request = Reader { js, object: call.args[1] };
-        let number = request.number("number")?.unwrap_or_default();
+        let number = request.number("number")?.map_or(0, whole);
         let index = request.size("index")?.unwrap_or(usize::MAX);
         let cells = read_cells(js, request.get("cells")?)?;
         let is_inner = js.truthy(request.get("isInner")?)?;
         let Some(instance) = &guest.instance else { return js.undefined() };
-        let (requests, id, prompt) = (Arc::clone(&guest.requests), guest.id, Arc::new(Prompt::default()));
-        let waiting = Arc::clone(&prompt);
+        let (requests, id, prompt) = (Arc::clone(&guest.requests), guest.id, guest.prompts.open(number));
         let answer = move |returned: Returned| {
-            if let Some(returned) = prompt.give(returned) {
-                requests.send(id, move |js| returned_to_js(js, number, &returned));
+            if let Some(event) = prompt.give(Event::Returned(returned)) {
+                requests.send(id, move |js| event_to_js(js, number, &event));
             }
         };
         instance.call(index, cells, is_inner, Box::new(answer));
-        match waiting.wait() {
-            Some(returned) => returned_to_js(js, number, &returned),
-            None => js.undefined(),
-        }
+        next_event(js, &guest, number, true)
+    }
+}
+
+/// `awaitCall(guest, number, isPatient)`: the next event of a call of an export, after a `hostCall`, as of
+/// `callExport`. Without patience events come as messages from now on.
+struct AwaitCall;
+
+impl Method for AwaitCall {
+    const NAME: &'static str = "awaitCall";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, [guest, number, is_patient]) = (call.js, call.args);
+        require_wasi(js)?;
+        let number = whole(js.number_of(number)?);
+        next_event(js, &*held::<Hosted>(js, guest)?, number, js.truthy(is_patient)?)
+    }
+}
+
+fn next_event<'s>(js: Js<'s>, guest: &Hosted, number: u64, is_patient: bool) -> JsResult<Value<'s>> {
+    match guest.prompts.next(number, is_patient) {
+        Some(event) => event_to_js(js, number, &event),
+        None => js.undefined(),
+    }
+}
+
+fn event_to_js<'s>(js: Js<'s>, number: u64, event: &Event) -> JsResult<Value<'s>> {
+    match event {
+        Event::Returned(returned) => returned_to_js(js, number, returned),
+        Event::HostCall(call) => host_call_to_js(js, call),
     }
 }
 
 /// `{ returned: number, cells? | thrown? | isBusy? }`.
-fn returned_to_js<'s>(js: Js<'s>, number: f64, returned: &Returned) -> JsResult<Value<'s>> {
+fn returned_to_js<'s>(js: Js<'s>, number: u64, returned: &Returned) -> JsResult<Value<'s>> {
     let message = js.object()?;
-    js.set_named(message, "returned", js.number(number)?)?;
+    js.set_named(message, "returned", js.number(float(number))?)?;
     match returned {
         Returned::Values(cells) => js.set_named(message, "cells", cells_to_js(js, cells)?)?,
         Returned::Thrown(call) => js.set_named(message, "thrown", js.number((*call).into())?)?,

@@ -8,6 +8,7 @@ pub mod host;
 pub mod instances;
 pub mod outcome;
 pub mod programs;
+pub mod prompt;
 pub mod reader;
 pub mod requests;
 pub mod runs;

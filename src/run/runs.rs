@@ -4,6 +4,7 @@ use crate::node_api::{Call, Js, JsResult, Method, Value};
 use crate::permission::require_wasi;
 use crate::run::host::{Hosted, host_calls};
 use crate::run::outcome::outcome_to_js;
+use crate::run::prompt::Prompts;
 use crate::run::reader::{Reader, float, held, number_as_id};
 use crate::run::requests::{Cancel, Requests};
 use crate::run::v8_program::{V8Program, WAITING};
@@ -33,7 +34,7 @@ pub struct Asked {
 
 impl Asked {
     /// Reads the arguments of `start` and its like.
-    pub fn read<'s>(call: &Call<'s>, engine: Engine) -> JsResult<(Self, Reader<'s>)> {
+    pub fn read<'s>(call: &Call<'s>, engine: Engine, prompts: &Arc<Prompts>) -> JsResult<(Self, Reader<'s>)> {
         let (js, requests) = (call.js, held::<Requests>(call.js, call.args[0])?);
         require_wasi(js)?;
         let request = Reader { js, object: call.args[1] };
@@ -50,7 +51,7 @@ impl Asked {
             max_buffer: [max_buffer.size("stdout")?, max_buffer.size("stderr")?].map(|most| most.unwrap_or(usize::MAX)),
             limits: Reader { js, object: request.get("limits")? }.limits()?,
             concurrency: request.size("concurrency")?.unwrap_or(engine.concurrency()),
-            host: host_calls(&requests, id, &request)?,
+            host: host_calls(&requests, id, &request, prompts)?,
             on_begin,
         };
         Ok((Self { requests, id, plan }, request))
@@ -85,7 +86,7 @@ impl Method for Start {
     const NAME: &'static str = "start";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (asked, request) = Asked::read(call, Engine::Wasmtime)?;
+        let (asked, request) = Asked::read(call, Engine::Wasmtime, &Arc::default())?;
         let program = held::<Executable>(call.js, request.get("program")?)?;
         asked.requests.expect(call.js);
         let (finish, host) = (asked.finish(), asked.plan.host.clone());
@@ -108,7 +109,7 @@ impl Method for StartInV8 {
     const NAME: &'static str = "startInV8";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (asked, request) = Asked::read(call, Engine::V8)?;
+        let (asked, request) = Asked::read(call, Engine::V8, &Arc::default())?;
         let program = held::<V8Program>(call.js, request.get("program")?)?;
         asked.requests.expect(call.js);
         let (finish, id, sender) = (asked.finish(), asked.id, Arc::clone(&asked.requests));

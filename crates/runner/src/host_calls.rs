@@ -7,9 +7,15 @@ use super::export_call::ExportCall;
 use super::numbers::Signature;
 use super::raw::{self, Window};
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use wasi_rs_core::memory::Memory;
 use wasmtime::{AsContext, Memory as GuestMemory};
+
+/// The time that a guest's thread looks for an answer before it goes to sleep.
+const LINGER: Duration = Duration::from_micros(50);
 
 /// The functions that the embedder gives to a guest, as the guest imports them.
 #[derive(Clone, Debug)]
@@ -43,6 +49,8 @@ pub struct HostCalls {
     ask: Box<dyn Fn(HostCall) + Send + Sync>,
     state: Mutex<State>,
     changed: Condvar,
+    /// True if something has happened that the thread has not seen.
+    has_changed: AtomicBool,
     /// The guest's memory, while its thread waits.
     window: Mutex<Option<Window>>,
 }
@@ -80,7 +88,7 @@ impl HostCalls {
     pub fn new(given: Vec<(String, String)>, ask: Box<dyn Fn(HostCall) + Send + Sync>) -> Arc<Self> {
         let given = given.into_iter().zip(0..).collect();
         let (state, window) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { given, ask, state, changed: Condvar::new(), window })
+        Arc::new(Self { given, ask, state, changed: Condvar::new(), has_changed: AtomicBool::new(false), window })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -97,7 +105,7 @@ impl HostCalls {
         let mut state = self.state();
         if state.waiting.contains(&number) {
             state.answers.insert(number, answer);
-            self.changed.notify_all();
+            self.tell();
         }
     }
 
@@ -108,14 +116,14 @@ impl HostCalls {
             return Err(call);
         }
         state.inner.push_back(call);
-        self.changed.notify_all();
+        self.tell();
         Ok(())
     }
 
     /// Wakes the thread that waits: the run is ended.
     pub fn wake(&self) {
         let _state = self.state(); // a thread that has looked for the end already waits
-        self.changed.notify_all();
+        self.tell();
     }
 
     /// Calls a function with the guest's memory, if its thread waits.
@@ -140,12 +148,26 @@ impl HostCalls {
             if let Some(request) = request {
                 (self.ask)(request);
             }
+            self.linger();
             control.slot.release();
             let event = self.next_event(number, control);
             control.slot.acquire();
             control.memories.acquire();
             event
         })
+    }
+
+    /// Waits for something to happen, for a short time: to wake a thread takes longer.
+    fn linger(&self) {
+        let since = Instant::now();
+        while !self.has_changed.swap(false, Acquire) && since.elapsed() < LINGER {
+            std::hint::spin_loop();
+        }
+    }
+
+    fn tell(&self) {
+        self.has_changed.store(true, Release);
+        self.changed.notify_all();
     }
 
     /// The number of a call that begins.
