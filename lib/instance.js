@@ -112,7 +112,7 @@ class Guest {
       const call = { exported, cells, caller: {}, resolve, reject };
       const isToWait = !isInner && (this.#current !== undefined || this.#queue.length > 0);
       if (isToWait) this.#queue.push(call);
-      else if (this.#send(call, isInner)) return;
+      else if (this.#send(call, isInner)) return this.#next();
       Error.captureStackTrace(call.caller, entry);
     });
   }
@@ -147,27 +147,40 @@ class Guest {
     const number = ++this.#lastNumber;
     const { cells, exported } = call;
     const request = { number, index: exported.index, cells, isInner };
+    if (!isInner) this.#current = call;
     let returned = addon.callExport(this.#native, request);
     while (returned?.hostCall !== undefined) {
       const isAnswered = this.#host?.call(returned);
       returned = addon.awaitCall(this.#native, number, isAnswered);
     }
-    if (returned && !returned.isBusy) {
+    if (returned?.isBusy) return this.#sendLater(call, isInner);
+    if (returned) {
       this.#settle(call, returned);
       return true;
     }
     this.#calls.set(number, call);
     this.#await();
-    if (!isInner) {
-      this.#current = call;
-      call.disarm = this.#arm();
-    }
-    if (returned) this.#return(returned);
+    if (!isInner) call.disarm = this.#arm();
+    return false;
+  }
+
+  /**
+   * Puts a call that was not made into the queue. If it is an inner one, the function of the embedder has
+   * returned meanwhile, and it is a call like any other; if not, the guest is about to end.
+   *
+   * @param {Call} call
+   * @param {boolean} isInner
+   */
+  #sendLater(call, isInner) {
+    this.#queue.push(call);
+    if (isInner) this.#next();
     return false;
   }
 
   /** @param {Call} call @param {import('./types.js').Returned} returned */
-  #settle({ exported, resolve, reject }, { cells, thrown }) {
+  #settle(call, { cells, thrown }) {
+    const { exported, resolve, reject } = call;
+    if (this.#current === call) this.#current = undefined;
     if (cells) resolve(decodeResult(exported.results ?? '', cells));
     else reject(this.#host?.thrown(/** @type {number} */ (thrown)));
   }
@@ -198,9 +211,7 @@ class Guest {
     const call = /** @type {Call} */ (this.#calls.get(returned.returned));
     this.#calls.delete(returned.returned);
     call.disarm?.();
-    if (this.#current === call) this.#current = undefined;
-    // Busy: the function of the embedder has returned meanwhile. It is a call like any other then.
-    if (returned.isBusy) this.#queue.push(call);
+    if (returned.isBusy) this.#sendLater(call, this.#current !== call);
     else this.#settle(call, returned);
     this.#next();
     this.#awaitLess();

@@ -1,6 +1,7 @@
 // load(): modules that live on, whose exports are called from JavaScript.
 
 import assert from 'node:assert/strict';
+import { AsyncResource } from 'node:async_hooks';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -210,6 +211,17 @@ describe('functions of the host', () => {
     resolve(7);
     await Promise.all([first, second]);
     assert.deepEqual(order, ['first', 'second']);
+  });
+
+  test('calls from elsewhere wait as well, in the middle of such a function', async () => {
+    const elsewhere = AsyncResource.bind((call) => call());
+    let other;
+    const instance = await withHost((n) => {
+      other = elsewhere(() => instance.exports.add(n, 1));
+      return n * 2;
+    });
+    assert.equal(await instance.exports.call(21), 42);
+    assert.equal(await other, 22);
   });
 
   test('that go on after they have returned call exports like anybody', async () => {
