@@ -770,10 +770,12 @@ export interface Instance<Exports = Record<string, ExportedFunction>> {
   /**
    * The functions that it exports, but for `_initialize`. Calls are made one after the other, off the event
    * loop: this thread waits for 200 microseconds at most. A function of `imports` may call them too, while
-   * the guest waits for it. If it throws, the same comes out of the call, and the instance lives on; a trap,
-   * a limit or `proc_exit` ends it.
+   * the guest waits for it, also after an `await` (its calls are told by its async context, that of
+   * AsyncLocalStorage: code that it hands work to elsewhere has to be bound with `AsyncResource.bind()`;
+   * otherwise its calls wait until the first one is over). If it throws, the same comes out of the call, and
+   * the instance lives on; a trap, a limit or `proc_exit` ends it.
    * @throws WasiError, as a rejection: the instance has ended in the call
-   * @throws ERR_INVALID_STATE, as a rejection: it had ended before; `cause` is the reason
+   * @throws ERR_INVALID_STATE, as a rejection: it had ended before the call began; `cause` is the reason
    */
   readonly exports: Readonly<Exports>;
   /** Its memory, if it exports one as `memory`. */
@@ -876,7 +878,8 @@ export interface RunnerOptions extends Pick<
 > {
   /**
    * The number of its programs that run at a time; the others wait for their turn. (Each of them also counts
-   * among the programs of the process: see the option of `run()`.)
+   * among the programs of the process: see the option of `run()`.) One that waits for a function of `imports`
+   * keeps its place: such a function must not wait for another program of this Runner.
    * @default the number of processors
    */
   concurrency?: number | undefined;

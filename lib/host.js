@@ -14,6 +14,7 @@ const { addon } = require('./requests.js');
  * @typedef {object} Current
  * @property {HostFunctions} owner
  * @property {boolean} isOpen
+ * @property {Current} [outer] the call that the running code belonged to when it called the guest
  */
 
 /**
@@ -50,21 +51,25 @@ class HostFunctions {
     GuestMemory.bind(this.memory, guest);
   }
 
-  /** True if the running code belongs to a call of one of these functions. */
+  /** True if the running code belongs to a call of one of these functions, be it through other guests. */
   isCalling() {
-    const call = current.getStore();
-    return call?.owner === this && call.isOpen;
+    for (let call = current.getStore(); call; call = call.outer) {
+      if (call.owner === this && call.isOpen) return true;
+    }
+    return false;
   }
 
   /**
    * Makes a call.
    *
    * @param {import('./types.js').HostCall} message
+   * @param {Current} [outer]
    * @returns {boolean} false if it is answered later
    */
-  call({ hostCall: number, function: index, params, results, cells }) {
+  call({ hostCall: number, function: index, params, results, cells }, outer) {
     /** @type {Current} */
-    const call = { owner: this, isOpen: true };
+    const call = { owner: this, isOpen: true, outer };
+    const imported = this.#functions[index];
     const answer = (/** @type {unknown} */ result) => {
       const given = encodeResult(results, result);
       call.isOpen = false;
@@ -77,7 +82,7 @@ class HostFunctions {
     };
     try {
       const args = decode(params, cells);
-      const result = current.run(call, () => this.#functions[index](...args));
+      const result = current.run(call, () => imported(...args));
       if (typeof result?.then === 'function') {
         Promise.resolve(result).then(answer).catch(fail);
         return false;
@@ -176,7 +181,7 @@ class GuestMemory {
 
   #handle() {
     if (this.#guest !== undefined) return this.#guest;
-    throw stateError('the guest has not begun: its memory is there once it runs');
+    throw stateError(EARLY);
   }
 
   /**
@@ -193,10 +198,13 @@ class GuestMemory {
   }
 }
 
+const EARLY = 'the guest has not begun: its memory is there once it runs';
+
 /** The reasons why a memory can't be reached. @type {Record<string, string>} */
 const UNREACHED = {
   none: "the guest exports no memory under the name 'memory'",
   busy: 'the guest is at work: its memory can be reached between calls, and in functions of options.imports',
+  early: EARLY,
   gone: 'the guest has ended, and its memory with it',
 };
 
@@ -218,4 +226,4 @@ function requireWhole(value, name) {
 
 /** @typedef {HostFunctions} Host */
 
-module.exports = { GuestMemory, HostFunctions };
+module.exports = { GuestMemory, HostFunctions, current };

@@ -7,7 +7,7 @@ const { decodeResult, encode } = require('./cells.js');
 const { AbortError, WasiError, errorOf, from, wasiErrorOf } = require('./errors.js');
 const { streamsOf, timedOut } = require('./execute.js');
 const { settle } = require('./outcome.js');
-const { GuestMemory } = require('./host.js');
+const { GuestMemory, current } = require('./host.js');
 const { addon, endRun, keepAlive, listenTo, requestLoad } = require('./requests.js');
 
 /**
@@ -19,10 +19,41 @@ const { addon, endRun, keepAlive, listenTo, requestLoad } = require('./requests.
  * @property {ExportedFunction & { index: number }} exported
  * @property {ArrayBuffer} cells
  * @property {Caller} caller
+ * @property {import('./host.js').Current} [outer] the call of a function of the embedder that it was made in
  * @property {(result: unknown) => void} resolve
  * @property {(error: unknown) => void} reject
  * @property {() => void} [disarm]
  */
+
+/** Calls in their order. (To shift an array takes long where it is long.) */
+class Queue {
+  /** @type {Call[]} */
+  #calls = [];
+  #taken = 0;
+
+  get size() {
+    return this.#calls.length - this.#taken;
+  }
+
+  /** @param {Call} call */
+  push(call) {
+    this.#calls.push(call);
+  }
+
+  shift() {
+    if (this.size === 0) return undefined;
+    const call = this.#calls[this.#taken++];
+    if (this.size === 0) this.takeAll();
+    return call;
+  }
+
+  takeAll() {
+    const calls = this.#calls.slice(this.#taken);
+    this.#calls = [];
+    this.#taken = 0;
+    return calls;
+  }
+}
 
 /** A loaded module, from its request to its end. */
 class Guest {
@@ -37,8 +68,8 @@ class Guest {
   /** The calls that the addon has, by their numbers. @type {Map<number, Call>} */
   #calls = new Map();
   #lastNumber = 0;
-  /** Calls that wait for the one before. @type {Call[]} */
-  #queue = [];
+  /** Calls that wait for the one before. */
+  #queue = new Queue();
   /** The call that the next one waits for. @type {Call | undefined} */
   #current;
   /** The error that it was ended with. @type {{ error: unknown } | undefined} */
@@ -109,8 +140,8 @@ class Guest {
     const isInner = this.#host?.isCalling() ?? false;
     return new Promise((resolve, reject) => {
       /** @type {Call} */
-      const call = { exported, cells, caller: {}, resolve, reject };
-      const isToWait = !isInner && (this.#current !== undefined || this.#queue.length > 0);
+      const call = { exported, cells, caller: {}, outer: current.getStore(), resolve, reject };
+      const isToWait = !isInner && (this.#current !== undefined || this.#queue.size > 0);
       if (isToWait) this.#queue.push(call);
       else if (this.#send(call, isInner)) return this.#next();
       Error.captureStackTrace(call.caller, entry);
@@ -150,7 +181,7 @@ class Guest {
     if (!isInner) this.#current = call;
     let returned = addon.callExport(this.#native, request);
     while (returned?.hostCall !== undefined) {
-      const isAnswered = this.#host?.call(returned);
+      const isAnswered = this.#host?.call(returned, call.outer);
       returned = addon.awaitCall(this.#native, number, isAnswered);
     }
     if (returned?.isBusy) return this.#sendLater(call, isInner);
@@ -185,6 +216,11 @@ class Guest {
     else reject(this.#host?.thrown(/** @type {number} */ (thrown)));
   }
 
+  /** The call that the guest is in, as far as it is known here. @returns {Call | undefined} */
+  #innermost() {
+    return [...this.#calls.values()].at(-1);
+  }
+
   /** Arms the timeout; the result disarms it. */
   #arm() {
     const { timeout } = this.#options;
@@ -195,7 +231,9 @@ class Guest {
 
   /** @param {any} message @param {unknown} thrown */
   #receive(message, thrown) {
-    if (message?.hostCall !== undefined) return void this.#host?.call(message);
+    if (message?.hostCall !== undefined) {
+      return void this.#host?.call(message, this.#innermost()?.outer);
+    }
     if (message?.hasBegun) return void (this.#disarm = this.#arm());
     if (message?.loaded) {
       this.#disarm();
@@ -231,14 +269,13 @@ class Guest {
     }
     this.#failed(error);
     this.loaded.catch(() => {}); // reported by load(), or it was loaded
-    const [calls, queue] = [[...this.#calls.values()], this.#queue.splice(0)];
+    const [calls, queue] = [[...this.#calls.values()], this.#queue.takeAll()];
     this.#calls.clear();
     for (const call of calls) {
       call.disarm?.();
       call.reject(from(error, call.caller));
     }
-    for (const call of queue)
-      call.reject(this.#killed ? from(error, call.caller) : hasEnded(error));
+    for (const call of queue) call.reject(hasEnded(error));
     this.#awaited = 1;
     this.#awaitLess();
     this.#closed();

@@ -200,20 +200,50 @@ function readImports(imports) {
   if (imports === undefined) return undefined;
   const { GuestMemory, HostFunctions } = require('./host.js');
   const memory = new GuestMemory();
-  const made = typeof imports === 'function' ? imports({ memory }) : imports;
-  requireObject(made, 'options.imports');
-  const functions = Object.entries(made).flatMap(([module, items]) => {
+  const isMaker = typeof imports === 'function';
+  const made = isMaker ? imports({ memory }) : imports;
+  requireNames(made, isMaker ? 'the result of options.imports()' : 'options.imports');
+  const functions = propertiesOf(made).flatMap(([module, items]) => {
     const name = `options.imports['${module}']`;
-    requireObject(items, name);
+    requireNames(items, name);
     if (SYSCALL_NAMESPACES.includes(module)) {
       throw errors().invalidArgValue(name, items, 'is served by wasi-rs itself');
     }
-    return Object.entries(items).map(([item, call]) => {
+    return propertiesOf(items).map(([item, call]) => {
       if (typeof call === 'function') return { module, name: item, call };
       throw errors().invalidArgType(`${name}['${item}']`, 'of type function', call);
     });
   });
   return new HostFunctions(functions, memory);
+}
+
+/**
+ * Refuses objects without names of their own, such as a promise of the imports or a Map.
+ *
+ * @param {any} value
+ * @param {string} name
+ */
+function requireNames(value, name) {
+  requireObject(value, name);
+  if (typeof value.then === 'function' || types.isMap(value))
+    throw errors().invalidArgType(name, 'of type object', value);
+}
+
+/**
+ * The properties of an object, also those that it inherits from a class.
+ *
+ * @param {any} object
+ * @returns {[name: string, value: any][]}
+ */
+function propertiesOf(object) {
+  const names = new Set(Object.keys(object));
+  for (let base = Object.getPrototypeOf(object); base; base = Object.getPrototypeOf(base)) {
+    if (Object.getPrototypeOf(base) === null) break; // that of all objects, of any realm
+    for (const name of Object.getOwnPropertyNames(base)) {
+      if (name !== 'constructor') names.add(name);
+    }
+  }
+  return [...names].map((name) => [name, object[name]]);
 }
 
 /** The modules of WASI's own functions. */

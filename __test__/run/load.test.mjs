@@ -200,6 +200,33 @@ describe('functions of the host', () => {
     assert.equal(await instance.exports.call(5), 105);
   });
 
+  test('call the instance through another one', async () => {
+    for (const wait of [() => {}, turn]) {
+      const first = await withHost(async (n) => {
+        await wait();
+        return second.exports.call(n);
+      });
+      const second = await withHost(async (n) => {
+        await wait();
+        return first.exports.add(n, 1);
+      });
+      assert.equal(await first.exports.call(1), 2);
+    }
+  });
+
+  test('are methods of an object of a class too, and get no `this`', async () => {
+    let seen;
+    class Env {
+      host(n) {
+        seen = this;
+        return n + 1;
+      }
+    }
+    const { exports } = await load(CALLER, { cache, imports: { env: new Env() } });
+    assert.equal(await exports.call(1), 2);
+    assert.equal(seen, undefined);
+  });
+
   test('calls from elsewhere wait until the instance is free', async () => {
     const { promise, resolve } = deferred();
     const order = [];
@@ -256,6 +283,11 @@ describe('functions of the host', () => {
     });
     const wrong = { cache, imports: { env: { hots() {} } } };
     await assert.rejects(load(CALLER, wrong), { code: 'ERR_WASI_IMPORT' });
+    const types = '(import "env" "f" (func (param i32))) (import "env" "f" (func (param f64)))';
+    await assert.rejects(load(assemble(`(module ${types})`), { cache }), {
+      code: 'ERR_WASI_PROGRAM',
+      message: /the program imports env\.f twice, as functions of two types/,
+    });
     const global = '(module (import "env" "g" (global i32)))';
     await assert.rejects(load(assemble(global), { cache }), {
       code: 'ERR_WASI_IMPORT',
@@ -307,6 +339,18 @@ describe('memory', () => {
     }
   });
 
+  test('is not there before the guest has begun', async () => {
+    let early;
+    const imports = ({ memory }) => {
+      early = memory;
+      return { env: { host: () => 0 } };
+    };
+    const loading = load(CALLER, { cache, imports });
+    assert.throws(() => early.byteLength, { code: 'ERR_INVALID_STATE', message: /has not begun/ });
+    await loading;
+    assert.equal(early.byteLength, 65536);
+  });
+
   test('is there in functions of the host, also while the module is initialized', async () => {
     const tells = module(
       `(data (i32.const 8) "begin") (func (export "_initialize") (call $tell (i32.const 8) (i32.const 5)))
@@ -354,7 +398,7 @@ describe('the end of an instance', () => {
     const waiting = instance.exports.spin();
     const behind = instance.exports.one();
     await assert.rejects(waiting, { code: 'ERR_WASI_TIMEOUT', timedOut: true });
-    await assert.rejects(behind, { code: 'ERR_WASI_TIMEOUT' });
+    await assert.rejects(behind, { code: 'ERR_INVALID_STATE' }, 'it has not begun');
     await assert.rejects(instance.exports.one(), (error) => {
       assert.equal(error.code, 'ERR_INVALID_STATE');
       assert.equal(error.cause.code, 'ERR_WASI_TIMEOUT');
@@ -389,8 +433,10 @@ describe('the end of an instance', () => {
 
   test('by close(), while a call waits for the host', async () => {
     const instance = await withHost(() => new Promise(() => {}));
-    const calls = [instance.exports.call(1), instance.exports.add(1, 1)];
-    const failed = calls.map((call) => assert.rejects(call, { code: 'ERR_WASI_KILLED' }));
+    const failed = [
+      assert.rejects(instance.exports.call(1), { code: 'ERR_WASI_KILLED' }),
+      assert.rejects(instance.exports.add(1, 1), { code: 'ERR_INVALID_STATE' }),
+    ];
     await Promise.all([instance.close(), instance.close()]);
     await Promise.all(failed);
     await assert.rejects(instance.exports.add(1, 1), { code: 'ERR_INVALID_STATE' });
@@ -493,6 +539,8 @@ describe('options', () => {
       [{ timout: 5 }, 'ERR_INVALID_ARG_VALUE'],
       [{ stdout: 'pipe' }, 'ERR_INVALID_ARG_VALUE'],
       [{ imports: 5 }, 'ERR_INVALID_ARG_TYPE'],
+      [{ imports: async () => ({}) }, 'ERR_INVALID_ARG_TYPE'],
+      [{ imports: new Map() }, 'ERR_INVALID_ARG_TYPE'],
       [{ imports: { env: null } }, 'ERR_INVALID_ARG_TYPE'],
       [{ imports: { env: { host: 5 } } }, 'ERR_INVALID_ARG_TYPE'],
       [{ imports: { [P1]: { fd_write() {} } } }, 'ERR_INVALID_ARG_VALUE'],

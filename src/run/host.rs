@@ -108,6 +108,7 @@ impl Method for AnswerHostCall {
 const fn word(why: Unreachable) -> &'static str {
     match why {
         Unreachable::None => "none",
+        Unreachable::Early => "early",
         Unreachable::Busy => "busy",
         Unreachable::Gone => "gone",
     }

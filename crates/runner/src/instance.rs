@@ -244,6 +244,8 @@ fn record_fuel(run: &Run, store: &Store<Guest>) {
 pub enum Unreachable {
     /// There is none, or it is not exported as `memory`.
     None,
+    /// The instance is not there yet.
+    Early,
     /// A call is in progress, and not in a function of the embedder.
     Busy,
     /// The instance has ended.
@@ -357,8 +359,9 @@ impl Instance {
             State::Gone => Err(Unreachable::Gone),
             State::Away => {
                 drop(state);
-                let host = self.host.as_ref().ok_or(Unreachable::Busy)?;
-                host.with_memory(|memory| self.unmoved(|| act(memory))).ok_or(Unreachable::Busy)
+                let shown = self.host.as_ref().and_then(|host| host.with_memory(|memory| self.unmoved(|| act(memory))));
+                let is_early = self.shared.exports.get().is_none();
+                shown.ok_or(if is_early { Unreachable::Early } else { Unreachable::Busy })
             }
         }
     }

@@ -6,6 +6,7 @@ use super::host_calls::HostCalls;
 use super::lease::Loaded;
 use super::numbers::Signature;
 use super::{imported, interface, raw};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use wasi_rs_core::abi::Abi;
@@ -124,7 +125,13 @@ impl Linked {
                 raw::define(&mut linker, import.module(), (index, row), serve).map_err(refused)?;
             }
         }
+        let mut types = HashMap::new();
         for (index, (module, name, ty)) in foreign_functions(module, abi).enumerate() {
+            let first = types.entry((module, name)).or_insert_with(|| ty.clone());
+            if !FuncType::eq(first, &ty) {
+                let (module, name) = (shortened(module), shortened(name));
+                return Err(ProgramError::Wrong(format!("imports {module}.{name} twice, as functions of two types")));
+            }
             let signature = Arc::new(Signature::of(&ty).ok_or_else(|| not_of_numbers(module, name))?);
             let call = move |caller: Caller<'_, Guest>, args: &[Val], results: &mut [Val]| {
                 imported::call(caller, index, &signature, args, results)
