@@ -234,6 +234,7 @@ async function deserialize(bytes, entry = deserialize) {
   require('./options.js').requirePermission();
   const handle = new ProgramHandle(bytesOf(bytes, 'bytes', 'an instance of'), false, {
     isCode: true,
+    isForAny: true,
   });
   await located(handle.compile(), caller);
   return new Program(handle);

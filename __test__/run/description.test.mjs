@@ -85,8 +85,10 @@ test('modules that are no commands, or lack imports, are described as well', asy
     message: /is not a command: it exports no function '_start'/,
   });
   const library = await of('(func (export "f") (result i32) (i32.const 5))');
-  assert.equal(library.kind, 'unknown');
-  assert.equal(await (await library.load()).exports.f(), 5);
+  for (const one of [library, await deserialize(await library.serialize())]) {
+    assert.equal(one.kind, 'unknown');
+    assert.equal(await (await one.load()).exports.f(), 5);
+  }
   const lacking = await of(
     '(import "env" "f" (func)) (import "env" "m" (memory 1)) (func (export "_start"))',
   );
