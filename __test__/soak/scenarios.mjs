@@ -7,8 +7,9 @@ import path from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { Worker } from 'node:worker_threads';
-import { run, spawn, compile } from '../../index.js';
+import { run, spawn, compile, load } from '../../index.js';
 import * as guests from '../support/programs.mjs';
+import { assemble } from '../support/wat.mjs';
 
 const { BIG, FILL, READ, SHARED, SLEEP, SPIN, WAIT, program } = guests;
 
@@ -27,6 +28,10 @@ const ENDLESS = {
   sleep: program(SLEEP),
 };
 const READS = program(READ);
+/** A module whose `call` calls `env.host`. */
+const LIBRARY = assemble(`(module (import "env" "host" (func $host (param i32) (result i32)))
+  (memory (export "memory") 1) (func (export "spin") (loop (br 0)))
+  (func (export "call") (param i32) (result i32) (call $host (local.get 0))))`);
 
 const ENGINES = ['wasmtime', 'v8', 'auto'];
 
@@ -80,7 +85,7 @@ export const SCENARIOS = {
     };
     await assert.rejects(
       run(CAT, { ...common(context), stdin: Buffer.from('x'), stdout }),
-      (thrown) => thrown === error,
+      ({ code, cause }) => code === 'ERR_WASI_STREAM' && cause === error,
     );
   },
 
@@ -170,6 +175,26 @@ export const SCENARIOS = {
       ({ exitCode }) => assert.equal(exitCode, 0),
       (error) => assert.equal(error.code, 'ERR_WASI_TIMEOUT'),
     );
+  },
+
+  async 'an instance that is called'(context) {
+    const host = pick(context, [(n) => n + 1, async (n) => n + 1]);
+    const imports = { env: { host } };
+    const { folder } = context;
+    const instance = await load(LIBRARY, { imports, preopens: { '/': folder }, stdout: 'ignore' });
+    for (let i = 0; i < context.below(50); i++) assert.equal(await instance.exports.call(i), i + 1);
+    if (context.below(2) === 0) await instance.close(); // or it is collected
+  },
+
+  async 'an instance that is ended in a call'(context) {
+    const imports = { env: { host: () => new Promise(() => {}) } };
+    const instance = await load(LIBRARY, { imports, stdout: 'ignore' });
+    const name = pick(context, ['spin', 'call']);
+    const ended = rejects(instance.exports[name](1), 'ERR_WASI_KILLED');
+    const { promise } = moment(context);
+    await promise;
+    await instance.close();
+    await ended;
   },
 
   async 'compile(), then several runs'(context) {
