@@ -67,6 +67,7 @@ class HostFunctions {
    * @returns {boolean} false if it is answered later
    */
   call({ hostCall: number, function: index, params, results, cells }, outer) {
+    while (outer && !outer.isOpen) outer = outer.outer; // guests may wake each other for ever
     /** @type {Current} */
     const call = { owner: this, isOpen: true, outer };
     const imported = this.#functions[index];
