@@ -32,6 +32,7 @@ class HostFunctions {
   #functions;
   /** The guest in the addon. @type {unknown} */
   #guest;
+  #isEnded = false;
   /** The errors that were thrown, by the numbers of the calls. @type {Map<number, unknown>} */
   #thrown = new Map();
 
@@ -59,6 +60,11 @@ class HostFunctions {
     return false;
   }
 
+  /** Makes no call from now on: the guest is ended, though it may have asked for one before. */
+  end() {
+    this.#isEnded = true;
+  }
+
   /**
    * Makes a call.
    *
@@ -67,6 +73,7 @@ class HostFunctions {
    * @returns {boolean} false if it is answered later
    */
   call({ hostCall: number, function: index, params, results, cells }, outer) {
+    if (this.#isEnded) return false;
     while (outer && !outer.isOpen) outer = outer.outer; // guests may wake each other for ever
     /** @type {Current} */
     const call = { owner: this, isOpen: true, outer };

@@ -156,6 +156,7 @@ class Guest {
   kill(error) {
     if (this.#killed || this.#ended) return;
     this.#killed = { error };
+    this.#host?.end();
     this.#await();
     endRun(this.#id);
   }

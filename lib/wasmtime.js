@@ -20,6 +20,7 @@ function start({ native }, plan) {
     result: answer.then((outcome) => settle(outcome, killed, plan, 'wasmtime')),
     kill(error) {
       killed ??= { error };
+      plan.host?.end();
       endRun(id);
     },
   };

@@ -15,6 +15,13 @@ const PROGRAM = assemble(`(module
   (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
   (memory (export "memory") 1) (data (i32.const 8) "text\\00")
   (func (export "_start") (call $exit (call $give (i32.const 20)))))`);
+/** A promise and its functions. (Node 20 has no Promise.withResolvers.) */
+function deferred() {
+  const made = {};
+  made.promise = new Promise((resolve, reject) => Object.assign(made, { resolve, reject }));
+  return made;
+}
+
 const withGive = (give, options) => run(PROGRAM, { cache, imports: { env: { give } }, ...options });
 
 describe('options.imports', () => {
@@ -58,6 +65,25 @@ describe('options.imports', () => {
     await assert.rejects(withGive(never, { timeout: 30 }), { code: 'ERR_WASI_TIMEOUT' });
     const child = spawn(PROGRAM, { cache, imports: { env: { give: () => void child.kill() } } });
     await assert.rejects(child.result, { code: 'ERR_WASI_KILLED' });
+  });
+
+  test('are not called any more once the program is ended', async () => {
+    const asks = assemble(`(module (import "env" "ask" (func $ask)) (memory (export "memory") 1)
+      (func (export "_start") (loop (call $ask) (br 0))))`);
+    for (let i = 0; i < 20; i++) {
+      let calls = 0;
+      const first = deferred();
+      const ask = () => {
+        if (++calls === 10) first.resolve();
+      };
+      const child = spawn(asks, { cache, imports: { env: { ask } } });
+      await first.promise;
+      child.kill();
+      const before = calls;
+      await assert.rejects(child.result, { code: 'ERR_WASI_KILLED' });
+      await turn();
+      assert.equal(calls, before);
+    }
   });
 
   test('are for programs that import them', async () => {
