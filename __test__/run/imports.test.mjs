@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { run, spawn } from '../../index.js';
+import { deferred } from '../support/deferred.mjs';
 import { program } from '../support/programs.mjs';
 import { assemble } from '../support/wat.mjs';
 
@@ -15,13 +16,6 @@ const PROGRAM = assemble(`(module
   (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
   (memory (export "memory") 1) (data (i32.const 8) "text\\00")
   (func (export "_start") (call $exit (call $give (i32.const 20)))))`);
-/** A promise and its functions. (Node 20 has no Promise.withResolvers.) */
-function deferred() {
-  const made = {};
-  made.promise = new Promise((resolve, reject) => Object.assign(made, { resolve, reject }));
-  return made;
-}
-
 const withGive = (give, options) => run(PROGRAM, { cache, imports: { env: { give } }, ...options });
 
 describe('options.imports', () => {

@@ -9,6 +9,7 @@ import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { compile, load } from '../../index.js';
+import { deferred } from '../support/deferred.mjs';
 import { root, temporaryFolder } from '../support/host.mjs';
 import { assemble, assembleAny } from '../support/wat.mjs';
 
@@ -39,13 +40,6 @@ const withHost = (host, options) => load(CALLER, { cache, imports: { env: { host
 const ENDLESS = module(`
   (func (export "spin") (loop (br 0)))
   (func (export "one") (result i32) (i32.const 1))`);
-
-/** A promise and its functions. (Node 20 has no Promise.withResolvers.) */
-function deferred() {
-  const made = {};
-  made.promise = new Promise((resolve, reject) => Object.assign(made, { resolve, reject }));
-  return made;
-}
 
 describe('exports', () => {
   test('are functions that return promises', async () => {
