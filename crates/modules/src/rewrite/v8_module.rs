@@ -243,7 +243,7 @@ mod tests {
             (import "wasi_unstable" "fd_shut" (func))
             (func (export "_start")))"#;
         let expected = "imports what WASI preview 1 does not have: a.f (function), a.g (global), a.t (table) and 1 more; \
-             build it for wasm32-wasip1";
+             build it for wasm32-wasip1, or give it what it imports by options.imports";
         assert_eq!(refusal(text), expected);
         assert!(for_main_thread(wat::parse_str(text).unwrap()).is_err());
     }
