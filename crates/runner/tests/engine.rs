@@ -235,7 +235,10 @@ fn more_output_than_is_captured_ends_the_program_and_the_rest_is_kept() {
 fn errors_say_why_a_program_can_not_run() {
     let unknown =
         error_of(r#"(module (import "env" "f" (func)) (memory (export "memory") 1) (func (export "_start")))"#);
-    assert_eq!(unknown, "imports what WASI preview 1 does not have: env.f (function); build it for wasm32-wasip1");
+    assert_eq!(
+        unknown,
+        "imports what WASI preview 1 does not have: env.f (function); build it for wasm32-wasip1, or give it what it imports by options.imports"
+    );
     assert_eq!(error_of("(module)"), "is not a command: it exports no function '_start'");
     let component = error_of("(component)");
     assert!(component.starts_with("is a WebAssembly component"), "{component}");
