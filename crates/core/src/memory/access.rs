@@ -59,6 +59,11 @@ impl<'a> Memory<'a> {
         Self { base, len: len as u64, call: PhantomData }
     }
 
+    /// The bytes of the host itself as a memory, for system calls that it makes.
+    pub const fn of_bytes(bytes: &'a mut [u8]) -> Self {
+        Self { base: NonNull::from_mut(bytes).cast(), len: bytes.len() as u64, call: PhantomData }
+    }
+
     /// A memory of no bytes.
     pub(super) const fn empty() -> Self {
         Self { base: NonNull::dangling(), len: 0, call: PhantomData }

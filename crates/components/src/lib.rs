@@ -1,0 +1,8 @@
+//! Components: WASI 0.2 for them, over the system calls of `wasi-rs-core`, and their values as bytes.
+//! This crate knows wasmtime, but neither Node nor the threads that guests run on.
+//!
+//! | module | content |
+//! | --- | --- |
+//! | [`system`] | the system calls beneath, as this crate asks for them |
+
+pub mod system;

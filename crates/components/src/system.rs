@@ -1,0 +1,12 @@
+//! The system calls beneath. All that a component does outside of itself goes through them, so that the
+//! sandbox, the limits, the trace and the end of a run are those of a program of preview1.
+
+use wasi_rs_core::abi::{Args, Errno};
+use wasi_rs_core::memory::Memory;
+
+/// The system calls of one guest.
+pub trait System: Send {
+    /// Makes a system call: row number `index` of the list (`wasi_rs_core::syscalls::SYSCALLS`). Its pointers
+    /// are offsets in `memory`. An error ends the guest, and is handed on to wasmtime as it is.
+    fn call(&mut self, index: usize, memory: &Memory<'_>, args: &Args) -> wasmtime::Result<Errno>;
+}
