@@ -72,7 +72,7 @@ class HostFunctions {
    * @param {Current} [outer]
    * @returns {boolean} false if it is answered later
    */
-  call({ hostCall: number, function: index, params, results, cells }, outer) {
+  call({ hostCall: number, function: index, params, results, bytes }, outer) {
     if (this.#isEnded) return false;
     while (outer && !outer.isOpen) outer = outer.outer; // guests may wake each other for ever
     /** @type {Current} */
@@ -89,7 +89,7 @@ class HostFunctions {
       addon.answer(this.#guest, number, undefined);
     };
     try {
-      const args = decode(params, cells);
+      const args = decode(params, bytes);
       const result = current.run(call, () => imported(...args));
       if (typeof result?.then === 'function') {
         Promise.resolve(result).then(answer).catch(fail);

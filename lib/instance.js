@@ -17,7 +17,7 @@ const { addon, endRun, keepAlive, listenTo, requestLoad } = require('./requests.
  * A call of an export that has not returned.
  * @typedef {object} Call
  * @property {ExportedFunction & { index: number }} exported
- * @property {ArrayBuffer} cells
+ * @property {ArrayBuffer | Uint8Array} bytes
  * @property {Caller} caller
  * @property {import('./host.js').Current} [outer] the call of a function of the embedder that it was made in
  * @property {(result: unknown) => void} resolve
@@ -135,12 +135,12 @@ class Guest {
   async call(exported, args, entry) {
     const { params } = exported;
     if (params === undefined) throw notCallable(exported.name);
-    const cells = encode(params, args);
+    const bytes = encode(params, args);
     if (this.#ended) throw hasEnded(this.#ended.error);
     const isInner = this.#host?.isCalling() ?? false;
     return new Promise((resolve, reject) => {
       /** @type {Call} */
-      const call = { exported, cells, caller: {}, outer: current.getStore(), resolve, reject };
+      const call = { exported, bytes, caller: {}, outer: current.getStore(), resolve, reject };
       const isToWait = !isInner && (this.#current !== undefined || this.#queue.size > 0);
       if (isToWait) this.#queue.push(call);
       else if (this.#send(call, isInner)) return this.#next();
@@ -177,8 +177,8 @@ class Guest {
    */
   #send(call, isInner) {
     const number = ++this.#lastNumber;
-    const { cells, exported } = call;
-    const request = { number, index: exported.index, cells, isInner };
+    const { bytes, exported } = call;
+    const request = { number, index: exported.index, bytes, isInner };
     if (!isInner) this.#current = call;
     let returned = addon.callExport(this.#native, request);
     while (returned?.hostCall !== undefined) {
@@ -210,10 +210,10 @@ class Guest {
   }
 
   /** @param {Call} call @param {import('./types.js').Returned} returned */
-  #settle(call, { cells, thrown }) {
+  #settle(call, { bytes, thrown }) {
     const { exported, resolve, reject } = call;
     if (this.#current === call) this.#current = undefined;
-    if (cells) resolve(decodeResult(exported.results ?? '', cells));
+    if (bytes) resolve(decodeResult(exported.results ?? '', bytes));
     else reject(this.#host?.thrown(/** @type {number} */ (thrown)));
   }
 

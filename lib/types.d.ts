@@ -201,14 +201,14 @@ export interface HostCall {
   /** The types of its parameters, and of its results, a letter each (`lib/cells.js`). */
   params: string;
   results: string;
-  cells: ArrayBuffer;
+  bytes: ArrayBuffer;
 }
 
 /** The message for a call of an export that is over. */
 export interface Returned {
   /** The number of the call. */
   returned: number;
-  cells?: ArrayBuffer;
+  bytes?: ArrayBuffer;
   /** The number of the call of the embedder's function that has thrown. */
   thrown?: number;
   /** True if the call was not made. */

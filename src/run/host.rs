@@ -2,7 +2,7 @@
 
 use crate::node_api::{Call, Js, JsResult, Method, Value};
 use crate::permission::require_wasi;
-use crate::run::cells::{cells_to_js, letters, read_cells};
+use crate::run::cells::letters;
 use crate::run::prompt::Prompts;
 use crate::run::reader::{Reader, float, held, number_as_id, whole};
 use crate::run::requests::Requests;
@@ -76,29 +76,31 @@ pub fn host_calls(
     Ok(Some(HostCalls::new(names, Box::new(ask))))
 }
 
-/// `{ hostCall, function, params, results, cells }`: a call of a function of the embedder.
+/// `{ hostCall, function, params?, results?, bytes }`: a call of a function of the embedder.
 pub fn host_call_to_js<'s>(js: Js<'s>, call: &HostCall) -> JsResult<Value<'s>> {
     let message = js.object()?;
     js.set_named(message, "hostCall", js.number(call.number.into())?)?;
     js.set_named(message, "function", js.number(call.function.into())?)?;
-    js.set_named(message, "params", letters(js, &call.signature.params)?)?;
-    js.set_named(message, "results", letters(js, &call.signature.results)?)?;
-    js.set_named(message, "cells", cells_to_js(js, &call.args)?)?;
+    if let Some(signature) = &call.signature {
+        js.set_named(message, "params", letters(js, &signature.params)?)?;
+        js.set_named(message, "results", letters(js, &signature.results)?)?;
+    }
+    js.set_named(message, "bytes", js.array_buffer(&call.args)?)?;
     Ok(message)
 }
 
-/// `answer(guest, number, cells)`: the results of a function of the embedder; undefined if it has thrown.
+/// `answer(guest, number, bytes)`: the results of a function of the embedder; undefined if it has thrown.
 struct AnswerHostCall;
 
 impl Method for AnswerHostCall {
     const NAME: &'static str = "answer";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, [guest, number, cells]) = (call.js, call.args);
+        let (js, [guest, number, bytes]) = (call.js, call.args);
         require_wasi(js)?;
-        let cells = if js.is_undefined(cells)? { None } else { Some(read_cells(js, cells)?) };
+        let bytes = js.view_or_buffer(bytes)?;
         if let Some(host) = &held::<Hosted>(js, guest)?.host {
-            host.answer(number_as_id(js.number_of(number)?), cells);
+            host.answer(number_as_id(js.number_of(number)?), bytes);
         }
         js.undefined()
     }

@@ -2,7 +2,7 @@
 
 use crate::node_api::{Call, Js, JsResult, Method, Value};
 use crate::permission::require_wasi;
-use crate::run::cells::{cells_to_js, letters, read_cells};
+use crate::run::cells::letters;
 use crate::run::host::{Hosted, host_call_to_js};
 use crate::run::outcome::{outcome_to_js, usage_to_js};
 use crate::run::prompt::{Event, Prompts};
@@ -25,7 +25,7 @@ pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
 }
 
 /// `load(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace, imports? })`: a
-/// guest that lives on. Messages: `{ loaded: exports, hasMemory }`; for each call `{ returned, cells? }`, or
+/// guest that lives on. Messages: `{ loaded: exports, hasMemory }`; for each call `{ returned, bytes? }`, or
 /// with `thrown` or `isBusy`; and the outcome.
 struct Load;
 
@@ -74,7 +74,7 @@ fn export_to_js<'s>(js: Js<'s>, export: &Export) -> JsResult<Value<'s>> {
     Ok(object)
 }
 
-/// `callExport(guest, { number, index, cells, isInner })`: calls an export of a loaded guest. The result is
+/// `callExport(guest, { number, index, bytes, isInner })`: calls an export of a loaded guest. The result is
 /// `{ returned: number, ... }` if the call is over soon, and `{ hostCall, ... }` if a function of the
 /// embedder is to be called first. If not, it is undefined, and events of the call come as messages; none is
 /// the last if the guest ends with the call.
@@ -90,7 +90,7 @@ impl Method for CallExport {
         let request = Reader { js, object: call.args[1] };
         let number = request.number("number")?.map_or(0, whole);
         let index = request.size("index")?.unwrap_or(usize::MAX);
-        let cells = read_cells(js, request.get("cells")?)?;
+        let bytes = js.view_or_buffer(request.get("bytes")?)?.unwrap_or_default();
         let is_inner = js.truthy(request.get("isInner")?)?;
         let Some(instance) = &guest.instance else { return js.undefined() };
         let (requests, id, prompt) = (Arc::clone(&guest.requests), guest.id, guest.prompts.open(number));
@@ -99,7 +99,7 @@ impl Method for CallExport {
                 requests.send(id, move |js| event_to_js(js, number, &event));
             }
         };
-        instance.call(index, cells, is_inner, Box::new(answer));
+        instance.call(index, bytes, is_inner, Box::new(answer));
         next_event(js, &guest, number, true)
     }
 }
@@ -133,12 +133,12 @@ fn event_to_js<'s>(js: Js<'s>, number: u64, event: &Event) -> JsResult<Value<'s>
     }
 }
 
-/// `{ returned: number, cells? | thrown? | isBusy? }`.
+/// `{ returned: number, bytes? | thrown? | isBusy? }`.
 fn returned_to_js<'s>(js: Js<'s>, number: u64, returned: &Returned) -> JsResult<Value<'s>> {
     let message = js.object()?;
     js.set_named(message, "returned", js.number(float(number))?)?;
     match returned {
-        Returned::Values(cells) => js.set_named(message, "cells", cells_to_js(js, cells)?)?,
+        Returned::Values(bytes) => js.set_named(message, "bytes", js.array_buffer(bytes)?)?,
         Returned::Thrown(call) => js.set_named(message, "thrown", js.number((*call).into())?)?,
         Returned::Busy => js.set_named(message, "isBusy", js.boolean(true)?)?,
     }

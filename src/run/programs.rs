@@ -17,7 +17,6 @@ use wasi_rs_modules::rewrite::v8_module::V8Module;
 use wasi_rs_runner::background::BACKGROUND;
 use wasi_rs_runner::cache::{self, Cache};
 use wasi_rs_runner::compilations::{self, Made};
-use wasi_rs_runner::compile::refused;
 use wasi_rs_runner::executable::Executable;
 use wasi_rs_runner::mode::Mode;
 use wasi_rs_runner::prepared::Prepared;
@@ -156,7 +155,7 @@ fn taker(question: &str) -> Option<Taker> {
             program.keep(prepared);
             Ok(Found::Nothing)
         }),
-        "serialize" => Some(|_, prepared| Ok(Found::Bytes(prepared.code.module.serialize().map_err(refused)?))),
+        "serialize" => Some(|_, prepared| Ok(Found::Bytes(prepared.serialize()?))),
         _ => None,
     }
 }

@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     fn host_call(number: u32) -> HostCall {
-        HostCall { number, function: 0, signature: Arc::default(), args: Vec::new() }
+        HostCall { number, function: 0, signature: None, args: Vec::new() }
     }
 
     #[test]

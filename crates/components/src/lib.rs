@@ -6,3 +6,4 @@
 //! | [`system`] | the system calls beneath, as this crate asks for them |
 
 pub mod system;
+pub mod wasi;

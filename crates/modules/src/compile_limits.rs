@@ -54,9 +54,23 @@ const VALUES_PER_UNIT: u64 = 100;
 
 /// Refuses a module that would take Cranelift too long or too much memory, and one that can't be read.
 pub fn check(bytes: &[u8], cancellation: &Cancellation) -> Result<(), ProgramError> {
-    let mut module = Module::default();
+    let mut module = Module::new(Total::default(), left_to_v8);
     module.read(bytes, cancellation)?;
-    module.check_startup().map_err(left_to_v8)
+    module.check_startup().map(drop).map_err(left_to_v8)
+}
+
+/// Refuses modules of a component, which V8 does not run, that would take Cranelift too long or too much
+/// memory together.
+pub fn check_all<'m>(
+    mut modules: impl Iterator<Item = &'m [u8]>,
+    cancellation: &Cancellation,
+) -> Result<(), ProgramError> {
+    let total = modules.try_fold(Total::default(), |total, bytes| {
+        let mut module = Module::new(total, too_hard);
+        module.read(bytes, cancellation)?;
+        module.check_startup().map_err(too_hard)
+    });
+    total.map(drop)
 }
 
 /// Refuses a module of too many bytes.
@@ -120,15 +134,30 @@ fn left_to_v8(why: String) -> ProgramError {
     too_hard(format!("{why}; run it with engine: 'v8'"))
 }
 
+/// The amounts of the modules that are compiled together.
+#[derive(Clone, Copy, Default)]
+struct Total {
+    work: u64,
+    laid_out: u64,
+}
+
 /// A module that is read for wasmtime: its types, and the work so far.
-#[derive(Default)]
 struct Module {
     signatures: Signatures,
     startup: Startup,
     work: u64,
+    /// The bytes that memories and tables of the modules before it begin with.
+    laid_out: u64,
+    /// Makes the error for a module that V8 may compile.
+    refusal: fn(String) -> ProgramError,
 }
 
 impl Module {
+    fn new(before: Total, refusal: fn(String) -> ProgramError) -> Self {
+        let Total { work, laid_out } = before;
+        Self { signatures: Signatures::default(), startup: Startup::default(), work, laid_out, refusal }
+    }
+
     fn read(&mut self, bytes: &[u8], cancellation: &Cancellation) -> Result<(), ProgramError> {
         for payload in Parser::new(0).parse_all(bytes) {
             cancellation.check()?;
@@ -175,7 +204,7 @@ impl Module {
                     self.work += shape.work + shape.values() / VALUES_PER_UNIT;
                     if let Err(why) = shape.check(&who, &WASMTIME) {
                         let is_for_v8 = shape.check(&who, &V8).is_ok();
-                        return Err(if is_for_v8 { left_to_v8(why) } else { too_hard(why) });
+                        return Err(if is_for_v8 { (self.refusal)(why) } else { too_hard(why) });
                     }
                 }
                 Payload::TableSection(section) => {
@@ -214,14 +243,14 @@ impl Module {
                 }
                 _ => continue,
             }
-            within("it", self.work, MAX_WORK, INSTRUCTIONS).map_err(left_to_v8)?;
+            within("it", self.work, MAX_WORK, INSTRUCTIONS).map_err(self.refusal)?;
         }
         Ok(())
     }
 
-    /// Checks its initialization, once all sections are read.
-    fn check_startup(mut self) -> Result<(), String> {
-        let laid_out = self.startup.finish();
+    /// Checks its initialization, once all sections are read. The result is the work of all so far.
+    fn check_startup(mut self) -> Result<Total, String> {
+        let laid_out = self.laid_out.saturating_add(self.startup.finish());
         within("it", laid_out, MAX_BYTES, "bytes that its memories and tables begin with")?;
         let startup = self.startup;
         let shape = Shape {
@@ -233,7 +262,8 @@ impl Module {
         };
         shape.check("what initializes it", &WASMTIME)?;
         let work = self.work + startup.work + startup.references.count * REFERENCE_WORK;
-        within("it", work, MAX_WORK, INSTRUCTIONS)
+        within("it", work, MAX_WORK, INSTRUCTIONS)?;
+        Ok(Total { work, laid_out })
     }
 
     fn add_function(&mut self, ty: u32) {

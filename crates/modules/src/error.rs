@@ -13,6 +13,9 @@ const SHOWN_IMPORTS: usize = 3;
 /// The advice for imports that tell nothing of their origin.
 const USUAL_ADVICE: &str = "build it for wasm32-wasip1, or give it what it imports by options.imports";
 
+/// The advice for imports of components.
+const ADVICE_FOR_COMPONENTS: &str = "give it what it imports by options.imports";
+
 /// The most bytes of a program's own line or name in a message.
 const SHOWN_BYTES: usize = 400;
 
@@ -32,6 +35,8 @@ pub enum ProgramError {
     Unreadable(PathBuf, Errno),
     /// It imports items that do not exist.
     Import {
+        /// The edition of WASI that does not have them.
+        edition: &'static str,
         /// The first few.
         shown: Vec<String>,
         /// The number of others.
@@ -53,18 +58,31 @@ impl ProgramError {
     /// The error for imports that do not exist. Each is given in words, beginning with the names of its
     /// module and of itself, as in `env.abort`.
     pub fn import(all: impl Iterator<Item: ToString>) -> Self {
-        let (mut shown, mut more, mut advice) = (Vec::new(), 0, None);
-        for one in all {
-            let one = one.to_string();
-            advice = advice.or_else(|| advice_for(&one));
-            if shown.len() < SHOWN_IMPORTS {
-                shown.push(shortened(&one).into_owned());
-            } else {
-                more += 1;
-            }
-        }
-        Self::Import { shown, more, advice: advice.unwrap_or(USUAL_ADVICE) }
+        let mut advice = None;
+        let (shown, more) = first_few(all.map(|one| one.to_string()).inspect(|one| {
+            advice = advice.or_else(|| advice_for(one));
+        }));
+        Self::Import { edition: "WASI preview 1", shown, more, advice: advice.unwrap_or(USUAL_ADVICE) }
     }
+
+    /// The error for imports of a component that do not exist, in words.
+    pub fn import_of_component(all: impl Iterator<Item: ToString>) -> Self {
+        let (shown, more) = first_few(all.map(|one| one.to_string()));
+        Self::Import { edition: "WASI 0.2", shown, more, advice: ADVICE_FOR_COMPONENTS }
+    }
+}
+
+/// The first few of several items, and the number of others.
+fn first_few(all: impl Iterator<Item = String>) -> (Vec<String>, usize) {
+    let (mut shown, mut more) = (Vec::new(), 0);
+    for one in all {
+        if shown.len() < SHOWN_IMPORTS {
+            shown.push(shortened(&one).into_owned());
+        } else {
+            more += 1;
+        }
+    }
+    (shown, more)
 }
 
 /// The advice for a program whose import, in words, tells who is to serve it.
@@ -97,8 +115,8 @@ impl fmt::Display for ProgramError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(path, errno) => write!(f, "can't be read: {}: '{}'", errno.text(), path.display()),
-            Self::Import { shown, more, advice } => {
-                write!(f, "imports what WASI preview 1 does not have: {}", shown.join(", "))?;
+            Self::Import { edition, shown, more, advice } => {
+                write!(f, "imports what {edition} does not have: {}", shown.join(", "))?;
                 if *more > 0 {
                     write!(f, " and {more} more")?;
                 }
@@ -141,26 +159,41 @@ fn is_text(bytes: &[u8]) -> bool {
     begun.starts_with(b"(") || begun.starts_with(b";;")
 }
 
-/// An error unless the bytes begin as a module does that an engine takes; the first eight tell.
+/// The form of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A core module.
+    Module,
+    /// A component, which wasmtime runs.
+    Component,
+}
+
+impl Form {
+    /// The form of the program that begins with these bytes; the first eight tell.
+    pub fn of(bytes: &[u8]) -> Result<Self, ProgramError> {
+        let why = match bytes {
+            [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => return Ok(Self::Module),
+            // A component has its "layer" where a core module has the upper half of its version.
+            [0, b'a', b's', b'm', _, _, 1, 0, ..] => return Ok(Self::Component),
+            [0, b'a', b's', b'm', a, b, c, d, ..] => format!("its version is {}", u32::from_le_bytes([*a, *b, *c, *d])),
+            [0, b'a', b's', b'm', ..] => "it is cut off".to_owned(),
+            [0x7f, b'E', b'L', b'F', ..] => "it is a program for this machine; build it for wasm32-wasip1".to_owned(),
+            [] => "it is empty".to_owned(),
+            _ if is_text(bytes) => "it is WebAssembly's text; assemble it first, for instance with wat2wasm".to_owned(),
+            _ => "it does not begin with '\\0asm'".to_owned(),
+        };
+        Err(ProgramError::Wrong(format!("is not a WebAssembly module: {why}")))
+    }
+}
+
+/// An error unless the bytes begin as a module does that each engine takes; the first eight tell.
 pub fn expect_core_module(bytes: &[u8]) -> Result<(), ProgramError> {
-    let why = match bytes {
-        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => return Ok(()),
-        // A component has its "layer" where a core module has the upper half of its version.
-        [0, b'a', b's', b'm', _, _, 1, 0, ..] => {
-            return Err(ProgramError::Wrong(
-                "is a WebAssembly component (WASI 0.2); only core modules of WASI preview 1 run here: build it for \
-                 wasm32-wasip1"
-                    .to_owned(),
-            ));
-        }
-        [0, b'a', b's', b'm', a, b, c, d, ..] => format!("its version is {}", u32::from_le_bytes([*a, *b, *c, *d])),
-        [0, b'a', b's', b'm', ..] => "it is cut off".to_owned(),
-        [0x7f, b'E', b'L', b'F', ..] => "it is a program for this machine; build it for wasm32-wasip1".to_owned(),
-        [] => "it is empty".to_owned(),
-        _ if is_text(bytes) => "it is WebAssembly's text; assemble it first, for instance with wat2wasm".to_owned(),
-        _ => "it does not begin with '\\0asm'".to_owned(),
-    };
-    Err(ProgramError::Wrong(format!("is not a WebAssembly module: {why}")))
+    match Form::of(bytes)? {
+        Form::Module => Ok(()),
+        Form::Component => Err(ProgramError::Wrong(
+            "is a component, which the engine V8 does not run: leave out options.engine".to_owned(),
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -179,7 +212,7 @@ mod tests {
             assert!(refusal(text).starts_with("is not a WebAssembly module: it is WebAssembly's text; "), "{text:?}");
         }
         assert!(refusal(b"\x7fELF\x02\x01").ends_with("a program for this machine; build it for wasm32-wasip1"));
-        assert!(refusal(b"\0asm\x0d\0\x01\0").starts_with("is a WebAssembly component (WASI 0.2); "));
+        assert!(refusal(b"\0asm\x0d\0\x01\0").starts_with("is a component, which the engine V8 "));
     }
 
     #[test]

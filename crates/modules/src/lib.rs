@@ -10,6 +10,7 @@
 //! | [`signature`] | types of functions in words |
 //! | [`interface`] | whether a module is a program that runs here, for both engines |
 //! | [`compile_limits`], [`startup`] | what each engine is given to compile at most |
+//! | [`component`] | components: what is in them, and what they make an engine compile |
 //! | [`rewrite`] | every change of a module before an engine gets it |
 //! | [`limits`] | what a run may use |
 //! | [`cancellation`] | how reading and changing are given up |
@@ -18,6 +19,7 @@
 pub mod bounds;
 pub mod cancellation;
 pub mod compile_limits;
+pub mod component;
 pub mod error;
 pub mod instructions;
 pub mod interface;

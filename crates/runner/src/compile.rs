@@ -16,9 +16,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::compile_limits;
-use wasi_rs_modules::error::{ProgramError, expect_core_module};
+use wasi_rs_modules::component::Component;
+use wasi_rs_modules::error::{Form, ProgramError};
 use wasi_rs_modules::interface::{Interface, Purpose};
 use wasi_rs_modules::rewrite::unshare;
+use wasmtime::Engine;
 
 /// The most bytes of a small module: wasmtime compiles it sooner than V8 starts a worker, and sooner on one
 /// thread than several threads are started.
@@ -100,14 +102,14 @@ pub fn compile(
     effort: Effort,
     cancellation: &Cancellation,
 ) -> Result<Vec<u8>, Failure> {
-    expect_core_module(bytes)?;
-    let module = checked(bytes, purpose, cancellation)?;
+    let form = Form::of(bytes)?;
+    let program = checked(bytes, form, purpose, cancellation)?;
     let (_counted, going_on) = Counted::new();
     let threads = if effort == Effort::Background || bytes.len() <= SMALL { 1 } else { threads(going_on) };
     let pool = pool(threads, effort, cancellation)
         .map_err(|error| ProgramError::Wrong(format!("can't be compiled: no thread could be started: {error}")))?;
     let engine = mode.new_engine()?;
-    let compiled = catch_unwind(AssertUnwindSafe(|| pool.install(|| engine.precompile_module(&module))));
+    let compiled = catch_unwind(AssertUnwindSafe(|| pool.install(|| precompile(&engine, form, &program))));
     match compiled {
         _ if cancellation.is_cancelled() => Err(Failure::Cancelled),
         Ok(Ok(code)) => Ok(code),
@@ -116,9 +118,29 @@ pub fn compile(
     }
 }
 
-/// The module in the form for wasmtime, if it is within the limits.
-fn checked<'b>(bytes: &'b [u8], purpose: Purpose, cancellation: &Cancellation) -> Result<Cow<'b, [u8]>, ProgramError> {
+fn precompile(engine: &Engine, form: Form, program: &[u8]) -> wasmtime::Result<Vec<u8>> {
+    match form {
+        Form::Module => engine.precompile_module(program),
+        Form::Component => engine.precompile_component(program),
+    }
+}
+
+/// The program as wasmtime gets it, if it is within the limits.
+fn checked<'b>(
+    bytes: &'b [u8],
+    form: Form,
+    purpose: Purpose,
+    cancellation: &Cancellation,
+) -> Result<Cow<'b, [u8]>, ProgramError> {
     compile_limits::check_bytes(bytes.len() as u64)?;
+    if form == Form::Component {
+        let component = Component::read(bytes, cancellation)?;
+        if purpose == Purpose::Command {
+            component.check_command()?;
+        }
+        component.check(bytes, cancellation)?;
+        return Ok(Cow::Borrowed(bytes));
+    }
     // A module that can't be read is refused: its memories would stay shared.
     let mut outline = cancellation.outline(bytes)?;
     // A program that can't be run is refused before minutes of work.
@@ -230,7 +252,7 @@ pub(super) mod tests {
             compile(&easy, Purpose::Command, Mode::default(), Effort::Awaited, &cancellation).unwrap_err();
             let code =
                 compile(&easy, Purpose::Command, Mode::default(), Effort::Awaited, &Cancellation::default()).unwrap();
-            super::super::raw::deserialize_bytes(&engine, &code).unwrap();
+            super::super::raw::deserialize_bytes(&engine, Form::Module, &code).unwrap();
         }
     }
 

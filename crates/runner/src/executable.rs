@@ -3,17 +3,17 @@
 use super::cache::{Cache, Digest, Key};
 use super::compile::{self, Effort, Failure, refused};
 use super::interface::Description;
-use super::lease::Loaded;
+use super::machine_code::MachineCode;
 use super::mode::Mode;
 use super::prepared::Prepared;
 use super::source::Source;
-use super::{cache, interface, raw};
+use super::{cache, raw};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use wasi_rs_core::abi::Abi;
 use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::compile_limits;
-use wasi_rs_modules::error::ProgramError;
+use wasi_rs_modules::error::{Form, ProgramError};
 use wasi_rs_modules::interface::Purpose;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::rewrite::v8_module::{self, V8Module};
@@ -59,7 +59,7 @@ impl Executable {
     /// that is kept.
     pub fn describe(&self) -> Option<(Abi, Description, Vec<String>)> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()?;
-        Some((kept.abi, interface::describe(&kept.code.module), kept.missing()))
+        Some((kept.abi(), kept.describe(), kept.missing()))
     }
 
     /// The prepared program for this mode, if nothing has to be compiled.
@@ -75,7 +75,7 @@ impl Executable {
                     "is machine code that does not count, from deserialize(): limits.fuel needs the module itself";
                 return Err(ProgramError::Wrong(why.to_owned()));
             }
-            Source::Code(code) => Some(raw::deserialize_bytes(&engine, code).map_err(refused)?.into()),
+            Source::Code(code) => Some(raw::deserialize_bytes(&engine, self.source.form()?, code).map_err(refused)?),
             _ => self.load(&engine, cancellation)?,
         };
         code.map(|code| self.link(mode, code)).transpose()
@@ -100,12 +100,16 @@ impl Executable {
         {
             cache.store(&Key::new(&engine, &digest), &code);
         }
-        Ok(self.link(mode, raw::deserialize_bytes(&engine, &code)?.into())?)
+        Ok(self.link(mode, raw::deserialize_bytes(&engine, Form::of(&bytes)?, &code)?)?)
     }
 
-    /// True if the program starts without a delay: there is machine code, or little to compile.
+    /// True if the program is to start in wasmtime now: there is machine code, or little to compile, or no
+    /// other engine runs it.
     pub fn is_ready(&self, mode: Mode, cancellation: &Cancellation) -> Result<bool, ProgramError> {
-        if !matches!(self.source, Source::Code(_)) && self.source.size()? <= compile::SMALL as u64 {
+        let is_code = matches!(self.source, Source::Code(_));
+        if !is_code
+            && (self.source.size()? <= compile::SMALL as u64 || matches!(self.source.form(), Ok(Form::Component)))
+        {
             return Ok(true);
         }
         let found = self.find(mode, cancellation)?;
@@ -123,9 +127,10 @@ impl Executable {
     }
 
     /// The machine code from the cache, if it is there.
-    fn load(&self, engine: &Engine, cancellation: &Cancellation) -> Result<Option<Loaded>, ProgramError> {
+    fn load(&self, engine: &Engine, cancellation: &Cancellation) -> Result<Option<MachineCode>, ProgramError> {
         let Some(cache) = self.cache_of(self.source.size()?) else { return Ok(None) };
-        Ok(cache.load(engine, &Key::new(engine, self.digest(cache, cancellation)?)))
+        let form = self.source.form()?;
+        Ok(cache.load(engine, &Key::new(engine, self.digest(cache, cancellation)?), form))
     }
 
     /// The prepared program for this mode, if a run uses it now.
@@ -135,7 +140,7 @@ impl Executable {
         Some(prepared)
     }
 
-    fn link(&self, mode: Mode, code: Loaded) -> Result<Arc<Prepared>, ProgramError> {
+    fn link(&self, mode: Mode, code: MachineCode) -> Result<Arc<Prepared>, ProgramError> {
         let prepared = Arc::new(Prepared::new(code, self.purpose)?);
         self.ready().insert(mode, Arc::downgrade(&prepared));
         Ok(prepared)
@@ -163,6 +168,11 @@ impl Executable {
     /// The module for V8 on the main thread.
     pub fn for_main_thread(&self, cancellation: &Cancellation) -> Result<V8Module, ProgramError> {
         v8_module::for_main_thread(self.source.for_v8(cancellation)?)
+    }
+
+    /// The form of the program.
+    pub fn form(&self) -> Result<Form, ProgramError> {
+        self.source.form()
     }
 
     /// The digest of its bytes.

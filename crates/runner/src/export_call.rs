@@ -1,6 +1,6 @@
 //! A call of a guest's export.
 
-use super::numbers::{Signature, cell, values};
+use super::numbers::{Signature, cells, values};
 use super::stop::Stop;
 use std::fmt;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use wasmtime::{AsContextMut, Func, Val};
 /// The end of a call, unless the instance ends with it.
 #[derive(Debug)]
 pub enum Returned {
-    /// The function has returned these numbers.
-    Values(Vec<u64>),
+    /// The function has returned; these are the bytes of its results.
+    Values(Vec<u8>),
     /// A function of the embedder has thrown in the call with this number, and nothing in between has caught
     /// it.
     Thrown(u32),
@@ -24,8 +24,8 @@ pub struct ExportCall {
     pub func: Func,
     /// Its type.
     pub signature: Arc<Signature>,
-    /// The parameters.
-    pub args: Vec<u64>,
+    /// The parameters, as bytes.
+    pub args: Vec<u8>,
     /// Gets the end of the call, on any thread.
     pub answer: Box<dyn FnOnce(Returned) + Send>,
 }
@@ -41,7 +41,7 @@ impl ExportCall {
     pub fn make(&self, store: impl AsContextMut) -> wasmtime::Result<Returned> {
         let mut results = vec![Val::I32(0); self.signature.results.len()];
         match self.func.call(store, &values(&self.signature.params, &self.args), &mut results) {
-            Ok(()) => Ok(Returned::Values(results.iter().map(cell).collect())),
+            Ok(()) => Ok(Returned::Values(cells(&results))),
             Err(error) => match error.downcast_ref::<Stop>() {
                 Some(Stop::Thrown(number)) => Ok(Returned::Thrown(*number)),
                 _ => Err(error),

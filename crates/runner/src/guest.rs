@@ -6,11 +6,14 @@ use super::raw;
 use super::stop::Stop;
 use super::termination::CallLock;
 use std::sync::Arc;
+use wasi_rs_components::system::System;
+use wasi_rs_components::wasi::{View, Wasi};
 use wasi_rs_core::abi::flags::Clockid;
 use wasi_rs_core::abi::{Args, Errno};
 use wasi_rs_core::ctx::Ctx;
 use wasi_rs_core::host::clock;
 use wasi_rs_core::host::wait::wait;
+use wasi_rs_core::memory;
 use wasi_rs_core::syscalls::trace::Line;
 use wasi_rs_core::syscalls::{ENTRIES, Flow};
 use wasi_rs_modules::limits::{Limits, MEMORY};
@@ -18,38 +21,79 @@ use wasmtime::{Caller, Error, Extern, Memory, ResourceLimiter, Result};
 
 /// The data of a run's store.
 pub struct Guest {
-    /// The guest's context. Its thread has the lock for the time of a call; the reaper takes it when there is
-    /// none.
-    pub ctx: Arc<CallLock<Ctx>>,
-    /// The control of the run.
-    pub control: Arc<Control>,
+    /// Its system calls.
+    pub calls: Calls,
     /// The limiter of its memories and tables.
     pub limiter: Limiter,
-    /// Names the stream to which the guest has written more than is captured.
-    pub overflowing: Box<dyn Fn() -> Option<&'static str> + Send>,
     /// The functions that the embedder gives it, if any.
     pub given: Option<Given>,
     /// The guest's memory, once it has been looked up; `Some(None)` if it has none. (A program without a
     /// memory can exit, and do little else.)
     memory: Option<Option<Memory>>,
+    /// The state of WASI 0.2, for a component.
+    wasi: Wasi,
+}
+
+/// The system calls of a guest.
+pub struct Calls {
+    /// The guest's context. Its thread has the lock for the time of a call; the reaper takes it when there is
+    /// none.
+    pub ctx: Arc<CallLock<Ctx>>,
+    /// The control of the run.
+    pub control: Arc<Control>,
+    /// Names the stream to which the guest has written more than is captured.
+    pub overflowing: Box<dyn Fn() -> Option<&'static str> + Send>,
     written: u64,
 }
 
 impl Guest {
     /// A guest that has not begun.
+    pub fn new(calls: Calls, limiter: Limiter, given: Option<Given>) -> Self {
+        Self { calls, limiter, given, memory: None, wasi: Wasi::default() }
+    }
+
+    /// The control of the run.
+    pub const fn control(&self) -> &Arc<Control> {
+        &self.calls.control
+    }
+
+    /// The guest as the interfaces of WASI 0.2 see it.
+    pub fn view(&mut self) -> View<'_> {
+        View { wasi: &mut self.wasi, system: &mut self.calls }
+    }
+}
+
+impl Calls {
+    /// The calls of a guest that has made none.
     pub fn new(
         ctx: Arc<CallLock<Ctx>>,
         control: Arc<Control>,
-        limiter: Limiter,
         overflowing: Box<dyn Fn() -> Option<&'static str> + Send>,
-        given: Option<Given>,
     ) -> Self {
-        Self { ctx, control, limiter, overflowing, given, memory: None, written: 0 }
+        Self { ctx, control, overflowing, written: 0 }
     }
 
-    /// An error if the guest must not continue after a call with this result. `written` counts the bytes
-    /// written by now. (A write without any room left is ENOSPC.)
-    fn check(&mut self, written: u64, flow: Flow) -> Result<()> {
+    /// Makes a call: row number `index` of the list. The second result is the number of bytes that the guest
+    /// has written by now.
+    fn make(&self, index: usize, memory: &memory::Memory<'_>, args: &Args) -> Result<(Flow, u64)> {
+        let Some(entry) = ENTRIES.get(index) else { return Ok((Flow::Answer(Errno::Nosys), self.written)) };
+        let Some(ctx) = self.ctx.enter(&self.control.termination) else {
+            return Err(Stop::Ended.into());
+        };
+        self.control.count_call();
+        let line = Line::begin(&ctx, memory, index, args);
+        let flow = entry(&ctx, memory, args);
+        if let Some(line) = line {
+            line.end(&ctx, memory, flow);
+        }
+        let written = ctx.usage.written();
+        self.control.record_moved(ctx.usage.read(), written);
+        Ok((flow, written))
+    }
+
+    /// The answer of a call with this result; an error if the guest must not continue after it. `written`
+    /// counts the bytes written by now. (A write without any room left is ENOSPC.)
+    fn answer(&mut self, flow: Flow, written: u64) -> Result<Errno> {
         if self.control.is_ended() {
             return Err(Stop::Ended.into());
         }
@@ -59,7 +103,17 @@ impl Guest {
                 return Err(Stop::Overflow(stream).into());
             }
         }
-        Ok(())
+        match flow {
+            Flow::Answer(errno) => Ok(errno),
+            Flow::Exit(code) => Err(Error::new(Stop::Exit(code))),
+        }
+    }
+}
+
+impl System for Calls {
+    fn call(&mut self, index: usize, memory: &memory::Memory<'_>, args: &Args) -> Result<Errno> {
+        let (flow, written) = self.make(index, memory, args)?;
+        self.answer(flow, written)
     }
 }
 
@@ -73,33 +127,15 @@ pub fn serve(mut caller: Caller<'_, Guest>, index: usize, args: &Args) -> Result
         caller.data_mut().memory = Some(memory);
     }
     let guest = caller.data();
-    let (Some(memory), Some(entry)) = (guest.memory, ENTRIES.get(index)) else {
-        return Ok(Some(Errno::Nosys));
-    };
-    let Some(ctx) = guest.ctx.enter(&guest.control.termination) else {
-        return Err(Stop::Ended.into());
-    };
-    guest.control.count_call();
-    let memory = raw::view(memory, &caller);
-    let line = Line::begin(&ctx, &memory, index, args);
-    let flow = entry(&ctx, &memory, args);
-    if let Some(line) = line {
-        line.end(&ctx, &memory, flow);
-    }
-    let written = ctx.usage.written();
-    guest.control.record_moved(ctx.usage.read(), written);
-    drop(ctx);
-    caller.data_mut().check(written, flow)?;
-    match flow {
-        Flow::Answer(errno) => Ok(Some(errno)),
-        Flow::Exit(code) => Err(Error::new(Stop::Exit(code))),
-    }
+    let Some(memory) = guest.memory else { return Ok(Some(Errno::Nosys)) };
+    let (flow, written) = guest.calls.make(index, &raw::view(memory, &caller), args)?;
+    caller.data_mut().calls.answer(flow, written).map(Some)
 }
 
 /// `memory.atomic.wait32` and `wait64` whose value is the expected one: waits for this time, or for ever if
 /// it is negative. The result is 2, a timeout: there is no other thread to wake the guest.
 pub fn pause(caller: Caller<'_, Guest>, nanoseconds: i64) -> Result<i32> {
-    let guest = caller.data();
+    let guest = &caller.data().calls;
     let deadline = u64::try_from(nanoseconds).ok().map(|time| clock::now(Clockid::Monotonic).saturating_add(time));
     let Some(ctx) = guest.ctx.enter(&guest.control.termination) else {
         return Err(Stop::Ended.into());
@@ -168,7 +204,23 @@ impl Limiter {
     }
 }
 
+/// The most memories of a guest, each with some gibibytes of addresses, and the most instances and tables.
+const MOST_MEMORIES: usize = 100;
+const MOST_INSTANCES: usize = 1000;
+
 impl ResourceLimiter for Limiter {
+    fn memories(&self) -> usize {
+        MOST_MEMORIES
+    }
+
+    fn instances(&self) -> usize {
+        MOST_INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        MOST_INSTANCES
+    }
+
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
         let left = self.left();
         let may = self.memory.change(current, desired, maximum, left);

@@ -33,14 +33,14 @@ pub struct HostCall {
     pub number: u32,
     /// The function: an index of the list that the embedder gave.
     pub function: u32,
-    /// The type of the function.
-    pub signature: Arc<Signature>,
-    /// The parameters.
-    pub args: Vec<u64>,
+    /// The type of the function, if a module calls it. (Those of a component are told by its description.)
+    pub signature: Option<Arc<Signature>>,
+    /// The parameters, as bytes.
+    pub args: Vec<u8>,
 }
 
-/// The answer to a call: the results; none if the function has thrown.
-pub type Answer = Option<Vec<u64>>;
+/// The answer to a call: the results, as bytes; none if the function has thrown.
+pub type Answer = Option<Vec<u8>>;
 
 /// The functions that the embedder gives to a guest, and the calls that it has not answered.
 pub struct HostCalls {

@@ -3,7 +3,7 @@
 use super::control::Control;
 use super::guest::Guest;
 use super::host_calls::{Answer, Event, Given, HostCall, HostCalls};
-use super::numbers::{Signature, cell};
+use super::numbers::{Signature, cells, values};
 use super::stop::Stop;
 use std::sync::Arc;
 use wasmtime::{Caller, Extern, Result, Val};
@@ -17,7 +17,7 @@ pub fn call(
     args: &[Val],
     results: &mut [Val],
 ) -> Result<()> {
-    let control = Arc::clone(&caller.data().control);
+    let control = Arc::clone(caller.data().control());
     let Some(Given { calls: host, indices }) = caller.data().given.clone() else {
         return Err(Stop::Ended.into());
     };
@@ -26,15 +26,14 @@ pub fn call(
     };
     control.count_call();
     let number = host.begin();
-    let args = args.iter().map(cell).collect();
-    let request = HostCall { number, function, signature: Arc::clone(signature), args };
+    let request = HostCall { number, function, signature: Some(Arc::clone(signature)), args: cells(args) };
     let answered = answer_of(&mut caller, &host, &control, request);
     host.end(number);
     let Some(answer) = answered? else {
         return Err(Stop::Thrown(number).into());
     };
-    for ((result, ty), cell) in results.iter_mut().zip(&signature.results).zip(answer) {
-        *result = ty.value(cell);
+    for (result, value) in results.iter_mut().zip(values(&signature.results, &answer)) {
+        *result = value;
     }
     Ok(())
 }

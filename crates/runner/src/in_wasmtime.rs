@@ -4,12 +4,12 @@ use super::compilations::{self, Made};
 use super::compile::refused;
 use super::control::RunInterrupt;
 use super::executable::Executable;
-use super::guest::{Guest, Limiter};
+use super::guest::{Calls, Guest, Limiter};
 use super::host_calls::{Given, HostCalls};
 use super::mode::Mode;
 use super::outcome::{End, Finish, no_thread, panicked};
 use super::plan::Plan;
-use super::prepared::Prepared;
+use super::prepared::{Prepared, PreparedComponent, PreparedModule};
 use super::reaper::Mortal;
 use super::run;
 use super::run::{Begun, Engine, Population, Run, lock};
@@ -18,7 +18,6 @@ use super::stop::Stop;
 use super::termination::CallLock;
 use super::traps::end_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, LazyLock};
 use wasi_rs_core::ctx::Ctx;
 use wasmtime::{Store, UpdateDeadline};
@@ -115,8 +114,8 @@ fn work(run: &Run, prepared: &Prepared) {
 }
 
 fn run_to_end(run: &Run, prepared: &Prepared, plan: Plan) -> End {
-    if let Err(error) = &prepared.start {
-        return End::ProgramError(error.clone());
+    if let Err(error) = prepared.check_start() {
+        return End::ProgramError(error);
     }
     let guest = match open(run, prepared, plan) {
         Ok(guest) => guest,
@@ -132,9 +131,9 @@ pub(super) fn open(run: &Run, prepared: &Prepared, mut plan: Plan) -> Result<Gue
     let host = plan.host.take();
     let indices = prepared.given_by(host.as_deref()).map_err(End::ProgramError)?;
     let interrupt = Box::new(RunInterrupt::new(Arc::clone(&run.control)));
-    let (ctx, captures) = plan.open(prepared.abi, interrupt).map_err(End::OpenError)?;
+    let (ctx, captures) = plan.open(prepared.abi(), interrupt).map_err(End::OpenError)?;
     let ctx = Arc::new(CallLock::new(ctx));
-    let engine = prepared.code.module.engine().clone();
+    let engine = prepared.engine().clone();
     let inside = Inside { engine, ctx: Arc::clone(&ctx), host: host.clone() };
     if !run.begin(Begun::now(captures.clone(), Box::new(inside))) {
         return Err(End::Ended);
@@ -142,7 +141,7 @@ pub(super) fn open(run: &Run, prepared: &Prepared, mut plan: Plan) -> Result<Gue
     let limiter = Limiter::new(Arc::clone(&run.control), &run.limits);
     let overflowing = Box::new(move || captures.overflowing());
     let given = host.map(|calls| Given { calls, indices });
-    Ok(Guest::new(ctx, Arc::clone(&run.control), limiter, overflowing, given))
+    Ok(Guest::new(Calls::new(ctx, Arc::clone(&run.control), overflowing), limiter, given))
 }
 
 /// A guest in wasmtime, as the threads that end it see it.
@@ -171,33 +170,48 @@ impl run::Guest for Inside {
     }
 }
 
-/// Instantiates the module in a store of its own, under the limits of the run. The machine code is to be
-/// registered before, and for longer than the store exists.
-pub(super) fn instantiate(
-    run: &Run,
-    prepared: &Prepared,
-    guest: Guest,
-) -> Result<(Store<Guest>, wasmtime::Instance), End> {
-    let mut store = Store::new(prepared.code.module.engine(), guest);
+/// A store of its own for a guest, under the limits of the run.
+pub(super) fn store_of(run: &Run, engine: &wasmtime::Engine, guest: Guest) -> Result<Store<Guest>, End> {
+    let mut store = Store::new(engine, guest);
     store.limiter(|guest| &mut guest.limiter);
     store.epoch_deadline_callback(|store| {
-        store.data().control.memories.check();
-        if store.data().control.is_ended() { Err(Stop::Ended.into()) } else { Ok(UpdateDeadline::Continue(1)) }
+        let control = store.data().control();
+        control.memories.check();
+        if control.is_ended() { Err(Stop::Ended.into()) } else { Ok(UpdateDeadline::Continue(1)) }
     });
     store.set_epoch_deadline(1);
     if let Some(fuel) = run.limits.fuel {
         store.set_fuel(fuel).map_err(|error| End::Failed(error.to_string()))?;
     }
-    let instance = prepared.instantiate(&mut store).map_err(|error| end_of(&error, true))?;
+    Ok(store)
+}
+
+/// Instantiates the module in a store of its own. The machine code is to be registered before, and for longer
+/// than the store exists.
+pub(super) fn instantiate(
+    run: &Run,
+    module: &PreparedModule,
+    guest: Guest,
+) -> Result<(Store<Guest>, wasmtime::Instance), End> {
+    let mut store = store_of(run, module.code.module.engine(), guest)?;
+    let instance = module.instantiate(&mut store).map_err(|error| end_of(&error, true))?;
     run.control.memories.record(&instance, &mut store);
     Ok((store, instance))
 }
 
-/// Runs `_start` to its end.
+/// Runs the program to its end.
 fn call(run: &Run, prepared: &Prepared, guest: Guest) -> End {
+    match prepared {
+        Prepared::Module(module) => call_module(run, module, guest),
+        Prepared::Component(component) => call_component(run, component, guest),
+    }
+}
+
+/// Runs `_start` of a module to its end.
+fn call_module(run: &Run, module: &PreparedModule, guest: Guest) -> End {
     // Dropped after the store.
-    let _registration = prepared.code.register(&run.control.memories);
-    let (mut store, instance) = match instantiate(run, prepared, guest) {
+    let _registration = module.code.register(&run.control.memories);
+    let (mut store, instance) = match instantiate(run, module, guest) {
         Ok(made) => made,
         Err(end) => return end,
     };
@@ -207,8 +221,25 @@ fn call(run: &Run, prepared: &Prepared, guest: Guest) -> End {
         Ok(Err(error)) => end_of(&error, false),
         Err(error) => End::ProgramError(refused(error)),
     };
-    if let (Some(fuel), Ok(left)) = (run.limits.fuel, store.get_fuel()) {
-        run.fuel.store(fuel.saturating_sub(left), Relaxed);
-    }
+    run.record_fuel(&store);
+    end
+}
+
+/// Runs `wasi:cli/run` of a component to its end.
+fn call_component(run: &Run, component: &PreparedComponent, guest: Guest) -> End {
+    let mut store = match store_of(run, component.code.engine(), guest) {
+        Ok(store) => store,
+        Err(end) => return end,
+    };
+    let end = match component.start(&mut store) {
+        Ok(Ok(start)) => match start.call(&mut store, ()) {
+            Ok((Ok(()),)) => End::Exit(0),
+            Ok((Err(()),)) => End::Exit(1),
+            Err(error) => end_of(&error, false),
+        },
+        Ok(Err(error)) => End::ProgramError(refused(error)),
+        Err(error) => end_of(&error, true),
+    };
+    run.record_fuel(&store);
     end
 }

@@ -207,16 +207,19 @@ fn park(shared: &Shared, run: &Run, live: Box<Live>) -> bool {
 }
 
 fn open(run: &Arc<Run>, prepared: &Arc<Prepared>, plan: Plan) -> Result<(Box<Live>, Vec<Export>), End> {
+    let Prepared::Module(module) = &**prepared else {
+        return Err(End::Failed("components are not loaded yet".to_owned()));
+    };
     let guest = in_wasmtime::open(run, prepared, plan)?;
-    let registration = prepared.code.register(&run.control.memories);
-    let (mut store, instance) = instantiate(run, prepared, guest)?;
+    let registration = module.code.register(&run.control.memories);
+    let (mut store, instance) = instantiate(run, module, guest)?;
     if let Some(initialize) = instance.get_func(&mut store, INITIALIZE) {
         let initialize = initialize.typed::<(), ()>(&store).map_err(|_| {
             let why = "can't be initialized: its '_initialize' must take nothing and return nothing";
             End::ProgramError(wasi_rs_modules::error::ProgramError::Wrong(why.to_owned()))
         })?;
         initialize.call(&mut store, ()).map_err(|error| end_of(&error, false))?;
-        record_fuel(run, &store);
+        run.record_fuel(&store);
     }
     let functions = instance.exports(&mut store).map(|export| (export.name().to_owned(), export.into_extern()));
     let functions: Vec<_> = functions
@@ -231,12 +234,6 @@ fn open(run: &Arc<Run>, prepared: &Arc<Prepared>, plan: Plan) -> Result<(Box<Liv
     let memory = instance.get_export(&mut store, "memory").and_then(Extern::into_memory);
     let live = Live { store, memory, _registration: registration, _prepared: Arc::clone(prepared) };
     Ok((Box::new(live), exports))
-}
-
-fn record_fuel(run: &Run, store: &Store<Guest>) {
-    if let (Some(limit), Ok(left)) = (run.limits.fuel, store.get_fuel()) {
-        run.fuel.store(limit.saturating_sub(left), Relaxed);
-    }
 }
 
 /// The reason why the memory can't be reached.
@@ -259,7 +256,7 @@ impl Instance {
     pub fn call(
         self: &Arc<Self>,
         export: usize,
-        args: Vec<u64>,
+        args: Vec<u8>,
         is_inner: bool,
         answer: Box<dyn FnOnce(Returned) + Send>,
     ) {
@@ -332,7 +329,7 @@ impl Instance {
         live.store.set_epoch_deadline(1);
         let made = catch_unwind(AssertUnwindSafe(|| call.make(&mut live.store)));
         self.run.add_cpu(clock::now(Clockid::ThreadCputimeId).saturating_sub(before));
-        record_fuel(&self.run, &live.store);
+        self.run.record_fuel(&live.store);
         let end = match made {
             Ok(Ok(returned)) => {
                 // Before the answer: the next call follows it.

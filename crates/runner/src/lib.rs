@@ -16,7 +16,8 @@
 //! | [`termination`], [`sync`] | the flag that ends a run, and its races with calls |
 //! | [`reaper`] | the thread that makes sure that ended runs are settled |
 //! | [`executable`], [`source`] | a program: its bytes, how they are read, and its machine code |
-//! | [`prepared`], [`interface`] | machine code that is ready to run; its imports and exports |
+//! | [`machine_code`], [`prepared`] | machine code, of a module or a component; the same, ready to run |
+//! | [`interface`] | the imports and exports of a module |
 //! | [`mode`] | the modes of machine code, and the engine that makes it |
 //! | [`cache`] | machine code on disk |
 //! | [`lease`] | mapped files of machine code that may change; one of the addresses of `unsafe` |
@@ -41,6 +42,7 @@ pub mod in_wasmtime;
 pub mod instance;
 pub mod interface;
 pub mod lease;
+pub mod machine_code;
 pub mod mode;
 pub mod numbers;
 pub mod outcome;

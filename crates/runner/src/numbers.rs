@@ -1,4 +1,5 @@
-//! Numbers of WebAssembly on their way between a guest and the embedder: a cell of 64 bits for each.
+//! Numbers of WebAssembly on their way between a guest and the embedder: a cell of eight bytes for each,
+//! little endian.
 
 use wasmtime::{FuncType, Val, ValType};
 
@@ -66,8 +67,16 @@ impl Signature {
     }
 }
 
+/// The bytes of a cell.
+const CELL: usize = size_of::<u64>();
+
+/// The cells of numbers.
+pub fn cells(values: &[Val]) -> Vec<u8> {
+    values.iter().flat_map(|value| cell(value).to_le_bytes()).collect()
+}
+
 /// The cell for a number; 0 for any other value.
-pub fn cell(value: &Val) -> u64 {
+fn cell(value: &Val) -> u64 {
     match value {
         Val::I32(value) => value.cast_unsigned().into(),
         Val::I64(value) => value.cast_unsigned(),
@@ -78,8 +87,9 @@ pub fn cell(value: &Val) -> u64 {
 }
 
 /// The values in cells, one for each type; a cell that is missing is 0.
-pub fn values(types: &[Number], cells: &[u64]) -> Vec<Val> {
-    let cells = cells.iter().copied().chain(std::iter::repeat(0));
+pub fn values(types: &[Number], cells: &[u8]) -> Vec<Val> {
+    let (cells, _) = cells.as_chunks::<CELL>();
+    let cells = cells.iter().map(|cell| u64::from_le_bytes(*cell)).chain(std::iter::repeat(0));
     types.iter().zip(cells).map(|(ty, cell)| ty.value(cell)).collect()
 }
 
@@ -98,7 +108,7 @@ mod tests {
             assert_eq!(cell(&ty.value(bits)), bits, "{ty:?}");
         }
         assert_eq!(cell(&Number::I32.value(u64::MAX)), 0xffff_ffff, "the upper half does not count");
-        let missing = values(&[Number::I32, Number::F64], &[7]);
+        let missing = values(&[Number::I32, Number::F64], &cells(&[Val::I32(7)]));
         assert_eq!(missing.iter().map(cell).collect::<Vec<_>>(), [7, 0]);
     }
 }

@@ -1,155 +1,104 @@
 //! A program that is ready to run: its machine code and its imports.
 
+mod component;
+mod foreign;
+mod module;
+
+pub use component::PreparedComponent;
+pub use foreign::Foreign;
+pub use module::PreparedModule;
+
 use super::compile::refused;
-use super::guest::{Guest, pause, serve};
 use super::host_calls::HostCalls;
-use super::lease::Loaded;
-use super::numbers::Signature;
-use super::{imported, interface, raw};
-use std::collections::HashMap;
-use std::fmt;
+use super::interface::{self, Description};
+use super::machine_code::MachineCode;
 use std::sync::Arc;
 use wasi_rs_core::abi::Abi;
-use wasi_rs_core::syscalls::SYSCALLS;
-use wasi_rs_modules::error::{ProgramError, shortened};
-use wasi_rs_modules::interface::{Purpose, syscall};
-use wasi_rs_modules::rewrite::unshare;
-use wasmtime::{Caller, ExternType, FuncType, InstancePre, Linker, MemoryType, Module, Store, Val};
+use wasi_rs_modules::error::{Form, ProgramError};
+use wasi_rs_modules::interface::Purpose;
+use wasmtime::Engine;
 
 /// A program that is ready to run in one mode. It exists as long as a run uses it.
-pub struct Prepared {
-    /// Its machine code.
-    pub code: Loaded,
-    /// The edition of WASI it is for.
-    pub abi: Abi,
-    /// The reason why it is no command, if it is none.
-    pub start: Result<(), ProgramError>,
-    /// The functions it imports that are not WASI's.
-    foreign: Vec<Foreign>,
-    linked: Linked,
-}
-
-/// Its imports.
-enum Linked {
-    /// Calls only.
-    Whole(InstancePre<Guest>),
-    /// Calls and memories. Each run has memories of its own.
-    WithMemories(Linker<Guest>, Vec<(String, String, MemoryType)>),
-}
-
-/// A function that the embedder has to give.
-struct Foreign {
-    module: String,
-    name: String,
-}
-
-impl fmt::Display for Foreign {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{} (function)", self.module, self.name)
-    }
+pub enum Prepared {
+    /// A core module.
+    Module(PreparedModule),
+    /// A component.
+    Component(PreparedComponent),
 }
 
 impl Prepared {
     /// A program of this machine code, for this purpose.
-    pub fn new(code: Loaded, purpose: Purpose) -> Result<Self, ProgramError> {
-        let (abi, start) = {
-            let interface = interface::of_module(&code.module);
-            (interface.check(purpose)?, interface.check_start())
-        };
-        let linked = Linked::new(&code.module, abi)?;
-        let named = |(module, name, _): (&str, &str, _)| Foreign { module: module.to_owned(), name: name.to_owned() };
-        let foreign = foreign_functions(&code.module, abi).map(named).collect();
-        Ok(Self { code, abi, start, foreign, linked })
+    pub fn new(code: MachineCode, purpose: Purpose) -> Result<Self, ProgramError> {
+        Ok(match code {
+            MachineCode::Module(code) => Self::Module(PreparedModule::new(code, purpose)?),
+            MachineCode::Component(code) => Self::Component(PreparedComponent::new(code, purpose)?),
+        })
+    }
+
+    /// The form of the program.
+    pub const fn form(&self) -> Form {
+        match self {
+            Self::Module(_) => Form::Module,
+            Self::Component(_) => Form::Component,
+        }
+    }
+
+    /// The engine of its mode.
+    pub fn engine(&self) -> &Engine {
+        match self {
+            Self::Module(module) => module.code.module.engine(),
+            Self::Component(component) => component.code.engine(),
+        }
+    }
+
+    /// The edition of WASI that its system calls are of.
+    pub const fn abi(&self) -> Abi {
+        match self {
+            Self::Module(module) => module.abi,
+            Self::Component(_) => Abi::Preview1,
+        }
+    }
+
+    /// An error if it is no command.
+    pub fn check_start(&self) -> Result<(), ProgramError> {
+        match self {
+            Self::Module(module) => module.start.clone(),
+            Self::Component(component) => component.check_start(),
+        }
+    }
+
+    fn foreign(&self) -> &[Foreign] {
+        match self {
+            Self::Module(module) => &module.foreign,
+            Self::Component(component) => &component.foreign,
+        }
     }
 
     /// The functions that the embedder has to give, in words.
     pub fn missing(&self) -> Vec<String> {
-        self.foreign.iter().map(ToString::to_string).collect()
+        self.foreign().iter().map(ToString::to_string).collect()
     }
 
     /// For each function it imports that is not WASI's, the index in the embedder's list. An error if one is
     /// missing there.
     pub fn given_by(&self, host: Option<&HostCalls>) -> Result<Arc<[u32]>, ProgramError> {
-        let index_of = |one: &Foreign| host.and_then(|host| host.index_of(&one.module, &one.name));
-        let mut missing = self.foreign.iter().filter(|one| index_of(one).is_none()).peekable();
-        if missing.peek().is_some() {
-            return Err(ProgramError::import(missing));
-        }
-        Ok(self.foreign.iter().filter_map(index_of).collect())
+        foreign::indices(self.foreign(), host, self.form())
     }
 
-    /// An instance in this store.
-    pub fn instantiate(&self, store: &mut Store<Guest>) -> wasmtime::Result<wasmtime::Instance> {
-        let (linker, memories) = match &self.linked {
-            Linked::Whole(instance) => return instance.instantiate(store),
-            Linked::WithMemories(linker, memories) => (linker, memories),
-        };
-        let mut linker = linker.clone();
-        for (module, name, ty) in memories {
-            let memory = wasmtime::Memory::new(&mut *store, ty.clone())?;
-            linker.define(&*store, module, name, memory)?;
+    /// The description of the program.
+    pub fn describe(&self) -> Description {
+        match self {
+            Self::Module(module) => interface::describe(&module.code.module),
+            Self::Component(component) => component.describe(),
         }
-        linker.instantiate(store, &self.code.module)
     }
-}
 
-/// The functions that a module imports and that are not WASI's, with their names.
-fn foreign_functions(module: &Module, abi: Abi) -> impl Iterator<Item = (&str, &str, FuncType)> {
-    let is_own = move |module: &str, name: &str| {
-        (module, name) == (unshare::NAMESPACE, unshare::PAUSE) || syscall(abi, module, name).is_some()
-    };
-    module.imports().filter_map(move |import| {
-        let ty = import.ty().func().cloned()?;
-        (!is_own(import.module(), import.name())).then(|| (import.module(), import.name(), ty))
-    })
-}
-
-impl Linked {
-    fn new(module: &Module, abi: Abi) -> Result<Self, ProgramError> {
-        let mut linker = Linker::new(module.engine());
-        // A program may import one call several times.
-        linker.allow_shadowing(true);
-        let mut memories = Vec::new();
-        for import in module.imports() {
-            if let ExternType::Memory(memory) = import.ty() {
-                memories.push((import.module().to_owned(), import.name().to_owned(), memory));
-                continue;
-            }
-            if (import.module(), import.name()) == (unshare::NAMESPACE, unshare::PAUSE) {
-                linker.func_wrap(unshare::NAMESPACE, unshare::PAUSE, pause).map_err(refused)?;
-                continue;
-            }
-            if let Some((index, row)) = SYSCALLS.iter().enumerate().find(|(_, row)| row.name == import.name())
-                && import.module() == abi.module()
-            {
-                raw::define(&mut linker, import.module(), (index, row), serve).map_err(refused)?;
-            }
+    /// Its machine code, as it is deserialized.
+    pub fn serialize(&self) -> Result<Vec<u8>, ProgramError> {
+        match self {
+            Self::Module(module) => module.code.module.serialize(),
+            Self::Component(component) => component.code.serialize(),
         }
-        let mut types = HashMap::new();
-        for (index, (module, name, ty)) in foreign_functions(module, abi).enumerate() {
-            let first = types.entry((module, name)).or_insert_with(|| ty.clone());
-            if !FuncType::eq(first, &ty) {
-                let (module, name) = (shortened(module), shortened(name));
-                return Err(ProgramError::Wrong(format!("imports {module}.{name} twice, as functions of two types")));
-            }
-            let signature = Arc::new(Signature::of(&ty).ok_or_else(|| not_of_numbers(module, name))?);
-            let call = move |caller: Caller<'_, Guest>, args: &[Val], results: &mut [Val]| {
-                imported::call(caller, index, &signature, args, results)
-            };
-            linker.func_new(module, name, ty, call).map_err(refused)?;
-        }
-        Ok(if memories.is_empty() {
-            Self::Whole(linker.instantiate_pre(module).map_err(refused)?)
-        } else {
-            Self::WithMemories(linker, memories)
-        })
+        .map_err(refused)
     }
-}
-
-/// The error for a function whose parameters or results the embedder can't get or give.
-fn not_of_numbers(module: &str, name: &str) -> ProgramError {
-    let (module, name) = (shortened(module), shortened(name));
-    ProgramError::Wrong(format!(
-        "imports {module}.{name} as a function that takes or returns something else than numbers (i32, i64, f32, f64)"
-    ))
 }

@@ -4,6 +4,7 @@
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
 use super::lease::{Lease, Loaded, Memories};
+use super::machine_code::MachineCode;
 use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
@@ -12,6 +13,8 @@ use std::sync::{Mutex, PoisonError};
 use wasi_rs_core::abi::{Args, Errno, ValType};
 use wasi_rs_core::memory::Memory;
 use wasi_rs_core::syscalls::Syscall;
+use wasi_rs_modules::error::Form;
+use wasmtime::component::Component;
 use wasmtime::{AsContext, Caller, Engine, FuncType, Linker, Module, Result, ValRaw};
 
 /// Makes a call of a guest: row number `index` of the list, with these parameters.
@@ -117,8 +120,8 @@ pub fn exposing<T>(
     act()
 }
 
-/// Loads machine code from a file, which is mapped under this lease. The caller vouches that this crate has
-/// made the file: `cache` checks its seal.
+/// Loads the machine code of a module from a file, which is mapped under this lease. The caller vouches that
+/// this crate has made the file: `cache` checks its seal.
 pub fn deserialize(engine: &Engine, file: File, lease: Lease) -> Result<Loaded> {
     let descriptor = file.as_raw_fd();
     // SAFETY: the file must hold machine code that wasmtime made, and must not change while it is mapped. Its
@@ -129,13 +132,19 @@ pub fn deserialize(engine: &Engine, file: File, lease: Lease) -> Result<Loaded> 
     if Memories::can_be_copied(&module) {
         return Ok(Loaded::mapped(module, lease, descriptor));
     }
-    let copy = deserialize_bytes(engine, &module.serialize()?)?;
+    // SAFETY: as above; these bytes are of the same module.
+    let copy = unsafe { Module::deserialize(engine, module.serialize()?)? };
     drop(lease);
     Ok(copy.into())
 }
 
-/// Loads machine code from memory. The caller vouches for it in the same way.
-pub fn deserialize_bytes(engine: &Engine, bytes: &[u8]) -> Result<Module> {
+/// Loads machine code of this form from memory. The caller vouches for it in the same way.
+pub fn deserialize_bytes(engine: &Engine, form: Form, bytes: &[u8]) -> Result<MachineCode> {
     // SAFETY: as above; `Program.deserialize` has its caller vouch for the bytes.
-    unsafe { Module::deserialize(engine, bytes) }
+    unsafe {
+        Ok(match form {
+            Form::Module => Module::deserialize(engine, bytes)?.into(),
+            Form::Component => MachineCode::Component(Component::deserialize(engine, bytes)?),
+        })
+    }
 }

@@ -244,6 +244,13 @@ impl Run {
         self.cpu.fetch_add(nanoseconds, Relaxed);
     }
 
+    /// Records the fuel that a guest in wasmtime has used, if its run has a limit of it.
+    pub fn record_fuel<T>(&self, store: &wasmtime::Store<T>) {
+        if let (Some(limit), Ok(left)) = (self.limits.fuel, store.get_fuel()) {
+            self.fuel.store(limit.saturating_sub(left), Relaxed);
+        }
+    }
+
     /// Closes the descriptors of the guest, which has ended.
     pub fn close(&self) {
         if let Some(begun) = self.begun.get() {

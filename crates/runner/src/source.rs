@@ -16,9 +16,10 @@ use std::path::{Path, PathBuf};
 use wasi_rs_core::abi::Errno;
 use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::compile_limits;
-use wasi_rs_modules::error::{MAX_BYTES, ProgramError, expect_core_module};
+use wasi_rs_modules::error::{Form, MAX_BYTES, ProgramError, expect_core_module};
 use wasi_rs_modules::sections::CUSTOM;
 use wasmparser::{BinaryReader, BinaryReaderError};
+use wasmtime::{Engine, Precompiled};
 
 /// The length of a module's header in bytes.
 const HEAD: usize = 8;
@@ -57,6 +58,18 @@ impl Source {
         }
     }
 
+    /// The form of the program.
+    pub fn form(&self) -> Result<Form, ProgramError> {
+        match self {
+            Self::Bytes(bytes) => Form::of(bytes),
+            Self::File(path) => Form::of(&head(path, &open(path)?.0)?),
+            Self::Code(code) => Ok(match Engine::detect_precompiled(code) {
+                Some(Precompiled::Component) => Form::Component,
+                _ => Form::Module,
+            }),
+        }
+    }
+
     /// The bytes of memory that it holds.
     pub fn held(&self) -> usize {
         match self {
@@ -86,7 +99,7 @@ impl Source {
             Self::Bytes(bytes) | Self::Code(bytes) => Ok(Cow::Borrowed(bytes)),
             Self::File(path) => {
                 let (file, metadata) = open(path)?;
-                expect_core_module(&head(path, &file)?)?;
+                Form::of(&head(path, &file)?)?;
                 compile_limits::check_bytes(metadata.len())?;
                 read(path, &file, std::slice::from_ref(&(0..metadata.len())), cancellation).map(Cow::Owned)
             }

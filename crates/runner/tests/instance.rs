@@ -49,6 +49,16 @@ fn request(text: &str, plan: Plan) -> (Arc<Instance>, Receiver<Vec<String>>, Rec
     (instance, exports, outcome)
 }
 
+/// The cells of numbers.
+fn cells(numbers: &[u64]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+}
+
+/// The numbers in cells.
+fn numbers(cells: &[u8]) -> Vec<u64> {
+    cells.as_chunks().0.iter().map(|cell| u64::from_le_bytes(*cell)).collect()
+}
+
 fn load(text: &str, plan: Plan) -> Loaded {
     let (instance, exports, outcome) = request(text, plan);
     Loaded { instance, exports: exports.recv().unwrap(), outcome }
@@ -58,13 +68,13 @@ impl Loaded {
     fn start(&self, name: &str, args: &[u64]) -> Receiver<Returned> {
         let (answer, returned) = channel();
         let index = self.exports.iter().position(|export| export == name).unwrap();
-        self.instance.call(index, args.to_vec(), false, Box::new(move |end| drop(answer.send(end))));
+        self.instance.call(index, cells(args), false, Box::new(move |end| drop(answer.send(end))));
         returned
     }
 
     fn call(&self, name: &str, args: &[u64]) -> Vec<u64> {
         match self.start(name, args).recv().unwrap() {
-            Returned::Values(values) => values,
+            Returned::Values(bytes) => numbers(&bytes),
             other => panic!("{other:?}"),
         }
     }
@@ -135,18 +145,18 @@ fn the_embedder_answers_calls_and_calls_back() {
     let caller = load(CALLER, plan(Some(Arc::clone(&host))));
     let returned = caller.start("call", &[7]);
     let call = asked.recv().unwrap();
-    assert_eq!((call.function, &call.args[..]), (0, &[7][..]));
+    assert_eq!((call.function, numbers(&call.args)), (0, vec![7]));
     let size = caller.instance.with_memory(|memory| memory.len());
     assert_eq!(size, Ok(65536), "it is reached while the guest waits");
     let (answer, inner) = channel();
-    caller.instance.call(1, vec![21], true, Box::new(move |end| answer.send(end).unwrap()));
-    assert!(matches!(inner.recv().unwrap(), Returned::Values(values) if values == [42]));
-    host.answer(call.number, Some(vec![9]));
-    assert!(matches!(returned.recv().unwrap(), Returned::Values(values) if values == [9]));
+    caller.instance.call(1, cells(&[21]), true, Box::new(move |end| answer.send(end).unwrap()));
+    assert!(matches!(inner.recv().unwrap(), Returned::Values(values) if numbers(&values) == [42]));
+    host.answer(call.number, Some(cells(&[9])));
+    assert!(matches!(returned.recv().unwrap(), Returned::Values(values) if numbers(&values) == [9]));
 
     let returned = caller.start("call", &[8]);
     let call = asked.recv().unwrap();
-    host.answer(call.number + 1, Some(vec![1])); // nobody waits for that
+    host.answer(call.number + 1, Some(cells(&[1]))); // nobody waits for that
     host.answer(call.number, None);
     assert!(matches!(returned.recv().unwrap(), Returned::Thrown(number) if number == call.number));
     assert_eq!(caller.call("double", &[4]), [8], "it lives on");

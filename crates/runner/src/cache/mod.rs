@@ -14,7 +14,8 @@ mod folder;
 mod names;
 pub mod sealed;
 
-use super::lease::{Lease, Loaded};
+use super::lease::Lease;
+use super::machine_code::MachineCode;
 use super::raw;
 use code::Code;
 pub use folder::Unfit;
@@ -29,6 +30,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 use wasi_rs_modules::REWRITINGS;
+use wasi_rs_modules::error::Form;
 use wasmtime::Engine;
 
 /// The digest of a program's bytes, and their number.
@@ -184,13 +186,13 @@ impl Cache {
         Folder::open(&self.folder).is_ok_and(|folder| folder.has_name(&Key::end(len)))
     }
 
-    /// The machine code with this key, if there is a file of it with a valid seal.
-    pub fn load(&self, engine: &Engine, key: &Key) -> Option<Loaded> {
+    /// The machine code with this key, of a program of this form, if there is a file of it with a valid seal.
+    pub fn load(&self, engine: &Engine, key: &Key, form: Form) -> Option<MachineCode> {
         let folder = Folder::open(&self.folder).ok()?;
-        let code = load(&folder, &key.0, &key.record())?;
+        let code = load(&folder, &key.0, &key.record(), form)?;
         match code {
-            Code::File(file, lease) => raw::deserialize(engine, file, lease),
-            Code::Bytes(bytes) => raw::deserialize_bytes(engine, &bytes).map(Loaded::from),
+            Code::File(file, lease) => raw::deserialize(engine, file, lease).map(MachineCode::Module),
+            Code::Bytes(bytes) => raw::deserialize_bytes(engine, form, &bytes),
         }
         .ok()
     }
@@ -204,11 +206,13 @@ impl Cache {
     }
 }
 
-/// The content of a file, if its seal is valid, in a form that can't change from here on.
-fn load(folder: &Folder, name: &str, record: &str) -> Option<Code> {
+/// The content of a file, if its seal is valid, in a form that can't change from here on. (wasmtime maps
+/// components by their paths only, which may lead to another file by then, so they are copied.)
+fn load(folder: &Folder, name: &str, record: &str, form: Form) -> Option<Code> {
     let file = folder.file(name).ok()?;
     // Taken before the file is checked, so that it can't change after the check.
-    let lease = if file.metadata().ok()?.len() > COPIED { Lease::take(&file) } else { None };
+    let is_mapped = form == Form::Module && file.metadata().ok()?.len() > COPIED;
+    let lease = if is_mapped { Lease::take(&file) } else { None };
     let seal = folder.seal(name, &file)?;
     let metadata = file.metadata().ok()?;
     let identity = Identity::of(&metadata);
@@ -272,7 +276,7 @@ mod tests {
         }
 
         fn loads(&self) -> bool {
-            self.cache.load(&self.engine, &self.key).is_some()
+            self.cache.load(&self.engine, &self.key, Form::Module).is_some()
         }
 
         fn folder(&self) -> Folder {
@@ -313,8 +317,8 @@ mod tests {
         assert_eq!(kept.names(), std::slice::from_ref(&kept.key.0));
         let fuel = Mode { fuel: true, ..Mode::default() }.engine().unwrap();
         let of_fuel = Key::new(&fuel, &digest(WASM.as_bytes()).unwrap());
-        assert!(kept.cache.load(&fuel, &of_fuel).is_none(), "another mode has other code");
-        assert!(kept.cache.load(&kept.engine, &kept.other("other")).is_none());
+        assert!(kept.cache.load(&fuel, &of_fuel, Form::Module).is_none(), "another mode has other code");
+        assert!(kept.cache.load(&kept.engine, &kept.other("other"), Form::Module).is_none());
     }
 
     #[test]
@@ -353,7 +357,7 @@ mod tests {
         kept.cache.store(&other, &kept.code);
         fs::copy(kept.cache.folder.join(&other.0), kept.cache.folder.join("copy")).unwrap();
         fs::rename(kept.cache.folder.join("copy"), kept.path()).unwrap();
-        assert!(!kept.loads() && kept.cache.load(&kept.engine, &other).is_some());
+        assert!(!kept.loads() && kept.cache.load(&kept.engine, &other, Form::Module).is_some());
         let record = [7; 32];
         kept.write_record("one", &record);
         fs::rename(kept.cache.folder.join("one"), kept.cache.folder.join("two")).unwrap();
@@ -403,7 +407,7 @@ mod tests {
         let (folder, record) = (kept.folder(), kept.key.record());
         let large = vec![7; usize::try_from(COPIED).unwrap() + 1];
         let seal = sealed::Seal::of(&large);
-        let load = || load(&folder, &kept.key.0, &record);
+        let load = || load(&folder, &kept.key.0, &record, Form::Module);
         let loaded = |content| {
             kept.cache.store(&kept.key, content);
             load().unwrap()
@@ -505,14 +509,14 @@ mod tests {
         symlink(&kept.cache.folder, &link).unwrap();
         for path in [link.clone(), link.join(""), link.join(".")] {
             let cache = Cache::new(path, SIZE);
-            assert!(cache.load(&kept.engine, &kept.key).is_none());
+            assert!(cache.load(&kept.engine, &kept.key, Form::Module).is_none());
             assert!(matches!(cache.make(), Err(Unfit::Link)));
             cache.store(&kept.other("other"), &kept.code);
         }
         assert_eq!(kept.names(), std::slice::from_ref(&kept.key.0));
         // A link to a folder above is followed: many paths have one.
         symlink(kept.root.path().join("a"), kept.root.path().join("way")).unwrap();
-        assert!(Cache::new(kept.root.path().join("way/b"), SIZE).load(&kept.engine, &kept.key).is_some());
+        assert!(Cache::new(kept.root.path().join("way/b"), SIZE).load(&kept.engine, &kept.key, Form::Module).is_some());
     }
 
     #[test]

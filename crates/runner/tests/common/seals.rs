@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
+use wasi_rs_modules::error::Form;
 use wasi_rs_runner::cache::sealed::{Seal, Secret, open};
 use wasi_rs_runner::cache::{Cache, Key, SIZE, digest};
 use wasi_rs_runner::mode::Mode;
@@ -108,7 +109,7 @@ fn check_folder(bytes: &[u8]) {
         let file = changed(&kept.whole, &mut Numbers::given(bytes));
         kept.put(&kept.path.with_added_extension("checked"), bytes);
         kept.put(&kept.path, &file);
-        let is_loaded = kept.cache.load(&engine, &kept.key).is_some();
+        let is_loaded = kept.cache.load(&engine, &kept.key, Form::Module).is_some();
         assert_eq!(is_loaded, file == kept.whole, "only machine code as it was kept is loaded");
     });
 }

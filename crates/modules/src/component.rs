@@ -1,0 +1,429 @@
+//! Components as bytes: their modules, the names at their top, and the bounds of what they make an engine
+//! compile.
+//!
+//! wasmtime resolves all instantiations of components when it compiles. A component that instantiates another
+//! one twice, which does the same, and so on, takes no more bytes than one level each, and twice the work.
+//! So the work is counted here before, and bounded. A component that is handed in to another one can't be
+//! counted, and is refused.
+
+use crate::cancellation::Cancellation;
+use crate::compile_limits;
+use crate::error::ProgramError;
+use std::ops::Range;
+use wasmparser::{
+    CanonicalFunction, ComponentAlias, ComponentDefinedType, ComponentExternalKind, ComponentInstance,
+    ComponentOuterAliasKind, ComponentType, ComponentTypeRef, ComponentValType, Encoding, Parser, Payload, TypeBounds,
+    TypeRef,
+};
+
+/// The most items that all instances of all components have together: instances, aliases, types and
+/// functions, each 1 µs and 1 KiB of the compiler's. (The largest known ones have 20 000.)
+const MAX_ITEMS: u64 = 1_000_000;
+
+/// The most values that functions between components copy, fields of records each. Each makes some
+/// instructions.
+const MAX_COPIED: u64 = 1_000_000;
+
+/// The most components in each other. A validator refuses more than 100.
+const MAX_DEPTH: usize = 100;
+
+/// The beginning of the name of the interface that a command exports.
+const RUN: &str = "wasi:cli/run@";
+
+/// A component, read once.
+#[derive(Debug, Default)]
+pub struct Component<'a> {
+    /// The names of its imports.
+    pub imports: Vec<&'a str>,
+    /// The names of its exports.
+    pub exports: Vec<&'a str>,
+    /// The places of all core modules in it.
+    modules: Vec<Range<usize>>,
+}
+
+/// The items of one component while it is read.
+#[derive(Default)]
+struct Frame {
+    /// True for a core module.
+    is_module: bool,
+    items: u64,
+    copied: u64,
+    /// The weight of each component that can be instantiated here; none if it is not known.
+    components: Vec<Option<Weight>>,
+    /// The number of values of each type.
+    types: Vec<u64>,
+}
+
+/// The items that an instance of a component has, with all instances in it, and the values that its
+/// functions copy.
+#[derive(Clone, Copy, Default)]
+struct Weight {
+    items: u64,
+    copied: u64,
+}
+
+impl Frame {
+    fn add(&mut self, items: u32) {
+        self.items = self.items.saturating_add(items.into());
+    }
+
+    /// Adds an instance of the component with this index.
+    fn instantiate(&mut self, component: u32) -> Result<(), ProgramError> {
+        let Some(weight) = at(&self.components, component).flatten() else {
+            let why = "instantiates a component that it was given or got from another one, which is not supported";
+            return Err(ProgramError::Wrong(why.to_owned()));
+        };
+        self.items = self.items.saturating_add(weight.items);
+        self.copied = self.copied.saturating_add(weight.copied);
+        Ok(())
+    }
+
+    /// The number of values of a type.
+    fn size(&self, ty: ComponentValType, largest: u64) -> u64 {
+        match ty {
+            ComponentValType::Primitive(_) => 1,
+            ComponentValType::Type(index) => at(&self.types, index).unwrap_or(largest),
+        }
+    }
+
+    fn size_of_all(&self, types: impl Iterator<Item = ComponentValType>, largest: u64) -> u64 {
+        types.fold(1, |sum: u64, ty| sum.saturating_add(self.size(ty, largest)))
+    }
+
+    fn size_of_type(&self, ty: &ComponentType<'_>, largest: u64) -> u64 {
+        use ComponentDefinedType as Defined;
+        match ty {
+            ComponentType::Func(ty) => self.size_of_all(ty.params.iter().map(|(_, ty)| *ty).chain(ty.result), largest),
+            ComponentType::Defined(Defined::Record(fields)) => {
+                self.size_of_all(fields.iter().map(|(_, ty)| *ty), largest)
+            }
+            ComponentType::Defined(Defined::Variant(cases)) => {
+                let payloads = self.size_of_all(cases.iter().filter_map(|case| case.ty), largest);
+                payloads.saturating_add(cases.len() as u64)
+            }
+            ComponentType::Defined(Defined::Tuple(types)) => self.size_of_all(types.iter().copied(), largest),
+            ComponentType::Defined(Defined::List(ty) | Defined::Option(ty)) => {
+                self.size(*ty, largest).saturating_add(1)
+            }
+            ComponentType::Defined(Defined::FixedLengthList(ty, count)) => {
+                self.size(*ty, largest).saturating_mul(u64::from(*count).max(1))
+            }
+            ComponentType::Defined(Defined::Map(key, value)) => self.size_of_all([*key, *value].into_iter(), largest),
+            ComponentType::Defined(Defined::Result { ok, err }) => {
+                self.size_of_all(ok.iter().chain(err).copied(), largest)
+            }
+            ComponentType::Defined(Defined::Future(ty) | Defined::Stream(ty)) => {
+                self.size_of_all(ty.iter().copied(), largest)
+            }
+            ComponentType::Defined(Defined::Enum(names) | Defined::Flags(names)) => names.len() as u64,
+            _ => 1,
+        }
+    }
+}
+
+/// The element with an index that comes from a file.
+fn at<T: Copy>(all: &[T], index: u32) -> Option<T> {
+    all.get(usize::try_from(index).ok()?).copied()
+}
+
+impl<'a> Component<'a> {
+    /// Reads a component. The error says why it can't be read, or is too hard to compile.
+    pub fn read(bytes: &'a [u8], cancellation: &Cancellation) -> Result<Self, ProgramError> {
+        let mut reading = Reading::default();
+        for payload in Parser::new(0).parse_all(bytes) {
+            cancellation.check()?;
+            reading.add(payload?)?;
+        }
+        Ok(reading.component)
+    }
+
+    /// Refuses a component that would take Cranelift too long or too much memory.
+    pub fn check(&self, bytes: &[u8], cancellation: &Cancellation) -> Result<(), ProgramError> {
+        let modules = self.modules.iter().filter_map(|range| bytes.get(range.clone()));
+        compile_limits::check_all(modules, cancellation)
+    }
+
+    /// The interface by which a command is run, if it exports one.
+    pub fn run(&self) -> Option<&'a str> {
+        self.exports.iter().find(|name| name.starts_with(RUN)).copied()
+    }
+
+    /// Refuses a component that can't be run as a command.
+    pub fn check_command(&self) -> Result<(), ProgramError> {
+        check_command(self.run())
+    }
+}
+
+/// Refuses a component that exports this interface of commands, or none.
+pub fn check_command(run: Option<&str>) -> Result<(), ProgramError> {
+    let why = match run.and_then(|name| name.strip_prefix(RUN)) {
+        Some(version) if version.starts_with("0.2.") => return Ok(()),
+        Some(version) => format!("is a command for WASI {version}; components run here that are built for WASI 0.2"),
+        None => {
+            "is a component that is no command, since it exports no wasi:cli/run: load() gives its exports".to_owned()
+        }
+    };
+    Err(ProgramError::Wrong(why))
+}
+
+/// True for the interface by which a command is run.
+pub fn is_run(name: &str) -> bool {
+    name.starts_with(RUN)
+}
+
+/// A component that is being read, with all that is in it.
+#[derive(Default)]
+struct Reading<'a> {
+    component: Component<'a>,
+    /// The components and modules that are open, innermost last.
+    frames: Vec<Frame>,
+    /// The number of values of the largest type.
+    largest: u64,
+}
+
+impl<'a> Reading<'a> {
+    fn add(&mut self, payload: Payload<'a>) -> Result<(), ProgramError> {
+        match payload {
+            Payload::Version { encoding, .. } => {
+                self.frames.push(Frame { is_module: encoding == Encoding::Module, ..Frame::default() });
+                if self.frames.len() > MAX_DEPTH {
+                    return Err(too_hard(format!("it has components in each other, more than {MAX_DEPTH}")));
+                }
+                return Ok(());
+            }
+            Payload::End(_) => return self.end(),
+            Payload::ModuleSection { ref unchecked_range, .. } => {
+                self.component.modules.push(unchecked_range.clone());
+            }
+            _ => {}
+        }
+        let depth = self.frames.len();
+        let Some(frame) = self.frames.last_mut() else { return Ok(()) };
+        match payload {
+            _ if frame.is_module => return check_shared(payload),
+            Payload::ModuleSection { .. } => frame.add(1),
+            Payload::InstanceSection(section) => frame.add(section.count()),
+            Payload::CoreTypeSection(section) => frame.add(section.count()),
+            Payload::ComponentTypeSection(section) => {
+                frame.add(section.count());
+                for ty in section {
+                    let size = frame.size_of_type(&ty?, self.largest);
+                    self.largest = self.largest.max(size);
+                    frame.types.push(size);
+                }
+            }
+            Payload::ComponentInstanceSection(section) => {
+                frame.add(section.count());
+                for instance in section {
+                    if let ComponentInstance::Instantiate { component_index, .. } = instance? {
+                        frame.instantiate(component_index)?;
+                    }
+                }
+            }
+            Payload::ComponentCanonicalSection(section) => {
+                frame.add(section.count());
+                for function in section {
+                    // Between components, what is lowered was lifted from another one.
+                    if depth > 1 && matches!(function?, CanonicalFunction::Lower { .. }) {
+                        frame.copied = frame.copied.saturating_add(self.largest);
+                    }
+                }
+            }
+            Payload::ComponentAliasSection(section) => {
+                frame.add(section.count());
+                for alias in section {
+                    self.alias(alias?);
+                }
+            }
+            Payload::ComponentImportSection(section) => {
+                frame.add(section.count());
+                for import in section {
+                    let import = import?;
+                    if depth == 1 {
+                        self.component.imports.push(import.name.name);
+                    }
+                    match import.ty {
+                        ComponentTypeRef::Component(_) => frame.components.push(None),
+                        ComponentTypeRef::Type(TypeBounds::Eq(index)) => {
+                            frame.types.push(at(&frame.types, index).unwrap_or(self.largest));
+                        }
+                        ComponentTypeRef::Type(TypeBounds::SubResource) => frame.types.push(1),
+                        _ => {}
+                    }
+                }
+            }
+            Payload::ComponentExportSection(section) => {
+                frame.add(section.count());
+                for export in section {
+                    let export = export?;
+                    if depth == 1 {
+                        self.component.exports.push(export.name.name);
+                    }
+                    // Each export is an item of its own, that can be referred to.
+                    match export.kind {
+                        ComponentExternalKind::Component => {
+                            frame.components.push(at(&frame.components, export.index).flatten());
+                        }
+                        ComponentExternalKind::Type => {
+                            frame.types.push(at(&frame.types, export.index).unwrap_or(self.largest));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            _ => return Ok(()),
+        }
+        self.check_bounds()
+    }
+
+    /// Adds an item that is known elsewhere.
+    fn alias(&mut self, alias: ComponentAlias<'_>) {
+        let outer = |count: u32| self.frames.iter().rev().nth(usize::try_from(count).unwrap_or(usize::MAX));
+        let (component, ty) = match alias {
+            ComponentAlias::Outer { kind: ComponentOuterAliasKind::Component, count, index } => {
+                (Some(outer(count).and_then(|frame| at(&frame.components, index).flatten())), None)
+            }
+            ComponentAlias::Outer { kind: ComponentOuterAliasKind::Type, count, index } => {
+                (None, Some(outer(count).and_then(|frame| at(&frame.types, index)).unwrap_or(self.largest)))
+            }
+            ComponentAlias::InstanceExport { kind: ComponentExternalKind::Component, .. } => (Some(None), None),
+            ComponentAlias::InstanceExport { kind: ComponentExternalKind::Type, .. } => (None, Some(self.largest)),
+            _ => (None, None),
+        };
+        if let Some(frame) = self.frames.last_mut() {
+            frame.components.extend(component);
+            frame.types.extend(ty);
+        }
+    }
+
+    /// Ends the innermost component or module.
+    fn end(&mut self) -> Result<(), ProgramError> {
+        let Some(ended) = self.frames.pop().filter(|frame| !frame.is_module) else { return Ok(()) };
+        if let Some(outer) = self.frames.last_mut() {
+            outer.add(1);
+            outer.components.push(Some(Weight { items: ended.items, copied: ended.copied }));
+            return self.check_bounds();
+        }
+        Ok(())
+    }
+
+    fn check_bounds(&self) -> Result<(), ProgramError> {
+        let Some(Frame { items, copied, .. }) = self.frames.last() else { return Ok(()) };
+        for (count, most, what) in [
+            (items, MAX_ITEMS, "instances, types and functions of components"),
+            (copied, MAX_COPIED, "values that its functions copy between components"),
+        ] {
+            if *count > most {
+                return Err(too_hard(format!("it has {count} {what}, and {most} is the most")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn too_hard(why: String) -> ProgramError {
+    ProgramError::Wrong(format!("is too hard to compile: {why}"))
+}
+
+/// Refuses the shared memories of a module: nothing would end a guest that waits at one.
+fn check_shared(payload: Payload<'_>) -> Result<(), ProgramError> {
+    let mut is_shared = false;
+    match payload {
+        Payload::MemorySection(section) => {
+            for memory in section {
+                is_shared |= memory?.shared;
+            }
+        }
+        Payload::ImportSection(section) => {
+            for import in section.into_imports() {
+                is_shared |= matches!(import?.ty, TypeRef::Memory(memory) if memory.shared);
+            }
+        }
+        _ => {}
+    }
+    if is_shared {
+        let why = "has a module with a shared memory, which only core modules may have here, not components";
+        return Err(ProgramError::Wrong(why.to_owned()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        let bytes = wat::parse_str(text).unwrap();
+        let cancellation = Cancellation::default();
+        let read = Component::read(&bytes, &cancellation).and_then(|component| component.check(&bytes, &cancellation));
+        read.map_or_else(|error| error.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn names_and_modules_are_found() {
+        let bytes = wat::parse_str(
+            r#"(component (import "a" (func)) (core module (func)) (component (core module)
+                (import "inner" (func))) (export "wasi:cli/run@0.2.3" (func 0)))"#,
+        )
+        .unwrap();
+        let component = Component::read(&bytes, &Cancellation::default()).unwrap();
+        assert_eq!(component.imports, ["a"]);
+        assert_eq!(component.run(), Some("wasi:cli/run@0.2.3"));
+        assert!(component.check_command().is_ok());
+        let modules = component.modules.iter().map(|range| &bytes[range.clone()][..8]).collect::<Vec<_>>();
+        assert_eq!(modules, [b"\0asm\x01\0\0\0", b"\0asm\x01\0\0\0"]);
+        let refusal = |run| check_command(run).unwrap_err().to_string();
+        assert!(refusal(None).starts_with("is a component that is no command"));
+        assert!(refusal(Some("wasi:cli/run@0.3.0")).starts_with("is a command for WASI 0.3.0; "));
+    }
+
+    /// Components that instantiate the one in them this number of times, 25 in each other.
+    fn doubled(times: usize) -> String {
+        let (mut text, twice) = (String::new(), "(instance (instantiate 0))".repeat(times));
+        for _ in 0..25 {
+            text = format!("(component {text} {})", if text.is_empty() { "" } else { &twice });
+        }
+        text
+    }
+
+    #[test]
+    fn instances_are_counted_through_all_levels() {
+        assert_eq!(refusal(&doubled(1)), "");
+        assert!(refusal(&doubled(2)).contains("instances, types and functions of components, and 1000000 is the most"));
+        let given = "(component (component (import \"c\" (component $c)) (instance (instantiate $c))))";
+        assert!(refusal(given).starts_with("instantiates a component that it was given"));
+        let outer =
+            "(component (component $a) (component (alias outer 1 $a (component $b)) (instance (instantiate $b))))";
+        assert_eq!(refusal(outer), "");
+    }
+
+    /// A component in which one calls functions of the other, with records of a thousand fields.
+    fn copying(functions: usize) -> String {
+        let fields: String = (0..1000).map(|i| format!("(field \"f{i}\" u8) ")).collect();
+        let lowered: String = (0..functions).map(|_| "(core func (canon lower (func $f)))").collect();
+        format!(
+            "(component (type $r (record {fields})) (component (import \"r\" (type $r (eq 0))) {lowered}))",
+            lowered = lowered.replace("$f", "0")
+        )
+        .replace("(import \"r\" (type $r (eq 0)))", "(import \"f\" (func (param \"a\" u8)))")
+    }
+
+    #[test]
+    fn values_copied_between_components_are_counted() {
+        assert_eq!(refusal(&copying(10)), "");
+        let twice = copying(2000);
+        let instantiated = twice.strip_suffix(')').unwrap().to_owned()
+            + "(import \"f\" (func $f (param \"a\" u8))) (instance (instantiate 0 (with \"f\" (func $f)))))";
+        assert!(refusal(&instantiated).contains("values that its functions copy"));
+    }
+
+    #[test]
+    fn modules_in_components_have_the_bounds_of_modules() {
+        let module = |items: &str| format!("(component (component (core module {items})))");
+        assert_eq!(refusal(&module("(memory 1)")), "");
+        assert!(refusal(&module("(memory 1 1 shared)")).starts_with("has a module with a shared memory"));
+        assert!(refusal(&module("(import \"a\" \"b\" (memory 1 1 shared))")).contains("shared memory"));
+        let loops = format!("(func {} {})", "loop ".repeat(101), "end ".repeat(101));
+        assert!(refusal(&module(&loops)).contains("101 loops in each other"));
+    }
+}

@@ -1,0 +1,35 @@
+//! Functions that a program imports and that are not WASI's: the embedder has to give them.
+
+use crate::host_calls::HostCalls;
+use std::fmt;
+use std::sync::Arc;
+use wasi_rs_modules::error::{Form, ProgramError};
+
+/// A function that the embedder has to give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// The module or the interface that it belongs to; empty for a function that a component imports alone.
+    pub module: String,
+    /// Its name there.
+    pub name: String,
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dot = if self.module.is_empty() { "" } else { "." };
+        write!(f, "{}{dot}{} (function)", self.module, self.name)
+    }
+}
+
+/// For each function, the index in the embedder's list. An error if one is missing there.
+pub fn indices(all: &[Foreign], host: Option<&HostCalls>, form: Form) -> Result<Arc<[u32]>, ProgramError> {
+    let index_of = |one: &Foreign| host.and_then(|host| host.index_of(&one.module, &one.name));
+    let mut missing = all.iter().filter(|one| index_of(one).is_none()).peekable();
+    if missing.peek().is_some() {
+        return Err(match form {
+            Form::Module => ProgramError::import(missing),
+            Form::Component => ProgramError::import_of_component(missing),
+        });
+    }
+    Ok(all.iter().filter_map(index_of).collect())
+}
