@@ -24,6 +24,10 @@ exports.compile = async function compile(source, options) {
 exports.load = async function load(source, options) {
   return lib().load(source, options, load);
 };
+/** @type {Run['loadSync']} */
+exports.loadSync = function loadSync(source, options) {
+  return lib().loadSync(source, options, loadSync);
+};
 /** @type {Run['deserialize']} */
 exports.deserialize = async function deserialize(bytes) {
   return lib().deserialize(bytes, deserialize);

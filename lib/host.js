@@ -25,6 +25,30 @@ const { addon } = require('./requests.js');
  */
 const current = new AsyncLocalStorage();
 
+/**
+ * A function of the embedder as the addon calls it: with the bytes of the parameters, for those of the
+ * results. It may throw, and may give a promise.
+ *
+ * @typedef {(message: import('./types.js').HostCall) => any} Served
+ */
+
+/**
+ * A function that takes and returns numbers of WebAssembly.
+ *
+ * @param {Function} imported
+ * @returns {Served}
+ */
+function ofNumbers(imported) {
+  return ({ params = '', results = '', bytes }) => {
+    const result = imported(...decode(params, bytes));
+    if (!isThenable(result)) return encodeResult(results, result);
+    return Promise.resolve(result).then((value) => encodeResult(results, value));
+  };
+}
+
+/** @param {any} value */
+const isThenable = (value) => typeof value?.then === 'function';
+
 /** The functions that a guest is given. */
 class HostFunctions {
   /** The names of module and function of each. @type {[module: string, name: string][]} */
@@ -37,7 +61,7 @@ class HostFunctions {
   #thrown = new Map();
 
   /**
-   * @param {{ module: string, name: string, call: Function }[]} functions
+   * @param {{ module: string, name: string, call: Served }[]} functions
    * @param {GuestMemory} memory of the guest, for them
    */
   constructor(functions, memory) {
@@ -72,16 +96,15 @@ class HostFunctions {
    * @param {Current} [outer]
    * @returns {boolean} false if it is answered later
    */
-  call({ hostCall: number, function: index, params, results, bytes }, outer) {
+  call(message, outer) {
     if (this.#isEnded) return false;
+    const { hostCall: number, function: index } = message;
     while (outer && !outer.isOpen) outer = outer.outer; // guests may wake each other for ever
     /** @type {Current} */
     const call = { owner: this, isOpen: true, outer };
-    const imported = this.#functions[index];
-    const answer = (/** @type {unknown} */ result) => {
-      const given = encodeResult(results, result);
+    const answer = (/** @type {ArrayBuffer | Uint8Array} */ bytes) => {
       call.isOpen = false;
-      addon.answer(this.#guest, number, given);
+      addon.answer(this.#guest, number, bytes);
     };
     const fail = (/** @type {unknown} */ error) => {
       call.isOpen = false;
@@ -89,10 +112,9 @@ class HostFunctions {
       addon.answer(this.#guest, number, undefined);
     };
     try {
-      const args = decode(params, bytes);
-      const result = current.run(call, () => imported(...args));
-      if (typeof result?.then === 'function') {
-        Promise.resolve(result).then(answer).catch(fail);
+      const result = current.run(call, () => this.#functions[index](message));
+      if (isThenable(result)) {
+        Promise.resolve(result).then(answer, fail);
         return false;
       }
       answer(result);
@@ -100,6 +122,27 @@ class HostFunctions {
       fail(error);
     }
     return true;
+  }
+
+  /**
+   * Makes a call of a guest that runs on this thread.
+   *
+   * @param {import('./types.js').HostCall} message
+   * @returns {ArrayBuffer | Uint8Array | undefined} the bytes of the results; undefined if it has thrown
+   */
+  callHere(message) {
+    const { hostCall: number, function: index } = message;
+    try {
+      const result = this.#functions[index](message);
+      if (!isThenable(result)) return result;
+      Promise.resolve(result).catch(() => {}); // nobody waits for it
+      const [module, name] = this.names[index];
+      throw new TypeError(
+        `the function '${name}' of options.imports['${module}'] has returned a promise: with loadSync() it has to return a value; load() waits for promises`,
+      );
+    } catch (error) {
+      this.#thrown.set(number, error);
+    }
   }
 
   /** Takes the error that was thrown in a call. @param {number} number of the call */
@@ -234,4 +277,4 @@ function requireWhole(value, name) {
 
 /** @typedef {HostFunctions} Host */
 
-module.exports = { GuestMemory, HostFunctions, current };
+module.exports = { GuestMemory, HostFunctions, current, ofNumbers };

@@ -14,10 +14,15 @@ const { addon, endRun, keepAlive, listenTo, requestLoad } = require('./requests.
  * @typedef {import('./errors.js').Caller} Caller
  * @typedef {import('./types.js').ExportedFunction} ExportedFunction
  *
+ * A function that can be called.
+ * @typedef {object} Exported
+ * @property {number} index
+ * @property {(bytes: ArrayBuffer) => unknown} decode makes its result; may throw
+ *
  * A call of an export that has not returned.
  * @typedef {object} Call
- * @property {ExportedFunction & { index: number }} exported
- * @property {ArrayBuffer | Uint8Array} bytes
+ * @property {Exported} exported
+ * @property {ArrayBuffer | Uint8Array} bytes the parameters
  * @property {Caller} caller
  * @property {import('./host.js').Current} [outer] the call of a function of the embedder that it was made in
  * @property {(result: unknown) => void} resolve
@@ -96,9 +101,17 @@ class Guest {
     this.#failed = reject;
   });
 
-  /** @param {unknown} program @param {import('./options.js').LoadOptions} options */
-  constructor(program, options) {
-    const { args, env, preopens, limits, trace, signal, host, stdio } = options;
+  #mayBeReentered;
+
+  /**
+   * @param {unknown} program
+   * @param {import('./options.js').LoadOptions} options
+   * @param {import('./types.js').Host | undefined} host the functions that it is given
+   * @param {boolean} mayBeReentered true if these may call its exports
+   */
+  constructor(program, options, host, mayBeReentered) {
+    this.#mayBeReentered = mayBeReentered;
+    const { args, env, preopens, limits, trace, signal, stdio } = options;
     this.#options = options;
     this.#host = host;
     this.#streams = streamsOf(stdio, (error) => this.kill(error));
@@ -127,17 +140,15 @@ class Guest {
   /**
    * Calls an export.
    *
-   * @param {Call['exported']} exported
-   * @param {unknown[]} args
+   * @param {Exported} exported
+   * @param {ArrayBuffer | Uint8Array} bytes the parameters
    * @param {Function} entry the function that the user has called
-   * @returns {Promise<unknown>}
+   * @returns {Promise<any>}
    */
-  async call(exported, args, entry) {
-    const { params } = exported;
-    if (params === undefined) throw notCallable(exported.name);
-    const bytes = encode(params, args);
+  async call(exported, bytes, entry) {
     if (this.#ended) throw hasEnded(this.#ended.error);
     const isInner = this.#host?.isCalling() ?? false;
+    if (isInner && !this.#mayBeReentered) throw isInCall();
     return new Promise((resolve, reject) => {
       /** @type {Call} */
       const call = { exported, bytes, caller: {}, outer: current.getStore(), resolve, reject };
@@ -210,11 +221,16 @@ class Guest {
   }
 
   /** @param {Call} call @param {import('./types.js').Returned} returned */
-  #settle(call, { bytes, thrown }) {
+  #settle(call, { bytes, thrown, refused }) {
     const { exported, resolve, reject } = call;
     if (this.#current === call) this.#current = undefined;
-    if (bytes) resolve(decodeResult(exported.results ?? '', bytes));
-    else reject(this.#host?.thrown(/** @type {number} */ (thrown)));
+    if (refused !== undefined) return reject(new TypeError(refused));
+    if (!bytes) return reject(this.#host?.thrown(/** @type {number} */ (thrown)));
+    try {
+      resolve(exported.decode(bytes));
+    } catch (error) {
+      reject(error);
+    }
   }
 
   /** The call that the guest is in, as far as it is known here. @returns {Call | undefined} */
@@ -285,21 +301,7 @@ class Guest {
   /** @param {import('./types.js').Answer | undefined} outcome @param {unknown} thrown @returns {any} */
   #errorOf(outcome, thrown) {
     if (!outcome) return wasiErrorOf(thrown);
-    if (outcome.end === 'thrown') return this.#host?.thrown(Number(outcome.message));
-    if (outcome.end === 'busy') {
-      const message = `the module was not loaded: as many as a process may have, ${outcome.message}, live`;
-      return new WasiError('ERR_WASI_BUSY', message);
-    }
-    if (outcome.end === 'exit') {
-      const { exitCode, usage } = outcome;
-      const message = `the guest has exited with ${exitCode}`;
-      return Object.assign(new WasiError('ERR_WASI_EXIT', message, { exitCode }), { usage });
-    }
-    try {
-      settle(outcome, this.#killed, /** @type {any} */ (this.#plan), 'wasmtime');
-    } catch (error) {
-      return error;
-    }
+    return errorOfOutcome(outcome, this.#killed, this.#host, this.#plan);
   }
 
   #await() {
@@ -315,6 +317,40 @@ class Guest {
   }
 }
 
+/**
+ * The error that an instance has ended with.
+ *
+ * @param {import('./types.js').Answer} outcome
+ * @param {{ error: unknown } | undefined} killed the error that it was ended with
+ * @param {import('./types.js').Host | undefined} host
+ * @param {object} plan
+ * @returns {any}
+ */
+function errorOfOutcome(outcome, killed, host, plan) {
+  if (outcome.end === 'thrown') return host?.thrown(Number(outcome.message));
+  if (outcome.end === 'busy') {
+    const message = `the module was not loaded: as many as a process may have, ${outcome.message}, live`;
+    return new WasiError('ERR_WASI_BUSY', message);
+  }
+  if (outcome.end === 'exit') {
+    const { exitCode, usage } = outcome;
+    const message = `the guest has exited with ${exitCode}`;
+    return Object.assign(new WasiError('ERR_WASI_EXIT', message, { exitCode }), { usage });
+  }
+  try {
+    settle(outcome, killed, /** @type {any} */ (plan), 'wasmtime');
+  } catch (error) {
+    return error;
+  }
+}
+
+const isInCall = () =>
+  errorOf(
+    Error,
+    'ERR_INVALID_STATE',
+    'a component can not be called while it waits for a function of options.imports: call it afterwards',
+  );
+
 /** @param {string} name */
 function notCallable(name) {
   return new TypeError(
@@ -326,28 +362,40 @@ function notCallable(name) {
 const hasEnded = (cause) =>
   errorOf(Error, 'ERR_INVALID_STATE', 'the instance has ended', { cause });
 
-/** A loaded module, for the user. */
+/**
+ * The exports of a module.
+ *
+ * @param {Guest} guest
+ * @param {ExportedFunction[]} functions
+ */
+function exportsOfModule(guest, functions) {
+  /** @type {Record<string, Function>} */
+  const exports = Object.create(null);
+  for (const [index, { name, params, results = '' }] of functions.entries()) {
+    const exported = { index, decode: decodeResult.bind(undefined, results) };
+    const call = {
+      async [name](/** @type {unknown[]} */ ...args) {
+        if (params === undefined) throw notCallable(name);
+        return guest.call(exported, encode(params, args), call);
+      },
+    }[name];
+    exports[name] = call;
+  }
+  return Object.freeze(exports);
+}
+
+/** A loaded module or component, for the user. */
 class Instance {
   #guest;
 
   /**
    * @param {Guest} guest
-   * @param {ExportedFunction[]} functions
+   * @param {object} exports
    * @param {unknown} memory
    */
-  constructor(guest, functions, memory) {
+  constructor(guest, exports, memory) {
     this.#guest = guest;
-    /** @type {Record<string, Function>} */
-    const exports = Object.create(null);
-    for (const [index, exported] of functions.entries()) {
-      const one = { ...exported, index };
-      const { name } = one;
-      const call = {
-        [name]: (/** @type {unknown[]} */ ...args) => guest.call(one, args, call),
-      }[name];
-      exports[name] = call;
-    }
-    this.exports = Object.freeze(exports);
+    this.exports = exports;
     this.memory = memory;
   }
 
@@ -369,19 +417,40 @@ class Instance {
 }
 
 /**
- * Loads a module.
+ * Loads a module or component.
  *
- * @param {import('./program.js').AnyHandle} handle of no WebAssembly.Module
+ * @param {import('./program.js').Handle} handle
  * @param {import('./options.js').LoadOptions} options
  * @returns {Promise<Instance>}
  */
 async function load(handle, options) {
-  const { memory, signal } = options;
+  const { given, limits, signal } = options;
   if (signal?.aborted) throw new AbortError(signal.reason);
-  const guest = new Guest(handle.native(), options);
+  const description = await handle.interface(limits);
+  if (signal?.aborted) throw new AbortError(signal.reason);
+  if (description) return loadComponent(handle, options, description);
+  const { memory } = given;
+  const host = require('./options.js').hostOf(given);
+  const guest = new Guest(handle.native(), options, host, true);
   GuestMemory.bind(memory, guest.native);
   const { loaded, hasMemory } = await guest.loaded;
-  return new Instance(guest, loaded, hasMemory ? memory : null);
+  return new Instance(guest, exportsOfModule(guest, loaded), hasMemory ? memory : null);
 }
 
-module.exports = { load };
+/**
+ * @param {import('./program.js').Handle} handle
+ * @param {import('./options.js').LoadOptions} options
+ * @param {import('./types.js').Interface} description
+ */
+async function loadComponent(handle, options, description) {
+  const { exportsOf, hostOf } = require('./component.js');
+  const host = hostOf(description, options.given);
+  const guest = new Guest(handle.native(), options, host, false);
+  await guest.loaded;
+  const exports = exportsOf(description, (index, bytes, entry) =>
+    guest.call({ index, decode: (result) => result }, bytes, entry),
+  );
+  return new Instance(guest, exports, null);
+}
+
+module.exports = { errorOfOutcome, hasEnded, load, notCallable };

@@ -99,7 +99,7 @@ function readOptions(options, isSpawned, source) {
     check: readBoolean(options.check, 'options.check'),
     concurrency: readWhole(options.concurrency, 'options.concurrency', 1, 2 ** 31 - 1),
     engine,
-    host: readImports(options.imports),
+    host: options.imports === undefined ? undefined : hostOf(makeImports(options.imports)),
   };
 }
 
@@ -140,8 +140,8 @@ function readSurroundings(options, source) {
 /**
  * The options of load().
  *
- * @typedef {Omit<Options, 'maxBuffer' | 'encoding' | 'lines' | 'check' | 'concurrency' | 'engine'> &
- *   { memory: InstanceType<typeof import('./host.js').GuestMemory> }} LoadOptions
+ * @typedef {Omit<Options, 'maxBuffer' | 'encoding' | 'lines' | 'check' | 'concurrency' | 'engine' | 'host'> &
+ *   { given: Given }} LoadOptions
  */
 const LOAD_OPTIONS = [
   ...['imports', 'args', 'argv0', 'env', 'preopens', 'stdin', 'stdout', 'stderr'],
@@ -155,9 +155,10 @@ const LOAD_STDIO = { stdin: 'ignore', stdout: 'inherit', stderr: 'inherit' };
  *
  * @param {any} options
  * @param {string | Uint8Array | WebAssembly.Module} source of the module
+ * @param {boolean} [isHere] true for loadSync()
  * @returns {LoadOptions}
  */
-function readLoadOptions(options, source) {
+function readLoadOptions(options, source, isHere = false) {
   if (isModule(source)) throw errors().needsBytes('source', source);
   if (options === undefined) options = {};
   requireObject(options, 'options');
@@ -173,7 +174,7 @@ function readLoadOptions(options, source) {
     const reason = "can't be 'pipe' in load(): pass a stream or a function";
     throw errors().invalidArgValue(`options.${name}`, value, reason);
   }
-  const host = readImports(options.imports);
+  if (isHere) requireHere(options);
   return {
     ...readSurroundings(options, source),
     limits: readLimits(options.limits),
@@ -182,9 +183,35 @@ function readLoadOptions(options, source) {
       readOutput(stdout, 'stdout', false),
       readOutput(stderr, 'stderr', false),
     ],
-    host,
-    memory: host?.memory ?? new (require('./host.js').GuestMemory)(),
+    given: makeImports(options.imports),
   };
+}
+
+/** The most stack of a guest on the thread of its embedder, whose own stack it uses. */
+const MOST_STACK_HERE = 2 ** 20;
+
+/**
+ * Refuses options that need the event loop, which waits for the guest, or another thread.
+ *
+ * @param {any} options of loadSync()
+ */
+function requireHere({ stdin, stdout, stderr, signal, limits }) {
+  for (const [name, value] of Object.entries({ stdin, stdout, stderr })) {
+    const isStream = typeof value === 'function' || (typeof value === 'object' && value !== null);
+    if (!isStream || types.isUint8Array(value)) continue;
+    const reason =
+      'needs the event loop, which loadSync() does not run: use load(), or a descriptor';
+    throw errors().invalidArgValue(`options.${name}`, value, reason);
+  }
+  if (signal !== undefined) {
+    const reason =
+      'needs the event loop, which loadSync() does not run: use load(), or options.timeout';
+    throw errors().invalidArgValue('options.signal', signal, reason);
+  }
+  if (limits?.stack > MOST_STACK_HERE) {
+    const reason = `is more than the ${MOST_STACK_HERE} bytes that there are on this thread: use load()`;
+    throw errors().invalidArgValue('options.limits.stack', limits.stack, reason);
+  }
 }
 
 /** The properties that are not undefined. @param {object} value */
@@ -192,17 +219,34 @@ const given = (value) =>
   Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined));
 
 /**
- * The functions that a program is given, and its memory for them.
+ * What a program is given, and its memory for that.
  *
- * @param {any} imports an object of objects of functions, or a function that makes it
+ * @typedef {object} Given
+ * @property {any} imports undefined if it is given nothing
+ * @property {InstanceType<typeof import('./host.js').GuestMemory>} memory
  */
-function readImports(imports) {
-  if (imports === undefined) return undefined;
-  const { GuestMemory, HostFunctions } = require('./host.js');
-  const memory = new GuestMemory();
+
+/**
+ * @param {any} imports an object, or a function that makes it
+ * @returns {Given}
+ */
+function makeImports(imports) {
+  const memory = new (require('./host.js').GuestMemory)();
+  if (imports === undefined) return { imports, memory };
   const isMaker = typeof imports === 'function';
   const made = isMaker ? imports({ memory }) : imports;
   requireNames(made, isMaker ? 'the result of options.imports()' : 'options.imports');
+  return { imports: made, memory };
+}
+
+/**
+ * The functions that a module is given.
+ *
+ * @param {Given} given its imports are an object of objects of functions
+ */
+function hostOf({ imports: made, memory }) {
+  if (made === undefined) return undefined;
+  const { HostFunctions, ofNumbers } = require('./host.js');
   const functions = propertiesOf(made).flatMap(([module, items]) => {
     const name = `options.imports['${module}']`;
     requireNames(items, name);
@@ -210,7 +254,7 @@ function readImports(imports) {
       throw errors().invalidArgValue(name, items, 'is served by wasi-rs itself');
     }
     return propertiesOf(items).map(([item, call]) => {
-      if (typeof call === 'function') return { module, name: item, call };
+      if (typeof call === 'function') return { module, name: item, call: ofNumbers(call) };
       throw errors().invalidArgType(`${name}['${item}']`, 'of type function', call);
     });
   });
@@ -559,6 +603,7 @@ function checkCompileOptions(options) {
 
 module.exports = {
   checkCompileOptions,
+  hostOf,
   readLoadOptions,
   readOptions,
   readRunnerOptions,

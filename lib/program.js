@@ -46,6 +46,9 @@ class Cancellation {
  * @property {() => void} cancel
  */
 
+/** The place of the byte that tells components from modules. */
+const LAYER = 6;
+
 /** A program as run(), spawn() and Program share it. */
 class ProgramHandle {
   /** The preparations for V8 by their limits, while a run uses them. @type {Map<string, Preparation>} */
@@ -58,6 +61,8 @@ class ProgramHandle {
   #isForAny;
   /** @type {import('./types.js').Description | undefined} */
   #description;
+  /** @type {import('./types.js').Interface | undefined} */
+  #interface;
   /**
    * The answer to `isReady` for a run without limits, to be used once.
    *
@@ -173,6 +178,37 @@ class ProgramHandle {
    */
   describe() {
     return (this.#description ??= frozen(requests.addon.describe(this.native())));
+  }
+
+  /**
+   * The description of a component's functions and types; undefined for a module.
+   *
+   * @param {import('./types.js').Limits} limits
+   * @returns {Promise<import('./types.js').Interface | undefined>}
+   */
+  async interface(limits) {
+    if (!(await this.#mayBeComponent())) return undefined;
+    const json = this.#interface ?? (await this.#ask('interface', limits).answer);
+    return this.#parse(json);
+  }
+
+  /** @param {import('./types.js').Limits} limits @returns {import('./types.js').Interface | undefined} */
+  interfaceHere(limits) {
+    return this.#parse(this.#interface ?? requests.interfaceHere(this.native(), limits));
+  }
+
+  /** @param {any} json of a component; undefined for a module */
+  #parse(json) {
+    if (typeof json === 'string') this.#interface = JSON.parse(json);
+    return this.#interface;
+  }
+
+  /** False for a module, as far as it can be told by its beginning. */
+  async #mayBeComponent() {
+    const { source, isCode } = this;
+    if (this.#interface || isCode) return true;
+    if (typeof source === 'string') return this.#ask('isComponent').answer;
+    return source[LAYER] === 1;
   }
 
   /** True if the cache has machine code of the program. @returns {Promise<boolean>} */

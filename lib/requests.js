@@ -99,7 +99,7 @@ const makeProgram = (options) => addon.program(options);
 /**
  * Asks the addon about a program.
  *
- * @param {'compile' | 'forMainThread' | 'forV8' | 'isKept' | 'isReady' | 'serialize'} question
+ * @param {'compile' | 'forMainThread' | 'forV8' | 'interface' | 'isComponent' | 'isKept' | 'isReady' | 'serialize'} question
  * @param {unknown} program
  * @param {import('./types.js').Limits} [limits]
  * @returns {{ answer: Promise<any>, cancel: () => void }}
@@ -167,6 +167,28 @@ function requestLoad(program, plan) {
 }
 
 /**
+ * Loads a module or component in wasmtime, on this thread.
+ *
+ * @param {unknown} program
+ * @param {object} plan
+ * @param {(message: import('./types.js').HostCall) => unknown} dispatch makes calls of functions of the embedder
+ * @returns {any}
+ */
+function requestLoadHere(program, plan, dispatch) {
+  const id = nextId();
+  return addon.loadHere(requests, { id, program, ...plan }, dispatch);
+}
+
+/**
+ * The description of a component's functions and types, made on this thread; undefined for a module.
+ *
+ * @param {unknown} program
+ * @param {import('./types.js').Limits} limits
+ * @returns {string | undefined}
+ */
+const interfaceHere = (program, limits) => valueOf(addon.interfaceHere(program, limits));
+
+/**
  * Has the messages of a loaded guest received. Without a listener there are none.
  *
  * @param {number} id of the request
@@ -218,12 +240,14 @@ module.exports = {
   ask,
   compileLater,
   endRun,
+  interfaceHere,
   keepAlive,
   listenTo,
   makeCache,
   makeProgram,
   moduleProgram,
   requestLoad,
+  requestLoadHere,
   requestRun,
   requestV8Run,
   programError,

@@ -74,6 +74,12 @@ class Program {
     return load(this, options, Program.prototype.load);
   }
 
+  /** @param {any} [options] */
+  loadSync(options) {
+    Program.#handleOf(this);
+    return loadSync(this, options, Program.prototype.loadSync);
+  }
+
   /** The machine code, for `deserialize()`. @returns {Promise<Buffer>} */
   async serialize() {
     const caller = callerOf(Program.prototype.serialize);
@@ -222,6 +228,24 @@ async function load(source, options, entry = load) {
 }
 
 /**
+ * Loads a module or component on this thread: its exports return values, and the event loop waits for them.
+ *
+ * @param {any} source
+ * @param {any} [options]
+ * @param {Function} [entry] the function that the user has called
+ */
+function loadSync(source, options, entry = loadSync) {
+  const caller = callerOf(entry);
+  try {
+    const handle = resolve(source, options, true);
+    const checked = require('./options.js').readLoadOptions(options, handle.source, true);
+    return require('./here.js').loadSync(handle, checked);
+  } catch (error) {
+    throw require('./errors.js').from(error, caller);
+  }
+}
+
+/**
  * Makes a program of the bytes that `serialize()` gave. Machine code is trusted: it must not come from
  * anywhere else.
  *
@@ -240,4 +264,4 @@ async function deserialize(bytes, entry = deserialize) {
   return new Program(handle);
 }
 
-module.exports = { compile, deserialize, load, run, spawn };
+module.exports = { compile, deserialize, load, loadSync, run, spawn };

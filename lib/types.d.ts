@@ -67,6 +67,9 @@ export interface Description {
   }[];
 }
 
+/** The description of a component's functions and types: `lib/component.js`. */
+export type Interface = object;
+
 export interface Limits {
   /** Bytes of all memories, tables and objects. */
   memory?: number;
@@ -199,8 +202,8 @@ export interface HostCall {
   /** The index of the function. */
   function: number;
   /** The types of its parameters, and of its results, a letter each (`lib/cells.js`). */
-  params: string;
-  results: string;
+  params?: string;
+  results?: string;
   bytes: ArrayBuffer;
 }
 
@@ -213,6 +216,8 @@ export interface Returned {
   thrown?: number;
   /** True if the call was not made. */
   isBusy?: boolean;
+  /** The reason why the call was not made: what is wrong with its parameters. */
+  refused?: string;
 }
 
 /** An exported function; without types if it can't be called. */

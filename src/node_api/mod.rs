@@ -17,6 +17,8 @@ mod errors;
 mod functions;
 #[cfg(feature = "engine")]
 mod held;
+#[cfg(feature = "engine")]
+mod lent;
 mod objects;
 mod panics;
 mod references;
@@ -32,6 +34,8 @@ mod worker;
 pub use bridge::within;
 pub use errors::ErrorKind;
 pub use functions::{Call, Finalizer, Method, StateFunction};
+#[cfg(feature = "engine")]
+pub use lent::with_lent;
 pub use references::Reference;
 pub use scope::{Js, JsResult, Thrown, Value};
 #[cfg(feature = "engine")]

@@ -1,16 +1,18 @@
 //! Functions of the embedder, and the memory of the guest that calls them.
 
-use crate::node_api::{Call, Js, JsResult, Method, Value};
+use crate::node_api::{Call, Js, JsResult, Method, Value, with_lent};
 use crate::permission::require_wasi;
 use crate::run::cells::letters;
 use crate::run::prompt::Prompts;
 use crate::run::reader::{Reader, float, held, number_as_id, whole};
 use crate::run::requests::Requests;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use wasi_rs_core::abi::Ptr;
 use wasi_rs_core::memory::Memory;
-use wasi_rs_runner::host_calls::{HostCall, HostCalls};
+use wasi_rs_runner::host_calls::{Ask, HostCall, HostCalls};
 use wasi_rs_runner::instance::{Instance, Unreachable};
+use wasi_rs_runner::outcome::Outcome;
 
 /// Defines the functions, as properties of an object.
 pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
@@ -32,12 +34,24 @@ pub struct Hosted {
     pub requests: Arc<Requests>,
     /// The number of its request.
     pub id: u32,
+    /// The outcome of an instance that is called on this thread, once it has ended.
+    pub ended: Arc<Mutex<Option<Outcome>>>,
+    /// The time that each call of such an instance may take.
+    pub timeout: Option<Duration>,
 }
 
 impl Hosted {
     /// A run with functions of the embedder.
     pub fn run(requests: Arc<Requests>, id: u32, host: Arc<HostCalls>) -> Self {
-        Self { host: Some(host), instance: None, prompts: Arc::default(), requests, id }
+        Self {
+            host: Some(host),
+            instance: None,
+            prompts: Arc::default(),
+            requests,
+            id,
+            ended: Arc::default(),
+            timeout: None,
+        }
     }
 
     fn with_memory<T>(&self, act: impl FnOnce(&Memory<'_>) -> T) -> Result<T, Unreachable> {
@@ -58,22 +72,32 @@ impl Drop for Hosted {
     }
 }
 
-/// The functions of the embedder in a request, `imports: [module, name][]`, if there are any. An environment
-/// that waits for a call is asked at once; otherwise a message asks.
-pub fn host_calls(
-    requests: &Arc<Requests>,
-    id: u32,
-    request: &Reader<'_>,
-    prompts: &Arc<Prompts>,
-) -> JsResult<Option<Arc<HostCalls>>> {
-    let Some(names) = request.pairs("imports")? else { return Ok(None) };
+/// The functions of the embedder in a request, `imports: [module, name][]`, if there are any.
+pub fn host_calls(request: &Reader<'_>, ask: impl FnOnce() -> Ask) -> JsResult<Option<Arc<HostCalls>>> {
+    Ok(request.pairs("imports")?.map(|names| HostCalls::new(names, ask())))
+}
+
+/// Asks an environment that waits for a call at once; otherwise a message asks.
+pub fn ask_by_message(requests: &Arc<Requests>, id: u32, prompts: &Arc<Prompts>) -> Ask {
     let (requests, prompts) = (Arc::clone(requests), Arc::clone(prompts));
-    let ask = move |call: HostCall| {
+    Box::new(move |call: HostCall| {
         if let Some(call) = prompts.ask(call) {
             requests.send(id, move |js| host_call_to_js(js, &call));
         }
-    };
-    Ok(Some(HostCalls::new(names, Box::new(ask))))
+        None
+    })
+}
+
+/// Asks the function that is lent on the calling thread.
+pub fn ask_here() -> Ask {
+    Box::new(|call: HostCall| {
+        let answered = with_lent(|js, dispatch| {
+            let answer = js.call(js.undefined()?, dispatch, &[host_call_to_js(js, &call)?])?;
+            js.view_or_buffer(answer)
+        });
+        // A worker that is terminated answers nothing more.
+        Some(answered.and_then(Result::ok).flatten())
+    })
 }
 
 /// `{ hostCall, function, params?, results?, bytes }`: a call of a function of the embedder.

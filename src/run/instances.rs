@@ -3,7 +3,7 @@
 use crate::node_api::{Call, Js, JsResult, Method, Value};
 use crate::permission::require_wasi;
 use crate::run::cells::letters;
-use crate::run::host::{Hosted, host_call_to_js};
+use crate::run::host::{Hosted, ask_by_message, host_call_to_js};
 use crate::run::outcome::{outcome_to_js, usage_to_js};
 use crate::run::prompt::{Event, Prompts};
 use crate::run::reader::{Reader, float, held, whole};
@@ -11,7 +11,7 @@ use crate::run::requests::{Cancel, Requests};
 use crate::run::runs::Asked;
 use std::sync::Arc;
 use wasi_rs_runner::executable::Executable;
-use wasi_rs_runner::export_call::Returned;
+use wasi_rs_runner::export_call::{Callee, Returned};
 use wasi_rs_runner::instance::{self, Export};
 use wasi_rs_runner::run::Engine;
 
@@ -35,7 +35,8 @@ impl Method for Load {
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let js = call.js;
         let prompts = Arc::<Prompts>::default();
-        let (asked, request) = Asked::read(call, Engine::Wasmtime, &prompts)?;
+        let ask = |requests: &Arc<Requests>, id| ask_by_message(requests, id, &prompts);
+        let (asked, request) = Asked::read(call, Engine::Wasmtime, ask)?;
         let program = held::<Executable>(js, request.get("program")?)?;
         let Asked { requests, id, mut plan } = asked;
         plan.concurrency = request.size("concurrency")?.unwrap_or(instance::MOST);
@@ -44,8 +45,7 @@ impl Method for Load {
             let exports = exports.to_vec();
             at_begin.send(id, move |js| {
                 let message = js.object()?;
-                js.set_named(message, "loaded", js.array(exports.iter().map(|export| export_to_js(js, export)))?)?;
-                js.set_named(message, "hasMemory", js.boolean(has_memory)?)?;
+                loaded_to_js(js, message, &exports, has_memory)?;
                 Ok(message)
             });
         };
@@ -59,15 +59,29 @@ impl Method for Load {
         if instance.run.is_over() {
             requests.drop_kept(id); // it ended before it was kept
         }
-        js.hold(Arc::new(Hosted { host, instance: Some(instance), prompts, requests, id }))
+        js.hold(Arc::new(Hosted {
+            host,
+            instance: Some(instance),
+            prompts,
+            requests,
+            id,
+            ended: Arc::default(),
+            timeout: None,
+        }))
     }
+}
+
+/// `{ loaded: exports, hasMemory }`, as properties of a message.
+pub fn loaded_to_js(js: Js<'_>, message: Value<'_>, exports: &[Export], has_memory: bool) -> JsResult<()> {
+    js.set_named(message, "loaded", js.array(exports.iter().map(|export| export_to_js(js, export)))?)?;
+    js.set_named(message, "hasMemory", js.boolean(has_memory)?)
 }
 
 /// `{ name, params?, results? }`.
 fn export_to_js<'s>(js: Js<'s>, export: &Export) -> JsResult<Value<'s>> {
     let object = js.object()?;
     js.set_named(object, "name", js.string(&export.name)?)?;
-    if let Some(signature) = &export.signature {
+    if let Some(Callee::Module(_, signature)) = &export.callee {
         js.set_named(object, "params", letters(js, &signature.params)?)?;
         js.set_named(object, "results", letters(js, &signature.results)?)?;
     }
@@ -133,14 +147,15 @@ fn event_to_js<'s>(js: Js<'s>, number: u64, event: &Event) -> JsResult<Value<'s>
     }
 }
 
-/// `{ returned: number, bytes? | thrown? | isBusy? }`.
-fn returned_to_js<'s>(js: Js<'s>, number: u64, returned: &Returned) -> JsResult<Value<'s>> {
+/// `{ returned: number, bytes? | thrown? | isBusy? | refused? }`.
+pub fn returned_to_js<'s>(js: Js<'s>, number: u64, returned: &Returned) -> JsResult<Value<'s>> {
     let message = js.object()?;
     js.set_named(message, "returned", js.number(float(number))?)?;
     match returned {
         Returned::Values(bytes) => js.set_named(message, "bytes", js.array_buffer(bytes)?)?,
         Returned::Thrown(call) => js.set_named(message, "thrown", js.number((*call).into())?)?,
         Returned::Busy => js.set_named(message, "isBusy", js.boolean(true)?)?,
+        Returned::Refused(why) => js.set_named(message, "refused", js.string(why)?)?,
     }
     Ok(message)
 }

@@ -4,6 +4,7 @@
 pub mod cells;
 pub mod description;
 pub mod guest;
+pub mod here;
 pub mod host;
 pub mod instances;
 pub mod outcome;
@@ -31,6 +32,7 @@ pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {
     tickets::export(js, object)?;
     guest::export(js, object)?;
     host::export(js, object)?;
+    here::export(js, object)?;
     instances::export(js, object)?;
     description::export(js, object)?;
     v8_program::export(js, object)?;

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use wasi_rs_modules::cancellation::Cancellation;
-use wasi_rs_modules::error::ProgramError;
+use wasi_rs_modules::error::{Form, ProgramError};
 use wasi_rs_modules::interface::Purpose;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::rewrite::v8_module::V8Module;
@@ -28,6 +28,7 @@ pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
     js.set_named(object, MakeProgram::NAME, js.function::<MakeProgram>(0)?)?;
     js.set_named(object, MakeCache::NAME, js.function::<MakeCache>(0)?)?;
     js.set_named(object, Ask::NAME, js.function::<Ask>(0)?)?;
+    js.set_named(object, InterfaceHere::NAME, js.function::<InterfaceHere>(0)?)?;
     js.set_named(object, CancelAnswer::NAME, js.function::<CancelAnswer>(0)?)?;
     js.set_named(object, CompileLater::NAME, js.function::<CompileLater>(0)?)?;
     js.set_named(object, Uncompiled::NAME, js.function::<Uncompiled>(0)?)
@@ -88,8 +89,8 @@ impl Method for MakeCache {
     }
 }
 
-/// `ask(requests, { id, program, question, limits })`: has the program compiled, serialized, made ready for
-/// V8, or asks if it is ready; the answer is `{ value }` or `{ end, message }`.
+/// `ask(requests, { id, program, question, limits })`: has the program compiled, serialized, described, made
+/// ready for V8, or asks if it is ready; the answer is `{ value }` or `{ end, message }`.
 struct Ask;
 
 impl Method for Ask {
@@ -131,6 +132,25 @@ impl Method for Ask {
     }
 }
 
+/// `interfaceHere(program, limits)`: what `ask` has for 'interface', on the calling thread, which waits until
+/// the program is compiled.
+struct InterfaceHere;
+
+impl Method for InterfaceHere {
+    const NAME: &'static str = "interfaceHere";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let js = call.js;
+        require_wasi(js)?;
+        let program = held::<Executable>(js, call.args[0])?;
+        let limits = Reader { js, object: call.args[1] }.limits()?;
+        match program.make_here(Mode::of(&limits)).and_then(|prepared| interface_of(&program, prepared)) {
+            Ok(found) => found.into_js(js),
+            Err(error) => program_error_to_js(js, &error),
+        }
+    }
+}
+
 /// `cancel(requests, id)`: cancels the search for an answer: the answer comes soon, and is an error.
 struct CancelAnswer;
 
@@ -155,9 +175,17 @@ fn taker(question: &str) -> Option<Taker> {
             program.keep(prepared);
             Ok(Found::Nothing)
         }),
+        "interface" => Some(interface_of),
         "serialize" => Some(|_, prepared| Ok(Found::Bytes(prepared.serialize()?))),
         _ => None,
     }
+}
+
+/// The description of a component's functions and types, as JSON; nothing for a module.
+fn interface_of(program: &Executable, prepared: Arc<Prepared>) -> Result<Found, ProgramError> {
+    let found = prepared.interface().map_or(Found::Nothing, |json| Found::Text(json.to_owned()));
+    program.keep(prepared);
+    Ok(found)
 }
 
 /// Answers a question about a program.
@@ -172,6 +200,7 @@ fn respond(requests: Arc<Requests>, id: u32, found: Result<Found, ProgramError>)
 enum Found {
     Nothing,
     Truth(bool),
+    Text(String),
     Bytes(Vec<u8>),
     V8Module(V8Module),
 }
@@ -182,6 +211,7 @@ impl Found {
         let value = match self {
             Self::Nothing => js.undefined()?,
             Self::Truth(truth) => js.boolean(truth)?,
+            Self::Text(text) => js.string(&text)?,
             Self::Bytes(bytes) => js.owned_buffer(bytes)?,
             Self::V8Module(module) => V8Program::new(module).owned_by(js)?,
         };
@@ -200,6 +230,7 @@ fn search_for(
     match question {
         "forV8" => program.for_v8(limits, cancellation).map(Found::V8Module),
         "forMainThread" => program.for_main_thread(cancellation).map(Found::V8Module),
+        "isComponent" => program.form().map(|form| Found::Truth(form == Form::Component)),
         "isKept" => program.is_kept(Mode::of(limits), cancellation).map(Found::Truth),
         "isReady" => program.is_ready(Mode::of(limits), cancellation).map(Found::Truth),
         other => Err(ProgramError::Wrong(format!("was asked for '{other}'"))),

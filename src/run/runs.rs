@@ -2,14 +2,14 @@
 
 use crate::node_api::{Call, Js, JsResult, Method, Value};
 use crate::permission::require_wasi;
-use crate::run::host::{Hosted, host_calls};
+use crate::run::host::{Hosted, ask_by_message, host_calls};
 use crate::run::outcome::outcome_to_js;
-use crate::run::prompt::Prompts;
 use crate::run::reader::{Reader, float, held, number_as_id};
 use crate::run::requests::{Cancel, Requests};
 use crate::run::v8_program::{V8Program, WAITING};
 use std::sync::Arc;
 use wasi_rs_runner::executable::Executable;
+use wasi_rs_runner::host_calls::Ask;
 use wasi_rs_runner::in_wasmtime;
 use wasi_rs_runner::outcome::{Finish, Outcome};
 use wasi_rs_runner::plan::{OnBegin, Plan};
@@ -34,7 +34,11 @@ pub struct Asked {
 
 impl Asked {
     /// Reads the arguments of `start` and its like.
-    pub fn read<'s>(call: &Call<'s>, engine: Engine, prompts: &Arc<Prompts>) -> JsResult<(Self, Reader<'s>)> {
+    pub fn read<'s>(
+        call: &Call<'s>,
+        engine: Engine,
+        ask: impl FnOnce(&Arc<Requests>, u32) -> Ask,
+    ) -> JsResult<(Self, Reader<'s>)> {
         let (js, requests) = (call.js, held::<Requests>(call.js, call.args[0])?);
         require_wasi(js)?;
         let request = Reader { js, object: call.args[1] };
@@ -51,7 +55,7 @@ impl Asked {
             max_buffer: [max_buffer.size("stdout")?, max_buffer.size("stderr")?].map(|most| most.unwrap_or(usize::MAX)),
             limits: Reader { js, object: request.get("limits")? }.limits()?,
             concurrency: request.size("concurrency")?.unwrap_or(engine.concurrency()),
-            host: host_calls(&requests, id, &request, prompts)?,
+            host: host_calls(&request, || ask(&requests, id))?,
             on_begin,
         };
         Ok((Self { requests, id, plan }, request))
@@ -62,6 +66,11 @@ impl Asked {
         let (requests, id) = (Arc::clone(&self.requests), self.id);
         Box::new(move |outcome: Outcome| requests.respond(id, move |js| outcome_to_js(js, &outcome)))
     }
+}
+
+/// Asks an environment that never waits.
+fn ask_by_messages(requests: &Arc<Requests>, id: u32) -> Ask {
+    ask_by_message(requests, id, &Arc::default())
 }
 
 /// A function that sends the message `{ hasBegun }` when a run begins.
@@ -86,7 +95,7 @@ impl Method for Start {
     const NAME: &'static str = "start";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (asked, request) = Asked::read(call, Engine::Wasmtime, &Arc::default())?;
+        let (asked, request) = Asked::read(call, Engine::Wasmtime, ask_by_messages)?;
         let program = held::<Executable>(call.js, request.get("program")?)?;
         asked.requests.expect(call.js);
         let (finish, host) = (asked.finish(), asked.plan.host.clone());
@@ -109,7 +118,7 @@ impl Method for StartInV8 {
     const NAME: &'static str = "startInV8";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (asked, request) = Asked::read(call, Engine::V8, &Arc::default())?;
+        let (asked, request) = Asked::read(call, Engine::V8, ask_by_messages)?;
         let program = held::<V8Program>(call.js, request.get("program")?)?;
         asked.requests.expect(call.js);
         let (finish, id, sender) = (asked.finish(), asked.id, Arc::clone(&asked.requests));

@@ -5,5 +5,7 @@
 //! | --- | --- |
 //! | [`system`] | the system calls beneath, as this crate asks for them |
 
+pub mod description;
+pub mod handles;
 pub mod system;
 pub mod wasi;

@@ -103,6 +103,14 @@ impl Executable {
         Ok(self.link(mode, raw::deserialize_bytes(&engine, Form::of(&bytes)?, &code)?)?)
     }
 
+    /// The prepared program for this mode, made on the calling thread, which waits for it.
+    pub fn make_here(&self, mode: Mode) -> Result<Arc<Prepared>, ProgramError> {
+        self.make(mode, Effort::Awaited, &Cancellation::default()).map_err(|failure| match failure {
+            Failure::Cancelled => ProgramError::Cancelled,
+            Failure::ProgramError(error) => error,
+        })
+    }
+
     /// True if the program is to start in wasmtime now: there is machine code, or little to compile, or no
     /// other engine runs it.
     pub fn is_ready(&self, mode: Mode, cancellation: &Cancellation) -> Result<bool, ProgramError> {

@@ -1,9 +1,11 @@
 //! A call of a guest's export.
 
+use super::guest::Guest;
 use super::numbers::{Signature, cells, values};
 use super::stop::Stop;
 use std::fmt;
 use std::sync::Arc;
+use wasmtime::component::{self, Type};
 use wasmtime::{AsContextMut, Func, Val};
 
 /// The end of a call, unless the instance ends with it.
@@ -16,14 +18,33 @@ pub enum Returned {
     Thrown(u32),
     /// The call was not made: the instance was in another one.
     Busy,
+    /// The call was not made, for this reason: its parameters are wrong.
+    Refused(String),
+}
+
+/// The function of a call.
+#[derive(Clone, Debug)]
+pub enum Callee {
+    /// A function of a module, that takes and returns numbers.
+    Module(Func, Arc<Signature>),
+    /// A function of a component.
+    Component(Arc<ComponentFunction>),
+    /// The end of a resource of the guest, which the embedder holds by the handle in the parameters.
+    Drop,
+}
+
+/// A function of a component.
+#[derive(Debug)]
+pub struct ComponentFunction {
+    func: component::Func,
+    params: Vec<Type>,
+    results: Vec<Type>,
 }
 
 /// A call of an export.
 pub struct ExportCall {
     /// The function.
-    pub func: Func,
-    /// Its type.
-    pub signature: Arc<Signature>,
+    pub callee: Callee,
     /// The parameters, as bytes.
     pub args: Vec<u8>,
     /// Gets the end of the call, on any thread.
@@ -38,13 +59,25 @@ impl fmt::Debug for ExportCall {
 
 impl ExportCall {
     /// Makes the call. An error is the end of the instance, and there is no answer then.
-    pub fn make(&self, store: impl AsContextMut) -> wasmtime::Result<Returned> {
-        let mut results = vec![Val::I32(0); self.signature.results.len()];
-        match self.func.call(store, &values(&self.signature.params, &self.args), &mut results) {
-            Ok(()) => Ok(Returned::Values(cells(&results))),
-            Err(error) => match error.downcast_ref::<Stop>() {
-                Some(Stop::Thrown(number)) => Ok(Returned::Thrown(*number)),
-                _ => Err(error),
+    pub fn make(&self, mut store: impl AsContextMut<Data = Guest>) -> wasmtime::Result<Returned> {
+        match &self.callee {
+            Callee::Module(func, signature) => {
+                let mut results = vec![Val::I32(0); signature.results.len()];
+                match func.call(store, &values(&signature.params, &self.args), &mut results) {
+                    Ok(()) => Ok(Returned::Values(cells(&results))),
+                    Err(error) => match error.downcast_ref::<Stop>() {
+                        Some(Stop::Thrown(number)) => Ok(Returned::Thrown(*number)),
+                        _ => Err(error),
+                    },
+                }
+            }
+            Callee::Component(function) => function.call(store, &self.args),
+            Callee::Drop => match Guest::with_handles(&mut store, |handles| handles.take(&self.args)) {
+                Ok(resource) => {
+                    resource.resource_drop(store)?;
+                    Ok(Returned::Values(Vec::new()))
+                }
+                Err(error) => Ok(Returned::Refused(error.to_string())),
             },
         }
     }
@@ -57,5 +90,24 @@ impl ExportCall {
     /// Answers that the call is not made.
     pub fn refuse(self) {
         self.answer(Returned::Busy);
+    }
+}
+
+impl ComponentFunction {
+    /// A function of an instance in this store.
+    pub fn new(func: component::Func, store: impl AsContextMut<Data = Guest>) -> Self {
+        let ty = func.ty(store);
+        Self { func, params: ty.params().map(|(_, ty)| ty).collect(), results: ty.results().collect() }
+    }
+
+    /// Calls it. (A component can't go on after an error, so one that the embedder has thrown is its end.)
+    fn call(&self, mut store: impl AsContextMut<Data = Guest>, args: &[u8]) -> wasmtime::Result<Returned> {
+        let args = match Guest::with_handles(&mut store, |handles| handles.decode(&self.params, args)) {
+            Ok(args) => args,
+            Err(error) => return Ok(Returned::Refused(error.to_string())),
+        };
+        let mut results = vec![component::Val::Bool(false); self.results.len()];
+        self.func.call(&mut store, &args, &mut results)?;
+        Guest::with_handles(&mut store, |handles| handles.encode(&results, &self.results)).map(Returned::Values)
     }
 }

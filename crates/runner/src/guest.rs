@@ -6,6 +6,7 @@ use super::raw;
 use super::stop::Stop;
 use super::termination::CallLock;
 use std::sync::Arc;
+use wasi_rs_components::handles::{Handles, InStore};
 use wasi_rs_components::system::System;
 use wasi_rs_components::wasi::{View, Wasi};
 use wasi_rs_core::abi::flags::Clockid;
@@ -17,7 +18,7 @@ use wasi_rs_core::memory;
 use wasi_rs_core::syscalls::trace::Line;
 use wasi_rs_core::syscalls::{ENTRIES, Flow};
 use wasi_rs_modules::limits::{Limits, MEMORY};
-use wasmtime::{Caller, Error, Extern, Memory, ResourceLimiter, Result};
+use wasmtime::{AsContextMut, Caller, Error, Extern, Memory, ResourceLimiter, Result};
 
 /// The data of a run's store.
 pub struct Guest {
@@ -32,6 +33,8 @@ pub struct Guest {
     memory: Option<Option<Memory>>,
     /// The state of WASI 0.2, for a component.
     wasi: Wasi,
+    /// The resources of a component that the embedder holds.
+    handles: Handles,
 }
 
 /// The system calls of a guest.
@@ -49,12 +52,23 @@ pub struct Calls {
 impl Guest {
     /// A guest that has not begun.
     pub fn new(calls: Calls, limiter: Limiter, given: Option<Given>) -> Self {
-        Self { calls, limiter, given, memory: None, wasi: Wasi::default() }
+        Self { calls, limiter, given, memory: None, wasi: Wasi::default(), handles: Handles::default() }
     }
 
     /// The control of the run.
     pub const fn control(&self) -> &Arc<Control> {
         &self.calls.control
+    }
+
+    /// Calls a function with the handles of resources, and the store that they are of.
+    pub fn with_handles<T>(
+        mut store: impl AsContextMut<Data = Self>,
+        act: impl FnOnce(&mut InStore<'_, Self>) -> T,
+    ) -> T {
+        let mut handles = std::mem::take(&mut store.as_context_mut().data_mut().handles);
+        let result = act(&mut InStore::new(&mut handles, store.as_context_mut()));
+        store.as_context_mut().data_mut().handles = handles;
+        result
     }
 
     /// The guest as the interfaces of WASI 0.2 see it.

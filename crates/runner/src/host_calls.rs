@@ -42,11 +42,15 @@ pub struct HostCall {
 /// The answer to a call: the results, as bytes; none if the function has thrown.
 pub type Answer = Option<Vec<u8>>;
 
+/// Passes a call on to the embedder, on the guest's thread, and returns at once; the answer, if it is there
+/// already.
+pub type Ask = Box<dyn Fn(HostCall) -> Option<Answer> + Send + Sync>;
+
 /// The functions that the embedder gives to a guest, and the calls that it has not answered.
 pub struct HostCalls {
     /// The names of the functions, with their indices.
     given: HashMap<(String, String), u32>,
-    ask: Box<dyn Fn(HostCall) + Send + Sync>,
+    ask: Ask,
     state: Mutex<State>,
     changed: Condvar,
     /// True if something has happened that the thread has not seen.
@@ -83,9 +87,8 @@ impl std::fmt::Debug for HostCalls {
 }
 
 impl HostCalls {
-    /// Functions with these names of module and function. `ask` passes a call on to the embedder, on the
-    /// guest's thread, and returns at once.
-    pub fn new(given: Vec<(String, String)>, ask: Box<dyn Fn(HostCall) + Send + Sync>) -> Arc<Self> {
+    /// Functions with these names of module and function.
+    pub fn new(given: Vec<(String, String)>, ask: Ask) -> Arc<Self> {
         let given = given.into_iter().zip(0..).collect();
         let (state, window) = (Mutex::default(), Mutex::default());
         Arc::new(Self { given, ask, state, changed: Condvar::new(), has_changed: AtomicBool::new(false), window })
@@ -145,8 +148,9 @@ impl HostCalls {
         raw::exposing(&self.window, memory, store, || {
             control.memories.release();
             // The memory is there for the embedder's function from its beginning on.
-            if let Some(request) = request {
-                (self.ask)(request);
+            if let Some(answer) = request.and_then(|request| (self.ask)(request)) {
+                control.memories.acquire();
+                return Event::Answer(answer);
             }
             self.linger();
             control.slot.release();

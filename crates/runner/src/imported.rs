@@ -6,9 +6,11 @@ use super::host_calls::{Answer, Event, Given, HostCall, HostCalls};
 use super::numbers::{Signature, cells, values};
 use super::stop::Stop;
 use std::sync::Arc;
-use wasmtime::{Caller, Extern, Result, Val};
+use wasmtime::component::types::ComponentFunc;
+use wasmtime::component::{self, Type};
+use wasmtime::{AsContextMut, Caller, Extern, Memory, Result, StoreContextMut, Val};
 
-/// Calls a function of the embedder, which the guest imports as number `import` of these, and waits for its
+/// Calls a function of the embedder, which a module imports as number `import` of these, and waits for its
 /// answer.
 pub fn call(
     mut caller: Caller<'_, Guest>,
@@ -17,8 +19,56 @@ pub fn call(
     args: &[Val],
     results: &mut [Val],
 ) -> Result<()> {
-    let control = Arc::clone(caller.data().control());
-    let Some(Given { calls: host, indices }) = caller.data().given.clone() else {
+    let memory = |caller: &mut Caller<'_, Guest>| match caller.get_export("memory") {
+        Some(Extern::Memory(memory)) => Some(memory),
+        _ => None,
+    };
+    let answer = ask(&mut caller, memory, import, Some(signature), cells(args))?;
+    for (result, value) in results.iter_mut().zip(values(&signature.results, &answer)) {
+        *result = value;
+    }
+    Ok(())
+}
+
+/// Calls a function of the embedder, which a component imports as number `import` of these, and waits for its
+/// answer.
+pub fn call_of_component(
+    mut store: StoreContextMut<'_, Guest>,
+    import: usize,
+    ty: &ComponentFunc,
+    args: &[component::Val],
+    results: &mut [component::Val],
+) -> Result<()> {
+    let params: Vec<Type> = ty.params().map(|(_, ty)| ty).collect();
+    let of_results: Vec<Type> = ty.results().collect();
+    let (bytes, lent) = Guest::with_handles(&mut store, |handles| handles.encode_lent(args, &params))?;
+    let answered = ask(&mut store, |_| None, import, None, bytes);
+    let answer = Guest::with_handles(&mut store, |handles| {
+        handles.end_loans(lent)?;
+        handles.decode(&of_results, &answered?)
+    })?;
+    for (result, value) in results.iter_mut().zip(answer) {
+        *result = value;
+    }
+    Ok(())
+}
+
+/// Tells the embedder that a component has ended the resource with this number, by function `import`.
+pub fn end_resource(mut store: StoreContextMut<'_, Guest>, import: usize, rep: u32) -> Result<()> {
+    ask(&mut store, |_| None, import, None, rep.to_le_bytes().into()).map(drop)
+}
+
+/// Asks the embedder for the results of a function, and waits for them.
+fn ask<S: AsContextMut<Data = Guest>>(
+    store: &mut S,
+    memory: impl Fn(&mut S) -> Option<Memory>,
+    import: usize,
+    signature: Option<&Arc<Signature>>,
+    args: Vec<u8>,
+) -> Result<Vec<u8>> {
+    let context = store.as_context();
+    let control = Arc::clone(context.data().control());
+    let Some(Given { calls: host, indices }) = context.data().given.clone() else {
         return Err(Stop::Ended.into());
     };
     let (Some(function), false) = (indices.get(import).copied(), control.is_ended()) else {
@@ -26,31 +76,28 @@ pub fn call(
     };
     control.count_call();
     let number = host.begin();
-    let request = HostCall { number, function, signature: Some(Arc::clone(signature)), args: cells(args) };
-    let answered = answer_of(&mut caller, &host, &control, request);
+    let request = HostCall { number, function, signature: signature.cloned(), args };
+    let answered = answer_of(store, memory, &host, &control, request);
     host.end(number);
-    let Some(answer) = answered? else {
-        return Err(Stop::Thrown(number).into());
-    };
-    for (result, value) in results.iter_mut().zip(values(&signature.results, &answer)) {
-        *result = value;
-    }
-    Ok(())
+    answered?.ok_or_else(|| Stop::Thrown(number).into())
 }
 
 /// The answer to a call. Until it comes, the calling thread does the calls of exports that come.
-fn answer_of(caller: &mut Caller<'_, Guest>, host: &HostCalls, control: &Control, request: HostCall) -> Result<Answer> {
+fn answer_of<S: AsContextMut<Data = Guest>>(
+    store: &mut S,
+    memory: impl Fn(&mut S) -> Option<Memory>,
+    host: &HostCalls,
+    control: &Control,
+    request: HostCall,
+) -> Result<Answer> {
     let number = request.number;
     let mut request = Some(request);
     loop {
-        let memory = match caller.get_export("memory") {
-            Some(Extern::Memory(memory)) => Some(memory),
-            _ => None,
-        };
-        match host.wait((number, request.take()), control, memory, &*caller) {
+        let memory = memory(store);
+        match host.wait((number, request.take()), control, memory, &*store) {
             Event::Answer(answer) => return Ok(answer),
             Event::Inner(call) => {
-                let returned = call.make(&mut *caller)?;
+                let returned = call.make(&mut *store)?;
                 call.answer(returned);
             }
             Event::Ended => return Err(Stop::Ended.into()),

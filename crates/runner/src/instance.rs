@@ -1,30 +1,33 @@
-//! An instance that lives on: a module is instantiated once, and its exports are called any number of times,
-//! each call on a thread of the scheduler. It is a run ([`Run`]) that begins when the module is instantiated,
+//! An instance that lives on: a module or component is instantiated once, and its exports are called any
+//! number of times, each call on a thread of the scheduler, or all on the caller's. It is a run ([`Run`]) that begins when the module is instantiated,
 //! and ends when it is ended, traps or exits. Between calls it has neither a thread nor a slot.
 
 use super::executable::Executable;
-use super::export_call::{ExportCall, Returned};
+use super::export_call::{Callee, ComponentFunction, ExportCall, Returned};
 use super::guest::Guest;
 use super::host_calls::HostCalls;
-use super::in_wasmtime::{self, instantiate};
+use super::in_wasmtime::{self, instantiate, store_of};
 use super::lease::Registration;
+use super::mode::Mode;
 use super::numbers::Signature;
 use super::outcome::{End, Finish, Outcome, no_thread, panicked};
 use super::plan::Plan;
-use super::prepared::Prepared;
+use super::prepared::{Prepared, PreparedComponent, PreparedModule};
 use super::raw;
+use super::reaper::REAPER;
 use super::run::{Engine, Population, Run, lock};
 use super::scheduler::SCHEDULER;
 use super::traps::end_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use wasi_rs_core::abi::flags::Clockid;
 use wasi_rs_core::host::clock;
 use wasi_rs_core::memory::Memory;
-use wasmtime::{Extern, Func, Store};
+use wasmtime::{Extern, Store};
 
 /// The instances of this process.
 static POPULATION: LazyLock<Population> = LazyLock::new(Population::default);
@@ -105,11 +108,10 @@ struct Shared {
 /// An exported function.
 #[derive(Clone, Debug)]
 pub struct Export {
-    /// Its name.
+    /// Its name; empty for a function of a component, which is known by its index in the description.
     pub name: String,
-    /// Its type; none if it takes or returns anything else than numbers, and can't be called.
-    pub signature: Option<Arc<Signature>>,
-    func: Func,
+    /// The function; none if it takes or returns what the embedder can't give or get.
+    pub callee: Option<Callee>,
 }
 
 #[derive(Default)]
@@ -135,27 +137,27 @@ struct Live {
 /// Callback that gets the exported functions of a loaded module, and if it exports its memory.
 pub type Loaded = Box<dyn FnOnce(&[Export], bool) + Send>;
 
-/// Loads a module: instantiates it, and calls `_initialize` if it exports that. `loaded` is called then, on
-/// any thread; `finish` gets the outcome when the instance has ended, loaded or not.
+/// Loads a program: instantiates it, and calls `_initialize` of a module that exports it. `loaded` is called
+/// then, on any thread; `finish` gets the outcome when the instance has ended, loaded or not.
 pub fn load(executable: Arc<Executable>, plan: Plan, loaded: Loaded, finish: Finish) -> Arc<Instance> {
-    let shared = Arc::new(Shared::default());
-    let (at_end, host) = (Arc::clone(&shared), plan.host.clone());
-    let finish = move |outcome: Outcome| {
-        let ended = std::mem::replace(&mut *lock(&at_end.state), State::Gone);
-        if let State::Idle(live) = ended {
-            drop_elsewhere(live);
-        }
-        finish(outcome);
-    };
-    let run = Run::new(Engine::Wasmtime, POPULATION.clone(), plan, Box::new(finish));
-    let instance =
-        Arc::new(Instance { run: Arc::clone(&run), host, shared: Arc::clone(&shared), next: Next::default() });
-    let loaded = Mutex::new(Some(loaded));
+    let instance = Instance::new(plan, finish);
+    let (shared, loaded) = (Arc::clone(&instance.shared), Mutex::new(Some(loaded)));
     let work = move |run: &Arc<Run>, prepared: &Arc<Prepared>| {
         let loaded = lock(&loaded).take();
         begin(&shared, run, prepared, loaded);
     };
-    in_wasmtime::request(&run, executable, Arc::new(work));
+    in_wasmtime::request(&instance.run, executable, Arc::new(work));
+    instance
+}
+
+/// Loads a program on the calling thread, which waits for it.
+pub fn load_here(executable: &Arc<Executable>, plan: Plan, loaded: Loaded, finish: Finish) -> Arc<Instance> {
+    let instance = Instance::new(plan, finish);
+    let run = &instance.run;
+    match executable.make_here(Mode::of(&run.limits)) {
+        Ok(prepared) => begin(&instance.shared, run, &prepared, Some(loaded)),
+        Err(error) => run.settle(End::ProgramError(error)),
+    }
     instance
 }
 
@@ -207,10 +209,22 @@ fn park(shared: &Shared, run: &Run, live: Box<Live>) -> bool {
 }
 
 fn open(run: &Arc<Run>, prepared: &Arc<Prepared>, plan: Plan) -> Result<(Box<Live>, Vec<Export>), End> {
-    let Prepared::Module(module) = &**prepared else {
-        return Err(End::Failed("components are not loaded yet".to_owned()));
-    };
     let guest = in_wasmtime::open(run, prepared, plan)?;
+    let ((store, memory, registration), exports) = match &**prepared {
+        Prepared::Module(module) => open_module(run, module, guest)?,
+        Prepared::Component(component) => {
+            let (store, exports) = open_component(run, component, guest)?;
+            ((store, None, None), exports)
+        }
+    };
+    let live = Live { store, memory, _registration: registration, _prepared: Arc::clone(prepared) };
+    Ok((Box::new(live), exports))
+}
+
+/// The store of an instance, its memory, and the registration of that.
+type Parts = (Store<Guest>, Option<wasmtime::Memory>, Option<Registration>);
+
+fn open_module(run: &Run, module: &PreparedModule, guest: Guest) -> Result<(Parts, Vec<Export>), End> {
     let registration = module.code.register(&run.control.memories);
     let (mut store, instance) = instantiate(run, module, guest)?;
     if let Some(initialize) = instance.get_func(&mut store, INITIALIZE) {
@@ -228,12 +242,24 @@ fn open(run: &Arc<Run>, prepared: &Arc<Prepared>, plan: Plan) -> Result<(Box<Liv
         .collect();
     let exports = functions.into_iter().map(|(name, func)| {
         let signature = Signature::of(&func.ty(&store)).map(Arc::new);
-        Export { name, signature, func }
+        Export { name, callee: signature.map(|signature| Callee::Module(func, signature)) }
     });
     let exports = exports.collect();
     let memory = instance.get_export(&mut store, "memory").and_then(Extern::into_memory);
-    let live = Live { store, memory, _registration: registration, _prepared: Arc::clone(prepared) };
-    Ok((Box::new(live), exports))
+    Ok(((store, memory, registration), exports))
+}
+
+fn open_component(run: &Run, component: &PreparedComponent, guest: Guest) -> Result<(Store<Guest>, Vec<Export>), End> {
+    let mut store = store_of(run, component.code.engine(), guest)?;
+    let instance = component.instantiate(&mut store).map_err(|error| end_of(&error, true))?;
+    run.record_fuel(&store);
+    let exports = component.exports.iter().map(|index| {
+        let func = index.as_ref().and_then(|index| instance.get_func(&mut store, index));
+        let callee = func.map(|func| Callee::Component(Arc::new(ComponentFunction::new(func, &mut store))));
+        Export { name: String::new(), callee }
+    });
+    let exports = exports.collect();
+    Ok((store, exports))
 }
 
 /// The reason why the memory can't be reached.
@@ -250,6 +276,35 @@ pub enum Unreachable {
 }
 
 impl Instance {
+    fn new(plan: Plan, finish: Finish) -> Arc<Self> {
+        let (shared, host) = (Arc::<Shared>::default(), plan.host.clone());
+        let at_end = Arc::clone(&shared);
+        let finish = move |outcome: Outcome| {
+            let ended = std::mem::replace(&mut *lock(&at_end.state), State::Gone);
+            if let State::Idle(live) = ended {
+                drop_elsewhere(live);
+            }
+            finish(outcome);
+        };
+        let run = Run::new(Engine::Wasmtime, POPULATION.clone(), plan, Box::new(finish));
+        Arc::new(Self { run, host, shared, next: Next::default() })
+    }
+
+    /// Calls the export with this index on the calling thread, for this time at most. None if the instance
+    /// has ended with it.
+    pub fn call_here(&self, export: usize, args: Vec<u8>, timeout: Option<Duration>) -> Option<Returned> {
+        let Some((callee, live)) = self.callee(export).and_then(|callee| Some((callee, self.take()?))) else {
+            return Some(Returned::Busy);
+        };
+        let mortal = Arc::downgrade(&self.run);
+        let _alarm = timeout.and_then(|timeout| Instant::now().checked_add(timeout)).map(|at| REAPER.alarm(at, mortal));
+        let (answer, returned) = channel();
+        // Nobody has dropped the receiver.
+        let answer = Box::new(move |returned| drop(answer.send(returned)));
+        self.serve(live, ExportCall { callee, args, answer });
+        returned.try_recv().ok()
+    }
+
     /// Calls the export with this index. `answer` gets the end of the call, on any thread, unless the
     /// instance ends with it. The call is made by the thread that waits for a function of the embedder, if
     /// `is_inner`.
@@ -260,12 +315,8 @@ impl Instance {
         is_inner: bool,
         answer: Box<dyn FnOnce(Returned) + Send>,
     ) {
-        let Some(Export { func, signature: Some(signature), .. }) =
-            self.shared.exports.get().and_then(|exports| exports.get(export))
-        else {
-            return answer(Returned::Busy);
-        };
-        let mut call = ExportCall { func: *func, signature: Arc::clone(signature), args, answer };
+        let Some(callee) = self.callee(export) else { return answer(Returned::Busy) };
+        let mut call = ExportCall { callee, args, answer };
         if is_inner && let Some(host) = &self.host {
             match host.call_inner(call) {
                 Ok(()) => return,
@@ -290,6 +341,12 @@ impl Instance {
         }
     }
 
+    /// The function with this index; the one beyond the last ends resources.
+    fn callee(&self, export: usize) -> Option<Callee> {
+        let exports = self.shared.exports.get()?;
+        if export == exports.len() { Some(Callee::Drop) } else { exports.get(export)?.callee.clone() }
+    }
+
     /// Ends it early.
     pub fn end(&self) {
         let Some(live) = self.take() else {
@@ -304,6 +361,15 @@ impl Instance {
         };
         if SCHEDULER.submit(Box::new(close)).is_err() {
             self.run.settle(End::Ended); // the job is gone, and the instance with it
+        }
+    }
+
+    /// Ends it on the calling thread, unless it is in a call.
+    pub fn end_here(&self) {
+        if let Some(live) = self.take() {
+            self.run.control.end();
+            end_with(&self.run, End::Ended);
+            drop(live);
         }
     }
 

@@ -93,6 +93,14 @@ impl Prepared {
         }
     }
 
+    /// The description of a component's functions and types, for JavaScript.
+    pub fn interface(&self) -> Option<&str> {
+        match self {
+            Self::Module(_) => None,
+            Self::Component(component) => Some(&component.interface),
+        }
+    }
+
     /// Its machine code, as it is deserialized.
     pub fn serialize(&self) -> Result<Vec<u8>, ProgramError> {
         match self {

@@ -1,14 +1,15 @@
 //! The reaper: a thread that makes sure that every run which was ended is settled.
 //!
 //! It starts before the first guest begins, and lives as long as there are guests: without it, no run begins.
+//! It ends runs at the time of their alarms as well, for callers whose event loop can't.
 //! It does nothing that may take long. The descriptors of a dead run are closed by closers, a few threads
 //! that are started when they are needed. The descriptors of a run that was given up are closed by the run's
 //! own thread.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,20 @@ pub trait Mortal: Send + Sync {
     fn settle_without_thread(&self);
     /// True if its outcome has been delivered.
     fn is_settled(&self) -> bool;
+    /// Ends it: it has taken longer than it may.
+    fn expire(self: Arc<Self>);
+}
+
+/// An alarm, until it is dropped.
+pub struct Alarm {
+    reaper: &'static Reaper,
+    key: (Instant, u64),
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.reaper.state().alarms.remove(&self.key);
+    }
 }
 
 /// A scheduler that could not start a thread.
@@ -76,6 +91,11 @@ struct State {
     starting: usize,
     /// Schedulers that could not start a thread.
     short: Vec<&'static dyn Retry>,
+    /// The runs that are to be ended, by their times.
+    alarms: BTreeMap<(Instant, u64), Weak<dyn Mortal>>,
+    last_alarm: u64,
+    /// The time at which the thread wakes, if it sleeps.
+    wakes: Option<Instant>,
 }
 
 /// A run that was ended.
@@ -115,6 +135,9 @@ impl Reaper {
             closers: 0,
             starting: 0,
             short: Vec::new(),
+            alarms: BTreeMap::new(),
+            last_alarm: 0,
+            wakes: None,
         };
         Self { state: Mutex::new(state), wake: Condvar::new() }
     }
@@ -137,6 +160,18 @@ impl Reaper {
         state.ended.push(Ended { run, since: Instant::now(), closed: None });
         let _ = self.staff(&mut state); // the thread exists, since the run is registered
         self.wake.notify_one();
+    }
+
+    /// Ends a run, which is registered, at a time.
+    pub fn alarm(&'static self, at: Instant, run: Weak<dyn Mortal>) -> Alarm {
+        let mut state = self.state();
+        state.last_alarm += 1;
+        let key = (at, state.last_alarm);
+        state.alarms.insert(key, run);
+        if state.wakes.is_none_or(|wakes| at < wakes) {
+            self.wake.notify_one();
+        }
+        Alarm { reaper: self, key }
     }
 
     /// Has a scheduler try again later to start a thread.
@@ -162,14 +197,18 @@ impl Reaper {
         let mut state = self.state();
         loop {
             let mut ended = std::mem::take(&mut state.ended);
+            let expired = state.expired();
             drop(state);
+            expired.into_iter().for_each(Mortal::expire);
             ended.retain_mut(|one| !self.is_over(one));
             state = self.state();
             state.ended.append(&mut ended);
             self.staff_closers(&mut state);
             let time = state.time_to_sleep();
+            state.wakes = Instant::now().checked_add(time);
             let (woken, timeout) = self.wake.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner);
             state = woken;
+            state.wakes = None;
             if !timeout.timed_out() {
                 continue;
             }
@@ -251,8 +290,23 @@ impl State {
         self.closers < MAX_CLOSERS && self.starting < self.unclosed.len()
     }
 
+    /// Takes the runs whose time has come.
+    fn expired(&mut self) -> Vec<Arc<dyn Mortal>> {
+        let now = Instant::now();
+        let mut expired = Vec::new();
+        while let Some(first) = self.alarms.first_entry().filter(|first| first.key().0 <= now) {
+            expired.extend(first.remove().upgrade());
+        }
+        expired
+    }
+
     /// The time that the thread sleeps unless it is woken.
     fn time_to_sleep(&self) -> Duration {
+        let alarm = self.alarms.first_key_value().map(|((at, _), _)| at.saturating_duration_since(Instant::now()));
+        self.time_without_alarms().min(alarm.unwrap_or(LONG))
+    }
+
+    fn time_without_alarms(&self) -> Duration {
         match () {
             () if !self.ended.is_empty() => ROUND,
             () if !self.short.is_empty() || self.lacks_closer() => RETRY,

@@ -351,4 +351,8 @@ impl Mortal for Run {
     fn is_settled(&self) -> bool {
         self.is_over()
     }
+
+    fn expire(self: Arc<Self>) {
+        self.end();
+    }
 }

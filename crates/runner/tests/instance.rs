@@ -85,7 +85,16 @@ fn asking(names: &[&str]) -> (Arc<HostCalls>, Receiver<HostCall>) {
     let (ask, asked) = channel();
     let ask = Mutex::new(ask);
     let names = names.iter().map(|name| ("env".to_owned(), (*name).to_owned())).collect();
-    (HostCalls::new(names, Box::new(move |call| ask.lock().unwrap().send(call).unwrap())), asked)
+    (
+        HostCalls::new(
+            names,
+            Box::new(move |call| {
+                ask.lock().unwrap().send(call).unwrap();
+                None
+            }),
+        ),
+        asked,
+    )
 }
 
 const COUNTER: &str = r#"(module (memory (export "memory") 1) (global $n (mut i32) (i32.const 0))

@@ -1,26 +1,165 @@
-//! WASI 0.2.
+//! WASI 0.2 for components: wasi:cli, io, clocks, random and filesystem, over the system calls; what needs a
+//! network is denied.
+//!
+//! | module | interfaces |
+//! | --- | --- |
+//! | [`calls`] | the system calls that the others make, with parameters and results of Rust |
+//! | [`cli`] | wasi:cli |
+//! | [`clocks`] | wasi:clocks, wasi:random |
+//! | [`errors`] | errors of system calls as those of the interfaces |
+//! | [`filesystem`] | wasi:filesystem |
+//! | [`poll`], [`streams`] | wasi:io |
+//! | [`sockets`] | wasi:sockets, denied |
+
+mod calls;
+mod cli;
+mod clocks;
+mod errors;
+mod filesystem;
+mod poll;
+mod sockets;
+mod streams;
 
 use crate::system::System;
-use wasmtime::component::Linker;
+use calls::Calls;
+use errors::Failed;
+use std::sync::Arc;
+use wasmtime::Result;
+use wasmtime::component::{HasData, Linker, ResourceTable};
 
-/// State.
-#[derive(Debug, Default)]
-pub struct Wasi {}
+/// The bindings that are made of the interfaces.
+#[allow(missing_docs, reason = "made of wit/, which documents nothing")]
+#[allow(clippy::all, clippy::cast_lossless, clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "made")]
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "wit",
+        world: "wasi-rs:host/host",
+        imports: { default: trappable },
+        trappable_error_type: {
+            "wasi:io/streams.stream-error" => super::errors::StreamFailed,
+            "wasi:filesystem/types.error-code" => super::errors::Failed,
+        },
+        with: {
+            "wasi:io/error.error": super::errors::IoError,
+            "wasi:io/poll.pollable": super::poll::Pollable,
+            "wasi:io/streams.input-stream": super::streams::InputStream,
+            "wasi:io/streams.output-stream": super::streams::OutputStream,
+            "wasi:filesystem/types.descriptor": super::filesystem::Descriptor,
+            "wasi:filesystem/types.directory-entry-stream": super::filesystem::DirectoryEntryStream,
+            "wasi:cli/terminal-input.terminal-input": super::cli::Terminal,
+            "wasi:cli/terminal-output.terminal-output": super::cli::Terminal,
+        },
+    });
+}
 
-/// View.
+use bindings::wasi as generated;
+
+/// The most resources that a guest may have open at once.
+const MOST_RESOURCES: usize = 1 << 16;
+
+/// The state of WASI 0.2 for one guest.
+#[derive(Debug)]
+pub struct Wasi {
+    table: ResourceTable,
+}
+
+impl Default for Wasi {
+    fn default() -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MOST_RESOURCES);
+        Self { table }
+    }
+}
+
+/// A guest as the interfaces see it, for the time of a call.
 pub struct View<'a> {
-    /// State.
+    /// Its state.
     pub wasi: &'a mut Wasi,
-    /// Calls.
+    /// Its system calls.
     pub system: &'a mut dyn System,
 }
 
-/// Defines the interfaces of WASI 0.2 in a linker.
-pub fn link<T: 'static>(_: &mut Linker<T>, _: fn(&mut T) -> View<'_>) -> wasmtime::Result<()> {
-    Ok(())
+/// The way from the data of a store to a [`View`].
+struct Views;
+
+impl HasData for Views {
+    type Data<'a> = View<'a>;
 }
 
-/// True if an import of this name is one that `link` defines.
-pub fn is_known(_: &str) -> bool {
-    false
+/// A descriptor of the system calls. Resources that were made of each other share it.
+#[derive(Debug)]
+struct OpenFile {
+    fd: u32,
+    /// False for those that the guest began with, which stay open.
+    is_to_close: bool,
+}
+
+impl View<'_> {
+    fn calls(&mut self) -> Calls<'_> {
+        Calls::new(self.system)
+    }
+
+    /// Drops one owner of a descriptor, and closes it after the last.
+    fn release(&mut self, file: Arc<OpenFile>) -> Result<()> {
+        match Arc::into_inner(file) {
+            Some(OpenFile { fd, is_to_close: true }) => self.calls().close(fd),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Defines the interfaces of WASI 0.2 in a linker.
+pub fn link<T: 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) -> Result<()> {
+    use generated::{cli, clocks, filesystem, io, random};
+    cli::environment::add_to_linker::<T, Views>(linker, view)?;
+    cli::exit::add_to_linker::<T, Views>(linker, view)?;
+    cli::stdin::add_to_linker::<T, Views>(linker, view)?;
+    cli::stdout::add_to_linker::<T, Views>(linker, view)?;
+    cli::stderr::add_to_linker::<T, Views>(linker, view)?;
+    cli::terminal_input::add_to_linker::<T, Views>(linker, view)?;
+    cli::terminal_output::add_to_linker::<T, Views>(linker, view)?;
+    cli::terminal_stdin::add_to_linker::<T, Views>(linker, view)?;
+    cli::terminal_stdout::add_to_linker::<T, Views>(linker, view)?;
+    cli::terminal_stderr::add_to_linker::<T, Views>(linker, view)?;
+    clocks::monotonic_clock::add_to_linker::<T, Views>(linker, view)?;
+    clocks::wall_clock::add_to_linker::<T, Views>(linker, view)?;
+    filesystem::types::add_to_linker::<T, Views>(linker, view)?;
+    filesystem::preopens::add_to_linker::<T, Views>(linker, view)?;
+    io::error::add_to_linker::<T, Views>(linker, view)?;
+    io::poll::add_to_linker::<T, Views>(linker, view)?;
+    io::streams::add_to_linker::<T, Views>(linker, view)?;
+    random::random::add_to_linker::<T, Views>(linker, view)?;
+    random::insecure::add_to_linker::<T, Views>(linker, view)?;
+    random::insecure_seed::add_to_linker::<T, Views>(linker, view)?;
+    sockets::link(linker)
+}
+
+/// The interfaces, without their versions.
+const KNOWN: [&str; 20] = [
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/stderr",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:cli/terminal-stderr",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/types",
+    "wasi:filesystem/preopens",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/random",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+];
+
+/// True if an import of this name (`wasi:io/streams@0.2.3`) is one that [`link`] defines.
+pub fn is_known(import: &str) -> bool {
+    let Some((name, version)) = import.split_once('@') else { return false };
+    version.starts_with("0.2.") && (KNOWN.contains(&name) || sockets::is_known(name))
 }

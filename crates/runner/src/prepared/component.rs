@@ -3,17 +3,24 @@
 use super::foreign::Foreign;
 use crate::compile::refused;
 use crate::guest::Guest;
+use crate::imported;
 use crate::interface::{Described, Description};
+use wasi_rs_components::description::{Description as Interface, Item, describe};
 use wasi_rs_components::wasi;
 use wasi_rs_modules::component::{check_command, is_run};
 use wasi_rs_modules::error::ProgramError;
 use wasi_rs_modules::interface::Purpose;
-use wasmtime::Store;
-use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, ComponentExportIndex, Instance, InstancePre, Linker, TypedFunc};
+use wasmtime::component::types::{ComponentFunc, ComponentItem};
+use wasmtime::component::{
+    Component, ComponentExportIndex, Instance, InstancePre, Linker, ResourceType, TypedFunc, Val,
+};
+use wasmtime::{Store, StoreContextMut};
 
 /// The function of the interface by which a command is run.
 const RUN: &str = "run";
+
+/// The beginning of the names of functions that end resources.
+pub const DROP: &str = "[resource-drop]";
 
 /// The function by which a command is run.
 pub type Start = TypedFunc<(), (Result<(), ()>,)>;
@@ -24,7 +31,11 @@ pub struct PreparedComponent {
     pub code: Component,
     /// The functions it imports that are not WASI's.
     pub foreign: Vec<Foreign>,
-    linked: Option<InstancePre<Guest>>,
+    /// The functions it exports; none for one that can't be called.
+    pub exports: Vec<Option<ComponentExportIndex>>,
+    /// The description of these functions and their types, for JavaScript.
+    pub interface: String,
+    linked: InstancePre<Guest>,
     /// The name of the interface by which it is run, if it is a command, and the function.
     run: Option<(String, ComponentExportIndex)>,
 }
@@ -36,11 +47,15 @@ impl PreparedComponent {
         if purpose == Purpose::Command {
             check_command(run.as_ref().map(|(name, _)| name.as_str()))?;
         }
+        let interface = describe(&code, code.engine(), wasi::is_known).map_err(refused)?;
         let mut linker = Linker::new(code.engine());
         wasi::link(&mut linker, Guest::view).map_err(refused)?;
-        let foreign = foreign_functions(&code);
-        let linked = if foreign.is_empty() { Some(linker.instantiate_pre(&code).map_err(refused)?) } else { None };
-        Ok(Self { code, foreign, linked, run })
+        define_foreign(&mut linker, &interface).map_err(refused)?;
+        let linked = linker.instantiate_pre(&code).map_err(refused)?;
+        let dropped = interface.resources.iter().map(|item| Foreign { name: drop_of(&item.name), ..foreign_of(item) });
+        let foreign = interface.imports.iter().map(foreign_of).chain(dropped).collect();
+        let exports = interface.exports.iter().map(|item| index_of(&code, item)).collect();
+        Ok(Self { code, foreign, exports, interface: interface.json, linked, run })
     }
 
     /// An error if it is no command.
@@ -50,8 +65,7 @@ impl PreparedComponent {
 
     /// An instance in this store.
     pub fn instantiate(&self, store: &mut Store<Guest>) -> wasmtime::Result<Instance> {
-        let Some(linked) = &self.linked else { return Err(wasmtime::Error::msg("it has imports")) };
-        linked.instantiate(store)
+        self.linked.instantiate(store)
     }
 
     /// Instantiates it, and finds the function by which it is run. The inner error is the refusal of a function
@@ -100,23 +114,43 @@ fn run_of(code: &Component) -> Option<(String, ComponentExportIndex)> {
     Some((name.to_owned(), run))
 }
 
-/// The functions that a component imports and that are not WASI's.
-fn foreign_functions(code: &Component) -> Vec<Foreign> {
-    let engine = code.engine();
-    let mut all = Vec::new();
-    for (import, item) in code.component_type().imports(engine) {
-        if wasi::is_known(import) {
-            continue;
-        }
-        match item.ty {
-            ComponentItem::ComponentFunc(_) => all.push(Foreign { module: String::new(), name: import.to_owned() }),
-            ComponentItem::ComponentInstance(instance) => {
-                let functions =
-                    instance.exports(engine).filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)));
-                all.extend(functions.map(|(name, _)| Foreign { module: import.to_owned(), name: name.to_owned() }));
-            }
-            _ => {}
+fn foreign_of(item: &Item) -> Foreign {
+    Foreign { module: item.interface.clone().unwrap_or_default(), name: item.name.clone() }
+}
+
+/// The place of an exported function.
+fn index_of(code: &Component, item: &Item) -> Option<ComponentExportIndex> {
+    let interface = match &item.interface {
+        Some(name) => Some(code.get_export(None, name)?.1),
+        None => None,
+    };
+    code.get_export(interface.as_ref(), &item.name).map(|(_, index)| index)
+}
+
+/// Defines what a component imports that is not WASI's: functions and resources of the embedder.
+fn define_foreign(linker: &mut Linker<Guest>, interface: &Interface) -> wasmtime::Result<()> {
+    for (index, item) in interface.imports.iter().enumerate() {
+        let call = move |store: StoreContextMut<'_, Guest>, ty: ComponentFunc, args: &[Val], results: &mut [Val]| {
+            imported::call_of_component(store, index, &ty, args, results)
+        };
+        match &item.interface {
+            Some(interface) => linker.instance(interface)?.func_new(&item.name, call)?,
+            None => linker.root().func_new(&item.name, call)?,
         }
     }
-    all
+    let first = interface.imports.len();
+    for (number, item) in (0..).zip(&interface.resources) {
+        let (ty, index) = (ResourceType::host_dynamic(number), first.saturating_add(number as usize));
+        let end = move |store: StoreContextMut<'_, Guest>, rep: u32| imported::end_resource(store, index, rep);
+        match &item.interface {
+            Some(interface) => linker.instance(interface)?.resource(&item.name, ty, end)?,
+            None => linker.root().resource(&item.name, ty, end)?,
+        }
+    }
+    Ok(())
+}
+
+/// The name of the function that ends a resource of the embedder, as the canonical ABI has it.
+fn drop_of(resource: &str) -> String {
+    format!("{DROP}{resource}")
 }

@@ -1,0 +1,436 @@
+//! wasi:filesystem: descriptors are those of the system calls.
+
+use super::calls::{Calls, Entry, Made, Place};
+use super::clocks::{datetime, nanoseconds};
+use super::errors::{Failed, IoError, code_of};
+use super::generated::filesystem::{preopens, types};
+use super::streams::{InputStream, OutputStream};
+use super::{OpenFile, View};
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use types::{
+    Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, MetadataHashValue,
+    NewTimestamp, OpenFlags, PathFlags,
+};
+use wasi_rs_core::abi::Errno;
+use wasi_rs_core::abi::flags::{Fdflags, Filetype, Fstflags, Oflags, Rights};
+use wasi_rs_core::abi::records::Filestat;
+use wasmtime::Result;
+use wasmtime::component::Resource;
+
+/// The first descriptor that may be a directory of the guest's own.
+const FIRST_PREOPEN: u32 = 3;
+
+/// The most bytes that are read at once.
+const PIECE: u64 = 1 << 20;
+
+/// The resource `descriptor`.
+#[derive(Clone, Debug)]
+pub struct Descriptor {
+    file: Arc<OpenFile>,
+    flags: DescriptorFlags,
+}
+
+/// The resource `directory-entry-stream`.
+#[derive(Debug)]
+pub struct DirectoryEntryStream {
+    file: Arc<OpenFile>,
+    /// The place of the first entry that has not been read.
+    next: u64,
+    entries: VecDeque<Entry>,
+}
+
+/// The rights to change a file.
+const WRITING: Rights = Rights::FD_WRITE.union(Rights::FD_ALLOCATE).union(Rights::FD_FILESTAT_SET_SIZE);
+
+fn place<'p>(descriptor: &Descriptor, flags: PathFlags, path: &'p str) -> Place<'p> {
+    Place { fd: descriptor.file.fd, path, follows: flags.contains(PathFlags::SYMLINK_FOLLOW) }
+}
+
+fn type_of(filetype: u8) -> DescriptorType {
+    match Filetype::from_number(filetype) {
+        Ok(Filetype::BlockDevice) => DescriptorType::BlockDevice,
+        Ok(Filetype::CharacterDevice) => DescriptorType::CharacterDevice,
+        Ok(Filetype::Directory) => DescriptorType::Directory,
+        Ok(Filetype::RegularFile) => DescriptorType::RegularFile,
+        Ok(Filetype::SymbolicLink) => DescriptorType::SymbolicLink,
+        Ok(Filetype::SocketDgram | Filetype::SocketStream) => DescriptorType::Socket,
+        Ok(Filetype::Unknown) | Err(_) => DescriptorType::Unknown,
+    }
+}
+
+fn stat_of(stat: &Filestat) -> DescriptorStat {
+    DescriptorStat {
+        type_: type_of(stat.filetype),
+        link_count: stat.nlink,
+        size: stat.size,
+        data_access_timestamp: Some(datetime(stat.atim)),
+        data_modification_timestamp: Some(datetime(stat.mtim)),
+        status_change_timestamp: Some(datetime(stat.ctim)),
+    }
+}
+
+/// A number that tells files apart.
+fn hash_of(stat: &Filestat) -> MetadataHashValue {
+    let half = |number: u8| {
+        let mut hasher = DefaultHasher::new();
+        (number, stat.dev, stat.ino).hash(&mut hasher);
+        hasher.finish()
+    };
+    MetadataHashValue { lower: half(0), upper: half(1) }
+}
+
+/// Times for a system call, and what to do with them.
+fn times_of(access: NewTimestamp, modification: NewTimestamp) -> Made<([u64; 2], Fstflags)> {
+    let one = |time: NewTimestamp, set: Fstflags, now: Fstflags| match time {
+        NewTimestamp::NoChange => Ok((0, Fstflags::empty())),
+        NewTimestamp::Now => Ok((0, now)),
+        NewTimestamp::Timestamp(time) => nanoseconds(time).map(|time: u64| (time, set)).ok_or(Errno::Inval),
+    };
+    let (access, of_access) = one(access, Fstflags::ATIM, Fstflags::ATIM_NOW)?;
+    let (modification, of_modification) = one(modification, Fstflags::MTIM, Fstflags::MTIM_NOW)?;
+    Ok(([access, modification], of_access | of_modification))
+}
+
+/// The flags that a file is opened with.
+fn oflags(flags: OpenFlags) -> Oflags {
+    let mut all = Oflags::empty();
+    for (flag, one) in [
+        (OpenFlags::CREATE, Oflags::CREAT),
+        (OpenFlags::DIRECTORY, Oflags::DIRECTORY),
+        (OpenFlags::EXCLUSIVE, Oflags::EXCL),
+        (OpenFlags::TRUNCATE, Oflags::TRUNC),
+    ] {
+        all.set(one, flags.contains(flag));
+    }
+    all
+}
+
+/// The ways of writing that a descriptor may have.
+const SYNC_FLAGS: [(DescriptorFlags, Fdflags); 3] = [
+    (DescriptorFlags::FILE_INTEGRITY_SYNC, Fdflags::SYNC),
+    (DescriptorFlags::DATA_INTEGRITY_SYNC, Fdflags::DSYNC),
+    (DescriptorFlags::REQUESTED_WRITE_SYNC, Fdflags::RSYNC),
+];
+
+impl View<'_> {
+    fn descriptor(&mut self, descriptor: &Resource<Descriptor>) -> Made<Descriptor> {
+        Ok(self.wasi.table.get(descriptor)?.clone())
+    }
+
+    /// A descriptor of a directory whose content may be changed by it.
+    fn mutable(&mut self, descriptor: &Resource<Descriptor>) -> Made<Descriptor> {
+        let descriptor = self.descriptor(descriptor)?;
+        if descriptor.flags.contains(DescriptorFlags::MUTATE_DIRECTORY) {
+            Ok(descriptor)
+        } else {
+            Err(Errno::Rofs.into())
+        }
+    }
+
+    /// Does something with a descriptor, which is dropped afterwards.
+    fn with<T>(&mut self, descriptor: Descriptor, act: impl FnOnce(&mut Calls<'_>, &Descriptor) -> Made<T>) -> Made<T> {
+        act(&mut self.calls(), &descriptor)
+    }
+
+    fn open(
+        &mut self,
+        base: &Descriptor,
+        place: Place<'_>,
+        open: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> Made<Descriptor> {
+        let changes = DescriptorFlags::WRITE | DescriptorFlags::MUTATE_DIRECTORY;
+        let creates = OpenFlags::CREATE | OpenFlags::TRUNCATE;
+        if (flags.intersects(changes) || open.intersects(creates))
+            && !base.flags.contains(DescriptorFlags::MUTATE_DIRECTORY)
+        {
+            return Err(Errno::Rofs.into());
+        }
+        let mut calls = self.calls();
+        let given = Rights::from_bits_truncate(calls.fdstat(base.file.fd)?.rights_inheriting);
+        let mut inheriting = given;
+        if !flags.contains(DescriptorFlags::MUTATE_DIRECTORY) {
+            inheriting.remove(Rights::CHANGING);
+        }
+        let mut own = Rights::FILE.union(Rights::DIRECTORY).difference(WRITING) & given;
+        if flags.contains(DescriptorFlags::WRITE) {
+            own.insert(WRITING & given);
+            own.insert(Rights::FD_WRITE); // if it is not given, the call says so
+        }
+        if !flags.contains(DescriptorFlags::READ) {
+            own.remove(Rights::FD_READ);
+        }
+        let mut fdflags = Fdflags::empty();
+        for (flag, one) in SYNC_FLAGS {
+            fdflags.set(one, flags.contains(flag));
+        }
+        let fd = calls.open(place, oflags(open), [own, inheriting], fdflags)?;
+        Ok(Descriptor { file: Arc::new(OpenFile { fd, is_to_close: true }), flags })
+    }
+}
+
+impl preopens::Host for View<'_> {
+    fn get_directories(&mut self) -> Result<Vec<(Resource<Descriptor>, String)>> {
+        let mut all = Vec::new();
+        for fd in FIRST_PREOPEN.. {
+            let name = match self.calls().preopen(fd) {
+                Ok(name) => name,
+                Err(Failed::Errno(_)) => break,
+                Err(Failed::Trap(error)) => return Err(error),
+            };
+            let inheriting = Rights::from_bits_truncate(self.calls().fdstat(fd)?.rights_inheriting);
+            let mut flags = DescriptorFlags::READ;
+            if inheriting.contains(Rights::FD_WRITE) {
+                flags |= DescriptorFlags::MUTATE_DIRECTORY;
+            }
+            let file = Arc::new(OpenFile { fd, is_to_close: false });
+            all.push((self.wasi.table.push(Descriptor { file, flags })?, name));
+        }
+        Ok(all)
+    }
+}
+
+impl types::Host for View<'_> {
+    fn convert_error_code(&mut self, failed: Failed) -> Result<ErrorCode> {
+        Self::code(failed)
+    }
+
+    fn filesystem_error_code(&mut self, error: Resource<IoError>) -> Result<Option<ErrorCode>> {
+        Ok(Some(code_of(self.wasi.table.get(&error)?.0)))
+    }
+}
+
+impl types::HostDescriptor for View<'_> {
+    fn read_via_stream(&mut self, this: Resource<Descriptor>, offset: u64) -> Made<Resource<InputStream>> {
+        let file = self.descriptor(&this)?.file;
+        Ok(self.wasi.table.push(InputStream::at(file, offset))?)
+    }
+
+    fn write_via_stream(&mut self, this: Resource<Descriptor>, offset: u64) -> Made<Resource<OutputStream>> {
+        let file = self.descriptor(&this)?.file;
+        Ok(self.wasi.table.push(OutputStream::at(file, offset))?)
+    }
+
+    fn append_via_stream(&mut self, this: Resource<Descriptor>) -> Made<Resource<OutputStream>> {
+        let file = self.descriptor(&this)?.file;
+        Ok(self.wasi.table.push(OutputStream::end(file))?)
+    }
+
+    fn advise(&mut self, this: Resource<Descriptor>, offset: u64, length: u64, advice: Advice) -> Made {
+        use wasi_rs_core::abi::flags::Advice as Number;
+        let advice = match advice {
+            Advice::Normal => Number::Normal,
+            Advice::Sequential => Number::Sequential,
+            Advice::Random => Number::Random,
+            Advice::WillNeed => Number::Willneed,
+            Advice::DontNeed => Number::Dontneed,
+            Advice::NoReuse => Number::Noreuse,
+        };
+        let descriptor = self.descriptor(&this)?;
+        self.with(descriptor, |calls, this| calls.advise(this.file.fd, offset, length, advice.number()))
+    }
+
+    fn sync_data(&mut self, this: Resource<Descriptor>) -> Made {
+        let descriptor = self.descriptor(&this)?;
+        self.with(descriptor, |calls, this| calls.sync(this.file.fd, true))
+    }
+
+    fn get_flags(&mut self, this: Resource<Descriptor>) -> Made<DescriptorFlags> {
+        Ok(self.descriptor(&this)?.flags)
+    }
+
+    fn get_type(&mut self, this: Resource<Descriptor>) -> Made<DescriptorType> {
+        let descriptor = self.descriptor(&this)?;
+        self.with(descriptor, |calls, this| Ok(type_of(calls.fdstat(this.file.fd)?.filetype)))
+    }
+
+    fn set_size(&mut self, this: Resource<Descriptor>, size: u64) -> Made {
+        let descriptor = self.descriptor(&this)?;
+        self.with(descriptor, |calls, this| calls.set_size(this.file.fd, size))
+    }
+
+    fn set_times(&mut self, this: Resource<Descriptor>, access: NewTimestamp, modification: NewTimestamp) -> Made {
+        let (times, flags) = times_of(access, modification)?;
+        let descriptor = self.descriptor(&this)?;
+        self.with(descriptor, |calls, this| calls.set_times(this.file.fd, times, flags))
+    }
+
+    fn read(&mut self, this: Resource<Descriptor>, length: u64, offset: u64) -> Made<(Vec<u8>, bool)> {
+        let length = u32::try_from(length.min(PIECE)).unwrap_or(u32::MAX);
+        let descriptor = self.descriptor(&this)?;
+        self.with(descriptor, |calls, this| {
+            let bytes = calls.read(this.file.fd, length, Some(offset))?;
+            let is_end = bytes.is_empty() && length > 0;
+            Ok((bytes, is_end))
+        })
+    }
+
+    fn write(&mut self, this: Resource<Descriptor>, mut bytes: Vec<u8>, offset: u64) -> Made<u64> {
+        let descriptor = self.descriptor(&this)?;
+        self.with(descriptor, |calls, this| Ok(calls.write(this.file.fd, &mut bytes, 0, Some(offset))?.into()))
+    }
+
+    fn read_directory(&mut self, this: Resource<Descriptor>) -> Made<Resource<DirectoryEntryStream>> {
+        let file = self.descriptor(&this)?.file;
+        // An error comes now, not with the first entry.
+        let entries = self.calls().list(file.fd, 0)?;
+        let mut stream = DirectoryEntryStream { file, next: 0, entries: VecDeque::new() };
+        stream.add(entries);
+        Ok(self.wasi.table.push(stream)?)
+    }
+
+    fn sync(&mut self, this: Resource<Descriptor>) -> Made {
+        let descriptor = self.descriptor(&this)?;
+        self.with(descriptor, |calls, this| calls.sync(this.file.fd, false))
+    }
+
+    fn create_directory_at(&mut self, this: Resource<Descriptor>, path: String) -> Made {
+        let descriptor = self.mutable(&this)?;
+        self.with(descriptor, |calls, this| calls.create_directory(this.file.fd, &path))
+    }
+
+    fn stat(&mut self, this: Resource<Descriptor>) -> Made<DescriptorStat> {
+        let descriptor = self.descriptor(&this)?;
+        self.with(descriptor, |calls, this| Ok(stat_of(&calls.filestat(this.file.fd)?)))
+    }
+
+    fn stat_at(&mut self, this: Resource<Descriptor>, flags: PathFlags, path: String) -> Made<DescriptorStat> {
+        let descriptor = self.descriptor(&this)?;
+        self.with(descriptor, |calls, this| Ok(stat_of(&calls.path_filestat(place(this, flags, &path))?)))
+    }
+
+    fn set_times_at(
+        &mut self,
+        this: Resource<Descriptor>,
+        flags: PathFlags,
+        path: String,
+        access: NewTimestamp,
+        modification: NewTimestamp,
+    ) -> Made {
+        let (times, set) = times_of(access, modification)?;
+        let descriptor = self.mutable(&this)?;
+        self.with(descriptor, |calls, this| calls.path_set_times(place(this, flags, &path), times, set))
+    }
+
+    fn link_at(
+        &mut self,
+        this: Resource<Descriptor>,
+        flags: PathFlags,
+        path: String,
+        new: Resource<Descriptor>,
+        new_path: String,
+    ) -> Made {
+        let (descriptor, new) = (self.mutable(&this)?, self.mutable(&new)?);
+        self.with(descriptor, |calls, this| calls.link(place(this, flags, &path), new.file.fd, &new_path))
+    }
+
+    fn open_at(
+        &mut self,
+        this: Resource<Descriptor>,
+        path_flags: PathFlags,
+        path: String,
+        open: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> Made<Resource<Descriptor>> {
+        let base = self.descriptor(&this)?;
+        let descriptor = self.open(&base, place(&base, path_flags, &path), open, flags)?;
+        let file = Arc::clone(&descriptor.file);
+        match self.wasi.table.push(descriptor) {
+            Ok(resource) => Ok(resource),
+            Err(error) => {
+                self.release(file)?;
+                Err(error.into())
+            }
+        }
+    }
+
+    fn readlink_at(&mut self, this: Resource<Descriptor>, path: String) -> Made<String> {
+        let descriptor = self.descriptor(&this)?;
+        self.with(descriptor, |calls, this| calls.readlink(this.file.fd, &path))
+    }
+
+    fn remove_directory_at(&mut self, this: Resource<Descriptor>, path: String) -> Made {
+        let descriptor = self.mutable(&this)?;
+        self.with(descriptor, |calls, this| calls.remove_directory(this.file.fd, &path))
+    }
+
+    fn rename_at(&mut self, this: Resource<Descriptor>, old: String, to: Resource<Descriptor>, new: String) -> Made {
+        let (descriptor, to) = (self.mutable(&this)?, self.mutable(&to)?);
+        self.with(descriptor, |calls, this| calls.rename(this.file.fd, &old, to.file.fd, &new))
+    }
+
+    fn symlink_at(&mut self, this: Resource<Descriptor>, target: String, path: String) -> Made {
+        let descriptor = self.mutable(&this)?;
+        self.with(descriptor, |calls, this| calls.symlink(&target, this.file.fd, &path))
+    }
+
+    fn unlink_file_at(&mut self, this: Resource<Descriptor>, path: String) -> Made {
+        let descriptor = self.mutable(&this)?;
+        self.with(descriptor, |calls, this| calls.unlink_file(this.file.fd, &path))
+    }
+
+    fn is_same_object(&mut self, this: Resource<Descriptor>, other: Resource<Descriptor>) -> Result<bool> {
+        let (one, other) = (self.descriptor(&this)?, self.descriptor(&other)?);
+        let mut identity = |descriptor: &Descriptor| match self.calls().filestat(descriptor.file.fd) {
+            Ok(stat) => Ok(Some((stat.dev, stat.ino))),
+            Err(Failed::Errno(_)) => Ok(None),
+            Err(Failed::Trap(error)) => Err(error),
+        };
+        let (one, other) = (identity(&one)?, identity(&other)?);
+        Ok(one.is_some() && one == other)
+    }
+
+    fn metadata_hash(&mut self, this: Resource<Descriptor>) -> Made<MetadataHashValue> {
+        let descriptor = self.descriptor(&this)?;
+        self.with(descriptor, |calls, this| Ok(hash_of(&calls.filestat(this.file.fd)?)))
+    }
+
+    fn metadata_hash_at(
+        &mut self,
+        this: Resource<Descriptor>,
+        flags: PathFlags,
+        path: String,
+    ) -> Made<MetadataHashValue> {
+        let descriptor = self.descriptor(&this)?;
+        self.with(descriptor, |calls, this| Ok(hash_of(&calls.path_filestat(place(this, flags, &path))?)))
+    }
+
+    fn drop(&mut self, this: Resource<Descriptor>) -> Result<()> {
+        let descriptor = self.wasi.table.delete(this)?;
+        self.release(descriptor.file)
+    }
+}
+
+impl DirectoryEntryStream {
+    /// Adds entries, without the directory itself and its parent.
+    fn add(&mut self, entries: Vec<Entry>) {
+        if let Some(last) = entries.last() {
+            self.next = last.next;
+        }
+        self.entries.extend(entries.into_iter().filter(|entry| entry.name != "." && entry.name != ".."));
+    }
+}
+
+impl types::HostDirectoryEntryStream for View<'_> {
+    fn read_directory_entry(&mut self, this: Resource<DirectoryEntryStream>) -> Made<Option<DirectoryEntry>> {
+        loop {
+            let stream = self.wasi.table.get_mut(&this)?;
+            if let Some(Entry { filetype, name, .. }) = stream.entries.pop_front() {
+                return Ok(Some(DirectoryEntry { type_: type_of(filetype), name }));
+            }
+            let (fd, next) = (stream.file.fd, stream.next);
+            let entries = self.calls().list(fd, next)?;
+            if entries.is_empty() {
+                return Ok(None);
+            }
+            self.wasi.table.get_mut(&this)?.add(entries);
+        }
+    }
+
+    fn drop(&mut self, this: Resource<DirectoryEntryStream>) -> Result<()> {
+        let stream = self.wasi.table.delete(this)?;
+        self.release(stream.file)
+    }
+}

@@ -1,0 +1,333 @@
+//! wasi:io/streams: the standard streams, and files from an offset on.
+//!
+//! A stream of a file has always input or room. What is written goes to the system at once, so there is
+//! nothing to flush.
+
+use super::calls::Made;
+use super::errors::StreamFailed;
+use super::generated::io::streams;
+use super::poll::Pollable;
+use super::{Failed, OpenFile, View};
+use std::sync::Arc;
+use wasi_rs_core::abi::Errno;
+use wasi_rs_core::abi::flags::Fdflags;
+use wasmtime::component::Resource;
+use wasmtime::{Error, Result};
+
+/// The most bytes that are read at once, and that may be written at once to a file.
+const PIECE: u32 = 1 << 20;
+
+/// The bytes for which there is room in a pipe that can be written to, on every system.
+const PIPE: u32 = 4096;
+
+/// The most bytes of a write that waits. (The interface says so.)
+const MOST_BLOCKING: usize = 4096;
+
+/// The resource `input-stream`.
+#[derive(Debug)]
+pub struct InputStream {
+    source: Place,
+}
+
+/// The resource `output-stream`.
+#[derive(Debug)]
+pub struct OutputStream {
+    target: Place,
+    /// The bytes that may be written.
+    permit: u64,
+}
+
+/// The place where a stream reads or writes.
+#[derive(Clone, Debug)]
+enum Place {
+    /// A standard stream.
+    Standard(u32),
+    /// A file, from an offset on.
+    At(Arc<OpenFile>, u64),
+    /// The end of a file.
+    End(Arc<OpenFile>),
+}
+
+impl Place {
+    /// The file, if it is one.
+    fn into_file(self) -> Option<Arc<OpenFile>> {
+        match self {
+            Self::Standard(_) => None,
+            Self::At(file, _) | Self::End(file) => Some(file),
+        }
+    }
+
+    fn go_on(&mut self, bytes: u64) {
+        if let Self::At(_, offset) = self {
+            *offset = offset.saturating_add(bytes);
+        }
+    }
+}
+
+impl InputStream {
+    /// The standard stream of this descriptor.
+    pub const fn standard(fd: u32) -> Self {
+        Self { source: Place::Standard(fd) }
+    }
+
+    /// A file, from an offset on.
+    pub(super) const fn at(file: Arc<OpenFile>, offset: u64) -> Self {
+        Self { source: Place::At(file, offset) }
+    }
+
+    const fn pollable(&self) -> Pollable {
+        match self.source {
+            Place::Standard(fd) => Pollable::Read(fd),
+            _ => Pollable::Ready,
+        }
+    }
+}
+
+impl OutputStream {
+    /// The standard stream of this descriptor.
+    pub const fn standard(fd: u32) -> Self {
+        Self { target: Place::Standard(fd), permit: 0 }
+    }
+
+    /// A file, from an offset on.
+    pub(super) const fn at(file: Arc<OpenFile>, offset: u64) -> Self {
+        Self { target: Place::At(file, offset), permit: 0 }
+    }
+
+    /// The end of a file.
+    pub(super) const fn end(file: Arc<OpenFile>) -> Self {
+        Self { target: Place::End(file), permit: 0 }
+    }
+
+    const fn pollable(&self) -> Pollable {
+        match self.target {
+            Place::Standard(fd) => Pollable::Write(fd),
+            _ => Pollable::Ready,
+        }
+    }
+}
+
+/// The result of an operation of a stream.
+type Streamed<T = ()> = std::result::Result<T, StreamFailed>;
+
+/// The bytes to be read at once.
+fn piece(len: u64) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX).min(PIECE)
+}
+
+impl View<'_> {
+    fn input(&mut self, stream: &Resource<InputStream>) -> Made<&mut InputStream> {
+        Ok(self.wasi.table.get_mut(stream)?)
+    }
+
+    fn output(&mut self, stream: &Resource<OutputStream>) -> Made<&mut OutputStream> {
+        Ok(self.wasi.table.get_mut(stream)?)
+    }
+
+    /// Reads what is there.
+    fn read_now(&mut self, stream: &Resource<InputStream>, len: u64) -> Streamed<Vec<u8>> {
+        let source = self.input(stream)?.source.clone();
+        let len = piece(len);
+        if len == 0 {
+            return Ok(Vec::new());
+        }
+        let read = match source {
+            Place::Standard(fd) => {
+                if !self.is_ready(Pollable::Read(fd))? {
+                    return Ok(Vec::new());
+                }
+                match self.calls().read(fd, len, None) {
+                    Err(Failed::Errno(Errno::Again)) => return Ok(Vec::new()),
+                    read => read?,
+                }
+            }
+            Place::At(file, offset) => self.calls().read(file.fd, len, Some(offset))?,
+            Place::End(_) => Vec::new(),
+        };
+        if read.is_empty() {
+            return Err(StreamFailed::Closed);
+        }
+        self.input(stream)?.source.go_on(read.len() as u64);
+        Ok(read)
+    }
+
+    fn wait_for_input(&mut self, stream: &Resource<InputStream>) -> Streamed {
+        let pollable = self.input(stream)?.pollable();
+        Ok(self.block_on(pollable)?)
+    }
+
+    fn wait_for_room(&mut self, stream: &Resource<OutputStream>) -> Streamed {
+        let pollable = self.output(stream)?.pollable();
+        Ok(self.block_on(pollable)?)
+    }
+
+    /// The bytes that may be written now.
+    fn room(&mut self, stream: &Resource<OutputStream>) -> Streamed<u64> {
+        let permit = match self.output(stream)?.target {
+            Place::Standard(fd) => {
+                if self.is_ready(Pollable::Write(fd))? {
+                    PIPE
+                } else {
+                    0
+                }
+            }
+            _ => PIECE,
+        };
+        self.output(stream)?.permit = permit.into();
+        Ok(permit.into())
+    }
+
+    /// Writes all bytes; waits where there is no room.
+    fn write_all(&mut self, stream: &Resource<OutputStream>, mut bytes: Vec<u8>) -> Streamed {
+        let mut done = 0;
+        while done < bytes.len() {
+            let target = self.output(stream)?.target.clone();
+            let written = match &target {
+                Place::Standard(fd) => self.calls().write(*fd, &mut bytes, done, None),
+                Place::At(file, offset) => self.calls().write(file.fd, &mut bytes, done, Some(*offset)),
+                Place::End(file) => self.append(file, &mut bytes, done),
+            };
+            match written {
+                Err(Failed::Errno(Errno::Again)) => self.wait_for_room(stream)?,
+                Ok(0) => return Err(Errno::Io.into()),
+                Ok(written) => {
+                    done = done.saturating_add(written as usize);
+                    self.output(stream)?.target.go_on(written.into());
+                }
+                Err(failed) => return Err(failed.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes to the end of a file, whose descriptor has that flag only meanwhile: others write by it to
+    /// offsets.
+    fn append(&mut self, file: &OpenFile, bytes: &mut Vec<u8>, from: usize) -> Made<u32> {
+        let flags = Fdflags::from_bits_truncate(self.calls().fdstat(file.fd)?.flags);
+        self.calls().set_flags(file.fd, flags | Fdflags::APPEND)?;
+        let written = self.calls().write(file.fd, bytes, from, None);
+        self.calls().set_flags(file.fd, flags)?;
+        written
+    }
+
+    /// Takes bytes off the permit to write. More than that end the guest.
+    fn spend(&mut self, stream: &Resource<OutputStream>, bytes: u64) -> Streamed {
+        let output = self.output(stream)?;
+        let Some(left) = output.permit.checked_sub(bytes) else {
+            let why = format!("{bytes} bytes were written where check-write had permitted {}", output.permit);
+            return Err(Failed::Trap(Error::msg(why)).into());
+        };
+        output.permit = left;
+        Ok(())
+    }
+
+    /// Moves bytes of an input to an output with room.
+    fn splice_now(&mut self, to: &Resource<OutputStream>, from: &Resource<InputStream>, len: u64) -> Streamed<u64> {
+        let room = self.room(to)?;
+        let bytes = self.read_now(from, len.min(room))?;
+        let count = bytes.len() as u64;
+        self.write_all(to, bytes)?;
+        Ok(count)
+    }
+
+    fn check_blocking(len: u64) -> Streamed {
+        if len > MOST_BLOCKING as u64 {
+            let why =
+                format!("{len} bytes were written at once, and {MOST_BLOCKING} is the most for a write that waits");
+            return Err(Failed::Trap(Error::msg(why)).into());
+        }
+        Ok(())
+    }
+}
+
+/// Zeros to be written.
+fn zeros(len: u64) -> Made<Vec<u8>> {
+    let len = usize::try_from(len).map_err(|_| Errno::Inval)?;
+    Ok(vec![0; len])
+}
+
+impl streams::HostInputStream for View<'_> {
+    fn read(&mut self, stream: Resource<InputStream>, len: u64) -> Streamed<Vec<u8>> {
+        self.read_now(&stream, len)
+    }
+
+    fn blocking_read(&mut self, stream: Resource<InputStream>, len: u64) -> Streamed<Vec<u8>> {
+        self.wait_for_input(&stream)?;
+        self.read_now(&stream, len)
+    }
+
+    fn skip(&mut self, stream: Resource<InputStream>, len: u64) -> Streamed<u64> {
+        Ok(self.read_now(&stream, len)?.len() as u64)
+    }
+
+    fn blocking_skip(&mut self, stream: Resource<InputStream>, len: u64) -> Streamed<u64> {
+        self.wait_for_input(&stream)?;
+        Ok(self.read_now(&stream, len)?.len() as u64)
+    }
+
+    fn subscribe(&mut self, stream: Resource<InputStream>) -> Result<Resource<Pollable>> {
+        let pollable = self.input(&stream)?.pollable();
+        Ok(self.wasi.table.push(pollable)?)
+    }
+
+    fn drop(&mut self, stream: Resource<InputStream>) -> Result<()> {
+        let stream = self.wasi.table.delete(stream)?;
+        stream.source.into_file().map_or(Ok(()), |file| self.release(file))
+    }
+}
+
+impl streams::HostOutputStream for View<'_> {
+    fn check_write(&mut self, stream: Resource<OutputStream>) -> Streamed<u64> {
+        self.room(&stream)
+    }
+
+    fn write(&mut self, stream: Resource<OutputStream>, bytes: Vec<u8>) -> Streamed {
+        self.spend(&stream, bytes.len() as u64)?;
+        self.write_all(&stream, bytes)
+    }
+
+    fn blocking_write_and_flush(&mut self, stream: Resource<OutputStream>, bytes: Vec<u8>) -> Streamed {
+        Self::check_blocking(bytes.len() as u64)?;
+        self.write_all(&stream, bytes)
+    }
+
+    fn flush(&mut self, stream: Resource<OutputStream>) -> Streamed {
+        self.output(&stream)?;
+        Ok(())
+    }
+
+    fn blocking_flush(&mut self, stream: Resource<OutputStream>) -> Streamed {
+        self.output(&stream)?;
+        Ok(())
+    }
+
+    fn subscribe(&mut self, stream: Resource<OutputStream>) -> Result<Resource<Pollable>> {
+        let pollable = self.output(&stream)?.pollable();
+        Ok(self.wasi.table.push(pollable)?)
+    }
+
+    fn write_zeroes(&mut self, stream: Resource<OutputStream>, len: u64) -> Streamed {
+        self.spend(&stream, len)?;
+        self.write_all(&stream, zeros(len)?)
+    }
+
+    fn blocking_write_zeroes_and_flush(&mut self, stream: Resource<OutputStream>, len: u64) -> Streamed {
+        Self::check_blocking(len)?;
+        self.write_all(&stream, zeros(len)?)
+    }
+
+    fn splice(&mut self, to: Resource<OutputStream>, from: Resource<InputStream>, len: u64) -> Streamed<u64> {
+        self.splice_now(&to, &from, len)
+    }
+
+    fn blocking_splice(&mut self, to: Resource<OutputStream>, from: Resource<InputStream>, len: u64) -> Streamed<u64> {
+        self.wait_for_room(&to)?;
+        self.wait_for_input(&from)?;
+        self.splice_now(&to, &from, len)
+    }
+
+    fn drop(&mut self, stream: Resource<OutputStream>) -> Result<()> {
+        let stream = self.wasi.table.delete(stream)?;
+        stream.target.into_file().map_or(Ok(()), |file| self.release(file))
+    }
+}

@@ -1,0 +1,200 @@
+'use strict';
+
+// A module or component that lives on, on the thread of its embedder: loadSync().
+
+const { decodeResult, encode } = require('./cells.js');
+const { WasiError, errorOf } = require('./errors.js');
+const { streamsOf, timedOut } = require('./execute.js');
+const { GuestMemory } = require('./host.js');
+const { errorOfOutcome, hasEnded, notCallable } = require('./instance.js');
+const { addon, requestLoadHere } = require('./requests.js');
+
+const { callHere } = addon;
+
+/** @typedef {import('./instance.js').Exported} Exported */
+
+/** A guest on this thread, from its beginning to its end. */
+class GuestHere {
+  /** The guest in the addon. @type {unknown} */
+  #native;
+  #host;
+  #timeout;
+  #streams;
+  #plan;
+  /** The error that it has ended with. @type {{ error: unknown } | undefined} */
+  #ended;
+  /** @type {import('./types.js').Usage | undefined} */
+  #usage;
+  /** The number of calls that have not returned. */
+  #depth = 0;
+  /** True if it was closed in a call: it ends with that. */
+  #isToEnd = false;
+
+  /**
+   * @param {unknown} program
+   * @param {import('./options.js').LoadOptions} options
+   * @param {import('./types.js').Host} [host] the functions that it is given
+   */
+  constructor(program, options, host) {
+    const { args, env, preopens, limits, trace, timeout, stdio } = options;
+    this.#timeout = timeout;
+    this.#host = host;
+    this.#streams = streamsOf(stdio, () => {});
+    this.#plan = {
+      ...{ args, env, preopens, limits, trace, timeout, maxBuffer: {}, stdio: this.#streams.plan },
+      ...(host && { imports: host.names }),
+    };
+    /** @type {any} */
+    this.loaded = undefined;
+    this.#depth++;
+    const message = requestLoadHere(program, this.#plan, this.#dispatch);
+    this.#depth--;
+    this.#native = message.guest;
+    host?.serve(message.guest);
+    if (message.ended) throw this.#end(message.ended);
+    this.loaded = message;
+  }
+
+  get native() {
+    return this.#native;
+  }
+
+  get usage() {
+    return this.#usage ?? addon.usage(this.#native);
+  }
+
+  /**
+   * Calls an export.
+   *
+   * @param {Exported} exported
+   * @param {ArrayBuffer | Uint8Array} bytes the parameters
+   * @returns {any}
+   */
+  call({ index, decode }, bytes) {
+    if (this.#ended) throw hasEnded(this.#ended.error);
+    this.#depth++;
+    const returned = callHere.call(this.#native, index, bytes, this.#dispatch);
+    this.#depth--;
+    if (returned.ended) throw this.#end(returned.ended);
+    if (this.#isToEnd && this.#depth === 0) this.close();
+    if (returned instanceof ArrayBuffer) return decode(returned);
+    if (returned.isBusy) throw isInCall();
+    if (returned.refused !== undefined) throw new TypeError(returned.refused);
+    throw this.#host?.thrown(returned.thrown);
+  }
+
+  /** Makes the calls of functions of the embedder. @param {import('./types.js').HostCall} message */
+  #dispatch = (message) => this.#host?.callHere(message);
+
+  close() {
+    if (this.#ended) return;
+    this.#isToEnd = this.#depth > 0;
+    if (this.#isToEnd) return; // the call that it is in returns first
+    const outcome = addon.endHere(this.#native);
+    const error = new WasiError('ERR_WASI_KILLED', 'the instance was closed', {
+      signal: 'SIGTERM',
+    });
+    this.#finish(error, outcome);
+  }
+
+  /** @param {import('./types.js').Answer} outcome @returns {unknown} the error that it has ended with */
+  #end(outcome) {
+    const killed = outcome.end === 'ended' ? { error: timedOut(this.#timeout) } : undefined;
+    const error = errorOfOutcome(outcome, killed, this.#host, this.#plan);
+    this.#finish(error, outcome);
+    return error;
+  }
+
+  /** @param {unknown} error @param {import('./types.js').Answer | undefined} outcome */
+  #finish(error, outcome) {
+    this.#ended = { error };
+    this.#usage = outcome?.usage ?? addon.usage(this.#native);
+    this.#streams.finish(true).catch(() => {});
+  }
+}
+
+const isInCall = () =>
+  errorOf(Error, 'ERR_INVALID_STATE', 'the instance is in a call already, which has not returned');
+
+/**
+ * The exports of a module.
+ *
+ * @param {GuestHere} guest
+ * @param {import('./types.js').ExportedFunction[]} functions
+ */
+function exportsOfModule(guest, functions) {
+  /** @type {Record<string, Function>} */
+  const exports = Object.create(null);
+  for (const [index, { name, params, results = '' }] of functions.entries()) {
+    const exported = { index, decode: decodeResult.bind(undefined, results) };
+    exports[name] = {
+      [name](/** @type {unknown[]} */ ...args) {
+        if (params === undefined) throw notCallable(name);
+        return guest.call(exported, encode(params, args));
+      },
+    }[name];
+  }
+  return Object.freeze(exports);
+}
+
+/** A loaded module or component on this thread, for the user. */
+class SyncInstance {
+  #guest;
+
+  /** @param {GuestHere} guest @param {object} exports @param {unknown} memory */
+  constructor(guest, exports, memory) {
+    this.#guest = guest;
+    this.exports = exports;
+    this.memory = memory;
+  }
+
+  /** The amounts that it has used by now. */
+  get usage() {
+    return this.#guest.usage;
+  }
+
+  /** Ends it; if it is in a call, when that has returned. */
+  close() {
+    this.#guest.close();
+  }
+
+  [Symbol.dispose ?? Symbol.for('nodejs.dispose')]() {
+    this.close();
+  }
+}
+
+/**
+ * Loads a module or component on this thread.
+ *
+ * @param {import('./program.js').Handle} handle
+ * @param {import('./options.js').LoadOptions} options
+ * @returns {SyncInstance}
+ */
+function loadSync(handle, options) {
+  const { given } = options;
+  const description = handle.interfaceHere(options.limits);
+  if (description) return loadComponent(handle, options, description);
+  const { memory } = given;
+  const host = require('./options.js').hostOf(given);
+  const guest = new GuestHere(handle.native(), options, host);
+  GuestMemory.bind(memory, guest.native);
+  const { loaded, hasMemory } = guest.loaded;
+  return new SyncInstance(guest, exportsOfModule(guest, loaded), hasMemory ? memory : null);
+}
+
+/**
+ * @param {import('./program.js').Handle} handle
+ * @param {import('./options.js').LoadOptions} options
+ * @param {import('./types.js').Interface} description
+ */
+function loadComponent(handle, options, description) {
+  const { exportsOf, hostOf } = require('./component.js');
+  const host = hostOf(description, options.given);
+  const guest = new GuestHere(handle.native(), options, host);
+  const exports = exportsOf(description, (index, bytes) =>
+    guest.call({ index, decode: (result) => result }, bytes),
+  );
+  return new SyncInstance(guest, exports, null);
+}
+
+module.exports = { loadSync };

@@ -1,0 +1,117 @@
+//! Instances that live on and are called on the thread of their environment.
+
+use crate::node_api::{Call, Js, JsResult, Method, Value};
+use crate::permission::require_wasi;
+use crate::run::host::{Hosted, ask_here};
+use crate::run::instances::{loaded_to_js, returned_to_js};
+use crate::run::outcome::outcome_to_js;
+use crate::run::reader::{Reader, held, whole};
+use crate::run::runs::Asked;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use wasi_rs_runner::executable::Executable;
+use wasi_rs_runner::export_call::Returned;
+use wasi_rs_runner::instance::{self, Export};
+use wasi_rs_runner::outcome::Outcome;
+use wasi_rs_runner::run::Engine;
+
+/// Defines the functions, as properties of an object.
+pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
+    js.set_named(object, LoadHere::NAME, js.function::<LoadHere>(0)?)?;
+    js.set_named(object, CallHere::NAME, js.function::<CallHere>(0)?)?;
+    js.set_named(object, EndHere::NAME, js.function::<EndHere>(0)?)
+}
+
+/// `loadHere(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace, timeout,
+/// imports? }, dispatch)`: a guest that lives on, and is called by `callHere`. The result is `{ guest, loaded, hasMemory }`,
+/// or `{ guest, ended: outcome }` if it can't be loaded. Each call may take `timeout` milliseconds (0: without
+/// end). `dispatch` makes the calls of functions of the embedder:
+/// it gets what `hostCall` messages have, and returns the bytes of the results, or nothing.
+struct LoadHere;
+
+impl Method for LoadHere {
+    const NAME: &'static str = "loadHere";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let js = call.js;
+        let (asked, request) = Asked::read(call, Engine::Wasmtime, |_, _| ask_here())?;
+        let program = held::<Executable>(js, request.get("program")?)?;
+        let Asked { requests, id, mut plan } = asked;
+        plan.concurrency = request.size("concurrency")?.unwrap_or(instance::MOST);
+        let timeout = request.number("timeout")?.map(whole).filter(|timeout| *timeout > 0).map(Duration::from_millis);
+        let (ended, exports) = (Arc::<Mutex<Option<Outcome>>>::default(), Arc::<Mutex<_>>::default());
+        let (at_end, at_begin) = (Arc::clone(&ended), Arc::clone(&exports));
+        let finish = move |outcome| *at_end.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        let loaded = move |all: &[Export], has_memory: bool| {
+            *at_begin.lock().unwrap_or_else(PoisonError::into_inner) = Some((all.to_vec(), has_memory));
+        };
+        let host = plan.host.clone();
+        let instance =
+            js.lending(call.args[2], || instance::load_here(&program, plan, Box::new(loaded), Box::new(finish)));
+        let guest = Hosted { host, instance: Some(instance), prompts: Arc::default(), requests, id, ended, timeout };
+        let message = js.object()?;
+        let loaded = exports.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match loaded {
+            Some((exports, has_memory)) => loaded_to_js(js, message, &exports, has_memory)?,
+            None => set_ended(js, message, &guest)?,
+        }
+        js.set_named(message, "guest", js.hold(Arc::new(guest))?)?;
+        Ok(message)
+    }
+}
+
+/// Sets the outcome as a property of a message, if the guest has ended.
+fn set_ended(js: Js<'_>, message: Value<'_>, guest: &Hosted) -> JsResult<()> {
+    match &*guest.ended.lock().unwrap_or_else(PoisonError::into_inner) {
+        Some(outcome) => js.set_named(message, "ended", outcome_to_js(js, outcome)?),
+        None => Ok(()),
+    }
+}
+
+/// `callHere.call(guest, index, bytes, dispatch)`: calls an export on this thread. The result is the bytes of its
+/// results as an ArrayBuffer; `{ thrown? | isBusy? | refused? }` if there are none, or `{ ended: outcome }` if
+/// the guest has ended with the call, or before.
+struct CallHere;
+
+impl Method for CallHere {
+    const NAME: &'static str = "callHere";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, [index, bytes, dispatch]) = (call.js, call.args);
+        let guest = held::<Hosted>(js, call.this)?;
+        let index = usize::try_from(whole(js.number_of(index)?)).unwrap_or(usize::MAX);
+        let bytes = js.view_or_buffer(bytes)?.unwrap_or_default();
+        let Some(instance) = &guest.instance else { return js.undefined() };
+        let returned = js.lending(dispatch, || instance.call_here(index, bytes, guest.timeout));
+        match returned {
+            Some(Returned::Values(bytes)) => js.array_buffer(&bytes),
+            Some(returned) if !instance.run.is_over() => returned_to_js(js, 0, &returned),
+            _ => {
+                let message = js.object()?;
+                set_ended(js, message, &guest)?;
+                Ok(message)
+            }
+        }
+    }
+}
+
+/// `endHere(guest)`: ends a guest that is not in a call. The result is its outcome; undefined if it is in a
+/// call.
+struct EndHere;
+
+impl Method for EndHere {
+    const NAME: &'static str = "endHere";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let js = call.js;
+        require_wasi(js)?;
+        let guest = held::<Hosted>(js, call.args[0])?;
+        if let Some(instance) = &guest.instance {
+            instance.end_here();
+        }
+        match &*guest.ended.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(outcome) => outcome_to_js(js, outcome),
+            None => js.undefined(),
+        }
+    }
+}
