@@ -57,7 +57,9 @@ function toText({ file, bytes, kind, version, memory, imports, exports, missing 
     ...memory.map((one) => `memory: ${memoryText(one)}`),
     ...section(
       'imports',
-      imports.map(({ module, name, type, kind }) => `${module}.${name} ${type ?? kind}`),
+      imports.map(
+        ({ module, name, type, kind }) => `${module && `${module}.`}${name} ${type ?? kind}`,
+      ),
     ),
     ...section(
       'exports',

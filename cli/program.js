@@ -137,7 +137,7 @@ function attempt(file, read) {
   }
 }
 
-/** Throws unless it begins as a core module. @param {string} file @param {Buffer} head */
+/** Throws unless it begins as a module or component. @param {string} file @param {Buffer} head */
 function refuse(file, head) {
   const refusal = addon().refusal(head);
   if (refusal !== undefined) throw new CliError(`${file} ${refusal}`);
@@ -151,7 +151,7 @@ function refuse(file, head) {
  */
 function isText(file, head) {
   if (path.extname(file) === '.wat') return true;
-  return /^(\s|;;.*\n)*\((module\b|;)/.test(head.toString('latin1'));
+  return /^(\s|;;.*\n)*\((module\b|component\b|;)/.test(head.toString('latin1'));
 }
 
 /** @param {string} file @param {Buffer} text @returns {Buffer} */

@@ -5,7 +5,7 @@ use crate::permission::require_wasi;
 use crate::run::host::{Hosted, ask_here};
 use crate::run::instances::{loaded_to_js, returned_to_js};
 use crate::run::outcome::outcome_to_js;
-use crate::run::reader::{Reader, held, whole};
+use crate::run::reader::{held, whole};
 use crate::run::runs::Asked;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -2,7 +2,9 @@
 
 use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Value};
 use wasi_rs_modules::bounds::Bounds;
-use wasi_rs_modules::error::{MAX_BYTES, expect_core_module};
+use wasi_rs_modules::cancellation::Cancellation;
+use wasi_rs_modules::component::Component;
+use wasi_rs_modules::error::{Form, MAX_BYTES, ProgramError};
 use wasi_rs_modules::outline::{Import, Item, Outline, is_type_of, kind_of};
 use wasi_rs_modules::signature;
 use wasmparser::Export;
@@ -15,8 +17,8 @@ pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {
     js.set_named(exports, "maxBytes", js.number(MAX_BYTES as f64)?)
 }
 
-/// `refusal(bytes)`: the reason why a file that begins with these bytes is no core module, to follow its
-/// name; undefined if it is one.
+/// `refusal(bytes)`: the reason why a file that begins with these bytes is no module or component, to follow
+/// its name; undefined if it is one.
 struct Refusal;
 
 impl Method for Refusal {
@@ -24,15 +26,15 @@ impl Method for Refusal {
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let js = call.js;
-        match expect_core_module(&js.uint8_array(call.args[0])?.unwrap_or_default()) {
-            Ok(()) => js.undefined(),
+        match Form::of(&js.uint8_array(call.args[0])?.unwrap_or_default()) {
+            Ok(_) => js.undefined(),
             Err(error) => js.string(&error.to_string()),
         }
     }
 }
 
-/// `describe(bytes)`: `{ kind, version, memory, imports, exports, missing }` of a module; an exception if it
-/// can't be read.
+/// `describe(bytes)`: `{ kind, version, memory, imports, exports, missing }` of a module or component; an
+/// exception if it can't be read.
 struct Describe;
 
 impl Method for Describe {
@@ -41,14 +43,57 @@ impl Method for Describe {
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let js = call.js;
         let bytes = js.uint8_array(call.args[0])?.unwrap_or_default();
-        match Outline::read(&bytes) {
-            Ok(mut outline) => describe(js, &mut outline),
+        let read = match Form::of(&bytes) {
+            Ok(Form::Component) => Component::read(&bytes, &Cancellation::default()).map(|one| of_component(js, &one)),
+            _ => Outline::read(&bytes).map_err(ProgramError::from).map(|mut outline| describe(js, &mut outline)),
+        };
+        match read {
+            Ok(described) => described,
             Err(error) => {
-                let message = js.string(&error.to_string())?;
+                let why = if let ProgramError::Uncompiled(why) = &error { why } else { &error.to_string() };
+                let message = js.string(why)?;
                 Err(js.throw(js.error(ErrorKind::Error, Some("ERR_WASI_PROGRAM"), message)?))
             }
         }
     }
+}
+
+/// The version that a component is for.
+const COMPONENT_VERSION: &str = "0.2";
+
+fn of_component<'s>(js: Js<'s>, component: &Component<'_>) -> JsResult<Value<'s>> {
+    let report = js.object()?;
+    set_text(js, report, "kind", if component.run().is_some() { "command" } else { "component" })?;
+    set_text(js, report, "version", COMPONENT_VERSION)?;
+    js.set_named(report, "memory", js.array(std::iter::empty())?)?;
+    let named = |name: &&str| {
+        let object = js.object()?;
+        set_text(js, object, "name", name)?;
+        let kind = if name.contains(':') { "interface" } else { "function" };
+        set_text(js, object, "kind", kind).map(|()| object)
+    };
+    let imports = component.imports.iter().map(|name| {
+        let object = named(name)?;
+        set_text(js, object, "module", "")?;
+        Ok(object)
+    });
+    js.set_named(report, "imports", js.array(imports)?)?;
+    js.set_named(report, "exports", js.array(component.exports.iter().map(named))?)?;
+    let missing = component.imports.iter().filter(|name| !is_given(name));
+    js.set_named(report, "missing", js.array(missing.map(|name| js.string(name)))?)?;
+    Ok(report)
+}
+
+/// True for an interface that the engine has for components.
+#[cfg(feature = "engine")]
+fn is_given(name: &str) -> bool {
+    wasi_rs_components::wasi::is_known(name)
+}
+
+/// True for an interface that the engine has for components: it is not there.
+#[cfg(not(feature = "engine"))]
+fn is_given(_: &str) -> bool {
+    false
 }
 
 fn describe<'s>(js: Js<'s>, outline: &mut Outline<'_>) -> JsResult<Value<'s>> {

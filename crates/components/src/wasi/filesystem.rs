@@ -119,6 +119,12 @@ impl View<'_> {
         Ok(self.wasi.table.get(descriptor)?.clone())
     }
 
+    /// A descriptor that was opened for this.
+    fn opened_for(&mut self, descriptor: &Resource<Descriptor>, flag: DescriptorFlags) -> Made<Descriptor> {
+        let descriptor = self.descriptor(descriptor)?;
+        if descriptor.flags.contains(flag) { Ok(descriptor) } else { Err(Errno::Badf.into()) }
+    }
+
     /// A descriptor of a directory whose content may be changed by it.
     fn mutable(&mut self, descriptor: &Resource<Descriptor>) -> Made<Descriptor> {
         let descriptor = self.descriptor(descriptor)?;
@@ -150,10 +156,6 @@ impl View<'_> {
         }
         let mut calls = self.calls();
         let given = Rights::from_bits_truncate(calls.fdstat(base.file.fd)?.rights_inheriting);
-        let mut inheriting = given;
-        if !flags.contains(DescriptorFlags::MUTATE_DIRECTORY) {
-            inheriting.remove(Rights::CHANGING);
-        }
         let mut own = Rights::FILE.union(Rights::DIRECTORY).difference(WRITING) & given;
         if flags.contains(DescriptorFlags::WRITE) {
             own.insert(WRITING & given);
@@ -166,7 +168,11 @@ impl View<'_> {
         for (flag, one) in SYNC_FLAGS {
             fdflags.set(one, flags.contains(flag));
         }
-        let fd = calls.open(place, oflags(open), [own, inheriting], fdflags)?;
+        let fd = calls.open(place, oflags(open), [own, given], fdflags)?;
+        // Programs open directories without asking for that, and change them.
+        let is_directory = calls.fdstat(fd)?.filetype == Filetype::Directory.number();
+        let inherited = if is_directory { DescriptorFlags::MUTATE_DIRECTORY } else { DescriptorFlags::empty() };
+        let flags = (flags & !DescriptorFlags::MUTATE_DIRECTORY) | (base.flags & inherited);
         Ok(Descriptor { file: Arc::new(OpenFile { fd, is_to_close: true }), flags })
     }
 }
@@ -182,7 +188,7 @@ impl preopens::Host for View<'_> {
             };
             let inheriting = Rights::from_bits_truncate(self.calls().fdstat(fd)?.rights_inheriting);
             let mut flags = DescriptorFlags::READ;
-            if inheriting.contains(Rights::FD_WRITE) {
+            if inheriting.contains(Rights::PATH_UNLINK_FILE) {
                 flags |= DescriptorFlags::MUTATE_DIRECTORY;
             }
             let file = Arc::new(OpenFile { fd, is_to_close: false });
@@ -204,17 +210,17 @@ impl types::Host for View<'_> {
 
 impl types::HostDescriptor for View<'_> {
     fn read_via_stream(&mut self, this: Resource<Descriptor>, offset: u64) -> Made<Resource<InputStream>> {
-        let file = self.descriptor(&this)?.file;
+        let file = self.opened_for(&this, DescriptorFlags::READ)?.file;
         Ok(self.wasi.table.push(InputStream::at(file, offset))?)
     }
 
     fn write_via_stream(&mut self, this: Resource<Descriptor>, offset: u64) -> Made<Resource<OutputStream>> {
-        let file = self.descriptor(&this)?.file;
+        let file = self.opened_for(&this, DescriptorFlags::WRITE)?.file;
         Ok(self.wasi.table.push(OutputStream::at(file, offset))?)
     }
 
     fn append_via_stream(&mut self, this: Resource<Descriptor>) -> Made<Resource<OutputStream>> {
-        let file = self.descriptor(&this)?.file;
+        let file = self.opened_for(&this, DescriptorFlags::WRITE)?.file;
         Ok(self.wasi.table.push(OutputStream::end(file))?)
     }
 
@@ -259,7 +265,7 @@ impl types::HostDescriptor for View<'_> {
 
     fn read(&mut self, this: Resource<Descriptor>, length: u64, offset: u64) -> Made<(Vec<u8>, bool)> {
         let length = u32::try_from(length.min(PIECE)).unwrap_or(u32::MAX);
-        let descriptor = self.descriptor(&this)?;
+        let descriptor = self.opened_for(&this, DescriptorFlags::READ)?;
         self.with(descriptor, |calls, this| {
             let bytes = calls.read(this.file.fd, length, Some(offset))?;
             let is_end = bytes.is_empty() && length > 0;
@@ -268,7 +274,7 @@ impl types::HostDescriptor for View<'_> {
     }
 
     fn write(&mut self, this: Resource<Descriptor>, mut bytes: Vec<u8>, offset: u64) -> Made<u64> {
-        let descriptor = self.descriptor(&this)?;
+        let descriptor = self.opened_for(&this, DescriptorFlags::WRITE)?;
         self.with(descriptor, |calls, this| Ok(calls.write(this.file.fd, &mut bytes, 0, Some(offset))?.into()))
     }
 
