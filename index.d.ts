@@ -714,11 +714,25 @@ export type ImportedFunction = (...args: any[]) => unknown;
  * The functions for a guest, by module and name; or a function that makes them, which gets the guest's memory
  * for them.
  */
-export type Imports =
-  | Readonly<Record<string, Readonly<Record<string, ImportedFunction>>>>
-  | ((guest: {
-      memory: GuestMemory;
-    }) => Readonly<Record<string, Readonly<Record<string, ImportedFunction>>>>);
+export type Imports = GivenImports | ((guest: { memory: GuestMemory }) => GivenImports);
+
+/**
+ * What a module imports, by module and name; or what a component imports, by the name of its interface, with
+ * or without its version: functions in camelCase, and classes in PascalCase for resources. A function that a
+ * component imports alone stands under its own name.
+ */
+export type GivenImports = Readonly<Record<string, object | ImportedFunction>>;
+
+/**
+ * The error of a component's function whose result is `result<_, E>`; thrown by a function of `imports`, it
+ * is the error that the component gets.
+ */
+export class ComponentError<Payload = unknown> extends Error {
+  constructor(payload: Payload);
+  readonly name: 'ComponentError';
+  /** The value of the error, of its type in the component's interface. */
+  readonly payload: Payload;
+}
 
 /**
  * The memory of a guest, its export `memory`. Bytes are copied. It can be reached between calls of its
@@ -765,15 +779,19 @@ export interface LoadOptions extends Pick<
  */
 export type ExportedFunction = (...args: WasmNumber[]) => Promise<any>;
 
-/** A module that lives on. */
+/** A module or component that lives on. */
 export interface Instance<Exports = Record<string, ExportedFunction>> {
   /**
-   * The functions that it exports, but for `_initialize`. Calls are made one after the other, off the event
+   * The functions that it exports, but for `_initialize`; of a component, functions in camelCase, and objects
+   * of functions and classes for its interfaces, under the names `api`, `ns:pkg/api` and `ns:pkg/api@1.0.0`.
+   * Its values are those of jco (`wasi-rs types FILE` writes their types). Calls are made one after the other, off the event
    * loop: this thread waits for 200 microseconds at most. A function of `imports` may call them too, while
    * the guest waits for it, also after an `await` (its calls are told by its async context, that of
    * AsyncLocalStorage: code that it hands work to elsewhere has to be bound with `AsyncResource.bind()`;
    * otherwise its calls wait until the first one is over). If it throws, the same comes out of the call, and
-   * the instance lives on; a trap, a limit or `proc_exit` ends it.
+   * the instance lives on; a trap, a limit or `proc_exit` ends it. A component can't be called while it waits
+   * for a function of `imports` (ERR_INVALID_STATE), and ends where one throws something else than the error
+   * of its `result`.
    * @throws WasiError, as a rejection: the instance has ended in the call
    * @throws ERR_INVALID_STATE, as a rejection: it had ended before the call began; `cause` is the reason
    */
@@ -792,8 +810,9 @@ export interface Instance<Exports = Record<string, ExportedFunction>> {
 }
 
 /**
- * Loads a module that lives on: instantiates it off the event loop, in wasmtime, calls its `_initialize` if
- * it exports that, and lets its other exports be called, under the same limits as `run()`.
+ * Loads a module or component that lives on: instantiates it off the event loop, in wasmtime, calls the
+ * `_initialize` of a module that exports it, and lets its other exports be called, under the same limits as
+ * `run()`.
  * @throws ERR_WASI_IMPORT, as a rejection: it imports a function that `imports` does not have
  * @throws WasiError, as a rejection; what a function of `imports` has thrown
  * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_ACCESS_DENIED, as rejections
@@ -803,31 +822,77 @@ export function load<Exports = Record<string, ExportedFunction>>(
   options?: LoadOptions,
 ): Promise<Instance<Exports>>;
 
+/**
+ * The options of `loadSync()`. What needs the event loop is refused: streams and functions as standard
+ * streams, and `signal`. `limits.stack` is at most 1 MiB, as the guest uses the stack of the thread.
+ */
+export interface LoadSyncOptions extends Omit<
+  LoadOptions,
+  'signal' | 'stdin' | 'stdout' | 'stderr'
+> {
+  /** @default 'ignore' */
+  stdin?: 'inherit' | 'ignore' | number | Uint8Array | undefined;
+  /** @default 'inherit' */
+  stdout?: 'inherit' | 'ignore' | number | undefined;
+  /** @default 'inherit' */
+  stderr?: 'inherit' | 'ignore' | number | undefined;
+}
+
+/** A module or component that lives on, on the thread of its caller. */
+export interface SyncInstance<Exports = Record<string, (...args: WasmNumber[]) => any>> {
+  /**
+   * As those of `Instance`, but they return values, and the event loop waits meanwhile; functions of
+   * `imports` have to return values too. One that calls an export of the same instance gets
+   * ERR_INVALID_STATE.
+   */
+  readonly exports: Readonly<Exports>;
+  /** Its memory, if it exports one as `memory`. */
+  readonly memory: GuestMemory | null;
+  /** The amounts that it has used by now. */
+  readonly usage: RunUsage;
+  /** Ends it; if it is in a call, when that has returned. */
+  close(): void;
+  /** The same. */
+  [Symbol.dispose](): void;
+}
+
+/**
+ * Loads a module or component on the thread of the caller, which waits until it is compiled: a call of an
+ * export takes microseconds, and returns its value. `timeout` ends a call that takes too long.
+ * @throws as `load()` rejects
+ */
+export function loadSync<Exports = Record<string, (...args: WasmNumber[]) => any>>(
+  source: ProgramSource,
+  options?: LoadSyncOptions,
+): SyncInstance<Exports>;
+
 /** A compiled program, to be run any number of times. Its description is frozen. */
 export interface Program {
   /**
    * `'command'`: it exports `_start`, and is run. `'reactor'`: it exports `_initialize` instead, and is
-   * loaded, as is a module that exports neither, which is `'unknown'`.
+   * loaded, as is a module that exports neither, which is `'unknown'`. A component is a `'command'` if it
+   * exports `wasi:cli/run`; otherwise it is a `'component'`, and is loaded.
    */
-  readonly kind: 'command' | 'reactor' | 'unknown';
+  readonly kind: 'command' | 'reactor' | 'unknown' | 'component';
   /** The functions that `imports` has to give it, such as `env.log (function)`. */
   readonly missing: readonly string[];
   /** The edition of WASI whose system calls it imports; null if it imports none. */
-  readonly version: 'preview1' | 'unstable' | null;
+  readonly version: 'preview1' | 'unstable' | '0.2' | null;
   /**
    * Its imports; `type` is a function's, such as `(i32, i64) -> i32`. (V8 does not tell it of a
    * WebAssembly.Module.)
    */
   readonly imports: readonly Readonly<{
+    /** The module that it is of; empty for what a component imports. */
     module: string;
     name: string;
-    kind: 'function' | 'memory';
+    kind: 'function' | 'memory' | 'interface' | 'resource' | 'type';
     type?: string;
   }>[];
   /** Its exports, likewise. */
   readonly exports: readonly Readonly<{
     name: string;
-    kind: 'function' | 'memory' | 'table' | 'global' | 'tag';
+    kind: 'function' | 'memory' | 'table' | 'global' | 'tag' | 'interface' | 'resource' | 'type';
     type?: string;
   }>[];
   /**
@@ -867,6 +932,9 @@ export interface Program {
   load<Exports = Record<string, ExportedFunction>>(
     options?: LoadOptions,
   ): Promise<Instance<Exports>>;
+  loadSync<Exports = Record<string, (...args: WasmNumber[]) => any>>(
+    options?: LoadSyncOptions,
+  ): SyncInstance<Exports>;
   /** Its machine code, for `deserialize()`. A WebAssembly.Module has none: ERR_WASI_PROGRAM. */
   serialize(): Promise<Buffer>;
 }

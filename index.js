@@ -37,6 +37,9 @@ const classes = {
   get Runner() {
     return require('./lib/runner.js').Runner;
   },
+  get ComponentError() {
+    return require('./lib/errors.js').ComponentError;
+  },
   get WasiError() {
     return require('./lib/errors.js').WasiError;
   },
@@ -46,6 +49,12 @@ Object.defineProperty(exports, 'Runner', {
   enumerable: true,
   get() {
     return classes.Runner;
+  },
+});
+Object.defineProperty(exports, 'ComponentError', {
+  enumerable: true,
+  get() {
+    return classes.ComponentError;
   },
 });
 Object.defineProperty(exports, 'WasiError', {

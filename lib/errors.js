@@ -85,6 +85,16 @@ class WasiError extends Error {
 }
 hide(WasiError.prototype, 'name', 'WasiError');
 
+/** The error that a function of a component has returned, or that one for its imports is to return. */
+class ComponentError extends Error {
+  /** @param {unknown} payload the value of the error, of its type in the component's interface */
+  constructor(payload) {
+    super(typeof payload === 'string' ? payload : require('node:util').inspect(payload));
+    this.payload = payload;
+  }
+}
+hide(ComponentError.prototype, 'name', 'ComponentError');
+
 /** The error of a program that an AbortSignal has ended. */
 class AbortError extends WasiError {
   /** @param {unknown} cause the signal's reason */
@@ -203,6 +213,7 @@ function busy(engine, most) {
 module.exports = {
   ...ofClass,
   AbortError,
+  ComponentError,
   WasiError,
   busy,
   errorOf,

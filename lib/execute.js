@@ -160,7 +160,8 @@ class Execution {
   async #execute(handle, choosing, options, onBegin) {
     this.#arm(options);
     const chosen = await Promise.race([choosing, this.#interrupted]);
-    const { args, env, preopens, limits, maxBuffer, concurrency, trace, host } = options;
+    const { args, env, preopens, limits, maxBuffer, concurrency, trace } = options;
+    const host = options.given ? await this.#hostOf(handle, options) : options.host;
     const { plan: stdio } = this.streams;
     const plan = {
       args,
@@ -179,6 +180,19 @@ class Execution {
       require('./background.js').compileAfter(/** @type {ProgramHandle} */ (handle), result);
     if (!chosen.mayChange) return result;
     return result.catch((error) => this.#startInOther(handle, chosen, plan, error));
+  }
+
+  /**
+   * The functions that a component is given.
+   *
+   * @param {import('./program.js').AnyHandle} handle
+   * @param {import('./options.js').Options} options
+   */
+  async #hostOf(handle, { given, limits }) {
+    const describing = /** @type {ProgramHandle} */ (handle).interface(limits);
+    const description = await Promise.race([describing, this.#interrupted]);
+    if (!description) return require('./options.js').hostOf(given); // the file has changed
+    return new (require('./component.js').Component)(description).host(given?.imports);
   }
 
   /**

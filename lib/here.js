@@ -2,6 +2,7 @@
 
 // A module or component that lives on, on the thread of its embedder: loadSync().
 
+const { types } = require('node:util');
 const { decodeResult, encode } = require('./cells.js');
 const { WasiError, errorOf } = require('./errors.js');
 const { streamsOf, timedOut } = require('./execute.js');
@@ -77,7 +78,7 @@ class GuestHere {
     this.#depth--;
     if (returned.ended) throw this.#end(returned.ended);
     if (this.#isToEnd && this.#depth === 0) this.close();
-    if (returned instanceof ArrayBuffer) return decode(returned);
+    if (types.isArrayBuffer(returned)) return decode(returned);
     if (returned.isBusy) throw isInCall();
     if (returned.refused !== undefined) throw new TypeError(returned.refused);
     throw this.#host?.thrown(returned.thrown);
@@ -182,17 +183,22 @@ function loadSync(handle, options) {
   return new SyncInstance(guest, exportsOfModule(guest, loaded), hasMemory ? memory : null);
 }
 
+/** @param {ArrayBuffer} bytes */
+const asItIs = (bytes) => bytes;
+
 /**
  * @param {import('./program.js').Handle} handle
  * @param {import('./options.js').LoadOptions} options
  * @param {import('./types.js').Interface} description
  */
 function loadComponent(handle, options, description) {
-  const { exportsOf, hostOf } = require('./component.js');
-  const host = hostOf(description, options.given);
+  const { Component } = require('./component.js');
+  const component = new Component(description);
+  const host = component.host(options.given.imports);
   const guest = new GuestHere(handle.native(), options, host);
-  const exports = exportsOf(description, (index, bytes) =>
-    guest.call({ index, decode: (result) => result }, bytes),
+  const exports = component.exports(
+    (index, bytes) => guest.call({ index, decode: asItIs }, bytes),
+    false,
   );
   return new SyncInstance(guest, exports, null);
 }

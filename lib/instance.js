@@ -437,18 +437,23 @@ async function load(handle, options) {
   return new Instance(guest, exportsOfModule(guest, loaded), hasMemory ? memory : null);
 }
 
+/** @param {ArrayBuffer} bytes */
+const asItIs = (bytes) => bytes;
+
 /**
  * @param {import('./program.js').Handle} handle
  * @param {import('./options.js').LoadOptions} options
  * @param {import('./types.js').Interface} description
  */
 async function loadComponent(handle, options, description) {
-  const { exportsOf, hostOf } = require('./component.js');
-  const host = hostOf(description, options.given);
+  const { Component } = require('./component.js');
+  const component = new Component(description);
+  const host = component.host(options.given.imports);
   const guest = new Guest(handle.native(), options, host, false);
   await guest.loaded;
-  const exports = exportsOf(description, (index, bytes, entry) =>
-    guest.call({ index, decode: (result) => result }, bytes, entry),
+  const exports = component.exports(
+    (index, bytes, entry) => guest.call({ index, decode: asItIs }, bytes.slice(), entry),
+    true,
   );
   return new Instance(guest, exports, null);
 }

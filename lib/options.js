@@ -8,7 +8,15 @@
 const { basename } = require('node:path');
 const { types } = require('node:util');
 const { classAddon, permission } = require('./addon.js');
-const { bytesOf, isModule, isURL, pathOf, readCache, withoutNull } = require('./program.js');
+const {
+  bytesOf,
+  isComponent,
+  isModule,
+  isURL,
+  pathOf,
+  readCache,
+  withoutNull,
+} = require('./program.js');
 
 /** Loaded when there is an error. */
 const errors = () => require('./errors.js');
@@ -61,7 +69,8 @@ const INPUTS = ['inherit', 'ignore'];
  * @property {AbortSignal | undefined} signal
  * @property {number | undefined} concurrency
  * @property {'auto' | 'wasmtime' | 'v8'} engine
- * @property {import('./types.js').Host | undefined} host the functions that the program is given
+ * @property {import('./types.js').Host} [host] the functions that a module is given
+ * @property {Given} [given] what a component is given
  */
 
 /**
@@ -99,7 +108,7 @@ function readOptions(options, isSpawned, source) {
     check: readBoolean(options.check, 'options.check'),
     concurrency: readWhole(options.concurrency, 'options.concurrency', 1, 2 ** 31 - 1),
     engine,
-    host: options.imports === undefined ? undefined : hostOf(makeImports(options.imports)),
+    ...readImports(options.imports, source),
   };
 }
 
@@ -240,11 +249,25 @@ function makeImports(imports) {
 }
 
 /**
+ * What a program is given in run() and spawn(): the functions of a module, or what a component is to get once
+ * it is known what that imports.
+ *
+ * @param {any} imports
+ * @param {string | Uint8Array | WebAssembly.Module} source of the program
+ * @returns {{ host?: import('./types.js').Host, given?: Given }}
+ */
+function readImports(imports, source) {
+  if (imports === undefined) return {};
+  const given = makeImports(imports);
+  return isComponent(source) ? { given } : { host: hostOf(given) };
+}
+
+/**
  * The functions that a module is given.
  *
- * @param {Given} given its imports are an object of objects of functions
+ * @param {Given} [given] its imports are an object of objects of functions
  */
-function hostOf({ imports: made, memory }) {
+function hostOf({ imports: made, memory } = makeImports(undefined)) {
   if (made === undefined) return undefined;
   const { HostFunctions, ofNumbers } = require('./host.js');
   const functions = propertiesOf(made).flatMap(([module, items]) => {

@@ -3,6 +3,7 @@
 // A program: its file or bytes, the machine code made of it and the folder that keeps it, and the engine that
 // runs it.
 
+const fs = require('node:fs');
 const path = require('node:path');
 const timers = require('node:timers');
 const { classAddon, permission } = require('./addon.js');
@@ -46,8 +47,37 @@ class Cancellation {
  * @property {() => void} cancel
  */
 
-/** The place of the byte that tells components from modules. */
+/** The bytes that tell components from modules, at their beginning. */
+const HEAD = 8;
 const LAYER = 6;
+
+/**
+ * True for a component, told by its beginning. False for what can't be read, which is reported elsewhere.
+ *
+ * @param {string | Uint8Array | WebAssembly.Module} source a path, bytes, or a module
+ */
+function isComponent(source) {
+  if (typeof source === 'string') return headOf(source)[LAYER] === 1;
+  return !isModule(source) && source[LAYER] === 1;
+}
+
+/** The first bytes of a file. @param {string} file */
+function headOf(file) {
+  const head = new Uint8Array(HEAD);
+  try {
+    // To open something else may wait.
+    if (!fs.statSync(file).isFile()) return head;
+    const descriptor = fs.openSync(file, fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0));
+    try {
+      fs.readSync(descriptor, head);
+    } finally {
+      fs.closeSync(descriptor);
+    }
+  } catch {
+    // Reading the program tells.
+  }
+  return head;
+}
 
 /** A program as run(), spawn() and Program share it. */
 class ProgramHandle {
@@ -207,8 +237,7 @@ class ProgramHandle {
   async #mayBeComponent() {
     const { source, isCode } = this;
     if (this.#interface || isCode) return true;
-    if (typeof source === 'string') return this.#ask('isComponent').answer;
-    return source[LAYER] === 1;
+    return typeof source === 'string' ? this.#ask('isComponent').answer : isComponent(source);
   }
 
   /** True if the cache has machine code of the program. @returns {Promise<boolean>} */
@@ -541,6 +570,7 @@ module.exports = {
   handleOf,
   inV8,
   inWasmtime,
+  isComponent,
   isModule,
   isURL,
   isUnfit,

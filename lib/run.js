@@ -5,7 +5,11 @@
 const program = require('./program.js');
 const { Cancellation, ProgramHandle, bytesOf, choose, handleOf, readCache } = program;
 
-/** @typedef {import('./program.js').AnyHandle} Handle */
+/**
+ * @typedef {import('./program.js').AnyHandle} Handle
+ *
+ * @typedef {import('./program.js').Handle} LoadableHandle of no WebAssembly.Module
+ */
 
 /** The handle of each `Program`. @type {WeakMap<object, Handle>} */
 const handles = new WeakMap();
@@ -224,7 +228,10 @@ async function load(source, options, entry = load) {
   const caller = callerOf(entry);
   const handle = resolve(source, options, true);
   const checked = require('./options.js').readLoadOptions(options, handle.source);
-  return located(require('./instance.js').load(handle, checked), caller);
+  return located(
+    require('./instance.js').load(/** @type {LoadableHandle} */ (handle), checked),
+    caller,
+  );
 }
 
 /**
@@ -239,7 +246,7 @@ function loadSync(source, options, entry = loadSync) {
   try {
     const handle = resolve(source, options, true);
     const checked = require('./options.js').readLoadOptions(options, handle.source, true);
-    return require('./here.js').loadSync(handle, checked);
+    return require('./here.js').loadSync(/** @type {LoadableHandle} */ (handle), checked);
   } catch (error) {
     throw require('./errors.js').from(error, caller);
   }

@@ -67,8 +67,35 @@ export interface Description {
   }[];
 }
 
-/** The description of a component's functions and types: `lib/component.js`. */
-export type Interface = object;
+/** The description of a component's functions and types (`crates/components/src/description.rs`). */
+export interface Interface {
+  types: readonly ComponentType[];
+  imports: readonly ComponentFunction[];
+  exports: readonly ComponentFunction[];
+  resources: readonly { interface?: string; name: string; isImported: boolean }[];
+}
+
+/** A type; those that it is made of are indices. */
+export type ComponentType =
+  | { kind: 'bool' | 'char' | 'string' }
+  | { kind: 's8' | 'u8' | 's16' | 'u16' | 's32' | 'u32' | 's64' | 'u64' | 'f32' | 'f64' }
+  | { kind: 'list' | 'option'; of: number }
+  | { kind: 'fixed-list'; of: number; length: number }
+  | { kind: 'record'; fields: readonly [name: string, of: number][] }
+  | { kind: 'tuple'; types: readonly number[] }
+  | { kind: 'variant'; cases: readonly [name: string, of: number | null][] }
+  | { kind: 'enum' | 'flags'; names: readonly string[] }
+  | { kind: 'result'; ok: number | null; err: number | null }
+  | { kind: 'own' | 'borrow'; resource: number }
+  | { kind: 'unsupported'; name: string };
+
+export interface ComponentFunction {
+  interface?: string;
+  name: string;
+  params: readonly [name: string, type: number][];
+  result: number | null;
+  isAsync: boolean;
+}
 
 export interface Limits {
   /** Bytes of all memories, tables and objects. */

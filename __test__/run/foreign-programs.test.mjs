@@ -23,11 +23,6 @@ const missing = (what, advice) =>
 
 /** The bytes of each, and the code and message of the error. */
 const FOREIGN = {
-  'a component': [
-    Buffer.from('\0asm\x0d\0\x01\0'),
-    'ERR_WASI_PROGRAM',
-    `the program is a WebAssembly component (WASI 0.2); only core modules of WASI preview 1 run here: ${WASIP1}`,
-  ],
   'an empty file': [
     Buffer.alloc(0),
     'ERR_WASI_PROGRAM',

@@ -358,13 +358,6 @@ export const ROWS = {
   // What is no module, or an odd one
   'no bytes': { bytes: bytes(), outcome: EMPTY, cli: false },
   text: { bytes: Buffer.from('(module)'), outcome: IS_TEXT, cli: false },
-  'a component': {
-    bytes: bytes([0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0]),
-    outcome: refused(
-      'is a WebAssembly component (WASI 0.2); only core modules of WASI preview 1 run here: build it for wasm32-wasip1',
-    ),
-    cli: false,
-  },
   'an empty module': {
     bytes: bytes(HEAD),
     outcome: refused("is not a command: it exports no function '_start'"),

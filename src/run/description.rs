@@ -35,12 +35,13 @@ pub fn description_to_js<'s>(
     description: &Description,
     missing: &[String],
 ) -> JsResult<Value<'s>> {
-    let Description { kind, imports, exports, memories } = description;
+    let Description { kind, version, imports, exports, memories } = description;
     let report = js.object()?;
     js.set_named(report, "kind", js.string(kind)?)?;
     js.set_named(report, "missing", js.array(missing.iter().map(|text| js.string(text)))?)?;
     let uses_wasi = imports.iter().any(|import| import.module.as_deref() == Some(abi.module()));
-    js.set_named(report, "version", if uses_wasi { js.string(abi.version())? } else { js.null()? })?;
+    let version = version.or_else(|| uses_wasi.then(|| abi.version()));
+    js.set_named(report, "version", version.map_or_else(|| js.null(), |version| js.string(version))?)?;
     js.set_named(report, "imports", js.array(imports.iter().map(|import| described_to_js(js, import)))?)?;
     js.set_named(report, "exports", js.array(exports.iter().map(|export| described_to_js(js, export)))?)?;
     js.set_named(report, "memory", js.array(memories.iter().map(|memory| memory_to_js(js, memory)))?)?;

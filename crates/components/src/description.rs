@@ -1,30 +1,323 @@
-//! Stub.
-use wasmtime::Engine;
-use wasmtime::component::Component;
+//! The functions and types of a component, as JavaScript gets them: a table of types, and the functions that
+//! it imports and exports, by their types' indices.
 
-/// Item.
-#[derive(Clone, Debug)]
+use serde::Serialize;
+use std::collections::HashMap;
+use std::sync::Arc;
+use wasmtime::component::types::{ComponentFunc, ComponentItem};
+use wasmtime::component::{Component, ResourceType, Type};
+use wasmtime::{Engine, Result, bail};
+
+/// The most entries of the table of types, and the most functions. (The largest known components have some
+/// hundred.)
+const MOST: usize = 10_000;
+
+/// A function or resource, and the interface that it is in, if it is in one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Item {
-    /// Interface.
+    /// The name of the interface.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
-    /// Name.
+    /// The name there.
     pub name: String,
 }
 
-/// Description.
-#[derive(Debug, Default)]
+/// The description of a component.
+#[derive(Debug)]
 pub struct Description {
-    /// JSON.
+    /// The description for JavaScript: `lib/component.js` reads it.
     pub json: String,
-    /// Imports.
-    pub imports: Vec<Item>,
-    /// Exports.
-    pub exports: Vec<Item>,
-    /// Resources.
+    /// The types of its functions.
+    pub types: Arc<[Described]>,
+    /// The functions that it imports and that the host does not give.
+    pub imports: Vec<Function>,
+    /// The functions that it exports.
+    pub exports: Vec<Function>,
+    /// The resources that it imports and that the host does not give, by their numbers.
     pub resources: Vec<Item>,
 }
 
-/// Describes.
-pub fn describe(_: &Component, _: &Engine, _: impl Fn(&str) -> bool) -> wasmtime::Result<Description> {
-    Ok(Description::default())
+/// A type. Those that it is made of are indices in the table.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the names are those of the component model")]
+pub enum Described {
+    Bool,
+    S8,
+    U8,
+    S16,
+    U16,
+    S32,
+    U32,
+    S64,
+    U64,
+    F32,
+    F64,
+    Char,
+    String,
+    List {
+        of: usize,
+    },
+    FixedList {
+        of: usize,
+        length: u32,
+    },
+    Record {
+        fields: Vec<(String, usize)>,
+    },
+    Tuple {
+        types: Vec<usize>,
+    },
+    Variant {
+        cases: Vec<(String, Option<usize>)>,
+    },
+    Enum {
+        names: Vec<String>,
+    },
+    Option {
+        of: usize,
+    },
+    Result {
+        ok: Option<usize>,
+        err: Option<usize>,
+    },
+    Flags {
+        names: Vec<String>,
+    },
+    Own {
+        resource: usize,
+        #[serde(skip)]
+        host: Option<u32>,
+    },
+    Borrow {
+        resource: usize,
+        #[serde(skip)]
+        host: Option<u32>,
+    },
+    /// A type that JavaScript can't be given.
+    Unsupported {
+        name: &'static str,
+    },
+}
+
+/// A function.
+#[derive(Clone, Debug, Serialize)]
+pub struct Function {
+    /// Its name.
+    #[serde(flatten)]
+    pub item: Item,
+    /// The names of its parameters, and their types.
+    pub params: Vec<(String, usize)>,
+    /// The type of its result.
+    pub result: Option<usize>,
+    /// True for an asynchronous function of WASI 0.3, which can't be called.
+    #[serde(rename = "isAsync")]
+    pub is_async: bool,
+}
+
+/// A resource.
+#[derive(Debug, Serialize)]
+struct Resource {
+    #[serde(flatten)]
+    item: Item,
+    /// True if the embedder implements it.
+    #[serde(rename = "isImported")]
+    is_imported: bool,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Tables {
+    types: Vec<Described>,
+    imports: Vec<Function>,
+    exports: Vec<Function>,
+    resources: Vec<Resource>,
+    #[serde(skip)]
+    known: Known,
+}
+
+/// The places of types and resources that are in the table.
+#[derive(Debug, Default)]
+struct Known {
+    primitives: HashMap<&'static str, usize>,
+    /// Types that are made of others; compared, since they have no order.
+    types: Vec<(Type, usize)>,
+    resources: Vec<(ResourceType, usize)>,
+}
+
+/// Describes a component. `is_given` is true for imports that the host has itself.
+pub fn describe(component: &Component, engine: &Engine, is_given: impl Fn(&str) -> bool) -> Result<Description> {
+    let ty = component.component_type();
+    let (mut tables, mut imports, mut exports) = (Tables::default(), Vec::new(), Vec::new());
+    for (name, item) in ty.imports(engine) {
+        if !is_given(name) {
+            tables.collect(engine, name, &item.ty, true, &mut imports)?;
+        }
+    }
+    let imported = tables.resources.iter().map(|resource| resource.item.clone()).collect();
+    for (name, item) in ty.exports(engine) {
+        tables.collect(engine, name, &item.ty, false, &mut exports)?;
+    }
+    for (item, function) in &imports {
+        let function = tables.function(item.clone(), function)?;
+        tables.imports.push(function);
+    }
+    for (item, function) in &exports {
+        let function = tables.function(item.clone(), function)?;
+        tables.exports.push(function);
+    }
+    let json = serde_json::to_string(&tables).map_err(|error| wasmtime::Error::msg(error.to_string()))?;
+    let Tables { types, imports, exports, .. } = tables;
+    Ok(Description { json, types: types.into(), imports, exports, resources: imported })
+}
+
+impl Tables {
+    /// Adds what is in an import or export: resources to the table, functions to `functions`.
+    fn collect(
+        &mut self,
+        engine: &Engine,
+        name: &str,
+        item: &ComponentItem,
+        is_imported: bool,
+        functions: &mut Vec<(Item, ComponentFunc)>,
+    ) -> Result<()> {
+        let mut add = |item: Item, ty: ComponentItem| {
+            match ty {
+                ComponentItem::ComponentFunc(function) => functions.push((item, function)),
+                ComponentItem::Resource(resource) => self.add_resource(item, resource, is_imported),
+                ComponentItem::Type(_) => {}
+                // Nothing that JavaScript could use, and nothing that it could give.
+                _ if is_imported => {
+                    bail!("imports '{}', which is neither a function nor an interface of them", item.name)
+                }
+                _ => {}
+            }
+            if functions.len() > MOST {
+                bail!("has more functions than can be called: {MOST} is the most");
+            }
+            Ok(())
+        };
+        match item {
+            ComponentItem::ComponentInstance(instance) => instance.exports(engine).try_for_each(|(inner, item)| {
+                add(Item { interface: Some(name.to_owned()), name: inner.to_owned() }, item.ty)
+            }),
+            other => add(Item { interface: None, name: name.to_owned() }, other.clone()),
+        }
+    }
+
+    fn add_resource(&mut self, item: Item, resource: ResourceType, is_imported: bool) {
+        if self.known.resources.iter().all(|(known, _)| *known != resource) {
+            self.known.resources.push((resource, self.resources.len()));
+            self.resources.push(Resource { item, is_imported });
+        }
+    }
+
+    fn function(&mut self, item: Item, ty: &ComponentFunc) -> Result<Function> {
+        let params = ty.params().map(|(name, ty)| Ok((name.to_owned(), self.index_of(&ty)?))).collect::<Result<_>>()?;
+        let result = ty.results().next().map(|ty| self.index_of(&ty)).transpose()?;
+        Ok(Function { item, params, result, is_async: ty.async_() })
+    }
+
+    fn add(&mut self, described: Described) -> Result<usize> {
+        if self.types.len() >= MOST {
+            bail!("has too many types: {MOST} is the most");
+        }
+        self.types.push(described);
+        Ok(self.types.len() - 1)
+    }
+
+    /// The index of a type in the table, where it is put if it is not there.
+    fn index_of(&mut self, ty: &Type) -> Result<usize> {
+        if let Some((name, described)) = primitive(ty) {
+            if let Some(index) = self.known.primitives.get(name) {
+                return Ok(*index);
+            }
+            let index = self.add(described)?;
+            self.known.primitives.insert(name, index);
+            return Ok(index);
+        }
+        if let Some((_, index)) = self.known.types.iter().find(|(known, _)| known == ty) {
+            return Ok(*index);
+        }
+        let described = self.describe(ty)?;
+        let index = self.add(described)?;
+        self.known.types.push((ty.clone(), index));
+        Ok(index)
+    }
+
+    fn describe(&mut self, ty: &Type) -> Result<Described> {
+        Ok(match ty {
+            Type::List(list) => Described::List { of: self.index_of(&list.ty())? },
+            Type::FixedLengthList(list) => Described::FixedList { of: self.index_of(&list.ty())?, length: list.len() },
+            Type::Record(record) => Described::Record {
+                fields: record
+                    .fields()
+                    .map(|field| Ok((field.name.to_owned(), self.index_of(&field.ty)?)))
+                    .collect::<Result<_>>()?,
+            },
+            Type::Tuple(tuple) => {
+                Described::Tuple { types: tuple.types().map(|ty| self.index_of(&ty)).collect::<Result<_>>()? }
+            }
+            Type::Variant(variant) => Described::Variant {
+                cases: variant
+                    .cases()
+                    .map(|case| Ok((case.name.to_owned(), self.index_of_some(case.ty.as_ref())?)))
+                    .collect::<Result<_>>()?,
+            },
+            Type::Enum(names) => Described::Enum { names: names.names().map(str::to_owned).collect() },
+            Type::Option(option) => Described::Option { of: self.index_of(&option.ty())? },
+            Type::Result(result) => Described::Result {
+                ok: self.index_of_some(result.ok().as_ref())?,
+                err: self.index_of_some(result.err().as_ref())?,
+            },
+            Type::Flags(flags) => Described::Flags { names: flags.names().map(str::to_owned).collect() },
+            Type::Own(resource) => {
+                let (resource, host) = self.resource_of(resource);
+                Described::Own { resource, host }
+            }
+            Type::Borrow(resource) => {
+                let (resource, host) = self.resource_of(resource);
+                Described::Borrow { resource, host }
+            }
+            Type::Map(_) => Described::Unsupported { name: "a map" },
+            Type::Future(_) => Described::Unsupported { name: "a future" },
+            Type::Stream(_) => Described::Unsupported { name: "a stream" },
+            _ => Described::Unsupported { name: "an error context" },
+        })
+    }
+
+    fn index_of_some(&mut self, ty: Option<&Type>) -> Result<Option<usize>> {
+        ty.map(|ty| self.index_of(ty)).transpose()
+    }
+
+    /// The index of a resource, and its number if the embedder implements it. (Those come first, so the two are
+    /// the same.) A resource that nobody has a name for, such as of wasi:io, is added without.
+    fn resource_of(&mut self, resource: &ResourceType) -> (usize, Option<u32>) {
+        let known = |all: &[(ResourceType, usize)]| all.iter().find(|(known, _)| known == resource).map(|(_, at)| *at);
+        let index = known(&self.known.resources).unwrap_or_else(|| {
+            self.add_resource(Item { interface: None, name: String::new() }, *resource, false);
+            self.resources.len().saturating_sub(1)
+        });
+        let is_imported = self.resources.get(index).is_some_and(|resource| resource.is_imported);
+        (index, u32::try_from(index).ok().filter(|_| is_imported))
+    }
+}
+
+/// A type that is not made of others.
+fn primitive(ty: &Type) -> Option<(&'static str, Described)> {
+    Some(match ty {
+        Type::Bool => ("bool", Described::Bool),
+        Type::S8 => ("s8", Described::S8),
+        Type::U8 => ("u8", Described::U8),
+        Type::S16 => ("s16", Described::S16),
+        Type::U16 => ("u16", Described::U16),
+        Type::S32 => ("s32", Described::S32),
+        Type::U32 => ("u32", Described::U32),
+        Type::S64 => ("s64", Described::S64),
+        Type::U64 => ("u64", Described::U64),
+        Type::Float32 => ("f32", Described::F32),
+        Type::Float64 => ("f64", Described::F64),
+        Type::Char => ("char", Described::Char),
+        Type::String => ("string", Described::String),
+        _ => return None,
+    })
 }

@@ -3,9 +3,13 @@
 //!
 //! | module | content |
 //! | --- | --- |
+//! | [`description`] | the functions and types of a component |
+//! | [`values`], [`handles`] | values as bytes; resources |
+//! | [`wasi`] | WASI 0.2 |
 //! | [`system`] | the system calls beneath, as this crate asks for them |
 
 pub mod description;
 pub mod handles;
 pub mod system;
+pub mod values;
 pub mod wasi;

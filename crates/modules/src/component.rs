@@ -27,6 +27,9 @@ const MAX_COPIED: u64 = 1_000_000;
 /// The most components in each other. A validator refuses more than 100.
 const MAX_DEPTH: usize = 100;
 
+/// The version of WASI that components are for.
+pub const VERSION: &str = "0.2";
+
 /// The beginning of the name of the interface that a command exports.
 const RUN: &str = "wasi:cli/run@";
 

@@ -190,9 +190,7 @@ impl Form {
 pub fn expect_core_module(bytes: &[u8]) -> Result<(), ProgramError> {
     match Form::of(bytes)? {
         Form::Module => Ok(()),
-        Form::Component => Err(ProgramError::Wrong(
-            "is a component, which the engine V8 does not run: leave out options.engine".to_owned(),
-        )),
+        Form::Component => Err(ProgramError::Wrong("is a component, which V8 does not run; wasmtime does".to_owned())),
     }
 }
 
@@ -212,7 +210,7 @@ mod tests {
             assert!(refusal(text).starts_with("is not a WebAssembly module: it is WebAssembly's text; "), "{text:?}");
         }
         assert!(refusal(b"\x7fELF\x02\x01").ends_with("a program for this machine; build it for wasm32-wasip1"));
-        assert!(refusal(b"\0asm\x0d\0\x01\0").starts_with("is a component, which the engine V8 "));
+        assert!(refusal(b"\0asm\x0d\0\x01\0").starts_with("is a component, which V8 "));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! A call of a guest's export.
 
+use super::component_type::ComponentType;
 use super::guest::Guest;
 use super::numbers::{Signature, cells, values};
 use super::stop::Stop;
 use std::fmt;
 use std::sync::Arc;
-use wasmtime::component::{self, Type};
+use wasmtime::component;
 use wasmtime::{AsContextMut, Func, Val};
 
 /// The end of a call, unless the instance ends with it.
@@ -36,9 +37,10 @@ pub enum Callee {
 /// A function of a component.
 #[derive(Debug)]
 pub struct ComponentFunction {
-    func: component::Func,
-    params: Vec<Type>,
-    results: Vec<Type>,
+    /// The function, in the instance.
+    pub func: component::Func,
+    /// Its type.
+    pub ty: ComponentType,
 }
 
 /// A call of an export.
@@ -94,20 +96,21 @@ impl ExportCall {
 }
 
 impl ComponentFunction {
-    /// A function of an instance in this store.
-    pub fn new(func: component::Func, store: impl AsContextMut<Data = Guest>) -> Self {
-        let ty = func.ty(store);
-        Self { func, params: ty.params().map(|(_, ty)| ty).collect(), results: ty.results().collect() }
-    }
-
     /// Calls it. (A component can't go on after an error, so one that the embedder has thrown is its end.)
     fn call(&self, mut store: impl AsContextMut<Data = Guest>, args: &[u8]) -> wasmtime::Result<Returned> {
-        let args = match Guest::with_handles(&mut store, |handles| handles.decode(&self.params, args)) {
+        let ComponentType { types, params, results } = &self.ty;
+        let args = match Guest::with_handles(&mut store, |handles| handles.decode(types, params, args)) {
             Ok(args) => args,
-            Err(error) => return Ok(Returned::Refused(error.to_string())),
+            Err(error) => {
+                Guest::with_handles(&mut store, |handles| handles.take_back())?;
+                return Ok(Returned::Refused(error.to_string()));
+            }
         };
-        let mut results = vec![component::Val::Bool(false); self.results.len()];
-        self.func.call(&mut store, &args, &mut results)?;
-        Guest::with_handles(&mut store, |handles| handles.encode(&results, &self.results)).map(Returned::Values)
+        let mut values = vec![component::Val::Bool(false); results.len()];
+        self.func.call(&mut store, &args, &mut values)?;
+        Guest::with_handles(&mut store, |handles| {
+            handles.take_back()?;
+            handles.encode(types, results, &values).map(Returned::Values)
+        })
     }
 }

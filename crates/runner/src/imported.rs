@@ -1,13 +1,13 @@
 //! Functions of the embedder, as a guest in wasmtime calls them.
 
+use super::component_type::ComponentType;
 use super::control::Control;
 use super::guest::Guest;
 use super::host_calls::{Answer, Event, Given, HostCall, HostCalls};
 use super::numbers::{Signature, cells, values};
 use super::stop::Stop;
 use std::sync::Arc;
-use wasmtime::component::types::ComponentFunc;
-use wasmtime::component::{self, Type};
+use wasmtime::component;
 use wasmtime::{AsContextMut, Caller, Extern, Memory, Result, StoreContextMut, Val};
 
 /// Calls a function of the embedder, which a module imports as number `import` of these, and waits for its
@@ -35,17 +35,18 @@ pub fn call(
 pub fn call_of_component(
     mut store: StoreContextMut<'_, Guest>,
     import: usize,
-    ty: &ComponentFunc,
+    ty: &ComponentType,
     args: &[component::Val],
     results: &mut [component::Val],
 ) -> Result<()> {
-    let params: Vec<Type> = ty.params().map(|(_, ty)| ty).collect();
-    let of_results: Vec<Type> = ty.results().collect();
-    let (bytes, lent) = Guest::with_handles(&mut store, |handles| handles.encode_lent(args, &params))?;
+    let (bytes, loans) = Guest::with_handles(&mut store, |handles| {
+        let loans = handles.loans();
+        Ok::<_, wasmtime::Error>((handles.encode(&ty.types, &ty.params, args)?, loans))
+    })?;
     let answered = ask(&mut store, |_| None, import, None, bytes);
     let answer = Guest::with_handles(&mut store, |handles| {
-        handles.end_loans(lent)?;
-        handles.decode(&of_results, &answered?)
+        handles.end_loans(loans)?;
+        handles.decode(&ty.types, &ty.results, &answered?)
     })?;
     for (result, value) in results.iter_mut().zip(answer) {
         *result = value;

@@ -21,8 +21,10 @@ pub fn of_module(module: &Module) -> Interface<'_> {
 /// The description of a module.
 #[derive(Debug, Default)]
 pub struct Description {
-    /// `command`, `reactor` or `unknown`.
+    /// `command`, `reactor`, `component` or `unknown`.
     pub kind: &'static str,
+    /// The version of WASI, if its imports do not tell it.
+    pub version: Option<&'static str>,
     /// Its imports.
     pub imports: Vec<Described>,
     /// Its exports.
@@ -71,6 +73,7 @@ impl Description {
         let exports: Vec<_> = names.exports.iter().map(|(name, kind)| one(None, name, kind)).collect();
         Self {
             kind: kind_by(&exports),
+            version: None,
             imports: names.imports.iter().map(|(module, name, kind)| one(Some(module), name, kind)).collect(),
             exports,
             memories: Vec::new(),
@@ -192,7 +195,7 @@ mod tests {
         );
         let bytes = wat::parse_str(text).unwrap();
         let module = Module::from_binary(&Mode::default().engine().unwrap(), &bytes).unwrap();
-        let Description { kind, imports, exports, memories } = describe(&module);
+        let Description { kind, imports, exports, memories, .. } = describe(&module);
         assert_eq!(kind, "command");
         let told = |all: &[Described]| {
             let words = all.iter().map(|Described { module, name, kind, signature }| {

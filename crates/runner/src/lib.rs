@@ -8,7 +8,7 @@
 //! | [`run`] | one run in either engine, seen from outside: ended early, settled |
 //! | [`in_wasmtime`], [`guest`], [`stop`], [`traps`] | a run in wasmtime |
 //! | [`instance`] | a module that is instantiated once and called any number of times |
-//! | [`export_call`] | a call of a guest's export |
+//! | [`export_call`], [`component_type`] | a call of a guest's export; the type of a component's function |
 //! | [`host_calls`], [`imported`], [`numbers`] | calls to functions of the embedder |
 //! | [`in_v8`] | a run in V8 |
 //! | [`scheduler`], [`slot`] | slots for the guests of both engines, and threads |
@@ -30,6 +30,7 @@ pub mod background;
 pub mod cache;
 pub mod compilations;
 pub mod compile;
+pub mod component_type;
 pub mod control;
 pub mod executable;
 pub mod export_call;

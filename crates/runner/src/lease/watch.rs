@@ -327,7 +327,7 @@ mod tests {
         fn check_data(&mut self, written: impl Fn(i32) -> Option<u8>) {
             for page in 0..PAGES {
                 let number = b'0' + u8::try_from(page).unwrap();
-                assert_eq!(self.call("peek", page << 16), written(page).unwrap_or(number).into());
+                assert_eq!(self.call("peek", page << 16), i32::from(written(page).unwrap_or(number)));
             }
         }
     }

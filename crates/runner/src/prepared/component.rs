@@ -2,12 +2,13 @@
 
 use super::foreign::Foreign;
 use crate::compile::refused;
+use crate::component_type::ComponentType;
 use crate::guest::Guest;
 use crate::imported;
 use crate::interface::{Described, Description};
 use wasi_rs_components::description::{Description as Interface, Item, describe};
 use wasi_rs_components::wasi;
-use wasi_rs_modules::component::{check_command, is_run};
+use wasi_rs_modules::component::{VERSION, check_command, is_run};
 use wasi_rs_modules::error::ProgramError;
 use wasi_rs_modules::interface::Purpose;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
@@ -31,8 +32,8 @@ pub struct PreparedComponent {
     pub code: Component,
     /// The functions it imports that are not WASI's.
     pub foreign: Vec<Foreign>,
-    /// The functions it exports; none for one that can't be called.
-    pub exports: Vec<Option<ComponentExportIndex>>,
+    /// The functions it exports, with their types; none for one that can't be called.
+    pub exports: Vec<Option<(ComponentExportIndex, ComponentType)>>,
     /// The description of these functions and their types, for JavaScript.
     pub interface: String,
     linked: InstancePre<Guest>,
@@ -53,8 +54,12 @@ impl PreparedComponent {
         define_foreign(&mut linker, &interface).map_err(refused)?;
         let linked = linker.instantiate_pre(&code).map_err(refused)?;
         let dropped = interface.resources.iter().map(|item| Foreign { name: drop_of(&item.name), ..foreign_of(item) });
-        let foreign = interface.imports.iter().map(foreign_of).chain(dropped).collect();
-        let exports = interface.exports.iter().map(|item| index_of(&code, item)).collect();
+        let foreign = interface.imports.iter().map(|function| foreign_of(&function.item)).chain(dropped).collect();
+        let exports = interface.exports.iter().map(|function| {
+            let ty = ComponentType::new(&interface.types, function);
+            Some((index_of(&code, &function.item).filter(|_| !function.is_async)?, ty))
+        });
+        let exports = exports.collect();
         Ok(Self { code, foreign, exports, interface: interface.json, linked, run })
     }
 
@@ -80,16 +85,17 @@ impl PreparedComponent {
     /// Its description.
     pub fn describe(&self) -> Description {
         let (engine, ty) = (self.code.engine(), self.code.component_type());
-        let described = |name: &str, item: &ComponentItem| Described {
-            module: None,
+        let described = |module: Option<&str>, name: &str, item: &ComponentItem| Described {
+            module: module.map(str::to_owned),
             name: name.to_owned(),
             kind: kind_of(item),
             signature: None,
         };
         Description {
             kind: if self.run.is_some() { "command" } else { "component" },
-            imports: ty.imports(engine).map(|(name, item)| described(name, &item.ty)).collect(),
-            exports: ty.exports(engine).map(|(name, item)| described(name, &item.ty)).collect(),
+            version: Some(VERSION),
+            imports: ty.imports(engine).map(|(name, item)| described(Some(""), name, &item.ty)).collect(),
+            exports: ty.exports(engine).map(|(name, item)| described(None, name, &item.ty)).collect(),
             memories: Vec::new(),
         }
     }
@@ -129,8 +135,9 @@ fn index_of(code: &Component, item: &Item) -> Option<ComponentExportIndex> {
 
 /// Defines what a component imports that is not WASI's: functions and resources of the embedder.
 fn define_foreign(linker: &mut Linker<Guest>, interface: &Interface) -> wasmtime::Result<()> {
-    for (index, item) in interface.imports.iter().enumerate() {
-        let call = move |store: StoreContextMut<'_, Guest>, ty: ComponentFunc, args: &[Val], results: &mut [Val]| {
+    for (index, function) in interface.imports.iter().enumerate() {
+        let (item, ty) = (&function.item, ComponentType::new(&interface.types, function));
+        let call = move |store: StoreContextMut<'_, Guest>, _: ComponentFunc, args: &[Val], results: &mut [Val]| {
             imported::call_of_component(store, index, &ty, args, results)
         };
         match &item.interface {

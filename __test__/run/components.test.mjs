@@ -1,0 +1,555 @@
+// load() and loadSync() of components: values, errors, resources, imports, the end.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { ComponentError, compile, deserialize, load, loadSync, run, spawn } from '../../index.js';
+import {
+  EMPTY_COMPONENT,
+  RESOURCES,
+  assembleComponent,
+  echoing,
+  primitives,
+} from '../support/components.mjs';
+
+const FLAGS = ['read', 'exec-all', ...Array.from({ length: 40 }, (_, i) => `f${i}`)];
+
+/** The types of the echoes, and what is given to them. */
+const TYPES = {
+  ...primitives(),
+  bytes: { type: '(list u8)', core: 'i32 i32' },
+  longs: { type: '(list s64)', core: 'i32 i32' },
+  doubles: { type: '(list f64)', core: 'i32 i32' },
+  texts: { type: '(list string)', core: 'i32 i32' },
+  point: {
+    type: '$point',
+    core: 'i32 f64 i32 i32 i32',
+    define: '(record (field "x" s32) (field "y-pos" f64) (field "label" (option string)))',
+  },
+  points: { type: '(list $point)', core: 'i32 i32' },
+  color: { type: '$color', core: 'i32', define: '(enum "red" "dark-green")' },
+  shape: {
+    type: '$shape',
+    core: 'i32 i32',
+    define: '(variant (case "nothing") (case "sides" u32))',
+  },
+  perms: {
+    type: '$perms',
+    core: 'i32 i32',
+    define: `(flags ${FLAGS.slice(0, 32)
+      .map((name) => `"${name}"`)
+      .join(' ')})`,
+  },
+  tuple: { type: '(tuple u8 string bool)', core: 'i32 i32 i32 i32' },
+  maybe: { type: '(option u32)', core: 'i32 i32' },
+  nested: { type: '(option (option u32))', core: 'i32 i32 i32' },
+  result: { type: '(result u32 (error string))', core: 'i32 i32 i32' },
+  outcomes: { type: '(list (result (error u8)))', core: 'i32 i32' },
+  nothing: { type: '(result)', core: 'i32' },
+};
+TYPES.perms.core = 'i32'; // 32 flags
+
+const bytes = assembleComponent(echoing(TYPES));
+
+const camel = (name) => name.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
+
+/** Both forms, with functions of the embedder that note what they get. */
+async function both(source, imports, act) {
+  for (const [name, open] of [
+    ['load()', load],
+    ['loadSync()', loadSync],
+  ]) {
+    const instance = await open(source, { imports });
+    try {
+      await act(instance, name);
+    } finally {
+      await instance.close();
+    }
+  }
+}
+
+/** Echoes, and the list of what they got. */
+function echoes() {
+  const got = [];
+  const echo = (value) => {
+    got.push(value);
+    if (value?.tag === 'err') throw new ComponentError(value.val);
+    return value?.tag === 'ok' ? value.val : value;
+  };
+  const imports = Object.fromEntries(Object.keys(TYPES).map((name) => [`echo-${name}`, echo]));
+  return { got, imports };
+}
+
+/** The message of an error. */
+const messageOf = async (act) => {
+  try {
+    await act();
+  } catch (error) {
+    return `${error.name}: ${error.message}`;
+  }
+  throw new assert.AssertionError({ message: 'it did not throw' });
+};
+
+describe('values', () => {
+  /** Values as they are given and got, where that is the same. */
+  const SAME = {
+    bool: [true, false],
+    s8: [-128, 127],
+    u8: [0, 255],
+    s16: [-32768, 32767],
+    u16: [65535],
+    s32: [-(2 ** 31), 2 ** 31 - 1],
+    u32: [2 ** 32 - 1],
+    s64: [-(2n ** 63n), 2n ** 63n - 1n],
+    u64: [2n ** 64n - 1n, 0n],
+    f32: [1.5, NaN, -0, -Infinity],
+    f64: [0.1, NaN, -0, Number.MAX_VALUE],
+    char: ['a', '\0', '🎉', '\u{10ffff}'],
+    string: ['', 'ä€🎉', '\0', 'x'.repeat(100_000)],
+    bytes: [new Uint8Array(), Uint8Array.from({ length: 70_000 }, (_, i) => i)],
+    longs: [BigInt64Array.of(-1n, 2n ** 62n)],
+    doubles: [Float64Array.of(0.5, -0, NaN)],
+    texts: [[], ['a', '', '🎉']],
+    point: [
+      { x: -1, yPos: 2.5, label: 'here' },
+      { x: 0, yPos: NaN, label: undefined },
+    ],
+    points: [Array.from({ length: 1000 }, (_, x) => ({ x, yPos: -x, label: `${x}` }))],
+    color: ['red', 'dark-green'],
+    shape: [{ tag: 'nothing' }, { tag: 'sides', val: 5 }],
+    tuple: [[7, 'seven', true]],
+    maybe: [undefined, 0],
+    nested: [{ tag: 'none' }, { tag: 'some', val: undefined }, { tag: 'some', val: 3 }],
+    outcomes: [[{ tag: 'ok' }, { tag: 'err', val: 3 }]],
+  };
+
+  test('go both ways, as they are in jco', async () => {
+    const { got, imports } = echoes();
+    await both(bytes, imports, async ({ exports }) => {
+      for (const [name, values] of Object.entries(SAME)) {
+        for (const value of values) {
+          assert.deepEqual(await exports[camel(`run-${name}`)](value), value, name);
+          assert.deepEqual(got.pop(), value, `${name} in a function of the embedder`);
+        }
+      }
+    });
+  });
+
+  test('may be given in other forms', async () => {
+    const { imports } = echoes();
+    await both(bytes, imports, async ({ exports }) => {
+      assert.deepEqual(await exports.runBytes([1, 2]), Uint8Array.of(1, 2));
+      assert.deepEqual(await exports.runBytes(Buffer.from('ab')), Uint8Array.of(97, 98));
+      assert.deepEqual(await exports.runBytes(Uint8Array.of(5, 6).buffer), Uint8Array.of(5, 6));
+      assert.deepEqual(await exports.runDoubles([1, 2.5]), Float64Array.of(1, 2.5));
+      assert.deepEqual(await exports.runLongs([1n]), BigInt64Array.of(1n));
+      assert.equal(await exports.runMaybe(null), undefined);
+      assert.equal(await exports.runString('a\ud800b'), 'a\ufffdb', 'a lone surrogate');
+      assert.deepEqual(await exports.runPoint({ x: 1, yPos: 2 }), {
+        x: 1,
+        yPos: 2,
+        label: undefined,
+      });
+      const perms = await exports.runPerms({ read: false, execAll: true, f29: 1 });
+      const set = Object.keys(perms).filter((name) => perms[name]);
+      assert.deepEqual([Object.keys(perms).length, set], [32, ['execAll', 'f29']]);
+    });
+  });
+
+  test('that are not of their type are told with their place', async () => {
+    const { imports } = echoes();
+    await both(bytes, imports, async ({ exports }) => {
+      const { runU8, runU64, runChar, runString, runBytes, runTexts, runPoints, runColor } =
+        exports;
+      for (const [act, said] of [
+        [() => runU8(256), 'runU8(v): expected u8, an integer from 0 to 255, got 256'],
+        [() => runU8(), 'runU8(v): expected u8, an integer from 0 to 255, got undefined'],
+        [() => runU8('1'), "runU8(v): expected u8, an integer from 0 to 255, got '1'"],
+        [() => runU8(1.5), 'runU8(v): expected u8, an integer from 0 to 255, got 1.5'],
+        [() => runU64(1), 'runU64(v): expected u64, a BigInt from 0n to 2n ** 64n - 1n, got 1'],
+        [() => runU64(-1n), 'runU64(v): expected u64, a BigInt from 0n to 2n ** 64n - 1n, got -1n'],
+        [() => runChar('ab'), "runChar(v): expected a string of one character, got 'ab'"],
+        [() => runChar(''), "runChar(v): expected a string of one character, got ''"],
+        [() => runString(5), 'runString(v): expected a string, got 5'],
+        [() => runBytes('ab'), "runBytes(v): expected Uint8Array or an array, got 'ab'"],
+        [
+          () => runBytes([1, 256]),
+          'runBytes(v[1]): expected u8, an integer from 0 to 255, got 256',
+        ],
+        [() => runTexts(['a', null]), 'runTexts(v[1]): expected a string, got null'],
+        [
+          () =>
+            runPoints([
+              { x: 0, yPos: 0 },
+              { x: 0, yPos: '0' },
+            ]),
+          "runPoints(v[1].yPos): expected a number, got '0'",
+        ],
+        [() => runPoints([0]), 'runPoints(v[0]): expected an object { x, yPos, label }, got 0'],
+        [() => runColor('blue'), "runColor(v): expected 'red' or 'dark-green', got 'blue'"],
+        [
+          () => exports.runShape({ tag: 'sides' }),
+          'runShape(v.val): expected u32, an integer from 0 to 4294967295, got undefined',
+        ],
+        [
+          () => exports.runShape({ tag: 'x' }),
+          "runShape(v.tag): expected 'nothing' or 'sides', got 'x'",
+        ],
+        [() => exports.runTuple([1, 'a']), "runTuple(v): expected an array of 3, got [ 1, 'a' ]"],
+      ]) {
+        assert.equal(await messageOf(act), `TypeError: ${said}`);
+      }
+      assert.match(
+        await messageOf(() => exports.runPerms({ reed: true })),
+        /got a property 'reed'$/,
+      );
+      assert.equal(await runU8(1), 1, 'it lives on');
+    });
+  });
+
+  test('an error is thrown, with its payload', async () => {
+    const { got, imports } = echoes();
+    await both(bytes, imports, async ({ exports }) => {
+      assert.equal(await exports.runResult({ tag: 'ok', val: 5 }), 5);
+      const thrown = { name: 'ComponentError', message: 'no such thing', payload: 'no such thing' };
+      const failing = async () => exports.runResult({ tag: 'err', val: 'no such thing' });
+      await assert.rejects(failing, thrown);
+      await assert.rejects(failing, ComponentError);
+      assert.deepEqual(got.pop(), { tag: 'err', val: 'no such thing' });
+      assert.equal(await exports.runNothing({ tag: 'ok' }), undefined);
+      await assert.rejects(async () => exports.runNothing({ tag: 'err' }), { payload: undefined });
+    });
+  });
+});
+
+describe('functions of the embedder', () => {
+  const types = { u32: TYPES.u32, result: TYPES.result };
+  const source = assembleComponent(echoing(types));
+  const given = (more) => ({ 'echo-u32': (value) => value, 'echo-result': () => 0, ...more });
+
+  test('may be asynchronous for load(), and not for loadSync()', async () => {
+    const later = async (value) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      return value + 1;
+    };
+    const instance = await load(source, {
+      imports: given({ echoU32: later, 'echo-u32': undefined }),
+    });
+    assert.deepEqual(
+      await Promise.all([1, 2, 3].map((value) => instance.exports.runU32(value))),
+      [2, 3, 4],
+    );
+    await instance.close();
+    const sync = loadSync(source, { imports: given({ 'echo-u32': later }) });
+    assert.match(
+      await messageOf(() => sync.exports.runU32(1)),
+      /has returned a promise: with loadSync\(\)/,
+    );
+  });
+
+  test('throw an error that the component gets, or end it', async () => {
+    const error = new Error('mine');
+    const throwing = (thrown) =>
+      given({
+        'echo-result': () => {
+          throw thrown;
+        },
+      });
+    for (const thrown of [
+      new ComponentError('a'),
+      Object.assign(new Error('b'), { payload: 'a' }),
+      'a',
+    ]) {
+      await both(source, throwing(thrown), async ({ exports }) => {
+        await assert.rejects(async () => exports.runResult({ tag: 'ok', val: 1 }), {
+          payload: 'a',
+        });
+        assert.equal(await exports.runU32(4), 4, 'it lives on');
+      });
+    }
+    await both(source, throwing(error), async ({ exports }) => {
+      await assert.rejects(
+        async () => exports.runResult({ tag: 'ok', val: 1 }),
+        (one) => one === error,
+      );
+      await assert.rejects(async () => exports.runU32(4), {
+        code: 'ERR_INVALID_STATE',
+        cause: error,
+      });
+    });
+    await both(source, given({ 'echo-u32': () => 'x' }), async ({ exports }) => {
+      assert.match(
+        await messageOf(() => exports.runU32(1)),
+        /^TypeError: echoU32\(the result\): expected u32/,
+      );
+    });
+  });
+
+  test('can not call the component that waits for them', async () => {
+    let instance;
+    const imports = given({ 'echo-u32': () => instance.exports.runU32(1) });
+    instance = await load(source, { imports });
+    await assert.rejects(instance.exports.runU32(1), { code: 'ERR_INVALID_STATE' });
+    instance = loadSync(source, { imports });
+    assert.throws(() => instance.exports.runU32(1), { code: 'ERR_INVALID_STATE' });
+  });
+
+  test('that are missing are named', async () => {
+    const code = 'ERR_WASI_IMPORT';
+    const message =
+      'the program imports what WASI 0.2 does not have: echo-result (function); give it what it imports by options.imports';
+    const imports = given({ 'echo-result': undefined });
+    await assert.rejects(load(source, { imports }), { code, message });
+    assert.throws(() => loadSync(source, { imports }), { code, message });
+    await assert.rejects(load(source, {}), {
+      code,
+      message: /echo-u32 \(function\), echo-result \(function\)/,
+    });
+    await assert.rejects(load(assembleComponent(RESOURCES)), {
+      code,
+      message: /gauge \(class Gauge\)/,
+    });
+  });
+
+  test('may be in an object with `default`, as jco has them', async () => {
+    await both(
+      source,
+      given({ 'echo-u32': { default: (value) => value * 2 } }),
+      async ({ exports }) => {
+        assert.equal(await exports.runU32(4), 8);
+      },
+    );
+  });
+});
+
+describe('resources', () => {
+  const source = assembleComponent(RESOURCES);
+
+  /** A class of the embedder, and what became of its objects. */
+  function gauges() {
+    const seen = { ended: 0, made: 0 };
+    class Gauge {
+      constructor(start) {
+        this.start = start;
+        seen.made++;
+      }
+
+      read() {
+        return this.start;
+      }
+
+      static count() {
+        return seen.made;
+      }
+
+      [Symbol.dispose ?? Symbol.for('nodejs.dispose')]() {
+        seen.ended++;
+      }
+    }
+    const see = (gauge) => (gauge instanceof Gauge ? gauge.start * 10 : 0);
+    return { Gauge, seen, imports: { Gauge, see } };
+  }
+
+  test('of the component are classes', async () => {
+    await both(source, gauges().imports, async ({ exports }) => {
+      const { Thing } = exports;
+      const [one, other] = [new Thing(5), new Thing(7)];
+      assert.equal(Thing.name, 'Thing');
+      assert.deepEqual([await one.valueOfIt(), await other.valueOfIt()], [5, 7]);
+      const merged = await Thing.merge(one, other);
+      assert.ok(merged instanceof Thing);
+      assert.deepEqual([await merged.valueOfIt(), await exports.ended()], [12, 5]);
+      const gone =
+        'TypeError: Thing.valueOfIt(this): this Thing has been dropped, given away, or was lent';
+      assert.equal(await messageOf(() => one.valueOfIt()), gone);
+      const dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');
+      other[dispose]();
+      other[dispose]();
+      assert.equal(await exports.ended(), 12);
+      assert.equal(await messageOf(() => other.valueOfIt()), gone);
+      const foreign =
+        /^TypeError: Thing\.merge\(one\): expected an instance of Thing of this component$/;
+      assert.match(await messageOf(() => Thing.merge({}, merged)), foreign);
+      assert.equal(await merged.valueOfIt(), 12);
+    });
+  });
+
+  test('of one instance are none of another', async () => {
+    await both(source, gauges().imports, async ({ exports }) => {
+      const other = loadSync(source, { imports: gauges().imports });
+      const foreign = new other.exports.Thing(1);
+      assert.match(
+        await messageOf(() => exports.Thing.merge(foreign, foreign)),
+        /of this component/,
+      );
+    });
+  });
+
+  test('of the embedder are objects of its classes', async () => {
+    const { Gauge, seen, imports } = gauges();
+    await both(source, imports, async ({ exports }) => {
+      seen.ended = seen.made = 0;
+      assert.equal(await exports.measure(3), 3 + 30 + 1);
+      assert.deepEqual(seen, { ended: 1, made: 1 });
+      const gauge = new Gauge(9);
+      assert.equal(await exports.same(gauge), gauge);
+      assert.equal(await exports.look(gauge), 9);
+      assert.equal(await exports.look(gauge), 9, 'it is lent only');
+      assert.equal(seen.ended, 1);
+      assert.match(
+        await messageOf(() => exports.look({ start: 1 })),
+        /expected an instance of Gauge of/,
+      );
+    });
+  });
+});
+
+describe('a component', () => {
+  const exiting = assembleComponent(`(component
+    (import "wasi:cli/exit@0.2.0" (instance $exit (export "exit" (func (param "status" (result))))))
+    (core func $exit (canon lower (func $exit "exit")))
+    (core module $main (import "exit" "exit" (func $exit (param i32)))
+      (func (export "run") (result i32) (call $exit (i32.const 1)) (i32.const 0))
+      (func (export "spin") (loop (br 0)))
+      (func (export "trap") unreachable))
+    (core instance $main (instantiate $main (with "exit" (instance (export "exit" (func $exit))))))
+    (func $run (result (result)) (canon lift (core func $main "run")))
+    (instance $command (export "run" (func $run)))
+    (export "wasi:cli/run@0.2.0" (instance $command))
+    (func $spin (canon lift (core func $main "spin")))
+    (export "spin" (func $spin))
+    (func $trap (canon lift (core func $main "trap")))
+    (export "trap" (func $trap)))`);
+
+  test('is run as a command', async () => {
+    assert.equal((await run(exiting, { cache: false })).exitCode, 1);
+    const program = await compile(exiting, { cache: false });
+    assert.deepEqual([program.kind, program.version, program.missing], ['command', '0.2', []]);
+    assert.deepEqual(program.imports, [
+      { module: '', name: 'wasi:cli/exit@0.2.0', kind: 'interface' },
+    ]);
+    const copy = await deserialize(await program.serialize());
+    assert.equal((await copy.run()).exitCode, 1);
+  });
+
+  test('that is no command, or for V8, is refused', async () => {
+    const code = 'ERR_WASI_PROGRAM';
+    const message =
+      'the program is a component that is no command, since it exports no wasi:cli/run: load() gives its exports';
+    await assert.rejects(run(EMPTY_COMPONENT, { cache: false }), { code, message });
+    await assert.rejects(run(exiting, { cache: false, engine: 'v8' }), {
+      code,
+      message: 'the program is a component, which V8 does not run; wasmtime does',
+    });
+    assert.equal((await compile(EMPTY_COMPONENT, { cache: false })).kind, 'component');
+  });
+
+  test('ends by a trap, a timeout, its fuel, or an exit', async () => {
+    const ended = async (options, act) => {
+      const codes = [];
+      for (const open of [load, loadSync]) {
+        const { exports } = await open(exiting, options);
+        await assert.rejects(
+          async () => act(exports),
+          (error) => codes.push(error.code) > 0,
+        );
+        await assert.rejects(async () => exports.trap(), { code: 'ERR_INVALID_STATE' });
+      }
+      return codes;
+    };
+    const twice = (code) => [code, code];
+    assert.deepEqual(await ended({}, ({ trap }) => trap()), twice('ERR_WASI_TRAP'));
+    assert.deepEqual(await ended({ timeout: 50 }, ({ spin }) => spin()), twice('ERR_WASI_TIMEOUT'));
+    assert.deepEqual(
+      await ended({ limits: { fuel: 10_000 } }, ({ spin }) => spin()),
+      twice('ERR_WASI_FUEL'),
+    );
+    const exit = (exports) => exports['wasi:cli/run'].run();
+    assert.deepEqual(await ended({}, exit), twice('ERR_WASI_EXIT'));
+  });
+
+  test('gives its interfaces under three names', async () => {
+    await both(exiting, undefined, async ({ exports, memory }) => {
+      const command = exports['wasi:cli/run@0.2.0'];
+      assert.equal(exports['wasi:cli/run'], command);
+      assert.equal(exports.run, command);
+      assert.ok(Object.isFrozen(exports) && Object.isFrozen(command));
+      assert.equal(memory, null);
+    });
+  });
+
+  test('with a shared memory, or too much in it, is refused', async () => {
+    const refusal = (text, message) =>
+      assert.rejects(compile(assembleComponent(text), { cache: false }), {
+        code: 'ERR_WASI_PROGRAM',
+        message,
+      });
+    await refusal('(component (core module (memory 1 1 shared)))', /a module with a shared memory/);
+    let nested = '';
+    for (let depth = 0; depth < 30; depth++) {
+      nested = `(component ${nested} ${nested && '(instance (instantiate 0)) (instance (instantiate 0))'})`;
+    }
+    await refusal(nested, /is too hard to compile: it has \d+ instances, types and functions/);
+  });
+});
+
+describe('loadSync()', () => {
+  test('refuses what needs the event loop', () => {
+    const code = 'ERR_INVALID_ARG_VALUE';
+    const message = /needs the event loop, which loadSync\(\) does not run/;
+    for (const options of [
+      { stdout: () => {} },
+      { stderr: process.stderr },
+      { signal: new AbortController().signal },
+    ]) {
+      assert.throws(() => loadSync(bytes, options), { code, message });
+    }
+    assert.throws(() => loadSync(bytes, { limits: { stack: 2 ** 21 } }), {
+      code,
+      message: /use load\(\)/,
+    });
+    assert.throws(() => loadSync('nowhere.wasm'), { code: 'ENOENT' });
+    assert.throws(() => loadSync(5), { code: 'ERR_INVALID_ARG_TYPE' });
+  });
+});
+
+test('run() gives a component its imports, from a file too', async (t) => {
+  const source = assembleComponent(`(component
+    (import "answer" (func $answer (param "n" u32) (result u32)))
+    (import "wasi:cli/exit@0.2.0" (instance $exit (export "exit-with-code" (func (param "status-code" u8)))))
+    (core func $answer (canon lower (func $answer)))
+    (core func $exit (canon lower (func $exit "exit-with-code")))
+    (core module $main
+      (import "host" "answer" (func $answer (param i32) (result i32)))
+      (import "host" "exit" (func $exit (param i32)))
+      (func (export "run") (result i32) (call $exit (call $answer (i32.const 40))) (i32.const 0)))
+    (core instance $main (instantiate $main
+      (with "host" (instance (export "answer" (func $answer)) (export "exit" (func $exit))))))
+    (func $run (result (result)) (canon lift (core func $main "run")))
+    (instance $command (export "run" (func $run)))
+    (export "wasi:cli/run@0.2.3" (instance $command)))`);
+  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-')), 'a.wasm');
+  t.after(() => fs.rmSync(path.dirname(file), { recursive: true }));
+  fs.writeFileSync(file, source);
+  for (const program of [source, file]) {
+    const imports = { answer: async (n) => n + 2 };
+    assert.equal((await run(program, { imports, cache: false })).exitCode, 42);
+    const child = spawn(program, { imports: () => imports, cache: false });
+    assert.equal((await child.result).exitCode, 42);
+    const missing = { code: 'ERR_WASI_IMPORT', message: /answer \(function\)/ };
+    await assert.rejects(run(program, { imports: {}, cache: false }), missing);
+    await assert.rejects(run(program, { cache: false }), missing);
+    const error = new Error('mine');
+    const throwing = {
+      answer: () => {
+        throw error;
+      },
+    };
+    await assert.rejects(run(program, { imports: throwing, cache: false }), {
+      code: 'ERR_WASI_HOST',
+      cause: error,
+    });
+  }
+});

@@ -1,0 +1,26 @@
+//! The type of a function of a component.
+
+use std::sync::Arc;
+use wasi_rs_components::description::{Described, Function};
+
+/// The type of a function of a component: indices in a table of types.
+#[derive(Clone, Debug)]
+pub struct ComponentType {
+    /// The table.
+    pub types: Arc<[Described]>,
+    /// The types of its parameters.
+    pub params: Arc<[usize]>,
+    /// The type of its result, if it has one.
+    pub results: Arc<[usize]>,
+}
+
+impl ComponentType {
+    /// The type of a function whose types are in this table.
+    pub fn new(types: &Arc<[Described]>, function: &Function) -> Self {
+        Self {
+            types: Arc::clone(types),
+            params: function.params.iter().map(|(_, ty)| *ty).collect(),
+            results: function.result.into_iter().collect(),
+        }
+    }
+}

@@ -1,0 +1,464 @@
+'use strict';
+
+// The exports of a component as functions and classes, and functions and classes of the embedder for its
+// imports. The values are those of `values.js`.
+
+const { types } = require('node:util');
+const { ComponentError, WasiError } = require('./errors.js');
+const { GuestMemory, HostFunctions } = require('./host.js');
+const { GuestResource, GuestResources, HostResources } = require('./resources.js');
+const { Codec, Mismatch, Reader, Writer, camel, pascal, within } = require('./values.js');
+
+/**
+ * @typedef {import('./types.js').Interface} Interface
+ * @typedef {import('./types.js').ComponentFunction} ComponentFunction
+ *
+ * Calls an export: with the bytes of its parameters, for those of its result.
+ * @typedef {(index: number, bytes: Uint8Array, entry: Function) => any} Call
+ */
+
+const dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');
+
+/** The beginning of the names of functions that tell of the end of a resource. */
+const DROP = '[resource-drop]';
+
+/**
+ * The parts of the name of a function: `[method]thing.do-it` is a method of `thing`.
+ *
+ * @param {string} name
+ * @returns {{ role: string, resource?: string, name: string }}
+ */
+function partsOf(name) {
+  const [, role, resource, method] = /^\[([a-z ]+)\]([^.]*)(?:\.(.*))?$/.exec(name) ?? [];
+  if (role === undefined) return { role: 'function', name };
+  return { role: role.replace(/^async ?/, '') || 'function', resource, name: method ?? resource };
+}
+
+/** The name of an interface without its version. @param {string} name */
+const withoutVersion = (name) => name.replace(/@.*$/, '');
+
+/** A function or resource, as imports are named. @param {{ interface?: string, name: string }} item */
+const nameOf = ({ interface: from, name }) => (from === undefined ? name : `${from}.${name}`);
+
+/** A function, as JavaScript has it. @param {{ interface?: string, name: string }} function_ */
+function labelOf({ interface: from, name: whole }) {
+  const { role, resource, name } = partsOf(whole);
+  const Class = resource === undefined ? '' : pascal(resource);
+  const label =
+    role === 'constructor' ? `new ${Class}` : [Class, camel(name)].filter(Boolean).join('.');
+  return from === undefined ? label : `${from} ${label}`;
+}
+
+/** A component's functions and types, and the objects that it and the embedder exchange. */
+class Component {
+  #description;
+  #codec;
+  #writer = new Writer();
+  #guests = new GuestResources((handle) => this.#dropHandle(handle));
+  #hosts = new HostResources();
+  /** The classes of the embedder, by the indices of resources. @type {Function[]} */
+  #classes = [];
+  /** @type {Call} */
+  #call = () => {};
+
+  /** @param {Interface} description */
+  constructor(description) {
+    this.#description = description;
+    this.#codec = new Codec(description.types, {
+      number: (resource, value, isOwned, call) => {
+        const Class = this.#classes[resource];
+        if (!Class) return this.#guests.handle(resource, value, isOwned);
+        return this.#hosts.number(value, Class, isOwned, call);
+      },
+      object: (resource, number, isOwned, call) => {
+        if (!this.#classes[resource]) {
+          return this.#guests.object(resource, number, isOwned, call);
+        }
+        return isOwned ? this.#hosts.release(number) : this.#hosts.object(number);
+      },
+    });
+  }
+
+  /** @param {number} handle */
+  #dropHandle(handle) {
+    this.#writer.reset();
+    this.#writer.u32(handle);
+    const { exports } = this.#description;
+    try {
+      const dropped = this.#call(exports.length, this.#writer.bytes, this.#dropHandle);
+      dropped?.catch?.(() => {}); // it has ended, and all its resources with it
+    } catch {
+      // As above.
+    }
+  }
+
+  /**
+   * The reason why a function can't be called, if it can't.
+   *
+   * @param {ComponentFunction} function_
+   */
+  #unsupported({ params, result, isAsync }) {
+    if (isAsync) return 'it is an asynchronous function of WASI 0.3';
+    const types = [...params.map(([, type]) => type), ...(result === null ? [] : [result])];
+    const reason = types.map((type) => this.#codec.unsupported(type)).find(Boolean);
+    return reason && `it takes or returns ${reason}`;
+  }
+
+  /**
+   * The encoder of parameters, of which the first may be `this`.
+   *
+   * @param {ComponentFunction} function_
+   * @returns {(args: readonly unknown[]) => InstanceType<typeof Writer>}
+   */
+  #encoderOf(function_) {
+    const params = function_.params.map(([name, type]) => ({
+      name: camel(name),
+      encode: this.#codec.encoder(type),
+    }));
+    return (args) => {
+      const writer = this.#writer;
+      writer.reset();
+      for (const [i, { name, encode }] of params.entries()) {
+        try {
+          encode(writer, args[i]);
+        } catch (error) {
+          for (const end of writer.after) end();
+          throw explained(within(error, name === 'self' ? 'this' : name), labelOf(function_));
+        }
+      }
+      return writer;
+    };
+  }
+
+  /**
+   * The decoder of the result of an export, which throws where that is an error.
+   *
+   * @param {ComponentFunction} function_
+   * @returns {(bytes: ArrayBuffer) => unknown}
+   */
+  #decoderOf({ result }) {
+    if (result === null) return () => undefined;
+    const decode = this.#codec.decoder(result);
+    const isResult = this.#codec.resultOf(result) !== undefined;
+    return (bytes) => {
+      const reader = new Reader(bytes);
+      const value = decode(reader);
+      if (!isResult) return value;
+      if (value.tag === 'ok') return value.val;
+      throw new ComponentError(value.val);
+    };
+  }
+
+  /**
+   * A function that calls an export.
+   *
+   * @param {number} index
+   * @param {ComponentFunction} function_
+   * @returns {(args: readonly unknown[], entry: Function) => any}
+   */
+  #caller(index, function_) {
+    const unsupported = this.#unsupported(function_);
+    if (unsupported) {
+      return () => {
+        throw new TypeError(`${labelOf(function_)} can't be called: ${unsupported}`);
+      };
+    }
+    const [encode, decode] = [this.#encoderOf(function_), this.#decoderOf(function_)];
+    const call = (/** @type {readonly unknown[]} */ args, /** @type {Function} */ entry) => {
+      const { bytes, after } = encode(args);
+      const returned = this.#call(index, bytes, entry);
+      if (typeof returned?.then !== 'function') {
+        for (const end of after) end();
+        return decode(returned);
+      }
+      if (after.length === 0) return returned.then(decode);
+      return returned
+        .finally(() => after.forEach((/** @type {() => void} */ end) => end()))
+        .then(decode);
+    };
+    return (args, entry) => {
+      const pending = args.map((value) => GuestResource.stateOf(value)?.pending).filter(Boolean);
+      return pending.length === 0
+        ? call(args, entry)
+        : Promise.all(pending).then(() => call(args, entry));
+    };
+  }
+
+  /**
+   * The exports: functions, classes, and objects of them for interfaces.
+   *
+   * @param {Call} call
+   * @param {boolean} isAsync true if calls give promises
+   */
+  exports(call, isAsync) {
+    this.#call = call;
+    const { exports, resources } = this.#description;
+    /** @type {Map<string | undefined, Record<string, any>>} */
+    const interfaces = new Map([[undefined, Object.create(null)]]);
+    const in_ = (/** @type {string | undefined} */ name) => {
+      if (!interfaces.has(name)) interfaces.set(name, Object.create(null));
+      return /** @type {Record<string, any>} */ (interfaces.get(name));
+    };
+    for (const [index, { interface: from, name, isImported }] of resources.entries()) {
+      if (!isImported && name !== '') in_(from)[pascal(name)] = this.#classOf(index, name, isAsync);
+    }
+    for (const [index, function_] of exports.entries()) {
+      this.#define(in_(function_.interface), function_, this.#caller(index, function_), isAsync);
+    }
+    const all = in_(undefined);
+    for (const [name, items] of interfaces) {
+      if (name === undefined) continue;
+      Object.freeze(items);
+      const short = camel(withoutVersion(name).replace(/^.*\//, ''));
+      for (const key of [name, withoutVersion(name), short]) all[key] ??= items;
+    }
+    return Object.freeze(all);
+  }
+
+  /** @param {number} index @param {string} name @param {boolean} isAsync */
+  #classOf(index, name, isAsync) {
+    const guests = this.#guests;
+    /** @type {any} */
+    const Class = class extends GuestResource {
+      /** @param {unknown[]} args */
+      constructor(...args) {
+        const construct = Class[CONSTRUCT];
+        if (!construct)
+          throw new TypeError(
+            `${pascal(name)} has no constructor: the component makes its instances`,
+          );
+        /** @type {import('./resources.js').State} */
+        const state = { handle: undefined, resource: index, owner: guests };
+        super(state);
+        const made = construct(args, Class);
+        const take = (/** @type {unknown} */ object) => {
+          const handle = guests.handle(index, object, true);
+          Object.assign(state, { handle, pending: undefined });
+          guests.watch(this, state);
+          return handle;
+        };
+        if (!isAsync) take(made);
+        else {
+          state.pending = made.then(take);
+          state.pending?.catch(() => {}); // reported to the first call
+        }
+      }
+    };
+    Object.defineProperty(Class, 'name', { value: pascal(name) });
+    guests.classes[index] = Class;
+    return Class;
+  }
+
+  /**
+   * Defines a function in its interface or class.
+   *
+   * @param {Record<string, any>} items
+   * @param {ComponentFunction} function_
+   * @param {(args: readonly unknown[], entry: Function) => any} call
+   * @param {boolean} isAsync
+   */
+  #define(items, function_, call, isAsync) {
+    const { role, resource, name } = partsOf(function_.name);
+    const key = camel(name);
+    const Class = resource === undefined ? undefined : items[pascal(resource)];
+    if (role === 'constructor') {
+      if (Class) Class[CONSTRUCT] = call;
+      return;
+    }
+    const isMethod = role === 'method';
+    /** @type {Function} */
+    const made = isAsync
+      ? {
+          async [key](/** @type {unknown[]} */ ...args) {
+            return call(isMethod ? [this, ...args] : args, made);
+          },
+        }[key]
+      : {
+          [key](/** @type {unknown[]} */ ...args) {
+            return call(isMethod ? [this, ...args] : args, made);
+          },
+        }[key];
+    const target = isMethod ? Class?.prototype : role === 'static' ? Class : items;
+    if (target) Object.defineProperty(target, key, { value: made, enumerable: true });
+  }
+
+  /**
+   * The functions that the component imports, made of those of the embedder.
+   *
+   * @param {any} imports
+   * @returns {import('./types.js').Host | undefined} undefined if it imports none
+   */
+  host(imports) {
+    const { imports: functions, resources } = this.#description;
+    /** @type {string[]} */
+    const missing = [];
+    for (const [index, { interface: from, name, isImported }] of resources.entries()) {
+      if (!isImported) continue;
+      const Class = findIn(interfaceOf(imports, from), [pascal(name), name]);
+      if (typeof Class === 'function') this.#classes[index] = Class;
+      else missing.push(`${nameOf({ interface: from, name })} (class ${pascal(name)})`);
+    }
+    const served = functions.map((function_) => {
+      const imported = findFunction(imports, function_);
+      if (imported) return { ...keyOf(function_), call: this.#served(function_, imported) };
+      missing.push(`${nameOf(function_)} (function)`);
+      return { ...keyOf(function_), call: () => {} };
+    });
+    if (missing.length > 0) throw lacking(missing);
+    const dropped = resources
+      .filter(({ isImported }) => isImported)
+      .map((resource) => ({
+        ...keyOf({ ...resource, name: `${DROP}${resource.name}` }),
+        call: (/** @type {import('./types.js').HostCall} */ { bytes }) => this.#drop(bytes),
+      }));
+    const all = [...served, ...dropped];
+    return all.length === 0 ? undefined : new HostFunctions(all, new GuestMemory());
+  }
+
+  /** The component has dropped an object of the embedder. @param {ArrayBuffer} bytes of its number */
+  #drop(bytes) {
+    const number = new Reader(bytes).u32();
+    const object = this.#hosts.release(number);
+    if (this.#hosts.object(number) === undefined) object?.[dispose]?.();
+    return new Uint8Array();
+  }
+
+  /**
+   * A function of the embedder as the component calls it.
+   *
+   * @param {ComponentFunction} function_
+   * @param {(args: any[]) => any} imported
+   * @returns {import('./host.js').Served}
+   */
+  #served(function_, imported) {
+    const unsupported = this.#unsupported(function_);
+    if (unsupported) {
+      return () => {
+        throw new TypeError(`${labelOf(function_)} can't be called: ${unsupported}`);
+      };
+    }
+    const { params, result } = function_;
+    const decoders = params.map(([, type]) => this.#codec.decoder(type));
+    const isResult = this.#codec.resultOf(result) !== undefined;
+    const encode = result === null ? undefined : this.#codec.encoder(result);
+    const bytesOf = (/** @type {unknown} */ value) => {
+      if (!encode) return new Uint8Array();
+      const writer = this.#writer;
+      writer.reset();
+      try {
+        encode(writer, value);
+      } catch (error) {
+        throw explained(within(error, 'the result'), labelOf(function_));
+      }
+      return writer.bytes.slice();
+    };
+    const returned = (/** @type {unknown} */ value) =>
+      bytesOf(isResult ? { tag: 'ok', val: value } : value);
+    const thrown = (/** @type {unknown} */ error) => {
+      if (isResult && !Mismatch.is(error)) {
+        if (Object.hasOwn(Object(error), 'payload')) {
+          return bytesOf({ tag: 'err', val: /** @type {any} */ (error).payload });
+        }
+        if (!isError(error)) return bytesOf({ tag: 'err', val: error });
+      }
+      throw error;
+    };
+    return ({ bytes }) => {
+      const reader = new Reader(bytes);
+      const args = decoders.map((decode) => decode(reader));
+      const end = () => reader.after.forEach((one) => one());
+      let value;
+      try {
+        value = imported(args);
+      } catch (error) {
+        end();
+        return thrown(error);
+      }
+      if (typeof value?.then === 'function') {
+        return Promise.resolve(value).finally(end).then(returned, thrown);
+      }
+      end();
+      return returned(value);
+    };
+  }
+}
+
+/** The function behind `new` of a class. */
+const CONSTRUCT = Symbol('construct');
+
+/** True for an error, of any realm. @param {unknown} value */
+const isError = (value) =>
+  types.isNativeError(value) || Object.prototype.toString.call(value) === '[object Error]';
+
+/** @param {{ interface?: string, name: string }} function_ */
+const keyOf = ({ interface: module = '', name }) => ({ module, name });
+
+/**
+ * An interface of the embedder, by its name with or without version; its root without a name.
+ *
+ * @param {any} imports
+ * @param {string | undefined} name
+ */
+function interfaceOf(imports, name) {
+  if (name === undefined) return imports;
+  return findIn(imports, [name, withoutVersion(name)]);
+}
+
+/**
+ * A property by one of several names. (A function may be an object of others: `{ default }`.)
+ *
+ * @param {any} object
+ * @param {string[]} names
+ */
+function findIn(object, names) {
+  if (object === undefined || object === null) return undefined;
+  return names.map((name) => object[name]).find((value) => value !== undefined);
+}
+
+/**
+ * The function of the embedder for an import, which takes a list of parameters.
+ *
+ * @param {any} imports
+ * @param {ComponentFunction} function_
+ * @returns {((args: any[]) => any) | undefined}
+ */
+function findFunction(imports, { interface: from, name: whole }) {
+  const items = interfaceOf(imports, from);
+  const { role, resource, name } = partsOf(whole);
+  if (role === 'function') {
+    const found = findIn(items, [camel(name), name]);
+    const function_ = typeof found === 'function' ? found : found?.default;
+    return typeof function_ === 'function' ? (args) => function_.apply(items, args) : undefined;
+  }
+  const Class = findIn(items, [
+    pascal(/** @type {string} */ (resource)),
+    /** @type {string} */ (resource),
+  ]);
+  if (typeof Class !== 'function') return undefined;
+  if (role === 'constructor') return (args) => Reflect.construct(Class, args);
+  const key = camel(name);
+  if (role === 'static')
+    return typeof Class[key] === 'function' ? (args) => Class[key](...args) : undefined;
+  if (typeof Class.prototype?.[key] !== 'function') return undefined;
+  return ([self, ...args]) => self[key](...args);
+}
+
+/** The most imports that an error names. */
+const SHOWN = 3;
+
+/** @param {string[]} missing */
+function lacking(missing) {
+  const more = missing.length > SHOWN ? ` and ${missing.length - SHOWN} more` : '';
+  const shown = missing.slice(0, SHOWN).join(', ');
+  const message = `the program imports what WASI 0.2 does not have: ${shown}${more}; give it what it imports by options.imports`;
+  return new WasiError('ERR_WASI_IMPORT', message);
+}
+
+/** @param {unknown} error @param {string} name of the function */
+function explained(error, name) {
+  if (!Mismatch.is(error)) return error;
+  error.message = `${name}(${error.path}): ${error.problem}`;
+  return error;
+}
+
+module.exports = { Component };
