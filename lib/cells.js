@@ -23,16 +23,29 @@ const lettersOf = (types) => /** @type {Letter[]} */ ([...types]);
  * The cells of values; what is missing is `undefined`, as for any function.
  *
  * @param {string} types
- * @param {unknown[]} values
+ * @param {readonly unknown[]} values
  * @returns {ArrayBuffer}
  */
 function encode(types, values) {
   const view = new DataView(new ArrayBuffer(types.length * CELL));
-  for (const [i, letter] of lettersOf(types).entries()) {
-    const [, set] = TYPES[letter];
+  encodeInto(view, types, values);
+  return view.buffer;
+}
+
+/**
+ * Writes the cells of values.
+ *
+ * @param {DataView} view with room for them
+ * @param {string} types
+ * @param {readonly unknown[]} values
+ * @returns {number} the bytes that they take
+ */
+function encodeInto(view, types, values) {
+  for (let i = 0; i < types.length; i++) {
+    const [, set] = TYPES[/** @type {Letter} */ (types[i])];
     view[set](i * CELL, /** @type {never} */ (values[i]), true);
   }
-  return view.buffer;
+  return types.length * CELL;
 }
 
 /**
@@ -40,8 +53,14 @@ function encode(types, values) {
  * @param {ArrayBuffer} cells
  * @returns {(number | bigint)[]}
  */
-function decode(types, cells) {
-  const view = new DataView(cells);
+const decode = (types, cells) => decodeFrom(new DataView(cells), types);
+
+/**
+ * @param {DataView} view of cells
+ * @param {string} types
+ * @returns {(number | bigint)[]}
+ */
+function decodeFrom(view, types) {
   return lettersOf(types).map((letter, i) => view[TYPES[letter][0]](i * CELL, true));
 }
 
@@ -64,9 +83,15 @@ function encodeResult(types, result) {
  * @param {string} types
  * @param {ArrayBuffer} cells
  */
-function decodeResult(types, cells) {
-  const results = decode(types, cells);
-  return types.length < 2 ? results[0] : results;
+const decodeResult = (types, cells) => decodeResultFrom(new DataView(cells), types);
+
+/**
+ * @param {DataView} view of cells
+ * @param {string} types
+ */
+function decodeResultFrom(view, types) {
+  if (types.length === 1) return view[TYPES[/** @type {Letter} */ (types)][0]](0, true);
+  return types.length === 0 ? undefined : decodeFrom(view, types);
 }
 
-module.exports = { decode, decodeResult, encode, encodeResult };
+module.exports = { CELL, decode, decodeResult, decodeResultFrom, encode, encodeInto, encodeResult };

@@ -13,8 +13,8 @@ const { Codec, Mismatch, Reader, Writer, camel, pascal, within } = require('./va
  * @typedef {import('./types.js').Interface} Interface
  * @typedef {import('./types.js').ComponentFunction} ComponentFunction
  *
- * Calls an export: with the bytes of its parameters, for those of its result.
- * @typedef {(index: number, bytes: Uint8Array, entry: Function) => any} Call
+ * Calls an export: with the bytes of its parameters, of which there are `length`, for those of its result.
+ * @typedef {(index: number, bytes: Uint8Array, length: number, entry: Function) => any} Call
  */
 
 const dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');
@@ -85,7 +85,12 @@ class Component {
     this.#writer.u32(handle);
     const { exports } = this.#description;
     try {
-      const dropped = this.#call(exports.length, this.#writer.bytes, this.#dropHandle);
+      const dropped = this.#call(
+        exports.length,
+        this.#writer.bytes,
+        this.#writer.length,
+        this.#dropHandle,
+      );
       dropped?.catch?.(() => {}); // it has ended, and all its resources with it
     } catch {
       // As above.
@@ -165,8 +170,8 @@ class Component {
     }
     const [encode, decode] = [this.#encoderOf(function_), this.#decoderOf(function_)];
     const call = (/** @type {readonly unknown[]} */ args, /** @type {Function} */ entry) => {
-      const { bytes, after } = encode(args);
-      const returned = this.#call(index, bytes, entry);
+      const { bytes, length, after } = encode(args);
+      const returned = this.#call(index, bytes, length, entry);
       if (typeof returned?.then !== 'function') {
         for (const end of after) end();
         return decode(returned);
@@ -350,7 +355,7 @@ class Component {
       } catch (error) {
         throw explained(within(error, 'the result'), labelOf(function_));
       }
-      return writer.bytes.slice();
+      return writer.bytes.slice(0, writer.length);
     };
     const returned = (/** @type {unknown} */ value) =>
       bytesOf(isResult ? { tag: 'ok', val: value } : value);

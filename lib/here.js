@@ -3,7 +3,7 @@
 // A module or component that lives on, on the thread of its embedder: loadSync().
 
 const { types } = require('node:util');
-const { decodeResult, encode } = require('./cells.js');
+const { CELL, decodeResultFrom, encodeInto } = require('./cells.js');
 const { WasiError, errorOf } = require('./errors.js');
 const { streamsOf, timedOut } = require('./execute.js');
 const { GuestMemory } = require('./host.js');
@@ -11,8 +11,6 @@ const { errorOfOutcome, hasEnded, notCallable } = require('./instance.js');
 const { addon, requestLoadHere } = require('./requests.js');
 
 const { callHere } = addon;
-
-/** @typedef {import('./instance.js').Exported} Exported */
 
 /** A guest on this thread, from its beginning to its end. */
 class GuestHere {
@@ -67,18 +65,20 @@ class GuestHere {
   /**
    * Calls an export.
    *
-   * @param {Exported} exported
-   * @param {ArrayBuffer | Uint8Array} bytes the parameters
-   * @returns {any}
+   * @param {number} index
+   * @param {Uint8Array} bytes those that the parameters are at the beginning of; the results replace them, if
+   * there is room
+   * @param {number} length of the parameters
+   * @returns {number | ArrayBuffer} the length of the results, or all of them
    */
-  call({ index, decode }, bytes) {
+  call(index, bytes, length) {
     if (this.#ended) throw hasEnded(this.#ended.error);
     this.#depth++;
-    const returned = callHere.call(this.#native, index, bytes, this.#dispatch);
+    const returned = callHere.call(this.#native, index, bytes, length);
     this.#depth--;
     if (returned.ended) throw this.#end(returned.ended);
     if (this.#isToEnd && this.#depth === 0) this.close();
-    if (types.isArrayBuffer(returned)) return decode(returned);
+    if (typeof returned === 'number' || types.isArrayBuffer(returned)) return returned;
     if (returned.isBusy) throw isInCall();
     if (returned.refused !== undefined) throw new TypeError(returned.refused);
     throw this.#host?.thrown(returned.thrown);
@@ -126,12 +126,17 @@ const isInCall = () =>
 function exportsOfModule(guest, functions) {
   /** @type {Record<string, Function>} */
   const exports = Object.create(null);
+  const most = functions.map(({ params = '', results = '' }) =>
+    Math.max(params.length, results.length),
+  );
+  const bytes = new Uint8Array(CELL * Math.max(1, ...most));
+  const view = new DataView(bytes.buffer);
   for (const [index, { name, params, results = '' }] of functions.entries()) {
-    const exported = { index, decode: decodeResult.bind(undefined, results) };
     exports[name] = {
       [name](/** @type {unknown[]} */ ...args) {
         if (params === undefined) throw notCallable(name);
-        return guest.call(exported, encode(params, args));
+        guest.call(index, bytes, encodeInto(view, params, args));
+        return decodeResultFrom(view, results);
       },
     }[name];
   }
@@ -183,9 +188,6 @@ function loadSync(handle, options) {
   return new SyncInstance(guest, exportsOfModule(guest, loaded), hasMemory ? memory : null);
 }
 
-/** @param {ArrayBuffer} bytes */
-const asItIs = (bytes) => bytes;
-
 /**
  * @param {import('./program.js').Handle} handle
  * @param {import('./options.js').LoadOptions} options
@@ -196,10 +198,10 @@ function loadComponent(handle, options, description) {
   const component = new Component(description);
   const host = component.host(options.given.imports);
   const guest = new GuestHere(handle.native(), options, host);
-  const exports = component.exports(
-    (index, bytes) => guest.call({ index, decode: asItIs }, bytes),
-    false,
-  );
+  const exports = component.exports((index, bytes, length) => {
+    const returned = guest.call(index, bytes, length);
+    return typeof returned === 'number' ? bytes.buffer : returned;
+  }, false);
   return new SyncInstance(guest, exports, null);
 }
 

@@ -452,7 +452,8 @@ async function loadComponent(handle, options, description) {
   const guest = new Guest(handle.native(), options, host, false);
   await guest.loaded;
   const exports = component.exports(
-    (index, bytes, entry) => guest.call({ index, decode: asItIs }, bytes.slice(), entry),
+    (index, bytes, length, entry) =>
+      guest.call({ index, decode: asItIs }, bytes.slice(0, length), entry),
     true,
   );
   return new Instance(guest, exports, null);

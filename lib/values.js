@@ -64,9 +64,14 @@ class Writer {
     if (this.#buffer.length > 2 ** 20) this.#allocate(4096);
   }
 
-  /** The bytes; they change with the next value. */
+  /** The bytes, with room behind them; they change with the next value. */
   get bytes() {
-    return this.#buffer.subarray(0, this.#at);
+    return this.#buffer;
+  }
+
+  /** The number of bytes that were written. */
+  get length() {
+    return this.#at;
   }
 
   /** @param {number} size */

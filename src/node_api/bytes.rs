@@ -62,6 +62,23 @@ impl<'s> Js<'s> {
         Ok(Some(copied(base, len)))
     }
 
+    /// A copy of the first bytes of a Uint8Array; all of them, if there are fewer.
+    pub fn first_bytes(self, array: Value<'s>, count: usize) -> JsResult<Vec<u8>> {
+        let (_, base, len) = self.typed_array(array)?;
+        Ok(copied(base, len.min(count)))
+    }
+
+    /// Copies bytes to the beginning of a Uint8Array; false if they are more than that has.
+    pub fn put_bytes(self, array: Value<'s>, bytes: &[u8]) -> JsResult<bool> {
+        let (_, base, len) = self.typed_array(array)?;
+        if bytes.len() > len {
+            return Ok(false);
+        }
+        // SAFETY: the array has so many bytes; nothing of the engine runs meanwhile, and `bytes` is Rust's own.
+        unsafe { base.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        Ok(true)
+    }
+
     /// Tells the engine of memory that it does not see, so that it collects in time.
     pub fn adjust_external_memory(self, bytes: i64) -> JsResult<()> {
         result_of!(self, napi_adjust_external_memory(bytes) -> i64).map(drop)

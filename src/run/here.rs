@@ -5,7 +5,7 @@ use crate::permission::require_wasi;
 use crate::run::host::{Hosted, ask_here};
 use crate::run::instances::{loaded_to_js, returned_to_js};
 use crate::run::outcome::outcome_to_js;
-use crate::run::reader::{held, whole};
+use crate::run::reader::{float, held, whole};
 use crate::run::runs::Asked;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,6 +21,9 @@ pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
     js.set_named(object, CallHere::NAME, js.function::<CallHere>(0)?)?;
     js.set_named(object, EndHere::NAME, js.function::<EndHere>(0)?)
 }
+
+/// The property of a guest that makes the calls of functions of the embedder.
+const DISPATCH: &str = "dispatch";
 
 /// `loadHere(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace, timeout,
 /// imports? }, dispatch)`: a guest that lives on, and is called by `callHere`. The result is `{ guest, loaded, hasMemory }`,
@@ -55,7 +58,9 @@ impl Method for LoadHere {
             Some((exports, has_memory)) => loaded_to_js(js, message, &exports, has_memory)?,
             None => set_ended(js, message, &guest)?,
         }
-        js.set_named(message, "guest", js.hold(Arc::new(guest))?)?;
+        let guest = js.hold(Arc::new(guest))?;
+        js.set_named(guest, DISPATCH, call.args[2])?;
+        js.set_named(message, "guest", guest)?;
         Ok(message)
     }
 }
@@ -68,23 +73,32 @@ fn set_ended(js: Js<'_>, message: Value<'_>, guest: &Hosted) -> JsResult<()> {
     }
 }
 
-/// `callHere.call(guest, index, bytes, dispatch)`: calls an export on this thread. The result is the bytes of its
-/// results as an ArrayBuffer; `{ thrown? | isBusy? | refused? }` if there are none, or `{ ended: outcome }` if
-/// the guest has ended with the call, or before.
+/// `callHere.call(guest, index, bytes, length)`: calls an export on this thread. The first `length` of the bytes,
+/// a Uint8Array, are its parameters. If there is room, they are replaced by its results, and the result is
+/// their number; otherwise it is an ArrayBuffer of them. It is `{ thrown? | isBusy? | refused? }` if there are
+/// none, or `{ ended: outcome }` if the guest has ended with the call, or before.
 struct CallHere;
 
 impl Method for CallHere {
     const NAME: &'static str = "callHere";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, [index, bytes, dispatch]) = (call.js, call.args);
+        let (js, [index, bytes, length]) = (call.js, call.args);
         let guest = held::<Hosted>(js, call.this)?;
-        let index = usize::try_from(whole(js.number_of(index)?)).unwrap_or(usize::MAX);
-        let bytes = js.view_or_buffer(bytes)?.unwrap_or_default();
+        let size = |value| Ok(usize::try_from(whole(js.number_of(value)?)).unwrap_or(usize::MAX));
+        let (index, length) = (size(index)?, size(length)?);
+        let args = js.first_bytes(bytes, length)?;
         let Some(instance) = &guest.instance else { return js.undefined() };
-        let returned = js.lending(dispatch, || instance.call_here(index, bytes, guest.timeout));
+        let make = || instance.call_here(index, args, guest.timeout);
+        let returned = match &guest.host {
+            Some(_) => js.lending(js.get_named(call.this, DISPATCH)?, make),
+            None => make(),
+        };
         match returned {
-            Some(Returned::Values(bytes)) => js.array_buffer(&bytes),
+            Some(Returned::Values(results)) => match js.put_bytes(bytes, &results)? {
+                true => js.number(float(results.len() as u64)),
+                false => js.array_buffer(&results),
+            },
             Some(returned) if !instance.run.is_over() => returned_to_js(js, 0, &returned),
             _ => {
                 let message = js.object()?;

@@ -21,7 +21,6 @@ use super::traps::end_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::mpsc::channel;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use wasi_rs_core::abi::flags::Clockid;
@@ -300,11 +299,7 @@ impl Instance {
         };
         let mortal = Arc::downgrade(&self.run);
         let _alarm = timeout.and_then(|timeout| Instant::now().checked_add(timeout)).map(|at| REAPER.alarm(at, mortal));
-        let (answer, returned) = channel();
-        // Nobody has dropped the receiver.
-        let answer = Box::new(move |returned| drop(answer.send(returned)));
-        self.serve(live, ExportCall { callee, args, answer });
-        returned.try_recv().ok()
+        self.make(live, &ExportCall { callee, args, answer: Box::new(|_| ()) })
     }
 
     /// Calls the export with this index. `answer` gets the end of the call, on any thread, unless the
@@ -387,10 +382,18 @@ impl Instance {
         }
     }
 
-    /// Makes a call on the calling thread.
-    fn serve(&self, mut live: Box<Live>, call: ExportCall) {
+    /// Makes a call on the calling thread, and answers it.
+    fn serve(&self, live: Box<Live>, call: ExportCall) {
+        if let Some(returned) = self.make(live, &call) {
+            call.answer(returned);
+        }
+    }
+
+    /// Makes a call on the calling thread. None if the instance has ended with it; otherwise it waits for the
+    /// next one.
+    fn make(&self, mut live: Box<Live>, call: &ExportCall) -> Option<Returned> {
         if self.run.control.is_ended() {
-            return; // whoever ended it settles it
+            return None; // whoever ended it settles it
         }
         self.run.control.memories.acquire();
         let before = clock::now(Clockid::ThreadCputimeId);
@@ -400,9 +403,8 @@ impl Instance {
         self.run.record_fuel(&live.store);
         let end = match made {
             Ok(Ok(returned)) => {
-                // Before the answer: the next call follows it.
                 park(&self.shared, &self.run, live);
-                return call.answer(returned);
+                return Some(returned);
             }
             Ok(Err(error)) => end_of(&error, false),
             Err(panic) => panicked(&*panic),
@@ -410,6 +412,7 @@ impl Instance {
         // Before the store is dropped: whoever waits need not wait for that.
         end_with(&self.run, end);
         drop(live);
+        None
     }
 
     /// Calls a function with the instance's memory: between two calls, or while a function of the embedder is
