@@ -717,7 +717,7 @@ export type ImportedFunction = (...args: any[]) => unknown;
 export type Imports = GivenImports | ((guest: { memory: GuestMemory }) => GivenImports);
 
 /**
- * What a module imports, by module and name; or what a component imports, by the name of its interface, with
+ * Items for a module, by module and name; or for a component, by the name of its interface, with
  * or without its version: functions in camelCase, and classes in PascalCase for resources. A function that a
  * component imports alone stands under its own name.
  */
@@ -774,24 +774,36 @@ export interface LoadOptions extends Pick<
 }
 
 /**
- * A function that is exported: it returns a promise. Arguments are converted as WebAssembly's JavaScript
- * interface does it; several results come as an array.
+ * An export: a function, which returns a promise; or a class or an interface of a component. Arguments of a
+ * module's functions are converted as WebAssembly's JavaScript interface does it; several results come as an
+ * array.
  */
-export type ExportedFunction = (...args: WasmNumber[]) => Promise<any>;
+export interface ExportedFunction {
+  (...args: any[]): Promise<any>;
+  new (...args: any[]): any;
+  [name: string]: any;
+}
+
+/** The same of `loadSync()`: a function returns its value. */
+export interface SyncExportedFunction {
+  (...args: any[]): any;
+  new (...args: any[]): any;
+  [name: string]: any;
+}
 
 /** A module or component that lives on. */
 export interface Instance<Exports = Record<string, ExportedFunction>> {
   /**
-   * The functions that it exports, but for `_initialize`; of a component, functions in camelCase, and objects
-   * of functions and classes for its interfaces, under the names `api`, `ns:pkg/api` and `ns:pkg/api@1.0.0`.
-   * Its values are those of jco (`wasi-rs types FILE` writes their types). Calls are made one after the other, off the event
-   * loop: this thread waits for 200 microseconds at most. A function of `imports` may call them too, while
-   * the guest waits for it, also after an `await` (its calls are told by its async context, that of
-   * AsyncLocalStorage: code that it hands work to elsewhere has to be bound with `AsyncResource.bind()`;
-   * otherwise its calls wait until the first one is over). If it throws, the same comes out of the call, and
-   * the instance lives on; a trap, a limit or `proc_exit` ends it. A component can't be called while it waits
-   * for a function of `imports` (ERR_INVALID_STATE), and ends where one throws something else than the error
-   * of its `result`.
+   * The functions that it exports, but for `_initialize`; of a component, functions in camelCase, and
+   * objects of functions and classes for its interfaces, under the names `api`, `ns:pkg/api` and
+   * `ns:pkg/api@1.0.0`. Its values are those of jco. Calls are
+   * made one after the other, off the event loop: this thread waits for 200 microseconds at most. A
+   * function of `imports` may call them too, while the guest waits for it, also after an `await` (its calls
+   * are told by its async context, that of AsyncLocalStorage: code that it hands work to elsewhere has to
+   * be bound with `AsyncResource.bind()`; otherwise its calls wait until the first one is over). If it
+   * throws, the same comes out of the call, and the instance lives on; a trap, a limit or `proc_exit` ends
+   * it. A component can't be called while it waits for a function of `imports` (ERR_INVALID_STATE), and
+   * ends where one throws something else than the error of its `result`.
    * @throws WasiError, as a rejection: the instance has ended in the call
    * @throws ERR_INVALID_STATE, as a rejection: it had ended before the call began; `cause` is the reason
    */
@@ -823,8 +835,8 @@ export function load<Exports = Record<string, ExportedFunction>>(
 ): Promise<Instance<Exports>>;
 
 /**
- * The options of `loadSync()`. What needs the event loop is refused: streams and functions as standard
- * streams, and `signal`. `limits.stack` is at most 1 MiB, as the guest uses the stack of the thread.
+ * The options of `loadSync()`. Options that need the event loop are refused: streams and functions as
+ * standard streams, and `signal`. `limits.stack` is at most 1 MiB, as the guest uses the stack of the thread.
  */
 export interface LoadSyncOptions extends Omit<
   LoadOptions,
@@ -839,7 +851,7 @@ export interface LoadSyncOptions extends Omit<
 }
 
 /** A module or component that lives on, on the thread of its caller. */
-export interface SyncInstance<Exports = Record<string, (...args: WasmNumber[]) => any>> {
+export interface SyncInstance<Exports = Record<string, SyncExportedFunction>> {
   /**
    * As those of `Instance`, but they return values, and the event loop waits meanwhile; functions of
    * `imports` have to return values too. One that calls an export of the same instance gets
@@ -861,7 +873,7 @@ export interface SyncInstance<Exports = Record<string, (...args: WasmNumber[]) =
  * export takes microseconds, and returns its value. `timeout` ends a call that takes too long.
  * @throws as `load()` rejects
  */
-export function loadSync<Exports = Record<string, (...args: WasmNumber[]) => any>>(
+export function loadSync<Exports = Record<string, SyncExportedFunction>>(
   source: ProgramSource,
   options?: LoadSyncOptions,
 ): SyncInstance<Exports>;
@@ -932,7 +944,7 @@ export interface Program {
   load<Exports = Record<string, ExportedFunction>>(
     options?: LoadOptions,
   ): Promise<Instance<Exports>>;
-  loadSync<Exports = Record<string, (...args: WasmNumber[]) => any>>(
+  loadSync<Exports = Record<string, SyncExportedFunction>>(
     options?: LoadSyncOptions,
   ): SyncInstance<Exports>;
   /** Its machine code, for `deserialize()`. A WebAssembly.Module has none: ERR_WASI_PROGRAM. */

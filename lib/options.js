@@ -228,7 +228,7 @@ const given = (value) =>
   Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined));
 
 /**
- * What a program is given, and its memory for that.
+ * The imports of a program, and its memory for them.
  *
  * @typedef {object} Given
  * @property {any} imports undefined if it is given nothing
@@ -249,8 +249,8 @@ function makeImports(imports) {
 }
 
 /**
- * What a program is given in run() and spawn(): the functions of a module, or what a component is to get once
- * it is known what that imports.
+ * The imports of a program in run() and spawn(): the functions of a module, or all that a component is given,
+ * from which it takes what it imports.
  *
  * @param {any} imports
  * @param {string | Uint8Array | WebAssembly.Module} source of the program

@@ -16,6 +16,8 @@ if (!addon) {
 const wasiError = (...parts) => new (require('./errors.js').WasiError)(...parts);
 
 /**
+ * @typedef {'compile' | 'forMainThread' | 'forV8' | 'interface' | 'isComponent'
+ *   | 'isKept' | 'isReady' | 'serialize'} Question
  * @typedef {import('./types.js').Answer} Answer
  * @typedef {import('./types.js').Plan} Plan
  */
@@ -99,7 +101,7 @@ const makeProgram = (options) => addon.program(options);
 /**
  * Asks the addon about a program.
  *
- * @param {'compile' | 'forMainThread' | 'forV8' | 'interface' | 'isComponent' | 'isKept' | 'isReady' | 'serialize'} question
+ * @param {Question} question
  * @param {unknown} program
  * @param {import('./types.js').Limits} [limits]
  * @returns {{ answer: Promise<any>, cancel: () => void }}
@@ -171,7 +173,7 @@ function requestLoad(program, plan) {
  *
  * @param {unknown} program
  * @param {object} plan
- * @param {(message: import('./types.js').HostCall) => unknown} dispatch makes calls of functions of the embedder
+ * @param {(message: import('./types.js').HostCall) => unknown} dispatch calls functions of the embedder
  * @returns {any}
  */
 function requestLoadHere(program, plan, dispatch) {

@@ -27,7 +27,7 @@ class Mismatch extends TypeError {
   #mark = true;
   /** The way to the value, innermost last. */
   path = '';
-  /** What is wrong with it. */
+  /** The reason. */
   problem;
 
   /** @param {string} problem */

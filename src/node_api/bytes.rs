@@ -74,7 +74,8 @@ impl<'s> Js<'s> {
         if bytes.len() > len {
             return Ok(false);
         }
-        // SAFETY: the array has so many bytes; nothing of the engine runs meanwhile, and `bytes` is Rust's own.
+        // SAFETY: the array has so many bytes; nothing of the engine runs meanwhile, and `bytes` is Rust's
+        // own.
         unsafe { base.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         Ok(true)
     }

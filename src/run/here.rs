@@ -26,10 +26,10 @@ pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
 const DISPATCH: &str = "dispatch";
 
 /// `loadHere(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace, timeout,
-/// imports? }, dispatch)`: a guest that lives on, and is called by `callHere`. The result is `{ guest, loaded, hasMemory }`,
-/// or `{ guest, ended: outcome }` if it can't be loaded. Each call may take `timeout` milliseconds (0: without
-/// end). `dispatch` makes the calls of functions of the embedder:
-/// it gets what `hostCall` messages have, and returns the bytes of the results, or nothing.
+/// imports? }, dispatch)`: a guest that lives on, and is called by `callHere`. The result is `{ guest,
+/// loaded, hasMemory }`, or `{ guest, ended: outcome }` if it can't be loaded. Each call may take `timeout`
+/// milliseconds (0: without end). `dispatch` makes the calls of functions of the embedder: it gets what
+/// `hostCall` messages have, and returns the bytes of the results, or nothing.
 struct LoadHere;
 
 impl Method for LoadHere {
@@ -73,10 +73,10 @@ fn set_ended(js: Js<'_>, message: Value<'_>, guest: &Hosted) -> JsResult<()> {
     }
 }
 
-/// `callHere.call(guest, index, bytes, length)`: calls an export on this thread. The first `length` of the bytes,
-/// a Uint8Array, are its parameters. If there is room, they are replaced by its results, and the result is
-/// their number; otherwise it is an ArrayBuffer of them. It is `{ thrown? | isBusy? | refused? }` if there are
-/// none, or `{ ended: outcome }` if the guest has ended with the call, or before.
+/// `callHere.call(guest, index, bytes, length)`: calls an export on this thread. The first `length` of the
+/// bytes, a Uint8Array, are its parameters. If there is room, they are replaced by its results, and the
+/// result is their number; otherwise it is an ArrayBuffer of them. It is `{ thrown? | isBusy? | refused? }`
+/// if there are none, or `{ ended: outcome }` if the guest has ended with the call, or before.
 struct CallHere;
 
 impl Method for CallHere {

@@ -289,8 +289,8 @@ impl Tables {
         ty.map(|ty| self.index_of(ty)).transpose()
     }
 
-    /// The index of a resource, and its number if the embedder implements it. (Those come first, so the two are
-    /// the same.) A resource that nobody has a name for, such as of wasi:io, is added without.
+    /// The index of a resource, and its number if the embedder implements it. (Those come first, so the two
+    /// are the same.) A resource that nobody has a name for, such as of wasi:io, is added without.
     fn resource_of(&mut self, resource: &ResourceType) -> (usize, Option<u32>) {
         let known = |all: &[(ResourceType, usize)]| all.iter().find(|(known, _)| known == resource).map(|(_, at)| *at);
         let index = known(&self.known.resources).unwrap_or_else(|| {

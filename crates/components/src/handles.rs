@@ -3,7 +3,7 @@
 //! number.
 
 use wasmtime::component::{ResourceAny, ResourceDynamic};
-use wasmtime::{Error, Result, StoreContextMut, bail};
+use wasmtime::{AsContextMut, Error, Result, StoreContextMut, bail};
 
 /// The most resources of a component that JavaScript may hold.
 const MOST: usize = 1 << 20;
@@ -46,18 +46,31 @@ impl Handles {
     }
 }
 
+/// The data of a store that has resources of a component.
+pub trait Holder: 'static {
+    /// The resources.
+    fn handles(&mut self) -> &mut Handles;
+}
+
+/// Calls a function with the resources of a store.
+pub fn with_handles<S, R>(mut store: S, act: impl FnOnce(&mut InStore<'_, S::Data>) -> R) -> R
+where
+    S: AsContextMut<Data: Holder>,
+{
+    let mut store = store.as_context_mut();
+    let mut handles = std::mem::take(store.data_mut().handles());
+    let result = act(&mut InStore { handles: &mut handles, store: store.as_context_mut() });
+    *store.data_mut().handles() = handles;
+    result
+}
+
 /// The resources, with the store that they are in.
 pub struct InStore<'a, T: 'static> {
     handles: &'a mut Handles,
     store: StoreContextMut<'a, T>,
 }
 
-impl<'a, T> InStore<'a, T> {
-    /// The resources of a store.
-    pub const fn new(handles: &'a mut Handles, store: StoreContextMut<'a, T>) -> Self {
-        Self { handles, store }
-    }
-
+impl<T> InStore<'_, T> {
     /// The resource with this number, for the component: one of the embedder's type `host`, or of the
     /// component's own. One that is given away leaves the table.
     pub(super) fn lift(&mut self, number: u32, host: Option<u32>, is_owned: bool) -> Result<ResourceAny> {

@@ -1,7 +1,7 @@
 //! Values of components as bytes, and back: what JavaScript and a component exchange (`lib/values.js`).
 //!
-//! Numbers are little endian; nothing is aligned. A list and a string have their length before them, a variant
-//! the number of its case, an option and a result a byte; flags are bits; a resource is a number.
+//! Numbers are little endian; nothing is aligned. A list and a string have their length before them, a
+//! variant the number of its case, an option and a result a byte; flags are bits; a resource is a number.
 
 use crate::description::Described;
 use crate::handles::InStore;

@@ -1,11 +1,11 @@
 //! A call of a guest's export.
 
 use super::component_type::ComponentType;
-use super::guest::Guest;
 use super::numbers::{Signature, cells, values};
 use super::stop::Stop;
 use std::fmt;
 use std::sync::Arc;
+use wasi_rs_components::handles::{Holder, with_handles};
 use wasmtime::component;
 use wasmtime::{AsContextMut, Func, Val};
 
@@ -61,7 +61,7 @@ impl fmt::Debug for ExportCall {
 
 impl ExportCall {
     /// Makes the call. An error is the end of the instance, and there is no answer then.
-    pub fn make(&self, mut store: impl AsContextMut<Data = Guest>) -> wasmtime::Result<Returned> {
+    pub fn make(&self, mut store: impl AsContextMut<Data: Holder>) -> wasmtime::Result<Returned> {
         match &self.callee {
             Callee::Module(func, signature) => {
                 let mut results = vec![Val::I32(0); signature.results.len()];
@@ -74,7 +74,7 @@ impl ExportCall {
                 }
             }
             Callee::Component(function) => function.call(store, &self.args),
-            Callee::Drop => match Guest::with_handles(&mut store, |handles| handles.take(&self.args)) {
+            Callee::Drop => match with_handles(&mut store, |handles| handles.take(&self.args)) {
                 Ok(resource) => {
                     resource.resource_drop(store)?;
                     Ok(Returned::Values(Vec::new()))
@@ -97,18 +97,18 @@ impl ExportCall {
 
 impl ComponentFunction {
     /// Calls it. (A component can't go on after an error, so one that the embedder has thrown is its end.)
-    fn call(&self, mut store: impl AsContextMut<Data = Guest>, args: &[u8]) -> wasmtime::Result<Returned> {
+    fn call(&self, mut store: impl AsContextMut<Data: Holder>, args: &[u8]) -> wasmtime::Result<Returned> {
         let ComponentType { types, params, results } = &self.ty;
-        let args = match Guest::with_handles(&mut store, |handles| handles.decode(types, params, args)) {
+        let args = match with_handles(&mut store, |handles| handles.decode(types, params, args)) {
             Ok(args) => args,
             Err(error) => {
-                Guest::with_handles(&mut store, |handles| handles.take_back())?;
+                with_handles(&mut store, |handles| handles.take_back())?;
                 return Ok(Returned::Refused(error.to_string()));
             }
         };
         let mut values = vec![component::Val::Bool(false); results.len()];
         self.func.call(&mut store, &args, &mut values)?;
-        Guest::with_handles(&mut store, |handles| {
+        with_handles(&mut store, |handles| {
             handles.take_back()?;
             handles.encode(types, results, &values).map(Returned::Values)
         })

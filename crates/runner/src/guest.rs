@@ -6,7 +6,7 @@ use super::raw;
 use super::stop::Stop;
 use super::termination::CallLock;
 use std::sync::Arc;
-use wasi_rs_components::handles::{Handles, InStore};
+use wasi_rs_components::handles::{Handles, Holder};
 use wasi_rs_components::system::System;
 use wasi_rs_components::wasi::{View, Wasi};
 use wasi_rs_core::abi::flags::Clockid;
@@ -18,7 +18,7 @@ use wasi_rs_core::memory;
 use wasi_rs_core::syscalls::trace::Line;
 use wasi_rs_core::syscalls::{ENTRIES, Flow};
 use wasi_rs_modules::limits::{Limits, MEMORY};
-use wasmtime::{AsContextMut, Caller, Error, Extern, Memory, ResourceLimiter, Result};
+use wasmtime::{Caller, Error, Extern, Memory, ResourceLimiter, Result};
 
 /// The data of a run's store.
 pub struct Guest {
@@ -60,20 +60,15 @@ impl Guest {
         &self.calls.control
     }
 
-    /// Calls a function with the handles of resources, and the store that they are of.
-    pub fn with_handles<T>(
-        mut store: impl AsContextMut<Data = Self>,
-        act: impl FnOnce(&mut InStore<'_, Self>) -> T,
-    ) -> T {
-        let mut handles = std::mem::take(&mut store.as_context_mut().data_mut().handles);
-        let result = act(&mut InStore::new(&mut handles, store.as_context_mut()));
-        store.as_context_mut().data_mut().handles = handles;
-        result
-    }
-
     /// The guest as the interfaces of WASI 0.2 see it.
     pub fn view(&mut self) -> View<'_> {
         View { wasi: &mut self.wasi, system: &mut self.calls }
+    }
+}
+
+impl Holder for Guest {
+    fn handles(&mut self) -> &mut Handles {
+        &mut self.handles
     }
 }
 

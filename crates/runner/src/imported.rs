@@ -7,6 +7,7 @@ use super::host_calls::{Answer, Event, Given, HostCall, HostCalls};
 use super::numbers::{Signature, cells, values};
 use super::stop::Stop;
 use std::sync::Arc;
+use wasi_rs_components::handles::with_handles;
 use wasmtime::component;
 use wasmtime::{AsContextMut, Caller, Extern, Memory, Result, StoreContextMut, Val};
 
@@ -39,12 +40,12 @@ pub fn call_of_component(
     args: &[component::Val],
     results: &mut [component::Val],
 ) -> Result<()> {
-    let (bytes, loans) = Guest::with_handles(&mut store, |handles| {
+    let (bytes, loans) = with_handles(&mut store, |handles| {
         let loans = handles.loans();
         Ok::<_, wasmtime::Error>((handles.encode(&ty.types, &ty.params, args)?, loans))
     })?;
     let answered = ask(&mut store, |_| None, import, None, bytes);
-    let answer = Guest::with_handles(&mut store, |handles| {
+    let answer = with_handles(&mut store, |handles| {
         handles.end_loans(loans)?;
         handles.decode(&ty.types, &ty.results, &answered?)
     })?;

@@ -1,6 +1,7 @@
 //! An instance that lives on: a module or component is instantiated once, and its exports are called any
-//! number of times, each call on a thread of the scheduler, or all on the caller's. It is a run ([`Run`]) that begins when the module is instantiated,
-//! and ends when it is ended, traps or exits. Between calls it has neither a thread nor a slot.
+//! number of times, each call on a thread of the scheduler, or all on the caller's. It is a run ([`Run`])
+//! that begins when the module is instantiated, and ends when it is ended, traps or exits. Between calls it
+//! has neither a thread nor a slot.
 
 use super::executable::Executable;
 use super::export_call::{Callee, ComponentFunction, ExportCall, Returned};

@@ -219,8 +219,8 @@ impl<'a> Calls<'a> {
         Ok(bytes)
     }
 
-    /// Writes bytes, the first of which are left out: at an offset, or where the descriptor stands. The result
-    /// is their number.
+    /// Writes bytes, the first of which are left out: at an offset, or where the descriptor stands. The
+    /// result is their number.
     pub fn write(&mut self, fd: u32, bytes: &mut Vec<u8>, from: usize, offset: Option<u64>) -> Made<u32> {
         let len = bytes.len();
         let mut scratch = Scratch(std::mem::take(bytes));

@@ -1,7 +1,7 @@
 //! wasi:io/streams: the standard streams, and files from an offset on.
 //!
-//! A stream of a file has always input or room. What is written goes to the system at once, so there is
-//! nothing to flush.
+//! A stream of a file has always input or room. Bytes go to the system at once when they are
+//! written, so there is nothing to flush.
 
 use super::calls::Made;
 use super::errors::StreamFailed;

@@ -73,8 +73,8 @@ impl PreparedComponent {
         self.linked.instantiate(store)
     }
 
-    /// Instantiates it, and finds the function by which it is run. The inner error is the refusal of a function
-    /// of another type.
+    /// Instantiates it, and finds the function by which it is run. The inner error is the refusal of a
+    /// function of another type.
     pub fn start(&self, store: &mut Store<Guest>) -> wasmtime::Result<wasmtime::Result<Start>> {
         let instance = self.instantiate(store)?;
         let run = self.run.as_ref().and_then(|(_, run)| instance.get_func(&mut *store, run));
