@@ -49,6 +49,9 @@ function within(error, step) {
   return error;
 }
 
+/** The most bytes that a buffer keeps between calls. */
+const KEPT = 4 * 2 ** 20;
+
 /** Bytes that are written, in one buffer for all. */
 class Writer {
   #buffer = Buffer.allocUnsafeSlow(4096);
@@ -61,7 +64,7 @@ class Writer {
   reset() {
     this.#at = 0;
     this.after = [];
-    if (this.#buffer.length > 2 ** 20) this.#allocate(4096);
+    if (this.#buffer.length > KEPT) this.#allocate(4096);
   }
 
   /** The bytes, with room behind them; they change with the next value. */

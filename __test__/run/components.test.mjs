@@ -47,6 +47,9 @@ const TYPES = {
   nested: { type: '(option (option u32))', core: 'i32 i32 i32' },
   result: { type: '(result u32 (error string))', core: 'i32 i32 i32' },
   outcomes: { type: '(list (result (error u8)))', core: 'i32 i32' },
+  reply: { type: '(result string (error string))', core: 'i32 i32 i32' },
+  failure: { type: '(result (error (list u16)))', core: 'i32 i32 i32' },
+  words: { type: '(list u16)', core: 'i32 i32' },
   nothing: { type: '(result)', core: 'i32' },
 };
 TYPES.perms.core = 'i32'; // 32 flags
@@ -110,6 +113,7 @@ describe('values', () => {
     string: ['', 'ä€🎉', '\0', 'x'.repeat(100_000)],
     bytes: [new Uint8Array(), Uint8Array.from({ length: 70_000 }, (_, i) => i)],
     longs: [BigInt64Array.of(-1n, 2n ** 62n)],
+    words: [Uint16Array.of(), Uint16Array.of(0, 65535)],
     doubles: [Float64Array.of(0.5, -0, NaN)],
     texts: [[], ['a', '', '🎉']],
     point: [
@@ -213,6 +217,15 @@ describe('values', () => {
     const { got, imports } = echoes();
     await both(bytes, imports, async ({ exports }) => {
       assert.equal(await exports.runResult({ tag: 'ok', val: 5 }), 5);
+      assert.equal(await exports.runReply({ tag: 'ok', val: 'ä' }), 'ä');
+      await assert.rejects(async () => exports.runReply({ tag: 'err', val: 'ü' }), {
+        payload: 'ü',
+      });
+      assert.equal(await exports.runFailure({ tag: 'ok' }), undefined);
+      const words = Uint16Array.of(1, 65535);
+      await assert.rejects(async () => exports.runFailure({ tag: 'err', val: words }), {
+        payload: words,
+      });
       const thrown = { name: 'ComponentError', message: 'no such thing', payload: 'no such thing' };
       const failing = async () => exports.runResult({ tag: 'err', val: 'no such thing' });
       await assert.rejects(failing, thrown);
@@ -551,5 +564,38 @@ test('run() gives a component its imports, from a file too', async (t) => {
       code: 'ERR_WASI_HOST',
       cause: error,
     });
+  }
+});
+
+test('results outside of its memory, or that are none, end a component', async () => {
+  const pair = (start, length) =>
+    `(i32.store (i32.const 8) (i32.const ${start})) (i32.store (i32.const 12) (i32.const ${length}))`;
+  const answer = (body, type, returned = '(i32.const 8)') =>
+    assembleComponent(`(component
+      (core module $main (memory (export "memory") 1) (data (i32.const 64) "\\ff\\fe")
+        (func (export "run") (result i32) ${body} ${returned}))
+      (core instance $main (instantiate $main))
+      (func $run (result ${type}) (canon lift (core func $main "run") (memory (core memory $main "memory"))))
+      (export "run" (func $run)))`);
+  for (const [what, source] of Object.entries({
+    'a list beyond the end': answer(pair(65535, 2), '(list u8)'),
+    'a list of 4 GiB': answer(pair(0, -1), '(list u8)'),
+    'a list whose length in bytes wraps': answer(pair(0, 0x40000001), '(list u32)'),
+    'a list that is not aligned': answer(pair(1, 1), '(list u32)'),
+    'a string beyond the end': answer(pair(65535, 2), 'string'),
+    'a string that is no UTF-8': answer(pair(64, 2), 'string'),
+    'a result area beyond the end': answer('', 'string', '(i32.const 65532)'),
+    'a result area that is not aligned': answer('', 'string', '(i32.const 9)'),
+    'a case that there is not': answer(
+      '(i32.store (i32.const 8) (i32.const 2))',
+      '(result string)',
+    ),
+    'a char that there is not': answer('', 'char', '(i32.const 0xd800)'),
+  })) {
+    for (const open of [load, loadSync]) {
+      const { exports } = await open(source);
+      await assert.rejects(async () => exports.run(), { code: 'ERR_WASI_TRAP' }, what);
+      await assert.rejects(async () => exports.run(), { code: 'ERR_INVALID_STATE' }, what);
+    }
   }
 });

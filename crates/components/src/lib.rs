@@ -5,10 +5,12 @@
 //! | --- | --- |
 //! | [`description`] | the functions and types of a component |
 //! | [`values`], [`handles`] | values as bytes; resources |
+//! | [`direct`] | the short way for bytes; one of the addresses of `unsafe` |
 //! | [`wasi`] | WASI 0.2 |
 //! | [`system`] | the system calls beneath, as this crate asks for them |
 
 pub mod description;
+pub mod direct;
 pub mod handles;
 pub mod system;
 pub mod values;

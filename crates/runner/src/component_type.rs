@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use wasi_rs_components::description::{Described, Function};
+use wasi_rs_components::direct::Direct;
 
 /// The type of a function of a component: indices in a table of types.
 #[derive(Clone, Debug)]
@@ -12,6 +13,8 @@ pub struct ComponentType {
     pub params: Arc<[usize]>,
     /// The type of its result, if it has one.
     pub results: Arc<[usize]>,
+    /// The short way to call it, if there is one.
+    pub direct: Option<Direct>,
 }
 
 impl ComponentType {
@@ -21,6 +24,7 @@ impl ComponentType {
             types: Arc::clone(types),
             params: function.params.iter().map(|(_, ty)| *ty).collect(),
             results: function.result.into_iter().collect(),
+            direct: Direct::of(types, function),
         }
     }
 }

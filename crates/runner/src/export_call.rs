@@ -98,7 +98,10 @@ impl ExportCall {
 impl ComponentFunction {
     /// Calls it. (A component can't go on after an error, so one that the embedder has thrown is its end.)
     fn call(&self, mut store: impl AsContextMut<Data: Holder>, args: &[u8]) -> wasmtime::Result<Returned> {
-        let ComponentType { types, params, results } = &self.ty;
+        let ComponentType { types, params, results, direct } = &self.ty;
+        if let Some(direct) = direct {
+            return direct.call(self.func, store, args).map(Returned::Values);
+        }
         let args = match with_handles(&mut store, |handles| handles.decode(types, params, args)) {
             Ok(args) => args,
             Err(error) => {

@@ -241,7 +241,7 @@ fn errors_say_why_a_program_can_not_run() {
     );
     assert_eq!(error_of("(module)"), "is not a command: it exports no function '_start'");
     let component = error_of("(component)");
-    assert!(component.starts_with("is a WebAssembly component"), "{component}");
+    assert!(component.starts_with("is a component that is no command"), "{component}");
     for bytes in [&b""[..], b"\0asm", b"#!/bin/sh"] {
         match run(&Arc::new(Executable::new(Source::Bytes(bytes.to_vec()), Purpose::Command, None)), plan()).end {
             End::ProgramError(error) => assert!(error.to_string().contains("is not a WebAssembly module"), "{error}"),
