@@ -796,7 +796,7 @@ export interface Instance<Exports = Record<string, ExportedFunction>> {
   /**
    * The functions that it exports, but for `_initialize`; of a component, functions in camelCase, and
    * objects of functions and classes for its interfaces, under the names `api`, `ns:pkg/api` and
-   * `ns:pkg/api@1.0.0`. Its values are those of jco. Calls are
+   * `ns:pkg/api@1.0.0`. Its values are those of jco; `wasi-rs types FILE` writes their types. Calls are
    * made one after the other, off the event loop: this thread waits for 200 microseconds at most. A
    * function of `imports` may call them too, while the guest waits for it, also after an `await` (its calls
    * are told by its async context, that of AsyncLocalStorage: code that it hands work to elsewhere has to

@@ -35,6 +35,11 @@ const COMMANDS = [
     help: 'Lists the imports, exports and memories of a program, and what it needs that is missing here. The exit code is 1 if it can not run.',
   },
   {
+    name: 'types',
+    usage: '[FLAGS] PROGRAM',
+    help: "Writes TypeScript's declarations of a component or module: what load() gives, and wants. It is compiled first, and the machine code kept.",
+  },
+  {
     name: 'compile',
     usage: 'PROGRAM',
     help: 'Makes machine code of a program and keeps it: the engine wasmtime then starts the program at once.',
@@ -147,6 +152,11 @@ const FLAGS = [
     name: 'json',
     commands: ['inspect'],
     help: 'Writes the report as JSON.',
+  },
+  {
+    name: 'sync',
+    commands: ['types'],
+    help: 'For loadSync(), whose functions return values instead of promises.',
   },
   {
     name: 'help',

@@ -16,6 +16,7 @@ const { parse } = require('./parse.js');
 const ACTIONS = {
   run: (invocation) => require('./run.js').run(invocation),
   inspect: (invocation) => require('./inspect.js').inspect(invocation),
+  types: (invocation) => require('./types.js').types(invocation),
   compile: (invocation) => require('./compile.js').compile(invocation),
   cache: (invocation) => require('./cache.js').cache(invocation),
 };

@@ -6,8 +6,9 @@
 const { types } = require('node:util');
 const { ComponentError, WasiError } = require('./errors.js');
 const { GuestMemory, HostFunctions } = require('./host.js');
+const { camel, partsOf, pascal, withoutVersion } = require('./names.js');
 const { GuestResource, GuestResources, HostResources } = require('./resources.js');
-const { Codec, Mismatch, Reader, Writer, camel, pascal, within } = require('./values.js');
+const { Codec, Mismatch, Reader, Writer, within } = require('./values.js');
 
 /**
  * @typedef {import('./types.js').Interface} Interface
@@ -21,21 +22,6 @@ const dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');
 
 /** The beginning of the names of functions that tell of the end of a resource. */
 const DROP = '[resource-drop]';
-
-/**
- * The parts of the name of a function: `[method]thing.do-it` is a method of `thing`.
- *
- * @param {string} name
- * @returns {{ role: string, resource?: string, name: string }}
- */
-function partsOf(name) {
-  const [, role, resource, method] = /^\[([a-z ]+)\]([^.]*)(?:\.(.*))?$/.exec(name) ?? [];
-  if (role === undefined) return { role: 'function', name };
-  return { role: role.replace(/^async ?/, '') || 'function', resource, name: method ?? resource };
-}
-
-/** The name of an interface without its version. @param {string} name */
-const withoutVersion = (name) => name.replace(/@.*$/, '');
 
 /** A function or resource, as imports are named. @param {{ interface?: string, name: string }} item */
 const nameOf = ({ interface: from, name }) => (from === undefined ? name : `${from}.${name}`);

@@ -4,6 +4,7 @@
 // They are those of jco: https://bytecodealliance.github.io/jco/ has the list.
 
 const { inspect, types } = require('node:util');
+const { camel } = require('./names.js');
 
 /**
  * @typedef {import('./types.js').ComponentType} Type
@@ -271,18 +272,6 @@ function requireObject(value, expected) {
 
 /** @param {readonly string[]} names */
 const either = (names) => names.map((name) => `'${name}'`).join(' or ');
-
-/** A name of WIT as JavaScript has it: `get-html-2` is `getHtml2`. @param {string} name */
-function camel(name) {
-  const [first, ...rest] = name.split('-').map((word) => word.toLowerCase());
-  return first + rest.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
-}
-
-/** A name of WIT as that of a class. @param {string} name */
-function pascal(name) {
-  const text = camel(name);
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}
 
 /** The encoders and decoders of the types of a component. */
 class Codec {
@@ -666,4 +655,4 @@ function makeFlagsEncoder(names) {
   };
 }
 
-module.exports = { Codec, Mismatch, Reader, Writer, camel, pascal, within };
+module.exports = { Codec, Mismatch, Reader, Writer, within };

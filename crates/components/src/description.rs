@@ -2,7 +2,7 @@
 //! it imports and exports, by their types' indices.
 
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ResourceType, Type};
@@ -131,6 +131,8 @@ struct Tables {
     imports: Vec<Function>,
     exports: Vec<Function>,
     resources: Vec<Resource>,
+    /// The names of types that have one, by their indices.
+    names: BTreeMap<usize, Item>,
     #[serde(skip)]
     known: Known,
 }
@@ -142,6 +144,8 @@ struct Known {
     /// Types that are made of others; compared, since they have no order.
     types: Vec<(Type, usize)>,
     resources: Vec<(ResourceType, usize)>,
+    /// The types with names.
+    named: Vec<(Type, Item)>,
 }
 
 /// Describes a component. `is_given` is true for imports that the host has itself.
@@ -184,15 +188,15 @@ impl Tables {
             match ty {
                 ComponentItem::ComponentFunc(function) => functions.push((item, function)),
                 ComponentItem::Resource(resource) => self.add_resource(item, resource, is_imported),
-                ComponentItem::Type(_) => {}
+                ComponentItem::Type(ty) => self.known.named.push((ty, item)),
                 // Nothing that JavaScript could use, and nothing that it could give.
                 _ if is_imported => {
                     bail!("imports '{}', which is neither a function nor an interface of them", item.name)
                 }
                 _ => {}
             }
-            if functions.len() > MOST {
-                bail!("has more functions than can be called: {MOST} is the most");
+            if functions.len() > MOST || self.known.named.len() > MOST {
+                bail!("has more functions or types than can be described: {MOST} is the most");
             }
             Ok(())
         };
@@ -241,6 +245,9 @@ impl Tables {
         let described = self.describe(ty)?;
         let index = self.add(described)?;
         self.known.types.push((ty.clone(), index));
+        if let Some((_, item)) = self.known.named.iter().find(|(named, _)| named == ty) {
+            self.names.insert(index, item.clone());
+        }
         Ok(index)
     }
 

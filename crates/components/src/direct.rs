@@ -1,9 +1,9 @@
 //! Calls of functions that take and return numbers, strings and lists of numbers: bytes go straight into the
 //! guest's memory and out of it. (As [`Val`](wasmtime::component::Val), a byte takes 32.)
 //!
-//! One of the addresses of `unsafe`: wasmtime has typed functions for types that are known when it is compiled,
-//! and these types are known when a component is loaded. So the types here stand for any, and look up what
-//! they are at each call, in the type of the function that wasmtime hands them.
+//! One of the addresses of `unsafe`: wasmtime has typed functions for types that are known when it is
+//! compiled, and these types are known when a component is loaded. So the types here stand for any, and look
+//! up what they are at each call, in the type of the function that wasmtime hands them.
 
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
@@ -71,11 +71,12 @@ impl Direct {
         (params <= MOST_FLAT).then_some(Self(shape))
     }
 
-    /// Calls the function, of this type, with the bytes of its parameters. The result is the bytes of its own.
+    /// Calls the function, of this type, with the bytes of its parameters. The result is the bytes of its
+    /// own.
     pub fn call(self, func: Func, store: impl AsContextMut, args: &[u8]) -> Result<Vec<u8>> {
         let args = Args(args);
-        // SAFETY: `of` has found that the function takes parameters of the types that `Args` writes, in no more
-        // core values than it has, and returns what the type chosen here reads.
+        // SAFETY: `of` has found that the function takes parameters of the types that `Args` writes, in no
+        // more core values than it has, and returns what the type chosen here reads.
         unsafe {
             Ok(match self.0 {
                 Shape::Nothing => TypedFunc::<Args, ()>::new_unchecked(func).call(store, args).map(|()| Vec::new())?,
@@ -102,8 +103,8 @@ const RESULT: CanonicalAbiInfo =
 /// Implements what a type is, for one that `Direct::of` has checked itself.
 macro_rules! checked_elsewhere {
     ($($name:ty: $flat:expr, $abi:expr;)*) => {$(
-        // SAFETY: `Lower` has as many core values as the type, or more where nothing reads them; a function is
-        // never asked whether it has this type.
+        // SAFETY: `Lower` has as many core values as the type, or more where nothing reads them; a function
+        // is never asked whether it has this type.
         unsafe impl ComponentType for $name {
             type Lower = [ValRaw; $flat];
             const ABI: CanonicalAbiInfo = $abi;

@@ -1,0 +1,158 @@
+// wasi-rs types
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { IS_WINDOWS, commandLine } from '../support/cli.mjs';
+import { RESOURCES, assembleComponent } from '../support/components.mjs';
+import { HANGS, root } from '../support/host.mjs';
+import { assemble } from '../support/wat.mjs';
+
+const { folder, cli } = commandLine({ after });
+
+/** A component with an interface, types with names, and words that JavaScript has taken. */
+const NAMED = `(component
+  (import "my:pkg/host@1.2.0" (instance $host
+    (type $entry-is (record (field "file-name" string) (field "size" u64) (field "note" (option string))))
+    (export "entry" (type $entry (eq $entry-is)))
+    (type $problem-is (variant (case "not-found") (case "other" string)))
+    (export "problem" (type $problem (eq $problem-is)))
+    (export "list-all" (func (param "in" string) (param "most" (option u32)) (result (result (list $entry) (error $problem)))))))
+  (alias export $host "entry" (type $entry))
+  (core module $main
+    (memory (export "memory") 1)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+    (func (export "sum") (param i32 i32) (result i64) unreachable))
+  (core instance $main (instantiate $main))
+  (type $color-is (enum "red" "dark-green"))
+  (export $color "color" (type $color-is))
+  (func $sum (param "delete" (list $entry)) (result u64)
+    (canon lift (core func $main "sum") (memory (core memory $main "memory")) (realloc (core func $main "realloc"))))
+  (instance $api (export "sum-all" (func $sum)))
+  (export "my:pkg/api@1.2.0" (instance $api)))`;
+
+/** A use of each, in strict TypeScript. */
+const USES = {
+  named: `
+    import { load, ComponentError } from 'wasi-rs';
+    import type { Exports, Imports, Entry, Problem } from './named.js';
+    const imports: Imports = {
+      'my:pkg/host': {
+        listAll(in_, most) {
+          const problem: Problem = { tag: 'other', val: in_ };
+          if (most === undefined) throw new ComponentError(problem);
+          return [{ fileName: 'a', size: 5n }];
+        },
+      },
+    };
+    const { exports } = await load<Exports>('named.wasm', { imports });
+    const entry: Entry = { fileName: 'a', size: 1n, note: undefined };
+    const sum: bigint = await exports.api.sumAll([entry]);
+    exports['my:pkg/api@1.2.0'].sumAll([]).then((n) => n + sum);
+    // @ts-expect-error
+    exports.api.sumAll([{ fileName: 'a', size: 1 }]);`,
+  resources: `
+    import { loadSync } from 'wasi-rs';
+    import type { Exports, Imports, Gauge } from './resources.js';
+    class MyGauge { constructor(private start: number) {} read() { return this.start; } static count() { return 1; } }
+    const imports: Imports = { Gauge: MyGauge, see: (gauge: Gauge) => gauge.read() };
+    const { exports } = loadSync<Exports>('resources.wasm', { imports });
+    using thing = new exports.Thing(5);
+    const n: number = exports.Thing.merge(thing, new exports.Thing(6)).valueOfIt();
+    exports.same(new MyGauge(n));`,
+  numbers: `
+    import { load } from 'wasi-rs';
+    import type { Exports } from './numbers.js';
+    const { exports } = await load<Exports>('numbers.wasm');
+    const sum: bigint = await exports.add(1, 2n);
+    const [a, b]: [number, bigint] = await exports.two();
+    await exports['odd-name']();
+    console.log(a, b, sum);`,
+};
+
+describe('wasi-rs types', { skip: IS_WINDOWS }, () => {
+  /** The declarations of a program. @type {Record<string, string>} */
+  const made = {};
+
+  before(async () => {
+    const write = (name, bytes) => fs.writeFileSync(path.join(folder, `${name}.wasm`), bytes);
+    write('named', assembleComponent(NAMED));
+    write('resources', assembleComponent(RESOURCES));
+    write(
+      'numbers',
+      assemble(`(module (func (export "add") (param i32 i64) (result i64) unreachable)
+        (func (export "two") (result f64 i64) unreachable) (func (export "odd-name"))
+        (func (export "_initialize")) (memory (export "memory") 1))`),
+    );
+    for (const [name, flags] of [
+      ['named', []],
+      ['resources', ['--sync']],
+      ['numbers', []],
+    ]) {
+      const { code, stdout, stderr } = await cli(['types', ...flags, `${name}.wasm`]);
+      assert.equal(code, 0, stderr);
+      made[name] = stdout;
+    }
+  });
+
+  test('names types, and what is thrown', () => {
+    const { named } = made;
+    assert.match(
+      named,
+      /^export interface Entry \{\n {2}fileName: string;\n {2}size: bigint;\n {2}note\?: string \| undefined;\n\}$/m,
+    );
+    assert.match(
+      named,
+      /^export type Problem = \{ tag: 'not-found' \} \| \{ tag: 'other'; val: string \};$/m,
+    );
+    assert.match(
+      named,
+      /\/\*\* @throws ComponentError with the payload Problem \*\/\n {2}listAll\(in_: string, most\?: number \| undefined\): Array<Entry> \| Promise<Array<Entry>>;/,
+    );
+    assert.match(named, /^ {2}sumAll\(delete_: Array<Entry>\): Promise<bigint>;$/m);
+    assert.match(named, /^ {2}"my:pkg\/api@1\.2\.0": Api;$/m);
+    assert.match(made.resources, /^ {2}merge\(one: Thing, other: Thing\): Thing;$/m);
+  });
+
+  test('compiles in strict TypeScript, as it is used', { timeout: HANGS }, () => {
+    for (const [name, use] of Object.entries(USES)) {
+      fs.writeFileSync(path.join(folder, `${name}.ts`), made[name]);
+      fs.writeFileSync(path.join(folder, `use-${name}.mts`), use);
+    }
+    const options = {
+      ...{ strict: true, noEmit: true, module: 'nodenext', target: 'es2022', types: ['node'] },
+      ...{
+        lib: ['es2024', 'esnext.disposable'],
+        exactOptionalPropertyTypes: true,
+        skipLibCheck: true,
+      },
+      typeRoots: [path.join(root, 'node_modules', '@types')],
+      paths: { 'wasi-rs': [path.join(root, 'index.d.ts')] },
+    };
+    const files = Object.keys(USES).map((name) => `use-${name}.mts`);
+    fs.writeFileSync(
+      path.join(folder, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions: options, files }),
+    );
+    const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+    const { stdout, status } = spawnSync(process.execPath, [tsc, '-p', folder], {
+      encoding: 'utf8',
+    });
+    assert.equal(stdout, '');
+    assert.equal(status, 0);
+  });
+
+  test('says why a file has none', async () => {
+    for (const [name, said] of [
+      ['nowhere.wasm', /^wasi-rs: can't read nowhere\.wasm: there is no such file/],
+      ['text', /^wasi-rs: text is not a WebAssembly module: /],
+      ['cut.wasm', /^wasi-rs: cut\.wasm: unexpected end/],
+    ]) {
+      const { code, stderr } = await cli(['types', name]);
+      assert.match(stderr, said);
+      assert.equal(code, 2);
+    }
+  });
+});

@@ -1,0 +1,32 @@
+'use strict';
+
+// Names of WIT, in JavaScript.
+
+/** A name of WIT as JavaScript has it: `get-html-2` is `getHtml2`. @param {string} name */
+function camel(name) {
+  const [first, ...rest] = name.split('-').map((word) => word.toLowerCase());
+  return first + rest.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
+}
+
+/** A name of WIT as that of a class. @param {string} name */
+function pascal(name) {
+  const text = camel(name);
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/**
+ * The parts of the name of a function: `[method]thing.do-it` is a method of `thing`.
+ *
+ * @param {string} name
+ * @returns {{ role: string, resource?: string, name: string }}
+ */
+function partsOf(name) {
+  const [, role, resource, method] = /^\[([a-z ]+)\]([^.]*)(?:\.(.*))?$/.exec(name) ?? [];
+  if (role === undefined) return { role: 'function', name };
+  return { role: role.replace(/^async ?/, '') || 'function', resource, name: method ?? resource };
+}
+
+/** The name of an interface without its version. @param {string} name */
+const withoutVersion = (name) => name.replace(/@.*$/, '');
+
+module.exports = { camel, partsOf, pascal, withoutVersion };
