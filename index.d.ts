@@ -721,7 +721,12 @@ export type Imports = GivenImports | ((guest: { memory: GuestMemory }) => GivenI
  * or without its version: functions in camelCase, and classes in PascalCase for resources. A function that a
  * component imports alone stands under its own name.
  */
-export type GivenImports = Readonly<Record<string, object | ImportedFunction>>;
+export type GivenImports = Readonly<
+  Record<string, ImportedItem | Readonly<Record<string, ImportedItem>>>
+>;
+
+/** A function, or a class for a resource. */
+export type ImportedItem = ImportedFunction | (abstract new (...args: any) => any);
 
 /**
  * The error of a component's function whose result is `result<_, E>`; thrown by a function of `imports`, it

@@ -251,9 +251,9 @@ class Declarations {
     for (const one of new Set(from)) {
       const type = this.#free(pascal(shortOf(one)), isImported ? 'host' : one);
       this.#lines.push(
-        `export interface ${type} {`,
+        `export type ${type} = {`,
         ...this.#members(functions, one, isImported),
-        '}',
+        '};',
         '',
       );
       const keys = isImported
