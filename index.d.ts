@@ -875,7 +875,8 @@ export interface SyncInstance<Exports = Record<string, SyncExportedFunction>> {
 
 /**
  * Loads a module or component on the thread of the caller, which waits until it is compiled: a call of an
- * export takes microseconds, and returns its value. `timeout` ends a call that takes too long.
+ * export takes microseconds, and returns its value. `timeout` ends a call that takes too long. Without it,
+ * nothing ends a call that does not return, not even the `terminate()` of a worker.
  * @throws as `load()` rejects
  */
 export function loadSync<Exports = Record<string, SyncExportedFunction>>(

@@ -395,6 +395,9 @@ function interfaceOf(imports, name) {
   return findIn(imports, [name, withoutVersion(name)]);
 }
 
+/** The properties of every object. @type {any} */
+const OBJECT = Object.prototype;
+
 /**
  * A property by one of several names. (A function may be an object of others: `{ default }`.)
  *
@@ -403,7 +406,9 @@ function interfaceOf(imports, name) {
  */
 function findIn(object, names) {
   if (object === undefined || object === null) return undefined;
-  return names.map((name) => object[name]).find((value) => value !== undefined);
+  const found = names.map((name) => [name, object[name]]);
+  // Every object has functions such as toString().
+  return found.find(([name, value]) => value !== undefined && value !== OBJECT[name])?.[1];
 }
 
 /**

@@ -45,13 +45,24 @@ class GuestHere {
     };
     /** @type {any} */
     this.loaded = undefined;
-    this.#depth++;
-    const message = requestLoadHere(program, this.#plan, this.#dispatch);
-    this.#depth--;
+    const message = this.#load(program);
     this.#native = message.guest;
     host?.serve(message.guest);
     if (message.ended) throw this.#end(message.ended);
     this.loaded = message;
+  }
+
+  /** @param {unknown} program @returns {any} */
+  #load(program) {
+    this.#depth++;
+    try {
+      return requestLoadHere(program, this.#plan, this.#dispatch);
+    } catch (error) {
+      this.#streams.finish(true).catch(() => {});
+      throw error;
+    } finally {
+      this.#depth--;
+    }
   }
 
   get native() {
@@ -74,8 +85,12 @@ class GuestHere {
   call(index, bytes, length) {
     if (this.#ended) throw hasEnded(this.#ended.error);
     this.#depth++;
-    const returned = callHere.call(this.#native, index, bytes, length);
-    this.#depth--;
+    let returned;
+    try {
+      returned = callHere.call(this.#native, index, bytes, length);
+    } finally {
+      this.#depth--;
+    }
     if (returned.ended) throw this.#end(returned.ended);
     if (this.#isToEnd && this.#depth === 0) this.close();
     if (typeof returned === 'number' || types.isArrayBuffer(returned)) return returned;

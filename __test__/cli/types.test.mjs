@@ -57,7 +57,7 @@ const USES = {
     import { loadSync } from 'wasi-rs';
     import type { Exports, Imports, Gauge } from './resources.js';
     class MyGauge { constructor(private start: number) {} read() { return this.start; } static count() { return 1; } }
-    const imports: Imports = { Gauge: MyGauge, see: (gauge: Gauge) => gauge.read() };
+    const imports: Imports = { Gauge: MyGauge, see: (gauge: Gauge) => gauge.read(), offer() {}, offerOr: (gauge) => void gauge.tag };
     const { exports } = loadSync<Exports>('resources.wasm', { imports });
     using thing = new exports.Thing(5);
     const n: number = exports.Thing.merge(thing, new exports.Thing(6)).valueOfIt();

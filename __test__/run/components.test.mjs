@@ -362,7 +362,7 @@ describe('resources', () => {
       }
     }
     const see = (gauge) => (gauge instanceof Gauge ? gauge.start * 10 : 0);
-    return { Gauge, seen, imports: { Gauge, see } };
+    return { Gauge, seen, imports: { Gauge, see, offer() {}, offerOr() {} } };
   }
 
   test('of the component are classes', async () => {

@@ -109,6 +109,8 @@ export const RESOURCES = `(component
   (import "[method]gauge.read" (func $read-gauge (param "self" (borrow $gauge)) (result u32)))
   (import "[static]gauge.count" (func $count-gauges (result u32)))
   (import "see" (func $see (param "gauge" (borrow $gauge)) (result u32)))
+  (import "offer" (func (param "gauge" (result (own $gauge)))))
+  (import "offer-or" (func (param "gauge" (result (own $gauge) (error u32)))))
   (core module $ends
     (global $ended (mut i32) (i32.const 0))
     (func (export "end") (param i32) (global.set $ended (i32.add (global.get $ended) (local.get 0))))

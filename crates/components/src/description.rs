@@ -141,11 +141,11 @@ struct Tables {
 #[derive(Debug, Default)]
 struct Known {
     primitives: HashMap<&'static str, usize>,
-    /// Types that are made of others; compared, since they have no order.
-    types: Vec<(Type, usize)>,
+    /// Types that are made of others, by their keys.
+    types: HashMap<String, usize>,
     resources: Vec<(ResourceType, usize)>,
-    /// The types with names.
-    named: Vec<(Type, Item)>,
+    /// The names of types, by their keys.
+    named: HashMap<String, Item>,
 }
 
 /// Describes a component. `is_given` is true for imports that the host has itself.
@@ -188,7 +188,7 @@ impl Tables {
             match ty {
                 ComponentItem::ComponentFunc(function) => functions.push((item, function)),
                 ComponentItem::Resource(resource) => self.add_resource(item, resource, is_imported),
-                ComponentItem::Type(ty) => self.known.named.push((ty, item)),
+                ComponentItem::Type(ty) => drop(self.known.named.insert(key_of(&ty), item)),
                 // Nothing that JavaScript could use, and nothing that it could give.
                 _ if is_imported => {
                     bail!("imports '{}', which is neither a function nor an interface of them", item.name)
@@ -239,15 +239,16 @@ impl Tables {
             self.known.primitives.insert(name, index);
             return Ok(index);
         }
-        if let Some((_, index)) = self.known.types.iter().find(|(known, _)| known == ty) {
+        let key = key_of(ty);
+        if let Some(index) = self.known.types.get(&key) {
             return Ok(*index);
         }
         let described = self.describe(ty)?;
         let index = self.add(described)?;
-        self.known.types.push((ty.clone(), index));
-        if let Some((_, item)) = self.known.named.iter().find(|(named, _)| named == ty) {
+        if let Some(item) = self.known.named.get(&key) {
             self.names.insert(index, item.clone());
         }
+        self.known.types.insert(key, index);
         Ok(index)
     }
 
@@ -307,6 +308,12 @@ impl Tables {
         let is_imported = self.resources.get(index).is_some_and(|resource| resource.is_imported);
         (index, u32::try_from(index).ok().filter(|_| is_imported))
     }
+}
+
+/// The key of a type: its kind, and its place among all types of the component. (Types of a component that
+/// is not instantiated can't be compared where they have resources: wasmtime panics.)
+fn key_of(ty: &Type) -> String {
+    format!("{ty:?}")
 }
 
 /// A type that is not made of others.

@@ -55,6 +55,10 @@ struct Frame {
     components: Vec<Option<Weight>>,
     /// The number of values of each type.
     types: Vec<u64>,
+    /// True for each function, and each instance, that may be of a component in the file; false for those
+    /// that the host gives.
+    functions: Vec<bool>,
+    instances: Vec<bool>,
 }
 
 /// The items that an instance of a component has, with all instances in it, and the values that its
@@ -137,7 +141,14 @@ impl<'a> Component<'a> {
             cancellation.check()?;
             reading.add(payload?)?;
         }
-        Ok(reading.component)
+        match reading.unknown {
+            None => Ok(reading.component),
+            // A version that is not supported says more than what it has.
+            Some(error) => match reading.component.run().map(|run| check_command(Some(run))) {
+                Some(Err(version)) => Err(version),
+                _ => Err(error),
+            },
+        }
     }
 
     /// Refuses a component that would take Cranelift too long or too much memory.
@@ -182,6 +193,8 @@ struct Reading<'a> {
     frames: Vec<Frame>,
     /// The number of values of the largest type.
     largest: u64,
+    /// The error of a function that is of no known kind.
+    unknown: Option<ProgramError>,
 }
 
 impl<'a> Reading<'a> {
@@ -221,14 +234,25 @@ impl<'a> Reading<'a> {
                     if let ComponentInstance::Instantiate { component_index, .. } = instance? {
                         frame.instantiate(component_index)?;
                     }
+                    frame.instances.push(true);
                 }
             }
             Payload::ComponentCanonicalSection(section) => {
                 frame.add(section.count());
                 for function in section {
-                    // Between components, what is lowered was lifted from another one.
-                    if depth > 1 && matches!(function?, CanonicalFunction::Lower { .. }) {
-                        frame.copied = frame.copied.saturating_add(self.largest);
+                    match function {
+                        Ok(CanonicalFunction::Lift { .. }) => frame.functions.push(true),
+                        Ok(CanonicalFunction::Lower { func_index, .. }) => {
+                            // A function of another component: its values are copied from one to the other.
+                            if at(&frame.functions, func_index).unwrap_or(true) {
+                                frame.copied = frame.copied.saturating_add(self.largest);
+                            }
+                        }
+                        Ok(_) => {}
+                        Err(error) => {
+                            self.unknown.get_or_insert_with(|| error.into());
+                            break;
+                        }
                     }
                 }
             }
@@ -251,6 +275,8 @@ impl<'a> Reading<'a> {
                             frame.types.push(at(&frame.types, index).unwrap_or(self.largest));
                         }
                         ComponentTypeRef::Type(TypeBounds::SubResource) => frame.types.push(1),
+                        ComponentTypeRef::Func(_) => frame.functions.push(depth > 1),
+                        ComponentTypeRef::Instance(_) => frame.instances.push(depth > 1),
                         _ => {}
                     }
                 }
@@ -269,6 +295,12 @@ impl<'a> Reading<'a> {
                         }
                         ComponentExternalKind::Type => {
                             frame.types.push(at(&frame.types, export.index).unwrap_or(self.largest));
+                        }
+                        ComponentExternalKind::Func => {
+                            frame.functions.push(at(&frame.functions, export.index).unwrap_or(true));
+                        }
+                        ComponentExternalKind::Instance => {
+                            frame.instances.push(at(&frame.instances, export.index).unwrap_or(true));
                         }
                         _ => {}
                     }
@@ -296,6 +328,14 @@ impl<'a> Reading<'a> {
         if let Some(frame) = self.frames.last_mut() {
             frame.components.extend(component);
             frame.types.extend(ty);
+            if let ComponentAlias::InstanceExport { kind, instance_index, .. } = alias {
+                let is_inside = at(&frame.instances, instance_index).unwrap_or(true);
+                match kind {
+                    ComponentExternalKind::Func => frame.functions.push(is_inside),
+                    ComponentExternalKind::Instance => frame.instances.push(is_inside),
+                    _ => {}
+                }
+            }
         }
     }
 
@@ -418,6 +458,21 @@ mod tests {
         let instantiated = twice.strip_suffix(')').unwrap().to_owned()
             + "(import \"f\" (func $f (param \"a\" u8))) (instance (instantiate 0 (with \"f\" (func $f)))))";
         assert!(refusal(&instantiated).contains("values that its functions copy"));
+    }
+
+    #[test]
+    fn functions_of_the_host_copy_nothing_between_components() {
+        let fields: String = (0..1000).map(|i| format!("(field \"f{i}\" u8) ")).collect();
+        let lowered =
+            |of: &str| (0..2000).map(|_| format!("(core func (canon lower (func {of})))")).collect::<String>();
+        let host = "(import \"f\" (func $f (param \"a\" u8))) (import \"i\" (instance $i (export \"g\" (func))))";
+        let own = "(component $c (core module $m (func (export \"f\"))) (core instance $i (instantiate $m))
+            (func (export \"f\") (canon lift (core func $i \"f\")))) (instance $own (instantiate $c))
+            (alias export $own \"f\" (func $own-f))";
+        let text = |of| format!("(component (type (record {fields})) {host} {own} {})", lowered(of));
+        assert_eq!(refusal(&text("$f")), "");
+        assert_eq!(refusal(&text("$i \"g\"")), "");
+        assert!(refusal(&text("$own-f")).contains("values that its functions copy"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use wasmtime::Error;
 pub type Made<T = ()> = Result<T, Failed>;
 
 /// The bytes that a directory is listed into at once.
-const LISTING: u32 = 16 << 10;
+const LISTING: u32 = 4 << 10;
 
 /// The bytes of a link's target.
 const TARGET: u32 = PATH_MAX;
@@ -51,8 +51,8 @@ pub struct Entry {
     pub next: u64,
     /// Its type, as a number.
     pub filetype: u8,
-    /// Its name.
-    pub name: String,
+    /// Its name; none if it is no text.
+    pub name: Option<String>,
 }
 
 /// A thing to wait for.
@@ -87,6 +87,9 @@ impl Scratch {
     fn path(&mut self, path: &str) -> Made<[u64; 2]> {
         if path.len() > PATH_MAX as usize {
             return Err(Errno::Nametoolong.into());
+        }
+        if path.starts_with('/') {
+            return Err(Errno::Perm.into());
         }
         Ok([self.put(path.as_bytes()), path.len() as u64])
     }
@@ -390,7 +393,10 @@ impl<'a> Calls<'a> {
         let used = scratch.get::<u32>(used)?;
         let start = usize::try_from(buf).unwrap_or(usize::MAX);
         let target = scratch.0.get(start..start.saturating_add(used as usize)).unwrap_or_default();
-        Ok(String::from_utf8_lossy(target).into_owned())
+        let target = String::from_utf8(target.to_owned()).map_err(|_| Errno::Ilseq)?;
+        // An absolute one is a path of the host's.
+        let is_absolute = target.starts_with('/');
+        if is_absolute { Err(Errno::Perm.into()) } else { Ok(target) }
     }
 
     /// Some entries of a directory, from a place on; none at its end.
@@ -399,7 +405,9 @@ impl<'a> Calls<'a> {
         let used = scratch.room::<u32>();
         call!(self, fd_readdir, &mut scratch.0, fd, 0u32, LISTING, from, used)?;
         let used = scratch.get::<u32>(used)?;
-        Ok(entries(scratch.0.get(..used as usize).unwrap_or_default()))
+        let entries = entries(scratch.0.get(..used as usize).unwrap_or_default());
+        // A name that does not fit would be asked for again and again.
+        if entries.is_empty() && used == LISTING { Err(Errno::Overflow.into()) } else { Ok(entries) }
     }
 
     /// Waits until one of these things is there. The result has true for each that is. Waits for nothing, if
@@ -451,7 +459,7 @@ fn entries(mut bytes: &[u8]) -> Vec<Entry> {
     while let Some((head, rest)) = bytes.split_first_chunk() {
         let Dirent { d_next, d_namlen, d_type, .. } = Dirent::decode(head);
         let Some((name, rest)) = rest.split_at_checked(d_namlen as usize) else { break };
-        all.push(Entry { next: d_next, filetype: d_type, name: String::from_utf8_lossy(name).into_owned() });
+        all.push(Entry { next: d_next, filetype: d_type, name: String::from_utf8(name.to_owned()).ok() });
         bytes = rest;
     }
     all

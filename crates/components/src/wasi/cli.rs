@@ -6,7 +6,7 @@ use super::generated::cli::{
 };
 use super::streams::{InputStream, OutputStream};
 use super::{Failed, View};
-use wasi_rs_core::abi::flags::Filetype;
+use wasi_rs_core::abi::flags::{Filetype, Rights};
 use wasmtime::Result;
 use wasmtime::component::Resource;
 
@@ -70,7 +70,11 @@ impl View<'_> {
     /// A terminal, if the descriptor is one.
     fn terminal(&mut self, fd: u32) -> Result<Option<Resource<Terminal>>> {
         let is_terminal = match self.calls().fdstat(fd) {
-            Ok(stat) => stat.filetype == Filetype::CharacterDevice.number(),
+            // Other devices can be sought in.
+            Ok(stat) => {
+                let can_seek = Rights::from_bits_truncate(stat.rights_base).contains(Rights::FD_SEEK);
+                stat.filetype == Filetype::CharacterDevice.number() && !can_seek
+            }
             Err(Failed::Errno(_)) => false,
             Err(Failed::Trap(error)) => return Err(error),
         };

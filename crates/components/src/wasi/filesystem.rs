@@ -25,6 +25,9 @@ const FIRST_PREOPEN: u32 = 3;
 /// The most bytes that are read at once.
 const PIECE: u64 = 1 << 20;
 
+/// The most directories that may be listed at a time: each listing keeps some kilobytes of names.
+const MOST_LISTINGS: usize = 1024;
+
 /// The resource `descriptor`.
 #[derive(Clone, Debug)]
 pub struct Descriptor {
@@ -125,6 +128,12 @@ impl View<'_> {
         if descriptor.flags.contains(flag) { Ok(descriptor) } else { Err(Errno::Badf.into()) }
     }
 
+    /// False for a pipe, a terminal or a socket, which is read and written where it is.
+    fn has_places(&mut self, file: &OpenFile) -> Made<bool> {
+        let filetype = Filetype::from_number(self.calls().fdstat(file.fd)?.filetype)?;
+        Ok(matches!(filetype, Filetype::RegularFile | Filetype::BlockDevice | Filetype::Directory))
+    }
+
     /// A descriptor of a directory whose content may be changed by it.
     fn mutable(&mut self, descriptor: &Resource<Descriptor>) -> Made<Descriptor> {
         let descriptor = self.descriptor(descriptor)?;
@@ -211,17 +220,23 @@ impl types::Host for View<'_> {
 impl types::HostDescriptor for View<'_> {
     fn read_via_stream(&mut self, this: Resource<Descriptor>, offset: u64) -> Made<Resource<InputStream>> {
         let file = self.opened_for(&this, DescriptorFlags::READ)?.file;
-        Ok(self.wasi.table.push(InputStream::at(file, offset))?)
+        let has_places = self.has_places(&file)?;
+        let stream = if has_places { InputStream::at(file, offset) } else { InputStream::current(file) };
+        Ok(self.wasi.table.push(stream)?)
     }
 
     fn write_via_stream(&mut self, this: Resource<Descriptor>, offset: u64) -> Made<Resource<OutputStream>> {
         let file = self.opened_for(&this, DescriptorFlags::WRITE)?.file;
-        Ok(self.wasi.table.push(OutputStream::at(file, offset))?)
+        let has_places = self.has_places(&file)?;
+        let stream = if has_places { OutputStream::at(file, offset) } else { OutputStream::current(file) };
+        Ok(self.wasi.table.push(stream)?)
     }
 
     fn append_via_stream(&mut self, this: Resource<Descriptor>) -> Made<Resource<OutputStream>> {
         let file = self.opened_for(&this, DescriptorFlags::WRITE)?.file;
-        Ok(self.wasi.table.push(OutputStream::end(file))?)
+        let has_places = self.has_places(&file)?;
+        let stream = if has_places { OutputStream::end(file) } else { OutputStream::current(file) };
+        Ok(self.wasi.table.push(stream)?)
     }
 
     fn advise(&mut self, this: Resource<Descriptor>, offset: u64, length: u64, advice: Advice) -> Made {
@@ -280,11 +295,16 @@ impl types::HostDescriptor for View<'_> {
 
     fn read_directory(&mut self, this: Resource<Descriptor>) -> Made<Resource<DirectoryEntryStream>> {
         let file = self.descriptor(&this)?.file;
+        if self.wasi.listings >= MOST_LISTINGS {
+            return Err(Errno::Nomem.into());
+        }
         // An error comes now, not with the first entry.
         let entries = self.calls().list(file.fd, 0)?;
         let mut stream = DirectoryEntryStream { file, next: 0, entries: VecDeque::new() };
         stream.add(entries);
-        Ok(self.wasi.table.push(stream)?)
+        let stream = self.wasi.table.push(stream)?;
+        self.wasi.listings += 1;
+        Ok(stream)
     }
 
     fn sync(&mut self, this: Resource<Descriptor>) -> Made {
@@ -415,7 +435,8 @@ impl DirectoryEntryStream {
         if let Some(last) = entries.last() {
             self.next = last.next;
         }
-        self.entries.extend(entries.into_iter().filter(|entry| entry.name != "." && entry.name != ".."));
+        let is_own = |entry: &Entry| matches!(entry.name.as_deref(), Some("." | ".."));
+        self.entries.extend(entries.into_iter().filter(|entry| !is_own(entry)));
     }
 }
 
@@ -424,6 +445,8 @@ impl types::HostDirectoryEntryStream for View<'_> {
         loop {
             let stream = self.wasi.table.get_mut(&this)?;
             if let Some(Entry { filetype, name, .. }) = stream.entries.pop_front() {
+                // The next call goes on behind a name that is no text.
+                let name = name.ok_or(Errno::Ilseq)?;
                 return Ok(Some(DirectoryEntry { type_: type_of(filetype), name }));
             }
             let (fd, next) = (stream.file.fd, stream.next);
@@ -437,6 +460,7 @@ impl types::HostDirectoryEntryStream for View<'_> {
 
     fn drop(&mut self, this: Resource<DirectoryEntryStream>) -> Result<()> {
         let stream = self.wasi.table.delete(this)?;
+        self.wasi.listings = self.wasi.listings.saturating_sub(1);
         self.release(stream.file)
     }
 }

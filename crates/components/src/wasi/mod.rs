@@ -61,13 +61,15 @@ const MOST_RESOURCES: usize = 1 << 16;
 #[derive(Debug)]
 pub struct Wasi {
     table: ResourceTable,
+    /// The number of directories that are being listed.
+    listings: usize,
 }
 
 impl Default for Wasi {
     fn default() -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_RESOURCES);
-        Self { table }
+        Self { table, listings: 0 }
     }
 }
 
@@ -160,6 +162,7 @@ const KNOWN: [&str; 20] = [
 
 /// True if an import of this name (`wasi:io/streams@0.2.3`) is one that [`link`] defines.
 pub fn is_known(import: &str) -> bool {
-    let Some((name, version)) = import.split_once('@') else { return false };
-    version.starts_with("0.2.") && (KNOWN.contains(&name) || sockets::is_known(name))
+    let Some((name, patch)) = import.split_once("@0.2.") else { return false };
+    // A draft of it, such as 0.2.0-rc-2023-11-10, is another version.
+    patch.bytes().all(|byte| byte.is_ascii_digit()) && (KNOWN.contains(&name) || sockets::is_known(name))
 }

@@ -6,8 +6,8 @@ use super::generated::io::poll;
 use wasmtime::component::Resource;
 use wasmtime::{Result, bail};
 
-/// The most things that are waited for at once.
-const MOST: usize = 1 << 16;
+/// The most things that are waited for at once. (`poll_oneoff` takes one more, which is for a time.)
+const MOST: usize = (1 << 16) - 1;
 
 /// The resource `pollable`.
 #[derive(Clone, Copy, Debug)]

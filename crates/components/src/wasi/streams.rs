@@ -27,6 +27,8 @@ const MOST_BLOCKING: usize = 4096;
 #[derive(Debug)]
 pub struct InputStream {
     source: Place,
+    /// True after an error: it is closed then.
+    has_failed: bool,
 }
 
 /// The resource `output-stream`.
@@ -35,6 +37,8 @@ pub struct OutputStream {
     target: Place,
     /// The bytes that may be written.
     permit: u64,
+    /// True after an error: it is closed then.
+    has_failed: bool,
 }
 
 /// The place where a stream reads or writes.
@@ -42,6 +46,8 @@ pub struct OutputStream {
 enum Place {
     /// A standard stream.
     Standard(u32),
+    /// A file without offsets, such as a pipe.
+    Current(Arc<OpenFile>),
     /// A file, from an offset on.
     At(Arc<OpenFile>, u64),
     /// The end of a file.
@@ -53,7 +59,16 @@ impl Place {
     fn into_file(self) -> Option<Arc<OpenFile>> {
         match self {
             Self::Standard(_) => None,
-            Self::At(file, _) | Self::End(file) => Some(file),
+            Self::Current(file) | Self::At(file, _) | Self::End(file) => Some(file),
+        }
+    }
+
+    /// The descriptor of one that may have to be waited for.
+    fn awaited(&self) -> Option<u32> {
+        match self {
+            Self::Standard(fd) => Some(*fd),
+            Self::Current(file) => Some(file.fd),
+            Self::At(..) | Self::End(_) => None,
         }
     }
 
@@ -67,43 +82,55 @@ impl Place {
 impl InputStream {
     /// The standard stream of this descriptor.
     pub const fn standard(fd: u32) -> Self {
-        Self { source: Place::Standard(fd) }
+        Self::new(Place::Standard(fd))
     }
 
     /// A file, from an offset on.
     pub(super) const fn at(file: Arc<OpenFile>, offset: u64) -> Self {
-        Self { source: Place::At(file, offset) }
+        Self::new(Place::At(file, offset))
     }
 
-    const fn pollable(&self) -> Pollable {
-        match self.source {
-            Place::Standard(fd) => Pollable::Read(fd),
-            _ => Pollable::Ready,
-        }
+    /// A file without offsets.
+    pub(super) const fn current(file: Arc<OpenFile>) -> Self {
+        Self::new(Place::Current(file))
+    }
+
+    const fn new(source: Place) -> Self {
+        Self { source, has_failed: false }
+    }
+
+    fn pollable(&self) -> Pollable {
+        self.source.awaited().map_or(Pollable::Ready, Pollable::Read)
     }
 }
 
 impl OutputStream {
     /// The standard stream of this descriptor.
     pub const fn standard(fd: u32) -> Self {
-        Self { target: Place::Standard(fd), permit: 0 }
+        Self::new(Place::Standard(fd))
     }
 
     /// A file, from an offset on.
     pub(super) const fn at(file: Arc<OpenFile>, offset: u64) -> Self {
-        Self { target: Place::At(file, offset), permit: 0 }
+        Self::new(Place::At(file, offset))
     }
 
     /// The end of a file.
     pub(super) const fn end(file: Arc<OpenFile>) -> Self {
-        Self { target: Place::End(file), permit: 0 }
+        Self::new(Place::End(file))
     }
 
-    const fn pollable(&self) -> Pollable {
-        match self.target {
-            Place::Standard(fd) => Pollable::Write(fd),
-            _ => Pollable::Ready,
-        }
+    /// A file without offsets.
+    pub(super) const fn current(file: Arc<OpenFile>) -> Self {
+        Self::new(Place::Current(file))
+    }
+
+    const fn new(target: Place) -> Self {
+        Self { target, permit: 0, has_failed: false }
+    }
+
+    fn pollable(&self) -> Pollable {
+        self.target.awaited().map_or(Pollable::Ready, Pollable::Write)
     }
 }
 
@@ -126,13 +153,25 @@ impl View<'_> {
 
     /// Reads what is there.
     fn read_now(&mut self, stream: &Resource<InputStream>, len: u64) -> Streamed<Vec<u8>> {
+        if self.input(stream)?.has_failed {
+            return Err(StreamFailed::Closed);
+        }
+        let read = self.try_read(stream, len);
+        self.input(stream)?.has_failed = read.is_err();
+        read
+    }
+
+    fn try_read(&mut self, stream: &Resource<InputStream>, len: u64) -> Streamed<Vec<u8>> {
         let source = self.input(stream)?.source.clone();
         let len = piece(len);
         if len == 0 {
             return Ok(Vec::new());
         }
         let read = match source {
-            Place::Standard(fd) => {
+            Place::At(file, offset) => self.calls().read(file.fd, len, Some(offset))?,
+            Place::End(_) => Vec::new(),
+            other => {
+                let fd = other.awaited().unwrap_or_default();
                 if !self.is_ready(Pollable::Read(fd))? {
                     return Ok(Vec::new());
                 }
@@ -141,8 +180,6 @@ impl View<'_> {
                     read => read?,
                 }
             }
-            Place::At(file, offset) => self.calls().read(file.fd, len, Some(offset))?,
-            Place::End(_) => Vec::new(),
         };
         if read.is_empty() {
             return Err(StreamFailed::Closed);
@@ -163,27 +200,35 @@ impl View<'_> {
 
     /// The bytes that may be written now.
     fn room(&mut self, stream: &Resource<OutputStream>) -> Streamed<u64> {
-        let permit = match self.output(stream)?.target {
-            Place::Standard(fd) => {
-                if self.is_ready(Pollable::Write(fd))? {
-                    PIPE
-                } else {
-                    0
-                }
-            }
-            _ => PIECE,
+        if self.output(stream)?.has_failed {
+            return Err(StreamFailed::Closed);
+        }
+        let permit = match self.output(stream)?.target.awaited() {
+            Some(fd) if self.is_ready(Pollable::Write(fd))? => PIPE,
+            Some(_) => 0,
+            None => PIECE,
         };
         self.output(stream)?.permit = permit.into();
         Ok(permit.into())
     }
 
     /// Writes all bytes; waits where there is no room.
-    fn write_all(&mut self, stream: &Resource<OutputStream>, mut bytes: Vec<u8>) -> Streamed {
+    fn write_all(&mut self, stream: &Resource<OutputStream>, bytes: Vec<u8>) -> Streamed {
+        if self.output(stream)?.has_failed {
+            return Err(StreamFailed::Closed);
+        }
+        let written = self.try_write(stream, bytes);
+        self.output(stream)?.has_failed = written.is_err();
+        written
+    }
+
+    fn try_write(&mut self, stream: &Resource<OutputStream>, mut bytes: Vec<u8>) -> Streamed {
         let mut done = 0;
         while done < bytes.len() {
             let target = self.output(stream)?.target.clone();
             let written = match &target {
                 Place::Standard(fd) => self.calls().write(*fd, &mut bytes, done, None),
+                Place::Current(file) => self.calls().write(file.fd, &mut bytes, done, None),
                 Place::At(file, offset) => self.calls().write(file.fd, &mut bytes, done, Some(*offset)),
                 Place::End(file) => self.append(file, &mut bytes, done),
             };

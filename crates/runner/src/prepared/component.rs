@@ -36,7 +36,8 @@ pub struct PreparedComponent {
     pub exports: Vec<Option<(ComponentExportIndex, ComponentType)>>,
     /// The description of these functions and their types, for JavaScript.
     pub interface: String,
-    linked: InstancePre<Guest>,
+    /// Its imports, or the reason why what it imports can't be given, which is told once nothing is missing.
+    linked: Result<InstancePre<Guest>, String>,
     /// The name of the interface by which it is run, if it is a command, and the function.
     run: Option<(String, ComponentExportIndex)>,
 }
@@ -51,8 +52,8 @@ impl PreparedComponent {
         let interface = describe(&code, code.engine(), wasi::is_known).map_err(refused)?;
         let mut linker = Linker::new(code.engine());
         wasi::link(&mut linker, Guest::view).map_err(refused)?;
-        define_foreign(&mut linker, &interface).map_err(refused)?;
-        let linked = linker.instantiate_pre(&code).map_err(refused)?;
+        let linked = define_foreign(&mut linker, &interface).and_then(|()| linker.instantiate_pre(&code));
+        let linked = linked.map_err(|error| format!("{error:#}"));
         let dropped = interface.resources.iter().map(|item| Foreign { name: drop_of(&item.name), ..foreign_of(item) });
         let foreign = interface.imports.iter().map(|function| foreign_of(&function.item)).chain(dropped).collect();
         let exports = interface.exports.iter().map(|function| {
@@ -70,7 +71,10 @@ impl PreparedComponent {
 
     /// An instance in this store.
     pub fn instantiate(&self, store: &mut Store<Guest>) -> wasmtime::Result<Instance> {
-        self.linked.instantiate(store)
+        match &self.linked {
+            Ok(linked) => linked.instantiate(store),
+            Err(why) => Err(wasmtime::Error::msg(why.clone())),
+        }
     }
 
     /// Instantiates it, and finds the function by which it is run. The inner error is the refusal of a
