@@ -14,6 +14,8 @@ const { Codec, Mismatch, Reader, Writer, within } = require('./values.js');
  * @typedef {import('./types.js').Interface} Interface
  * @typedef {import('./types.js').ComponentFunction} ComponentFunction
  *
+ * @typedef {InstanceType<typeof Writer>} Writing
+ *
  * Calls an export: with the bytes of its parameters, of which there are `length`, for those of its result.
  * @typedef {(index: number, bytes: Uint8Array, length: number, entry: Function) => any} Call
  */
@@ -39,7 +41,10 @@ function labelOf({ interface: from, name: whole }) {
 class Component {
   #description;
   #codec;
-  #writer = new Writer();
+  /** Writers that nobody uses. (A getter of a value may make another call.) @type {Writing[]} */
+  #spare = [];
+  /** The handles of resources that are to end when the component can be called. @type {number[]} */
+  #undropped = [];
   #guests = new GuestResources((handle) => this.#dropHandle(handle));
   #hosts = new HostResources();
   /** The classes of the embedder, by the indices of resources. @type {Function[]} */
@@ -65,22 +70,31 @@ class Component {
     });
   }
 
+  /** A writer to be given back. @returns {Writing} */
+  #begin() {
+    const writer = this.#spare.pop() ?? new Writer();
+    writer.reset();
+    return writer;
+  }
+
   /** @param {number} handle */
   #dropHandle(handle) {
-    this.#writer.reset();
-    this.#writer.u32(handle);
+    const writer = this.#begin();
+    writer.u32(handle);
     const { exports } = this.#description;
+    // It is in a call, after which it is tried again; or it has ended, and all its resources with it.
+    const fail = () => this.#undropped.push(handle);
     try {
-      const dropped = this.#call(
-        exports.length,
-        this.#writer.bytes,
-        this.#writer.length,
-        this.#dropHandle,
-      );
-      dropped?.catch?.(() => {}); // it has ended, and all its resources with it
+      this.#call(exports.length, writer.bytes, writer.length, this.#dropHandle)?.catch?.(fail);
     } catch {
-      // As above.
+      fail();
+    } finally {
+      this.#spare.push(writer);
     }
+  }
+
+  #dropLate() {
+    for (const handle of this.#undropped.splice(0)) this.#dropHandle(handle);
   }
 
   /**
@@ -99,25 +113,21 @@ class Component {
    * The encoder of parameters, of which the first may be `this`.
    *
    * @param {ComponentFunction} function_
-   * @returns {(args: readonly unknown[]) => InstanceType<typeof Writer>}
+   * @returns {(writer: Writing, args: readonly unknown[]) => void}
    */
   #encoderOf(function_) {
     const params = function_.params.map(([name, type]) => ({
       name: camel(name),
       encode: this.#codec.encoder(type),
     }));
-    return (args) => {
-      const writer = this.#writer;
-      writer.reset();
+    return (writer, args) => {
       for (const [i, { name, encode }] of params.entries()) {
         try {
           encode(writer, args[i]);
         } catch (error) {
-          for (const end of writer.after) end();
           throw explained(within(error, name === 'self' ? 'this' : name), labelOf(function_));
         }
       }
-      return writer;
     };
   }
 
@@ -156,16 +166,22 @@ class Component {
     }
     const [encode, decode] = [this.#encoderOf(function_), this.#decoderOf(function_)];
     const call = (/** @type {readonly unknown[]} */ args, /** @type {Function} */ entry) => {
-      const { bytes, length, after } = encode(args);
-      const returned = this.#call(index, bytes, length, entry);
-      if (typeof returned?.then !== 'function') {
-        for (const end of after) end();
-        return decode(returned);
+      const writer = this.#begin();
+      const { after } = writer;
+      const end = () => {
+        for (const one of after) one();
+        this.#dropLate();
+      };
+      let isPending = false;
+      try {
+        encode(writer, args);
+        const returned = this.#call(index, writer.bytes, writer.length, entry);
+        isPending = typeof returned?.then === 'function';
+        return isPending ? returned.finally(end).then(decode) : decode(returned);
+      } finally {
+        if (!isPending) end();
+        this.#spare.push(writer);
       }
-      if (after.length === 0) return returned.then(decode);
-      return returned
-        .finally(() => after.forEach((/** @type {() => void} */ end) => end()))
-        .then(decode);
     };
     return (args, entry) => {
       const pending = args.map((value) => GuestResource.stateOf(value)?.pending).filter(Boolean);
@@ -334,14 +350,15 @@ class Component {
     const encode = result === null ? undefined : this.#codec.encoder(result);
     const bytesOf = (/** @type {unknown} */ value) => {
       if (!encode) return new Uint8Array();
-      const writer = this.#writer;
-      writer.reset();
+      const writer = this.#begin();
       try {
         encode(writer, value);
+        return writer.bytes.slice(0, writer.length);
       } catch (error) {
         throw explained(within(error, 'the result'), labelOf(function_));
+      } finally {
+        this.#spare.push(writer);
       }
-      return writer.bytes.slice(0, writer.length);
     };
     const returned = (/** @type {unknown} */ value) =>
       bytesOf(isResult ? { tag: 'ok', val: value } : value);

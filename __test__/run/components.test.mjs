@@ -162,6 +162,21 @@ describe('values', () => {
     });
   });
 
+  test('may be made by calls of the same component', async () => {
+    const { imports } = echoes();
+    const { exports } = loadSync(bytes, { imports });
+    const point = {
+      x: 5,
+      get yPos() {
+        return exports.runF64(2.5);
+      },
+      get label() {
+        return exports.runString('inner');
+      },
+    };
+    assert.deepEqual(exports.runPoint(point), { x: 5, yPos: 2.5, label: 'inner' });
+  });
+
   test('that are not of their type are told with their place', async () => {
     const { imports } = echoes();
     await both(bytes, imports, async ({ exports }) => {
@@ -386,6 +401,22 @@ describe('resources', () => {
         /^TypeError: Thing\.merge\(one\): expected an instance of Thing of this component$/;
       assert.match(await messageOf(() => Thing.merge({}, merged)), foreign);
       assert.equal(await merged.valueOfIt(), 12);
+    });
+  });
+
+  test('of the component may end while it waits for the embedder', async () => {
+    const dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');
+    let thing;
+    const { imports } = gauges();
+    const see = () => {
+      thing[dispose]();
+      return 0;
+    };
+    await both(source, { ...imports, see }, async ({ exports }) => {
+      thing = new exports.Thing(3);
+      assert.equal(await thing.valueOfIt(), 3);
+      await exports.measure(1);
+      assert.equal(await exports.ended(), 3);
     });
   });
 
