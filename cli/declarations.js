@@ -30,6 +30,13 @@ const key = (name) =>
 /** The name of an interface, without its package. @param {string} name */
 const shortOf = (name) => withoutVersion(name).replace(/^.*\//, '');
 
+/** Text inside a comment of one line. @param {string} text */
+const inComment = (text) =>
+  text.replace(
+    /[\n\r\u2028\u2029]/g,
+    (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+
 /** Words that name no type of ours. */
 const TAKEN = new Set([
   'Exports',
@@ -47,7 +54,13 @@ class Declarations {
   #isSync;
   /** The names of types, by their indices. @type {Map<number, string>} */
   #typeNames = new Map();
-  /** The names of classes, by the indices of resources. @type {Map<number, string>} */
+  /** The further names of types: each with the first. @type {[name: string, first: string][]} */
+  #aliases = [];
+  /**
+   * The names of a resource's objects and of its class, by its index.
+   *
+   * @type {Map<number, { object: string, class: string }>}
+   */
   #classNames = new Map();
   #taken = new Set(TAKEN);
   /** @type {string[]} */
@@ -57,11 +70,25 @@ class Declarations {
   constructor(description, isSync) {
     this.#description = description;
     this.#isSync = isSync;
-    for (const [index, { interface: from, name }] of description.resources.entries()) {
-      if (name !== '') this.#classNames.set(index, this.#free(pascal(name), from));
+    // The names of the component's own, before those made of them.
+    const objects = description.resources.map(({ interface: from, name }) =>
+      name === '' ? '' : this.#free(pascal(name), from),
+    );
+    for (const [index, names] of Object.entries(description.names)) {
+      // An interface that is both imported and exported names its types twice.
+      const known = new Set();
+      for (const { interface: from, name } of names) {
+        if (known.has(`${from} ${name}`)) continue;
+        known.add(`${from} ${name}`);
+        const free = this.#free(pascal(name), from);
+        const first = this.#typeNames.get(Number(index));
+        if (first === undefined) this.#typeNames.set(Number(index), free);
+        else this.#aliases.push([free, first]);
+      }
     }
-    for (const [index, { interface: from, name }] of Object.entries(description.names)) {
-      this.#typeNames.set(Number(index), this.#free(pascal(name), from));
+    for (const [index, object] of objects.entries()) {
+      if (object === '') continue;
+      this.#classNames.set(index, { object, class: this.#free(`${object}Class`, undefined) });
     }
   }
 
@@ -112,7 +139,7 @@ class Declarations {
         return `${this.#tagged('ok', type.ok)} | ${this.#tagged('err', type.err)}`;
       case 'own':
       case 'borrow':
-        return this.#classNames.get(type.resource) ?? 'object';
+        return this.#classNames.get(type.resource)?.object ?? 'object';
       default:
         return SIMPLE[type.kind];
     }
@@ -176,6 +203,9 @@ class Declarations {
         '',
       );
     }
+    for (const [name, first] of this.#aliases) {
+      this.#lines.push(`export type ${name} = ${first};`, '');
+    }
   }
 
   /** The classes of resources. @param {readonly ComponentFunction[]} functions @param {boolean} isImported */
@@ -184,8 +214,8 @@ class Declarations {
       index,
       { interface: from, name, isImported: isHost },
     ] of this.#description.resources.entries()) {
-      if (isHost !== isImported || name === '') continue;
-      const className = this.#classNames.get(index);
+      const names = this.#classNames.get(index);
+      if (isHost !== isImported || names === undefined) continue;
       const own = functions.filter(
         (one) => one.interface === from && partsOf(one.name).resource === name,
       );
@@ -196,19 +226,19 @@ class Declarations {
             `${this.#comment(one, '  ')}  ${key(camel(partsOf(one.name).name))}${this.#signature(one, isImported)};`,
         );
       const dispose = isImported ? [] : ['  [Symbol.dispose](): void;'];
-      this.#lines.push(`export interface ${className} {`, ...members, ...dispose, '}', '');
+      this.#lines.push(`export interface ${names.object} {`, ...members, ...dispose, '}', '');
       const statics = own
         .filter((one) => partsOf(one.name).role !== 'method')
         .map((one) => {
           const { role, name: method } = partsOf(one.name);
           if (role === 'static')
             return `${this.#comment(one, '  ')}  ${key(camel(method))}${this.#signature(one, isImported)};`;
-          return `  new ${this.#signature(one, true).replace(/\): .*$/, `): ${className};`)}`;
+          return `  new ${this.#signature(one, true).replace(/\): .*$/, `): ${names.object};`)}`;
         });
       this.#lines.push(
-        `export interface ${className}Class {`,
+        `export interface ${names.class} {`,
         ...statics,
-        `  readonly prototype: ${className};`,
+        `  readonly prototype: ${names.object};`,
         '}',
         '',
       );
@@ -233,7 +263,7 @@ class Declarations {
       .filter(
         ([, one]) => one.interface === from && one.isImported === isImported && one.name !== '',
       )
-      .map(([index, { name }]) => `  ${key(pascal(name))}: ${this.#classNames.get(index)}Class;`);
+      .map(([index, { name }]) => `  ${key(pascal(name))}: ${this.#classNames.get(index)?.class};`);
     return [...members, ...classes];
   }
 
@@ -272,7 +302,7 @@ class Declarations {
   text(file) {
     const call = this.#isSync ? 'loadSync' : 'await load';
     this.#lines.push(
-      `// Made by \`wasi-rs types${this.#isSync ? ' --sync' : ''}\`, for \`${call}<Exports>('${file}', { imports })\`, where`,
+      `// Made by \`wasi-rs types${this.#isSync ? ' --sync' : ''}\`, for \`${call}<Exports>('${inComment(file)}', { imports })\`, where`,
       '// `imports` is of the type Imports.',
       '',
     );
@@ -322,14 +352,14 @@ function ofModule(file, exports, isSync) {
     if (kind !== 'function' || given === undefined || name === '_initialize') return [];
     const [inputs, outputs] = [numbersOf(given), numbersOf(got ?? '')];
     if (inputs.includes(undefined) || outputs.includes(undefined))
-      return [`  // ${key(name)} takes or returns what JavaScript can't give or get`];
+      return [`  // ${inComment(key(name))} takes or returns what JavaScript can't give or get`];
     const list = inputs.map((one, i) => `a${i}: ${one}`).join(', ');
     const result =
       outputs.length === 0 ? 'void' : outputs.length === 1 ? outputs[0] : `[${outputs.join(', ')}]`;
     return [`  ${key(name)}(${list}): ${isSync ? result : `Promise<${result}>`};`];
   });
   const call = isSync ? 'loadSync' : 'await load';
-  const head = `// Made by \`wasi-rs types${isSync ? ' --sync' : ''}\`, for \`${call}<Exports>('${file}')\`.`;
+  const head = `// Made by \`wasi-rs types${isSync ? ' --sync' : ''}\`, for \`${call}<Exports>('${inComment(file)}')\`.`;
   return `${[head, '', 'export interface Exports {', ...functions, '}'].join('\n')}\n`;
 }
 

@@ -73,8 +73,8 @@ export interface Interface {
   imports: readonly ComponentFunction[];
   exports: readonly ComponentFunction[];
   resources: readonly { interface?: string; name: string; isImported: boolean }[];
-  /** The names of types that have one, by their indices. */
-  names: Readonly<Record<string, { interface?: string; name: string }>>;
+  /** The names of types that have any, by their indices. */
+  names: Readonly<Record<string, readonly { interface?: string; name: string }[]>>;
 }
 
 /** A type; those that it is made of are indices. */

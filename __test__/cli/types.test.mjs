@@ -33,6 +33,17 @@ const NAMED = `(component
   (instance $api (export "sum-all" (func $sum)))
   (export "my:pkg/api@1.2.0" (instance $api)))`;
 
+/** A component where names meet: two of one type, and a resource called as the class of another. */
+const MEETING = `(component
+  (import "my:pkg/shapes" (instance $shapes
+    (type $point-is (record (field "x" u32)))
+    (export "point" (type $point (eq $point-is)))
+    (export "corner" (type $corner (eq $point-is)))
+    (export "gauge" (type $gauge (sub resource)))
+    (export "gauge-class" (type $gauge-class (sub resource)))
+    (export "put" (func (param "at" $point) (result $corner)))
+    (export "[method]gauge.kind" (func (param "self" (borrow $gauge)) (result (own $gauge-class)))))))`;
+
 /** A use of each, in strict TypeScript. */
 const USES = {
   named: `
@@ -53,6 +64,13 @@ const USES = {
     exports['my:pkg/api@1.2.0'].sumAll([]).then((n) => n + sum);
     // @ts-expect-error
     exports.api.sumAll([{ fileName: 'a', size: 1 }]);`,
+  meeting: `
+    import type { Imports, Point, Corner, Gauge, GaugeClass } from './meeting.js';
+    class MyKind { readonly isKind = true; }
+    class MyGauge { kind() { return new MyKind(); } }
+    const put = (at: Point): Corner => ({ x: at.x + 1 });
+    export const imports: Imports = { 'my:pkg/shapes': { put, Gauge: MyGauge, GaugeClass: MyKind } };
+    export const kindOf = async (gauge: Gauge): Promise<GaugeClass> => await gauge.kind();`,
   resources: `
     import { loadSync } from 'wasi-rs';
     import type { Exports, Imports, Gauge } from './resources.js';
@@ -79,6 +97,7 @@ describe('wasi-rs types', { skip: IS_WINDOWS }, () => {
   before(async () => {
     const write = (name, bytes) => fs.writeFileSync(path.join(folder, `${name}.wasm`), bytes);
     write('named', assembleComponent(NAMED));
+    write('meeting', assembleComponent(MEETING));
     write('resources', assembleComponent(RESOURCES));
     write(
       'numbers',
@@ -88,6 +107,7 @@ describe('wasi-rs types', { skip: IS_WINDOWS }, () => {
     );
     for (const [name, flags] of [
       ['named', []],
+      ['meeting', []],
       ['resources', ['--sync']],
       ['numbers', []],
     ]) {
@@ -114,6 +134,29 @@ describe('wasi-rs types', { skip: IS_WINDOWS }, () => {
     assert.match(named, /^ {2}sumAll\(delete_: Array<Entry>\): Promise<bigint>;$/m);
     assert.match(named, /^ {2}"my:pkg\/api@1\.2\.0": Api;$/m);
     assert.match(made.resources, /^ {2}merge\(one: Thing, other: Thing\): Thing;$/m);
+  });
+
+  test('keeps every name of a type, and no name twice', () => {
+    const { meeting } = made;
+    assert.match(meeting, /^export interface Point \{\n {2}x: number;\n\}$/m);
+    assert.match(meeting, /^export type Corner = Point;$/m);
+    const names = [...meeting.matchAll(/^export (?:type|interface) (\S+)/gm)].map(
+      ([, name]) => name,
+    );
+    assert.ok(names.includes('GaugeClass'), meeting);
+    assert.deepEqual(names, [...new Set(names)]);
+  });
+
+  test('writes no name outside of a comment', async () => {
+    const file = 'line\nbreak;.wasm';
+    fs.writeFileSync(
+      path.join(folder, file),
+      assemble('(module (func (export "a\\e2\\80\\a8b;") (param externref)))'),
+    );
+    const { code, stdout, stderr } = await cli(['types', file]);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /'line\\u000abreak;\.wasm'/);
+    assert.match(stdout, /^ {2}\/\/ "a\\u2028b;" takes or returns what JavaScript can't/m);
   });
 
   test('compiles in strict TypeScript, as it is used', { timeout: HANGS }, () => {

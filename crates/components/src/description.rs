@@ -131,8 +131,8 @@ struct Tables {
     imports: Vec<Function>,
     exports: Vec<Function>,
     resources: Vec<Resource>,
-    /// The names of types that have one, by their indices.
-    names: BTreeMap<usize, Item>,
+    /// The names of types that have any, by their indices. (Types of the same structure are one.)
+    names: BTreeMap<usize, Vec<Item>>,
     #[serde(skip)]
     known: Known,
 }
@@ -145,7 +145,7 @@ struct Known {
     types: HashMap<String, usize>,
     resources: Vec<(ResourceType, usize)>,
     /// The names of types, by their keys.
-    named: HashMap<String, Item>,
+    named: HashMap<String, Vec<Item>>,
 }
 
 /// Describes a component. `is_given` is true for imports that the host has itself.
@@ -188,7 +188,7 @@ impl Tables {
             match ty {
                 ComponentItem::ComponentFunc(function) => functions.push((item, function)),
                 ComponentItem::Resource(resource) => self.add_resource(item, resource, is_imported),
-                ComponentItem::Type(ty) => drop(self.known.named.insert(key_of(&ty), item)),
+                ComponentItem::Type(ty) => self.known.named.entry(key_of(&ty)).or_default().push(item),
                 // Nothing that JavaScript could use, and nothing that it could give.
                 _ if is_imported => {
                     bail!("imports '{}', which is neither a function nor an interface of them", item.name)
@@ -245,8 +245,8 @@ impl Tables {
         }
         let described = self.describe(ty)?;
         let index = self.add(described)?;
-        if let Some(item) = self.known.named.get(&key) {
-            self.names.insert(index, item.clone());
+        if let Some(items) = self.known.named.get(&key) {
+            self.names.insert(index, items.clone());
         }
         self.known.types.insert(key, index);
         Ok(index)
