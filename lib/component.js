@@ -58,7 +58,7 @@ class Component {
     this.#codec = new Codec(description.types, {
       number: (resource, value, isOwned, call) => {
         const Class = this.#classes[resource];
-        if (!Class) return this.#guests.handle(resource, value, isOwned);
+        if (!Class) return this.#guests.handle(resource, value, isOwned, call);
         return this.#hosts.number(value, Class, isOwned, call);
       },
       object: (resource, number, isOwned, call) => {
@@ -167,21 +167,35 @@ class Component {
     const [encode, decode] = [this.#encoderOf(function_), this.#decoderOf(function_)];
     const call = (/** @type {readonly unknown[]} */ args, /** @type {Function} */ entry) => {
       const writer = this.#begin();
-      const { after } = writer;
+      const { after, undo } = writer;
       const end = () => {
         for (const one of after) one();
         this.#dropLate();
       };
-      let isPending = false;
+      const fail = (/** @type {unknown} */ error) => {
+        for (const one of undo) one();
+        end();
+        throw error;
+      };
+      let returned;
       try {
         encode(writer, args);
-        const returned = this.#call(index, writer.bytes, writer.length, entry);
-        isPending = typeof returned?.then === 'function';
-        return isPending ? returned.finally(end).then(decode) : decode(returned);
+        returned = this.#call(index, writer.bytes, writer.length, entry);
+      } catch (error) {
+        return fail(error);
       } finally {
-        if (!isPending) end();
         this.#spare.push(writer);
       }
+      if (typeof returned?.then !== 'function') {
+        end();
+        return decode(returned);
+      }
+      return returned
+        .then((/** @type {ArrayBuffer} */ bytes) => {
+          end();
+          return bytes;
+        }, fail)
+        .then(decode);
     };
     return (args, entry) => {
       const pending = args.map((value) => GuestResource.stateOf(value)?.pending).filter(Boolean);
@@ -239,7 +253,7 @@ class Component {
         super(state);
         const made = construct(args, Class);
         const take = (/** @type {unknown} */ object) => {
-          const handle = guests.handle(index, object, true);
+          const handle = guests.handle(index, object, true, { after: [], undo: [] });
           Object.assign(state, { handle, pending: undefined });
           guests.watch(this, state);
           return handle;
@@ -355,6 +369,7 @@ class Component {
         encode(writer, value);
         return writer.bytes.slice(0, writer.length);
       } catch (error) {
+        for (const one of writer.undo) one();
         throw explained(within(error, 'the result'), labelOf(function_));
       } finally {
         this.#spare.push(writer);
@@ -394,9 +409,12 @@ class Component {
 /** The function behind `new` of a class. */
 const CONSTRUCT = Symbol('construct');
 
+/** The names of errors in `Object.prototype.toString()`. */
+const ERRORS = new Set(['[object Error]', '[object DOMException]']);
+
 /** True for an error, of any realm. @param {unknown} value */
 const isError = (value) =>
-  types.isNativeError(value) || Object.prototype.toString.call(value) === '[object Error]';
+  types.isNativeError(value) || ERRORS.has(Object.prototype.toString.call(value));
 
 /** @param {{ interface?: string, name: string }} function_ */
 const keyOf = ({ interface: module = '', name }) => ({ module, name });

@@ -14,6 +14,14 @@ const { Mismatch } = require('./values.js');
  * @property {GuestResources} owner
  */
 
+/**
+ * A call that values are written for.
+ *
+ * @typedef {object} Writing
+ * @property {(() => void)[]} after to be called after it
+ * @property {(() => void)[]} undo to be called if it fails: what was given away is not
+ */
+
 /** An object that stands for a resource of a component. */
 class GuestResource {
   /** @type {State} */
@@ -83,8 +91,9 @@ class GuestResources {
    * @param {number} resource
    * @param {unknown} value
    * @param {boolean} isOwned true if it is given away
+   * @param {Writing} call
    */
-  handle(resource, value, isOwned) {
+  handle(resource, value, isOwned, call) {
     const state = GuestResource.stateOf(value);
     const { name } = this.classOf(resource);
     if (state?.owner !== this || state.resource !== resource) {
@@ -97,7 +106,13 @@ class GuestResources {
         : 'has been dropped, given away, or was lent';
       throw new Mismatch(`this ${name} ${why}`);
     }
-    if (isOwned) this.#forget(state);
+    if (isOwned) {
+      this.#forget(state);
+      call.undo.push(() => {
+        state.handle = handle;
+        this.watch(/** @type {object} */ (value), state);
+      });
+    }
     return handle;
   }
 
@@ -109,8 +124,14 @@ class GuestResources {
 
   /** @param {State} state */
   drop(state) {
-    const { handle } = state;
-    if (handle === undefined) return;
+    const { handle, pending } = state;
+    if (handle === undefined) {
+      pending?.then(
+        () => this.drop(state),
+        () => {},
+      );
+      return;
+    }
     this.#forget(state);
     this.#dropHandle(handle);
   }
@@ -137,7 +158,7 @@ class HostResources {
    * @param {unknown} value
    * @param {Function} Class that it is to be an instance of
    * @param {boolean} isOwned false if it is lent for the time of a call
-   * @param {{ after: (() => void)[] }} call
+   * @param {Writing} call
    */
   number(value, Class, isOwned, call) {
     if (typeof value !== 'object' || value === null || !Class[Symbol.hasInstance](value)) {
@@ -152,7 +173,7 @@ class HostResources {
     const known = /** @type {Known} */ (this.#byNumber.get(number));
     known.count++;
     const taken = number;
-    if (!isOwned) call.after.push(() => void this.release(taken));
+    (isOwned ? call.undo : call.after).push(() => void this.release(taken));
     return number;
   }
 

@@ -60,11 +60,14 @@ class Writer {
   #at = 0;
   /** Functions to be called when the call is over. @type {(() => void)[]} */
   after = [];
+  /** Functions to be called when the call fails, before those. @type {(() => void)[]} */
+  undo = [];
 
   /** Begins anew. */
   reset() {
     this.#at = 0;
     this.after = [];
+    this.undo = [];
     if (this.#buffer.length > KEPT) this.#allocate(4096);
   }
 

@@ -297,6 +297,11 @@ describe('functions of the embedder', () => {
         assert.equal(await exports.runU32(4), 4, 'it lives on');
       });
     }
+    await both(source, throwing(new DOMException('aborted', 'AbortError')), async ({ exports }) => {
+      await assert.rejects(async () => exports.runResult({ tag: 'ok', val: 1 }), {
+        name: 'AbortError',
+      });
+    });
     await both(source, throwing(error), async ({ exports }) => {
       await assert.rejects(
         async () => exports.runResult({ tag: 'ok', val: 1 }),
@@ -401,6 +406,19 @@ describe('resources', () => {
         /^TypeError: Thing\.merge\(one\): expected an instance of Thing of this component$/;
       assert.match(await messageOf(() => Thing.merge({}, merged)), foreign);
       assert.equal(await merged.valueOfIt(), 12);
+      // What a call was refused with is not given away.
+      assert.match(
+        await messageOf(() => Thing.merge(merged, 5)),
+        /^TypeError: Thing\.merge\(other\): /,
+      );
+      assert.match(
+        await messageOf(() => Thing.merge(merged, merged)),
+        /merge\(other\): this Thing has/,
+      );
+      assert.equal(await merged.valueOfIt(), 12);
+      new Thing(3)[dispose]();
+      await exports.ended();
+      assert.equal(await exports.ended(), 15, 'one that is not there yet ends too');
     });
   });
 
@@ -596,6 +614,41 @@ test('run() gives a component its imports, from a file too', async (t) => {
       cause: error,
     });
   }
+});
+
+test('flags in a list count what they take of the host', async () => {
+  // A million of them were two gigabytes, of four megabytes of the guest.
+  const names = [...Array(32).keys()].map((i) => `"f${i.toString(36)}"`).join(' ');
+  const listing = (length) =>
+    assembleComponent(`(component
+      (type $flags-is (flags ${names}))
+      (core module $main (memory (export "memory") 62)
+        (func (export "all") (result i32)
+          (memory.fill (i32.const 16) (i32.const 255) (i32.const ${4 * length}))
+          (i32.store (i32.const 0) (i32.const 16))
+          (i32.store (i32.const 4) (i32.const ${length}))
+          (i32.const 0)))
+      (core instance $main (instantiate $main))
+      (export $flags "flags" (type $flags-is))
+      (func $all (result (list $flags)) (canon lift (core func $main "all") (memory (core memory $main "memory"))))
+      (export "all" (func $all)))`);
+  await both(listing(1000), undefined, async ({ exports }) => {
+    const all = await exports.all();
+    assert.equal(all.length, 1000);
+    assert.equal(Object.values(all[999]).filter(Boolean).length, 32);
+  });
+  await both(listing(1_000_000), undefined, async ({ exports }) => {
+    await assert.rejects(async () => exports.all(), /too much data is being copied/);
+  });
+});
+
+test('more resources than can be described are refused', async () => {
+  const resources = [...Array(10_001).keys()].map((i) => `(export "r${i}" (type (sub resource)))`);
+  const source = assembleComponent(
+    `(component (import "my:pkg/many" (instance ${resources.join('')})))`,
+  );
+  const refusal = /more functions, resources and types than can be described: 10000 is the most/;
+  await assert.rejects(load(source, { cache: false }), refusal);
 });
 
 test('results outside of its memory, or that are none, end a component', async () => {

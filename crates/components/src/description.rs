@@ -5,12 +5,15 @@ use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
-use wasmtime::component::{Component, ResourceType, Type};
+use wasmtime::component::{Component, ResourceType, Type, Val};
 use wasmtime::{Engine, Result, bail};
 
-/// The most entries of the table of types, and the most functions. (The largest known components have some
-/// hundred.)
+/// The most entries of the table of types, and the most functions, resources and names of types. (The largest
+/// known components have some hundred.)
 const MOST: usize = 10_000;
+
+/// The bytes that the smallest allocation takes of the host.
+const LEAST_ALLOCATION: usize = 32;
 
 /// A function or resource, and the interface that it is in, if it is in one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -146,6 +149,8 @@ struct Known {
     resources: Vec<(ResourceType, usize)>,
     /// The names of types, by their keys.
     named: HashMap<String, Vec<Item>>,
+    /// How many functions, resources and names there are.
+    items: usize,
 }
 
 /// Describes a component. `is_given` is true for imports that the host has itself.
@@ -174,6 +179,42 @@ pub fn describe(component: &Component, engine: &Engine, is_given: impl Fn(&str) 
     Ok(Description { json, types: types.into(), imports, exports, resources: imported })
 }
 
+impl Description {
+    /// The most bytes of the host for each byte that wasmtime counts of a value inside of a list, at least 1.
+    ///
+    /// Wasmtime counts a flag that is set with the letters of its name; it is a `String` in a vector.
+    pub fn bytes_per_counted(&self) -> usize {
+        let flag = size_of::<String>().saturating_mul(2).saturating_add(LEAST_ALLOCATION);
+        let mut most = Vec::with_capacity(self.types.len());
+        // A type comes after those that it is made of.
+        for ty in self.types.iter() {
+            let of = |index: &usize| most.get(*index).copied().unwrap_or(1);
+            most.push(match ty {
+                Described::Flags { names } => {
+                    let counted = names.iter().map(String::len).sum::<usize>().saturating_add(size_of::<Val>());
+                    let taken = names.len().saturating_mul(flag).saturating_add(size_of::<Val>());
+                    taken.div_ceil(counted)
+                }
+                Described::List { of: element }
+                | Described::FixedList { of: element, .. }
+                | Described::Option { of: element } => of(element),
+                Described::Record { fields } => fields.iter().map(|(_, field)| of(field)).max().unwrap_or(1),
+                Described::Tuple { types } => types.iter().map(of).max().unwrap_or(1),
+                Described::Variant { cases } => {
+                    cases.iter().filter_map(|(_, case)| case.as_ref()).map(of).max().unwrap_or(1)
+                }
+                Described::Result { ok, err } => [ok, err].into_iter().flatten().map(of).max().unwrap_or(1),
+                _ => 1,
+            });
+        }
+        let elements = self.types.iter().filter_map(|ty| match ty {
+            Described::List { of } | Described::FixedList { of, .. } => most.get(*of),
+            _ => None,
+        });
+        elements.copied().max().unwrap_or(1)
+    }
+}
+
 impl Tables {
     /// Adds what is in an import or export: resources to the table, functions to `functions`.
     fn collect(
@@ -185,6 +226,10 @@ impl Tables {
         functions: &mut Vec<(Item, ComponentFunc)>,
     ) -> Result<()> {
         let mut add = |item: Item, ty: ComponentItem| {
+            self.known.items = self.known.items.saturating_add(1);
+            if self.known.items > MOST {
+                bail!("has more functions, resources and types than can be described: {MOST} is the most");
+            }
             match ty {
                 ComponentItem::ComponentFunc(function) => functions.push((item, function)),
                 ComponentItem::Resource(resource) => self.add_resource(item, resource, is_imported),
@@ -194,9 +239,6 @@ impl Tables {
                     bail!("imports '{}', which is neither a function nor an interface of them", item.name)
                 }
                 _ => {}
-            }
-            if functions.len() > MOST || self.known.named.len() > MOST {
-                bail!("has more functions or types than can be described: {MOST} is the most");
             }
             Ok(())
         };

@@ -170,10 +170,6 @@ impl run::Guest for Inside {
     }
 }
 
-/// The most bytes that the values take which a component hands to the host in one call. Each value takes 32,
-/// so that is a `list<u8>` of eight million.
-const MOST_COPIED: usize = 256 << 20;
-
 /// A store of its own for a guest, under the limits of the run.
 pub(super) fn store_of(run: &Run, engine: &wasmtime::Engine, guest: Guest) -> Result<Store<Guest>, End> {
     let mut store = Store::new(engine, guest);
@@ -184,7 +180,6 @@ pub(super) fn store_of(run: &Run, engine: &wasmtime::Engine, guest: Guest) -> Re
         if control.is_ended() { Err(Stop::Ended.into()) } else { Ok(UpdateDeadline::Continue(1)) }
     });
     store.set_epoch_deadline(1);
-    store.set_hostcall_fuel(MOST_COPIED);
     if let Some(fuel) = run.limits.fuel {
         store.set_fuel(fuel).map_err(|error| End::Failed(error.to_string()))?;
     }

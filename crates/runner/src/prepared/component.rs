@@ -17,6 +17,13 @@ use wasmtime::component::{
 };
 use wasmtime::{Store, StoreContextMut};
 
+/// The most bytes that the values count which a component hands to the host in one call. Each value counts
+/// 32, so that is a `list<u8>` of eight million.
+const MOST_COPIED: usize = 256 << 20;
+
+/// The bytes of the host for each byte counted that are let pass: those of a record with short names.
+const USUAL_BYTES: usize = 3;
+
 /// The function of the interface by which a command is run.
 const RUN: &str = "run";
 
@@ -36,6 +43,8 @@ pub struct PreparedComponent {
     pub exports: Vec<Option<(ComponentExportIndex, ComponentType)>>,
     /// The description of these functions and their types, for JavaScript.
     pub interface: String,
+    /// The most bytes that the values count which it hands to the host in one call.
+    most_copied: usize,
     /// Its imports, or the reason why what it imports can't be given, which is told once nothing is missing.
     linked: Result<InstancePre<Guest>, String>,
     /// The name of the interface by which it is run, if it is a command, and the function.
@@ -61,7 +70,9 @@ impl PreparedComponent {
             Some((index_of(&code, &function.item).filter(|_| !function.is_async)?, ty))
         });
         let exports = exports.collect();
-        Ok(Self { code, foreign, exports, interface: interface.json, linked, run })
+        let bytes = interface.bytes_per_counted().max(USUAL_BYTES);
+        let most_copied = MOST_COPIED.saturating_mul(USUAL_BYTES).checked_div(bytes).unwrap_or(MOST_COPIED);
+        Ok(Self { code, foreign, exports, interface: interface.json, most_copied, linked, run })
     }
 
     /// An error if it is no command.
@@ -71,6 +82,7 @@ impl PreparedComponent {
 
     /// An instance in this store.
     pub fn instantiate(&self, store: &mut Store<Guest>) -> wasmtime::Result<Instance> {
+        store.set_hostcall_fuel(self.most_copied);
         match &self.linked {
             Ok(linked) => linked.instantiate(store),
             Err(why) => Err(wasmtime::Error::msg(why.clone())),
