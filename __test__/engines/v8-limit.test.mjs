@@ -214,7 +214,7 @@ describe('bytes that are no module', () => {
         await assert.rejects(run(wasm, { engine: 'v8', limits }), {
           code: 'ERR_WASI_PROGRAM',
           message:
-            /^the program (can't be compiled: [^]*\(at offset 0x|is a WebAssembly comp|is not a Web)/,
+            /^the program (can't be compiled: [^]*\(at offset 0x|is a component, which V8|is not a Web)/,
         });
       }
     }

@@ -182,10 +182,12 @@ describe('the npm package', { skip: process.platform === 'win32' && 'uses sh' },
       engine,
       ...filesOf('src'),
       // Not the crate that checks the source tree.
-      ...['core', 'modules', 'runner'].flatMap((name) => [
+      ...['core', 'modules', 'components', 'runner'].flatMap((name) => [
         `crates/${name}/Cargo.toml`,
         ...filesOf(`crates/${name}/src`),
       ]),
+      // The interfaces of WASI, of which the crate is made.
+      ...filesOf('crates/components/wit'),
       ...filesOf('lib'),
       ...filesOf('cli'),
     ];
