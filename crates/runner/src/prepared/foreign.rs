@@ -16,8 +16,7 @@ pub struct Foreign {
 
 impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dot = if self.module.is_empty() { "" } else { "." };
-        write!(f, "{}{dot}{} (function)", self.module, self.name)
+        write!(f, "{}.{} (function)", self.module, self.name)
     }
 }
 
@@ -28,7 +27,11 @@ pub fn indices(all: &[Foreign], host: Option<&HostCalls>, form: Form) -> Result<
     if missing.peek().is_some() {
         return Err(match form {
             Form::Module => ProgramError::import(missing),
-            Form::Component => ProgramError::import_of_component(missing),
+            Form::Component => ProgramError::import_of_component(missing.map(|one| {
+                let text = one.to_string();
+                // A name of a module may be empty, one of an interface not.
+                text.strip_prefix('.').map(str::to_owned).unwrap_or(text)
+            })),
         });
     }
     Ok(all.iter().filter_map(index_of).collect())
