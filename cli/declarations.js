@@ -2,7 +2,15 @@
 
 // TypeScript's declarations of what load() and loadSync() give for a component, and want.
 
-const { camel, pascal, partsOf, withoutVersion } = require('../lib/names.js');
+const {
+  camel,
+  exportNamesOf,
+  pascal,
+  partsOf,
+  shortOf,
+  withoutVersion,
+} = require('../lib/names.js');
+const { ARRAYS } = require('../lib/values.js');
 
 /**
  * @typedef {import('../lib/types.js').Interface} Interface
@@ -16,19 +24,9 @@ const SIMPLE = {
   ...{ f32: 'number', f64: 'number', unsupported: 'never' },
 };
 
-/** The typed arrays of lists. @type {Record<string, string>} */
-const ARRAYS = {
-  ...{ s8: 'Int8Array', u8: 'Uint8Array', s16: 'Int16Array', u16: 'Uint16Array' },
-  ...{ s32: 'Int32Array', u32: 'Uint32Array', s64: 'BigInt64Array', u64: 'BigUint64Array' },
-  ...{ f32: 'Float32Array', f64: 'Float64Array' },
-};
-
 /** A name as a property of an object. @param {string} name */
 const key = (name) =>
   /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name) ? name : JSON.stringify(name);
-
-/** The name of an interface, without its package. @param {string} name */
-const shortOf = (name) => withoutVersion(name).replace(/^.*\//, '');
 
 /** Text inside a comment of one line. @param {string} text */
 const inComment = (text) =>
@@ -45,7 +43,7 @@ const TAKEN = new Set([
   'Result',
   'Array',
   'Option',
-  ...Object.values(ARRAYS),
+  ...Object.values(ARRAYS).map((Typed) => Typed.name),
 ]);
 
 /** The declarations of a component. */
@@ -114,7 +112,7 @@ class Declarations {
       case 'list':
       case 'fixed-list': {
         const { kind } = this.#description.types[type.of];
-        return ARRAYS[kind] ?? `Array<${this.#type(type.of)}>`;
+        return ARRAYS[kind]?.name ?? `Array<${this.#type(type.of)}>`;
       }
       case 'record': {
         const fields = type.fields.map(([field, of]) => `${this.#field(field, of)};`);
@@ -184,12 +182,18 @@ class Declarations {
     return isImported ? `${value} | Promise<${value}>` : `Promise<${value}>`;
   }
 
-  /** The comment above a function. @param {ComponentFunction} function_ @param {string} indent */
-  #comment({ result }, indent) {
+  /** A function or method, with what it throws. @param {ComponentFunction} one @param {boolean} isImported */
+  #member(one, isImported) {
+    const name = key(camel(partsOf(one.name).name));
+    return `${this.#comment(one)}  ${name}${this.#signature(one, isImported)};`;
+  }
+
+  /** The comment above a function. @param {ComponentFunction} function_ */
+  #comment({ result }) {
     const type = result === null ? undefined : this.#description.types[result];
     if (type?.kind !== 'result') return '';
     const payload = type.err === null ? 'undefined' : this.#type(type.err);
-    return `${indent}/** @throws ComponentError with the payload ${payload.replaceAll('*/', '* /')} */\n`;
+    return `  /** @throws ComponentError with the payload ${payload.replaceAll('*/', '* /')} */\n`;
   }
 
   /** The names of types. */
@@ -221,18 +225,13 @@ class Declarations {
       );
       const members = own
         .filter((one) => partsOf(one.name).role === 'method')
-        .map(
-          (one) =>
-            `${this.#comment(one, '  ')}  ${key(camel(partsOf(one.name).name))}${this.#signature(one, isImported)};`,
-        );
+        .map((one) => this.#member(one, isImported));
       const dispose = isImported ? [] : ['  [Symbol.dispose](): void;'];
       this.#lines.push(`export interface ${names.object} {`, ...members, ...dispose, '}', '');
       const statics = own
         .filter((one) => partsOf(one.name).role !== 'method')
         .map((one) => {
-          const { role, name: method } = partsOf(one.name);
-          if (role === 'static')
-            return `${this.#comment(one, '  ')}  ${key(camel(method))}${this.#signature(one, isImported)};`;
+          if (partsOf(one.name).role === 'static') return this.#member(one, isImported);
           return `  new ${this.#signature(one, true).replace(/\): .*$/, `): ${names.object};`)}`;
         });
       this.#lines.push(
@@ -255,10 +254,7 @@ class Declarations {
   #members(functions, from, isImported) {
     const members = functions
       .filter((one) => one.interface === from && partsOf(one.name).role === 'function')
-      .map(
-        (one) =>
-          `${this.#comment(one, '  ')}  ${key(camel(partsOf(one.name).name))}${this.#signature(one, isImported)};`,
-      );
+      .map((one) => this.#member(one, isImported));
     const classes = [...this.#description.resources.entries()]
       .filter(
         ([, one]) => one.interface === from && one.isImported === isImported && one.name !== '',
@@ -286,10 +282,8 @@ class Declarations {
         '};',
         '',
       );
-      const keys = isImported
-        ? [withoutVersion(one)]
-        : [camel(shortOf(one)), withoutVersion(one), one];
-      for (const each of new Set(keys)) {
+      const keys = isImported ? [withoutVersion(one)] : [...exportNamesOf(one)].reverse();
+      for (const each of keys) {
         if (!short.has(each)) all.push(`  ${key(each)}: ${type};`);
         short.add(each);
       }

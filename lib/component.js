@@ -5,8 +5,8 @@
 
 const { types } = require('node:util');
 const { ComponentError, WasiError } = require('./errors.js');
-const { GuestMemory, HostFunctions } = require('./host.js');
-const { camel, partsOf, pascal, withoutVersion } = require('./names.js');
+const { GuestMemory, HostFunctions, isThenable } = require('./host.js');
+const { camel, exportNamesOf, partsOf, pascal, withoutVersion } = require('./names.js');
 const { GuestResource, GuestResources, HostResources } = require('./resources.js');
 const { Codec, Mismatch, Reader, Writer, within } = require('./values.js');
 
@@ -186,7 +186,7 @@ class Component {
       } finally {
         this.#spare.push(writer);
       }
-      if (typeof returned?.then !== 'function') {
+      if (!isThenable(returned)) {
         end();
         return decode(returned);
       }
@@ -230,8 +230,7 @@ class Component {
     for (const [name, items] of interfaces) {
       if (name === undefined) continue;
       Object.freeze(items);
-      const short = camel(withoutVersion(name).replace(/^.*\//, ''));
-      for (const key of [name, withoutVersion(name), short]) all[key] ??= items;
+      for (const key of exportNamesOf(name)) all[key] ??= items;
     }
     return Object.freeze(all);
   }
@@ -397,7 +396,7 @@ class Component {
         end();
         return thrown(error);
       }
-      if (typeof value?.then === 'function') {
+      if (isThenable(value)) {
         return Promise.resolve(value).finally(end).then(returned, thrown);
       }
       end();

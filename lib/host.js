@@ -277,4 +277,4 @@ function requireWhole(value, name) {
 
 /** @typedef {HostFunctions} Host */
 
-module.exports = { GuestMemory, HostFunctions, current, ofNumbers };
+module.exports = { GuestMemory, HostFunctions, current, isThenable, ofNumbers };

@@ -29,4 +29,15 @@ function partsOf(name) {
 /** The name of an interface without its version. @param {string} name */
 const withoutVersion = (name) => name.replace(/@.*$/, '');
 
-module.exports = { camel, partsOf, pascal, withoutVersion };
+/** The name of an interface without its package and its version. @param {string} name */
+const shortOf = (name) => withoutVersion(name).replace(/^.*\//, '');
+
+/**
+ * The names by which JavaScript finds an exported interface, of which the short one may have several: the
+ * first has it.
+ *
+ * @param {string} name
+ */
+const exportNamesOf = (name) => new Set([name, withoutVersion(name), camel(shortOf(name))]);
+
+module.exports = { camel, exportNamesOf, partsOf, pascal, shortOf, withoutVersion };

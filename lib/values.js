@@ -658,4 +658,4 @@ function makeFlagsEncoder(names) {
   };
 }
 
-module.exports = { Codec, Mismatch, Reader, Writer, within };
+module.exports = { ARRAYS, Codec, Mismatch, Reader, Writer, within };

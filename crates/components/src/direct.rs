@@ -8,6 +8,7 @@
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
 use crate::description::{Described, Function};
+use crate::values::{Reader, letter};
 use std::mem::MaybeUninit;
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext, LowerContext};
 use wasmtime::component::{ComponentNamedList, ComponentType, Func, Lift, Lower, TypedFunc};
@@ -131,20 +132,6 @@ fn wrong() -> Error {
     Error::msg("a value is not of its type")
 }
 
-fn take<'b>(bytes: &mut &'b [u8], count: usize) -> Result<&'b [u8]> {
-    let (taken, rest) = bytes.split_at_checked(count).ok_or_else(wrong)?;
-    *bytes = rest;
-    Ok(taken)
-}
-
-fn take_array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N]> {
-    Ok(take(bytes, N)?.try_into()?)
-}
-
-fn take_length(bytes: &mut &[u8]) -> Result<usize> {
-    Ok(usize::try_from(u32::from_le_bytes(take_array(bytes)?))?)
-}
-
 /// The bytes of a number in memory.
 fn size_of(ty: InterfaceType) -> Result<usize> {
     Ok(match ty {
@@ -157,29 +144,26 @@ fn size_of(ty: InterfaceType) -> Result<usize> {
 }
 
 /// Writes a number as a core value.
-fn lower_number(ty: InterfaceType, bytes: &mut &[u8]) -> Result<ValRaw> {
+fn lower_number(ty: InterfaceType, from: &mut Reader<'_>) -> Result<ValRaw> {
     Ok(match ty {
-        InterfaceType::Bool => ValRaw::u32((take_array::<1>(bytes)? != [0]).into()),
-        InterfaceType::U8 => ValRaw::u32(u8::from_le_bytes(take_array(bytes)?).into()),
-        InterfaceType::S8 => ValRaw::i32(i8::from_le_bytes(take_array(bytes)?).into()),
-        InterfaceType::U16 => ValRaw::u32(u16::from_le_bytes(take_array(bytes)?).into()),
-        InterfaceType::S16 => ValRaw::i32(i16::from_le_bytes(take_array(bytes)?).into()),
-        InterfaceType::U32 | InterfaceType::S32 => ValRaw::u32(u32::from_le_bytes(take_array(bytes)?)),
-        InterfaceType::U64 | InterfaceType::S64 => ValRaw::u64(u64::from_le_bytes(take_array(bytes)?)),
-        InterfaceType::Float32 => ValRaw::f32(u32::from_le_bytes(take_array(bytes)?)),
-        InterfaceType::Float64 => ValRaw::f64(u64::from_le_bytes(take_array(bytes)?)),
-        InterfaceType::Char => {
-            let code = u32::from_le_bytes(take_array(bytes)?);
-            ValRaw::u32(char::from_u32(code).ok_or_else(wrong)?.into())
-        }
+        InterfaceType::Bool => ValRaw::u32((from.array()? != [0]).into()),
+        InterfaceType::U8 => ValRaw::u32(u8::from_le_bytes(from.array()?).into()),
+        InterfaceType::S8 => ValRaw::i32(i8::from_le_bytes(from.array()?).into()),
+        InterfaceType::U16 => ValRaw::u32(u16::from_le_bytes(from.array()?).into()),
+        InterfaceType::S16 => ValRaw::i32(i16::from_le_bytes(from.array()?).into()),
+        InterfaceType::U32 | InterfaceType::S32 => ValRaw::u32(from.number()?),
+        InterfaceType::U64 | InterfaceType::S64 => ValRaw::u64(u64::from_le_bytes(from.array()?)),
+        InterfaceType::Float32 => ValRaw::f32(from.number()?),
+        InterfaceType::Float64 => ValRaw::f64(u64::from_le_bytes(from.array()?)),
+        InterfaceType::Char => ValRaw::u32(letter(from.number()?)?.into()),
         _ => return Err(wrong()),
     })
 }
 
 /// Copies a list of numbers into the guest's memory. The results are its address and its length.
-fn lower_list<T>(cx: &mut LowerContext<'_, T>, element: InterfaceType, bytes: &mut &[u8]) -> Result<[ValRaw; 2]> {
-    let (size, count) = (size_of(element)?, take_length(bytes)?);
-    let content = take(bytes, count.checked_mul(size).ok_or_else(wrong)?)?;
+fn lower_list<T>(cx: &mut LowerContext<'_, T>, element: InterfaceType, from: &mut Reader<'_>) -> Result<[ValRaw; 2]> {
+    let (size, count) = (size_of(element)?, from.length()?);
+    let content = from.take(count.checked_mul(size).ok_or_else(wrong)?)?;
     let address = cx.realloc(0, 0, u32::try_from(size)?, content.len())?;
     let end = address.checked_add(content.len()).ok_or_else(wrong)?;
     cx.as_slice_mut().get_mut(address..end).ok_or_else(wrong)?.copy_from_slice(content);
@@ -198,7 +182,7 @@ unsafe impl Lower for Args<'_> {
         let types = cx.types;
         // SAFETY: an array that may not be initialised is an array of values that may not be.
         let slots = unsafe { &mut *dst.as_mut_ptr().cast::<[MaybeUninit<ValRaw>; MOST_FLAT]>() };
-        let (mut bytes, mut slots) = (self.0, slots.iter_mut());
+        let (mut from, mut slots) = (Reader(self.0), slots.iter_mut());
         let mut put = |value| {
             slots.next().ok_or_else(wrong)?.write(value);
             Ok::<_, Error>(())
@@ -206,20 +190,20 @@ unsafe impl Lower for Args<'_> {
         for ty in &types[params].types {
             match *ty {
                 InterfaceType::String => {
-                    let length = take_length(&mut bytes)?;
-                    let text = std::str::from_utf8(take(&mut bytes, length)?)?;
+                    let length = from.length()?;
+                    let text = std::str::from_utf8(from.take(length)?)?;
                     let mut pair = MaybeUninit::<[ValRaw; 2]>::uninit();
                     text.linear_lower_to_flat(cx, *ty, &mut pair)?;
                     // SAFETY: it was written, or the call has failed.
                     unsafe { pair.assume_init() }.into_iter().try_for_each(&mut put)?;
                 }
                 InterfaceType::List(list) => {
-                    lower_list(cx, types[list].element, &mut bytes)?.into_iter().try_for_each(&mut put)?;
+                    lower_list(cx, types[list].element, &mut from)?.into_iter().try_for_each(&mut put)?;
                 }
-                number => put(lower_number(number, &mut bytes)?)?,
+                number => put(lower_number(number, &mut from)?)?,
             }
         }
-        if bytes.is_empty() { Ok(()) } else { Err(wrong()) }
+        if from.0.is_empty() { Ok(()) } else { Err(wrong()) }
     }
 
     fn linear_lower_to_memory<T>(&self, _: &mut LowerContext<'_, T>, _: InterfaceType, _: usize) -> Result<()> {
@@ -263,8 +247,8 @@ fn lift_pair(cx: &mut LiftContext<'_>, ty: InterfaceType, bytes: &[u8], to: &mut
             (text.len(), text.as_bytes())
         }
         InterfaceType::List(list) => {
-            let (mut pair, size) = (bytes, size_of(cx.types[list].element)?);
-            let (start, count) = (take_length(&mut pair)?, take_length(&mut pair)?);
+            let (mut pair, size) = (Reader(bytes), size_of(cx.types[list].element)?);
+            let (start, count) = (pair.length()?, pair.length()?);
             let length = count.checked_mul(size).ok_or_else(wrong)?;
             if !start.is_multiple_of(size) {
                 bail!("list pointer is not aligned");

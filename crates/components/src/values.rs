@@ -9,16 +9,18 @@ use wasmtime::component::Val;
 use wasmtime::{Error, Result, bail};
 
 /// Bytes that are read.
-struct Reader<'b>(&'b [u8]);
+pub struct Reader<'b>(pub &'b [u8]);
 
 impl<'b> Reader<'b> {
-    fn take(&mut self, count: usize) -> Result<&'b [u8]> {
+    /// The next bytes, as many as these.
+    pub fn take(&mut self, count: usize) -> Result<&'b [u8]> {
         let (taken, rest) = self.0.split_at_checked(count).ok_or_else(|| Error::msg("a value is cut off"))?;
         self.0 = rest;
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+    /// The next bytes.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         Ok(self.take(N)?.try_into()?)
     }
 
@@ -27,11 +29,13 @@ impl<'b> Reader<'b> {
         Ok(byte)
     }
 
-    fn number(&mut self) -> Result<u32> {
+    /// The next number.
+    pub fn number(&mut self) -> Result<u32> {
         self.array().map(u32::from_le_bytes)
     }
 
-    fn length(&mut self) -> Result<usize> {
+    /// The next number, as a length.
+    pub fn length(&mut self) -> Result<usize> {
         Ok(usize::try_from(self.number()?)?)
     }
 }
@@ -41,7 +45,8 @@ fn nth<T>(all: &[T], index: usize) -> Result<&T> {
     all.get(index).ok_or_else(|| Error::msg("a value has a number that its type does not"))
 }
 
-fn letter(code: u32) -> Result<char> {
+/// The character with this code.
+pub fn letter(code: u32) -> Result<char> {
     char::from_u32(code).ok_or_else(|| Error::msg("a char is no Unicode scalar value"))
 }
 
