@@ -366,7 +366,7 @@ class Component {
       const writer = this.#begin();
       try {
         encode(writer, value);
-        return writer.bytes.slice(0, writer.length);
+        return writer.copy(); // it is sent later, when the writer has other values
       } catch (error) {
         for (const one of writer.undo) one();
         throw explained(within(error, 'the result'), labelOf(function_));

@@ -453,7 +453,8 @@ async function loadComponent(handle, options, description) {
   await guest.loaded;
   const exports = component.exports(
     (index, bytes, length, entry) =>
-      guest.call({ index, decode: asItIs }, bytes.slice(0, length), entry),
+      // A call may have to wait, and the next one writes its parameters to the same place.
+      guest.call({ index, decode: asItIs }, Buffer.from(bytes.subarray(0, length)), entry),
     true,
   );
   return new Instance(guest, exports, null);

@@ -76,6 +76,11 @@ class Writer {
     return this.#buffer;
   }
 
+  /** A copy of the bytes that were written. */
+  copy() {
+    return Buffer.from(this.#buffer.subarray(0, this.#at));
+  }
+
   /** The number of bytes that were written. */
   get length() {
     return this.#at;

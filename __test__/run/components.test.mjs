@@ -577,6 +577,24 @@ describe('loadSync()', () => {
   });
 });
 
+test('calls that wait for each other have the parameters and results of their own', async () => {
+  const { imports } = echoes();
+  const slow = async (value) => {
+    await new Promise((resolve) => setImmediate(resolve));
+    return value;
+  };
+  for (const given of [imports, { ...imports, 'echo-string': slow, 'echo-u32': slow }]) {
+    const instance = await load(bytes, { imports: given });
+    const { runString, runU32 } = instance.exports;
+    const numbers = [1, 2, 3, 4, 5, 6, 7, 8];
+    const texts = numbers.map((number) => `${number}`.repeat(number * 1000));
+    const pairs = numbers.map((number, i) => Promise.all([runU32(number), runString(texts[i])]));
+    const expected = numbers.map((number, i) => [number, texts[i]]);
+    assert.deepEqual(await Promise.all(pairs), expected);
+    await instance.close();
+  }
+});
+
 test('run() gives a component its imports, from a file too', async (t) => {
   const source = assembleComponent(`(component
     (import "answer" (func $answer (param "n" u32) (result u32)))
