@@ -28,6 +28,10 @@ exports.load = async function load(source, options) {
 exports.loadSync = function loadSync(source, options) {
   return lib().loadSync(source, options, loadSync);
 };
+/** @type {typeof import('./lib/handler.js').handler} */
+exports.handler = async function handler(source, options) {
+  return require('./lib/handler.js').handler(source, options, handler);
+};
 /** @type {Run['deserialize']} */
 exports.deserialize = async function deserialize(bytes) {
   return lib().deserialize(bytes, deserialize);

@@ -5,6 +5,7 @@
 const {
   camel,
   exportNamesOf,
+  memberOf,
   pascal,
   partsOf,
   shortOf,
@@ -184,7 +185,7 @@ class Declarations {
 
   /** A function or method, with what it throws. @param {ComponentFunction} one @param {boolean} isImported */
   #member(one, isImported) {
-    const name = key(camel(partsOf(one.name).name));
+    const name = key(memberOf(one.name, !this.#isSync && !isImported));
     return `${this.#comment(one)}  ${name}${this.#signature(one, isImported)};`;
   }
 

@@ -6,7 +6,7 @@
 const { types } = require('node:util');
 const { ComponentError, WasiError } = require('./errors.js');
 const { GuestMemory, HostFunctions, isThenable } = require('./host.js');
-const { camel, exportNamesOf, partsOf, pascal, withoutVersion } = require('./names.js');
+const { camel, exportNamesOf, memberOf, partsOf, pascal, withoutVersion } = require('./names.js');
 const { GuestResource, GuestResources, HostResources } = require('./resources.js');
 const { Codec, Mismatch, Reader, Writer, within } = require('./values.js');
 
@@ -54,6 +54,7 @@ class Component {
 
   /** @param {Interface} description */
   constructor(description) {
+    requireNames(description);
     this.#description = description;
     this.#codec = new Codec(description.types, {
       number: (resource, value, isOwned, call) => {
@@ -182,14 +183,19 @@ class Component {
         encode(writer, args);
         returned = this.#call(index, writer.bytes, writer.length, entry);
       } catch (error) {
-        return fail(error);
-      } finally {
         this.#spare.push(writer);
+        return fail(error);
       }
       if (!isThenable(returned)) {
-        end();
-        return decode(returned);
+        try {
+          return decode(returned);
+        } finally {
+          // The results are where the parameters were, and what ends resources writes there.
+          this.#spare.push(writer);
+          end();
+        }
       }
+      this.#spare.push(writer);
       return returned
         .then((/** @type {ArrayBuffer} */ bytes) => {
           end();
@@ -198,10 +204,8 @@ class Component {
         .then(decode);
     };
     return (args, entry) => {
-      const pending = args.map((value) => GuestResource.stateOf(value)?.pending).filter(Boolean);
-      return pending.length === 0
-        ? call(args, entry)
-        : Promise.all(pending).then(() => call(args, entry));
+      const states = args.map(GuestResource.stateOf).filter((state) => state?.pending);
+      return states.length === 0 ? call(args, entry) : afterAll(states, () => call(args, entry));
     };
   }
 
@@ -253,15 +257,12 @@ class Component {
         const made = construct(args, Class);
         const take = (/** @type {unknown} */ object) => {
           const handle = guests.handle(index, object, true, { after: [], undo: [] });
-          Object.assign(state, { handle, pending: undefined });
+          state.handle = handle;
           guests.watch(this, state);
           return handle;
         };
         if (!isAsync) take(made);
-        else {
-          state.pending = made.then(take);
-          state.pending?.catch(() => {}); // reported to the first call
-        }
+        else wait(state, made.then(take)); // its error is reported to the first call
       }
     };
     Object.defineProperty(Class, 'name', { value: pascal(name) });
@@ -278,8 +279,8 @@ class Component {
    * @param {boolean} isAsync
    */
   #define(items, function_, call, isAsync) {
-    const { role, resource, name } = partsOf(function_.name);
-    const key = camel(name);
+    const { role, resource } = partsOf(function_.name);
+    const key = memberOf(function_.name, isAsync);
     const Class = resource === undefined ? undefined : items[pascal(resource)];
     if (role === 'constructor') {
       if (Class) Class[CONSTRUCT] = call;
@@ -489,6 +490,73 @@ function explained(error, name) {
   if (!Mismatch.is(error)) return error;
   error.message = `${name}(${error.path}): ${error.problem}`;
   return error;
+}
+
+/**
+ * Refuses a component of which JavaScript has the same name for two things.
+ *
+ * @param {Interface} description
+ */
+function requireNames({ types, imports, exports }) {
+  for (const type of types) {
+    if (type.kind === 'record') requireOwnNames(type.fields.map(([name]) => [camel(name), name]));
+    if (type.kind === 'flags') requireOwnNames(type.names.map((name) => [camel(name), name]));
+  }
+  for (const [functions, isImported] of /** @type {const} */ ([
+    [imports, true],
+    [exports, false],
+  ])) {
+    requireOwnNames(
+      functions.map(({ interface: from = '', name }) => {
+        const { role, resource = '' } = partsOf(name);
+        const place = role === 'function' ? '' : `${role === 'method'} ${resource}`;
+        const key = role === 'constructor' ? '[new]' : memberOf(name, !isImported);
+        return [`${from} ${place} ${key}`, nameOf({ interface: from || undefined, name })];
+      }),
+    );
+  }
+}
+
+/** @param {[key: string, name: string][]} names */
+function requireOwnNames(names) {
+  const known = new Map();
+  for (const [key, name] of names) {
+    const other = known.get(key);
+    if (other !== undefined) {
+      const message = `the program has the names ${other} and ${name}, which JavaScript has as ${key.split(' ').at(-1)}, both`;
+      throw new WasiError('ERR_WASI_PROGRAM', message);
+    }
+    known.set(key, name);
+  }
+}
+
+/**
+ * Has uses of an object wait for something.
+ *
+ * @param {import('./resources.js').State} state
+ * @param {Promise<any>} until
+ */
+function wait(state, until) {
+  const done = () => {
+    if (state.pending === until) state.pending = undefined;
+  };
+  state.pending = until;
+  until.then(done, () => {});
+}
+
+/**
+ * Makes a call when its objects are there. Later uses of them wait for it.
+ *
+ * @param {any[]} states
+ * @param {() => any} call
+ */
+function afterAll(states, call) {
+  const all = Promise.all(states.map(({ pending }) => pending));
+  const result = all.then(call);
+  const begun = all.then(() => {}); // after the call has been made
+  for (const state of states) wait(state, begun);
+  begun.catch(() => {});
+  return result;
 }
 
 module.exports = { Component };

@@ -161,6 +161,7 @@ class Execution {
     this.#arm(options);
     const chosen = await Promise.race([choosing, this.#interrupted]);
     const { args, env, preopens, limits, maxBuffer, concurrency, trace } = options;
+    const { exchange, fetch } = options;
     const host = options.given ? await this.#hostOf(handle, options) : options.host;
     const { plan: stdio } = this.streams;
     const plan = {
@@ -173,6 +174,8 @@ class Execution {
       trace,
       stdio,
       host,
+      exchange,
+      fetch,
       onBegin,
     };
     const result = this.#start(chosen, plan);
@@ -283,7 +286,7 @@ class Execution {
 /**
  * @typedef {InstanceType<typeof import('./stdio.js').Streams>} AllStreams
  *
- * @typedef {Pick<AllStreams, 'plan' | 'ends' | 'abandon' | 'finish'>} Streams
+ * @typedef {Pick<AllStreams, 'plan' | 'ends' | 'abandon' | 'finish'> & Partial<AllStreams>} Streams
  */
 
 /**

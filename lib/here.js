@@ -150,6 +150,12 @@ function exportsOfModule(guest, functions) {
     exports[name] = {
       [name](/** @type {unknown[]} */ ...args) {
         if (params === undefined) throw notCallable(name);
+        if (args.some(isObject)) {
+          // Its conversion may call the guest, and needs another place then.
+          const own = new Uint8Array(bytes.length);
+          guest.call(index, own, encodeInto(new DataView(own.buffer), params, args));
+          return decodeResultFrom(new DataView(own.buffer), results);
+        }
         guest.call(index, bytes, encodeInto(view, params, args));
         return decodeResultFrom(view, results);
       },
@@ -157,6 +163,10 @@ function exportsOfModule(guest, functions) {
   }
   return Object.freeze(exports);
 }
+
+/** @param {unknown} value */
+const isObject = (value) =>
+  (typeof value === 'object' && value !== null) || typeof value === 'function';
 
 /** A loaded module or component on this thread, for the user. */
 class SyncInstance {

@@ -7,6 +7,7 @@ const { decodeResult, encode } = require('./cells.js');
 const { AbortError, WasiError, errorOf, from, wasiErrorOf } = require('./errors.js');
 const { streamsOf, timedOut } = require('./execute.js');
 const { settle } = require('./outcome.js');
+const { Cancellation } = require('./program.js');
 const { GuestMemory, current } = require('./host.js');
 const { addon, endRun, keepAlive, listenTo, requestLoad } = require('./requests.js');
 
@@ -111,12 +112,12 @@ class Guest {
    */
   constructor(program, options, host, mayBeReentered) {
     this.#mayBeReentered = mayBeReentered;
-    const { args, env, preopens, limits, trace, signal, stdio } = options;
+    const { args, env, preopens, limits, trace, signal, stdio, fetch } = options;
     this.#options = options;
     this.#host = host;
     this.#streams = streamsOf(stdio, (error) => this.kill(error));
     this.#plan = {
-      ...{ args, env, preopens, limits, trace, maxBuffer: {}, stdio: this.#streams.plan },
+      ...{ args, env, preopens, limits, trace, fetch, maxBuffer: {}, stdio: this.#streams.plan },
       ...(host && { imports: host.names }),
       onBegin: () => {},
     };
@@ -306,12 +307,14 @@ class Guest {
 
   #await() {
     if (this.#awaited++ > 0) return;
+    this.#streams.setRef?.(true);
     listenTo(this.#id, (message, thrown) => this.#receive(message, thrown));
     keepAlive(true);
   }
 
   #awaitLess() {
     if (--this.#awaited > 0) return;
+    this.#streams.setRef?.(false);
     listenTo(this.#id, undefined); // which holds this object
     keepAlive(false);
   }
@@ -426,8 +429,7 @@ class Instance {
 async function load(handle, options) {
   const { given, limits, signal } = options;
   if (signal?.aborted) throw new AbortError(signal.reason);
-  const description = await handle.interface(limits);
-  if (signal?.aborted) throw new AbortError(signal.reason);
+  const description = await interfaceOf(handle, limits, signal);
   if (description) return loadComponent(handle, options, description);
   const { memory } = given;
   const host = require('./options.js').hostOf(given);
@@ -435,6 +437,31 @@ async function load(handle, options) {
   GuestMemory.bind(memory, guest.native);
   const { loaded, hasMemory } = await guest.loaded;
   return new Instance(guest, exportsOfModule(guest, loaded), hasMemory ? memory : null);
+}
+
+/**
+ * The description of a component, for which it is compiled.
+ *
+ * @param {import('./program.js').Handle} handle
+ * @param {import('./types.js').Limits} limits
+ * @param {AbortSignal | undefined} signal
+ */
+async function interfaceOf(handle, limits, signal) {
+  if (!signal) return handle.interface(limits);
+  const cancellation = new Cancellation();
+  let forget = () => {};
+  const aborted = new Promise((_, reject) => {
+    const abort = () => {
+      reject(new AbortError(signal.reason));
+      cancellation.cancel();
+    };
+    forget = require('./abort.js').onAbort(signal, abort);
+  });
+  try {
+    return await Promise.race([handle.interface(limits, cancellation), aborted]);
+  } finally {
+    forget();
+  }
 }
 
 /** @param {ArrayBuffer} bytes */

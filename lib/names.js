@@ -26,6 +26,21 @@ function partsOf(name) {
   return { role: role.replace(/^async ?/, '') || 'function', resource, name: method ?? resource };
 }
 
+/**
+ * The name of a function in its class or interface. Two names have a meaning of their own there: a promise
+ * takes an object with a method `then` for another promise.
+ *
+ * @param {string} name
+ * @param {boolean} isAsync true if functions give promises
+ */
+function memberOf(name, isAsync) {
+  const { role, name: own } = partsOf(name);
+  const key = camel(own);
+  const isTaken =
+    role === 'static' ? key === 'prototype' : role === 'method' && isAsync && key === 'then';
+  return isTaken ? `${key}_` : key;
+}
+
 /** The name of an interface without its version. @param {string} name */
 const withoutVersion = (name) => name.replace(/@.*$/, '');
 
@@ -40,4 +55,4 @@ const shortOf = (name) => withoutVersion(name).replace(/^.*\//, '');
  */
 const exportNamesOf = (name) => new Set([name, withoutVersion(name), camel(shortOf(name))]);
 
-module.exports = { camel, exportNamesOf, partsOf, pascal, shortOf, withoutVersion };
+module.exports = { camel, exportNamesOf, memberOf, partsOf, pascal, shortOf, withoutVersion };

@@ -41,7 +41,7 @@ const VERSIONS = ['unstable', 'preview1'];
 const OPTIONS = [
   ...['args', 'argv0', 'env', 'preopens', 'stdin', 'input', 'stdout', 'stderr'],
   ...['encoding', 'lines', 'maxBuffer', 'limits', 'timeout', 'signal', 'concurrency'],
-  ...['engine', 'cache', 'trace', 'check', 'version', 'imports'],
+  ...['engine', 'cache', 'trace', 'check', 'version', 'imports', 'fetch'],
 ];
 const OUTPUTS = ['inherit', 'ignore', 'pipe'];
 const INPUTS = ['inherit', 'ignore'];
@@ -71,6 +71,10 @@ const INPUTS = ['inherit', 'ignore'];
  * @property {'auto' | 'wasmtime' | 'v8'} engine
  * @property {import('./types.js').Host} [host] the functions that a module is given
  * @property {Given} [given] what a component is given
+ * @property {Fetch} [fetch] makes the requests of a component
+ * @property {number} [exchange] the number of the ticket for the request that it is to answer
+ *
+ * @typedef {(request: Request) => any} Fetch
  */
 
 /**
@@ -143,7 +147,14 @@ function readSurroundings(options, source) {
     trace: readBoolean(options.trace, 'options.trace'),
     timeout: readWhole(options.timeout, 'options.timeout', 0, 2 ** 31 - 1) ?? 0,
     signal: readSignal(options.signal),
+    fetch: readFunction(options.fetch, 'options.fetch'),
   };
+}
+
+/** @param {any} value @param {string} name */
+function readFunction(value, name) {
+  if (value === undefined || typeof value === 'function') return value;
+  throw errors().invalidArgType(name, 'of type function', value);
 }
 
 /**
@@ -154,7 +165,7 @@ function readSurroundings(options, source) {
  */
 const LOAD_OPTIONS = [
   ...['imports', 'args', 'argv0', 'env', 'preopens', 'stdin', 'stdout', 'stderr'],
-  ...['limits', 'timeout', 'signal', 'engine', 'cache', 'trace'],
+  ...['limits', 'timeout', 'signal', 'engine', 'cache', 'trace', 'fetch'],
 ];
 /** The streams of a loaded module, where they are not given. */
 const LOAD_STDIO = { stdin: 'ignore', stdout: 'inherit', stderr: 'inherit' };
@@ -196,6 +207,45 @@ function readLoadOptions(options, source, isHere = false) {
   };
 }
 
+/**
+ * The options of handler().
+ *
+ * @typedef {Options & { onError: (error: any, request?: unknown) => unknown }} HandlerOptions
+ */
+const HANDLER_OPTIONS = [
+  ...['args', 'argv0', 'env', 'preopens', 'stdout', 'stderr', 'limits', 'timeout'],
+  ...['concurrency', 'cache', 'trace', 'imports', 'fetch', 'onError'],
+];
+
+/**
+ * Checks and copies the options of handler().
+ *
+ * @param {any} options
+ * @param {string | Uint8Array | WebAssembly.Module} source of the component
+ * @returns {HandlerOptions}
+ */
+function readHandlerOptions(options, source) {
+  if (isModule(source)) throw errors().needsBytes('source', source);
+  if (options === undefined) options = {};
+  requireObject(options, 'options');
+  refuseUnknown(options, 'options', HANDLER_OPTIONS);
+  const { onError = report, stdout = 'inherit', stderr = 'inherit', ...rest } = options;
+  readFunction(onError, 'options.onError');
+  for (const [name, value] of Object.entries({ stdout, stderr })) {
+    if (value !== 'pipe') continue;
+    const reason = "can't be 'pipe' in handler(): pass a stream or a function";
+    throw errors().invalidArgValue(`options.${name}`, value, reason);
+  }
+  const { imports, ...given } = rest;
+  const read = readOptions({ ...given, stdout, stderr, engine: 'wasmtime' }, false, source);
+  return { ...read, onError, given: makeImports(imports) };
+}
+
+/** Writes the error of a request that has failed. @param {unknown} error */
+function report(error) {
+  console.error(error);
+}
+
 /** The most stack of a guest on the thread of its embedder, whose own stack it uses. */
 const MOST_STACK_HERE = 2 ** 20;
 
@@ -204,7 +254,7 @@ const MOST_STACK_HERE = 2 ** 20;
  *
  * @param {any} options of loadSync()
  */
-function requireHere({ stdin, stdout, stderr, signal, limits }) {
+function requireHere({ stdin, stdout, stderr, signal, limits, fetch }) {
   for (const [name, value] of Object.entries({ stdin, stdout, stderr })) {
     const isStream = typeof value === 'function' || (typeof value === 'object' && value !== null);
     if (!isStream || types.isUint8Array(value)) continue;
@@ -216,6 +266,10 @@ function requireHere({ stdin, stdout, stderr, signal, limits }) {
     const reason =
       'needs the event loop, which loadSync() does not run: use load(), or options.timeout';
     throw errors().invalidArgValue('options.signal', signal, reason);
+  }
+  if (fetch !== undefined) {
+    const reason = 'needs the event loop, which loadSync() does not run: use load()';
+    throw errors().invalidArgValue('options.fetch', fetch, reason);
   }
   if (limits?.stack > MOST_STACK_HERE) {
     const reason = `is more than the ${MOST_STACK_HERE} bytes that there are on this thread: use load()`;
@@ -627,6 +681,7 @@ function checkCompileOptions(options) {
 module.exports = {
   checkCompileOptions,
   hostOf,
+  readHandlerOptions,
   readLoadOptions,
   readOptions,
   readRunnerOptions,

@@ -214,12 +214,15 @@ class ProgramHandle {
    * The description of a component's functions and types; undefined for a module.
    *
    * @param {import('./types.js').Limits} limits
+   * @param {Cancellation} [cancellation]
    * @returns {Promise<import('./types.js').Interface | undefined>}
    */
-  async interface(limits) {
+  async interface(limits, cancellation) {
     if (!(await this.#mayBeComponent())) return undefined;
-    const json = this.#interface ?? (await this.#ask('interface', limits).answer);
-    return this.#parse(json);
+    if (this.#interface) return this.#interface;
+    const { answer, cancel } = this.#ask('interface', limits);
+    cancellation?.onCancel(cancel);
+    return this.#parse(await answer);
   }
 
   /** @param {import('./types.js').Limits} limits @returns {import('./types.js').Interface | undefined} */

@@ -42,6 +42,13 @@ let lastId = 0;
  * @type {Map<number, (message: any, thrown: unknown) => void>}
  */
 const listeners = new Map();
+/**
+ * The functions that make the requests of HTTP of guests, by the numbers of their own. A guest may end its
+ * call before the message comes.
+ *
+ * @type {Map<number, import('./types.js').Plan['fetch']>}
+ */
+const fetches = new Map();
 /** The requests of this environment, in the addon. @type {unknown} */
 let requests;
 
@@ -77,6 +84,9 @@ function request(send, calls) {
  * @param {unknown} thrown the reason if there is no answer
  */
 function receive(id, answer, thrown) {
+  if (answer?.exchange !== undefined)
+    return void require('./http.js').answer(answer.exchange, fetches.get(id));
+  if (!answer || answer.end) fetches.delete(id);
   const listener = listeners.get(id);
   if (listener) return listener(answer, thrown);
   const one = pending.get(id);
@@ -147,25 +157,39 @@ const moduleProgram = (names) => valueOf(addon.moduleProgram(names));
  * @param {unknown} program
  * @param {Plan} plan
  */
-const requestRun = (program, { host, ...plan }) =>
+const requestRun = (program, { host, fetch, ...plan }) =>
   request(
     (id) => {
-      const guest = addon.start(requests, { id, program, ...plan, imports: host?.names });
+      const more = { imports: host?.names, fetches: keepFetch(id, fetch) };
+      const guest = addon.start(requests, { id, program, ...plan, ...more });
       host?.serve(guest);
     },
     { onBegin: plan.onBegin, host },
   );
 
 /**
+ * Keeps the function that makes the requests of a guest.
+ *
+ * @param {number} id
+ * @param {Plan['fetch']} fetch
+ * @returns {boolean} true if there is one
+ */
+function keepFetch(id, fetch) {
+  if (fetch) fetches.set(id, fetch);
+  return fetch !== undefined;
+}
+
+/**
  * Loads a module in wasmtime as soon as there is a slot for it.
  *
  * @param {unknown} program
- * @param {object} plan
+ * @param {{ fetch: Plan['fetch'] }} plan
  * @returns {{ id: number, native: unknown }} the number of the request, and the guest in the addon
  */
-function requestLoad(program, plan) {
+function requestLoad(program, { fetch, ...plan }) {
   const id = nextId();
-  return { id, native: addon.load(requests, { id, program, ...plan }) };
+  const fetches = keepFetch(id, fetch);
+  return { id, native: addon.load(requests, { id, program, ...plan, fetches }) };
 }
 
 /**

@@ -125,13 +125,14 @@ class GuestResources {
   /** @param {State} state */
   drop(state) {
     const { handle, pending } = state;
-    if (handle === undefined) {
-      pending?.then(
+    if (pending) {
+      pending.then(
         () => this.drop(state),
         () => {},
       );
       return;
     }
+    if (handle === undefined) return;
     this.#forget(state);
     this.#dropHandle(handle);
   }

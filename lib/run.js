@@ -271,4 +271,4 @@ async function deserialize(bytes, entry = deserialize) {
   return new Program(handle);
 }
 
-module.exports = { compile, deserialize, load, loadSync, run, spawn };
+module.exports = { callerOf, choiceIn, compile, deserialize, load, loadSync, resolve, run, spawn };

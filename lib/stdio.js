@@ -195,6 +195,14 @@ class Streams {
     }
   }
 
+  /** Has the streams keep the event loop from ending, or not. @param {boolean} isRef */
+  setRef(isRef) {
+    for (const socket of this.#outputs) {
+      if (isRef) socket.ref();
+      else socket.unref();
+    }
+  }
+
   /** Ends all waits for receivers that have no room, which they may never have, now and from now on. */
   abandon() {
     this.#isAbandoned = true;

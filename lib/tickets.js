@@ -40,6 +40,12 @@ class Tickets {
     return { fd, number: this.#keep(ticket) };
   }
 
+  /** The two ends of an exchange of HTTP, as of a pipe. */
+  exchange() {
+    const { fd, ticket } = addon.exchange();
+    return { fd, number: this.#keep(ticket) };
+  }
+
   /** @param {{ number: number }} ticket */
   #keep(ticket) {
     this.#tickets.push(ticket);

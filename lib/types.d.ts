@@ -130,6 +130,10 @@ export interface Plan {
   /** The most runs that may have begun and not ended, this one included. */
   concurrency?: number;
   trace: boolean;
+  /** The number of the ticket for the request that it is to answer. */
+  exchange?: number;
+  /** Makes the requests of a component. */
+  fetch?: (request: Request) => any;
   /** Called when the run has begun. */
   onBegin?: () => void;
 }
@@ -219,6 +223,8 @@ export interface Answer {
   hasBegun?: boolean;
   /** The number of a call of the embedder's function. The answer comes later. */
   hostCall?: number;
+  /** A descriptor by which a request of the guest comes. The answer comes later. */
+  exchange?: number;
 }
 
 /** Functions of the embedder that a guest calls. */

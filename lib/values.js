@@ -240,6 +240,22 @@ const ARRAYS = {
   f64: Float64Array,
 };
 
+/** The properties of typed arrays themselves, whatever an object has under these names. */
+const typed = {
+  tag: getterOf(Symbol.toStringTag),
+  length: getterOf('length'),
+  buffer: getterOf('buffer'),
+  byteOffset: getterOf('byteOffset'),
+  byteLength: getterOf('byteLength'),
+};
+
+/** @param {string | symbol} name @returns {(array: any) => any} */
+function getterOf(name) {
+  const prototype = Object.getPrototypeOf(Uint8Array.prototype);
+  const { get } = /** @type {any} */ (Object.getOwnPropertyDescriptor(prototype, name));
+  return (array) => Reflect.apply(get, array, []);
+}
+
 /** @param {string} kind @returns {(value: any) => number} */
 function integer(kind) {
   const [least, most] = RANGES[kind];
@@ -371,10 +387,7 @@ class Codec {
         return this.#makeListEncoder(type.of);
       case 'fixed-list': {
         const encode = this.#makeElementsEncoder(type.of);
-        return (to, value) => {
-          if (value?.length !== type.length) throw mismatch(`${type.length} elements`, value);
-          encode(to, value);
-        };
+        return (to, value) => encode(to, value, type.length);
       }
       case 'record':
         return this.#makeRecordEncoder(type.fields);
@@ -443,27 +456,36 @@ class Codec {
   /** @param {number} of @returns {Encode} */
   #makeListEncoder(of) {
     const encode = this.#makeElementsEncoder(of);
-    const { kind } = this.#types[of];
-    const isBytes = kind === 'u8';
+    const isBytes = this.#types[of].kind === 'u8';
     return (to, value) => {
       if (isBytes && types.isAnyArrayBuffer(value)) value = new Uint8Array(value);
-      if (!Array.isArray(value) && !(ArrayBuffer.isView(value) && 'length' in value)) {
-        throw mismatch(ARRAYS[kind] ? `${ARRAYS[kind].name} or an array` : 'an array', value);
-      }
-      to.u32(/** @type {any} */ (value).length);
       encode(to, value);
     };
   }
 
-  /** @param {number} of @returns {(to: Writer, values: any) => void} */
+  /**
+   * The encoder of elements, after their number unless that is fixed. An array is asked for its length once:
+   * it may be a Proxy.
+   *
+   * @param {number} of
+   * @returns {(to: Writer, values: any, fixed?: number) => void}
+   */
   #makeElementsEncoder(of) {
     const encode = this.encoder(of);
     const Typed = ARRAYS[this.#types[of].kind];
-    return (to, values) => {
-      if (Typed && values[Symbol.toStringTag] === Typed.name) {
-        return to.raw(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    return (to, values, fixed) => {
+      const isTyped = types.isTypedArray(values);
+      const length = isTyped ? typed.length(values) : Array.isArray(values) ? values.length : NaN;
+      if (!(length >= 0 && length < 2 ** 32) || (fixed !== undefined && length !== fixed)) {
+        const array = Typed ? `${Typed.name} or an array` : 'an array';
+        throw mismatch(fixed === undefined ? array : `${array} of ${fixed} elements`, values);
       }
-      for (let i = 0; i < values.length; i++) {
+      if (fixed === undefined) to.u32(length);
+      if (isTyped && Typed && typed.tag(values) === Typed.name) {
+        const offset = typed.byteOffset(values);
+        return to.raw(new Uint8Array(typed.buffer(values), offset, typed.byteLength(values)));
+      }
+      for (let i = 0; i < length; i++) {
         try {
           encode(to, values[i]);
         } catch (error) {
@@ -561,11 +583,15 @@ class Codec {
       }
       case 'flags': {
         const names = type.names.map(camel);
+        const none = Object.fromEntries(names.map((name) => [name, false]));
         return (from) => {
           const bits = from.raw(Math.ceil(names.length / 8));
-          return Object.fromEntries(
-            names.map((name, i) => [name, ((bits[i >> 3] >> (i & 7)) & 1) === 1]),
-          );
+          /** @type {Record<string, boolean>} */
+          const flags = { ...none };
+          for (let i = 0; i < names.length; i++) {
+            if ((bits[i >> 3] >> (i & 7)) & 1) flags[names[i]] = true;
+          }
+          return flags;
         };
       }
       case 'own':

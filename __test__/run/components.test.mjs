@@ -422,6 +422,17 @@ describe('resources', () => {
     });
   });
 
+  test('of the component end after the calls that were made before', async () => {
+    const { exports } = await load(source, { imports: gauges().imports });
+    const dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');
+    const thing = new exports.Thing(6);
+    const value = thing.valueOfIt();
+    thing[dispose]();
+    assert.equal(await value, 6);
+    await assert.rejects(thing.valueOfIt(), /has been dropped/);
+    assert.equal(await exports.ended(), 6);
+  });
+
   test('of the component may end while it waits for the embedder', async () => {
     const dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');
     let thing;
@@ -593,6 +604,55 @@ test('calls that wait for each other have the parameters and results of their ow
     assert.deepEqual(await Promise.all(pairs), expected);
     await instance.close();
   }
+});
+
+test('a list is asked for its length once', async () => {
+  const { imports } = echoes();
+  await both(bytes, imports, async ({ exports }) => {
+    let asked = 0;
+    const growing = new Proxy([1, 2, 3], {
+      get: (target, name) => (name === 'length' ? 3 + asked++ : Reflect.get(target, name)),
+    });
+    assert.deepEqual(await exports.runWords(growing), new Uint16Array([1, 2, 3]));
+    class Odd extends Uint16Array {
+      get length() {
+        return 100;
+      }
+    }
+    assert.deepEqual(await exports.runWords(new Odd([4, 5])), new Uint16Array([4, 5]));
+    const named = { [Symbol.toStringTag]: 'Uint16Array', buffer: {}, length: 2 };
+    assert.match(
+      await messageOf(() => exports.runWords(named)),
+      /runWords\(v\): expected Uint16Array or/,
+    );
+    assert.deepEqual(await exports.runWords([6]), new Uint16Array([6]));
+  });
+});
+
+test('names that are the same in JavaScript are refused, and two are changed', async () => {
+  const core = `(core module $m (func (export "f") (result i32) (i32.const 42)) (func (export "p") (param i32) (result i32) (local.get 0)))
+    (core instance $i (instantiate $m))`;
+  const lifted = (name) => `(func (export "${name}") (result u32) (canon lift (core func $i "f")))`;
+  const clash = assembleComponent(`(component ${core} ${lifted('a1')} ${lifted('a-1')})`);
+  const message = 'the program has the names a1 and a-1, which JavaScript has as a1, both';
+  await assert.rejects(load(clash), { code: 'ERR_WASI_PROGRAM', message });
+  assert.throws(() => loadSync(clash), { code: 'ERR_WASI_PROGRAM', message });
+  const flags =
+    assembleComponent(`(component ${core} (type $f (flags "a1" "a-1")) (export $e "f" (type $f))
+    (func (export "same") (param "f" $e) (result $e) (canon lift (core func $i "p"))))`);
+  await assert.rejects(load(flags), { code: 'ERR_WASI_PROGRAM', message });
+  const thing = assembleComponent(`(component ${core}
+    (type $is (resource (rep i32))) (export $thing "thing" (type $is))
+    (core func $new (canon resource.new $is))
+    (func (export "[constructor]thing") (param "rep" u32) (result (own $thing)) (canon lift (core func $new)))
+    (func (export "[method]thing.then") (param "self" (borrow $thing)) (result u32) (canon lift (core func $i "p")))
+    (func (export "[static]thing.prototype") (result u32) (canon lift (core func $i "f")))
+    (func (export "make") (param "rep" u32) (result (own $thing)) (canon lift (core func $new))))`);
+  const { exports } = await load(thing);
+  const made = await exports.make(7);
+  assert.deepEqual([await made.then_(), await exports.Thing.prototype_()], [7, 42]);
+  const sync = loadSync(thing).exports;
+  assert.deepEqual([sync.make(8).then(), sync.Thing.prototype_()], [8, 42]);
 });
 
 test('run() gives a component its imports, from a file too', async (t) => {

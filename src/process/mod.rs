@@ -11,7 +11,7 @@ mod unix;
 #[cfg(all(unix, feature = "text"))]
 pub use unix::quit;
 #[cfg(all(unix, feature = "engine"))]
-pub use unix::{copy_of_descriptor, within_share};
+pub use unix::{copy_of_descriptor, stack_left, within_share};
 #[cfg(unix)]
 pub use unix::{host_descriptor, is_main_thread, prepare_process};
 #[cfg(windows)]

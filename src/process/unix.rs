@@ -45,6 +45,43 @@ fn ignore_file_size_signal() {
     }
 }
 
+thread_local! {
+    /// The lowest address of this thread's stack; zero if it is not known.
+    #[cfg(all(feature = "engine", target_os = "linux"))]
+    static STACK_END: usize = stack_end();
+}
+
+#[cfg(all(feature = "engine", target_os = "linux"))]
+fn stack_end() -> usize {
+    let (mut start, mut size, mut guard) = (ptr::null_mut(), 0, 0);
+    // SAFETY: the attributes are initialized by the first call, and used only if it has succeeded; the others
+    // write what they are given the places of.
+    unsafe {
+        let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+        if libc::pthread_getattr_np(libc::pthread_self(), &raw mut attributes) != 0 {
+            return 0;
+        }
+        libc::pthread_attr_getstack(&raw const attributes, &raw mut start, &raw mut size);
+        libc::pthread_attr_getguardsize(&raw const attributes, &raw mut guard);
+        libc::pthread_attr_destroy(&raw mut attributes);
+    }
+    // Some versions of the C library count the guard as a part of the stack.
+    start.addr().saturating_add(guard)
+}
+
+/// The bytes of stack that are left on this thread; none if that is not known.
+#[cfg(feature = "engine")]
+pub fn stack_left() -> Option<usize> {
+    #[cfg(target_os = "linux")]
+    {
+        let here = 0_u8;
+        let end = STACK_END.with(|end| *end);
+        (end != 0).then(|| ptr::from_ref(&here).addr().saturating_sub(end))
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
 /// True on the first thread of the process: in Node the main thread, which is not ended while a call waits.
 #[cfg(target_os = "linux")]
 pub fn is_main_thread() -> bool {

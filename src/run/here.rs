@@ -1,7 +1,8 @@
 //! Instances that live on and are called on the thread of their environment.
 
-use crate::node_api::{Call, Js, JsResult, Method, Value};
+use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Value};
 use crate::permission::require_wasi;
+use crate::process::stack_left;
 use crate::run::host::{Hosted, ask_here};
 use crate::run::instances::{loaded_to_js, returned_to_js};
 use crate::run::outcome::outcome_to_js;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use wasi_rs_runner::executable::Executable;
 use wasi_rs_runner::export_call::Returned;
 use wasi_rs_runner::instance::{self, Export};
+use wasi_rs_runner::mode;
 use wasi_rs_runner::outcome::Outcome;
 use wasi_rs_runner::run::Engine;
 
@@ -40,6 +42,7 @@ impl Method for LoadHere {
         let (asked, request) = Asked::read(call, Engine::Wasmtime, |_, _| ask_here())?;
         let program = held::<Executable>(js, request.get("program")?)?;
         let Asked { requests, id, mut plan } = asked;
+        require_stack(js, plan.limits.stack)?;
         plan.concurrency = request.size("concurrency")?.unwrap_or(instance::MOST);
         let timeout = request.number("timeout")?.map(whole).filter(|timeout| *timeout > 0).map(Duration::from_millis);
         let (ended, exports) = (Arc::<Mutex<Option<Outcome>>>::default(), Arc::<Mutex<_>>::default());
@@ -48,10 +51,11 @@ impl Method for LoadHere {
         let loaded = move |all: &[Export], has_memory: bool| {
             *at_begin.lock().unwrap_or_else(PoisonError::into_inner) = Some((all.to_vec(), has_memory));
         };
-        let host = plan.host.clone();
-        let instance =
-            js.lending(call.args[2], || instance::load_here(&program, plan, Box::new(loaded), Box::new(finish)));
-        let guest = Hosted { host, instance: Some(instance), prompts: Arc::default(), requests, id, ended, timeout };
+        let (host, stack) = (plan.host.clone(), plan.limits.stack);
+        let instance = js
+            .lending(call.args[2], || instance::load_here(&program, plan, timeout, Box::new(loaded), Box::new(finish)));
+        let prompts = Arc::default();
+        let guest = Hosted { host, instance: Some(instance), prompts, requests, id, ended, timeout, stack };
         let message = js.object()?;
         let loaded = exports.lock().unwrap_or_else(PoisonError::into_inner).take();
         match loaded {
@@ -62,6 +66,24 @@ impl Method for LoadHere {
         js.set_named(guest, DISPATCH, call.args[2])?;
         js.set_named(message, "guest", guest)?;
         Ok(message)
+    }
+}
+
+/// The bytes of stack for functions of the embedder that a guest calls, and for this addon.
+const RESERVE: usize = 256 << 10;
+
+/// A RangeError if this thread has less stack left than a guest may use.
+fn require_stack(js: Js<'_>, limit: Option<usize>) -> JsResult<()> {
+    let wanted = limit.unwrap_or(mode::STACK);
+    match stack_left() {
+        Some(left) if left < wanted.saturating_add(RESERVE) => {
+            let message = format!(
+                "the guest may use {wanted} bytes of stack, and {left} are left on this thread, of which functions it \
+                 calls need {RESERVE}: set options.limits.stack to less, call it with less stack in use, or use load()"
+            );
+            Err(js.throw(js.error(ErrorKind::RangeError, None, js.string(&message)?)?))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -88,6 +110,7 @@ impl Method for CallHere {
         let size = |value| Ok(usize::try_from(whole(js.number_of(value)?)).unwrap_or(usize::MAX));
         let (index, length) = (size(index)?, size(length)?);
         let args = js.first_bytes(bytes, length)?;
+        require_stack(js, guest.stack)?;
         let Some(instance) = &guest.instance else { return js.undefined() };
         let make = || instance.call_here(index, args, guest.timeout);
         let returned = match &guest.host {

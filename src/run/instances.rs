@@ -67,6 +67,7 @@ impl Method for Load {
             id,
             ended: Arc::default(),
             timeout: None,
+            stack: None,
         }))
     }
 }

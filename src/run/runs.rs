@@ -4,15 +4,17 @@ use crate::node_api::{Call, Js, JsResult, Method, Value};
 use crate::permission::require_wasi;
 use crate::run::host::{Hosted, ask_by_message, host_calls};
 use crate::run::outcome::outcome_to_js;
-use crate::run::reader::{Reader, float, held, number_as_id};
+use crate::run::reader::{Reader, float, held, number_as_id, whole};
 use crate::run::requests::{Cancel, Requests};
 use crate::run::v8_program::{V8Program, WAITING};
+use std::os::fd::IntoRawFd;
 use std::sync::Arc;
+use wasi_rs_core::host::file::OwnedHandle;
 use wasi_rs_runner::executable::Executable;
 use wasi_rs_runner::host_calls::Ask;
 use wasi_rs_runner::in_wasmtime;
 use wasi_rs_runner::outcome::{Finish, Outcome};
-use wasi_rs_runner::plan::{OnBegin, Plan};
+use wasi_rs_runner::plan::{Http, OnBegin, Plan};
 use wasi_rs_runner::run::Engine;
 
 /// Defines the functions, as properties of an object.
@@ -56,6 +58,10 @@ impl Asked {
             limits: Reader { js, object: request.get("limits")? }.limits()?,
             concurrency: request.size("concurrency")?.unwrap_or(engine.concurrency()),
             host: host_calls(&request, || ask(&requests, id))?,
+            http: Http {
+                exchange: request.number("exchange")?.map(whole),
+                request: if js.truthy(request.get("fetches")?)? { Some(tell_request(&requests, id)) } else { None },
+            },
             on_begin,
         };
         Ok((Self { requests, id, plan }, request))
@@ -73,6 +79,19 @@ fn ask_by_messages(requests: &Arc<Requests>, id: u32) -> Ask {
     ask_by_message(requests, id, &Arc::default())
 }
 
+/// A function that sends the message `{ exchange }` when a guest begins a request of HTTP: the number of a
+/// descriptor, the receiver's to close.
+fn tell_request(requests: &Arc<Requests>, id: u32) -> Box<dyn Fn(OwnedHandle) + Send> {
+    let requests = Arc::clone(requests);
+    Box::new(move |socket| {
+        requests.send(id, |js| {
+            let message = js.object()?;
+            js.set_named(message, "exchange", js.number(socket.into_raw_fd().into())?)?;
+            Ok(message)
+        });
+    })
+}
+
 /// A function that sends the message `{ hasBegun }` when a run begins.
 fn tell_begin(requests: &Arc<Requests>, id: u32) -> OnBegin {
     let requests = Arc::clone(requests);
@@ -86,9 +105,9 @@ fn tell_begin(requests: &Arc<Requests>, id: u32) -> OnBegin {
 }
 
 /// `start(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace, imports?,
-/// onBegin? })`: runs the program in wasmtime; the answer is its outcome. The result is the guest for
-/// `answer`, if there are functions of the embedder. With `onBegin`, a message `{ hasBegun }` comes
-/// before, unless the program does not begin.
+/// exchange?, fetches?, onBegin? })`: runs the program in wasmtime; the answer is its outcome. The result is
+/// the guest for `answer`, if there are functions of the embedder. With `onBegin`, a message `{ hasBegun }`
+/// comes before, unless the program does not begin; with `fetches`, messages `{ exchange }`.
 struct Start;
 
 impl Method for Start {

@@ -2,17 +2,21 @@
 //! [`handover`](wasi_rs_runner::handover)).
 
 use crate::errors;
-use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Value};
+use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Thrown, Value};
 use crate::process::is_host_stream;
 use crate::process::pipes::{Pipe, own_descriptor};
 use crate::run::reader::{float, held, whole};
+use std::os::fd::{IntoRawFd, RawFd};
 use std::sync::Arc;
 use wasi_rs_core::abi::Errno;
+use wasi_rs_core::host::file::File;
+use wasi_rs_runner::exchange;
 use wasi_rs_runner::handover::{Given, Ticket};
 
 /// Defines the functions, as properties of an object.
 pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
     js.set_named(object, MakePipe::NAME, js.function::<MakePipe>(0)?)?;
+    js.set_named(object, MakeExchange::NAME, js.function::<MakeExchange>(0)?)?;
     js.set_named(object, HandOver::NAME, js.function::<HandOver>(0)?)?;
     js.set_named(object, CloseTicket::NAME, js.function::<CloseTicket>(0)?)
 }
@@ -26,17 +30,38 @@ impl Method for MakePipe {
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let js = call.js;
-        let Pipe { here, there } = Pipe::new(js.truthy(call.args[0])?).map_err(|error| {
-            let message = js.string(&format!("can't make a pipe: {error}"));
-            match message.and_then(|message| js.error(ErrorKind::Error, Some(Errno::from(error).name()), message)) {
-                Ok(error) => js.throw(error),
-                Err(thrown) => thrown,
-            }
-        })?;
-        let result = js.object()?;
-        js.set_named(result, "fd", js.number(here.into())?)?;
-        js.set_named(result, "ticket", ticket_to_js(js, Given { file: there, is_host_stream: false })?)?;
-        Ok(result)
+        let is_input = js.truthy(call.args[0])?;
+        let Pipe { here, there } = Pipe::new(is_input).map_err(|error| cant_make(js, "a pipe", error.into()))?;
+        ends_to_js(js, here, there)
+    }
+}
+
+fn cant_make(js: Js<'_>, what: &str, errno: Errno) -> Thrown {
+    let message = js.string(&format!("can't make {what}: {}", errno.text()));
+    match message.and_then(|message| js.error(ErrorKind::Error, Some(errno.name()), message)) {
+        Ok(error) => js.throw(error),
+        Err(thrown) => thrown,
+    }
+}
+
+/// `{ fd, ticket }`.
+fn ends_to_js(js: Js<'_>, here: RawFd, there: File) -> JsResult<Value<'_>> {
+    let result = js.object()?;
+    js.set_named(result, "fd", js.number(here.into())?)?;
+    js.set_named(result, "ticket", ticket_to_js(js, Given { file: there, is_host_stream: false })?)?;
+    Ok(result)
+}
+
+/// `exchange()`: a new socket for an exchange of HTTP, as `{ fd, ticket }` like those of `pipe`.
+struct MakeExchange;
+
+impl Method for MakeExchange {
+    const NAME: &'static str = "exchange";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let js = call.js;
+        let (here, there) = exchange::pair().map_err(|errno| cant_make(js, "a socket", errno))?;
+        ends_to_js(js, here.into_raw_fd(), there)
     }
 }
 

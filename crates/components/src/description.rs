@@ -15,6 +15,10 @@ const MOST: usize = 10_000;
 /// The bytes that the smallest allocation takes of the host.
 const LEAST_ALLOCATION: usize = 32;
 
+/// The bytes of a property of an object in JavaScript, and of a typed array with a buffer of its own.
+const PROPERTY: usize = 16;
+const ARRAY: usize = 224;
+
 /// A function or resource, and the interface that it is in, if it is in one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Item {
@@ -182,7 +186,8 @@ pub fn describe(component: &Component, engine: &Engine, is_given: impl Fn(&str) 
 impl Description {
     /// The most bytes of the host for each byte that wasmtime counts of a value inside of a list, at least 1.
     ///
-    /// Wasmtime counts a flag that is set with the letters of its name; it is a `String` in a vector.
+    /// Wasmtime counts a flag that is set with the letters of its name; it is a `String` in a vector, and a
+    /// property in JavaScript. A list in a list may be empty, and is an array there all the same.
     pub fn bytes_per_counted(&self) -> usize {
         let flag = size_of::<String>().saturating_mul(2).saturating_add(LEAST_ALLOCATION);
         let mut most = Vec::with_capacity(self.types.len());
@@ -192,12 +197,13 @@ impl Description {
             most.push(match ty {
                 Described::Flags { names } => {
                     let counted = names.iter().map(String::len).sum::<usize>().saturating_add(size_of::<Val>());
-                    let taken = names.len().saturating_mul(flag).saturating_add(size_of::<Val>());
-                    taken.div_ceil(counted)
+                    let each = flag.saturating_add(PROPERTY);
+                    names.len().saturating_mul(each).saturating_add(size_of::<Val>()).div_ceil(counted)
                 }
-                Described::List { of: element }
-                | Described::FixedList { of: element, .. }
-                | Described::Option { of: element } => of(element),
+                Described::List { of: element } | Described::FixedList { of: element, .. } => {
+                    of(element).max(ARRAY.saturating_add(size_of::<Val>()).div_ceil(size_of::<Val>()))
+                }
+                Described::Option { of: element } => of(element),
                 Described::Record { fields } => fields.iter().map(|(_, field)| of(field)).max().unwrap_or(1),
                 Described::Tuple { types } => types.iter().map(of).max().unwrap_or(1),
                 Described::Variant { cases } => {

@@ -9,4 +9,7 @@ pub trait System: Send {
     /// Makes a system call: row number `index` of the list (`wasi_rs_core::syscalls::SYSCALLS`). Its pointers
     /// are offsets in `memory`. An error ends the guest, and is handed on to wasmtime as it is.
     fn call(&mut self, index: usize, memory: &Memory<'_>, args: &Args) -> wasmtime::Result<Errno>;
+
+    /// Opens a socket whose other end gets a request of HTTP that the guest makes. None if it may make none.
+    fn open_exchange(&mut self) -> wasmtime::Result<Result<Option<u32>, Errno>>;
 }

@@ -187,6 +187,11 @@ impl Ctx {
         self.descriptors.insert(Descriptor::stream(stream))
     }
 
+    /// Adds a socket under the next number.
+    pub fn push_socket(&self, socket: File) -> Result<Fd> {
+        self.descriptors.insert(Descriptor::stdio(socket)?)
+    }
+
     /// Adds a directory, which the guest knows as `name` (up to a NUL in it), under the next number: 3 and
     /// up.
     pub fn push_preopen(&self, name: &str, dir: File, read_only: bool) -> Result<Fd> {

@@ -8,30 +8,34 @@
 
 use crate::cancellation::Cancellation;
 use crate::compile_limits;
+use crate::component_types::{self, Measure};
 use crate::error::ProgramError;
 use std::ops::Range;
 use wasmparser::{
-    CanonicalFunction, ComponentAlias, ComponentDefinedType, ComponentExternalKind, ComponentInstance,
+    BinaryReader, CanonicalFunction, ComponentAlias, ComponentDefinedType, ComponentExternalKind, ComponentInstance,
     ComponentOuterAliasKind, ComponentType, ComponentTypeRef, ComponentValType, Encoding, Parser, Payload, TypeBounds,
     TypeRef,
 };
 
 /// The most items that all instances of all components have together: instances, aliases, types and
 /// functions, each 1 µs and 1 KiB of the compiler's. (The largest known ones have 20 000.)
-const MAX_ITEMS: u64 = 1_000_000;
+const MAX_ITEMS: u64 = 200_000;
 
 /// The most values that functions between components copy, fields of records each. Each makes some
 /// instructions.
 const MAX_COPIED: u64 = 1_000_000;
 
-/// The most components in each other. A validator refuses more than 100.
-const MAX_DEPTH: usize = 100;
+/// The most components in each other.
+const MAX_DEPTH: usize = component_types::MAX_DEPTH as usize;
 
 /// The version of WASI that components are for.
 pub const VERSION: &str = "0.2";
 
 /// The beginning of the name of the interface that a command exports.
 const RUN: &str = "wasi:cli/run@";
+
+/// The beginning of the name of the interface that a handler of HTTP exports.
+const HANDLER: &str = "wasi:http/incoming-handler@";
 
 /// A component, read once.
 #[derive(Debug, Default)]
@@ -55,10 +59,16 @@ struct Frame {
     components: Vec<Option<Weight>>,
     /// The number of values of each type.
     types: Vec<u64>,
+    /// The depth and the size of each type.
+    measures: Vec<Measure>,
     /// True for each function, and each instance, that may be of a component in the file; false for those
     /// that the host gives.
     functions: Vec<bool>,
     instances: Vec<bool>,
+    /// The depth and the size of each instance's type.
+    instance_measures: Vec<Measure>,
+    /// Those of what it exports.
+    exported: Vec<Measure>,
 }
 
 /// The items that an instance of a component has, with all instances in it, and the values that its
@@ -67,6 +77,8 @@ struct Frame {
 struct Weight {
     items: u64,
     copied: u64,
+    /// The depth and the size of an instance's type.
+    exported: Measure,
 }
 
 impl Frame {
@@ -82,7 +94,32 @@ impl Frame {
         };
         self.items = self.items.saturating_add(weight.items);
         self.copied = self.copied.saturating_add(weight.copied);
+        self.add_instance(true, weight.exported);
         Ok(())
+    }
+
+    /// Adds an instance, which may be of a component in the file.
+    fn add_instance(&mut self, is_inside: bool, measure: Measure) {
+        self.instances.push(is_inside);
+        self.instance_measures.push(measure);
+        self.items = self.items.saturating_add(measure.size);
+    }
+
+    /// Adds a type with this number of values.
+    fn add_type(&mut self, size: u64, measure: Measure) {
+        self.types.push(size);
+        self.measures.push(measure);
+    }
+
+    /// The measure of an item that is exported.
+    fn measure_of(&self, kind: ComponentExternalKind, index: u32) -> Measure {
+        match kind {
+            ComponentExternalKind::Instance => at(&self.instance_measures, index),
+            ComponentExternalKind::Type => at(&self.measures, index),
+            ComponentExternalKind::Component => at(&self.components, index).flatten().map(|weight| weight.exported),
+            _ => Some(Measure::of_values(self.measures.iter().map(|measure| measure.depth).max().unwrap_or_default())),
+        }
+        .unwrap_or_default()
     }
 
     /// The number of values of a type.
@@ -136,7 +173,7 @@ fn at<T: Copy>(all: &[T], index: u32) -> Option<T> {
 impl<'a> Component<'a> {
     /// Reads a component. The error says why it can't be read, or is too hard to compile.
     pub fn read(bytes: &'a [u8], cancellation: &Cancellation) -> Result<Self, ProgramError> {
-        let mut reading = Reading::default();
+        let mut reading = Reading { bytes, ..Reading::default() };
         for payload in Parser::new(0).parse_all(bytes) {
             cancellation.check()?;
             reading.add(payload?)?;
@@ -180,14 +217,30 @@ pub fn check_command(run: Option<&str>) -> Result<(), ProgramError> {
     Err(ProgramError::Wrong(why))
 }
 
+/// Refuses a component that exports this interface of handlers of HTTP, or none.
+pub fn check_handler(handler: Option<&str>) -> Result<(), ProgramError> {
+    let why = match handler.and_then(|name| name.strip_prefix(HANDLER)) {
+        Some(version) if version.starts_with("0.2.") => return Ok(()),
+        Some(version) => format!("is a handler of HTTP for WASI {version}; those run here that are built for WASI 0.2"),
+        None => "is no handler of HTTP: it exports no wasi:http/incoming-handler".to_owned(),
+    };
+    Err(ProgramError::Wrong(why))
+}
+
 /// True for the interface by which a command is run.
 pub fn is_run(name: &str) -> bool {
     name.starts_with(RUN)
 }
 
+/// True for the interface by which a handler of HTTP is called.
+pub fn is_handler(name: &str) -> bool {
+    name.starts_with(HANDLER)
+}
+
 /// A component that is being read, with all that is in it.
 #[derive(Default)]
 struct Reading<'a> {
+    bytes: &'a [u8],
     component: Component<'a>,
     /// The components and modules that are open, innermost last.
     frames: Vec<Frame>,
@@ -222,6 +275,18 @@ impl<'a> Reading<'a> {
             Payload::CoreTypeSection(section) => frame.add(section.count()),
             Payload::ComponentTypeSection(section) => {
                 frame.add(section.count());
+                let before = std::mem::take(&mut frame.measures);
+                let known = before.len();
+                let content = self.bytes.get(section.range()).unwrap_or_default();
+                let reader = BinaryReader::new(content, section.original_position());
+                let measures = component_types::measures(reader, before, |further, index| {
+                    let outer = self.frames.iter().rev().nth(further as usize);
+                    outer.and_then(|frame| at(&frame.measures, index)).unwrap_or_default()
+                })?;
+                let Some(frame) = self.frames.last_mut() else { return Ok(()) };
+                let added = measures.iter().skip(known).map(|measure| measure.size);
+                frame.items = added.fold(frame.items, u64::saturating_add);
+                frame.measures = measures;
                 for ty in section {
                     let size = frame.size_of_type(&ty?, self.largest);
                     self.largest = self.largest.max(size);
@@ -231,10 +296,14 @@ impl<'a> Reading<'a> {
             Payload::ComponentInstanceSection(section) => {
                 frame.add(section.count());
                 for instance in section {
-                    if let ComponentInstance::Instantiate { component_index, .. } = instance? {
-                        frame.instantiate(component_index)?;
+                    match instance? {
+                        ComponentInstance::Instantiate { component_index, .. } => frame.instantiate(component_index)?,
+                        ComponentInstance::FromExports(exports) => {
+                            let inner = exports.iter().map(|export| frame.measure_of(export.kind, export.index));
+                            let measure = Measure::around(inner)?;
+                            frame.add_instance(true, measure);
+                        }
                     }
-                    frame.instances.push(true);
                 }
             }
             Payload::ComponentCanonicalSection(section) => {
@@ -272,11 +341,15 @@ impl<'a> Reading<'a> {
                     match import.ty {
                         ComponentTypeRef::Component(_) => frame.components.push(None),
                         ComponentTypeRef::Type(TypeBounds::Eq(index)) => {
-                            frame.types.push(at(&frame.types, index).unwrap_or(self.largest));
+                            let measure = frame.measure_of(ComponentExternalKind::Type, index);
+                            frame.add_type(at(&frame.types, index).unwrap_or(self.largest), measure);
                         }
-                        ComponentTypeRef::Type(TypeBounds::SubResource) => frame.types.push(1),
+                        ComponentTypeRef::Type(TypeBounds::SubResource) => frame.add_type(1, Measure::of_values(1)),
                         ComponentTypeRef::Func(_) => frame.functions.push(depth > 1),
-                        ComponentTypeRef::Instance(_) => frame.instances.push(depth > 1),
+                        ComponentTypeRef::Instance(index) => {
+                            let measure = frame.measure_of(ComponentExternalKind::Type, index);
+                            frame.add_instance(depth > 1, measure);
+                        }
                         _ => {}
                     }
                 }
@@ -288,19 +361,21 @@ impl<'a> Reading<'a> {
                     if depth == 1 {
                         self.component.exports.push(export.name.name);
                     }
+                    let measure = frame.measure_of(export.kind, export.index);
+                    frame.exported.push(measure);
                     // Each export is an item of its own, that can be referred to.
                     match export.kind {
                         ComponentExternalKind::Component => {
                             frame.components.push(at(&frame.components, export.index).flatten());
                         }
                         ComponentExternalKind::Type => {
-                            frame.types.push(at(&frame.types, export.index).unwrap_or(self.largest));
+                            frame.add_type(at(&frame.types, export.index).unwrap_or(self.largest), measure);
                         }
                         ComponentExternalKind::Func => {
                             frame.functions.push(at(&frame.functions, export.index).unwrap_or(true));
                         }
                         ComponentExternalKind::Instance => {
-                            frame.instances.push(at(&frame.instances, export.index).unwrap_or(true));
+                            frame.add_instance(at(&frame.instances, export.index).unwrap_or(true), measure);
                         }
                         _ => {}
                     }
@@ -319,20 +394,30 @@ impl<'a> Reading<'a> {
                 (Some(outer(count).and_then(|frame| at(&frame.components, index).flatten())), None)
             }
             ComponentAlias::Outer { kind: ComponentOuterAliasKind::Type, count, index } => {
-                (None, Some(outer(count).and_then(|frame| at(&frame.types, index)).unwrap_or(self.largest)))
+                let size = outer(count).and_then(|frame| at(&frame.types, index)).unwrap_or(self.largest);
+                (None, Some((size, outer(count).and_then(|frame| at(&frame.measures, index)).unwrap_or_default())))
             }
             ComponentAlias::InstanceExport { kind: ComponentExternalKind::Component, .. } => (Some(None), None),
-            ComponentAlias::InstanceExport { kind: ComponentExternalKind::Type, .. } => (None, Some(self.largest)),
+            // Nothing in an instance is deeper than that, or larger.
+            ComponentAlias::InstanceExport { kind: ComponentExternalKind::Type, instance_index, .. } => {
+                let whole = outer(0).and_then(|frame| at(&frame.instance_measures, instance_index));
+                (None, Some((self.largest, whole.unwrap_or_default())))
+            }
             _ => (None, None),
         };
         if let Some(frame) = self.frames.last_mut() {
             frame.components.extend(component);
-            frame.types.extend(ty);
+            if let Some((size, measure)) = ty {
+                frame.add_type(size, measure);
+            }
             if let ComponentAlias::InstanceExport { kind, instance_index, .. } = alias {
                 let is_inside = at(&frame.instances, instance_index).unwrap_or(true);
                 match kind {
                     ComponentExternalKind::Func => frame.functions.push(is_inside),
-                    ComponentExternalKind::Instance => frame.instances.push(is_inside),
+                    ComponentExternalKind::Instance => {
+                        frame.instances.push(is_inside);
+                        frame.instance_measures.push(frame.measure_of(kind, instance_index));
+                    }
                     _ => {}
                 }
             }
@@ -344,7 +429,8 @@ impl<'a> Reading<'a> {
         let Some(ended) = self.frames.pop().filter(|frame| !frame.is_module) else { return Ok(()) };
         if let Some(outer) = self.frames.last_mut() {
             outer.add(1);
-            outer.components.push(Some(Weight { items: ended.items, copied: ended.copied }));
+            let exported = Measure::around(ended.exported)?;
+            outer.components.push(Some(Weight { items: ended.items, copied: ended.copied, exported }));
             return self.check_bounds();
         }
         Ok(())
@@ -429,10 +515,73 @@ mod tests {
         text
     }
 
+    /// A component of this section of types, which is the whole of it.
+    fn of_types(count: u8, content: &[u8]) -> String {
+        let mut bytes = b"\0asm\x0d\0\x01\0\x07".to_vec();
+        let mut length = content.len() + 1;
+        while length > 0x7f {
+            bytes.push(length.to_le_bytes()[0] | 0x80);
+            length >>= 7;
+        }
+        bytes.extend([length.to_le_bytes()[0], count]);
+        bytes.extend(content);
+        match Component::read(&bytes, &Cancellation::default()) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn types_in_each_other_are_bounded() {
+        for tag in [b'A', b'B'] {
+            let nested = |depth: usize| of_types(1, &[[tag, 1, 1].repeat(depth), vec![tag, 0]].concat());
+            assert_eq!(nested(50), "");
+            for depth in [70, 1000, 1_000_000] {
+                assert!(nested(depth).contains("types in each other, more than 60"), "{depth}: {}", nested(depth));
+            }
+            // Each has the one before.
+            let sort = if tag == b'A' { 4 } else { 5 };
+            let referring = |count: u8| {
+                let each = (0..count).flat_map(|before| [tag, 2, 2, 3, 2, 1, before, 4, 0, 1, b'a', sort, 0]);
+                of_types(count + 1, &[vec![tag, 0], each.collect()].concat())
+            };
+            assert_eq!(referring(50), "");
+            assert!(referring(100).contains("types in each other"), "{}", referring(100));
+        }
+        let lists =
+            |count: u8| of_types(count + 1, &[vec![0x73], (0..count).flat_map(|of| [0x70, of]).collect()].concat());
+        assert_eq!(lists(50), "");
+        assert!(lists(100).contains("types in each other"), "{}", lists(100));
+        let doubled = |count: usize, more: usize| {
+            let each: String = (0..count)
+                .map(|of| format!("(instance (export \"a\" (instance {of})) (export \"b\" (instance {of})))"))
+                .collect();
+            let again: String = (0..more).map(|_| format!("(instance (export \"a\" (instance {count})))")).collect();
+            refusal(&format!("(component (instance) {each} {again})"))
+        };
+        assert_eq!(doubled(10, 3), "");
+        assert!(doubled(17, 0).contains("instances, types and functions"), "{}", doubled(17, 0));
+        assert!(doubled(12, 50).contains("instances, types and functions"), "{}", doubled(12, 50));
+        let typed = |count: usize| {
+            let each: String = (0..count).map(|of| format!(
+                "(type (instance (alias outer 1 {of} (type $t)) (export \"a\" (instance (type $t))) (export \"b\" (instance (type $t)))))"
+            )).collect();
+            refusal(&format!("(component (type (instance)) {each})"))
+        };
+        assert_eq!(typed(10), "");
+        assert!(typed(17).contains("instances, types and functions"), "{}", typed(17));
+        let inline = |count: usize| {
+            let each: String = (0..count).map(|of| format!("(instance (export \"a\" (instance {of})))")).collect();
+            refusal(&format!("(component (instance) {each})"))
+        };
+        assert_eq!(inline(50), "");
+        assert!(inline(100).contains("types in each other"), "{}", inline(100));
+    }
+
     #[test]
     fn instances_are_counted_through_all_levels() {
         assert_eq!(refusal(&doubled(1)), "");
-        assert!(refusal(&doubled(2)).contains("instances, types and functions of components, and 1000000 is the most"));
+        assert!(refusal(&doubled(2)).contains("instances, types and functions of components, and 200000 is the most"));
         let given = "(component (component (import \"c\" (component $c)) (instance (instantiate $c))))";
         assert!(refusal(given).starts_with("instantiates a component that it was given"));
         let outer =

@@ -20,6 +20,7 @@ pub mod bounds;
 pub mod cancellation;
 pub mod compile_limits;
 pub mod component;
+mod component_types;
 pub mod error;
 pub mod instructions;
 pub mod interface;

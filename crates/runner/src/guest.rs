@@ -1,6 +1,7 @@
 //! One run inside wasmtime: its calls and its limits of memory.
 
 use super::control::Control;
+use super::exchange;
 use super::host_calls::Given;
 use super::raw;
 use super::stop::Stop;
@@ -13,6 +14,7 @@ use wasi_rs_core::abi::flags::Clockid;
 use wasi_rs_core::abi::{Args, Errno};
 use wasi_rs_core::ctx::Ctx;
 use wasi_rs_core::host::clock;
+use wasi_rs_core::host::file::OwnedHandle;
 use wasi_rs_core::host::wait::wait;
 use wasi_rs_core::memory;
 use wasi_rs_core::syscalls::trace::Line;
@@ -35,6 +37,8 @@ pub struct Guest {
     wasi: Wasi,
     /// The resources of a component that the embedder holds.
     handles: Handles,
+    /// The socket of the request of HTTP that it is to answer.
+    pub exchange: Option<u32>,
 }
 
 /// The system calls of a guest.
@@ -46,13 +50,21 @@ pub struct Calls {
     pub control: Arc<Control>,
     /// Names the stream to which the guest has written more than is captured.
     pub overflowing: Box<dyn Fn() -> Option<&'static str> + Send>,
+    /// Gets the embedder's end of each exchange of HTTP that the guest begins; none if it may begin none.
+    request: Option<Box<dyn Fn(OwnedHandle) + Send>>,
     written: u64,
 }
 
 impl Guest {
     /// A guest that has not begun.
     pub fn new(calls: Calls, limiter: Limiter, given: Option<Given>) -> Self {
-        Self { calls, limiter, given, memory: None, wasi: Wasi::default(), handles: Handles::default() }
+        Self { calls, limiter, given, memory: None, wasi: Wasi::default(), handles: Handles::default(), exchange: None }
+    }
+
+    /// A guest that is to answer the request of HTTP that comes by this socket.
+    #[must_use]
+    pub fn answering(self, exchange: Option<u32>) -> Self {
+        Self { exchange, ..self }
     }
 
     /// The control of the run.
@@ -78,8 +90,9 @@ impl Calls {
         ctx: Arc<CallLock<Ctx>>,
         control: Arc<Control>,
         overflowing: Box<dyn Fn() -> Option<&'static str> + Send>,
+        request: Option<Box<dyn Fn(OwnedHandle) + Send>>,
     ) -> Self {
-        Self { ctx, control, overflowing, written: 0 }
+        Self { ctx, control, overflowing, request, written: 0 }
     }
 
     /// Makes a call: row number `index` of the list. The second result is the number of bytes that the guest
@@ -123,6 +136,23 @@ impl System for Calls {
     fn call(&mut self, index: usize, memory: &memory::Memory<'_>, args: &Args) -> Result<Errno> {
         let (flow, written) = self.make(index, memory, args)?;
         self.answer(flow, written)
+    }
+
+    fn open_exchange(&mut self) -> Result<std::result::Result<Option<u32>, Errno>> {
+        let Some(request) = &self.request else { return Ok(Ok(None)) };
+        let (here, there) = match exchange::pair() {
+            Ok(pair) => pair,
+            Err(errno) => return Ok(Err(errno)),
+        };
+        let Some(ctx) = self.ctx.enter(&self.control.termination) else {
+            return Err(Stop::Ended.into());
+        };
+        let opened = ctx.push_socket(there);
+        drop(ctx);
+        if opened.is_ok() {
+            request(here);
+        }
+        Ok(opened.map(|fd| Some(fd.0)))
     }
 }
 

@@ -5,10 +5,11 @@ use super::compile::refused;
 use super::control::RunInterrupt;
 use super::executable::Executable;
 use super::guest::{Calls, Guest, Limiter};
+use super::handover;
 use super::host_calls::{Given, HostCalls};
 use super::mode::Mode;
 use super::outcome::{End, Finish, no_thread, panicked};
-use super::plan::Plan;
+use super::plan::{OpenError, Plan};
 use super::prepared::{Prepared, PreparedComponent, PreparedModule};
 use super::reaper::Mortal;
 use super::run;
@@ -19,7 +20,8 @@ use super::termination::CallLock;
 use super::traps::end_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
-use wasi_rs_core::ctx::Ctx;
+use wasi_rs_core::abi::{Errno, Fd};
+use wasi_rs_core::ctx::{Ctx, open_error};
 use wasmtime::{Store, UpdateDeadline};
 
 /// The runs in wasmtime, of this process.
@@ -114,7 +116,8 @@ fn work(run: &Run, prepared: &Prepared) {
 }
 
 fn run_to_end(run: &Run, prepared: &Prepared, plan: Plan) -> End {
-    if let Err(error) = prepared.check_start() {
+    let is_handler = plan.http.exchange.is_some();
+    if let Err(error) = if is_handler { prepared.check_handler() } else { prepared.check_start() } {
         return End::ProgramError(error);
     }
     let guest = match open(run, prepared, plan) {
@@ -128,10 +131,11 @@ fn run_to_end(run: &Run, prepared: &Prepared, plan: Plan) -> End {
 
 /// Makes the guest; an error if it can't be made, or the run is to end instead.
 pub(super) fn open(run: &Run, prepared: &Prepared, mut plan: Plan) -> Result<Guest, End> {
-    let host = plan.host.take();
+    let (host, http) = (plan.host.take(), std::mem::take(&mut plan.http));
     let indices = prepared.given_by(host.as_deref()).map_err(End::ProgramError)?;
     let interrupt = Box::new(RunInterrupt::new(Arc::clone(&run.control)));
     let (ctx, captures) = plan.open(prepared.abi(), interrupt).map_err(End::OpenError)?;
+    let exchange = http.exchange.map(|ticket| push_exchange(&ctx, ticket)).transpose().map_err(End::OpenError)?;
     let ctx = Arc::new(CallLock::new(ctx));
     let engine = prepared.engine().clone();
     let inside = Inside { engine, ctx: Arc::clone(&ctx), host: host.clone() };
@@ -141,7 +145,14 @@ pub(super) fn open(run: &Run, prepared: &Prepared, mut plan: Plan) -> Result<Gue
     let limiter = Limiter::new(Arc::clone(&run.control), &run.limits);
     let overflowing = Box::new(move || captures.overflowing());
     let given = host.map(|calls| Given { calls, indices });
-    Ok(Guest::new(Calls::new(ctx, Arc::clone(&run.control), overflowing), limiter, given))
+    let calls = Calls::new(ctx, Arc::clone(&run.control), overflowing, http.request);
+    Ok(Guest::new(calls, limiter, given).answering(exchange.map(|fd| fd.0)))
+}
+
+/// Gives the guest the exchange that it is to answer.
+fn push_exchange(ctx: &Ctx, ticket: u64) -> Result<Fd, OpenError> {
+    let pushed = handover::take(ticket).ok_or(Errno::Badf).and_then(|given| ctx.push_socket(given.file));
+    pushed.map_err(|errno| OpenError { errno, what: open_error("can't use the socket of a request".to_owned(), errno) })
 }
 
 /// A guest in wasmtime, as the threads that end it see it.
@@ -225,16 +236,19 @@ fn call_module(run: &Run, module: &PreparedModule, guest: Guest) -> End {
     end
 }
 
-/// Runs `wasi:cli/run` of a component to its end.
+/// Runs `wasi:cli/run` of a component to its end, or its handler of HTTP, if it has an exchange to answer.
 fn call_component(run: &Run, component: &PreparedComponent, guest: Guest) -> End {
     let mut store = match store_of(run, component.code.engine(), guest) {
         Ok(store) => store,
         Err(end) => return end,
     };
-    let end = match component.start(&mut store) {
-        Ok(Ok(start)) => match start.call(&mut store, ()) {
-            Ok((Ok(()),)) => End::Exit(0),
-            Ok((Err(()),)) => End::Exit(1),
+    let entry = match store.data().exchange {
+        Some(exchange) => component.handler(&mut store, exchange),
+        None => component.start(&mut store),
+    };
+    let end = match entry {
+        Ok(Ok(entry)) => match entry(&mut store) {
+            Ok(code) => End::Exit(code),
             Err(error) => end_of(&error, false),
         },
         Ok(Err(error)) => End::ProgramError(refused(error)),

@@ -15,14 +15,14 @@ use super::outcome::{End, Finish, Outcome, no_thread, panicked};
 use super::plan::Plan;
 use super::prepared::{Prepared, PreparedComponent, PreparedModule};
 use super::raw;
-use super::reaper::REAPER;
+use super::reaper::{Alarm, REAPER};
 use super::run::{Engine, Population, Run, lock};
 use super::scheduler::SCHEDULER;
 use super::traps::end_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::{Arc, LazyLock, Mutex, OnceLock};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 use wasi_rs_core::abi::flags::Clockid;
 use wasi_rs_core::host::clock;
@@ -150,13 +150,24 @@ pub fn load(executable: Arc<Executable>, plan: Plan, loaded: Loaded, finish: Fin
     instance
 }
 
-/// Loads a program on the calling thread, which waits for it.
-pub fn load_here(executable: &Arc<Executable>, plan: Plan, loaded: Loaded, finish: Finish) -> Arc<Instance> {
+/// Loads a program on the calling thread, which waits for it; for its beginning at most this time.
+pub fn load_here(
+    executable: &Arc<Executable>,
+    plan: Plan,
+    timeout: Option<Duration>,
+    loaded: Loaded,
+    finish: Finish,
+) -> Arc<Instance> {
     let instance = Instance::new(plan, finish);
     let run = &instance.run;
-    match executable.make_here(Mode::of(&run.limits)) {
+    let made = executable.make_here(Mode::of(&run.limits));
+    let alarm = instance.alarm(timeout);
+    match made {
         Ok(prepared) => begin(&instance.shared, run, &prepared, Some(loaded)),
         Err(error) => run.settle(End::ProgramError(error)),
+    }
+    if alarm.is_some_and(Alarm::has_rung) {
+        instance.end_here();
     }
     instance
 }
@@ -292,15 +303,27 @@ impl Instance {
         Arc::new(Self { run, host, shared, next: Next::default() })
     }
 
+    /// An alarm that ends it after this time.
+    fn alarm(&self, timeout: Option<Duration>) -> Option<Alarm> {
+        let at = Instant::now().checked_add(timeout?)?;
+        let mortal: Weak<Run> = Arc::downgrade(&self.run);
+        Some(REAPER.alarm(at, mortal))
+    }
+
     /// Calls the export with this index on the calling thread, for this time at most. None if the instance
     /// has ended with it.
     pub fn call_here(&self, export: usize, args: Vec<u8>, timeout: Option<Duration>) -> Option<Returned> {
         let Some((callee, live)) = self.callee(export).and_then(|callee| Some((callee, self.take()?))) else {
             return Some(Returned::Busy);
         };
-        let mortal = Arc::downgrade(&self.run);
-        let _alarm = timeout.and_then(|timeout| Instant::now().checked_add(timeout)).map(|at| REAPER.alarm(at, mortal));
-        self.make(live, &ExportCall { callee, args, answer: Box::new(|_| ()) })
+        let alarm = self.alarm(timeout);
+        let returned = self.make(live, &ExportCall { callee, args, answer: Box::new(|_| ()) });
+        if alarm.is_some_and(Alarm::has_rung) {
+            // It took too long in a function of the embedder, which nothing interrupts.
+            self.end_here();
+            return None;
+        }
+        returned
     }
 
     /// Calls the export with this index. `answer` gets the end of the call, on any thread, unless the

@@ -9,6 +9,7 @@
 //! | [`in_wasmtime`], [`guest`], [`stop`], [`traps`] | a run in wasmtime |
 //! | [`instance`] | a module that is instantiated once and called any number of times |
 //! | [`export_call`], [`component_type`] | a call of a guest's export; the type of a component's function |
+//! | [`exchange`] | sockets of exchanges of HTTP |
 //! | [`host_calls`], [`imported`], [`numbers`] | calls to functions of the embedder |
 //! | [`in_v8`] | a run in V8 |
 //! | [`scheduler`], [`slot`] | slots for the guests of both engines, and threads |
@@ -32,6 +33,7 @@ pub mod compilations;
 pub mod compile;
 pub mod component_type;
 pub mod control;
+pub mod exchange;
 pub mod executable;
 pub mod export_call;
 pub mod guest;

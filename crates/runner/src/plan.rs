@@ -7,7 +7,7 @@ use std::sync::Arc;
 use wasi_rs_core::abi::{Abi, Errno};
 use wasi_rs_core::ctx::{Ctx, Preopen, Strings, open_error};
 use wasi_rs_core::host::dir::open_preopen_unsandboxed;
-use wasi_rs_core::host::file::File;
+use wasi_rs_core::host::file::{File, OwnedHandle};
 use wasi_rs_core::host::stream::{Input, Output, Stream};
 use wasi_rs_core::host::wait::Interrupt;
 use wasi_rs_modules::limits::Limits;
@@ -34,8 +34,25 @@ pub struct Plan {
     pub trace: Option<File>,
     /// The functions that the embedder gives the guest, if any.
     pub host: Option<Arc<HostCalls>>,
+    /// Its part in HTTP.
+    pub http: Http,
     /// Called when the run begins, with all that it needs open, on any thread.
     pub on_begin: OnBegin,
+}
+
+/// The part of a run in HTTP.
+#[derive(Default)]
+pub struct Http {
+    /// The number of the ticket for the exchange that it is to answer, if it is to be called as a handler.
+    pub exchange: Option<u64>,
+    /// Called with the embedder's end of each exchange that the guest begins; none if it may begin none.
+    pub request: Option<Box<dyn Fn(OwnedHandle) + Send>>,
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").field("exchange", &self.exchange).finish_non_exhaustive()
+    }
 }
 
 /// A function that is called when a run begins, if anybody wants to know.

@@ -14,6 +14,7 @@ use super::interface::{self, Description};
 use super::machine_code::MachineCode;
 use std::sync::Arc;
 use wasi_rs_core::abi::Abi;
+use wasi_rs_modules::component::check_handler;
 use wasi_rs_modules::error::{Form, ProgramError};
 use wasi_rs_modules::interface::Purpose;
 use wasmtime::Engine;
@@ -65,6 +66,14 @@ impl Prepared {
             Self::Module(module) => module.start.clone(),
             Self::Component(component) => component.check_start(),
         }
+    }
+
+    /// An error if it is no handler of HTTP.
+    pub fn check_handler(&self) -> Result<(), ProgramError> {
+        check_handler(match self {
+            Self::Module(_) => None,
+            Self::Component(component) => component.handler_name(),
+        })
     }
 
     fn foreign(&self) -> &[Foreign] {

@@ -62,6 +62,13 @@ pub struct Alarm {
     key: (Instant, u64),
 }
 
+impl Alarm {
+    /// Takes it back. True if it has rung: the run is ended, or about to be.
+    pub fn has_rung(self) -> bool {
+        self.reaper.state().alarms.remove(&self.key).is_none()
+    }
+}
+
 impl Drop for Alarm {
     fn drop(&mut self) {
         self.reaper.state().alarms.remove(&self.key);

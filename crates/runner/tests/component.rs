@@ -20,7 +20,7 @@ use wasi_rs_runner::executable::Executable;
 use wasi_rs_runner::handover::{Given, Ticket};
 use wasi_rs_runner::in_wasmtime;
 use wasi_rs_runner::outcome::{End, Outcome};
-use wasi_rs_runner::plan::{OnBegin, Plan, Stdio};
+use wasi_rs_runner::plan::{Http, OnBegin, Plan, Stdio};
 use wasi_rs_runner::run::{Engine, Run};
 use wasi_rs_runner::source::Source;
 use wit_component::ComponentEncoder;
@@ -106,6 +106,7 @@ fn plan(dir: Option<&Path>) -> Plan {
         concurrency: Engine::Wasmtime.concurrency(),
         trace: None,
         host: None,
+        http: Http::default(),
         on_begin: OnBegin::default(),
     }
 }

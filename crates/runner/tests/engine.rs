@@ -17,7 +17,7 @@ use wasi_rs_runner::executable::Executable;
 use wasi_rs_runner::handover::{Given, Ticket};
 use wasi_rs_runner::in_wasmtime;
 use wasi_rs_runner::outcome::{End, Outcome, Trap};
-use wasi_rs_runner::plan::{OnBegin, Plan, Stdio};
+use wasi_rs_runner::plan::{Http, OnBegin, Plan, Stdio};
 use wasi_rs_runner::run::{Engine, Run};
 use wasi_rs_runner::source::Source;
 
@@ -69,6 +69,7 @@ fn plan() -> Plan {
         limits: Limits::default(),
         concurrency: Engine::Wasmtime.concurrency(),
         host: None,
+        http: Http::default(),
         on_begin: OnBegin::default(),
     }
 }

@@ -12,7 +12,7 @@ use wasi_rs_runner::export_call::Returned;
 use wasi_rs_runner::host_calls::{HostCall, HostCalls};
 use wasi_rs_runner::instance::{self, Instance, Unreachable};
 use wasi_rs_runner::outcome::{End, Outcome};
-use wasi_rs_runner::plan::{OnBegin, Plan, Stdio};
+use wasi_rs_runner::plan::{Http, OnBegin, Plan, Stdio};
 use wasi_rs_runner::source::Source;
 
 fn plan(host: Option<Arc<HostCalls>>) -> Plan {
@@ -26,6 +26,7 @@ fn plan(host: Option<Arc<HostCalls>>) -> Plan {
         limits: Limits::default(),
         concurrency: instance::MOST,
         host,
+        http: Http::default(),
         on_begin: OnBegin::default(),
     }
 }

@@ -12,7 +12,7 @@ use wasi_rs_modules::limits::Limits;
 use wasi_rs_runner::handover::{self, Given, Ticket};
 use wasi_rs_runner::in_v8::{self, InWorker, Waiting};
 use wasi_rs_runner::outcome::{End, Exception, Outcome};
-use wasi_rs_runner::plan::{OnBegin, Plan, Stdio};
+use wasi_rs_runner::plan::{Http, OnBegin, Plan, Stdio};
 use wasi_rs_runner::run::{Engine, Population, Run};
 
 /// The time after which a missing event counts as a failure.
@@ -29,6 +29,7 @@ fn plan() -> Plan {
         limits: Limits::default(),
         concurrency: Engine::V8.concurrency(),
         host: None,
+        http: Http::default(),
         on_begin: OnBegin::default(),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::View;
 use super::generated::filesystem::types::ErrorCode;
+use super::generated::http::types::ErrorCode as HttpErrorCode;
 use super::generated::io::error;
 use super::generated::io::streams::{self, StreamError};
 use wasi_rs_core::abi::Errno;
@@ -50,6 +51,8 @@ impl From<Failed> for Error {
 pub enum StreamFailed {
     /// Its end, or that of its reader.
     Closed,
+    /// The error of a message of HTTP.
+    Http(HttpErrorCode),
     /// Another reason.
     Failed(Failed),
 }
@@ -65,7 +68,12 @@ impl<E: Into<Failed>> From<E> for StreamFailed {
 
 /// The resource `error` of wasi:io.
 #[derive(Debug)]
-pub struct IoError(pub Errno);
+pub enum IoError {
+    /// The error of a system call.
+    Errno(Errno),
+    /// The error of a message of HTTP.
+    Http(HttpErrorCode),
+}
 
 impl View<'_> {
     /// The code of an error; the inner error ends the guest.
@@ -79,8 +87,11 @@ impl View<'_> {
     pub(super) fn stream_error(&mut self, failed: StreamFailed) -> Result<StreamError> {
         match failed {
             StreamFailed::Closed => Ok(StreamError::Closed),
+            StreamFailed::Http(code) => {
+                Ok(StreamError::LastOperationFailed(self.wasi.table.push(IoError::Http(code))?))
+            }
             StreamFailed::Failed(Failed::Errno(errno)) => {
-                Ok(StreamError::LastOperationFailed(self.wasi.table.push(IoError(errno))?))
+                Ok(StreamError::LastOperationFailed(self.wasi.table.push(IoError::Errno(errno))?))
             }
             StreamFailed::Failed(Failed::Trap(error)) => Err(error),
         }
@@ -91,7 +102,10 @@ impl error::Host for View<'_> {}
 
 impl error::HostError for View<'_> {
     fn to_debug_string(&mut self, error: Resource<IoError>) -> Result<String> {
-        Ok(self.wasi.table.get(&error)?.0.text().to_owned())
+        Ok(match self.wasi.table.get(&error)? {
+            IoError::Errno(errno) => errno.text().to_owned(),
+            IoError::Http(code) => format!("{code:?}"),
+        })
     }
 
     fn drop(&mut self, error: Resource<IoError>) -> Result<()> {

@@ -213,7 +213,10 @@ impl types::Host for View<'_> {
     }
 
     fn filesystem_error_code(&mut self, error: Resource<IoError>) -> Result<Option<ErrorCode>> {
-        Ok(Some(code_of(self.wasi.table.get(&error)?.0)))
+        Ok(match self.wasi.table.get(&error)? {
+            IoError::Errno(errno) => Some(code_of(*errno)),
+            IoError::Http(_) => None,
+        })
     }
 }
 

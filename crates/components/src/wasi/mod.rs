@@ -1,5 +1,5 @@
-//! WASI 0.2 for components: wasi:cli, io, clocks, random and filesystem, over the system calls; what needs a
-//! network is denied.
+//! WASI 0.2 for components: wasi:cli, io, clocks, random, filesystem and http, over the system calls;
+//! wasi:sockets is denied.
 //!
 //! | module | interfaces |
 //! | --- | --- |
@@ -8,6 +8,7 @@
 //! | [`clocks`] | wasi:clocks, wasi:random |
 //! | [`errors`] | errors of system calls as those of the interfaces |
 //! | [`filesystem`] | wasi:filesystem |
+//! | [`http`] | wasi:http |
 //! | [`poll`], [`streams`] | wasi:io |
 //! | [`sockets`] | wasi:sockets, denied |
 
@@ -16,6 +17,7 @@ mod cli;
 mod clocks;
 mod errors;
 mod filesystem;
+mod http;
 mod poll;
 mod sockets;
 mod streams;
@@ -23,9 +25,11 @@ mod streams;
 use crate::system::System;
 use calls::Calls;
 use errors::Failed;
+use http::budget::Budget;
+use http::exchange::Exchange;
 use std::sync::Arc;
 use wasmtime::Result;
-use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 
 /// The bindings that are made of the interfaces.
 #[allow(missing_docs, reason = "made of wit/, which documents nothing")]
@@ -48,9 +52,23 @@ mod bindings {
             "wasi:filesystem/types.directory-entry-stream": super::filesystem::DirectoryEntryStream,
             "wasi:cli/terminal-input.terminal-input": super::cli::Terminal,
             "wasi:cli/terminal-output.terminal-output": super::cli::Terminal,
+            "wasi:http/types.fields": super::http::fields::Fields,
+            "wasi:http/types.incoming-request": super::http::incoming::IncomingRequest,
+            "wasi:http/types.incoming-response": super::http::incoming::IncomingResponse,
+            "wasi:http/types.incoming-body": super::http::incoming::IncomingBody,
+            "wasi:http/types.future-trailers": super::http::incoming::FutureTrailers,
+            "wasi:http/types.future-incoming-response": super::http::incoming::FutureIncomingResponse,
+            "wasi:http/types.outgoing-request": super::http::outgoing::OutgoingRequest,
+            "wasi:http/types.outgoing-response": super::http::outgoing::OutgoingResponse,
+            "wasi:http/types.outgoing-body": super::http::outgoing::OutgoingBody,
+            "wasi:http/types.request-options": super::http::outgoing::RequestOptions,
+            "wasi:http/types.response-outparam": super::http::outgoing::ResponseOutparam,
         },
     });
 }
+
+pub use http::incoming::IncomingRequest;
+pub use http::outgoing::ResponseOutparam;
 
 use bindings::wasi as generated;
 
@@ -63,13 +81,15 @@ pub struct Wasi {
     table: ResourceTable,
     /// The number of directories that are being listed.
     listings: usize,
+    /// The memory that messages of HTTP take.
+    budget: Budget,
 }
 
 impl Default for Wasi {
     fn default() -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_RESOURCES);
-        Self { table, listings: 0 }
+        Self { table, listings: 0, budget: Budget::default() }
     }
 }
 
@@ -101,6 +121,13 @@ impl View<'_> {
         Calls::new(self.system)
     }
 
+    /// The parameters of a handler of HTTP, for the exchange of this socket. Waits for the request.
+    pub fn exchange(&mut self, fd: u32) -> Result<(Resource<IncomingRequest>, Resource<ResponseOutparam>)> {
+        let exchange = Arc::new(Exchange::new(fd));
+        let response = self.response_outparam(Arc::clone(&exchange))?;
+        Ok((self.incoming_request(exchange)?, response))
+    }
+
     /// Drops one owner of a descriptor, and closes it after the last.
     fn release(&mut self, file: Arc<OpenFile>) -> Result<()> {
         match Arc::into_inner(file) {
@@ -112,7 +139,7 @@ impl View<'_> {
 
 /// Defines the interfaces of WASI 0.2 in a linker.
 pub fn link<T: 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) -> Result<()> {
-    use generated::{cli, clocks, filesystem, io, random};
+    use generated::{cli, clocks, filesystem, http, io, random};
     cli::environment::add_to_linker::<T, Views>(linker, view)?;
     cli::exit::add_to_linker::<T, Views>(linker, view)?;
     cli::stdin::add_to_linker::<T, Views>(linker, view)?;
@@ -127,6 +154,8 @@ pub fn link<T: 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) ->
     clocks::wall_clock::add_to_linker::<T, Views>(linker, view)?;
     filesystem::types::add_to_linker::<T, Views>(linker, view)?;
     filesystem::preopens::add_to_linker::<T, Views>(linker, view)?;
+    http::types::add_to_linker::<T, Views>(linker, view)?;
+    http::outgoing_handler::add_to_linker::<T, Views>(linker, view)?;
     io::error::add_to_linker::<T, Views>(linker, view)?;
     io::poll::add_to_linker::<T, Views>(linker, view)?;
     io::streams::add_to_linker::<T, Views>(linker, view)?;
@@ -137,7 +166,7 @@ pub fn link<T: 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) ->
 }
 
 /// The interfaces, without their versions.
-const KNOWN: [&str; 20] = [
+const KNOWN: [&str; 22] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
     "wasi:cli/stdin",
@@ -152,6 +181,8 @@ const KNOWN: [&str; 20] = [
     "wasi:clocks/wall-clock",
     "wasi:filesystem/types",
     "wasi:filesystem/preopens",
+    "wasi:http/types",
+    "wasi:http/outgoing-handler",
     "wasi:io/error",
     "wasi:io/poll",
     "wasi:io/streams",

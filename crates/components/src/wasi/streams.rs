@@ -1,11 +1,13 @@
 //! wasi:io/streams: the standard streams, and files from an offset on.
 //!
-//! A stream of a file has always input or room. Bytes go to the system at once when they are
-//! written, so there is nothing to flush.
+//! A stream of a file has always input or room. Bytes go to the system at once when they are written, so
+//! there is nothing to flush. Streams of bodies of HTTP are served by `http`.
 
 use super::calls::Made;
 use super::errors::StreamFailed;
 use super::generated::io::streams;
+use super::http::exchange::{Exchange, Want};
+use super::http::outgoing::Shared;
 use super::poll::Pollable;
 use super::{Failed, OpenFile, View};
 use std::sync::Arc;
@@ -52,23 +54,19 @@ enum Place {
     At(Arc<OpenFile>, u64),
     /// The end of a file.
     End(Arc<OpenFile>),
+    /// The body of a message of HTTP that comes.
+    Message(Arc<Exchange>),
+    /// The body of a message of HTTP that is made.
+    Body(Shared),
 }
 
 impl Place {
-    /// The file, if it is one.
-    fn into_file(self) -> Option<Arc<OpenFile>> {
-        match self {
-            Self::Standard(_) => None,
-            Self::Current(file) | Self::At(file, _) | Self::End(file) => Some(file),
-        }
-    }
-
     /// The descriptor of one that may have to be waited for.
     fn awaited(&self) -> Option<u32> {
         match self {
             Self::Standard(fd) => Some(*fd),
             Self::Current(file) => Some(file.fd),
-            Self::At(..) | Self::End(_) => None,
+            Self::At(..) | Self::End(_) | Self::Message(_) | Self::Body(_) => None,
         }
     }
 
@@ -95,12 +93,20 @@ impl InputStream {
         Self::new(Place::Current(file))
     }
 
+    /// The body of a message of HTTP.
+    pub(super) const fn message(exchange: Arc<Exchange>) -> Self {
+        Self::new(Place::Message(exchange))
+    }
+
     const fn new(source: Place) -> Self {
         Self { source, has_failed: false }
     }
 
     fn pollable(&self) -> Pollable {
-        self.source.awaited().map_or(Pollable::Ready, Pollable::Read)
+        match &self.source {
+            Place::Message(exchange) => Pollable::Message(Arc::clone(exchange), Want::Data),
+            other => other.awaited().map_or(Pollable::Ready, Pollable::Read),
+        }
     }
 }
 
@@ -125,12 +131,20 @@ impl OutputStream {
         Self::new(Place::Current(file))
     }
 
+    /// The body of a message of HTTP.
+    pub(super) const fn body(body: Shared) -> Self {
+        Self::new(Place::Body(body))
+    }
+
     const fn new(target: Place) -> Self {
         Self { target, permit: 0, has_failed: false }
     }
 
     fn pollable(&self) -> Pollable {
-        self.target.awaited().map_or(Pollable::Ready, Pollable::Write)
+        match &self.target {
+            Place::Body(body) => View::pollable_of_body(body),
+            other => other.awaited().map_or(Pollable::Ready, Pollable::Write),
+        }
     }
 }
 
@@ -168,8 +182,9 @@ impl View<'_> {
             return Ok(Vec::new());
         }
         let read = match source {
+            Place::Message(exchange) => return self.read_message(&exchange, len as usize),
             Place::At(file, offset) => self.calls().read(file.fd, len, Some(offset))?,
-            Place::End(_) => Vec::new(),
+            Place::End(_) | Place::Body(_) => Vec::new(),
             other => {
                 let fd = other.awaited().unwrap_or_default();
                 if !self.is_ready(Pollable::Read(fd))? {
@@ -203,13 +218,15 @@ impl View<'_> {
         if self.output(stream)?.has_failed {
             return Err(StreamFailed::Closed);
         }
-        let permit = match self.output(stream)?.target.awaited() {
-            Some(fd) if self.is_ready(Pollable::Write(fd))? => PIPE,
-            Some(_) => 0,
-            None => PIECE,
+        let target = self.output(stream)?.target.clone();
+        let permit = match (target.awaited(), target) {
+            (_, Place::Body(body)) => self.room_of_body(&body)? as u64,
+            (Some(fd), _) if self.is_ready(Pollable::Write(fd))? => PIPE.into(),
+            (Some(_), _) => 0,
+            (None, _) => PIECE.into(),
         };
-        self.output(stream)?.permit = permit.into();
-        Ok(permit.into())
+        self.output(stream)?.permit = permit;
+        Ok(permit)
     }
 
     /// Writes all bytes; waits where there is no room.
@@ -231,6 +248,8 @@ impl View<'_> {
                 Place::Current(file) => self.calls().write(file.fd, &mut bytes, done, None),
                 Place::At(file, offset) => self.calls().write(file.fd, &mut bytes, done, Some(*offset)),
                 Place::End(file) => self.append(file, &mut bytes, done),
+                Place::Body(body) => return self.write_body(body, &bytes),
+                Place::Message(_) => Err(Errno::Badf.into()),
             };
             match written {
                 Err(Failed::Errno(Errno::Again)) => self.wait_for_room(stream)?,
@@ -243,6 +262,29 @@ impl View<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Writes all bytes to a descriptor without offsets; waits where there is no room.
+    pub(super) fn write_to(&mut self, fd: u32, mut bytes: Vec<u8>) -> Streamed {
+        let mut done = 0;
+        while done < bytes.len() {
+            match self.calls().write(fd, &mut bytes, done, None) {
+                Err(Failed::Errno(Errno::Again)) => self.block_on(Pollable::Write(fd))?,
+                Ok(0) => return Err(Errno::Io.into()),
+                Ok(written) => done = done.saturating_add(written as usize),
+                Err(failed) => return Err(failed.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops one owner of what a stream is of.
+    fn release_place(&mut self, place: Place) -> Result<()> {
+        match place {
+            Place::Standard(_) | Place::Body(_) => Ok(()),
+            Place::Current(file) | Place::At(file, _) | Place::End(file) => self.release(file),
+            Place::Message(exchange) => self.release_exchange(exchange),
+        }
     }
 
     /// Writes to the end of a file, whose descriptor has that flag only meanwhile: others write by it to
@@ -317,7 +359,7 @@ impl streams::HostInputStream for View<'_> {
 
     fn drop(&mut self, stream: Resource<InputStream>) -> Result<()> {
         let stream = self.wasi.table.delete(stream)?;
-        stream.source.into_file().map_or(Ok(()), |file| self.release(file))
+        self.release_place(stream.source)
     }
 }
 
@@ -373,6 +415,6 @@ impl streams::HostOutputStream for View<'_> {
 
     fn drop(&mut self, stream: Resource<OutputStream>) -> Result<()> {
         let stream = self.wasi.table.delete(stream)?;
-        stream.target.into_file().map_or(Ok(()), |file| self.release(file))
+        self.release_place(stream.target)
     }
 }

@@ -7,19 +7,19 @@ use crate::guest::Guest;
 use crate::imported;
 use crate::interface::{Described, Description};
 use wasi_rs_components::description::{Description as Interface, Item, describe};
-use wasi_rs_components::wasi;
-use wasi_rs_modules::component::{VERSION, check_command, is_run};
+use wasi_rs_components::wasi::{self, IncomingRequest, ResponseOutparam};
+use wasi_rs_modules::component::{VERSION, check_command, is_handler, is_run};
 use wasi_rs_modules::error::ProgramError;
 use wasi_rs_modules::interface::Purpose;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{
-    Component, ComponentExportIndex, Instance, InstancePre, Linker, ResourceType, TypedFunc, Val,
+    Component, ComponentExportIndex, Func, Instance, InstancePre, Linker, Resource, ResourceType, Val,
 };
 use wasmtime::{Store, StoreContextMut};
 
 /// The most bytes that the values count which a component hands to the host in one call. Each value counts
-/// 32, so that is a `list<u8>` of eight million.
-const MOST_COPIED: usize = 256 << 20;
+/// 32, so that is a `list<u8>` of four million.
+const MOST_COPIED: usize = 128 << 20;
 
 /// The bytes of the host for each byte counted that are let pass: those of a record with short names.
 const USUAL_BYTES: usize = 3;
@@ -27,11 +27,14 @@ const USUAL_BYTES: usize = 3;
 /// The function of the interface by which a command is run.
 const RUN: &str = "run";
 
+/// The function of the interface by which a handler of HTTP is called.
+const HANDLE: &str = "handle";
+
 /// The beginning of the names of functions that end resources.
 pub const DROP: &str = "[resource-drop]";
 
-/// The function by which a command is run.
-pub type Start = TypedFunc<(), (Result<(), ()>,)>;
+/// The function that runs a component to its end. The result is its exit code.
+pub type Entry = Box<dyn FnOnce(&mut Store<Guest>) -> wasmtime::Result<u32>>;
 
 /// A component that is ready to run in one mode.
 pub struct PreparedComponent {
@@ -49,12 +52,14 @@ pub struct PreparedComponent {
     linked: Result<InstancePre<Guest>, String>,
     /// The name of the interface by which it is run, if it is a command, and the function.
     run: Option<(String, ComponentExportIndex)>,
+    /// The same of a handler of HTTP.
+    handler: Option<(String, ComponentExportIndex)>,
 }
 
 impl PreparedComponent {
     /// A component of this machine code, for this purpose.
     pub fn new(code: Component, purpose: Purpose) -> Result<Self, ProgramError> {
-        let run = run_of(&code);
+        let (run, handler) = (entry_of(&code, is_run, RUN), entry_of(&code, is_handler, HANDLE));
         if purpose == Purpose::Command {
             check_command(run.as_ref().map(|(name, _)| name.as_str()))?;
         }
@@ -72,7 +77,7 @@ impl PreparedComponent {
         let exports = exports.collect();
         let bytes = interface.bytes_per_counted().max(USUAL_BYTES);
         let most_copied = MOST_COPIED.saturating_mul(USUAL_BYTES).checked_div(bytes).unwrap_or(MOST_COPIED);
-        Ok(Self { code, foreign, exports, interface: interface.json, most_copied, linked, run })
+        Ok(Self { code, foreign, exports, interface: interface.json, most_copied, linked, run, handler })
     }
 
     /// An error if it is no command.
@@ -89,13 +94,40 @@ impl PreparedComponent {
         }
     }
 
+    /// The name of the interface by which it handles requests of HTTP, if it does.
+    pub fn handler_name(&self) -> Option<&str> {
+        self.handler.as_ref().map(|(name, _)| name.as_str())
+    }
+
     /// Instantiates it, and finds the function by which it is run. The inner error is the refusal of a
     /// function of another type.
-    pub fn start(&self, store: &mut Store<Guest>) -> wasmtime::Result<wasmtime::Result<Start>> {
+    pub fn start(&self, store: &mut Store<Guest>) -> wasmtime::Result<wasmtime::Result<Entry>> {
+        let run = self.entry(store, self.run.as_ref())?.typed::<(), (Result<(), ()>,)>(&*store);
+        Ok(run.map(|run| -> Entry {
+            Box::new(move |store| run.call(store, ()).map(|(result,)| u32::from(result.is_err())))
+        }))
+    }
+
+    /// The same of a handler of HTTP, for the request that comes by this socket.
+    pub fn handler(&self, store: &mut Store<Guest>, exchange: u32) -> wasmtime::Result<wasmtime::Result<Entry>> {
+        let handle = self.entry(store, self.handler.as_ref())?;
+        let handle = handle.typed::<(Resource<IncomingRequest>, Resource<ResponseOutparam>), ()>(&*store);
+        Ok(handle.map(|handle| -> Entry {
+            Box::new(move |store| {
+                let params = store.data_mut().view().exchange(exchange)?;
+                handle.call(store, params).map(|()| 0)
+            })
+        }))
+    }
+
+    fn entry(
+        &self,
+        store: &mut Store<Guest>,
+        place: Option<&(String, ComponentExportIndex)>,
+    ) -> wasmtime::Result<Func> {
         let instance = self.instantiate(store)?;
-        let run = self.run.as_ref().and_then(|(_, run)| instance.get_func(&mut *store, run));
-        let run = run.ok_or_else(|| wasmtime::Error::msg("exports no function 'run' in wasi:cli/run"));
-        Ok(run.and_then(|run| run.typed(&*store)))
+        let func = place.and_then(|(_, index)| instance.get_func(&mut *store, index));
+        func.ok_or_else(|| wasmtime::Error::msg("exports no function to be run by"))
     }
 
     /// Its description.
@@ -128,12 +160,17 @@ const fn kind_of(item: &ComponentItem) -> &'static str {
     }
 }
 
-fn run_of(code: &Component) -> Option<(String, ComponentExportIndex)> {
+/// The function by which a component is run: that of this name, in the interface whose name is one of those.
+fn entry_of(
+    code: &Component,
+    is_interface: impl Fn(&str) -> bool,
+    function: &str,
+) -> Option<(String, ComponentExportIndex)> {
     let ty = code.component_type();
-    let (name, _) = ty.exports(code.engine()).find(|(name, _)| is_run(name))?;
+    let (name, _) = ty.exports(code.engine()).find(|(name, _)| is_interface(name))?;
     let (_, interface) = code.get_export(None, name)?;
-    let (_, run) = code.get_export(Some(&interface), RUN)?;
-    Some((name.to_owned(), run))
+    let (_, index) = code.get_export(Some(&interface), function)?;
+    Some((name.to_owned(), index))
 }
 
 fn foreign_of(item: &Item) -> Foreign {

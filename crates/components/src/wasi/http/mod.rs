@@ -1,0 +1,30 @@
+//! wasi:http: requests that a guest makes, and requests that it answers.
+//!
+//! An exchange of a request and its response is a socket, whose other end the embedder has. Both ends send
+//! messages as frames ([`frames`]), and the embedder does the HTTP. So bodies have back-pressure, and waits
+//! for them, their ends and their limits are those of other descriptors.
+//!
+//! | module | content |
+//! | --- | --- |
+//! | [`budget`] | the memory that fields and texts of a guest take |
+//! | [`codes`] | error codes by their names |
+//! | [`exchange`] | what the embedder sends, as it is received |
+//! | [`fields`] | the resource `fields` |
+//! | [`frames`] | frames |
+//! | [`incoming`] | requests and responses that a guest gets |
+//! | [`outgoing`] | requests and responses that a guest makes |
+
+pub mod budget;
+mod codes;
+pub mod exchange;
+pub mod fields;
+mod frames;
+pub mod incoming;
+pub mod outgoing;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks a part of an exchange. (Only the guest's thread does, and never two at once.)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

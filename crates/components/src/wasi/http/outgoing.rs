@@ -1,0 +1,535 @@
+//! Requests and responses that a guest makes.
+
+use super::budget::Charge;
+use super::codes;
+use super::exchange::Exchange;
+use super::fields::{Entries, Fields, content_length, is_token, parts_of, size_of_entries};
+use super::frames::{Kind, header, joined, push};
+use super::incoming::FutureIncomingResponse;
+use super::lock;
+use crate::wasi::errors::StreamFailed;
+use crate::wasi::generated::http::outgoing_handler;
+use crate::wasi::generated::http::types::{self, ErrorCode, Method, Scheme};
+use crate::wasi::poll::Pollable;
+use crate::wasi::streams::OutputStream;
+use crate::wasi::{Failed, View};
+use std::sync::{Arc, Mutex};
+use wasmtime::Result;
+use wasmtime::component::Resource;
+
+/// The bytes of a body that may be written at once, and before it is sent. There is room for them in a socket
+/// that can be written to.
+const ROOM: usize = 64 << 10;
+
+/// Nanoseconds of a millisecond.
+const MILLISECOND: u64 = 1_000_000;
+
+/// The resource `outgoing-request`.
+#[derive(Debug)]
+pub struct OutgoingRequest {
+    method: Method,
+    scheme: Option<Scheme>,
+    authority: Option<String>,
+    path: Option<String>,
+    message: Message,
+}
+
+/// The resource `outgoing-response`.
+#[derive(Debug)]
+pub struct OutgoingResponse {
+    status: u16,
+    message: Message,
+}
+
+/// The parts that both have.
+#[derive(Debug)]
+struct Message {
+    headers: Entries,
+    body: Shared,
+    has_body: bool,
+    charge: Charge,
+}
+
+/// A body, that of a message and of the resource `outgoing-body` alike.
+pub type Shared = Arc<Mutex<Sending>>;
+
+/// A body on its way.
+#[derive(Debug)]
+pub struct Sending {
+    way: Way,
+    /// The length that the headers declare.
+    declared: Option<u64>,
+    /// The bytes that were written.
+    written: u64,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// The message has not been sent: these frames wait for that. The body may have ended already.
+    Waiting { frames: Vec<u8>, charge: Charge, is_ended: bool },
+    /// It is being sent.
+    Sent(Arc<Exchange>),
+    /// It is over.
+    Over,
+}
+
+/// The resource `outgoing-body`.
+#[derive(Debug)]
+pub struct OutgoingBody(Shared);
+
+/// The resource `response-outparam`.
+#[derive(Debug)]
+pub struct ResponseOutparam(Arc<Exchange>);
+
+/// The resource `request-options`: times in nanoseconds.
+#[derive(Debug, Default)]
+pub struct RequestOptions {
+    connect: Option<u64>,
+    first_byte: Option<u64>,
+    between_bytes: Option<u64>,
+}
+
+const fn name_of(method: &Method) -> &str {
+    match method {
+        Method::Get => "GET",
+        Method::Head => "HEAD",
+        Method::Post => "POST",
+        Method::Put => "PUT",
+        Method::Delete => "DELETE",
+        Method::Connect => "CONNECT",
+        Method::Options => "OPTIONS",
+        Method::Trace => "TRACE",
+        Method::Patch => "PATCH",
+        Method::Other(name) => name.as_str(),
+    }
+}
+
+const fn name_of_scheme(scheme: Option<&Scheme>) -> &str {
+    match scheme {
+        None | Some(Scheme::Https) => "https",
+        Some(Scheme::Http) => "http",
+        Some(Scheme::Other(name)) => name.as_str(),
+    }
+}
+
+impl OutgoingRequest {
+    fn text_size(&self) -> usize {
+        let of = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let scheme = name_of_scheme(self.scheme.as_ref()).len();
+        [name_of(&self.method).len(), scheme, of(&self.authority), of(&self.path)]
+            .into_iter()
+            .fold(size_of_entries(&self.message.headers), usize::saturating_add)
+    }
+
+    /// Sets a part. An error, which ends the guest, if it takes too much memory.
+    fn set(&mut self, set: impl FnOnce(&mut Self)) -> Result<()> {
+        set(self);
+        let size = self.text_size();
+        self.message.charge.resize(size)
+    }
+}
+
+/// True for the parts of a URL before its path.
+fn is_authority(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#\\\"<>^`{|}".contains(&byte))
+}
+
+fn is_path(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#' || byte >= 0x80)
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+/// A result without a reason.
+type Set = Result<std::result::Result<(), ()>>;
+
+impl View<'_> {
+    fn new_message(&mut self, headers: Resource<Fields>) -> Result<Message> {
+        let headers = self.take_fields(headers)?;
+        let charge = self.wasi.budget.charge(size_of_entries(&headers))?;
+        let declared = content_length(&headers);
+        let way = Way::Waiting { frames: Vec::new(), charge: self.wasi.budget.charge(0)?, is_ended: false };
+        let body = Arc::new(Mutex::new(Sending { way, declared, written: 0 }));
+        Ok(Message { headers, body, has_body: false, charge })
+    }
+
+    fn request(&mut self, request: &Resource<OutgoingRequest>) -> Result<&mut OutgoingRequest> {
+        Ok(self.wasi.table.get_mut(request)?)
+    }
+
+    fn take_body(&mut self, body: Option<Shared>) -> Result<std::result::Result<Resource<OutgoingBody>, ()>> {
+        let Some(body) = body else { return Ok(Err(())) };
+        Ok(Ok(self.wasi.table.push(OutgoingBody(body))?))
+    }
+
+    /// Sends a message: its head, and what has been written of its body.
+    fn send(&mut self, message: &Message, head: &[u8], exchange: Arc<Exchange>) -> Result<()> {
+        let mut sent = Vec::new();
+        push(&mut sent, Kind::Head, head);
+        if !message.has_body {
+            push(&mut sent, Kind::End, &[]);
+        }
+        if let Way::Waiting { frames, .. } = &lock(&message.body).way {
+            sent.extend(frames);
+        }
+        self.write_frames(exchange.fd(), sent)?;
+        {
+            let mut body = lock(&message.body);
+            if message.has_body && matches!(body.way, Way::Waiting { is_ended: false, .. }) {
+                body.way = Way::Sent(exchange);
+                return Ok(());
+            }
+            body.way = Way::Over;
+        }
+        self.release_exchange(exchange)
+    }
+
+    /// Writes frames. If nobody reads them, it is seen by who waits for an answer.
+    fn write_frames(&mut self, fd: u32, frames: Vec<u8>) -> Result<()> {
+        match self.write_to(fd, frames) {
+            Err(StreamFailed::Failed(Failed::Trap(error))) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends a body with a frame.
+    fn end_body(&mut self, body: &Shared, kind: Kind, content: &[u8]) -> Result<()> {
+        let mut frame = Vec::new();
+        push(&mut frame, kind, content);
+        let sent = {
+            let mut body = lock(body);
+            match &mut body.way {
+                Way::Waiting { frames, is_ended, .. } => {
+                    if !std::mem::replace(is_ended, true) {
+                        frames.extend(frame);
+                    }
+                    return Ok(());
+                }
+                Way::Over => return Ok(()),
+                Way::Sent(_) => std::mem::replace(&mut body.way, Way::Over),
+            }
+        };
+        let Way::Sent(exchange) = sent else { return Ok(()) };
+        self.write_frames(exchange.fd(), frame)?;
+        self.release_exchange(exchange)
+    }
+
+    /// The bytes that may be written of a body now.
+    pub fn room_of_body(&mut self, body: &Shared) -> std::result::Result<usize, StreamFailed> {
+        let fd = {
+            let body = lock(body);
+            match &body.way {
+                Way::Over | Way::Waiting { is_ended: true, .. } => return Err(StreamFailed::Closed),
+                Way::Waiting { frames, .. } => {
+                    return match ROOM.saturating_sub(frames.len()) {
+                        0 => Err(too_early()),
+                        room => Ok(room),
+                    };
+                }
+                Way::Sent(exchange) => exchange.fd(),
+            }
+        };
+        let is_ready = self.is_ready(Pollable::Write(fd)).map_err(Failed::Trap)?;
+        Ok(if is_ready { ROOM } else { 0 })
+    }
+
+    /// The pollable of a body's stream.
+    pub fn pollable_of_body(body: &Shared) -> Pollable {
+        match &lock(body).way {
+            Way::Sent(exchange) => Pollable::Write(exchange.fd()),
+            _ => Pollable::Ready,
+        }
+    }
+
+    /// Writes bytes of a body; waits where there is no room.
+    pub fn write_body(&mut self, body: &Shared, bytes: &[u8]) -> std::result::Result<(), StreamFailed> {
+        let (fd, frame) = {
+            let mut body = lock(body);
+            let written = body.written.saturating_add(bytes.len() as u64);
+            if body.declared.is_some_and(|declared| written > declared) {
+                return Err(StreamFailed::Http(ErrorCode::HttpRequestBodySize(Some(written))));
+            }
+            body.written = written;
+            let mut frame = Vec::with_capacity(bytes.len().saturating_add(header(Kind::Data, 0).len()));
+            push(&mut frame, Kind::Data, bytes);
+            match &mut body.way {
+                Way::Over | Way::Waiting { is_ended: true, .. } => return Err(StreamFailed::Closed),
+                Way::Waiting { frames, charge, .. } => {
+                    if frames.len().saturating_add(bytes.len()) > ROOM.saturating_mul(2) {
+                        return Err(too_early());
+                    }
+                    frames.extend(frame);
+                    charge.resize(frames.len()).map_err(Failed::Trap)?;
+                    return Ok(());
+                }
+                Way::Sent(exchange) => (exchange.fd(), frame),
+            }
+        };
+        self.write_to(fd, frame)
+    }
+}
+
+fn too_early() -> StreamFailed {
+    let why = format!("more than {ROOM} bytes of a body were written before its message was sent");
+    StreamFailed::Http(ErrorCode::InternalError(Some(why)))
+}
+
+impl types::HostOutgoingRequest for View<'_> {
+    fn new(&mut self, headers: Resource<Fields>) -> Result<Resource<OutgoingRequest>> {
+        let message = self.new_message(headers)?;
+        let request = OutgoingRequest { method: Method::Get, scheme: None, authority: None, path: None, message };
+        Ok(self.wasi.table.push(request)?)
+    }
+
+    fn body(&mut self, request: Resource<OutgoingRequest>) -> Result<std::result::Result<Resource<OutgoingBody>, ()>> {
+        let body = self.request(&request)?.message.take_body();
+        self.take_body(body)
+    }
+
+    fn method(&mut self, request: Resource<OutgoingRequest>) -> Result<Method> {
+        Ok(self.request(&request)?.method.clone())
+    }
+
+    fn set_method(&mut self, request: Resource<OutgoingRequest>, method: Method) -> Set {
+        if !is_token(name_of(&method)) {
+            return Ok(Err(()));
+        }
+        self.request(&request)?.set(|request| request.method = method).map(Ok)
+    }
+
+    fn path_with_query(&mut self, request: Resource<OutgoingRequest>) -> Result<Option<String>> {
+        Ok(self.request(&request)?.path.clone())
+    }
+
+    fn set_path_with_query(&mut self, request: Resource<OutgoingRequest>, path: Option<String>) -> Set {
+        if path.as_ref().is_some_and(|path| !is_path(path)) {
+            return Ok(Err(()));
+        }
+        self.request(&request)?.set(|request| request.path = path).map(Ok)
+    }
+
+    fn scheme(&mut self, request: Resource<OutgoingRequest>) -> Result<Option<Scheme>> {
+        Ok(self.request(&request)?.scheme.clone())
+    }
+
+    fn set_scheme(&mut self, request: Resource<OutgoingRequest>, scheme: Option<Scheme>) -> Set {
+        if !is_scheme(name_of_scheme(scheme.as_ref())) {
+            return Ok(Err(()));
+        }
+        self.request(&request)?.set(|request| request.scheme = scheme).map(Ok)
+    }
+
+    fn authority(&mut self, request: Resource<OutgoingRequest>) -> Result<Option<String>> {
+        Ok(self.request(&request)?.authority.clone())
+    }
+
+    fn set_authority(&mut self, request: Resource<OutgoingRequest>, authority: Option<String>) -> Set {
+        if authority.as_ref().is_some_and(|authority| !is_authority(authority)) {
+            return Ok(Err(()));
+        }
+        self.request(&request)?.set(|request| request.authority = authority).map(Ok)
+    }
+
+    fn headers(&mut self, request: Resource<OutgoingRequest>) -> Result<Resource<Fields>> {
+        let headers = self.request(&request)?.message.headers.clone();
+        self.push_fields(headers, true)
+    }
+
+    fn drop(&mut self, request: Resource<OutgoingRequest>) -> Result<()> {
+        self.wasi.table.delete(request)?;
+        Ok(())
+    }
+}
+
+impl Message {
+    /// The body, once.
+    fn take_body(&mut self) -> Option<Shared> {
+        let is_first = !std::mem::replace(&mut self.has_body, true);
+        is_first.then(|| Arc::clone(&self.body))
+    }
+}
+
+impl types::HostOutgoingResponse for View<'_> {
+    fn new(&mut self, headers: Resource<Fields>) -> Result<Resource<OutgoingResponse>> {
+        let message = self.new_message(headers)?;
+        Ok(self.wasi.table.push(OutgoingResponse { status: 200, message })?)
+    }
+
+    fn status_code(&mut self, response: Resource<OutgoingResponse>) -> Result<u16> {
+        Ok(self.wasi.table.get(&response)?.status)
+    }
+
+    fn set_status_code(&mut self, response: Resource<OutgoingResponse>, status: u16) -> Set {
+        if !(100..1000).contains(&status) {
+            return Ok(Err(()));
+        }
+        self.wasi.table.get_mut(&response)?.status = status;
+        Ok(Ok(()))
+    }
+
+    fn headers(&mut self, response: Resource<OutgoingResponse>) -> Result<Resource<Fields>> {
+        let headers = self.wasi.table.get(&response)?.message.headers.clone();
+        self.push_fields(headers, true)
+    }
+
+    fn body(
+        &mut self,
+        response: Resource<OutgoingResponse>,
+    ) -> Result<std::result::Result<Resource<OutgoingBody>, ()>> {
+        let body = self.wasi.table.get_mut(&response)?.message.take_body();
+        self.take_body(body)
+    }
+
+    fn drop(&mut self, response: Resource<OutgoingResponse>) -> Result<()> {
+        self.wasi.table.delete(response)?;
+        Ok(())
+    }
+}
+
+impl types::HostOutgoingBody for View<'_> {
+    fn write(&mut self, body: Resource<OutgoingBody>) -> Result<std::result::Result<Resource<OutputStream>, ()>> {
+        let body = Arc::clone(&self.wasi.table.get(&body)?.0);
+        // The body, its stream, and its message: another owner is a stream.
+        Ok(Ok(self.wasi.table.push(OutputStream::body(body))?))
+    }
+
+    fn finish(
+        &mut self,
+        body: Resource<OutgoingBody>,
+        trailers: Option<Resource<Fields>>,
+    ) -> Result<std::result::Result<(), ErrorCode>> {
+        let OutgoingBody(body) = self.wasi.table.delete(body)?;
+        let trailers = trailers.map(|trailers| self.take_fields(trailers)).transpose()?;
+        let short = {
+            let body = lock(&body);
+            body.declared.filter(|declared| *declared != body.written).map(|_| body.written)
+        };
+        if let Some(written) = short {
+            self.end_body(&body, Kind::Failed, &joined([b"HTTP-request-body-size".as_slice()]))?;
+            return Ok(Err(ErrorCode::HttpRequestBodySize(Some(written))));
+        }
+        match trailers {
+            Some(entries) => self.end_body(&body, Kind::Trailers, &joined(parts_of(&entries)))?,
+            None => self.end_body(&body, Kind::End, &[])?,
+        }
+        Ok(Ok(()))
+    }
+
+    fn drop(&mut self, body: Resource<OutgoingBody>) -> Result<()> {
+        let OutgoingBody(body) = self.wasi.table.delete(body)?;
+        self.end_body(&body, Kind::Failed, &joined([b"HTTP-protocol-error".as_slice()]))
+    }
+}
+
+impl types::HostResponseOutparam for View<'_> {
+    fn set(
+        &mut self,
+        param: Resource<ResponseOutparam>,
+        response: std::result::Result<Resource<OutgoingResponse>, ErrorCode>,
+    ) -> Result<()> {
+        let ResponseOutparam(exchange) = self.wasi.table.delete(param)?;
+        match response {
+            Ok(response) => {
+                let OutgoingResponse { status, message } = self.wasi.table.delete(response)?;
+                let status = status.to_string();
+                let head = joined([status.as_bytes()].into_iter().chain(parts_of(&message.headers)));
+                self.send(&message, &head, exchange)
+            }
+            Err(code) => {
+                let mut frame = Vec::new();
+                push(&mut frame, Kind::Failed, &joined(codes::parts_of(&code).iter().map(String::as_bytes)));
+                self.write_frames(exchange.fd(), frame)?;
+                self.release_exchange(exchange)
+            }
+        }
+    }
+
+    fn drop(&mut self, param: Resource<ResponseOutparam>) -> Result<()> {
+        let ResponseOutparam(exchange) = self.wasi.table.delete(param)?;
+        self.release_exchange(exchange)
+    }
+}
+
+impl View<'_> {
+    /// The parameter by which a guest answers an exchange.
+    pub fn response_outparam(&mut self, exchange: Arc<Exchange>) -> Result<Resource<ResponseOutparam>> {
+        Ok(self.wasi.table.push(ResponseOutparam(exchange))?)
+    }
+
+    fn options(&mut self, options: &Resource<RequestOptions>) -> Result<&mut RequestOptions> {
+        Ok(self.wasi.table.get_mut(options)?)
+    }
+}
+
+impl types::HostRequestOptions for View<'_> {
+    fn new(&mut self) -> Result<Resource<RequestOptions>> {
+        Ok(self.wasi.table.push(RequestOptions::default())?)
+    }
+
+    fn connect_timeout(&mut self, options: Resource<RequestOptions>) -> Result<Option<u64>> {
+        Ok(self.options(&options)?.connect)
+    }
+
+    fn set_connect_timeout(&mut self, options: Resource<RequestOptions>, time: Option<u64>) -> Set {
+        self.options(&options)?.connect = time;
+        Ok(Ok(()))
+    }
+
+    fn first_byte_timeout(&mut self, options: Resource<RequestOptions>) -> Result<Option<u64>> {
+        Ok(self.options(&options)?.first_byte)
+    }
+
+    fn set_first_byte_timeout(&mut self, options: Resource<RequestOptions>, time: Option<u64>) -> Set {
+        self.options(&options)?.first_byte = time;
+        Ok(Ok(()))
+    }
+
+    fn between_bytes_timeout(&mut self, options: Resource<RequestOptions>) -> Result<Option<u64>> {
+        Ok(self.options(&options)?.between_bytes)
+    }
+
+    fn set_between_bytes_timeout(&mut self, options: Resource<RequestOptions>, time: Option<u64>) -> Set {
+        self.options(&options)?.between_bytes = time;
+        Ok(Ok(()))
+    }
+
+    fn drop(&mut self, options: Resource<RequestOptions>) -> Result<()> {
+        self.wasi.table.delete(options)?;
+        Ok(())
+    }
+}
+
+impl outgoing_handler::Host for View<'_> {
+    fn handle(
+        &mut self,
+        request: Resource<OutgoingRequest>,
+        options: Option<Resource<RequestOptions>>,
+    ) -> Result<std::result::Result<Resource<FutureIncomingResponse>, ErrorCode>> {
+        let request = self.wasi.table.delete(request)?;
+        let options = options.map(|options| self.wasi.table.delete(options)).transpose()?.unwrap_or_default();
+        let Some(authority) = &request.authority else { return Ok(Err(ErrorCode::HttpRequestUriInvalid)) };
+        let fd = match self.system.open_exchange()? {
+            Ok(Some(fd)) => fd,
+            Ok(None) => return Ok(Err(ErrorCode::HttpRequestDenied)),
+            Err(_) => return Ok(Err(ErrorCode::ConnectionLimitReached)),
+        };
+        let exchange = Arc::new(Exchange::new(fd));
+        let times = [options.connect, options.first_byte, options.between_bytes]
+            .map(|time| time.map(|time| time.div_ceil(MILLISECOND).to_string()).unwrap_or_default());
+        let parts = [
+            name_of(&request.method),
+            name_of_scheme(request.scheme.as_ref()),
+            authority,
+            request.path.as_deref().unwrap_or("/"),
+            if request.message.has_body { "1" } else { "" },
+        ];
+        let parts = parts.into_iter().chain(times.iter().map(String::as_str)).map(str::as_bytes);
+        let head = joined(parts.chain(parts_of(&request.message.headers)));
+        let future = self.wasi.table.push(FutureIncomingResponse::new(Arc::clone(&exchange)))?;
+        self.send(&request.message, &head, exchange)?;
+        Ok(Ok(future))
+    }
+}

@@ -1,0 +1,199 @@
+//! The depth and the size of a component's types. wasmparser reads types that are written in each other by
+//! recursion, and counts in seven bits how deep types are that refer to each other. So both are bounded here
+//! before: a type is read one declaration after the other. The size of an instance's type is that of all
+//! that is in it: each level may have the one below twice.
+
+use crate::error::ProgramError;
+use wasmparser::{
+    BinaryReader, BinaryReaderError, ComponentAlias, ComponentDefinedType, ComponentExternalKind, ComponentImport,
+    ComponentOuterAliasKind, ComponentType, ComponentTypeRef, ComponentValType, InstanceTypeDeclaration, TypeBounds,
+};
+
+/// The most types in each other, written or referred to. With as many components in each other, that is less
+/// than wasmparser can count.
+pub const MAX_DEPTH: u32 = 60;
+
+/// The tags of a component's type and of an instance's, and those of declarations in them.
+const COMPONENT: u8 = 0x41;
+const INSTANCE: u8 = 0x42;
+const TYPE: u8 = 0x01;
+const IMPORT: u8 = 0x03;
+
+/// The depth and the size of a type.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Measure {
+    /// The number of types in each other.
+    pub depth: u32,
+    /// The number of items in it, as often as they are in it.
+    pub size: u64,
+}
+
+impl Measure {
+    /// The measure of a type of values, or of a function.
+    pub const fn of_values(depth: u32) -> Self {
+        Self { depth, size: 1 }
+    }
+
+    /// The measure of a type that has these in it. An error if it is too deep.
+    pub fn around(all: impl IntoIterator<Item = Self>) -> Result<Self, ProgramError> {
+        let inner = all.into_iter().fold(Self::default(), |sum, one| Self {
+            depth: sum.depth.max(one.depth),
+            size: sum.size.saturating_add(one.size),
+        });
+        Ok(Self { depth: check(inner.depth.saturating_add(1))?, size: inner.size.saturating_add(1) })
+    }
+}
+
+/// A type of a component or an instance that is being read.
+#[derive(Default)]
+struct Scope {
+    /// The declarations that are to come.
+    left: u32,
+    /// Its types.
+    types: Vec<Measure>,
+    /// The greatest depth in it.
+    deepest: u32,
+    /// The size of what it imports and exports.
+    size: u64,
+}
+
+impl Scope {
+    fn push(&mut self, measure: Measure) {
+        self.types.push(measure);
+        self.deepest = self.deepest.max(measure.depth);
+    }
+
+    fn measure_of(&self, index: u32) -> Measure {
+        let known = usize::try_from(index).ok().and_then(|index| self.types.get(index)).copied();
+        known.unwrap_or(Measure::of_values(self.deepest))
+    }
+
+    fn depth_of(&self, index: u32) -> u32 {
+        self.measure_of(index).depth
+    }
+
+    fn depth_of_value(&self, ty: ComponentValType) -> u32 {
+        match ty {
+            ComponentValType::Primitive(_) => 0,
+            ComponentValType::Type(index) => self.depth_of(index),
+        }
+    }
+
+    /// The depth of a type that is not a component's or an instance's.
+    fn depth_of_type(&self, ty: &ComponentType<'_>) -> u32 {
+        use ComponentDefinedType as Defined;
+        let of = |all: &mut dyn Iterator<Item = ComponentValType>| {
+            all.map(|ty| self.depth_of_value(ty)).max().unwrap_or_default()
+        };
+        let inner = match ty {
+            ComponentType::Func(ty) => of(&mut ty.params.iter().map(|(_, ty)| *ty).chain(ty.result)),
+            ComponentType::Defined(Defined::Record(fields)) => of(&mut fields.iter().map(|(_, ty)| *ty)),
+            ComponentType::Defined(Defined::Variant(cases)) => of(&mut cases.iter().filter_map(|case| case.ty)),
+            ComponentType::Defined(Defined::Tuple(types)) => of(&mut types.iter().copied()),
+            ComponentType::Defined(Defined::List(ty) | Defined::Option(ty) | Defined::FixedLengthList(ty, _)) => {
+                self.depth_of_value(*ty)
+            }
+            ComponentType::Defined(Defined::Map(key, value)) => of(&mut [*key, *value].into_iter()),
+            ComponentType::Defined(Defined::Result { ok, err }) => of(&mut ok.iter().chain(err).copied()),
+            ComponentType::Defined(Defined::Future(ty) | Defined::Stream(ty)) => of(&mut ty.iter().copied()),
+            _ => 0,
+        };
+        inner.saturating_add(1)
+    }
+
+    /// Adds what a declaration imports or exports.
+    fn refer(&mut self, ty: &ComponentTypeRef) {
+        match ty {
+            ComponentTypeRef::Func(index) | ComponentTypeRef::Instance(index) | ComponentTypeRef::Component(index) => {
+                let Measure { depth, size } = self.measure_of(*index);
+                self.deepest = self.deepest.max(depth);
+                self.size = self.size.saturating_add(size);
+            }
+            ComponentTypeRef::Type(TypeBounds::Eq(index)) => self.push(self.measure_of(*index)),
+            ComponentTypeRef::Type(TypeBounds::SubResource) => self.push(Measure::of_values(1)),
+            ComponentTypeRef::Module(_) | ComponentTypeRef::Value(_) => {}
+        }
+    }
+}
+
+/// The measures of the types of a section, after those that are there before. `outer` tells that of a type
+/// of a component around this one: how many further out, and the type's index.
+pub fn measures(
+    mut reader: BinaryReader<'_>,
+    before: Vec<Measure>,
+    outer: impl Fn(u32, u32) -> Measure,
+) -> Result<Vec<Measure>, ProgramError> {
+    let deepest = before.iter().map(|measure| measure.depth).max().unwrap_or_default();
+    let mut all = vec![Scope { left: reader.read_var_u32()?, types: before, deepest, size: 0 }];
+    while let Some(mut scope) = all.pop() {
+        let Some(left) = scope.left.checked_sub(1) else {
+            let Some(around) = all.last_mut() else { return Ok(scope.types) };
+            let declared = scope.types.len() as u64;
+            let Measure { depth, size } = Measure::around([Measure { depth: scope.deepest, size: scope.size }])?;
+            around.push(Measure { depth, size: size.saturating_add(declared) });
+            continue;
+        };
+        scope.left = left;
+        let is_type = all.is_empty() || next(&reader)? == TYPE;
+        if is_type {
+            if !all.is_empty() {
+                reader.read_u8()?;
+            }
+            if matches!(next(&reader)?, COMPONENT | INSTANCE) {
+                reader.read_u8()?;
+                let inner = Scope { left: reader.read_var_u32()?, ..Scope::default() };
+                all.extend([scope, inner]);
+                check(u32::try_from(all.len()).unwrap_or(u32::MAX))?;
+                continue;
+            }
+            let depth = scope.depth_of_type(&reader.read()?);
+            scope.push(Measure::of_values(check(depth)?));
+        } else if next(&reader)? == IMPORT {
+            reader.read_u8()?;
+            let import: ComponentImport<'_> = reader.read()?;
+            scope.refer(&import.ty);
+        } else {
+            match reader.read()? {
+                InstanceTypeDeclaration::Export { ty, .. } => scope.refer(&ty),
+                InstanceTypeDeclaration::Alias(ComponentAlias::Outer {
+                    kind: ComponentOuterAliasKind::Type,
+                    count: 0,
+                    index,
+                }) => scope.push(scope.measure_of(index)),
+                InstanceTypeDeclaration::Alias(ComponentAlias::Outer {
+                    kind: ComponentOuterAliasKind::Type,
+                    count,
+                    index,
+                }) => {
+                    let further = usize::try_from(count).unwrap_or(usize::MAX);
+                    let measure = match all.len().checked_sub(further) {
+                        Some(place) => all.get(place).map(|scope| scope.measure_of(index)).unwrap_or_default(),
+                        None => outer(count.saturating_sub(u32::try_from(all.len()).unwrap_or(u32::MAX)), index),
+                    };
+                    scope.push(measure);
+                }
+                InstanceTypeDeclaration::Alias(ComponentAlias::InstanceExport {
+                    kind: ComponentExternalKind::Type,
+                    ..
+                }) => scope.push(Measure::of_values(scope.deepest)),
+                _ => {}
+            }
+        }
+        all.push(scope);
+    }
+    Ok(Vec::new())
+}
+
+/// The next byte.
+fn next(reader: &BinaryReader<'_>) -> Result<u8, BinaryReaderError> {
+    reader.clone().read_u8()
+}
+
+/// A depth, if there may be one like that.
+pub fn check(depth: u32) -> Result<u32, ProgramError> {
+    if depth <= MAX_DEPTH {
+        return Ok(depth);
+    }
+    let why = format!("is too hard to compile: it has types in each other, more than {MAX_DEPTH}");
+    Err(ProgramError::Wrong(why))
+}

@@ -1,0 +1,359 @@
+'use strict';
+
+// handler(): requests of HTTP answered by a component, each by an instance of its own.
+
+const { AbortError, WasiError, from } = require('./errors.js');
+const { Execution } = require('./execute.js');
+const { Exchange, pairs } = require('./http.js');
+const { readHandlerOptions } = require('./options.js');
+const { Pool } = require('./pool.js');
+const { Cancellation } = require('./program.js');
+const { callerOf, choiceIn, resolve } = require('./run.js');
+const { Tickets } = require('./tickets.js');
+
+const { Response } = globalThis;
+
+/** @typedef {InstanceType<typeof Exchange>} AnExchange */
+
+/** The name of the interface that a handler exports, up to its version. */
+const INTERFACE = 'wasi:http/incoming-handler@';
+
+/** The most requests that are answered at a time, unless the options say another number. */
+const CONCURRENCY = 64;
+
+/** Statuses of responses without a body. */
+const BODILESS = new Set([101, 103, 204, 205, 304]);
+
+/**
+ * A request, in the form for a guest.
+ *
+ * @typedef {object} Incoming
+ * @property {string[]} head method, scheme, authority, path
+ * @property {import('./http.js').Field[]} fields
+ * @property {AsyncIterable<Uint8Array> | null} body
+ * @property {() => import('./http.js').Field[]} trailers called when the body has been read
+ * @property {unknown} request as the user has passed it
+ */
+
+/** A component that answers requests. */
+class Handler {
+  #handle;
+  #options;
+  #pool;
+  #caller;
+  /** The errors that have been told. @type {WeakSet<object>} */
+  #told = new WeakSet();
+
+  /**
+   * @param {import('./program.js').Handle} handle
+   * @param {import('./options.js').HandlerOptions} options
+   * @param {import('./errors.js').Caller} caller
+   */
+  constructor(handle, options, caller) {
+    this.#handle = handle;
+    this.#options = options;
+    this.#caller = caller;
+    this.#pool = new Pool(options.concurrency ?? CONCURRENCY);
+  }
+
+  /**
+   * Has a new instance answer a request.
+   *
+   * @param {Incoming} incoming
+   * @returns {{ answered: Promise<Answered>, abort: (reason: unknown) => void }}
+   */
+  begin(incoming) {
+    const tickets = new Tickets();
+    const cancellation = new Cancellation();
+    const { fd, number } = tickets.exchange();
+    const exchange = new Exchange(fd);
+    const options = { ...this.#options, exchange: number };
+    const choice = choiceIn(this.#pool, this.#handle, options, cancellation);
+    const execution = new Execution(this.#handle, choice, options, this.#caller);
+    exchange.sendHead(incoming.head, incoming.fields);
+    // A guest need not read the body to its end, and the client may not send it to its end.
+    send(exchange, incoming).catch((error) => execution.kill(new AbortError(error)));
+    const over = execution.result.finally(() => tickets.close());
+    return {
+      answered: this.#answer(exchange, over, incoming.request),
+      abort: (reason) => {
+        execution.kill(new AbortError(reason));
+        exchange.close();
+      },
+    };
+  }
+
+  /**
+   * @param {AnExchange} exchange
+   * @param {Promise<unknown>} over the end of the instance
+   * @param {unknown} request
+   * @returns {Promise<Answered>}
+   */
+  async #answer(exchange, over, request) {
+    const failed = over.then(() => new Promise(() => {}));
+    failed.catch(() => {}); // the head may have come before
+    try {
+      const [first, ...fields] = await Promise.race([exchange.head(), failed]);
+      const status = Number(first);
+      if (!(status >= 200 && status <= 999)) {
+        const message = `the handler has answered with the status ${first}, which is none of a response`;
+        throw new WasiError('ERR_WASI_HTTP', message);
+      }
+      // An instance may go on after its response, and fail then.
+      over.catch((error) => this.failed(error, request));
+      return new Answered(exchange, over, status, pairs(fields));
+    } catch (error) {
+      exchange.close();
+      await over; // its error says more
+      throw from(explained(error), this.#caller);
+    }
+  }
+
+  /**
+   * Tells an error, once.
+   *
+   * @param {any} error
+   * @param {unknown} request
+   * @returns {Promise<Response | undefined>} the response that the embedder wants instead
+   */
+  async failed(error, request) {
+    if (error.isCanceled || this.#told.has(error)) return undefined;
+    this.#told.add(error);
+    return /** @type {any} */ (await this.#options.onError(error, request)) ?? undefined;
+  }
+
+  close() {
+    return this.#pool.close();
+  }
+}
+
+/** The error of a guest that has not answered. @param {any} error */
+function explained(error) {
+  if (error instanceof WasiError) return error;
+  const { errorCode } = error;
+  const isSilent = errorCode === 'connection-terminated';
+  const message = isSilent
+    ? 'the handler has ended without a response: it has to call response-outparam.set'
+    : `the handler has answered with the error ${errorCode}`;
+  return new WasiError('ERR_WASI_HTTP', message, { cause: error });
+}
+
+/** @param {AnExchange} exchange @param {Incoming} incoming */
+async function send(exchange, { body, trailers }) {
+  if (body) {
+    for await (const chunk of body) {
+      if (exchange.isClosed) return;
+      await exchange.write(chunk);
+    }
+  }
+  exchange.sendEnd(trailers());
+}
+
+/** A response whose head has come. */
+class Answered {
+  #exchange;
+  #over;
+
+  /**
+   * @param {AnExchange} exchange
+   * @param {Promise<unknown>} over the end of the instance
+   * @param {number} status
+   * @param {import('./http.js').Field[]} fields
+   */
+  constructor(exchange, over, status, fields) {
+    this.#exchange = exchange;
+    this.#over = over;
+    this.status = status;
+    this.fields = fields;
+  }
+
+  get trailers() {
+    return this.#exchange.trailers;
+  }
+
+  /** The next bytes of the body; undefined at its end. */
+  async read() {
+    try {
+      return await this.#exchange.read();
+    } catch (error) {
+      await this.#over; // its error says more
+      throw explained(error);
+    }
+  }
+}
+
+/** @param {any} value */
+const isRequest = (value) =>
+  typeof value?.url === 'string' &&
+  typeof value.method === 'string' &&
+  typeof value.headers?.get === 'function';
+
+/** @param {any} value */
+const isIncomingMessage = (value) =>
+  typeof value?.url === 'string' && Array.isArray(value.rawHeaders);
+
+/**
+ * Answers a Request with a Response.
+ *
+ * @param {Handler} handler
+ * @param {Request} request
+ * @returns {Promise<Response>}
+ */
+async function answerRequest(handler, request) {
+  const { protocol, host, pathname, search } = new URL(request.url);
+  const { signal } = request;
+  signal?.throwIfAborted();
+  const { answered, abort } = handler.begin({
+    head: [request.method, protocol.slice(0, -1), host, pathname + search],
+    fields: [...request.headers],
+    body: /** @type {any} */ (request.body),
+    trailers: () => [],
+    request,
+  });
+  const forget = signal && require('./abort.js').onAbort(signal, () => abort(signal.reason));
+  try {
+    const answer = await answered;
+    const { status, fields } = answer;
+    if (status > 599) {
+      abort(undefined);
+      const message = `the handler has answered with the status ${status}, which a Response can't have: 200 to 599`;
+      throw new WasiError('ERR_WASI_HTTP', message);
+    }
+    const isEmpty = BODILESS.has(status) || request.method === 'HEAD';
+    const body = isEmpty ? null : streamOf(answer, abort, forget);
+    if (isEmpty) drain(answer, forget);
+    return new Response(body, { status, headers: fields });
+  } catch (error) {
+    forget?.();
+    if (signal?.aborted) throw error;
+    return (await handler.failed(error, request)) ?? new Response(null, { status: 500 });
+  }
+}
+
+/** @param {Answered} answer @param {(reason: unknown) => void} abort @param {() => void} [forget] */
+function streamOf(answer, abort, forget) {
+  const { ReadableStream } = require('node:stream/web');
+  return /** @type {any} */ (
+    new ReadableStream(
+      {
+        async pull(controller) {
+          const piece = await answer.read();
+          if (piece) return controller.enqueue(new Uint8Array(piece));
+          forget?.();
+          controller.close();
+        },
+        cancel(reason) {
+          forget?.();
+          abort(reason);
+        },
+      },
+      { highWaterMark: 0 },
+    )
+  );
+}
+
+/** Reads a body that nobody gets. @param {Answered} answer @param {() => void} [forget] */
+async function drain(answer, forget) {
+  try {
+    while (await answer.read());
+  } catch {
+    // The instance's own error is reported by itself.
+  } finally {
+    forget?.();
+  }
+}
+
+/**
+ * Answers a request of node:http.
+ *
+ * @param {Handler} handler
+ * @param {import('node:http').IncomingMessage} request
+ * @param {import('node:http').ServerResponse} response
+ */
+async function answerMessage(handler, request, response) {
+  const { method = 'GET', url = '/', rawHeaders, socket } = request;
+  const scheme = /** @type {any} */ (socket)?.encrypted ? 'https' : 'http';
+  const { answered, abort } = handler.begin({
+    head: [method, scheme, request.headers.host ?? '', url],
+    fields: pairs(rawHeaders),
+    body: request,
+    trailers: () => pairs(request.rawTrailers),
+    request,
+  });
+  const stop = () => {
+    if (!response.writableFinished) abort(undefined);
+  };
+  response.once('close', stop);
+  try {
+    const answer = await answered;
+    response.writeHead(answer.status, answer.fields.flat());
+    for (;;) {
+      const piece = await answer.read();
+      if (!piece || response.destroyed) break;
+      if (!response.write(piece)) await room(response);
+    }
+    if (answer.trailers.length > 0) response.addTrailers(answer.trailers);
+    response.end();
+  } catch (error) {
+    if (response.destroyed) return;
+    const shown = await handler.failed(error, request);
+    if (response.headersSent) return void response.destroy(/** @type {any} */ (error));
+    if (shown) return void (await respond(response, /** @type {Response} */ (shown)));
+    response.writeHead(500).end();
+  }
+}
+
+/** Resolves when there is room, or never will be. @param {import('node:http').ServerResponse} response */
+function room(response) {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done).off('close', done);
+      resolve(undefined);
+    };
+    response.on('drain', done).on('close', done);
+  });
+}
+
+/** @param {import('node:http').ServerResponse} response @param {Response} shown */
+async function respond(response, shown) {
+  const body = Buffer.from(await shown.arrayBuffer());
+  response.writeHead(shown.status, [...shown.headers].flat()).end(body);
+}
+
+/**
+ * Makes a handler of HTTP of a component.
+ *
+ * @param {any} source
+ * @param {any} [options]
+ * @param {Function} [entry] the function that the user has called
+ */
+async function handler(source, options, entry = handler) {
+  const caller = callerOf(entry);
+  const handle = /** @type {import('./program.js').Handle} */ (resolve(source, options, true));
+  const checked = readHandlerOptions(options, handle.source);
+  try {
+    await handle.compile();
+    if (!handle.describe().exports.some(({ name }) => name.startsWith(INTERFACE))) {
+      const message =
+        'the program is no handler of HTTP: it exports no wasi:http/incoming-handler; run() runs commands, load() gives exports';
+      throw new WasiError('ERR_WASI_PROGRAM', message);
+    }
+  } catch (error) {
+    throw from(error, caller);
+  }
+  const made = new Handler(handle, checked, caller);
+  const handle_ = async (/** @type {any} */ request, /** @type {any} */ response) => {
+    if (isIncomingMessage(request) && typeof response?.writeHead === 'function')
+      return answerMessage(made, request, response);
+    if (isRequest(request)) return answerRequest(made, request);
+    const { invalidArgType } = require('./errors.js');
+    throw invalidArgType('request', 'an instance of Request or IncomingMessage', request);
+  };
+  const close = () => made.close();
+  return Object.assign(handle_, {
+    close,
+    [Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')]: close,
+  });
+}
+
+module.exports = { handler };
