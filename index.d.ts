@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable, Writable } from 'node:stream';
 import type { WritableStream } from 'node:stream/web';
 import type { URL } from 'node:url';
@@ -381,6 +382,13 @@ export interface RunOptions<
    */
   imports?: Imports | undefined;
   /**
+   * Makes the requests of a component that imports wasi:http/outgoing-handler: `globalThis.fetch`, or a
+   * function that looks at `request.url` first. Redirects are left to the component. If it throws, the
+   * request has an error: the `payload` of a ComponentError, which is a code of wasi:http, or the nearest
+   * code to that of the network's error. Without it, or if it returns nothing, the request is denied.
+   */
+  fetch?: Fetch | undefined;
+  /**
    * True if another exit code than 0 is an error, ERR_WASI_EXIT: `run()` and `result` reject. **Without it
    * they are fulfilled for any exit code.** (`spawn()` emits no 'error' for it.)
    * @default false
@@ -550,6 +558,7 @@ export interface RunResult<
  *   is its error
  * - EPIPE: a Writable for its output was ended or destroyed
  * - ERR_WASI_HOST: a function of `imports` has thrown; `cause` is what it has thrown
+ * - ERR_WASI_HTTP: a handler has given no response, one that is none, or an error
  * - ERR_WASI_BUSY: it was not begun: as many as `concurrency` allows had begun and not ended
  * - ERR_WASI_PROGRAM: it is no program that runs here: no module, or none that the engine can compile; it has
  *   no `_start` without parameters and results, or an `_initialize` as well; or it makes system calls and
@@ -570,6 +579,7 @@ export type WasiErrorCode =
   | 'ERR_WASI_STREAM'
   | 'EPIPE'
   | 'ERR_WASI_HOST'
+  | 'ERR_WASI_HTTP'
   | 'ERR_WASI_BUSY'
   | 'ERR_WASI_PROGRAM'
   | 'ERR_WASI_IMPORT'
@@ -729,6 +739,14 @@ export type GivenImports = Readonly<
 export type ImportedItem = ImportedFunction | (abstract new (...args: any) => any);
 
 /**
+ * A function that makes a request of a component. `request.signal` is aborted when the component drops the
+ * request, or ends.
+ */
+export type Fetch = (
+  request: Request,
+) => Response | null | undefined | Promise<Response | null | undefined>;
+
+/**
  * The error of a component's function whose result is `result<_, E>`; thrown by a function of `imports`, it
  * is the error that the component gets.
  */
@@ -760,7 +778,16 @@ export interface GuestMemory {
 /** The options of `load()`; those that are not described here are as in `run()`. */
 export interface LoadOptions extends Pick<
   RunOptions,
-  'args' | 'argv0' | 'env' | 'preopens' | 'imports' | 'limits' | 'signal' | 'cache' | 'trace'
+  | 'args'
+  | 'argv0'
+  | 'env'
+  | 'preopens'
+  | 'imports'
+  | 'fetch'
+  | 'limits'
+  | 'signal'
+  | 'cache'
+  | 'trace'
 > {
   /** @default 'ignore' */
   stdin?: RunInputOption | undefined;
@@ -845,7 +872,7 @@ export function load<Exports = Record<string, ExportedFunction>>(
  */
 export interface LoadSyncOptions extends Omit<
   LoadOptions,
-  'signal' | 'stdin' | 'stdout' | 'stderr'
+  'fetch' | 'signal' | 'stdin' | 'stdout' | 'stderr'
 > {
   /** @default 'ignore' */
   stdin?: 'inherit' | 'ignore' | number | Uint8Array | undefined;
@@ -883,6 +910,55 @@ export function loadSync<Exports = Record<string, SyncExportedFunction>>(
   source: ProgramSource,
   options?: LoadSyncOptions,
 ): SyncInstance<Exports>;
+
+/** The options of `handler()`; those that are not described here are as in `run()`. */
+export interface HandlerOptions extends Pick<
+  RunOptions,
+  'args' | 'argv0' | 'env' | 'preopens' | 'imports' | 'fetch' | 'limits' | 'cache' | 'trace'
+> {
+  /** @default 'inherit' */
+  stdout?: Exclude<RunOutputOption, 'pipe'> | undefined;
+  /** @default 'inherit' */
+  stderr?: Exclude<RunOutputOption, 'pipe'> | undefined;
+  /**
+   * The milliseconds that each request may take; then its instance is ended with ERR_WASI_TIMEOUT.
+   * @default 0, no timeout
+   */
+  timeout?: number | undefined;
+  /** The requests that are answered at a time; others wait. @default 64 */
+  concurrency?: number | undefined;
+  /**
+   * Gets the error of a request that has failed, and the request as it was passed. It may return the
+   * response to send, if nothing of one has been sent; otherwise it is an empty one with the status 500. A
+   * client that goes away is no error.
+   * @default console.error
+   */
+  onError?:
+    | ((
+        error: WasiError,
+        request: Request | IncomingMessage,
+      ) => Response | void | Promise<Response | void>)
+    | undefined;
+}
+
+/** A function that answers requests of HTTP, each by a new instance of a component. */
+export interface Handler {
+  (request: Request): Promise<Response>;
+  /** As a listener of node:http. Resolves when the response has been handed over. */
+  (request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /** Ends all instances, and answers no more. Resolves when they have ended. */
+  close(): Promise<void>;
+  /** The same. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Makes a handler of HTTP of a component that exports wasi:http/incoming-handler. Bodies are streamed both
+ * ways; an instance is ended when its client is gone.
+ * @throws WasiError, as a rejection: it is no such component, or can't be compiled
+ * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_ACCESS_DENIED, as rejections
+ */
+export function handler(source: ProgramSource, options?: HandlerOptions): Promise<Handler>;
 
 /** A compiled program, to be run any number of times. Its description is frozen. */
 export interface Program {

@@ -8,6 +8,7 @@
  * @property {string} name
  * @property {string} usage the arguments after the name
  * @property {boolean} [takesNothing] true if it takes no program
+ * @property {boolean} [takesArguments] true if all that follows the program is the program's own
  * @property {string} help
  *
  * @typedef {object} Flag
@@ -27,7 +28,13 @@ const COMMANDS = [
   {
     name: 'run',
     usage: '[FLAGS] PROGRAM [ARGUMENTS]',
+    takesArguments: true,
     help: 'Runs a program. The command may be left out: `wasi-rs app.wasm` is `wasi-rs run app.wasm`. All arguments after the program are its own, `--` included.',
+  },
+  {
+    name: 'serve',
+    usage: '[FLAGS] PROGRAM',
+    help: 'Serves HTTP with a component that exports wasi:http/incoming-handler. Each request is answered by an instance of its own; if that fails, the response is a 500, and the reason is written to stderr.',
   },
   {
     name: 'inspect',
@@ -60,7 +67,7 @@ const FLAGS = [
     kind: 'directory',
     example: 'data::/data:ro',
     repeated: true,
-    commands: ['run'],
+    commands: ['run', 'serve'],
     help: 'A directory the program may use, and its name for it. No path or link leads out of it. With :ro it may only read there (a directory whose own name ends so: HOST:ro::GUEST). Repeat for more.',
   },
   {
@@ -69,7 +76,7 @@ const FLAGS = [
     kind: 'variable',
     example: 'LANG=C.UTF-8',
     repeated: true,
-    commands: ['run'],
+    commands: ['run', 'serve'],
     help: 'A variable of its environment, which is empty otherwise. Without a value, it has the one that it has here. Repeat for more.',
   },
   {
@@ -77,8 +84,8 @@ const FLAGS = [
     value: 'DURATION',
     kind: 'duration',
     example: '5s',
-    commands: ['run'],
-    help: 'Ends the program after this time (500ms, 5s, 2m, 1h). The exit code is 124 then.',
+    commands: ['run', 'serve'],
+    help: 'Ends the program, or the answer to a request, after this time (500ms, 5s, 2m, 1h). The exit code is 124 then, and the response a 500.',
   },
   {
     name: 'max-memory',
@@ -86,7 +93,7 @@ const FLAGS = [
     value: 'SIZE',
     kind: 'size',
     example: '256M',
-    commands: ['run'],
+    commands: ['run', 'serve'],
     help: 'The most that its memories, tables and objects may take together (bytes, or 64K, 256M, 1G).',
   },
   {
@@ -95,7 +102,7 @@ const FLAGS = [
     value: 'ELEMENTS',
     kind: 'count',
     example: '100000',
-    commands: ['run'],
+    commands: ['run', 'serve'],
     help: 'The most elements that its tables may have, up to 10000000.',
   },
   {
@@ -104,7 +111,7 @@ const FLAGS = [
     value: 'SIZE',
     kind: 'size',
     example: '1M',
-    commands: ['run'],
+    commands: ['run', 'serve'],
     help: 'The stack that its calls may take, 4K to 64M. Default: 1M; in V8 without any limit, that of Node itself (984K, or node --stack-size).',
   },
   {
@@ -113,7 +120,7 @@ const FLAGS = [
     value: 'COUNT',
     kind: 'count',
     example: '100',
-    commands: ['run'],
+    commands: ['run', 'serve'],
     help: 'The most files that it may have open, its standard streams and directories included.',
   },
   {
@@ -122,12 +129,37 @@ const FLAGS = [
     value: 'UNITS',
     kind: 'count',
     example: '1000000000',
-    commands: ['run'],
+    commands: ['run', 'serve'],
     help: 'The work that it may do, about an instruction for each unit; not in the engine v8. The exit code is 134 when it is used up.',
   },
   {
+    name: 'addr',
+    value: 'HOST:PORT',
+    kind: 'address',
+    example: '127.0.0.1:8080',
+    commands: ['serve'],
+    help: 'The address that it listens at; a port alone is one of 127.0.0.1, and port 0 any that is free. Default: 127.0.0.1:8080.',
+  },
+  {
+    name: 'max-requests',
+    value: 'COUNT',
+    kind: 'count',
+    example: '100',
+    commands: ['serve'],
+    help: 'The requests that are answered at a time; others wait. Default: 64.',
+  },
+  {
+    name: 'fetch',
+    value: 'HOST[:PORT]',
+    kind: 'host',
+    example: 'api.example.org',
+    repeated: true,
+    commands: ['run', 'serve'],
+    help: 'A host that a component may make requests of HTTP to; *.example.org stands for the hosts below that name, and * for all. Repeat for more. Without it, it may make none.',
+  },
+  {
     name: 'trace',
-    commands: ['run'],
+    commands: ['run', 'serve'],
     help: 'Shows each of its system calls, with parameters and results, as a line on stderr.',
   },
   {
@@ -140,7 +172,7 @@ const FLAGS = [
   },
   {
     name: 'no-cache',
-    commands: ['run'],
+    commands: ['run', 'serve'],
     help: 'Neither uses machine code that is kept nor keeps any.',
   },
   {

@@ -15,6 +15,7 @@ const { parse } = require('./parse.js');
  */
 const ACTIONS = {
   run: (invocation) => require('./run.js').run(invocation),
+  serve: (invocation) => require('./serve.js').serve(invocation),
   inspect: (invocation) => require('./inspect.js').inspect(invocation),
   types: (invocation) => require('./types.js').types(invocation),
   compile: (invocation) => require('./compile.js').compile(invocation),

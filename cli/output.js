@@ -37,6 +37,18 @@ function complain(text, exitCode) {
     process.stderr.write(text, () => clearTimeout(timer));
     return;
   }
+  writeTo(fd, text);
+}
+
+/** Writes a message to stderr, of a process that goes on. @param {string} text */
+function notice(text) {
+  const fd = openStderr();
+  if (fd === undefined) process.stderr.write(text);
+  else writeTo(fd, text);
+}
+
+/** @param {number} fd non-blocking, closed afterwards @param {string} text */
+function writeTo(fd, text) {
   const bytes = Buffer.from(text);
   const until = Date.now() + TIME_TO_WRITE;
   let written = 0;
@@ -67,4 +79,4 @@ function openStderr() {
   }
 }
 
-module.exports = { complain, write };
+module.exports = { complain, notice, write };

@@ -14,8 +14,8 @@ const { VALUES } = require('./values.js');
  */
 
 /**
- * Reads a command line. The first argument names the command, which is `run` otherwise; flags end at the
- * program, or at `--`. All arguments after the program are its own, `--` included.
+ * Reads a command line. The first argument names the command, which is `run` otherwise. Where a program gets
+ * arguments, all after it are its own, `--` included.
  *
  * @param {readonly string[]} argv
  * @returns {Invocation}
@@ -45,10 +45,14 @@ function helpArguments(command) {
   throw new CliError(`there is no command ${quote(command)}; ${mend}`);
 }
 
+/** @param {string} command @returns {import('./flags.js').Command} */
+const commandOf = (command) =>
+  /** @type {import('./flags.js').Command} */ (COMMANDS.find(({ name }) => name === command));
+
 /** @param {string} command @param {string} program @param {string[]} args */
 function checkOperands(command, program, args) {
-  const { takesNothing } = COMMANDS.find(({ name }) => name === command) ?? {};
-  const tooMany = takesNothing ? program : command === 'run' ? undefined : args[0];
+  const { takesNothing, takesArguments } = commandOf(command);
+  const tooMany = takesNothing ? program : takesArguments ? undefined : args[0];
   if (tooMany) {
     throw new CliError(`unexpected argument ${quote(tooMany)}; see wasi-rs ${command} --help`);
   }
@@ -58,13 +62,17 @@ function checkOperands(command, program, args) {
 }
 
 /**
- * The flags at the front of the arguments, and the arguments after them.
+ * The flags at the front of the arguments, and the arguments after them. Where a program gets no arguments,
+ * flags may come after it.
  *
  * @param {string} command
  * @param {string[]} args
  */
 function readFlags(command, args) {
   const known = flagsOf(command);
+  const { takesArguments } = commandOf(command);
+  /** @type {string[]} */
+  const operands = [];
   /** @type {Record<string, any>} */
   const flags = {};
   for (const { name, repeated } of known) if (repeated) flags[name] = [];
@@ -72,15 +80,20 @@ function readFlags(command, args) {
   // flag.
   const { tokens } = parseArgs({ args, options: optionsOf(known), strict: false, tokens: true });
   for (const token of tokens) {
-    if (token.kind === 'positional') return { flags, operands: args.slice(token.index) };
-    if (token.kind === 'option-terminator') return { flags, operands: args.slice(token.index + 1) };
+    if (token.kind === 'positional') {
+      if (takesArguments) return { flags, operands: args.slice(token.index) };
+      operands.push(token.value);
+      continue;
+    }
+    if (token.kind === 'option-terminator')
+      return { flags, operands: [...operands, ...args.slice(token.index + 1)] };
     // As it was written: short flags are not put together.
     const flag = findFlag(command, token.inlineValue ? token.rawName : args[token.index]);
     const value = readValue(flag, token.value);
     if (flag.repeated) flags[flag.name].push(value);
     else flags[flag.name] = value;
   }
-  return { flags, operands: [] };
+  return { flags, operands };
 }
 
 /** The flags as `parseArgs` takes them. @param {readonly import('./flags.js').Flag[]} flags */

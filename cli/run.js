@@ -22,6 +22,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
  * @property {Record<string, string>} env
  * @property {Record<string, { path: string, readOnly: boolean }>} preopens
  * @property {boolean} trace
+ * @property {((request: Request) => unknown) | undefined} [fetch]
  */
 
 /**
@@ -32,13 +33,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
  */
 async function run({ flags, program, args }) {
   for (const [, directory] of flags.dir) checkDirectory(directory.path);
-  const setting = {
-    argv0: path.basename(program), // the name that a program has under wasmtime, too
-    args,
-    env: Object.fromEntries(flags.env),
-    preopens: Object.fromEntries(flags.dir),
-    trace: flags.trace === true,
-  };
+  const { fetch, ...setting } = settingOf(program, flags, args);
   const limits = limitsOf(flags);
   const isLimited = flags.timeout !== undefined || Object.keys(limits).length > 0;
   try {
@@ -47,16 +42,28 @@ async function run({ flags, program, args }) {
     const { engine = 'auto' } = flags;
     if (engine === 'v8' && !isLimited) return await runHere(handle, setting, flags);
     const isHere = engine === 'auto' && !isLimited && !(await handle.isReady(limits));
-    if (!isHere) return await runInBackground(handle, setting, flags, limits);
+    if (!isHere) return await runInBackground(handle, { ...setting, fetch }, flags, limits);
     compileAfter(handle);
     return await runHere(handle, setting, flags).catch((error) => {
       if (!isInvalid(error)) throw error;
       // wasmtime may have what V8 lacks, or has a better message.
-      return runInBackground(handle, setting, flags);
+      return runInBackground(handle, { ...setting, fetch }, flags);
     });
   } catch (error) {
     throw explainFailure(program, error);
   }
+}
+
+/** @param {string} program @param {Flags} flags @param {string[]} args */
+function settingOf(program, flags, args) {
+  return {
+    argv0: path.basename(program), // the name that a program has under wasmtime, too
+    args,
+    env: Object.fromEntries(flags.env),
+    preopens: Object.fromEntries(flags.dir),
+    trace: flags.trace === true,
+    fetch: flags.fetch.length > 0 ? require('./fetch.js').fetchOf(flags.fetch) : undefined,
+  };
 }
 
 /** @param {string} host */
@@ -196,4 +203,4 @@ function flagOf(match, wanted) {
   return flag ? `--${flag.name}` : match;
 }
 
-module.exports = { run };
+module.exports = { SIGNALS, checkDirectory, explainFailure, limitsOf, raise, run, settingOf };

@@ -14,7 +14,7 @@ const LONGEST = 2 ** 31 - 1;
 const ENGINES = ['auto', 'wasmtime', 'v8'];
 
 /** The reader of each kind of value. */
-const VALUES = { directory, variable, duration, size, count, engine };
+const VALUES = { directory, variable, duration, size, count, engine, address, host };
 
 /** @param {string} text @returns {number} milliseconds */
 function duration(text) {
@@ -74,6 +74,32 @@ function variable(text) {
 function engine(text) {
   if (!ENGINES.includes(text)) throw new Error(`it is one of ${ENGINES.join(', ')}`);
   return text;
+}
+
+/** @param {string} text @returns {{ host: string, port: number }} */
+function address(text) {
+  const [, host = '127.0.0.1', port] = /^(?:(\[[^\]]+\]|[^:]+):)?(\d{1,5})$/.exec(text) ?? [];
+  if (port === undefined || Number(port) > 65_535)
+    throw new Error('it is HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080, or a PORT');
+  return { host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
+}
+
+/**
+ * @typedef {object} Host
+ * @property {string | undefined} port any, if there is none
+ * @property {(hostname: string) => boolean} matches
+ */
+
+/** @param {string} text @returns {Host} */
+function host(text) {
+  const [, name, port] = /^(\*|(?:\*\.)?[\w.-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/i.exec(text) ?? [];
+  if (name === undefined)
+    throw new Error('it is a HOST or HOST:PORT, such as api.example.org, *.example.org or *');
+  const lower = name.toLowerCase();
+  const matches = (/** @type {string} */ hostname) =>
+    lower === '*' ||
+    (lower.startsWith('*.') ? hostname.endsWith(lower.slice(1)) : hostname === lower);
+  return { port, matches };
 }
 
 /** A size as people write it. @param {number} bytes @returns {string} */

@@ -32,6 +32,7 @@ const BODILESS = new Set([101, 103, 204, 205, 304]);
  * @property {import('./http.js').Field[]} fields
  * @property {AsyncIterable<Uint8Array> | null} body
  * @property {() => import('./http.js').Field[]} trailers called when the body has been read
+ * @property {() => void} [dropRest] called when no more of the body is wanted
  * @property {unknown} request as the user has passed it
  */
 
@@ -53,7 +54,7 @@ class Handler {
     this.#handle = handle;
     this.#options = options;
     this.#caller = caller;
-    this.#pool = new Pool(options.concurrency ?? CONCURRENCY);
+    this.#pool = new Pool(options.concurrency ?? CONCURRENCY, 'handler');
   }
 
   /**
@@ -63,17 +64,23 @@ class Handler {
    * @returns {{ answered: Promise<Answered>, abort: (reason: unknown) => void }}
    */
   begin(incoming) {
+    this.#pool.requireOpen();
     const tickets = new Tickets();
     const cancellation = new Cancellation();
-    const { fd, number } = tickets.exchange();
-    const exchange = new Exchange(fd);
-    const options = { ...this.#options, exchange: number };
+    const { here, there } = tickets.exchange();
+    const exchange = new Exchange(here);
+    const options = { ...this.#options, exchange: there };
     const choice = choiceIn(this.#pool, this.#handle, options, cancellation);
     const execution = new Execution(this.#handle, choice, options, this.#caller);
     exchange.sendHead(incoming.head, incoming.fields);
     // A guest need not read the body to its end, and the client may not send it to its end.
-    send(exchange, incoming).catch((error) => execution.kill(new AbortError(error)));
-    const over = execution.result.finally(() => tickets.close());
+    send(exchange, incoming)
+      .catch((error) => execution.kill(new AbortError(error)))
+      .finally(incoming.dropRest);
+    const over = execution.result.finally(() => {
+      tickets.close();
+      exchange.closeOutput();
+    });
     return {
       answered: this.#answer(exchange, over, incoming.request),
       abort: (reason) => {
@@ -203,15 +210,16 @@ async function answerRequest(handler, request) {
   const { protocol, host, pathname, search } = new URL(request.url);
   const { signal } = request;
   signal?.throwIfAborted();
-  const { answered, abort } = handler.begin({
-    head: [request.method, protocol.slice(0, -1), host, pathname + search],
-    fields: [...request.headers],
-    body: /** @type {any} */ (request.body),
-    trailers: () => [],
-    request,
-  });
-  const forget = signal && require('./abort.js').onAbort(signal, () => abort(signal.reason));
+  let forget = () => {};
   try {
+    const { answered, abort } = handler.begin({
+      head: [request.method, protocol.slice(0, -1), host, pathname + search],
+      fields: [...request.headers],
+      body: /** @type {any} */ (request.body),
+      trailers: () => [],
+      request,
+    });
+    if (signal) forget = require('./abort.js').onAbort(signal, () => abort(signal.reason));
     const answer = await answered;
     const { status, fields } = answer;
     if (status > 599) {
@@ -224,13 +232,13 @@ async function answerRequest(handler, request) {
     if (isEmpty) drain(answer, forget);
     return new Response(body, { status, headers: fields });
   } catch (error) {
-    forget?.();
-    if (signal?.aborted) throw error;
+    forget();
+    if (signal?.aborted) throw signal.reason;
     return (await handler.failed(error, request)) ?? new Response(null, { status: 500 });
   }
 }
 
-/** @param {Answered} answer @param {(reason: unknown) => void} abort @param {() => void} [forget] */
+/** @param {Answered} answer @param {(reason: unknown) => void} abort @param {() => void} forget */
 function streamOf(answer, abort, forget) {
   const { ReadableStream } = require('node:stream/web');
   return /** @type {any} */ (
@@ -239,11 +247,11 @@ function streamOf(answer, abort, forget) {
         async pull(controller) {
           const piece = await answer.read();
           if (piece) return controller.enqueue(new Uint8Array(piece));
-          forget?.();
+          forget();
           controller.close();
         },
         cancel(reason) {
-          forget?.();
+          forget();
           abort(reason);
         },
       },
@@ -252,14 +260,14 @@ function streamOf(answer, abort, forget) {
   );
 }
 
-/** Reads a body that nobody gets. @param {Answered} answer @param {() => void} [forget] */
+/** Reads a body that nobody gets. @param {Answered} answer @param {() => void} forget */
 async function drain(answer, forget) {
   try {
     while (await answer.read());
   } catch {
     // The instance's own error is reported by itself.
   } finally {
-    forget?.();
+    forget();
   }
 }
 
@@ -273,18 +281,20 @@ async function drain(answer, forget) {
 async function answerMessage(handler, request, response) {
   const { method = 'GET', url = '/', rawHeaders, socket } = request;
   const scheme = /** @type {any} */ (socket)?.encrypted ? 'https' : 'http';
-  const { answered, abort } = handler.begin({
-    head: [method, scheme, request.headers.host ?? '', url],
-    fields: pairs(rawHeaders),
-    body: request,
-    trailers: () => pairs(request.rawTrailers),
-    request,
-  });
-  const stop = () => {
-    if (!response.writableFinished) abort(undefined);
-  };
-  response.once('close', stop);
   try {
+    const { answered, abort } = handler.begin({
+      head: [method, scheme, request.headers.host ?? '', url],
+      fields: pairs(rawHeaders),
+      // The response may be sent after a guest that reads no more, by the same connection.
+      body: request.iterator({ destroyOnReturn: false }),
+      trailers: () => pairs(request.rawTrailers),
+      // A client need not look at the response before it has sent all of its request.
+      dropRest: () => request.resume(),
+      request,
+    });
+    response.once('close', () => {
+      if (!response.writableFinished) abort(undefined);
+    });
     const answer = await answered;
     response.writeHead(answer.status, answer.fields.flat());
     for (;;) {
@@ -295,11 +305,11 @@ async function answerMessage(handler, request, response) {
     if (answer.trailers.length > 0) response.addTrailers(answer.trailers);
     response.end();
   } catch (error) {
-    if (response.destroyed) return;
     const shown = await handler.failed(error, request);
-    if (response.headersSent) return void response.destroy(/** @type {any} */ (error));
-    if (shown) return void (await respond(response, /** @type {Response} */ (shown)));
-    response.writeHead(500).end();
+    if (response.destroyed) return;
+    if (response.headersSent) response.destroy(/** @type {any} */ (error));
+    else if (shown) await respond(response, shown);
+    else response.writeHead(500).end();
   }
 }
 

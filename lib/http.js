@@ -25,7 +25,14 @@ const OF_CONNECTION = new Set([
   ...['proxy-authorization', 'proxy-connection', 'transfer-encoding', 'upgrade'],
 ]);
 
-/** @typedef {[name: string, value: string]} Field in the encoding latin1 */
+/**
+ * A field, in the encoding latin1.
+ *
+ * @typedef {[name: string, value: string]} Field
+ *
+ * The sockets of an exchange, by their numbers: the one that is read, and the one that is written.
+ * @typedef {{ input: number, output: number }} Ends
+ */
 
 /** The error code of wasi:http that a message has ended with. */
 class HttpError extends Error {
@@ -66,7 +73,8 @@ const pairs = (list) =>
 
 /** This end of an exchange. */
 class Exchange {
-  #socket;
+  #input;
+  #output;
   /** Bytes of a frame that has not come in full. @type {Buffer | undefined} */
   #rest;
   /** The bytes of the body that are still to come in the current frame. */
@@ -85,16 +93,18 @@ class Exchange {
   /** Called when the guest has closed its end. */
   onClosed = () => {};
 
-  /** @param {number} fd closed with this */
-  constructor(fd) {
-    this.#socket = new net.Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
-    this.#socket.on('data', (/** @type {any} */ chunk) => this.#receive(chunk));
-    this.#socket.on('error', () => {}); // 'close' follows
+  /** @param {Ends} ends closed with this */
+  constructor({ input, output }) {
+    this.#input = new net.Socket({ fd: input, readable: true, writable: false });
+    this.#output = new net.Socket({ fd: output, readable: false, writable: true });
+    this.#input.on('data', (/** @type {any} */ chunk) => this.#receive(chunk));
     const isClosed = () => {
       this.#finish(new HttpError('connection-terminated'));
       this.onClosed();
     };
-    this.#socket.on('end', isClosed).on('close', isClosed);
+    this.#input.on('end', isClosed).on('close', isClosed);
+    // The guest need not read what it is sent.
+    for (const socket of [this.#input, this.#output]) socket.on('error', () => {}); // 'close' follows
   }
 
   /** @param {HttpError} [error] */
@@ -129,7 +139,7 @@ class Exchange {
       this.#take(bytes[0], parts(bytes.subarray(HEADER, HEADER + length)));
       bytes = bytes.subarray(HEADER + length);
     }
-    if (this.#size > KEPT) this.#socket.pause();
+    if (this.#size > KEPT) this.#input.pause();
     this.#wake();
   }
 
@@ -161,7 +171,7 @@ class Exchange {
     const piece = this.#body.shift();
     if (piece) {
       this.#size -= piece.length;
-      if (this.#size <= KEPT) this.#socket.resume();
+      if (this.#size <= KEPT) this.#input.resume();
       return piece;
     }
     if (this.#end?.error) throw this.#end.error;
@@ -185,34 +195,34 @@ class Exchange {
 
   /** @param {number} kind @param {Uint8Array} [content] @returns {boolean} false if there is no more room */
   #send(kind, content = new Uint8Array()) {
-    if (this.#socket.destroyed) return true;
+    if (this.#output.destroyed) return true;
     const header = Buffer.allocUnsafe(HEADER);
     header[0] = kind;
     header.writeUInt32LE(content.length, 1);
-    this.#socket.write(header);
-    return content.length === 0 || this.#socket.write(content);
+    this.#output.write(header);
+    return content.length === 0 || this.#output.write(content);
   }
 
   /** Sends what is before the body. @param {readonly string[]} first @param {Field[]} fields */
   sendHead(first, fields) {
-    this.#socket.cork();
+    this.#output.cork();
     this.#send(KIND.HEAD, joined([...first, ...withoutConnection(fields).flat()]));
-    this.#socket.uncork();
+    this.#output.uncork();
   }
 
   /** Sends bytes of the body; resolves when there is room for more. @param {Uint8Array} bytes */
   async write(bytes) {
     if (bytes.length === 0) return;
-    this.#socket.cork();
+    this.#output.cork();
     const hasRoom = this.#send(KIND.DATA, bytes);
-    this.#socket.uncork();
+    this.#output.uncork();
     if (hasRoom) return;
     await new Promise((resolve) => {
       const done = () => {
-        this.#socket.off('drain', done).off('close', done);
+        this.#output.off('drain', done).off('close', done);
         resolve(undefined);
       };
-      this.#socket.on('drain', done).on('close', done);
+      this.#output.on('drain', done).on('close', done);
     });
   }
 
@@ -229,17 +239,23 @@ class Exchange {
 
   /** Closes it, when all that was sent has been taken. */
   closeWhenSent() {
-    this.#socket.end();
-    this.#socket.resume();
+    this.#input.destroy();
+    this.#output.end();
+  }
+
+  /** Sends nothing more. */
+  closeOutput() {
+    this.#output.destroy();
   }
 
   close() {
-    this.#socket.destroy();
+    this.#input.destroy();
+    this.#output.destroy();
   }
 
   /** True if nobody takes what is sent. */
   get isClosed() {
-    return this.#socket.destroyed;
+    return this.#output.destroyed;
   }
 }
 
@@ -256,12 +272,12 @@ const BODILESS = new Set(['GET', 'HEAD']);
 /**
  * Answers a request that a guest makes.
  *
- * @param {number} fd this end of the exchange
+ * @param {Ends} ends
  * @param {((request: Request) => any) | undefined} fetch the embedder's; without it the request is dropped
  */
-async function answer(fd, fetch) {
-  if (!fetch) return closeSync(fd); // its run is over
-  const exchange = new Exchange(fd);
+async function answer(ends, fetch) {
+  if (!fetch) return Object.values(ends).forEach((fd) => closeSync(fd)); // its run is over
+  const exchange = new Exchange(ends);
   const controller = new AbortController();
   exchange.onClosed = () => controller.abort(new HttpError('connection-terminated'));
   const timeouts = new Timeouts(controller);

@@ -72,7 +72,7 @@ const INPUTS = ['inherit', 'ignore'];
  * @property {import('./types.js').Host} [host] the functions that a module is given
  * @property {Given} [given] what a component is given
  * @property {Fetch} [fetch] makes the requests of a component
- * @property {number} [exchange] the number of the ticket for the request that it is to answer
+ * @property {import('./http.js').Ends} [exchange] the tickets for the request that it is to answer
  *
  * @typedef {(request: Request) => any} Fetch
  */

@@ -28,9 +28,15 @@ class Pool {
   #failed = 0;
   #isClosed = false;
 
-  /** @param {number} size the number of programs that run at a time */
-  constructor(size) {
+  #owner;
+
+  /**
+   * @param {number} size the number of programs that run at a time
+   * @param {string} [owner] the thing that is closed with it
+   */
+  constructor(size, owner = 'Runner') {
     this.#size = size;
+    this.#owner = owner;
   }
 
   get stats() {
@@ -41,7 +47,11 @@ class Pool {
   /** Throws ERR_INVALID_STATE if it has been closed. */
   requireOpen() {
     if (!this.#isClosed) return;
-    throw require('./errors.js').errorOf(Error, 'ERR_INVALID_STATE', 'the Runner is closed');
+    throw require('./errors.js').errorOf(
+      Error,
+      'ERR_INVALID_STATE',
+      `the ${this.#owner} is closed`,
+    );
   }
 
   /** Asks for a place. @param {Cancellation} cancellation gives it up @returns {Place} */
@@ -98,7 +108,7 @@ class Pool {
     this.#isClosed = true;
     const all = [...this.#executions];
     const { WasiError } = require('./errors.js');
-    const message = 'the program was killed: its Runner was closed';
+    const message = `the program was killed: its ${this.#owner} was closed`;
     for (const one of all)
       one.kill(new WasiError('ERR_WASI_KILLED', message, { signal: 'SIGTERM' }));
     await Promise.allSettled(all.map(({ result }) => result));

@@ -4,6 +4,8 @@
 
 const { addon, wasiError } = require('./requests.js');
 
+/** @typedef {import('./http.js').Ends} Ends */
+
 /**
  * Tickets for descriptors. A descriptor that no engine has taken is closed here, or by the addon when this
  * environment ends.
@@ -40,10 +42,14 @@ class Tickets {
     return { fd, number: this.#keep(ticket) };
   }
 
-  /** The two ends of an exchange of HTTP, as of a pipe. */
+  /**
+   * The sockets of an exchange of HTTP.
+   *
+   * @returns {{ here: Ends, there: Ends }} these ends, to be closed by the caller, and the tickets' numbers
+   */
   exchange() {
-    const { fd, ticket } = addon.exchange();
-    return { fd, number: this.#keep(ticket) };
+    const { here, input, output } = addon.exchange();
+    return { here, there: { input: this.#keep(input), output: this.#keep(output) } };
   }
 
   /** @param {{ number: number }} ticket */

@@ -130,8 +130,8 @@ export interface Plan {
   /** The most runs that may have begun and not ended, this one included. */
   concurrency?: number;
   trace: boolean;
-  /** The number of the ticket for the request that it is to answer. */
-  exchange?: number;
+  /** The numbers of the tickets for the request that it is to answer. */
+  exchange?: import('./http.js').Ends;
   /** Makes the requests of a component. */
   fetch?: (request: Request) => any;
   /** Called when the run has begun. */
@@ -223,8 +223,8 @@ export interface Answer {
   hasBegun?: boolean;
   /** The number of a call of the embedder's function. The answer comes later. */
   hostCall?: number;
-  /** A descriptor by which a request of the guest comes. The answer comes later. */
-  exchange?: number;
+  /** The descriptors by which a request of the guest comes. The answer comes later. */
+  exchange?: import('./http.js').Ends;
 }
 
 /** Functions of the embedder that a guest calls. */

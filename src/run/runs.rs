@@ -6,15 +6,15 @@ use crate::run::host::{Hosted, ask_by_message, host_calls};
 use crate::run::outcome::outcome_to_js;
 use crate::run::reader::{Reader, float, held, number_as_id, whole};
 use crate::run::requests::{Cancel, Requests};
+use crate::run::tickets::ends_to_js;
 use crate::run::v8_program::{V8Program, WAITING};
-use std::os::fd::IntoRawFd;
 use std::sync::Arc;
-use wasi_rs_core::host::file::OwnedHandle;
+use wasi_rs_runner::exchange::Ends;
 use wasi_rs_runner::executable::Executable;
 use wasi_rs_runner::host_calls::Ask;
 use wasi_rs_runner::in_wasmtime;
 use wasi_rs_runner::outcome::{Finish, Outcome};
-use wasi_rs_runner::plan::{Http, OnBegin, Plan};
+use wasi_rs_runner::plan::{Http, OnBegin, Plan, Request};
 use wasi_rs_runner::run::Engine;
 
 /// Defines the functions, as properties of an object.
@@ -59,7 +59,7 @@ impl Asked {
             concurrency: request.size("concurrency")?.unwrap_or(engine.concurrency()),
             host: host_calls(&request, || ask(&requests, id))?,
             http: Http {
-                exchange: request.number("exchange")?.map(whole),
+                exchange: exchange_of(&request)?,
                 request: if js.truthy(request.get("fetches")?)? { Some(tell_request(&requests, id)) } else { None },
             },
             on_begin,
@@ -79,17 +79,25 @@ fn ask_by_messages(requests: &Arc<Requests>, id: u32) -> Ask {
     ask_by_message(requests, id, &Arc::default())
 }
 
-/// A function that sends the message `{ exchange }` when a guest begins a request of HTTP: the number of a
-/// descriptor, the receiver's to close.
-fn tell_request(requests: &Arc<Requests>, id: u32) -> Box<dyn Fn(OwnedHandle) + Send> {
+/// A function that sends the message `{ exchange: { input, output } }` when a guest begins a request of HTTP:
+/// the numbers of descriptors, the receiver's to close.
+fn tell_request(requests: &Arc<Requests>, id: u32) -> Request {
     let requests = Arc::clone(requests);
-    Box::new(move |socket| {
+    Box::new(move |ends| {
         requests.send(id, |js| {
             let message = js.object()?;
-            js.set_named(message, "exchange", js.number(socket.into_raw_fd().into())?)?;
+            js.set_named(message, "exchange", ends_to_js(js, ends)?)?;
             Ok(message)
         });
     })
+}
+
+/// The tickets for the exchange of HTTP that a run is to answer.
+fn exchange_of(request: &Reader<'_>) -> JsResult<Option<Ends<u64>>> {
+    let Some(object) = request.given("exchange")? else { return Ok(None) };
+    let tickets = Reader { js: request.js, object };
+    let number = |name| Ok(tickets.number(name)?.map_or(0, whole));
+    Ok(Some(Ends { input: number("input")?, output: number("output")? }))
 }
 
 /// A function that sends the message `{ hasBegun }` when a run begins.

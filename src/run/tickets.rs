@@ -6,11 +6,11 @@ use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Thrown, Value};
 use crate::process::is_host_stream;
 use crate::process::pipes::{Pipe, own_descriptor};
 use crate::run::reader::{float, held, whole};
-use std::os::fd::{IntoRawFd, RawFd};
+use std::os::fd::IntoRawFd;
 use std::sync::Arc;
 use wasi_rs_core::abi::Errno;
-use wasi_rs_core::host::file::File;
-use wasi_rs_runner::exchange;
+use wasi_rs_core::host::file::OwnedHandle;
+use wasi_rs_runner::exchange::{self, Ends};
 use wasi_rs_runner::handover::{Given, Ticket};
 
 /// Defines the functions, as properties of an object.
@@ -32,7 +32,10 @@ impl Method for MakePipe {
         let js = call.js;
         let is_input = js.truthy(call.args[0])?;
         let Pipe { here, there } = Pipe::new(is_input).map_err(|error| cant_make(js, "a pipe", error.into()))?;
-        ends_to_js(js, here, there)
+        let result = js.object()?;
+        js.set_named(result, "fd", js.number(here.into())?)?;
+        js.set_named(result, "ticket", ticket_to_js(js, Given { file: there, is_host_stream: false })?)?;
+        Ok(result)
     }
 }
 
@@ -44,15 +47,16 @@ fn cant_make(js: Js<'_>, what: &str, errno: Errno) -> Thrown {
     }
 }
 
-/// `{ fd, ticket }`.
-fn ends_to_js(js: Js<'_>, here: RawFd, there: File) -> JsResult<Value<'_>> {
+/// `{ input, output }`: the numbers of the embedder's ends of an exchange.
+pub fn ends_to_js(js: Js<'_>, Ends { input, output }: Ends<OwnedHandle>) -> JsResult<Value<'_>> {
     let result = js.object()?;
-    js.set_named(result, "fd", js.number(here.into())?)?;
-    js.set_named(result, "ticket", ticket_to_js(js, Given { file: there, is_host_stream: false })?)?;
+    js.set_named(result, "input", js.number(input.into_raw_fd().into())?)?;
+    js.set_named(result, "output", js.number(output.into_raw_fd().into())?)?;
     Ok(result)
 }
 
-/// `exchange()`: a new socket for an exchange of HTTP, as `{ fd, ticket }` like those of `pipe`.
+/// `exchange()`: the sockets of a new exchange of HTTP. `{ here, input, output }`: the numbers of these ends,
+/// as `{ input, output }`, the caller's to close, and tickets for the guest's.
 struct MakeExchange;
 
 impl Method for MakeExchange {
@@ -61,7 +65,11 @@ impl Method for MakeExchange {
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let js = call.js;
         let (here, there) = exchange::pair().map_err(|errno| cant_make(js, "a socket", errno))?;
-        ends_to_js(js, here.into_raw_fd(), there)
+        let result = js.object()?;
+        js.set_named(result, "here", ends_to_js(js, here)?)?;
+        js.set_named(result, "input", ticket_to_js(js, Given { file: there.input, is_host_stream: false })?)?;
+        js.set_named(result, "output", ticket_to_js(js, Given { file: there.output, is_host_stream: false })?)?;
+        Ok(result)
     }
 }
 

@@ -10,6 +10,7 @@ pub trait System: Send {
     /// are offsets in `memory`. An error ends the guest, and is handed on to wasmtime as it is.
     fn call(&mut self, index: usize, memory: &Memory<'_>, args: &Args) -> wasmtime::Result<Errno>;
 
-    /// Opens a socket whose other end gets a request of HTTP that the guest makes. None if it may make none.
-    fn open_exchange(&mut self) -> wasmtime::Result<Result<Option<u32>, Errno>>;
+    /// Opens the sockets, one to read and one to write, whose other ends get a request of HTTP that the guest
+    /// makes. None if it may make none.
+    fn open_exchange(&mut self) -> wasmtime::Result<Result<Option<[u32; 2]>, Errno>>;
 }

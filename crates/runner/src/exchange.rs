@@ -1,12 +1,26 @@
-//! The sockets of exchanges of HTTP.
+//! The sockets of exchanges of HTTP: one for each direction. An end that is closed with bytes in it that
+//! nobody has read makes the other one fail, which must not cost the bytes that go the other way.
 
 use wasi_rs_core::abi::Errno;
 use wasi_rs_core::host::file::{File, OwnedHandle, is_beyond_share};
 
-/// The two ends of an exchange: the embedder's, and the guest's, which does not wait. Children of the process
-/// don't get them.
+/// The ends of an exchange: that which is read, and that which is written.
+pub struct Ends<T> {
+    /// The end that is read.
+    pub input: T,
+    /// The end that is written.
+    pub output: T,
+}
+
+/// The embedder's ends, and the guest's, which do not wait. Children of the process don't get them.
 #[cfg(unix)]
-pub fn pair() -> Result<(OwnedHandle, File), Errno> {
+pub fn pair() -> Result<(Ends<OwnedHandle>, Ends<File>), Errno> {
+    let ((to_guest, input), (from_guest, output)) = (one_way()?, one_way()?);
+    Ok((Ends { input: from_guest, output: to_guest }, Ends { input, output }))
+}
+
+#[cfg(unix)]
+fn one_way() -> Result<(OwnedHandle, File), Errno> {
     use std::os::fd::AsRawFd;
     let (here, there) = std::os::unix::net::UnixStream::pair()?;
     for end in [&here, &there] {
@@ -18,8 +32,8 @@ pub fn pair() -> Result<(OwnedHandle, File), Errno> {
     Ok((here.into(), OwnedHandle::from(there).into()))
 }
 
-/// The two ends of an exchange.
+/// The embedder's ends, and the guest's.
 #[cfg(not(unix))]
-pub fn pair() -> Result<(OwnedHandle, File), Errno> {
+pub fn pair() -> Result<(Ends<OwnedHandle>, Ends<File>), Errno> {
     Err(Errno::Notsup)
 }

@@ -1,8 +1,9 @@
 //! One run inside wasmtime: its calls and its limits of memory.
 
 use super::control::Control;
-use super::exchange;
+use super::exchange::{self, Ends};
 use super::host_calls::Given;
+use super::plan::Request;
 use super::raw;
 use super::stop::Stop;
 use super::termination::CallLock;
@@ -14,7 +15,7 @@ use wasi_rs_core::abi::flags::Clockid;
 use wasi_rs_core::abi::{Args, Errno};
 use wasi_rs_core::ctx::Ctx;
 use wasi_rs_core::host::clock;
-use wasi_rs_core::host::file::OwnedHandle;
+use wasi_rs_core::host::file::File;
 use wasi_rs_core::host::wait::wait;
 use wasi_rs_core::memory;
 use wasi_rs_core::syscalls::trace::Line;
@@ -37,8 +38,8 @@ pub struct Guest {
     wasi: Wasi,
     /// The resources of a component that the embedder holds.
     handles: Handles,
-    /// The socket of the request of HTTP that it is to answer.
-    pub exchange: Option<u32>,
+    /// The sockets of the request of HTTP that it is to answer.
+    pub exchange: Option<[u32; 2]>,
 }
 
 /// The system calls of a guest.
@@ -50,8 +51,8 @@ pub struct Calls {
     pub control: Arc<Control>,
     /// Names the stream to which the guest has written more than is captured.
     pub overflowing: Box<dyn Fn() -> Option<&'static str> + Send>,
-    /// Gets the embedder's end of each exchange of HTTP that the guest begins; none if it may begin none.
-    request: Option<Box<dyn Fn(OwnedHandle) + Send>>,
+    /// Gets the embedder's ends of each exchange of HTTP that the guest begins; none if it may begin none.
+    request: Option<Request>,
     written: u64,
 }
 
@@ -61,9 +62,9 @@ impl Guest {
         Self { calls, limiter, given, memory: None, wasi: Wasi::default(), handles: Handles::default(), exchange: None }
     }
 
-    /// A guest that is to answer the request of HTTP that comes by this socket.
+    /// A guest that is to answer the request of HTTP that comes by these sockets.
     #[must_use]
-    pub fn answering(self, exchange: Option<u32>) -> Self {
+    pub fn answering(self, exchange: Option<[u32; 2]>) -> Self {
         Self { exchange, ..self }
     }
 
@@ -90,7 +91,7 @@ impl Calls {
         ctx: Arc<CallLock<Ctx>>,
         control: Arc<Control>,
         overflowing: Box<dyn Fn() -> Option<&'static str> + Send>,
-        request: Option<Box<dyn Fn(OwnedHandle) + Send>>,
+        request: Option<Request>,
     ) -> Self {
         Self { ctx, control, overflowing, request, written: 0 }
     }
@@ -132,13 +133,19 @@ impl Calls {
     }
 }
 
+/// Gives a guest its ends of an exchange.
+pub fn push_exchange(ctx: &Ctx, Ends { input, output }: Ends<File>) -> std::result::Result<[u32; 2], Errno> {
+    let (input, output) = (ctx.push_socket(input)?, ctx.push_socket(output)?);
+    Ok([input.0, output.0])
+}
+
 impl System for Calls {
     fn call(&mut self, index: usize, memory: &memory::Memory<'_>, args: &Args) -> Result<Errno> {
         let (flow, written) = self.make(index, memory, args)?;
         self.answer(flow, written)
     }
 
-    fn open_exchange(&mut self) -> Result<std::result::Result<Option<u32>, Errno>> {
+    fn open_exchange(&mut self) -> Result<std::result::Result<Option<[u32; 2]>, Errno>> {
         let Some(request) = &self.request else { return Ok(Ok(None)) };
         let (here, there) = match exchange::pair() {
             Ok(pair) => pair,
@@ -147,12 +154,12 @@ impl System for Calls {
         let Some(ctx) = self.ctx.enter(&self.control.termination) else {
             return Err(Stop::Ended.into());
         };
-        let opened = ctx.push_socket(there);
+        let opened = push_exchange(&ctx, there);
         drop(ctx);
         if opened.is_ok() {
             request(here);
         }
-        Ok(opened.map(|fd| Some(fd.0)))
+        Ok(opened.map(Some))
     }
 }
 

@@ -3,8 +3,9 @@
 use super::compilations::{self, Made};
 use super::compile::refused;
 use super::control::RunInterrupt;
+use super::exchange::Ends;
 use super::executable::Executable;
-use super::guest::{Calls, Guest, Limiter};
+use super::guest::{Calls, Guest, Limiter, push_exchange};
 use super::handover;
 use super::host_calls::{Given, HostCalls};
 use super::mode::Mode;
@@ -20,7 +21,7 @@ use super::termination::CallLock;
 use super::traps::end_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
-use wasi_rs_core::abi::{Errno, Fd};
+use wasi_rs_core::abi::Errno;
 use wasi_rs_core::ctx::{Ctx, open_error};
 use wasmtime::{Store, UpdateDeadline};
 
@@ -135,7 +136,7 @@ pub(super) fn open(run: &Run, prepared: &Prepared, mut plan: Plan) -> Result<Gue
     let indices = prepared.given_by(host.as_deref()).map_err(End::ProgramError)?;
     let interrupt = Box::new(RunInterrupt::new(Arc::clone(&run.control)));
     let (ctx, captures) = plan.open(prepared.abi(), interrupt).map_err(End::OpenError)?;
-    let exchange = http.exchange.map(|ticket| push_exchange(&ctx, ticket)).transpose().map_err(End::OpenError)?;
+    let exchange = http.exchange.map(|tickets| take_exchange(&ctx, &tickets)).transpose().map_err(End::OpenError)?;
     let ctx = Arc::new(CallLock::new(ctx));
     let engine = prepared.engine().clone();
     let inside = Inside { engine, ctx: Arc::clone(&ctx), host: host.clone() };
@@ -146,13 +147,16 @@ pub(super) fn open(run: &Run, prepared: &Prepared, mut plan: Plan) -> Result<Gue
     let overflowing = Box::new(move || captures.overflowing());
     let given = host.map(|calls| Given { calls, indices });
     let calls = Calls::new(ctx, Arc::clone(&run.control), overflowing, http.request);
-    Ok(Guest::new(calls, limiter, given).answering(exchange.map(|fd| fd.0)))
+    Ok(Guest::new(calls, limiter, given).answering(exchange))
 }
 
 /// Gives the guest the exchange that it is to answer.
-fn push_exchange(ctx: &Ctx, ticket: u64) -> Result<Fd, OpenError> {
-    let pushed = handover::take(ticket).ok_or(Errno::Badf).and_then(|given| ctx.push_socket(given.file));
-    pushed.map_err(|errno| OpenError { errno, what: open_error("can't use the socket of a request".to_owned(), errno) })
+fn take_exchange(ctx: &Ctx, tickets: &Ends<u64>) -> Result<[u32; 2], OpenError> {
+    let take = |ticket: u64| handover::take(ticket).map(|given| given.file).ok_or(Errno::Badf);
+    let taken = take(tickets.input).and_then(|input| Ok(Ends { input, output: take(tickets.output)? }));
+    taken
+        .and_then(|ends| push_exchange(ctx, ends))
+        .map_err(|errno| OpenError { errno, what: open_error("can't use the socket of a request".to_owned(), errno) })
 }
 
 /// A guest in wasmtime, as the threads that end it see it.

@@ -1,5 +1,6 @@
 //! The plan of a run, and the guest's context made from it, for both engines.
 
+use super::exchange::Ends;
 use super::handover;
 use super::host_calls::HostCalls;
 use std::fmt;
@@ -43,15 +44,18 @@ pub struct Plan {
 /// The part of a run in HTTP.
 #[derive(Default)]
 pub struct Http {
-    /// The number of the ticket for the exchange that it is to answer, if it is to be called as a handler.
-    pub exchange: Option<u64>,
-    /// Called with the embedder's end of each exchange that the guest begins; none if it may begin none.
-    pub request: Option<Box<dyn Fn(OwnedHandle) + Send>>,
+    /// The numbers of the tickets for the exchange that it is to answer, if it is to be called as a handler.
+    pub exchange: Option<Ends<u64>>,
+    /// Gets the embedder's ends of each exchange that the guest begins; none if it may begin none.
+    pub request: Option<Request>,
 }
+
+/// A function that gets the embedder's ends of an exchange.
+pub type Request = Box<dyn Fn(Ends<OwnedHandle>) + Send>;
 
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Http").field("exchange", &self.exchange).finish_non_exhaustive()
+        f.debug_struct("Http").field("is_handler", &self.exchange.is_some()).finish_non_exhaustive()
     }
 }
 

@@ -121,9 +121,9 @@ impl View<'_> {
         Calls::new(self.system)
     }
 
-    /// The parameters of a handler of HTTP, for the exchange of this socket. Waits for the request.
-    pub fn exchange(&mut self, fd: u32) -> Result<(Resource<IncomingRequest>, Resource<ResponseOutparam>)> {
-        let exchange = Arc::new(Exchange::new(fd));
+    /// The parameters of a handler of HTTP, for the exchange of these sockets. Waits for the request.
+    pub fn exchange(&mut self, sockets: [u32; 2]) -> Result<(Resource<IncomingRequest>, Resource<ResponseOutparam>)> {
+        let exchange = Arc::new(Exchange::new(sockets));
         let response = self.response_outparam(Arc::clone(&exchange))?;
         Ok((self.incoming_request(exchange)?, response))
     }

@@ -42,7 +42,7 @@ impl Pollable {
             Self::Read(fd) => Some(Awaited::Read(*fd)),
             Self::Write(fd) => Some(Awaited::Write(*fd)),
             Self::Time(time) => Some(Awaited::Time(*time)),
-            Self::Message(exchange, _) => Some(Awaited::Read(exchange.fd())),
+            Self::Message(exchange, _) => Some(Awaited::Read(exchange.input())),
         }
     }
 }

@@ -108,8 +108,8 @@ impl PreparedComponent {
         }))
     }
 
-    /// The same of a handler of HTTP, for the request that comes by this socket.
-    pub fn handler(&self, store: &mut Store<Guest>, exchange: u32) -> wasmtime::Result<wasmtime::Result<Entry>> {
+    /// The same of a handler of HTTP, for the request that comes by these sockets.
+    pub fn handler(&self, store: &mut Store<Guest>, exchange: [u32; 2]) -> wasmtime::Result<wasmtime::Result<Entry>> {
         let handle = self.entry(store, self.handler.as_ref())?;
         let handle = handle.typed::<(Resource<IncomingRequest>, Resource<ResponseOutparam>), ()>(&*store);
         Ok(handle.map(|handle| -> Entry {

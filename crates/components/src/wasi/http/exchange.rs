@@ -18,10 +18,11 @@ const PIECE: u32 = 64 << 10;
 /// The most bytes of a head, or of trailers.
 const MOST_HEAD: usize = 1 << 20;
 
-/// An exchange: a socket, and what has come of it.
+/// An exchange: a socket that is read, one that is written, and what has come.
 #[derive(Debug)]
 pub struct Exchange {
-    file: OpenFile,
+    input: OpenFile,
+    output: OpenFile,
     received: Mutex<Received>,
 }
 
@@ -138,14 +139,20 @@ impl Received {
 }
 
 impl Exchange {
-    /// The exchange of a socket.
-    pub fn new(fd: u32) -> Self {
-        Self { file: OpenFile { fd, is_to_close: true }, received: Mutex::default() }
+    /// The exchange of two sockets: one that is read, and one that is written.
+    pub fn new([input, output]: [u32; 2]) -> Self {
+        let [input, output] = [input, output].map(|fd| OpenFile { fd, is_to_close: true });
+        Self { input, output, received: Mutex::default() }
     }
 
-    /// The socket.
-    pub const fn fd(&self) -> u32 {
-        self.file.fd
+    /// The socket that is read.
+    pub const fn input(&self) -> u32 {
+        self.input.fd
+    }
+
+    /// The socket that is written.
+    pub const fn output(&self) -> u32 {
+        self.output.fd
     }
 
     /// True if this part of the message has come.
@@ -172,7 +179,7 @@ impl Exchange {
 impl View<'_> {
     /// Receives what is there. The socket is known to have something.
     pub fn receive(&mut self, exchange: &Exchange) -> Result<()> {
-        let read = match self.calls().read(exchange.fd(), PIECE, None) {
+        let read = match self.calls().read(exchange.input(), PIECE, None) {
             Ok(bytes) if bytes.is_empty() => Err(ErrorCode::ConnectionTerminated),
             Ok(bytes) => Ok(bytes),
             Err(Failed::Errno(Errno::Again)) => return Ok(()),
@@ -192,12 +199,11 @@ impl View<'_> {
         self.is_ready(Pollable::Message(Arc::clone(exchange), want))
     }
 
-    /// Drops one owner of an exchange, and closes its socket after the last.
+    /// Drops one owner of an exchange, and closes its sockets after the last.
     pub fn release_exchange(&mut self, exchange: Arc<Exchange>) -> Result<()> {
-        match Arc::into_inner(exchange) {
-            Some(exchange) => self.release(Arc::new(exchange.file)),
-            None => Ok(()),
-        }
+        let Some(Exchange { input, output, .. }) = Arc::into_inner(exchange) else { return Ok(()) };
+        self.release(Arc::new(input))?;
+        self.release(Arc::new(output))
     }
 }
 

@@ -1,8 +1,8 @@
 //! wasi:http: requests that a guest makes, and requests that it answers.
 //!
-//! An exchange of a request and its response is a socket, whose other end the embedder has. Both ends send
-//! messages as frames ([`frames`]), and the embedder does the HTTP. So bodies have back-pressure, and waits
-//! for them, their ends and their limits are those of other descriptors.
+//! An exchange of a request and its response has a socket for each, whose other ends the embedder has.
+//! Messages go as frames ([`frames`]), and the embedder does the HTTP. So bodies have back-pressure, and
+//! waits for them, their ends and their limits are those of other descriptors.
 //!
 //! | module | content |
 //! | --- | --- |

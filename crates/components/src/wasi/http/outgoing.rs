@@ -175,7 +175,7 @@ impl View<'_> {
         if let Way::Waiting { frames, .. } = &lock(&message.body).way {
             sent.extend(frames);
         }
-        self.write_frames(exchange.fd(), sent)?;
+        self.write_frames(exchange.output(), sent)?;
         {
             let mut body = lock(&message.body);
             if message.has_body && matches!(body.way, Way::Waiting { is_ended: false, .. }) {
@@ -213,7 +213,7 @@ impl View<'_> {
             }
         };
         let Way::Sent(exchange) = sent else { return Ok(()) };
-        self.write_frames(exchange.fd(), frame)?;
+        self.write_frames(exchange.output(), frame)?;
         self.release_exchange(exchange)
     }
 
@@ -229,7 +229,7 @@ impl View<'_> {
                         room => Ok(room),
                     };
                 }
-                Way::Sent(exchange) => exchange.fd(),
+                Way::Sent(exchange) => exchange.output(),
             }
         };
         let is_ready = self.is_ready(Pollable::Write(fd)).map_err(Failed::Trap)?;
@@ -239,7 +239,7 @@ impl View<'_> {
     /// The pollable of a body's stream.
     pub fn pollable_of_body(body: &Shared) -> Pollable {
         match &lock(body).way {
-            Way::Sent(exchange) => Pollable::Write(exchange.fd()),
+            Way::Sent(exchange) => Pollable::Write(exchange.output()),
             _ => Pollable::Ready,
         }
     }
@@ -265,7 +265,7 @@ impl View<'_> {
                     charge.resize(frames.len()).map_err(Failed::Trap)?;
                     return Ok(());
                 }
-                Way::Sent(exchange) => (exchange.fd(), frame),
+                Way::Sent(exchange) => (exchange.output(), frame),
             }
         };
         self.write_to(fd, frame)
@@ -441,7 +441,7 @@ impl types::HostResponseOutparam for View<'_> {
             Err(code) => {
                 let mut frame = Vec::new();
                 push(&mut frame, Kind::Failed, &joined(codes::parts_of(&code).iter().map(String::as_bytes)));
-                self.write_frames(exchange.fd(), frame)?;
+                self.write_frames(exchange.output(), frame)?;
                 self.release_exchange(exchange)
             }
         }
@@ -511,12 +511,12 @@ impl outgoing_handler::Host for View<'_> {
         let request = self.wasi.table.delete(request)?;
         let options = options.map(|options| self.wasi.table.delete(options)).transpose()?.unwrap_or_default();
         let Some(authority) = &request.authority else { return Ok(Err(ErrorCode::HttpRequestUriInvalid)) };
-        let fd = match self.system.open_exchange()? {
-            Ok(Some(fd)) => fd,
+        let sockets = match self.system.open_exchange()? {
+            Ok(Some(sockets)) => sockets,
             Ok(None) => return Ok(Err(ErrorCode::HttpRequestDenied)),
             Err(_) => return Ok(Err(ErrorCode::ConnectionLimitReached)),
         };
-        let exchange = Arc::new(Exchange::new(fd));
+        let exchange = Arc::new(Exchange::new(sockets));
         let times = [options.connect, options.first_byte, options.between_bytes]
             .map(|time| time.map(|time| time.div_ceil(MILLISECOND).to_string()).unwrap_or_default());
         let parts = [
