@@ -803,6 +803,16 @@ export interface LoadOptions extends Pick<
   timeout?: number | undefined;
   /** Modules are loaded in wasmtime. */
   engine?: 'auto' | 'wasmtime' | undefined;
+  /**
+   * True for an instance of its own for each call: nothing that one call leaves in memory is there for the
+   * next, calls are made at the same time, and a trap or timeout ends no other call. The instance for the
+   * next call is loaded ahead. `memory` is null, and `usage` that of all calls that are over. A component
+   * that exports resources is refused.
+   * @default false
+   */
+  fresh?: boolean | undefined;
+  /** The calls that are made at a time, with `fresh`; others wait. @default 64 */
+  concurrency?: number | undefined;
 }
 
 /**
@@ -872,7 +882,7 @@ export function load<Exports = Record<string, ExportedFunction>>(
  */
 export interface LoadSyncOptions extends Omit<
   LoadOptions,
-  'fetch' | 'signal' | 'stdin' | 'stdout' | 'stderr'
+  'concurrency' | 'fetch' | 'fresh' | 'signal' | 'stdin' | 'stdout' | 'stderr'
 > {
   /** @default 'ignore' */
   stdin?: 'inherit' | 'ignore' | number | Uint8Array | undefined;
@@ -1029,6 +1039,21 @@ export interface Program {
   loadSync<Exports = Record<string, SyncExportedFunction>>(
     options?: LoadSyncOptions,
   ): SyncInstance<Exports>;
+  /**
+   * A program that begins with the memory and the globals that an instance of this one has after `init`: the
+   * name of a function without parameters (`api.init` for one of an interface), or a function that gets the
+   * instance and may call any. So an interpreter is begun once, and its instances begin in a millisecond.
+   * It is for reactors, libraries and components; `_initialize` and start functions are not called again.
+   *
+   * Nothing is kept of the instance's surroundings: if `init` looks at arguments, variables or directories,
+   * load the program with the same. Files and resources that it leaves open are gone. A program that changes
+   * its tables can't be prepared (ERR_WASI_PROGRAM), and everything is compiled twice.
+   * @throws what `load()` throws, and `init`, as rejections
+   */
+  prepare(
+    init: string | ((instance: Instance) => unknown),
+    options?: Omit<LoadOptions, 'fresh' | 'concurrency'>,
+  ): Promise<Program>;
   /** Its machine code, for `deserialize()`. A WebAssembly.Module has none: ERR_WASI_PROGRAM. */
   serialize(): Promise<Buffer>;
 }

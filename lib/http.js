@@ -36,11 +36,18 @@ const OF_CONNECTION = new Set([
 
 /** The error code of wasi:http that a message has ended with. */
 class HttpError extends Error {
+  #isOne = true;
+
   /** @param {string} code as wasi:http spells it @param {string} [text] */
   constructor(code, text) {
     super(text ? `${code}: ${text}` : code);
     this.errorCode = code;
     this.text = text;
+  }
+
+  /** @param {unknown} value */
+  static is(value) {
+    return #isOne in Object(value);
   }
 }
 
@@ -429,7 +436,7 @@ const CODES = {
 
 /** The error that a guest is told. @param {any} error of the embedder's function @returns {HttpError} */
 function failureOf(error) {
-  if (error instanceof HttpError) return error;
+  if (HttpError.is(error)) return error;
   // A ComponentError, as functions of options.imports throw it.
   const { payload } = error ?? {};
   if (typeof payload === 'string') return new HttpError(payload);

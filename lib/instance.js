@@ -426,17 +426,26 @@ class Instance {
  * @param {import('./options.js').LoadOptions} options
  * @returns {Promise<Instance>}
  */
-async function load(handle, options) {
+const load = async (handle, options) => (await open(handle, options)).instance;
+
+/**
+ * Loads a module or component. The result has the guest as well.
+ *
+ * @param {import('./program.js').Handle} handle
+ * @param {import('./options.js').LoadOptions} options
+ */
+async function open(handle, options) {
   const { given, limits, signal } = options;
   if (signal?.aborted) throw new AbortError(signal.reason);
   const description = await interfaceOf(handle, limits, signal);
-  if (description) return loadComponent(handle, options, description);
+  if (description) return openComponent(handle, options, description);
   const { memory } = given;
   const host = require('./options.js').hostOf(given);
   const guest = new Guest(handle.native(), options, host, true);
   GuestMemory.bind(memory, guest.native);
   const { loaded, hasMemory } = await guest.loaded;
-  return new Instance(guest, exportsOfModule(guest, loaded), hasMemory ? memory : null);
+  const exports = exportsOfModule(guest, loaded);
+  return { guest, instance: new Instance(guest, exports, hasMemory ? memory : null) };
 }
 
 /**
@@ -472,7 +481,7 @@ const asItIs = (bytes) => bytes;
  * @param {import('./options.js').LoadOptions} options
  * @param {import('./types.js').Interface} description
  */
-async function loadComponent(handle, options, description) {
+async function openComponent(handle, options, description) {
   const { Component } = require('./component.js');
   const component = new Component(description);
   const host = component.host(options.given.imports);
@@ -484,7 +493,7 @@ async function loadComponent(handle, options, description) {
       guest.call({ index, decode: asItIs }, Buffer.from(bytes.subarray(0, length)), entry),
     true,
   );
-  return new Instance(guest, exports, null);
+  return { guest, instance: new Instance(guest, exports, null) };
 }
 
-module.exports = { errorOfOutcome, hasEnded, load, notCallable };
+module.exports = { errorOfOutcome, hasEnded, load, notCallable, open };

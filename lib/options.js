@@ -161,11 +161,11 @@ function readFunction(value, name) {
  * The options of load().
  *
  * @typedef {Omit<Options, 'maxBuffer' | 'encoding' | 'lines' | 'check' | 'concurrency' | 'engine' | 'host'> &
- *   { given: Given }} LoadOptions
+ *   { given: Given, fresh: boolean, concurrency: number | undefined }} LoadOptions
  */
 const LOAD_OPTIONS = [
   ...['imports', 'args', 'argv0', 'env', 'preopens', 'stdin', 'stdout', 'stderr'],
-  ...['limits', 'timeout', 'signal', 'engine', 'cache', 'trace', 'fetch'],
+  ...['limits', 'timeout', 'signal', 'engine', 'cache', 'trace', 'fetch', 'fresh', 'concurrency'],
 ];
 /** The streams of a loaded module, where they are not given. */
 const LOAD_STDIO = { stdin: 'ignore', stdout: 'inherit', stderr: 'inherit' };
@@ -194,6 +194,12 @@ function readLoadOptions(options, source, isHere = false) {
     const reason = "can't be 'pipe' in load(): pass a stream or a function";
     throw errors().invalidArgValue(`options.${name}`, value, reason);
   }
+  const fresh = readBoolean(options.fresh, 'options.fresh');
+  if (!fresh && options.concurrency !== undefined) {
+    const reason =
+      'is an option of load() with options.fresh: an instance makes one call at a time';
+    throw errors().invalidArgValue('options.concurrency', options.concurrency, reason);
+  }
   if (isHere) requireHere(options);
   return {
     ...readSurroundings(options, source),
@@ -204,6 +210,8 @@ function readLoadOptions(options, source, isHere = false) {
       readOutput(stderr, 'stderr', false),
     ],
     given: makeImports(options.imports),
+    fresh,
+    concurrency: readWhole(options.concurrency, 'options.concurrency', 1, 2 ** 31 - 1),
   };
 }
 
@@ -254,7 +262,7 @@ const MOST_STACK_HERE = 2 ** 20;
  *
  * @param {any} options of loadSync()
  */
-function requireHere({ stdin, stdout, stderr, signal, limits, fetch }) {
+function requireHere({ stdin, stdout, stderr, signal, limits, fetch, fresh }) {
   for (const [name, value] of Object.entries({ stdin, stdout, stderr })) {
     const isStream = typeof value === 'function' || (typeof value === 'object' && value !== null);
     if (!isStream || types.isUint8Array(value)) continue;
@@ -271,6 +279,7 @@ function requireHere({ stdin, stdout, stderr, signal, limits, fetch }) {
     const reason = 'needs the event loop, which loadSync() does not run: use load()';
     throw errors().invalidArgValue('options.fetch', fetch, reason);
   }
+  if (fresh) throw errors().invalidArgValue('options.fresh', fresh, 'is an option of load()');
   if (limits?.stack > MOST_STACK_HERE) {
     const reason = `is more than the ${MOST_STACK_HERE} bytes that there are on this thread: use load()`;
     throw errors().invalidArgValue('options.limits.stack', limits.stack, reason);

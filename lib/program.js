@@ -225,6 +225,11 @@ class ProgramHandle {
     return this.#parse(await answer);
   }
 
+  /** The bytes of a program like this one, whose instances tell their state. @returns {Promise<Buffer>} */
+  instrument() {
+    return this.#ask('instrument').answer;
+  }
+
   /** @param {import('./types.js').Limits} limits @returns {import('./types.js').Interface | undefined} */
   interfaceHere(limits) {
     return this.#parse(this.#interface ?? requests.interfaceHere(this.native(), limits));

@@ -16,7 +16,7 @@ if (!addon) {
 const wasiError = (...parts) => new (require('./errors.js').WasiError)(...parts);
 
 /**
- * @typedef {'compile' | 'forMainThread' | 'forV8' | 'interface' | 'isComponent'
+ * @typedef {'compile' | 'forMainThread' | 'forV8' | 'instrument' | 'interface' | 'isComponent'
  *   | 'isKept' | 'isReady' | 'serialize'} Question
  * @typedef {import('./types.js').Answer} Answer
  * @typedef {import('./types.js').Plan} Plan
@@ -193,6 +193,17 @@ function requestLoad(program, { fetch, ...plan }) {
 }
 
 /**
+ * Makes the program that begins with the state of a loaded guest, which is of the program's instrumented
+ * form.
+ *
+ * @param {unknown} guest
+ * @param {unknown} program
+ * @returns {Promise<Buffer>}
+ */
+const snapshot = (guest, program) =>
+  request((id) => addon.snapshot(requests, { id, guest, program })).answer.then(valueOf);
+
+/**
  * Loads a module or component in wasmtime, on this thread.
  *
  * @param {unknown} program
@@ -276,6 +287,7 @@ module.exports = {
   requestLoadHere,
   requestRun,
   requestV8Run,
+  snapshot,
   programError,
   wasiError,
 };

@@ -206,4 +206,8 @@ class HostResources {
   }
 }
 
-module.exports = { GuestResource, GuestResources, HostResources };
+/** True for a class of a component's resources. @param {any} value */
+const isResourceClass = (value) =>
+  Object.prototype.isPrototypeOf.call(GuestResource.prototype, Object(value?.prototype));
+
+module.exports = { GuestResource, GuestResources, HostResources, isResourceClass };

@@ -84,6 +84,21 @@ class Program {
     return loadSync(this, options, Program.prototype.loadSync);
   }
 
+  /**
+   * A program that begins with the state that an instance of this one has after a function.
+   *
+   * @param {any} init
+   * @param {any} [options]
+   */
+  async prepare(init, options) {
+    const caller = callerOf(Program.prototype.prepare);
+    const handle = Program.#handleOf(this);
+    return new Program(
+      await located(require('./prepare.js').prepare(handle, init, options), caller),
+      this.#runner,
+    );
+  }
+
   /** The machine code, for `deserialize()`. @returns {Promise<Buffer>} */
   async serialize() {
     const caller = callerOf(Program.prototype.serialize);
@@ -228,6 +243,10 @@ async function load(source, options, entry = load) {
   const caller = callerOf(entry);
   const handle = resolve(source, options, true);
   const checked = require('./options.js').readLoadOptions(options, handle.source);
+  if (checked.fresh) {
+    const { loadFresh } = require('./fresh.js');
+    return loadFresh(/** @type {LoadableHandle} */ (handle), options, checked, caller);
+  }
   return located(
     require('./instance.js').load(/** @type {LoadableHandle} */ (handle), checked),
     caller,

@@ -108,7 +108,7 @@ async function compile(tsc, name, compilerOptions) {
 }
 
 test('README has the examples that are compiled', () => {
-  assert.equal(examples.length, 7);
+  assert.equal(examples.length, 9);
 });
 
 test('the libraries of TypeScript are the choice of the program that imports the types', () => {

@@ -348,6 +348,7 @@ const FUNCTIONS = {
   'engine.program': 'fs.read of the file; fs.read and fs.write of the cache',
   'engine.readMemory': 'wasi',
   'engine.refuse': 'wasi',
+  'engine.snapshot': 'wasi',
   'engine.start': 'wasi',
   'engine.startInV8': 'wasi',
   'engine.uncompiled': 'takes text',

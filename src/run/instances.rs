@@ -5,15 +5,18 @@ use crate::permission::require_wasi;
 use crate::run::cells::letters;
 use crate::run::host::{Hosted, ask_by_message, host_call_to_js};
 use crate::run::outcome::{outcome_to_js, usage_to_js};
+use crate::run::programs::{Found, respond};
 use crate::run::prompt::{Event, Prompts};
 use crate::run::reader::{Reader, float, held, whole};
 use crate::run::requests::{Cancel, Requests};
 use crate::run::runs::Asked;
 use std::sync::Arc;
+use wasi_rs_modules::error::ProgramError;
 use wasi_rs_runner::executable::Executable;
 use wasi_rs_runner::export_call::{Callee, Returned};
 use wasi_rs_runner::instance::{self, Export};
 use wasi_rs_runner::run::Engine;
+use wasi_rs_runner::scheduler::SCHEDULER;
 
 /// Defines the functions, as properties of an object.
 pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
@@ -21,6 +24,7 @@ pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
     js.set_named(object, CallExport::NAME, js.function::<CallExport>(0)?)?;
     js.set_named(object, AwaitCall::NAME, js.function::<AwaitCall>(0)?)?;
     js.set_named(object, UsageOfInstance::NAME, js.function::<UsageOfInstance>(0)?)?;
+    js.set_named(object, Snapshot::NAME, js.function::<Snapshot>(0)?)?;
     js.set_named(object, KeepAlive::NAME, js.function::<KeepAlive>(0)?)
 }
 
@@ -173,6 +177,35 @@ impl Method for UsageOfInstance {
             Some(instance) => usage_to_js(call.js, &instance.run.usage()),
             None => call.js.undefined(),
         }
+    }
+}
+
+/// `snapshot(requests, { id, guest, program })`: the program that begins with the state of a guest, which is
+/// of the program's instrumented form. It is the answer, as to `ask`.
+struct Snapshot;
+
+impl Method for Snapshot {
+    const NAME: &'static str = "snapshot";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, requests) = (call.js, held::<Requests>(call.js, call.args[0])?);
+        require_wasi(js)?;
+        let request = Reader { js, object: call.args[1] };
+        let (id, guest) = (request.id()?, held::<Hosted>(js, request.get("guest")?)?);
+        let program = held::<Executable>(js, request.get("program")?)?;
+        requests.expect(js);
+        let answer = Arc::clone(&requests);
+        let make = move || {
+            let made = guest.instance.as_ref().and_then(|instance| instance.snapshot(&program));
+            let busy =
+                || Err(ProgramError::Wrong("can't be prepared: its instance has ended, or is in a call".to_owned()));
+            respond(answer, id, made.unwrap_or_else(busy).map(Found::Bytes));
+        };
+        if let Err(error) = SCHEDULER.submit(Box::new(make)) {
+            let why = format!("can't be prepared: no thread could be started: {error}");
+            respond(requests, id, Err(ProgramError::Wrong(why)));
+        }
+        js.undefined()
     }
 }
 

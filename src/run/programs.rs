@@ -89,8 +89,8 @@ impl Method for MakeCache {
     }
 }
 
-/// `ask(requests, { id, program, question, limits })`: has the program compiled, serialized, described, made
-/// ready for V8, or asks if it is ready; the answer is `{ value }` or `{ end, message }`.
+/// `ask(requests, { id, program, question, limits })`: has the program compiled, serialized, described,
+/// instrumented, made ready for V8, or asks if it is ready; the answer is `{ value }` or `{ end, message }`.
 struct Ask;
 
 impl Method for Ask {
@@ -189,7 +189,7 @@ fn interface_of(program: &Executable, prepared: Arc<Prepared>) -> Result<Found, 
 }
 
 /// Answers a question about a program.
-fn respond(requests: Arc<Requests>, id: u32, found: Result<Found, ProgramError>) {
+pub fn respond(requests: Arc<Requests>, id: u32, found: Result<Found, ProgramError>) {
     requests.respond(id, move |js| match found {
         Ok(found) => found.into_js(js),
         Err(error) => program_error_to_js(js, &error),
@@ -197,11 +197,16 @@ fn respond(requests: Arc<Requests>, id: u32, found: Result<Found, ProgramError>)
 }
 
 /// The answer to a question about a program.
-enum Found {
+pub enum Found {
+    /// Nothing.
     Nothing,
+    /// True or false.
     Truth(bool),
+    /// A text.
     Text(String),
+    /// Bytes.
     Bytes(Vec<u8>),
+    /// A module that is ready for V8.
     V8Module(V8Module),
 }
 
@@ -230,6 +235,7 @@ fn search_for(
     match question {
         "forV8" => program.for_v8(limits, cancellation).map(Found::V8Module),
         "forMainThread" => program.for_main_thread(cancellation).map(Found::V8Module),
+        "instrument" => program.instrument(cancellation).map(Found::Bytes),
         "isComponent" => program.form().map(|form| Found::Truth(form == Form::Component)),
         "isKept" => program.is_kept(Mode::of(limits), cancellation).map(Found::Truth),
         "isReady" => program.is_ready(Mode::of(limits), cancellation).map(Found::Truth),

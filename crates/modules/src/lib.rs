@@ -31,6 +31,6 @@ pub mod sections;
 pub mod signature;
 pub mod startup;
 
-/// The version of all that this crate changes in a module before it is compiled. Raise it whenever a change
-/// would come out differently: machine code that was kept before is not used any more then.
-pub const REWRITINGS: u32 = 2;
+/// The version of all that this crate changes in a module before it is compiled, and says of how. Raise it
+/// whenever it would come out differently: machine code that was kept before is not used any more then.
+pub const REWRITINGS: u32 = 3;

@@ -22,8 +22,9 @@ const MAX_LAID_OUT: u64 = 1 << 20;
 /// Bytes of a table's element in machine code.
 const ELEMENT_SIZE: u64 = 5;
 
-/// Bytes up to which the data of a memory is laid out even where that is mostly empty.
-const MAX_SPARSE: u64 = 16 << 20;
+/// Bytes up to which the data of a memory is laid out even where that is mostly empty: as much as the memory
+/// of an interpreter that has begun.
+pub const MAX_SPARSE: u64 = 64 << 20;
 
 /// Units of work of items that are initialized by code. Each takes 500 bytes until that code is compiled.
 const FUNCTION_REFERENCE_WORK: u64 = 5;

@@ -125,6 +125,11 @@ fn precompile(engine: &Engine, form: Form, program: &[u8]) -> wasmtime::Result<V
     }
 }
 
+/// Refuses a program that is beyond the limits.
+pub fn check(bytes: &[u8], purpose: Purpose, cancellation: &Cancellation) -> Result<(), ProgramError> {
+    checked(bytes, Form::of(bytes)?, purpose, cancellation).map(drop)
+}
+
 /// The program as wasmtime gets it, if it is within the limits.
 fn checked<'b>(
     bytes: &'b [u8],

@@ -2,12 +2,14 @@
 
 use super::cache::{Cache, Digest, Key};
 use super::compile::{self, Effort, Failure, refused};
+use super::guest::Guest;
 use super::interface::Description;
 use super::machine_code::MachineCode;
 use super::mode::Mode;
 use super::prepared::Prepared;
 use super::source::Source;
-use super::{cache, raw};
+use super::{cache, raw, snapshot};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use wasi_rs_core::abi::Abi;
@@ -17,7 +19,7 @@ use wasi_rs_modules::error::{Form, ProgramError};
 use wasi_rs_modules::interface::Purpose;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::rewrite::v8_module::{self, V8Module};
-use wasmtime::Engine;
+use wasmtime::{Engine, Store};
 
 /// A program: its bytes and its machine code.
 pub struct Executable {
@@ -176,6 +178,26 @@ impl Executable {
     /// The module for V8 on the main thread.
     pub fn for_main_thread(&self, cancellation: &Cancellation) -> Result<V8Module, ProgramError> {
         v8_module::for_main_thread(self.source.for_v8(cancellation)?)
+    }
+
+    /// A program like this one, whose instances tell their state.
+    pub fn instrument(&self, cancellation: &Cancellation) -> Result<Vec<u8>, ProgramError> {
+        let bytes = self.bytes(cancellation)?;
+        compile::check(&bytes, self.purpose, cancellation)?;
+        snapshot::instrument(&bytes, Form::of(&bytes)?)
+    }
+
+    /// The program that begins with the state of an instance of its instrumented form.
+    pub fn snapshot(&self, store: &mut Store<Guest>, exports: snapshot::Exports) -> Result<Vec<u8>, ProgramError> {
+        snapshot::snapshot(&self.bytes(&Cancellation::default())?, store, exports)
+    }
+
+    fn bytes(&self, cancellation: &Cancellation) -> Result<Cow<'_, [u8]>, ProgramError> {
+        if matches!(self.source, Source::Code(_)) {
+            let why = "is machine code, of which nothing can be prepared: compile() its bytes or its file";
+            return Err(ProgramError::Wrong(why.to_owned()));
+        }
+        self.source.for_wasmtime(cancellation)
     }
 
     /// The form of the program.

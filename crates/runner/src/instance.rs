@@ -18,6 +18,7 @@ use super::raw;
 use super::reaper::{Alarm, REAPER};
 use super::run::{Engine, Population, Run, lock};
 use super::scheduler::SCHEDULER;
+use super::snapshot;
 use super::traps::end_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
@@ -27,6 +28,7 @@ use std::time::{Duration, Instant};
 use wasi_rs_core::abi::flags::Clockid;
 use wasi_rs_core::host::clock;
 use wasi_rs_core::memory::Memory;
+use wasi_rs_modules::error::ProgramError;
 use wasmtime::{Extern, Store};
 
 /// The instances of this process.
@@ -128,6 +130,7 @@ enum State {
 /// The instance in its store.
 struct Live {
     store: Store<Guest>,
+    exports: snapshot::Exports,
     memory: Option<wasmtime::Memory>,
     // Dropped after the store.
     _registration: Option<Registration>,
@@ -221,19 +224,22 @@ fn park(shared: &Shared, run: &Run, live: Box<Live>) -> bool {
 
 fn open(run: &Arc<Run>, prepared: &Arc<Prepared>, plan: Plan) -> Result<(Box<Live>, Vec<Export>), End> {
     let guest = in_wasmtime::open(run, prepared, plan)?;
-    let ((store, memory, registration), exports) = match &**prepared {
+    let (parts, functions) = match &**prepared {
         Prepared::Module(module) => open_module(run, module, guest)?,
-        Prepared::Component(component) => {
-            let (store, exports) = open_component(run, component, guest)?;
-            ((store, None, None), exports)
-        }
+        Prepared::Component(component) => open_component(run, component, guest)?,
     };
-    let live = Live { store, memory, _registration: registration, _prepared: Arc::clone(prepared) };
-    Ok((Box::new(live), exports))
+    let Parts { store, exports, memory, registration } = parts;
+    let live = Live { store, exports, memory, _registration: registration, _prepared: Arc::clone(prepared) };
+    Ok((Box::new(live), functions))
 }
 
-/// The store of an instance, its memory, and the registration of that.
-type Parts = (Store<Guest>, Option<wasmtime::Memory>, Option<Registration>);
+/// An instance in its store, its memory, and the registration of that.
+struct Parts {
+    store: Store<Guest>,
+    exports: snapshot::Exports,
+    memory: Option<wasmtime::Memory>,
+    registration: Option<Registration>,
+}
 
 fn open_module(run: &Run, module: &PreparedModule, guest: Guest) -> Result<(Parts, Vec<Export>), End> {
     let registration = module.code.register(&run.control.memories);
@@ -241,7 +247,7 @@ fn open_module(run: &Run, module: &PreparedModule, guest: Guest) -> Result<(Part
     if let Some(initialize) = instance.get_func(&mut store, INITIALIZE) {
         let initialize = initialize.typed::<(), ()>(&store).map_err(|_| {
             let why = "can't be initialized: its '_initialize' must take nothing and return nothing";
-            End::ProgramError(wasi_rs_modules::error::ProgramError::Wrong(why.to_owned()))
+            End::ProgramError(ProgramError::Wrong(why.to_owned()))
         })?;
         initialize.call(&mut store, ()).map_err(|error| end_of(&error, false))?;
         run.record_fuel(&store);
@@ -257,10 +263,10 @@ fn open_module(run: &Run, module: &PreparedModule, guest: Guest) -> Result<(Part
     });
     let exports = exports.collect();
     let memory = instance.get_export(&mut store, "memory").and_then(Extern::into_memory);
-    Ok(((store, memory, registration), exports))
+    Ok((Parts { store, exports: snapshot::Exports::Module(instance), memory, registration }, exports))
 }
 
-fn open_component(run: &Run, component: &PreparedComponent, guest: Guest) -> Result<(Store<Guest>, Vec<Export>), End> {
+fn open_component(run: &Run, component: &PreparedComponent, guest: Guest) -> Result<(Parts, Vec<Export>), End> {
     let mut store = store_of(run, component.code.engine(), guest)?;
     let instance = component.instantiate(&mut store).map_err(|error| end_of(&error, true))?;
     run.record_fuel(&store);
@@ -271,8 +277,9 @@ fn open_component(run: &Run, component: &PreparedComponent, guest: Guest) -> Res
         });
         Export { name: String::new(), callee: function }
     });
-    let exports = exports.collect();
-    Ok((store, exports))
+    let functions = exports.collect();
+    let exports = snapshot::Exports::Component(instance);
+    Ok((Parts { store, exports, memory: None, registration: None }, functions))
 }
 
 /// The reason why the memory can't be reached.
@@ -366,6 +373,17 @@ impl Instance {
     fn callee(&self, export: usize) -> Option<Callee> {
         let exports = self.shared.exports.get()?;
         if export == exports.len() { Some(Callee::Drop) } else { exports.get(export)?.callee.clone() }
+    }
+
+    /// The program that begins with its state, of the bytes of the program whose instrumented form it is of.
+    /// None if it is in a call, or has ended.
+    pub fn snapshot(&self, executable: &Executable) -> Option<Result<Vec<u8>, ProgramError>> {
+        let mut live = self.take()?;
+        self.run.control.memories.acquire();
+        let exports = live.exports;
+        let made = catch_unwind(AssertUnwindSafe(|| executable.snapshot(&mut live.store, exports)));
+        park(&self.shared, &self.run, live);
+        Some(made.unwrap_or_else(|_| Err(ProgramError::Wrong("made wasi-rs panic".to_owned()))))
     }
 
     /// Ends it early.

@@ -8,6 +8,7 @@
 //! | [`run`] | one run in either engine, seen from outside: ended early, settled |
 //! | [`in_wasmtime`], [`guest`], [`stop`], [`traps`] | a run in wasmtime |
 //! | [`instance`] | a module that is instantiated once and called any number of times |
+//! | [`snapshot`] | programs that begin with the state of an instance |
 //! | [`export_call`], [`component_type`] | a call of a guest's export; the type of a component's function |
 //! | [`exchange`] | sockets of exchanges of HTTP |
 //! | [`host_calls`], [`imported`], [`numbers`] | calls to functions of the embedder |
@@ -56,6 +57,7 @@ pub mod reaper;
 pub mod run;
 pub mod scheduler;
 pub mod slot;
+pub mod snapshot;
 pub mod source;
 pub mod stop;
 mod sync;

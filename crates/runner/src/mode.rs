@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use wasi_rs_modules::limits::Limits;
+use wasi_rs_modules::startup::MAX_SPARSE;
 use wasmtime::{Config, Engine, EngineWeak, Result};
 
 /// The stack of a program without a limit: as much as V8 gives.
@@ -59,6 +60,7 @@ impl Mode {
             .max_wasm_stack(self.stack)
             // Nothing is asynchronous here, but a stack of more than this is refused: its default is 2 MiB.
             .async_stack_size(MAX_STACK)
+            .memory_guaranteed_dense_image_size(MAX_SPARSE)
             // Only debuggers and profilers of the process would read it.
             .native_unwind_info(cfg!(windows));
         config
