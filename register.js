@@ -1,11 +1,12 @@
 'use strict';
 
-// node --import wasi-rs/register, node -r wasi-rs/register: node:wasi has our class from then on.
+// node --import wasi-rs/register, node -r wasi-rs/register: node:wasi has our class from then on, and files
+// of WebAssembly that Node can't import are imported.
 //
 // The class is put into Node's own module, instead of another module in the place of that one: so CommonJS
-// and ESM get it on every Node, and no hook slows down other modules.
+// and ESM get it on every Node.
 
-const { syncBuiltinESMExports } = require('node:module');
+const { registerHooks, syncBuiltinESMExports } = require('node:module');
 const { WASI } = require('./compat.js');
 
 // Loading node:wasi warns, once, that it is experimental; the class that it has from now on is not.
@@ -14,6 +15,13 @@ silently(() => require('node:wasi')).WASI = WASI;
 const isRequired = silently(() => module.parent?.id === 'internal/preload');
 if (!isRequired) reachEvalWorkers();
 syncBuiltinESMExports();
+// From Node 22 on. The file is loaded when there is something to import.
+registerHooks?.({
+  load: (url, context, nextLoad) =>
+    url.includes('.wasm')
+      ? require('./lib/import.js').load(url, context, nextLoad)
+      : nextLoad(url, context),
+});
 
 /**
  * @template T
