@@ -1046,8 +1046,10 @@ export interface Program {
    * It is for reactors, libraries and components; `_initialize` and start functions are not called again.
    *
    * Nothing is kept of the instance's surroundings: if `init` looks at arguments, variables or directories,
-   * load the program with the same. Files and resources that it leaves open are gone. A program that changes
-   * its tables can't be prepared (ERR_WASI_PROGRAM), and everything is compiled twice.
+   * load the program with the same. Files and resources that it leaves open are gone. All that it has read,
+   * and not overwritten, is in the program: in what `serialize()` gives, and in the folder of `cache`. A
+   * program that changes its tables, or a component that has a module twice, can't be prepared
+   * (ERR_WASI_PROGRAM); everything is compiled twice.
    * @throws what `load()` throws, and `init`, as rejections
    */
   prepare(

@@ -26,8 +26,9 @@ async function compile({ program }) {
 async function isKept(program) {
   try {
     const source = await sourceOf(program);
-    await handleOf(source, true).compile();
-    return await handleOf(source, true).isKept();
+    // A program, or something to be loaded.
+    await handleOf(source, true, true).compile();
+    return await handleOf(source, true, true).isKept();
   } catch (error) {
     const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
     if (code === undefined || error instanceof CliError) throw error;

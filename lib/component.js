@@ -311,21 +311,25 @@ class Component {
    */
   host(imports) {
     const { imports: functions, resources } = this.#description;
-    /** @type {string[]} */
+    /** @type {Missing[]} */
     const missing = [];
     for (const [index, { interface: from, name, isImported }] of resources.entries()) {
       if (!isImported) continue;
       const Class = findIn(interfaceOf(imports, from), [pascal(name), name]);
       if (typeof Class === 'function') this.#classes[index] = Class;
-      else missing.push(`${nameOf({ interface: from, name })} (class ${pascal(name)})`);
+      else missing.push({ from, text: `class ${pascal(name)}` });
     }
     const served = functions.map((function_) => {
       const imported = findFunction(imports, function_);
       if (imported) return { ...keyOf(function_), call: this.#served(function_, imported) };
-      missing.push(`${nameOf(function_)} (function)`);
+      const { role, resource = '' } = partsOf(function_.name);
+      const Class = findIn(interfaceOf(imports, function_.interface), [pascal(resource), resource]);
+      // Without the class, that is said.
+      if (role === 'function' || typeof Class === 'function')
+        missing.push({ from: function_.interface, text: `${labelOf({ name: function_.name })}()` });
       return { ...keyOf(function_), call: () => {} };
     });
-    if (missing.length > 0) throw lacking(missing);
+    if (missing.length > 0) throw lacking(missing, imports, this.#description);
     const dropped = resources
       .filter(({ isImported }) => isImported)
       .map((resource) => ({
@@ -477,19 +481,44 @@ function findFunction(imports, { interface: from, name: whole }) {
 /** The most imports that an error names. */
 const SHOWN = 3;
 
-/** @param {string[]} missing */
-function lacking(missing) {
+/**
+ * A function or class that is not given, in JavaScript's words.
+ *
+ * @typedef {{ from: string | undefined, text: string }} Missing
+ */
+
+/**
+ * The error of a component that is not given what it imports.
+ *
+ * @param {Missing[]} missing
+ * @param {any} imports
+ * @param {Interface} description
+ */
+function lacking(missing, imports, description) {
   const more = missing.length > SHOWN ? ` and ${missing.length - SHOWN} more` : '';
-  const shown = missing.slice(0, SHOWN).join(', ');
-  const message = `the program imports what WASI 0.2 does not have: ${shown}${more}; give it what it imports by options.imports`;
+  const shown = missing.slice(0, SHOWN).map(({ from, text }) => (from ? `${from} ${text}` : text));
+  const known = namesOfImports(description);
+  const unused = Object.keys(imports ?? {}).filter((name) => !known.has(name));
+  const odd = unused.length > 0 ? `; it does not import '${unused[0]}', which is there` : '';
+  const message = `the program imports what WASI 0.2 does not have: ${shown.join(', ')}${more}; give it what it imports by options.imports${odd}; \`wasi-rs types FILE\` tells all of it`;
   return new WasiError('ERR_WASI_IMPORT', message);
+}
+
+/** The names under which imports are found. @param {Interface} description */
+function namesOfImports({ imports, resources }) {
+  const items = [...imports, ...resources.filter(({ isImported }) => isImported)];
+  return new Set(
+    items.flatMap(({ interface: from, name }) => {
+      if (from !== undefined) return [from, withoutVersion(from)];
+      const { resource, name: own } = partsOf(name);
+      return [name, camel(own), pascal(own), pascal(resource ?? own)];
+    }),
+  );
 }
 
 /** @param {unknown} error @param {string} name of the function */
 function explained(error, name) {
-  if (!Mismatch.is(error)) return error;
-  error.message = `${name}(${error.path}): ${error.problem}`;
-  return error;
+  return Mismatch.is(error) ? error.toError(name) : error;
 }
 
 /**

@@ -222,6 +222,7 @@ module.exports = {
   invalidThis,
   needsBytes,
   streamError,
+  textOf,
   uncompiled,
   wasiErrorOf,
 };

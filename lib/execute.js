@@ -174,7 +174,7 @@ class Execution {
       trace,
       stdio,
       host,
-      exchange,
+      exchange: exchange?.(),
       fetch,
       onBegin,
     };

@@ -2,6 +2,7 @@
 
 // load() with `fresh`: an instance of its own for each call. The next one is loaded ahead.
 
+const { types } = require('node:util');
 const { from, invalidArgValue } = require('./errors.js');
 const { hasEnded, load } = require('./instance.js');
 const { readLoadOptions } = require('./options.js');
@@ -20,6 +21,8 @@ class FreshInstances {
   #pool;
   /** The instance for the next call. @type {Promise<Instance> | undefined} */
   #spare;
+  /** The instances that are being loaded for a call. @type {Set<Promise<Instance>>} */
+  #loading = new Set();
   /** The instances that are in a call. @type {Set<Instance>} */
   #busy = new Set();
   #isClosed = false;
@@ -49,14 +52,12 @@ class FreshInstances {
    * @param {(exports: any) => any} act
    */
   async call(act) {
-    if (this.#isClosed) throw hasEnded(undefined);
+    this.#requireOpen();
     const place = this.#pool.enter(new Cancellation());
     try {
       await place.taken;
-      if (this.#isClosed) throw hasEnded(undefined);
-      const taken = this.#spare ?? this.#make();
-      this.#spare = undefined;
-      const instance = await taken;
+      this.#requireOpen();
+      const instance = await this.#take();
       this.#busy.add(instance);
       try {
         const result = act(instance.exports);
@@ -72,6 +73,25 @@ class FreshInstances {
     }
   }
 
+  #requireOpen() {
+    if (this.#isClosed) throw hasEnded(undefined);
+  }
+
+  /** The instance for a call. */
+  async #take() {
+    const taken = this.#spare ?? this.#make();
+    this.#spare = undefined;
+    this.#loading.add(taken);
+    try {
+      const instance = await taken;
+      if (this.#isClosed) await instance.close();
+      this.#requireOpen();
+      return instance;
+    } finally {
+      this.#loading.delete(taken);
+    }
+  }
+
   /** @param {import('./types.js').Usage} usage */
   #add({ memory, ...usage }) {
     const sum = /** @type {any} */ (this.#usage);
@@ -81,8 +101,10 @@ class FreshInstances {
 
   async close() {
     this.#isClosed = true;
-    const spare = await this.#spare?.catch(() => undefined);
-    await Promise.all([...this.#busy, spare].map((instance) => instance?.close()));
+    const loading = [...this.#loading, this.#spare].filter(Boolean);
+    const loaded = await Promise.allSettled(loading);
+    const instances = loaded.map((one) => (one.status === 'fulfilled' ? one.value : undefined));
+    await Promise.all([...this.#busy, ...instances].map((instance) => instance?.close()));
   }
 }
 
@@ -102,11 +124,31 @@ function mirrored(instances, exports, find) {
     else
       all[name] = {
         async [name](/** @type {unknown[]} */ ...args) {
-          return instances.call((other) => found(other)(...args));
+          const copies = args.map(copyOf); // the call may have to wait
+          return instances.call((other) => found(other)(...copies));
         },
       }[name];
   }
   return Object.freeze(all);
+}
+
+/**
+ * A copy of data, as deep as it goes; objects of classes are the same.
+ *
+ * @param {any} value
+ * @returns {any}
+ */
+function copyOf(value) {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(copyOf);
+  // (Buffer's own slice() is a view.)
+  if (types.isTypedArray(value))
+    return types.isUint8Array(value) ? Buffer.from(value) : value.slice();
+  if (types.isAnyArrayBuffer(value)) return value.slice(0);
+  const prototype = Object.getPrototypeOf(value);
+  const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null;
+  if (!isPlain) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, copyOf(item)]));
 }
 
 /** @param {string} name of a class */

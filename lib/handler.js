@@ -2,9 +2,9 @@
 
 // handler(): requests of HTTP answered by a component, each by an instance of its own.
 
-const { AbortError, WasiError, from } = require('./errors.js');
+const { AbortError, WasiError, from, textOf } = require('./errors.js');
 const { Execution } = require('./execute.js');
-const { Exchange, pairs } = require('./http.js');
+const { Exchange, HttpError, pairs } = require('./http.js');
 const { readHandlerOptions } = require('./options.js');
 const { Pool } = require('./pool.js');
 const { Cancellation } = require('./program.js');
@@ -66,39 +66,53 @@ class Handler {
   begin(incoming) {
     this.#pool.requireOpen();
     const tickets = new Tickets();
-    const cancellation = new Cancellation();
-    const { here, there } = tickets.exchange();
-    const exchange = new Exchange(here);
-    const options = { ...this.#options, exchange: there };
-    const choice = choiceIn(this.#pool, this.#handle, options, cancellation);
+    /** @type {AnExchange | undefined} */
+    let exchange;
+    /** @type {(exchange: AnExchange) => void} */
+    let opened = () => {};
+    const open = new Promise((/** @type {(exchange: AnExchange) => void} */ resolve) => {
+      opened = resolve;
+    });
+    const options = {
+      ...this.#options,
+      // Not before there is a place: requests that wait take no descriptors.
+      exchange: () => {
+        const { here, there } = tickets.exchange();
+        exchange = new Exchange(here);
+        exchange.sendHead(incoming.head, incoming.fields);
+        // A guest need not read the body to its end, and the client may not send it to its end.
+        send(exchange, incoming)
+          .catch((error) => execution.kill(uploadError(error)))
+          .finally(incoming.dropRest);
+        opened(exchange);
+        return there;
+      },
+    };
+    const choice = choiceIn(this.#pool, this.#handle, options, new Cancellation());
     const execution = new Execution(this.#handle, choice, options, this.#caller);
-    exchange.sendHead(incoming.head, incoming.fields);
-    // A guest need not read the body to its end, and the client may not send it to its end.
-    send(exchange, incoming)
-      .catch((error) => execution.kill(new AbortError(error)))
-      .finally(incoming.dropRest);
     const over = execution.result.finally(() => {
       tickets.close();
-      exchange.closeOutput();
+      exchange?.closeOutput();
     });
     return {
-      answered: this.#answer(exchange, over, incoming.request),
+      answered: this.#answer(open, over, incoming.request),
       abort: (reason) => {
         execution.kill(new AbortError(reason));
-        exchange.close();
+        exchange?.close();
       },
     };
   }
 
   /**
-   * @param {AnExchange} exchange
+   * @param {Promise<AnExchange>} open
    * @param {Promise<unknown>} over the end of the instance
    * @param {unknown} request
    * @returns {Promise<Answered>}
    */
-  async #answer(exchange, over, request) {
+  async #answer(open, over, request) {
     const failed = over.then(() => new Promise(() => {}));
     failed.catch(() => {}); // the head may have come before
+    const exchange = await Promise.race([open, failed]);
     try {
       const [first, ...fields] = await Promise.race([exchange.head(), failed]);
       const status = Number(first);
@@ -111,7 +125,9 @@ class Handler {
       return new Answered(exchange, over, status, pairs(fields));
     } catch (error) {
       exchange.close();
-      await over; // its error says more
+      if (isSilent(error)) await over; // its error says more
+      // One that has said why may go on, and fail otherwise.
+      if (HttpError.is(error)) over.catch((second) => this.failed(second, request));
       throw from(explained(error), this.#caller);
     }
   }
@@ -126,7 +142,14 @@ class Handler {
   async failed(error, request) {
     if (error.isCanceled || this.#told.has(error)) return undefined;
     this.#told.add(error);
-    return /** @type {any} */ (await this.#options.onError(error, request)) ?? undefined;
+    try {
+      const response = /** @type {any} */ (await this.#options.onError(error, request));
+      // The same one may be returned for each error.
+      return response?.clone();
+    } catch (second) {
+      const message = `options.onError has failed: ${textOf(second)}`;
+      process.emitWarning(new WasiError('ERR_WASI_HTTP', message, { cause: second }));
+    }
   }
 
   close() {
@@ -134,15 +157,26 @@ class Handler {
   }
 }
 
+/** True if a guest has ended without a word. @param {any} error */
+const isSilent = (error) => error?.errorCode === 'connection-terminated';
+
 /** The error of a guest that has not answered. @param {any} error */
 function explained(error) {
   if (error instanceof WasiError) return error;
-  const { errorCode } = error;
-  const isSilent = errorCode === 'connection-terminated';
-  const message = isSilent
+  // (Control characters of a guest's would do something to a terminal.)
+  const told = `${error.message}`.replace(/[\p{Cc}]+/gu, ' ');
+  const message = isSilent(error)
     ? 'the handler has ended without a response: it has to call response-outparam.set'
-    : `the handler has answered with the error ${errorCode}`;
+    : `the handler has answered with the error ${told}`;
   return new WasiError('ERR_WASI_HTTP', message, { cause: error });
+}
+
+/** The error for a request whose body could not be read. @param {any} error */
+function uploadError(error) {
+  const isGone = error?.code === 'ECONNRESET' || error?.name === 'AbortError';
+  if (isGone) return new AbortError(error); // the client is
+  const message = `the body of the request can't be read: ${textOf(error)}`;
+  return new WasiError('ERR_WASI_HTTP', message, { cause: error, signal: 'SIGTERM' });
 }
 
 /** @param {AnExchange} exchange @param {Incoming} incoming */
@@ -183,7 +217,7 @@ class Answered {
     try {
       return await this.#exchange.read();
     } catch (error) {
-      await this.#over; // its error says more
+      if (isSilent(error)) await this.#over; // its error says more
       throw explained(error);
     }
   }
@@ -296,7 +330,13 @@ async function answerMessage(handler, request, response) {
       if (!response.writableFinished) abort(undefined);
     });
     const answer = await answered;
+    // A body of another length than it declares would be taken for the next response.
+    response.strictContentLength = true;
     response.writeHead(answer.status, answer.fields.flat());
+    if (method === 'HEAD' || BODILESS.has(answer.status)) {
+      response.end();
+      return await drain(answer, () => {});
+    }
     for (;;) {
       const piece = await answer.read();
       if (!piece || response.destroyed) break;
@@ -308,8 +348,7 @@ async function answerMessage(handler, request, response) {
     const shown = await handler.failed(error, request);
     if (response.destroyed) return;
     if (response.headersSent) response.destroy(/** @type {any} */ (error));
-    else if (shown) await respond(response, shown);
-    else response.writeHead(500).end();
+    else await respond(response, shown);
   }
 }
 
@@ -324,10 +363,18 @@ function room(response) {
   });
 }
 
-/** @param {import('node:http').ServerResponse} response @param {Response} shown */
+/** @param {import('node:http').ServerResponse} response @param {Response} [shown] */
 async function respond(response, shown) {
-  const body = Buffer.from(await shown.arrayBuffer());
-  response.writeHead(shown.status, [...shown.headers].flat()).end(body);
+  try {
+    // The fields of a head that could not be written.
+    for (const name of response.getHeaderNames()) response.removeHeader(name);
+    response.statusMessage = '';
+    if (!shown) return void response.writeHead(500).end();
+    const body = Buffer.from(await shown.arrayBuffer());
+    response.writeHead(shown.status, [...shown.headers].flat()).end(body);
+  } catch (error) {
+    response.destroy(/** @type {any} */ (error));
+  }
 }
 
 /**

@@ -7,6 +7,7 @@ const { closeSync } = require('node:fs');
 const net = require('node:net');
 const { ReadableStream } = require('node:stream/web');
 const { clearTimeout, setTimeout } = require('node:timers');
+const { types } = require('node:util');
 
 const { AbortController, Request } = globalThis;
 
@@ -15,6 +16,9 @@ const KIND = { HEAD: 1, DATA: 2, TRAILERS: 3, END: 4, FAILED: 5 };
 
 /** The bytes of a frame before its content. */
 const HEADER = 5;
+
+/** The most bytes of a head, or of trailers. */
+const MOST_HEAD = 2 ** 20;
 
 /** The bytes of a body that are kept here before the guest waits. */
 const KEPT = 64 * 1024;
@@ -139,6 +143,10 @@ class Exchange {
         bytes = bytes.subarray(HEADER);
         continue;
       }
+      if (length > MOST_HEAD && length !== Infinity) {
+        this.#finish(new HttpError('HTTP-protocol-error'));
+        break;
+      }
       if (bytes.length < HEADER + length) {
         this.#rest = bytes;
         break;
@@ -219,6 +227,8 @@ class Exchange {
 
   /** Sends bytes of the body; resolves when there is room for more. @param {Uint8Array} bytes */
   async write(bytes) {
+    if (!types.isUint8Array(bytes))
+      throw new TypeError('a chunk of a body of HTTP must be an instance of Uint8Array');
     if (bytes.length === 0) return;
     this.#output.cork();
     const hasRoom = this.#send(KIND.DATA, bytes);
@@ -291,14 +301,15 @@ async function answer(ends, fetch) {
   try {
     const { request, times } = await requestOf(exchange, controller.signal);
     timeouts.start(times);
-    const response = await fetch(request);
+    // It may look at no signal.
+    const response = await Promise.race([fetch(request), timeouts.aborted]);
     timeouts.hasBegun();
     if (!isResponse(response)) throw new HttpError('HTTP-request-denied');
     exchange.sendHead([`${response.status}`], fieldsOf(response));
     for await (const chunk of timeouts.each(response.body ?? [])) await exchange.write(chunk);
     exchange.sendEnd();
   } catch (error) {
-    exchange.sendFailure(failureOf(controller.signal.aborted ? controller.signal.reason : error));
+    exchange.sendFailure(toldOf(controller.signal.aborted ? controller.signal.reason : error));
   } finally {
     timeouts.stop();
     exchange.onClosed = () => {};
@@ -316,7 +327,13 @@ class Timeouts {
 
   /** @param {AbortController} controller */
   constructor(controller) {
+    const { signal } = controller;
     this.#controller = controller;
+    /** Rejects when the request is over before its time. @type {Promise<never>} */
+    this.aborted = new Promise((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+    this.aborted.catch(() => {});
   }
 
   /** @param {(number | undefined)[]} times to connect, to the response, between bytes */
@@ -343,15 +360,11 @@ class Timeouts {
   async *each(body) {
     const { signal } = this.#controller;
     const iterator = bytesOf(body);
-    const aborted = new Promise((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    });
-    aborted.catch(() => {});
     try {
       for (;;) {
         signal.throwIfAborted();
         this.#arm(this.#between, 'connection-read-timeout');
-        const { done, value } = await Promise.race([iterator.next(), aborted]);
+        const { done, value } = await Promise.race([iterator.next(), this.aborted]);
         clearTimeout(this.#timer);
         if (done) return;
         yield value;
@@ -434,6 +447,15 @@ const CODES = {
   ENETUNREACH: 'destination-unavailable',
 };
 
+/** The error that a guest is told, whatever has been thrown. @param {unknown} error */
+function toldOf(error) {
+  try {
+    return failureOf(error);
+  } catch {
+    return new HttpError('internal-error');
+  }
+}
+
 /** The error that a guest is told. @param {any} error of the embedder's function @returns {HttpError} */
 function failureOf(error) {
   if (HttpError.is(error)) return error;
@@ -442,7 +464,8 @@ function failureOf(error) {
   if (typeof payload === 'string') return new HttpError(payload);
   if (typeof payload?.tag === 'string')
     return new HttpError(payload.tag, typeof payload.val === 'string' ? payload.val : undefined);
-  const causes = [error, error?.cause, ...(error?.cause?.errors ?? [])];
+  const { errors } = error?.cause ?? {};
+  const causes = [error, error?.cause, ...(Array.isArray(errors) ? errors : [])];
   for (const code of causes.map((cause) => String(cause?.code))) {
     if (Object.hasOwn(CODES, code)) return new HttpError(CODES[code]);
     if (/^(CERT_|ERR_TLS_CERT|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED)/.test(code))

@@ -72,9 +72,11 @@ const INPUTS = ['inherit', 'ignore'];
  * @property {import('./types.js').Host} [host] the functions that a module is given
  * @property {Given} [given] what a component is given
  * @property {Fetch} [fetch] makes the requests of a component
- * @property {import('./http.js').Ends} [exchange] the tickets for the request that it is to answer
+ * @property {() => Ends} [exchange] makes the tickets for the request that it answers, when it begins
  *
  * @typedef {(request: Request) => any} Fetch
+ *
+ * @typedef {import('./http.js').Ends} Ends
  */
 
 /**

@@ -22,8 +22,19 @@ class Tickets {
    * @returns {number} the ticket's number, for an engine
    */
   copy(fd, name) {
+    return this.#keep(this.#made(() => addon.handOver(fd, name)));
+  }
+
+  /**
+   * Makes something. If that fails, all tickets are closed.
+   *
+   * @template T
+   * @param {() => T} make
+   * @returns {T}
+   */
+  #made(make) {
     try {
-      return this.#keep(addon.handOver(fd, name));
+      return make();
     } catch (error) {
       this.close();
       const { code, message, errno, syscall } = /** @type {any} */ (error);
@@ -48,7 +59,7 @@ class Tickets {
    * @returns {{ here: Ends, there: Ends }} these ends, to be closed by the caller, and the tickets' numbers
    */
   exchange() {
-    const { here, input, output } = addon.exchange();
+    const { here, input, output } = this.#made(() => addon.exchange());
     return { here, there: { input: this.#keep(input), output: this.#keep(output) } };
   }
 

@@ -4,6 +4,7 @@
 // They are those of jco: https://bytecodealliance.github.io/jco/ has the list.
 
 const { inspect, types } = require('node:util');
+const { errorOf } = require('./errors.js');
 const { camel } = require('./names.js');
 
 /**
@@ -35,6 +36,11 @@ class Mismatch extends TypeError {
   constructor(problem) {
     super(problem);
     this.problem = problem;
+  }
+
+  /** The error for who has given the value. @param {string} name of the function */
+  toError(name) {
+    return errorOf(TypeError, 'ERR_INVALID_ARG_TYPE', `${name}(${this.path}): ${this.problem}`);
   }
 }
 

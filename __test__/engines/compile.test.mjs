@@ -150,7 +150,7 @@ describe('what is too hard to initialize', () => {
   const times = (count, item) => item.repeat(count);
   const each = (count, item) => Array.from({ length: count }, (_, i) => item(i)).join('');
   const module = (items) =>
-    assembleAny(`(module (memory (export "memory") 300) (func $f (export "_start")) ${items})`);
+    assembleAny(`(module (memory (export "memory") 1100) (func $f (export "_start")) ${items})`);
   const elements = (items) => `(table 100000 funcref) (elem ${items})`;
   const kinds = {
     'globals of functions': times(10_000, '(global funcref (ref.func $f))'),
@@ -158,7 +158,7 @@ describe('what is too hard to initialize', () => {
       `(i32.const 0) funcref (ref.null func) ${times(40_000, '(ref.func $f)')}`,
     ),
     'passive elements': elements(`func ${times(80_000, '$f ')}`),
-    'data far apart': each(10_000, (i) => `(data (i32.const ${(i % 2) * 17_000_000}) "a")`),
+    'data far apart': each(10_000, (i) => `(data (i32.const ${(i % 2) * 70_000_000}) "a")`),
     'uses of many globals': `${times(20_000, '(global (mut i32) (i32.const 0))')}
       (func ${each(20_000, (i) => `(global.set ${i} (i32.const 1))`)})`,
   };

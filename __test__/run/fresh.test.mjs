@@ -86,6 +86,23 @@ describe('fresh', { timeout: HANGS }, () => {
     await rejected;
   });
 
+  test('is closed with what is being loaded, and takes copies', async () => {
+    const instance = await load(STATEFUL, { cache, imports, fresh: true });
+    const spinning = Array.from({ length: 8 }, () => instance.exports.spin());
+    const rejected = Promise.all(spinning.map((one) => assert.rejects(one)));
+    await Promise.resolve();
+    await instance.close();
+    await rejected;
+    const types = { bytes: { type: '(list u8)', core: 'i32 i32' } };
+    const source = assembleComponent(echoing(types));
+    const given = { 'echo-bytes': (value) => value };
+    const { exports } = await load(source, { cache, imports: given, fresh: true, concurrency: 1 });
+    const bytes = Buffer.from([1, 2, 3]);
+    const calls = [exports.runBytes(bytes), exports.runBytes(bytes)];
+    bytes.fill(9);
+    for (const one of calls) assert.deepEqual(await one, Uint8Array.of(1, 2, 3));
+  });
+
   test('is there for components, without resources', async () => {
     const types = { u32: primitives().u32, string: primitives().string };
     const source = assembleComponent(echoing(types));

@@ -139,6 +139,57 @@ describe('handler()', { timeout: HANGS }, () => {
     }
   });
 
+  test('is not fooled by lengths that are not those of the bodies', async () => {
+    const { get, errors, handle } = await open();
+    const server = await listen(handle);
+    for (const open of [get, server.get]) {
+      await assert.rejects(open('/no-body').then((response) => response.text()));
+      assert.equal((await open('/no-body', { method: 'HEAD' })).status, 200);
+      const two = await open('/two-lengths');
+      assert.deepEqual([two.status, await two.text()], [500, '']);
+      assert.equal(await (await open('/count')).text(), 'first');
+    }
+    errors.length = 0;
+  });
+
+  test('bounds what a component sends before a body', async () => {
+    const { get, errors } = await open({ limits: { memory: 2 ** 27 } });
+    for (const path of ['/large-error/60', '/large-field/10']) {
+      assert.equal((await get(path)).status, 500);
+    }
+    const [error, field] = errors;
+    assert.match(
+      error.message,
+      /^the handler has answered with the error internal-error: E{1000}$/,
+    );
+    assert.match(field.message, /the error HTTP-response-header-section-size$/);
+    assert.ok(error.cause.text.length <= 1000);
+    const fetches = await open({ fetch: () => new Promise(() => {}) });
+    const held = await fetches.get('/hold');
+    assert.equal(await held.text(), '063 connection-limit-reached');
+  });
+
+  test('takes requests that are more than it answers at a time, and bodies of bytes only', async () => {
+    const { get, errors } = await open({ concurrency: 2 });
+    const all = Array.from({ length: 500 }, async () => (await get('/count')).status);
+    assert.deepEqual(new Set(await Promise.all(all)), new Set([200]));
+    const body = new ReadableStream({
+      start(controller) {
+        controller.enqueue('text é');
+        controller.close();
+      },
+    });
+    const response = get('/echo', { method: 'POST', body, duplex: 'half' });
+    await assert.rejects(
+      response.then((one) => one.text()).then((text) => assert.equal(text, '?')),
+    );
+    assert.equal(errors.length, 1);
+    assert.match(
+      errors[0].message,
+      /^the body of the request can't be read: a chunk of a body of HTTP must/,
+    );
+  });
+
   test('lets onError give the response', async () => {
     const onError = ({ code }, request) =>
       new Response(`${code} ${request.url}`, { status: 503, headers: { 'x-a': 'b' } });
@@ -152,6 +203,30 @@ describe('handler()', { timeout: HANGS }, () => {
       assert.equal(response.headers.get('x-a'), 'b');
       assert.equal(await response.text(), `ERR_WASI_TRAP ${url}`);
     }
+    // The same Response for each error, and none because of another error.
+    const same = new Response('sorry', { status: 503 });
+    const warnings = [];
+    const warned = (warning) => warnings.push(warning.message);
+    process.on('warning', warned);
+    for (const [answer, expected] of [
+      [() => same, [503, 'sorry']],
+      [
+        () => {
+          throw new Error('mine');
+        },
+        [500, ''],
+      ],
+    ]) {
+      const other = await open({ onError: answer });
+      const { get: fetches } = await listen(other.handle);
+      for (const one of [other.get, fetches, other.get, fetches]) {
+        const response = await one('/trap');
+        assert.deepEqual([response.status, await response.text()], expected);
+      }
+    }
+    await turn();
+    process.off('warning', warned);
+    assert.deepEqual(warnings, Array(4).fill('options.onError has failed: mine'));
   });
 
   test('ends the instance when the client is gone', async () => {
@@ -270,10 +345,17 @@ describe('requests of a component', { timeout: HANGS }, () => {
       code: () => {
         throw new ComponentError('destination-not-found');
       },
-      text: () => Promise.reject(new ComponentError({ tag: 'internal-error', val: 'schön' })),
+      tagged: () => Promise.reject(new ComponentError({ tag: 'internal-error', val: 'schön' })),
       error: () => {
         throw new Error('something');
       },
+      odd: () => {
+        throw Object.create(null);
+      },
+      cause: () => {
+        throw new Error('why', { cause: { errors: { field: 'wrong' } } });
+      },
+      text: () => new Response(new ReadableStream({ start: (to) => to.enqueue('é') })),
     };
     const { get } = await open({ fetch: ({ url }) => answers[new URL(url).hostname]() });
     const told = async (name) => {
@@ -283,8 +365,11 @@ describe('requests of a component', { timeout: HANGS }, () => {
     assert.deepEqual(await told('own'), [418, 'own', ['a=1', 'b=2']]);
     assert.deepEqual(await told('none'), [502, 'HTTP-request-denied', []]);
     assert.deepEqual(await told('code'), [502, 'destination-not-found', []]);
-    assert.deepEqual(await told('text'), [502, 'schön', []]);
+    assert.deepEqual(await told('tagged'), [502, 'schön', []]);
     assert.deepEqual(await told('error'), [502, 'something', []]);
+    assert.equal((await told('odd'))[0], 502);
+    assert.deepEqual(await told('cause'), [502, 'why', []]);
+    await assert.rejects(told('text'));
   });
 
   test('have errors with the codes of wasi:http, and times', async () => {

@@ -76,7 +76,7 @@ fn of_component<'s>(js: Js<'s>, component: &Component<'_>) -> JsResult<Value<'s>
     });
     js.set_named(report, "imports", js.array(imports)?)?;
     js.set_named(report, "exports", js.array(component.exports.iter().map(named))?)?;
-    let missing = component.imports.iter().filter(|name| !is_given(name));
+    let missing = component.needs.iter().filter(|name| !is_given(name));
     js.set_named(report, "missing", js.array(missing.map(|name| js.string(name)))?)?;
     Ok(report)
 }

@@ -294,6 +294,66 @@ void exports_wasi_http_incoming_handler_handle(Request request, Outparam to) {
       if (!put(stream, piece, sizeof piece)) return;
     return finish(body, stream, 0);
   }
+  if (begins(path, "/no-body")) {
+    Fields fields = wasi_http_types_constructor_fields();
+    set(fields, "content-length", text("99"));
+    wasi_http_types_result_own_outgoing_response_error_code_t result = {.is_err = false};
+    result.val.ok = wasi_http_types_constructor_outgoing_response(fields);
+    return wasi_http_types_static_response_outparam_set(to, &result);
+  }
+  if (begins(path, "/two-lengths")) {
+    Fields fields = wasi_http_types_constructor_fields();
+    handler_string_t name = text("content-length"), odd = text("4_096");
+    wasi_http_types_field_value_t value = {odd.ptr, odd.len};
+    wasi_http_types_header_error_t error;
+    if (wasi_http_types_method_fields_append(wasi_http_types_borrow_fields(fields), &name, &value, &error))
+      return say(to, 500, text("an odd length is let through"));
+    set(fields, "content-length", text("5"));
+    set(fields, "content-length", text("6"));
+    Body body = respond(to, 200, fields);
+    Output stream = output(body);
+    put(stream, (uint8_t *)"first", 5);
+    return finish(body, stream, 0);
+  }
+  if (begins(path, "/hold")) {
+    // Begins requests that nobody reads, until one is refused.
+    for (unsigned count = 0;; count++) {
+      wasi_http_types_own_outgoing_request_t outgoing =
+          wasi_http_types_constructor_outgoing_request(wasi_http_types_constructor_fields());
+      handler_string_t authority = text("held.example");
+      wasi_http_types_method_outgoing_request_set_authority(wasi_http_types_borrow_outgoing_request(outgoing),
+                                                            &authority);
+      wasi_http_types_own_future_incoming_response_t future;
+      Code error;
+      if (wasi_http_outgoing_handler_handle(outgoing, 0, &future, &error)) continue;
+      static char digits[] = "000 ";
+      digits[0] += count / 100, digits[1] += count / 10 % 10, digits[2] += count % 10;
+      Body body = respond(to, 200, wasi_http_types_constructor_fields());
+      Output stream = output(body);
+      put(stream, (uint8_t *)digits, 4);
+      put(stream, (uint8_t *)CODES[error.tag], strlen(CODES[error.tag]));
+      return finish(body, stream, 0);
+    }
+  }
+  if (begins(path, "/large-error/")) {
+    size_t size = number(path, 13) << 20;
+    uint8_t *letters = malloc(size);
+    memset(letters, 'E', size);
+    wasi_http_types_result_own_outgoing_response_error_code_t result = {.is_err = true};
+    result.val.err.tag = WASI_HTTP_TYPES_ERROR_CODE_INTERNAL_ERROR;
+    result.val.err.val.internal_error.is_some = true;
+    result.val.err.val.internal_error.val = (handler_string_t){letters, size};
+    return wasi_http_types_static_response_outparam_set(to, &result);
+  }
+  if (begins(path, "/large-field/")) {
+    size_t size = number(path, 13) << 20;
+    uint8_t *letters = malloc(size);
+    memset(letters, 'F', size);
+    Fields fields = wasi_http_types_constructor_fields();
+    set(fields, "x-large", (handler_string_t){letters, size});
+    Body body = respond(to, 200, fields);
+    return finish(body, output(body), 0);
+  }
   if (begins(path, "/too-short")) {
     Fields fields = wasi_http_types_constructor_fields();
     set(fields, "content-length", text("100"));

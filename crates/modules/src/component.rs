@@ -42,6 +42,8 @@ const HANDLER: &str = "wasi:http/incoming-handler@";
 pub struct Component<'a> {
     /// The names of its imports.
     pub imports: Vec<&'a str>,
+    /// The names of those that are more than types, which somebody has to give.
+    pub needs: Vec<&'a str>,
     /// The names of its exports.
     pub exports: Vec<&'a str>,
     /// The places of all core modules in it.
@@ -337,6 +339,14 @@ impl<'a> Reading<'a> {
                     let import = import?;
                     if depth == 1 {
                         self.component.imports.push(import.name.name);
+                        let needs = match import.ty {
+                            ComponentTypeRef::Instance(index) => {
+                                frame.measure_of(ComponentExternalKind::Type, index).has_items
+                            }
+                            ComponentTypeRef::Type(TypeBounds::Eq(_)) => false,
+                            _ => true,
+                        };
+                        self.component.needs.extend(needs.then_some(import.name.name));
                     }
                     match import.ty {
                         ComponentTypeRef::Component(_) => frame.components.push(None),
@@ -496,7 +506,7 @@ mod tests {
         )
         .unwrap();
         let component = Component::read(&bytes, &Cancellation::default()).unwrap();
-        assert_eq!(component.imports, ["a"]);
+        assert_eq!((&component.imports, &component.needs), (&vec!["a"], &vec!["a"]));
         assert_eq!(component.run(), Some("wasi:cli/run@0.2.3"));
         assert!(component.check_command().is_ok());
         let modules = component.modules.iter().map(|range| &bytes[range.clone()][..8]).collect::<Vec<_>>();

@@ -26,12 +26,14 @@ pub struct Measure {
     pub depth: u32,
     /// The number of items in it, as often as they are in it.
     pub size: u64,
+    /// True if it has anything but types.
+    pub has_items: bool,
 }
 
 impl Measure {
     /// The measure of a type of values, or of a function.
     pub const fn of_values(depth: u32) -> Self {
-        Self { depth, size: 1 }
+        Self { depth, size: 1, has_items: false }
     }
 
     /// The measure of a type that has these in it. An error if it is too deep.
@@ -39,8 +41,10 @@ impl Measure {
         let inner = all.into_iter().fold(Self::default(), |sum, one| Self {
             depth: sum.depth.max(one.depth),
             size: sum.size.saturating_add(one.size),
+            has_items: sum.has_items || one.has_items,
         });
-        Ok(Self { depth: check(inner.depth.saturating_add(1))?, size: inner.size.saturating_add(1) })
+        let depth = check(inner.depth.saturating_add(1))?;
+        Ok(Self { depth, size: inner.size.saturating_add(1), ..inner })
     }
 }
 
@@ -55,6 +59,8 @@ struct Scope {
     deepest: u32,
     /// The size of what it imports and exports.
     size: u64,
+    /// True if it exports anything but types.
+    has_items: bool,
 }
 
 impl Scope {
@@ -103,9 +109,14 @@ impl Scope {
 
     /// Adds what a declaration imports or exports.
     fn refer(&mut self, ty: &ComponentTypeRef) {
+        self.has_items |= match ty {
+            ComponentTypeRef::Type(TypeBounds::Eq(_)) => false,
+            ComponentTypeRef::Instance(index) => self.measure_of(*index).has_items,
+            _ => true,
+        };
         match ty {
             ComponentTypeRef::Func(index) | ComponentTypeRef::Instance(index) | ComponentTypeRef::Component(index) => {
-                let Measure { depth, size } = self.measure_of(*index);
+                let Measure { depth, size, .. } = self.measure_of(*index);
                 self.deepest = self.deepest.max(depth);
                 self.size = self.size.saturating_add(size);
             }
@@ -124,13 +135,14 @@ pub fn measures(
     outer: impl Fn(u32, u32) -> Measure,
 ) -> Result<Vec<Measure>, ProgramError> {
     let deepest = before.iter().map(|measure| measure.depth).max().unwrap_or_default();
-    let mut all = vec![Scope { left: reader.read_var_u32()?, types: before, deepest, size: 0 }];
+    let mut all = vec![Scope { left: reader.read_var_u32()?, types: before, deepest, ..Scope::default() }];
     while let Some(mut scope) = all.pop() {
         let Some(left) = scope.left.checked_sub(1) else {
             let Some(around) = all.last_mut() else { return Ok(scope.types) };
             let declared = scope.types.len() as u64;
-            let Measure { depth, size } = Measure::around([Measure { depth: scope.deepest, size: scope.size }])?;
-            around.push(Measure { depth, size: size.saturating_add(declared) });
+            let inner = Measure { depth: scope.deepest, size: scope.size, has_items: scope.has_items };
+            let whole = Measure::around([inner])?;
+            around.push(Measure { size: whole.size.saturating_add(declared), ..whole });
             continue;
         };
         scope.left = left;

@@ -365,7 +365,7 @@ mod tests {
             ),
             ("(table 2000000 funcref (ref.func $f))", FUNCTION_REFERENCE_WORK + FILLED_TABLE_WORK),
             ("(memory 0) (data (i32.const 0) \"a\")", 1 + DATA_SEGMENT_WORK),
-            ("(memory 1000) (data (i32.const 0) \"a\") (data (i32.const 17000000) \"b\")", 2 + 2 * DATA_SEGMENT_WORK),
+            ("(memory 1100) (data (i32.const 0) \"a\") (data (i32.const 70000000) \"b\")", 2 + 2 * DATA_SEGMENT_WORK),
         ];
         for (items, expected) in cases {
             assert_eq!(startup(items).0.work, expected, "{items}");

@@ -83,13 +83,22 @@ pub struct Wasi {
     listings: usize,
     /// The memory that messages of HTTP take.
     budget: Budget,
+    /// Each exchange of HTTP that is open has one more owner of this.
+    requests: Arc<()>,
+}
+
+impl Wasi {
+    /// The number of exchanges of HTTP that are open.
+    fn requests_open(&self) -> usize {
+        Arc::strong_count(&self.requests).saturating_sub(1)
+    }
 }
 
 impl Default for Wasi {
     fn default() -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_RESOURCES);
-        Self { table, listings: 0, budget: Budget::default() }
+        Self { table, listings: 0, budget: Budget::default(), requests: Arc::default() }
     }
 }
 
@@ -123,7 +132,7 @@ impl View<'_> {
 
     /// The parameters of a handler of HTTP, for the exchange of these sockets. Waits for the request.
     pub fn exchange(&mut self, sockets: [u32; 2]) -> Result<(Resource<IncomingRequest>, Resource<ResponseOutparam>)> {
-        let exchange = Arc::new(Exchange::new(sockets));
+        let exchange = Arc::new(Exchange::new(sockets, &self.wasi.requests));
         let response = self.response_outparam(Arc::clone(&exchange))?;
         Ok((self.incoming_request(exchange)?, response))
     }

@@ -1,6 +1,6 @@
 //! A component that is ready to run: its machine code and its imports.
 
-use super::foreign::Foreign;
+use super::foreign::{DROP, Foreign};
 use crate::compile::refused;
 use crate::component_type::ComponentType;
 use crate::guest::Guest;
@@ -29,9 +29,6 @@ const RUN: &str = "run";
 
 /// The function of the interface by which a handler of HTTP is called.
 const HANDLE: &str = "handle";
-
-/// The beginning of the names of functions that end resources.
-pub const DROP: &str = "[resource-drop]";
 
 /// The function that runs a component to its end. The result is its exit code.
 pub type Entry = Box<dyn FnOnce(&mut Store<Guest>) -> wasmtime::Result<u32>>;

@@ -5,6 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use wasi_rs_modules::error::{Form, ProgramError};
 
+/// The beginning of the names of functions that end resources.
+pub const DROP: &str = "[resource-drop]";
+
 /// A function that the embedder has to give.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Foreign {
@@ -16,7 +19,10 @@ pub struct Foreign {
 
 impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{} (function)", self.module, self.name)
+        match self.name.strip_prefix(DROP) {
+            Some(resource) => write!(f, "{}.{resource} (resource)", self.module),
+            None => write!(f, "{}.{} (function)", self.module, self.name),
+        }
     }
 }
 

@@ -2,6 +2,9 @@
 
 use crate::wasi::generated::http::types::{DnsErrorPayload, ErrorCode};
 
+/// The most letters of a text that a guest gives to an error.
+const MOST_TEXT: usize = 1000;
+
 /// The codes that say all by their name.
 const CODES: [(&str, ErrorCode); 23] = [
     ("DNS-timeout", ErrorCode::DnsTimeout),
@@ -39,6 +42,7 @@ pub fn code_of(parts: &[&[u8]]) -> ErrorCode {
     match name.as_str() {
         "DNS-error" => ErrorCode::DnsError(DnsErrorPayload { rcode: text(1), info_code: None }),
         "HTTP-request-body-size" => ErrorCode::HttpRequestBodySize(None),
+        "HTTP-response-header-section-size" => ErrorCode::HttpResponseHeaderSectionSize(None),
         "HTTP-response-body-size" => ErrorCode::HttpResponseBodySize(None),
         "configuration-error" => ErrorCode::ConfigurationError,
         "internal-error" => ErrorCode::InternalError(text(1)),
@@ -55,13 +59,15 @@ pub fn parts_of(code: &ErrorCode) -> Vec<String> {
     let (name, text) = match code {
         ErrorCode::DnsError(payload) => ("DNS-error", payload.rcode.clone()),
         ErrorCode::HttpRequestBodySize(_) => ("HTTP-request-body-size", None),
+        ErrorCode::HttpResponseHeaderSectionSize(_) => ("HTTP-response-header-section-size", None),
         ErrorCode::HttpResponseBodySize(_) => ("HTTP-response-body-size", None),
         ErrorCode::ConfigurationError => ("configuration-error", None),
         ErrorCode::InternalError(text) => ("internal-error", text.clone()),
         // One with details, which the guest has made itself.
         other => ("internal-error", Some(format!("{other:?}"))),
     };
-    std::iter::once(name.to_owned()).chain(text).collect()
+    let short = |text: String| text.chars().take(MOST_TEXT).collect();
+    std::iter::once(name.to_owned()).chain(text.map(short)).collect()
 }
 
 #[cfg(test)]

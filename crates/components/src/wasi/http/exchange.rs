@@ -16,13 +16,15 @@ use wasmtime::Result;
 const PIECE: u32 = 64 << 10;
 
 /// The most bytes of a head, or of trailers.
-const MOST_HEAD: usize = 1 << 20;
+pub const MOST_HEAD: usize = 1 << 20;
 
 /// An exchange: a socket that is read, one that is written, and what has come.
 #[derive(Debug)]
 pub struct Exchange {
     input: OpenFile,
     output: OpenFile,
+    /// Counts it.
+    _counted: Arc<()>,
     received: Mutex<Received>,
 }
 
@@ -140,9 +142,9 @@ impl Received {
 
 impl Exchange {
     /// The exchange of two sockets: one that is read, and one that is written.
-    pub fn new([input, output]: [u32; 2]) -> Self {
+    pub fn new([input, output]: [u32; 2], count: &Arc<()>) -> Self {
         let [input, output] = [input, output].map(|fd| OpenFile { fd, is_to_close: true });
-        Self { input, output, received: Mutex::default() }
+        Self { input, output, _counted: Arc::clone(count), received: Mutex::default() }
     }
 
     /// The socket that is read.

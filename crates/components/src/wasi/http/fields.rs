@@ -58,10 +58,24 @@ pub fn parts_of(entries: &Entries) -> impl Iterator<Item = &[u8]> {
     entries.iter().flat_map(|(name, value)| [name.as_bytes(), value])
 }
 
-/// The length of the body that entries declare.
-pub fn content_length(entries: &Entries) -> Option<u64> {
-    let (_, value) = entries.iter().find(|(name, _)| name == "content-length")?;
-    std::str::from_utf8(value).ok()?.trim().parse().ok()
+/// The field that declares the length of a body.
+const CONTENT_LENGTH: &str = "content-length";
+
+/// The length of the body that entries declare. An error if they declare two, which others would take for
+/// different ones.
+pub fn content_length(entries: &Entries) -> std::result::Result<Option<u64>, ()> {
+    let mut declared = entries.iter().filter(|(name, _)| name == CONTENT_LENGTH);
+    let Some((_, value)) = declared.next() else { return Ok(None) };
+    match (length_of(value), declared.next()) {
+        (Some(length), None) => Ok(Some(length)),
+        _ => Err(()),
+    }
+}
+
+/// A length, of digits and nothing else.
+fn length_of(value: &[u8]) -> Option<u64> {
+    let is_number = value.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(value).ok().filter(|_| is_number)?.parse().ok()
 }
 
 /// A name in small letters, if it is one and may be set.
@@ -78,9 +92,11 @@ pub fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-fn check_value(value: &[u8]) -> std::result::Result<(), HeaderError> {
+/// Refuses a value of this name, which may be set.
+fn check_value(name: &str, value: &[u8]) -> std::result::Result<(), HeaderError> {
     let may = |byte: &u8| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f);
-    if value.iter().all(may) { Ok(()) } else { Err(HeaderError::InvalidSyntax) }
+    let is_length = name != CONTENT_LENGTH || length_of(value).is_some();
+    if value.iter().all(may) && is_length { Ok(()) } else { Err(HeaderError::InvalidSyntax) }
 }
 
 /// A result of which the outer error ends the guest.
@@ -112,7 +128,7 @@ impl View<'_> {
             Ok(name) => name,
             Err(error) => return Ok(Err(error)),
         };
-        if let Some(error) = values.iter().find_map(|value| check_value(value).err()) {
+        if let Some(error) = values.iter().find_map(|value| check_value(&name, value).err()) {
             return Ok(Err(error));
         }
         if !adds {
@@ -132,7 +148,7 @@ impl types::HostFields for View<'_> {
     fn from_list(&mut self, list: Entries) -> Result<std::result::Result<Resource<Fields>, HeaderError>> {
         let mut entries = Vec::with_capacity(list.len());
         for (name, value) in list {
-            match check_value(&value).and_then(|()| name_to_set(&name)) {
+            match name_to_set(&name).and_then(|name| check_value(&name, &value).map(|()| name)) {
                 Ok(name) => entries.push((name, value)),
                 Err(error) => return Ok(Err(error)),
             }
@@ -193,9 +209,13 @@ mod tests {
 
     #[test]
     fn values_have_no_control_characters() {
-        check_value(b"a\tb \xff").unwrap();
+        check_value("name", b"a\tb \xff").unwrap();
         for value in [b"\r\n".as_slice(), b"\0", b"\x7f"] {
-            assert!(check_value(value).is_err());
+            assert!(check_value("name", value).is_err());
+        }
+        check_value("content-length", b"10").unwrap();
+        for value in [b"4_096".as_slice(), b"5, 5", b"5a", b"-0", b"", b" 5", b"99999999999999999999"] {
+            assert!(check_value("content-length", value).is_err(), "{value:?}");
         }
     }
 
@@ -203,6 +223,9 @@ mod tests {
     fn entries_come_in_pairs() {
         assert_eq!(entries_of(&[b"A", b"1"]).unwrap(), [("a".to_owned(), b"1".to_vec())]);
         assert!(entries_of(&[b"a"]).is_none() && entries_of(&[b"\xff", b"1"]).is_none());
-        assert_eq!(content_length(&entries_of(&[b"content-length".as_slice(), b"12"]).unwrap()), Some(12));
+        let length = |parts: &[&[u8]]| content_length(&entries_of(parts).unwrap());
+        assert_eq!(length(&[b"content-length", b"12"]), Ok(Some(12)));
+        assert_eq!(length(&[b"content-length", b"12", b"Content-Length", b"12"]), Err(()));
+        assert_eq!(length(&[b"length", b"12"]), Ok(None));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::budget::Charge;
 use super::codes;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, MOST_HEAD};
 use super::fields::{Entries, Fields, content_length, is_token, parts_of, size_of_entries};
 use super::frames::{Kind, header, joined, push};
 use super::incoming::FutureIncomingResponse;
@@ -20,6 +20,12 @@ use wasmtime::component::Resource;
 /// The bytes of a body that may be written at once, and before it is sent. There is room for them in a socket
 /// that can be written to.
 const ROOM: usize = 64 << 10;
+
+/// The most requests of a guest that are made at a time. Each takes four descriptors of the process.
+const MOST_REQUESTS: usize = 64;
+
+/// The name of the error of a body that is not as long as its message declares.
+const BODY_SIZE: &[u8] = b"HTTP-request-body-size";
 
 /// Nanoseconds of a millisecond.
 const MILLISECOND: u64 = 1_000_000;
@@ -75,7 +81,10 @@ enum Way {
 
 /// The resource `outgoing-body`.
 #[derive(Debug)]
-pub struct OutgoingBody(Shared);
+pub struct OutgoingBody {
+    body: Shared,
+    has_stream: bool,
+}
 
 /// The resource `response-outparam`.
 #[derive(Debug)]
@@ -150,7 +159,7 @@ impl View<'_> {
     fn new_message(&mut self, headers: Resource<Fields>) -> Result<Message> {
         let headers = self.take_fields(headers)?;
         let charge = self.wasi.budget.charge(size_of_entries(&headers))?;
-        let declared = content_length(&headers);
+        let declared = content_length(&headers).unwrap_or_default();
         let way = Way::Waiting { frames: Vec::new(), charge: self.wasi.budget.charge(0)?, is_ended: false };
         let body = Arc::new(Mutex::new(Sending { way, declared, written: 0 }));
         Ok(Message { headers, body, has_body: false, charge })
@@ -162,7 +171,7 @@ impl View<'_> {
 
     fn take_body(&mut self, body: Option<Shared>) -> Result<std::result::Result<Resource<OutgoingBody>, ()>> {
         let Some(body) = body else { return Ok(Err(())) };
-        Ok(Ok(self.wasi.table.push(OutgoingBody(body))?))
+        Ok(Ok(self.wasi.table.push(OutgoingBody { body, has_stream: false })?))
     }
 
     /// Sends a message: its head, and what has been written of its body.
@@ -170,7 +179,11 @@ impl View<'_> {
         let mut sent = Vec::new();
         push(&mut sent, Kind::Head, head);
         if !message.has_body {
-            push(&mut sent, Kind::End, &[]);
+            // One without a body may declare a length only for a HEAD, of which nobody reads a body.
+            match lock(&message.body).declared {
+                Some(1..) => push(&mut sent, Kind::Failed, &joined([BODY_SIZE])),
+                _ => push(&mut sent, Kind::End, &[]),
+            }
         }
         if let Way::Waiting { frames, .. } = &lock(&message.body).way {
             sent.extend(frames);
@@ -391,9 +404,12 @@ impl types::HostOutgoingResponse for View<'_> {
 
 impl types::HostOutgoingBody for View<'_> {
     fn write(&mut self, body: Resource<OutgoingBody>) -> Result<std::result::Result<Resource<OutputStream>, ()>> {
-        let body = Arc::clone(&self.wasi.table.get(&body)?.0);
-        // The body, its stream, and its message: another owner is a stream.
-        Ok(Ok(self.wasi.table.push(OutputStream::body(body))?))
+        let OutgoingBody { body, has_stream } = self.wasi.table.get_mut(&body)?;
+        if std::mem::replace(has_stream, true) {
+            return Ok(Err(()));
+        }
+        let stream = OutputStream::body(Arc::clone(body));
+        Ok(Ok(self.wasi.table.push(stream)?))
     }
 
     fn finish(
@@ -401,17 +417,21 @@ impl types::HostOutgoingBody for View<'_> {
         body: Resource<OutgoingBody>,
         trailers: Option<Resource<Fields>>,
     ) -> Result<std::result::Result<(), ErrorCode>> {
-        let OutgoingBody(body) = self.wasi.table.delete(body)?;
+        let OutgoingBody { body, .. } = self.wasi.table.delete(body)?;
         let trailers = trailers.map(|trailers| self.take_fields(trailers)).transpose()?;
         let short = {
             let body = lock(&body);
             body.declared.filter(|declared| *declared != body.written).map(|_| body.written)
         };
         if let Some(written) = short {
-            self.end_body(&body, Kind::Failed, &joined([b"HTTP-request-body-size".as_slice()]))?;
+            self.end_body(&body, Kind::Failed, &joined([BODY_SIZE]))?;
             return Ok(Err(ErrorCode::HttpRequestBodySize(Some(written))));
         }
         match trailers {
+            Some(entries) if size_of_entries(&entries) > MOST_HEAD => {
+                self.end_body(&body, Kind::Failed, &joined([b"HTTP-protocol-error".as_slice()]))?;
+                return Ok(Err(ErrorCode::HttpRequestTrailerSectionSize(None)));
+            }
             Some(entries) => self.end_body(&body, Kind::Trailers, &joined(parts_of(&entries)))?,
             None => self.end_body(&body, Kind::End, &[])?,
         }
@@ -419,7 +439,7 @@ impl types::HostOutgoingBody for View<'_> {
     }
 
     fn drop(&mut self, body: Resource<OutgoingBody>) -> Result<()> {
-        let OutgoingBody(body) = self.wasi.table.delete(body)?;
+        let OutgoingBody { body, .. } = self.wasi.table.delete(body)?;
         self.end_body(&body, Kind::Failed, &joined([b"HTTP-protocol-error".as_slice()]))
     }
 }
@@ -434,22 +454,24 @@ impl types::HostResponseOutparam for View<'_> {
         match response {
             Ok(response) => {
                 let OutgoingResponse { status, message } = self.wasi.table.delete(response)?;
+                if size_of_entries(&message.headers) > MOST_HEAD {
+                    return self.refuse(exchange, &ErrorCode::HttpResponseHeaderSectionSize(None));
+                }
+                if content_length(&message.headers).is_err() {
+                    return self.refuse(exchange, &ErrorCode::HttpProtocolError);
+                }
                 let status = status.to_string();
                 let head = joined([status.as_bytes()].into_iter().chain(parts_of(&message.headers)));
                 self.send(&message, &head, exchange)
             }
-            Err(code) => {
-                let mut frame = Vec::new();
-                push(&mut frame, Kind::Failed, &joined(codes::parts_of(&code).iter().map(String::as_bytes)));
-                self.write_frames(exchange.output(), frame)?;
-                self.release_exchange(exchange)
-            }
+            Err(code) => self.refuse(exchange, &code),
         }
     }
 
     fn drop(&mut self, param: Resource<ResponseOutparam>) -> Result<()> {
         let ResponseOutparam(exchange) = self.wasi.table.delete(param)?;
-        self.release_exchange(exchange)
+        let why = "response-outparam was dropped, and not set";
+        self.refuse(exchange, &ErrorCode::InternalError(Some(why.to_owned())))
     }
 }
 
@@ -457,6 +479,14 @@ impl View<'_> {
     /// The parameter by which a guest answers an exchange.
     pub fn response_outparam(&mut self, exchange: Arc<Exchange>) -> Result<Resource<ResponseOutparam>> {
         Ok(self.wasi.table.push(ResponseOutparam(exchange))?)
+    }
+
+    /// Sends an error instead of a response.
+    fn refuse(&mut self, exchange: Arc<Exchange>, code: &ErrorCode) -> Result<()> {
+        let mut frame = Vec::new();
+        push(&mut frame, Kind::Failed, &joined(codes::parts_of(code).iter().map(String::as_bytes)));
+        self.write_frames(exchange.output(), frame)?;
+        self.release_exchange(exchange)
     }
 
     fn options(&mut self, options: &Resource<RequestOptions>) -> Result<&mut RequestOptions> {
@@ -511,12 +541,21 @@ impl outgoing_handler::Host for View<'_> {
         let request = self.wasi.table.delete(request)?;
         let options = options.map(|options| self.wasi.table.delete(options)).transpose()?.unwrap_or_default();
         let Some(authority) = &request.authority else { return Ok(Err(ErrorCode::HttpRequestUriInvalid)) };
+        if request.text_size() > MOST_HEAD {
+            return Ok(Err(ErrorCode::HttpRequestHeaderSectionSize(None)));
+        }
+        if content_length(&request.message.headers).is_err() {
+            return Ok(Err(ErrorCode::HttpProtocolError));
+        }
+        if self.wasi.requests_open() >= MOST_REQUESTS {
+            return Ok(Err(ErrorCode::ConnectionLimitReached));
+        }
         let sockets = match self.system.open_exchange()? {
             Ok(Some(sockets)) => sockets,
             Ok(None) => return Ok(Err(ErrorCode::HttpRequestDenied)),
             Err(_) => return Ok(Err(ErrorCode::ConnectionLimitReached)),
         };
-        let exchange = Arc::new(Exchange::new(sockets));
+        let exchange = Arc::new(Exchange::new(sockets, &self.wasi.requests));
         let times = [options.connect, options.first_byte, options.between_bytes]
             .map(|time| time.map(|time| time.div_ceil(MILLISECOND).to_string()).unwrap_or_default());
         let parts = [
