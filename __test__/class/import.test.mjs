@@ -90,6 +90,6 @@ describe('import', { skip }, () => {
       console.log(JSON.stringify(told));`;
     const [error, message] = evaluate(code);
     assert.equal(error, 'ERR_WASI_IMPORT');
-    assert.match(message, /echo-u32/);
+    assert.match(message, /echoU32\(\)/);
   });
 });
