@@ -797,7 +797,7 @@ export interface LoadOptions extends Pick<
   stderr?: Exclude<RunOutputOption, 'pipe'> | undefined;
   /**
    * The milliseconds that each call may take, and `_initialize`; then the instance is ended with
-   * ERR_WASI_TIMEOUT. Waits for functions of `imports` count.
+   * ERR_WASI_TIMEOUT. Waits for functions of `imports`, and for a processor, count.
    * @default 0, no timeout
    */
   timeout?: number | undefined;
@@ -931,7 +931,8 @@ export interface HandlerOptions extends Pick<
   /** @default 'inherit' */
   stderr?: Exclude<RunOutputOption, 'pipe'> | undefined;
   /**
-   * The milliseconds that each request may take; then its instance is ended with ERR_WASI_TIMEOUT.
+   * The milliseconds that each request may take, with its wait for others and for a processor; then its
+   * instance is ended with ERR_WASI_TIMEOUT.
    * @default 0, no timeout
    */
   timeout?: number | undefined;
@@ -956,7 +957,11 @@ export interface Handler {
   (request: Request): Promise<Response>;
   /** As a listener of node:http. Resolves when the response has been handed over. */
   (request: IncomingMessage, response: ServerResponse): Promise<void>;
-  /** Ends all instances, and answers no more. Resolves when they have ended. */
+  /**
+   * Ends all instances, also those that have not answered yet, and answers no more: a request is
+   * ERR_INVALID_STATE then, or a 503 in node:http. Resolves when they have ended. (To let them answer, wait
+   * for `server.close()` first.)
+   */
   close(): Promise<void>;
   /** The same. */
   [Symbol.asyncDispose](): Promise<void>;
@@ -1048,8 +1053,8 @@ export interface Program {
    * Nothing is kept of the instance's surroundings: if `init` looks at arguments, variables or directories,
    * load the program with the same. Files and resources that it leaves open are gone. All that it has read,
    * and not overwritten, is in the program: in what `serialize()` gives, and in the folder of `cache`. A
-   * program that changes its tables, or a component that has a module twice, can't be prepared
-   * (ERR_WASI_PROGRAM); everything is compiled twice.
+   * program that changes its tables, or a component with a module twice, or with components in it that have
+   * modules, can't be prepared (ERR_WASI_PROGRAM); everything is compiled twice.
    * @throws what `load()` throws, and `init`, as rejections
    */
   prepare(

@@ -34,7 +34,7 @@ const COMMANDS = [
   {
     name: 'serve',
     usage: '[FLAGS] PROGRAM',
-    help: 'Serves HTTP with a component that exports wasi:http/incoming-handler. Each request is answered by an instance of its own; if that fails, the response is a 500, and the reason is written to stderr.',
+    help: 'Serves HTTP with a component that exports wasi:http/incoming-handler. Each request is answered by an instance of its own, in wasmtime; if that fails, the response is a 500, and the reason is written to stderr. At SIGINT, SIGTERM or SIGHUP it answers the requests that it has, and ends by the signal; a second one ends it at once.',
   },
   {
     name: 'inspect',
@@ -44,7 +44,7 @@ const COMMANDS = [
   {
     name: 'types',
     usage: '[FLAGS] PROGRAM',
-    help: "Writes TypeScript's declarations of a component or module: what load() gives, and wants. It is compiled first, and the machine code kept.",
+    help: "Writes TypeScript's declarations of what load() gives for a component or module, and of what a component wants. It is compiled first, and the machine code kept.",
   },
   {
     name: 'compile',
@@ -85,7 +85,7 @@ const FLAGS = [
     kind: 'duration',
     example: '5s',
     commands: ['run', 'serve'],
-    help: 'Ends the program, or the answer to a request, after this time (500ms, 5s, 2m, 1h). The exit code is 124 then, and the response a 500.',
+    help: 'Ends the program after this time (500ms, 5s, 2m, 1h): the exit code is 124. With serve it is the time of a request, with its wait for others, and the response is a 500.',
   },
   {
     name: 'max-memory',
@@ -130,7 +130,7 @@ const FLAGS = [
     kind: 'count',
     example: '1000000000',
     commands: ['run', 'serve'],
-    help: 'The work that it may do, about an instruction for each unit; not in the engine v8. The exit code is 134 when it is used up.',
+    help: 'The work that it may do, about an instruction for each unit; not in the engine v8. When it is used up, the exit code is 134, or the response a 500.',
   },
   {
     name: 'addr',

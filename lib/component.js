@@ -4,7 +4,7 @@
 // imports. The values are those of `values.js`.
 
 const { types } = require('node:util');
-const { ComponentError, WasiError } = require('./errors.js');
+const { ComponentError, WasiError, errorOf } = require('./errors.js');
 const { GuestMemory, HostFunctions, isThenable } = require('./host.js');
 const { camel, exportNamesOf, memberOf, partsOf, pascal, withoutVersion } = require('./names.js');
 const { GuestResource, GuestResources, HostResources } = require('./resources.js');
@@ -205,6 +205,11 @@ class Component {
     };
     return (args, entry) => {
       const states = args.map(GuestResource.stateOf).filter((state) => state?.pending);
+      // The calls before have it still.
+      if (states.some((state) => state?.isGone)) {
+        const problem = 'an object that is handed over has been dropped';
+        throw errorOf(TypeError, 'ERR_INVALID_ARG_TYPE', `${labelOf(function_)}: ${problem}`);
+      }
       return states.length === 0 ? call(args, entry) : afterAll(states, () => call(args, entry));
     };
   }
@@ -257,7 +262,7 @@ class Component {
         const made = construct(args, Class);
         const take = (/** @type {unknown} */ object) => {
           const handle = guests.handle(index, object, true, { after: [], undo: [] });
-          state.handle = handle;
+          Object.assign(state, { handle, isMade: true });
           guests.watch(this, state);
           return handle;
         };
@@ -344,7 +349,11 @@ class Component {
   #drop(bytes) {
     const number = new Reader(bytes).u32();
     const object = this.#hosts.release(number);
-    if (this.#hosts.object(number) === undefined) object?.[dispose]?.();
+    if (this.#hosts.object(number) === undefined) {
+      const result = object?.[dispose]?.();
+      // The component does not wait for it.
+      if (isThenable(result)) Promise.resolve(result).catch((error) => process.emitWarning(error));
+    }
     return new Uint8Array();
   }
 
@@ -366,7 +375,7 @@ class Component {
     const decoders = params.map(([, type]) => this.#codec.decoder(type));
     const isResult = this.#codec.resultOf(result) !== undefined;
     const encode = result === null ? undefined : this.#codec.encoder(result);
-    const bytesOf = (/** @type {unknown} */ value) => {
+    const bytesOf = (/** @type {unknown} */ value, /** @type {string} */ place) => {
       if (!encode) return new Uint8Array();
       const writer = this.#begin();
       try {
@@ -374,21 +383,24 @@ class Component {
         return writer.copy(); // it is sent later, when the writer has other values
       } catch (error) {
         for (const one of writer.undo) one();
-        throw explained(within(error, 'the result'), labelOf(function_));
+        // (Of a `result` no more than its value, or its error, is the embedder's.)
+        if (Mismatch.is(error) && isResult) error.path = error.path.replace(/^\.val/, '');
+        throw explained(within(error, place), labelOf(function_));
       } finally {
         this.#spare.push(writer);
       }
     };
     const returned = (/** @type {unknown} */ value) =>
-      bytesOf(isResult ? { tag: 'ok', val: value } : value);
-    const thrown = (/** @type {unknown} */ error) => {
-      if (isResult && !Mismatch.is(error)) {
-        if (Object.hasOwn(Object(error), 'payload')) {
-          return bytesOf({ tag: 'err', val: /** @type {any} */ (error).payload });
-        }
-        if (!isError(error)) return bytesOf({ tag: 'err', val: error });
+      bytesOf(isResult ? { tag: 'ok', val: value } : value, 'the result');
+    const thrown = (/** @type {any} */ error) => {
+      const hasPayload = Object.hasOwn(Object(error), 'payload');
+      if (!isResult || Mismatch.is(error) || (isError(error) && !hasPayload)) throw error;
+      try {
+        const val = hasPayload ? error.payload : error;
+        return bytesOf({ tag: 'err', val }, 'the error that it has thrown');
+      } catch (mismatch) {
+        throw Object.assign(/** @type {any} */ (mismatch), { cause: error });
       }
-      throw error;
     };
     return ({ bytes }) => {
       const reader = new Reader(bytes);

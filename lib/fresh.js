@@ -3,7 +3,7 @@
 // load() with `fresh`: an instance of its own for each call. The next one is loaded ahead.
 
 const { types } = require('node:util');
-const { from, invalidArgValue } = require('./errors.js');
+const { WasiError, from, invalidArgValue } = require('./errors.js');
 const { hasEnded, load } = require('./instance.js');
 const { readLoadOptions } = require('./options.js');
 const { Pool } = require('./pool.js');
@@ -14,6 +14,10 @@ const { isResourceClass } = require('./resources.js');
 const CONCURRENCY = 64;
 
 /** @typedef {Awaited<ReturnType<typeof load>>} Instance */
+
+/** The error of a call that was made before the instances were closed. */
+const closed = () =>
+  new WasiError('ERR_WASI_KILLED', 'the instance was closed', { signal: 'SIGTERM' });
 
 /** Instances of one program, each for one call. */
 class FreshInstances {
@@ -52,7 +56,7 @@ class FreshInstances {
    * @param {(exports: any) => any} act
    */
   async call(act) {
-    this.#requireOpen();
+    if (this.#isClosed) throw hasEnded(closed());
     const place = this.#pool.enter(new Cancellation());
     try {
       await place.taken;
@@ -74,7 +78,7 @@ class FreshInstances {
   }
 
   #requireOpen() {
-    if (this.#isClosed) throw hasEnded(undefined);
+    if (this.#isClosed) throw closed();
   }
 
   /** The instance for a call. */

@@ -64,7 +64,6 @@ class Handler {
    * @returns {{ answered: Promise<Answered>, abort: (reason: unknown) => void }}
    */
   begin(incoming) {
-    this.#pool.requireOpen();
     const tickets = new Tickets();
     /** @type {AnExchange | undefined} */
     let exchange;
@@ -150,6 +149,14 @@ class Handler {
       const message = `options.onError has failed: ${textOf(second)}`;
       process.emitWarning(new WasiError('ERR_WASI_HTTP', message, { cause: second }));
     }
+  }
+
+  requireOpen() {
+    this.#pool.requireOpen();
+  }
+
+  get isClosed() {
+    return this.#pool.isClosed;
   }
 
   close() {
@@ -244,6 +251,7 @@ async function answerRequest(handler, request) {
   const { protocol, host, pathname, search } = new URL(request.url);
   const { signal } = request;
   signal?.throwIfAborted();
+  handler.requireOpen();
   let forget = () => {};
   try {
     const { answered, abort } = handler.begin({
@@ -315,6 +323,7 @@ async function drain(answer, forget) {
 async function answerMessage(handler, request, response) {
   const { method = 'GET', url = '/', rawHeaders, socket } = request;
   const scheme = /** @type {any} */ (socket)?.encrypted ? 'https' : 'http';
+  if (handler.isClosed) return void response.writeHead(503).end();
   try {
     const { answered, abort } = handler.begin({
       head: [method, scheme, request.headers.host ?? '', url],

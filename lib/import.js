@@ -46,8 +46,7 @@ function sourceOf(url) {
   if (!isComponent && !bytes.includes('wasi_')) return undefined;
   const imports = isComponent ? undefined : importsOf(file, bytes);
   if (!isComponent && !imports) return undefined;
-  /** @type {any} */
-  const { exports, memory } = require('./run.js').loadSync(file, { imports }, load);
+  const { exports, memory } = loaded(file, imports);
   const items = memory ? { ...exports, memory } : exports;
   made.set(url, items);
   const lines = Object.keys(items).map(
@@ -56,6 +55,28 @@ function sourceOf(url) {
   );
   const own = JSON.stringify(require('node:url').pathToFileURL(__filename).href);
   return `import own from ${own}; const $ = own.take(import.meta.url);\n${lines.join('\n')}\n`;
+}
+
+/**
+ * The instance of a file.
+ *
+ * @param {string} file
+ * @param {object | undefined} imports
+ * @returns {any}
+ */
+function loaded(file, imports) {
+  try {
+    return require('./run.js').loadSync(file, { imports }, load);
+  } catch (error) {
+    const { code, message } = /** @type {any} */ (error);
+    if (code === undefined) throw error;
+    const advice =
+      code === 'ERR_WASI_IMPORT'
+        ? ' (an import statement gives it functions of ./ and # names only: use load())'
+        : '';
+    const { WasiError } = require('./errors.js');
+    throw new WasiError(code, `can't import ${file}: ${message}${advice}`, { cause: error });
+  }
 }
 
 /**

@@ -44,6 +44,10 @@ class Pool {
     return { running, queued, completed: this.#completed, failed: this.#failed };
   }
 
+  get isClosed() {
+    return this.#isClosed;
+  }
+
   /** Throws ERR_INVALID_STATE if it has been closed. */
   requireOpen() {
     if (!this.#isClosed) return;

@@ -9,7 +9,9 @@ const { Mismatch } = require('./values.js');
  *
  * @typedef {object} State
  * @property {number | undefined} handle of the component; undefined once it is given away or dropped
- * @property {Promise<number> | undefined} [pending] the handle, where the constructor has not returned
+ * @property {Promise<any> | undefined} [pending] its uses wait for this: its constructor, or a call with it
+ * @property {boolean} [isMade] true if the constructor has returned
+ * @property {boolean} [isGone] true if it was dropped, maybe before that
  * @property {number} resource
  * @property {GuestResources} owner
  */
@@ -101,9 +103,10 @@ class GuestResources {
     }
     const { handle } = state;
     if (handle === undefined) {
-      const why = state.pending
-        ? 'is not there yet: await a call of it first'
-        : 'has been dropped, given away, or was lent';
+      const why =
+        state.pending && !state.isMade
+          ? 'is not there yet: await a call of it first'
+          : 'has been dropped, given away, or was lent';
       throw new Mismatch(`this ${name} ${why}`);
     }
     if (isOwned) {
@@ -125,6 +128,7 @@ class GuestResources {
   /** @param {State} state */
   drop(state) {
     const { handle, pending } = state;
+    state.isGone = true;
     if (pending) {
       pending.then(
         () => this.drop(state),

@@ -432,6 +432,7 @@ describe('resources', () => {
     const thing = new exports.Thing(6);
     const value = thing.valueOfIt();
     thing[dispose]();
+    await assert.rejects(thing.valueOfIt(), /has been dropped/);
     assert.equal(await value, 6);
     await assert.rejects(thing.valueOfIt(), /has been dropped/);
     assert.equal(await exports.ended(), 6);

@@ -245,8 +245,12 @@ describe('handler()', { timeout: HANGS }, () => {
     await body.cancel();
     await handle.close(); // resolves when none runs
     assert.deepEqual(errors, []);
-    assert.equal((await get('/count')).status, 500);
-    assert.equal(errors[0].message, 'the handler is closed');
+    await assert.rejects(get('/count'), {
+      code: 'ERR_INVALID_STATE',
+      message: 'the handler is closed',
+    });
+    assert.equal((await server.get('/count')).status, 503);
+    assert.deepEqual(errors, []);
   });
 
   test('refuses what is no handler, and wrong options', async () => {

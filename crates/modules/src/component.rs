@@ -183,7 +183,7 @@ impl<'a> Component<'a> {
         match reading.unknown {
             None => Ok(reading.component),
             // A version that is not supported says more than what it has.
-            Some(error) => match reading.component.run().map(|run| check_command(Some(run))) {
+            Some(error) => match reading.component.run().map(|run| check_command(Some(run), false)) {
                 Some(Err(version)) => Err(version),
                 _ => Err(error),
             },
@@ -203,15 +203,19 @@ impl<'a> Component<'a> {
 
     /// Refuses a component that can't be run as a command.
     pub fn check_command(&self) -> Result<(), ProgramError> {
-        check_command(self.run())
+        check_command(self.run(), self.exports.iter().any(|name| is_handler(name)))
     }
 }
 
-/// Refuses a component that exports this interface of commands, or none.
-pub fn check_command(run: Option<&str>) -> Result<(), ProgramError> {
+/// Refuses a component that exports this interface of commands, or none, and perhaps that of handlers.
+pub fn check_command(run: Option<&str>, is_handler: bool) -> Result<(), ProgramError> {
     let why = match run.and_then(|name| name.strip_prefix(RUN)) {
         Some(version) if version.starts_with("0.2.") => return Ok(()),
         Some(version) => format!("is a command for WASI {version}; components run here that are built for WASI 0.2"),
+        None if is_handler => {
+            "is a handler of HTTP and no command: handler() calls it, and `wasi-rs serve` on the command line"
+                .to_owned()
+        }
         None => {
             "is a component that is no command, since it exports no wasi:cli/run: load() gives its exports".to_owned()
         }
@@ -511,7 +515,8 @@ mod tests {
         assert!(component.check_command().is_ok());
         let modules = component.modules.iter().map(|range| &bytes[range.clone()][..8]).collect::<Vec<_>>();
         assert_eq!(modules, [b"\0asm\x01\0\0\0", b"\0asm\x01\0\0\0"]);
-        let refusal = |run| check_command(run).unwrap_err().to_string();
+        let refusal = |run| check_command(run, false).unwrap_err().to_string();
+        assert!(check_command(None, true).unwrap_err().to_string().contains("`wasi-rs serve`"));
         assert!(refusal(None).starts_with("is a component that is no command"));
         assert!(refusal(Some("wasi:cli/run@0.3.0")).starts_with("is a command for WASI 0.3.0; "));
     }

@@ -58,7 +58,7 @@ impl PreparedComponent {
     pub fn new(code: Component, purpose: Purpose) -> Result<Self, ProgramError> {
         let (run, handler) = (entry_of(&code, is_run, RUN), entry_of(&code, is_handler, HANDLE));
         if purpose == Purpose::Command {
-            check_command(run.as_ref().map(|(name, _)| name.as_str()))?;
+            check_command(run.as_ref().map(|(name, _)| name.as_str()), handler.is_some())?;
         }
         let interface = describe(&code, code.engine(), wasi::is_known).map_err(refused)?;
         let mut linker = Linker::new(code.engine());
@@ -79,7 +79,7 @@ impl PreparedComponent {
 
     /// An error if it is no command.
     pub fn check_start(&self) -> Result<(), ProgramError> {
-        check_command(self.run.as_ref().map(|(name, _)| name.as_str()))
+        check_command(self.run.as_ref().map(|(name, _)| name.as_str()), self.handler.is_some())
     }
 
     /// An instance in this store.
