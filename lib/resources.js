@@ -84,7 +84,8 @@ class GuestResources {
 
   /** Has the resource end with its object. @param {object} object @param {State} state */
   watch(object, state) {
-    this.#registry.register(object, { ...state, owner: this }, state);
+    // Nothing waits for an object that nobody has.
+    this.#registry.register(object, { ...state, pending: undefined, owner: this }, state);
   }
 
   /**

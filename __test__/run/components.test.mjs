@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { ComponentError, compile, deserialize, load, loadSync, run, spawn } from '../../index.js';
+import { runCollecting } from '../support/collect.mjs';
 import {
   EMPTY_COMPONENT,
   RESOURCES,
@@ -436,6 +437,33 @@ describe('resources', () => {
     assert.equal(await value, 6);
     await assert.rejects(thing.valueOfIt(), /has been dropped/);
     assert.equal(await exports.ended(), 6);
+  });
+
+  test('of the component end when nobody has their objects', async () => {
+    const bytes = Buffer.from(source).toString('base64');
+    const ended = await runCollecting(`
+      const { load, loadSync } = await import('./index.js');
+      class Gauge {
+        read() {}
+        static count() {}
+      }
+      const imports = { Gauge, see() {}, offer() {}, offerOr() {} };
+      const told = [];
+      for (const open of [load, loadSync]) {
+        const { exports } = await open(Buffer.from('${bytes}', 'base64'), { imports });
+        await (async () => {
+          for (const value of [1, 10, 100]) await new exports.Thing(value).valueOfIt();
+        })();
+        let last = 0;
+        for (let round = 0; round < 100 && last < 111; round++) {
+          let isOver = false;
+          await collect(() => isOver || !(isOver = true));
+          last = await exports.ended();
+        }
+        told.push(last);
+      }
+      console.log(JSON.stringify(told));`);
+    assert.deepEqual(ended, [111, 111]);
   });
 
   test('of the component may end while it waits for the embedder', async () => {

@@ -7,7 +7,8 @@ import path from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { Worker } from 'node:worker_threads';
-import { run, spawn, compile, load } from '../../index.js';
+import { run, spawn, compile, handler, load, loadSync } from '../../index.js';
+import { RESOURCES, assembleComponent } from '../support/components.mjs';
 import * as guests from '../support/programs.mjs';
 import { assemble } from '../support/wat.mjs';
 
@@ -32,6 +33,11 @@ const READS = program(READ);
 const LIBRARY = assemble(`(module (import "env" "host" (func $host (param i32) (result i32)))
   (memory (export "memory") 1) (func (export "spin") (loop (br 0)))
   (func (export "call") (param i32) (result i32) (call $host (local.get 0))))`);
+
+/** A component with resources of both sides. */
+const COMPONENT = assembleComponent(RESOURCES);
+/** Answers requests, and makes them. */
+const HANDLER = new URL('../support/guests/http-handler.wasm', import.meta.url);
 
 const ENGINES = ['wasmtime', 'v8', 'auto'];
 
@@ -195,6 +201,83 @@ export const SCENARIOS = {
     await promise;
     await instance.close();
     await ended;
+  },
+
+  async 'instances of their own for calls'(context) {
+    const imports = { env: { host: async (n) => n + 1 } };
+    const instance = await load(LIBRARY, { imports, stdout: 'ignore', fresh: true });
+    const calls = Array.from({ length: 10 }, (_, i) => instance.exports.call(i));
+    assert.deepEqual(await Promise.all(calls), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    const ended = rejects(instance.exports.spin(), 'ERR_WASI_KILLED');
+    const { promise } = moment(context);
+    await promise;
+    await instance.close();
+    await ended;
+  },
+
+  async 'a program that is prepared'(context) {
+    const imports = { env: { host: (n) => n + 1 } };
+    const { cache } = common(context);
+    const program = await compile(unlike(LIBRARY, context), { cache });
+    const prepared = await program.prepare(({ exports }) => exports.call(1), { imports });
+    const instance = await prepared.load({ imports });
+    assert.equal(await instance.exports.call(5), 6);
+    await instance.close();
+  },
+
+  async 'resources of a component'(context) {
+    class Gauge {
+      constructor(start) {
+        this.start = start;
+      }
+
+      read() {
+        return this.start;
+      }
+
+      static count() {
+        return 1;
+      }
+    }
+    const imports = { Gauge, see: (gauge) => gauge.start, offer() {}, offerOr() {} };
+    const open = pick(context, [load, loadSync]);
+    const instance = await open(COMPONENT, { imports });
+    const { exports } = instance;
+    for (let i = 0; i < context.below(100); i++) {
+      const thing = new exports.Thing(i);
+      assert.equal(await thing.valueOfIt(), i);
+      assert.equal(await exports.measure(i), 2 * i + 1);
+      if (context.below(2) === 0) thing[Symbol.dispose ?? Symbol.for('nodejs.dispose')]();
+    }
+    if (context.below(2) === 0) await instance.close(); // or it is collected
+  },
+
+  async 'requests of HTTP'(context) {
+    const fetch = async ({ url }) => new Response(url);
+    const handle = await handler(HANDLER, { fetch, timeout: 20_000, onError() {} });
+    const path = pick(context, [
+      '/count',
+      '/trap',
+      '/forward/x',
+      '/large/20',
+      '/forever',
+      '/too-short',
+    ]);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const request = new Request(`http://site.example${path}`, {
+      signal,
+      headers: { to: 'a.example' },
+    });
+    const answered = handle(request).then((response) => response.text());
+    answered.catch(() => {});
+    if (path === '/forever' || context.below(2) === 0) {
+      const { promise } = moment(context);
+      await promise;
+      controller.abort();
+    }
+    await answered.catch(() => {});
+    await handle.close();
   },
 
   async 'compile(), then several runs'(context) {
