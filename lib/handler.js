@@ -22,7 +22,7 @@ const INTERFACE = 'wasi:http/incoming-handler@';
 const CONCURRENCY = 64;
 
 /** Statuses of responses without a body. */
-const BODILESS = new Set([101, 103, 204, 205, 304]);
+const BODILESS = new Set([204, 205, 304]);
 
 /**
  * A request, in the form for a guest.

@@ -303,7 +303,7 @@ async function answer(ends, fetch) {
     timeouts.start(times);
     // It may look at no signal.
     const response = await Promise.race([fetch(request), timeouts.aborted]);
-    timeouts.hasBegun();
+    timeouts.stop(); // the response has begun
     if (!isResponse(response)) throw new HttpError('HTTP-request-denied');
     exchange.sendHead([`${response.status}`], fieldsOf(response));
     for await (const chunk of timeouts.each(response.body ?? [])) await exchange.write(chunk);
@@ -350,10 +350,6 @@ class Timeouts {
     if (time === undefined) return;
     const expire = () => this.#controller.abort(new HttpError(code));
     this.#timer = setTimeout(expire, Math.min(time, 2 ** 31 - 1));
-  }
-
-  hasBegun() {
-    clearTimeout(this.#timer);
   }
 
   /** The chunks of a body, each within its time. @param {AsyncIterable<Uint8Array> | never[]} body */

@@ -5,7 +5,7 @@
 
 const fs = require('node:fs');
 const { createRequire } = require('node:module');
-const { fileURLToPath } = require('node:url');
+const { fileURLToPath, pathToFileURL } = require('node:url');
 
 /** The URL of a file of WebAssembly. */
 const FILE = /^file:[^?#]*\.wasm(?:[?#]|$)/;
@@ -53,7 +53,7 @@ function sourceOf(url) {
     (name, i) =>
       `const $${i} = $[${JSON.stringify(name)}]; export { $${i} as ${JSON.stringify(name)} };`,
   );
-  const own = JSON.stringify(require('node:url').pathToFileURL(__filename).href);
+  const own = JSON.stringify(pathToFileURL(__filename).href);
   return `import own from ${own}; const $ = own.take(import.meta.url);\n${lines.join('\n')}\n`;
 }
 
