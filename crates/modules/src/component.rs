@@ -8,7 +8,7 @@
 
 use crate::cancellation::Cancellation;
 use crate::compile_limits;
-use crate::component_types::{self, Measure};
+use crate::component_types::{self, Measure, Types};
 use crate::error::ProgramError;
 use std::ops::Range;
 use wasmparser::{
@@ -59,10 +59,9 @@ struct Frame {
     copied: u64,
     /// The weight of each component that can be instantiated here; none if it is not known.
     components: Vec<Option<Weight>>,
+    types: Types,
     /// The number of values of each type.
-    types: Vec<u64>,
-    /// The depth and the size of each type.
-    measures: Vec<Measure>,
+    sizes: Vec<u64>,
     /// True for each function, and each instance, that may be of a component in the file; false for those
     /// that the host gives.
     functions: Vec<bool>,
@@ -84,8 +83,22 @@ struct Weight {
 }
 
 impl Frame {
-    fn add(&mut self, items: u32) {
+    /// Adds items of a section, before they are read: no more are than there may be.
+    fn add(&mut self, items: u32) -> Result<(), ProgramError> {
         self.items = self.items.saturating_add(items.into());
+        self.check_bounds()
+    }
+
+    fn check_bounds(&self) -> Result<(), ProgramError> {
+        for (count, most, what) in [
+            (self.items, MAX_ITEMS, "instances, types and functions of components"),
+            (self.copied, MAX_COPIED, "values that its functions copy between components"),
+        ] {
+            if count > most {
+                return Err(too_hard(format!("it has {count} {what}, and {most} is the most")));
+            }
+        }
+        Ok(())
     }
 
     /// Adds an instance of the component with this index.
@@ -109,17 +122,17 @@ impl Frame {
 
     /// Adds a type with this number of values.
     fn add_type(&mut self, size: u64, measure: Measure) {
-        self.types.push(size);
-        self.measures.push(measure);
+        self.sizes.push(size);
+        self.types.push(measure);
     }
 
     /// The measure of an item that is exported.
     fn measure_of(&self, kind: ComponentExternalKind, index: u32) -> Measure {
         match kind {
             ComponentExternalKind::Instance => at(&self.instance_measures, index),
-            ComponentExternalKind::Type => at(&self.measures, index),
+            ComponentExternalKind::Type => self.types.get(index),
             ComponentExternalKind::Component => at(&self.components, index).flatten().map(|weight| weight.exported),
-            _ => Some(Measure::of_values(self.measures.iter().map(|measure| measure.depth).max().unwrap_or_default())),
+            _ => Some(self.types.of_any()),
         }
         .unwrap_or_default()
     }
@@ -128,7 +141,7 @@ impl Frame {
     fn size(&self, ty: ComponentValType, largest: u64) -> u64 {
         match ty {
             ComponentValType::Primitive(_) => 1,
-            ComponentValType::Type(index) => at(&self.types, index).unwrap_or(largest),
+            ComponentValType::Type(index) => at(&self.sizes, index).unwrap_or(largest),
         }
     }
 
@@ -276,31 +289,32 @@ impl<'a> Reading<'a> {
         let Some(frame) = self.frames.last_mut() else { return Ok(()) };
         match payload {
             _ if frame.is_module => return check_shared(payload),
-            Payload::ModuleSection { .. } => frame.add(1),
-            Payload::InstanceSection(section) => frame.add(section.count()),
-            Payload::CoreTypeSection(section) => frame.add(section.count()),
+            Payload::ModuleSection { .. } => frame.add(1)?,
+            Payload::InstanceSection(section) => frame.add(section.count())?,
+            Payload::CoreTypeSection(section) => frame.add(section.count())?,
             Payload::ComponentTypeSection(section) => {
-                frame.add(section.count());
-                let before = std::mem::take(&mut frame.measures);
+                frame.add(section.count())?;
+                let before = std::mem::take(&mut frame.types);
                 let known = before.len();
                 let content = self.bytes.get(section.range()).unwrap_or_default();
                 let reader = BinaryReader::new(content, section.original_position());
-                let measures = component_types::measures(reader, before, |further, index| {
+                let types = component_types::measures(reader, before, |further, index| {
                     let outer = self.frames.iter().rev().nth(further as usize);
-                    outer.and_then(|frame| at(&frame.measures, index)).unwrap_or_default()
+                    outer.and_then(|frame| frame.types.get(index)).unwrap_or_default()
                 })?;
                 let Some(frame) = self.frames.last_mut() else { return Ok(()) };
-                let added = measures.iter().skip(known).map(|measure| measure.size);
+                let added = types.since(known).iter().map(|measure| measure.size);
                 frame.items = added.fold(frame.items, u64::saturating_add);
-                frame.measures = measures;
+                frame.types = types;
+                frame.check_bounds()?;
                 for ty in section {
                     let size = frame.size_of_type(&ty?, self.largest);
                     self.largest = self.largest.max(size);
-                    frame.types.push(size);
+                    frame.sizes.push(size);
                 }
             }
             Payload::ComponentInstanceSection(section) => {
-                frame.add(section.count());
+                frame.add(section.count())?;
                 for instance in section {
                     match instance? {
                         ComponentInstance::Instantiate { component_index, .. } => frame.instantiate(component_index)?,
@@ -313,7 +327,7 @@ impl<'a> Reading<'a> {
                 }
             }
             Payload::ComponentCanonicalSection(section) => {
-                frame.add(section.count());
+                frame.add(section.count())?;
                 for function in section {
                     match function {
                         Ok(CanonicalFunction::Lift { .. }) => frame.functions.push(true),
@@ -332,13 +346,13 @@ impl<'a> Reading<'a> {
                 }
             }
             Payload::ComponentAliasSection(section) => {
-                frame.add(section.count());
+                frame.add(section.count())?;
                 for alias in section {
                     self.alias(alias?);
                 }
             }
             Payload::ComponentImportSection(section) => {
-                frame.add(section.count());
+                frame.add(section.count())?;
                 for import in section {
                     let import = import?;
                     if depth == 1 {
@@ -356,7 +370,7 @@ impl<'a> Reading<'a> {
                         ComponentTypeRef::Component(_) => frame.components.push(None),
                         ComponentTypeRef::Type(TypeBounds::Eq(index)) => {
                             let measure = frame.measure_of(ComponentExternalKind::Type, index);
-                            frame.add_type(at(&frame.types, index).unwrap_or(self.largest), measure);
+                            frame.add_type(at(&frame.sizes, index).unwrap_or(self.largest), measure);
                         }
                         ComponentTypeRef::Type(TypeBounds::SubResource) => frame.add_type(1, Measure::of_values(1)),
                         ComponentTypeRef::Func(_) => frame.functions.push(depth > 1),
@@ -369,7 +383,7 @@ impl<'a> Reading<'a> {
                 }
             }
             Payload::ComponentExportSection(section) => {
-                frame.add(section.count());
+                frame.add(section.count())?;
                 for export in section {
                     let export = export?;
                     if depth == 1 {
@@ -383,7 +397,7 @@ impl<'a> Reading<'a> {
                             frame.components.push(at(&frame.components, export.index).flatten());
                         }
                         ComponentExternalKind::Type => {
-                            frame.add_type(at(&frame.types, export.index).unwrap_or(self.largest), measure);
+                            frame.add_type(at(&frame.sizes, export.index).unwrap_or(self.largest), measure);
                         }
                         ComponentExternalKind::Func => {
                             frame.functions.push(at(&frame.functions, export.index).unwrap_or(true));
@@ -397,7 +411,7 @@ impl<'a> Reading<'a> {
             }
             _ => return Ok(()),
         }
-        self.check_bounds()
+        self.frames.last().map_or(Ok(()), Frame::check_bounds)
     }
 
     /// Adds an item that is known elsewhere.
@@ -408,8 +422,8 @@ impl<'a> Reading<'a> {
                 (Some(outer(count).and_then(|frame| at(&frame.components, index).flatten())), None)
             }
             ComponentAlias::Outer { kind: ComponentOuterAliasKind::Type, count, index } => {
-                let size = outer(count).and_then(|frame| at(&frame.types, index)).unwrap_or(self.largest);
-                (None, Some((size, outer(count).and_then(|frame| at(&frame.measures, index)).unwrap_or_default())))
+                let size = outer(count).and_then(|frame| at(&frame.sizes, index)).unwrap_or(self.largest);
+                (None, Some((size, outer(count).and_then(|frame| frame.types.get(index)).unwrap_or_default())))
             }
             ComponentAlias::InstanceExport { kind: ComponentExternalKind::Component, .. } => (Some(None), None),
             // Nothing in an instance is deeper than that, or larger.
@@ -442,23 +456,9 @@ impl<'a> Reading<'a> {
     fn end(&mut self) -> Result<(), ProgramError> {
         let Some(ended) = self.frames.pop().filter(|frame| !frame.is_module) else { return Ok(()) };
         if let Some(outer) = self.frames.last_mut() {
-            outer.add(1);
+            outer.add(1)?;
             let exported = Measure::around(ended.exported)?;
             outer.components.push(Some(Weight { items: ended.items, copied: ended.copied, exported }));
-            return self.check_bounds();
-        }
-        Ok(())
-    }
-
-    fn check_bounds(&self) -> Result<(), ProgramError> {
-        let Some(Frame { items, copied, .. }) = self.frames.last() else { return Ok(()) };
-        for (count, most, what) in [
-            (items, MAX_ITEMS, "instances, types and functions of components"),
-            (copied, MAX_COPIED, "values that its functions copy between components"),
-        ] {
-            if *count > most {
-                return Err(too_hard(format!("it has {count} {what}, and {most} is the most")));
-            }
         }
         Ok(())
     }
@@ -602,6 +602,16 @@ mod tests {
         let outer =
             "(component (component $a) (component (alias outer 1 $a (component $b)) (instance (instantiate $b))))";
         assert_eq!(refusal(outer), "");
+    }
+
+    #[test]
+    fn sections_of_too_many_items_are_refused_before_they_are_read() {
+        // Instances, aliases, types, functions, imports and exports: a count of 300 000, and none of them.
+        for id in [5, 6, 7, 8, 10, 11] {
+            let bytes = [b"\0asm\x0d\0\x01\0".as_slice(), &[id, 3, 0xe0, 0xa7, 0x12]].concat();
+            let error = Component::read(&bytes, &Cancellation::default()).unwrap_err().to_string();
+            assert!(error.contains("it has 300000 instances, types and functions"), "{id}: {error}");
+        }
     }
 
     /// A component in which one calls functions of the other, with records of a thousand fields.

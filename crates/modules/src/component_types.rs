@@ -48,15 +48,48 @@ impl Measure {
     }
 }
 
+/// The types of a component, in the order of their indices.
+#[derive(Debug, Default)]
+pub struct Types {
+    all: Vec<Measure>,
+    /// The greatest depth of them, kept: a file may ask for it as often as it has items.
+    deepest: u32,
+}
+
+impl Types {
+    /// Adds a type.
+    pub fn push(&mut self, measure: Measure) {
+        self.all.push(measure);
+        self.deepest = self.deepest.max(measure.depth);
+    }
+
+    /// The measure of a type with an index that comes from a file.
+    pub fn get(&self, index: u32) -> Option<Measure> {
+        self.all.get(usize::try_from(index).ok()?).copied()
+    }
+
+    /// The number of types.
+    pub const fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// The types from this number on.
+    pub fn since(&self, known: usize) -> &[Measure] {
+        self.all.get(known..).unwrap_or_default()
+    }
+
+    /// The measure of an item whose type is one of these, and not known.
+    pub const fn of_any(&self) -> Measure {
+        Measure::of_values(self.deepest)
+    }
+}
+
 /// A type of a component or an instance that is being read.
 #[derive(Default)]
 struct Scope {
     /// The declarations that are to come.
     left: u32,
-    /// Its types.
-    types: Vec<Measure>,
-    /// The greatest depth in it.
-    deepest: u32,
+    types: Types,
     /// The size of what it imports and exports.
     size: u64,
     /// True if it exports anything but types.
@@ -64,14 +97,8 @@ struct Scope {
 }
 
 impl Scope {
-    fn push(&mut self, measure: Measure) {
-        self.types.push(measure);
-        self.deepest = self.deepest.max(measure.depth);
-    }
-
     fn measure_of(&self, index: u32) -> Measure {
-        let known = usize::try_from(index).ok().and_then(|index| self.types.get(index)).copied();
-        known.unwrap_or(Measure::of_values(self.deepest))
+        self.types.get(index).unwrap_or(self.types.of_any())
     }
 
     fn depth_of(&self, index: u32) -> u32 {
@@ -116,12 +143,10 @@ impl Scope {
         };
         match ty {
             ComponentTypeRef::Func(index) | ComponentTypeRef::Instance(index) | ComponentTypeRef::Component(index) => {
-                let Measure { depth, size, .. } = self.measure_of(*index);
-                self.deepest = self.deepest.max(depth);
-                self.size = self.size.saturating_add(size);
+                self.size = self.size.saturating_add(self.measure_of(*index).size);
             }
-            ComponentTypeRef::Type(TypeBounds::Eq(index)) => self.push(self.measure_of(*index)),
-            ComponentTypeRef::Type(TypeBounds::SubResource) => self.push(Measure::of_values(1)),
+            ComponentTypeRef::Type(TypeBounds::Eq(index)) => self.types.push(self.measure_of(*index)),
+            ComponentTypeRef::Type(TypeBounds::SubResource) => self.types.push(Measure::of_values(1)),
             ComponentTypeRef::Module(_) | ComponentTypeRef::Value(_) => {}
         }
     }
@@ -131,18 +156,17 @@ impl Scope {
 /// of a component around this one: how many further out, and the type's index.
 pub fn measures(
     mut reader: BinaryReader<'_>,
-    before: Vec<Measure>,
+    before: Types,
     outer: impl Fn(u32, u32) -> Measure,
-) -> Result<Vec<Measure>, ProgramError> {
-    let deepest = before.iter().map(|measure| measure.depth).max().unwrap_or_default();
-    let mut all = vec![Scope { left: reader.read_var_u32()?, types: before, deepest, ..Scope::default() }];
+) -> Result<Types, ProgramError> {
+    let mut all = vec![Scope { left: reader.read_var_u32()?, types: before, ..Scope::default() }];
     while let Some(mut scope) = all.pop() {
         let Some(left) = scope.left.checked_sub(1) else {
             let Some(around) = all.last_mut() else { return Ok(scope.types) };
             let declared = scope.types.len() as u64;
-            let inner = Measure { depth: scope.deepest, size: scope.size, has_items: scope.has_items };
+            let inner = Measure { depth: scope.types.deepest, size: scope.size, has_items: scope.has_items };
             let whole = Measure::around([inner])?;
-            around.push(Measure { size: whole.size.saturating_add(declared), ..whole });
+            around.types.push(Measure { size: whole.size.saturating_add(declared), ..whole });
             continue;
         };
         scope.left = left;
@@ -159,7 +183,7 @@ pub fn measures(
                 continue;
             }
             let depth = scope.depth_of_type(&reader.read()?);
-            scope.push(Measure::of_values(check(depth)?));
+            scope.types.push(Measure::of_values(check(depth)?));
         } else if next(&reader)? == IMPORT {
             reader.read_u8()?;
             let import: ComponentImport<'_> = reader.read()?;
@@ -171,7 +195,7 @@ pub fn measures(
                     kind: ComponentOuterAliasKind::Type,
                     count: 0,
                     index,
-                }) => scope.push(scope.measure_of(index)),
+                }) => scope.types.push(scope.measure_of(index)),
                 InstanceTypeDeclaration::Alias(ComponentAlias::Outer {
                     kind: ComponentOuterAliasKind::Type,
                     count,
@@ -182,18 +206,18 @@ pub fn measures(
                         Some(place) => all.get(place).map(|scope| scope.measure_of(index)).unwrap_or_default(),
                         None => outer(count.saturating_sub(u32::try_from(all.len()).unwrap_or(u32::MAX)), index),
                     };
-                    scope.push(measure);
+                    scope.types.push(measure);
                 }
                 InstanceTypeDeclaration::Alias(ComponentAlias::InstanceExport {
                     kind: ComponentExternalKind::Type,
                     ..
-                }) => scope.push(Measure::of_values(scope.deepest)),
+                }) => scope.types.push(scope.types.of_any()),
                 _ => {}
             }
         }
         all.push(scope);
     }
-    Ok(Vec::new())
+    Ok(Types::default())
 }
 
 /// The next byte.
