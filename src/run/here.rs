@@ -51,11 +51,11 @@ impl Method for LoadHere {
         let loaded = move |all: &[Export], has_memory: bool| {
             *at_begin.lock().unwrap_or_else(PoisonError::into_inner) = Some((all.to_vec(), has_memory));
         };
-        let (host, stack) = (plan.host.clone(), plan.limits.stack);
+        let host = plan.host.clone();
         let instance = js
             .lending(call.args[2], || instance::load_here(&program, plan, timeout, Box::new(loaded), Box::new(finish)));
         let prompts = Arc::default();
-        let guest = Hosted { host, instance: Some(instance), prompts, requests, id, ended, timeout, stack };
+        let guest = Hosted { host, instance: Some(instance), prompts, requests, id, ended, timeout };
         let message = js.object()?;
         let loaded = exports.lock().unwrap_or_else(PoisonError::into_inner).take();
         match loaded {
@@ -110,8 +110,8 @@ impl Method for CallHere {
         let size = |value| Ok(usize::try_from(whole(js.number_of(value)?)).unwrap_or(usize::MAX));
         let (index, length) = (size(index)?, size(length)?);
         let args = js.first_bytes(bytes, length)?;
-        require_stack(js, guest.stack)?;
         let Some(instance) = &guest.instance else { return js.undefined() };
+        require_stack(js, instance.run.limits.stack)?;
         let make = || instance.call_here(index, args, guest.timeout);
         let returned = match &guest.host {
             Some(_) => js.lending(js.get_named(call.this, DISPATCH)?, make),

@@ -38,8 +38,6 @@ pub struct Hosted {
     pub ended: Arc<Mutex<Option<Outcome>>>,
     /// The time that each call of such an instance may take.
     pub timeout: Option<Duration>,
-    /// The stack that it may use, if that is limited.
-    pub stack: Option<usize>,
 }
 
 impl Hosted {
@@ -53,7 +51,6 @@ impl Hosted {
             id,
             ended: Arc::default(),
             timeout: None,
-            stack: None,
         }
     }
 

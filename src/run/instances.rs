@@ -71,7 +71,6 @@ impl Method for Load {
             id,
             ended: Arc::default(),
             timeout: None,
-            stack: None,
         }))
     }
 }

@@ -68,7 +68,7 @@ pub struct Run {
     /// The state shared with its thread and its calls.
     pub(super) control: Arc<Control>,
     /// Its limits.
-    pub(super) limits: Limits,
+    pub limits: Limits,
     /// Its plan until it begins. If it is ended before, the plan is dropped at once: the files of its streams
     /// are closed.
     plan: Mutex<Option<Plan>>,
