@@ -3,6 +3,7 @@
 use super::budget::Charge;
 use super::exchange::{End, Exchange, Want};
 use super::fields::{Entries, Fields, entries_of, size_of_entries};
+use super::request_line::RequestLine;
 use crate::wasi::errors::IoError;
 use crate::wasi::generated::http::types::{self, ErrorCode, Method, Scheme};
 use crate::wasi::poll::Pollable;
@@ -15,10 +16,7 @@ use wasmtime::{Error, Result, bail};
 /// The resource `incoming-request`.
 #[derive(Debug)]
 pub struct IncomingRequest {
-    method: Method,
-    scheme: Option<Scheme>,
-    authority: Option<String>,
-    path: Option<String>,
+    line: RequestLine,
     message: Message,
 }
 
@@ -66,29 +64,6 @@ impl FutureIncomingResponse {
     }
 }
 
-fn method_of(name: &str) -> Method {
-    match name {
-        "GET" => Method::Get,
-        "HEAD" => Method::Head,
-        "POST" => Method::Post,
-        "PUT" => Method::Put,
-        "DELETE" => Method::Delete,
-        "CONNECT" => Method::Connect,
-        "OPTIONS" => Method::Options,
-        "TRACE" => Method::Trace,
-        "PATCH" => Method::Patch,
-        other => Method::Other(other.to_owned()),
-    }
-}
-
-fn scheme_of(name: &str) -> Scheme {
-    match name {
-        "http" => Scheme::Http,
-        "https" => Scheme::Https,
-        other => Scheme::Other(other.to_owned()),
-    }
-}
-
 impl View<'_> {
     fn message(&mut self, headers: Entries, exchange: &Arc<Exchange>) -> Result<Message> {
         let charge = self.wasi.budget.charge(size_of_entries(&headers))?;
@@ -99,19 +74,12 @@ impl View<'_> {
     pub fn incoming_request(&mut self, exchange: Arc<Exchange>) -> Result<Resource<IncomingRequest>> {
         self.block_on(Pollable::Message(Arc::clone(&exchange), Want::Head))?;
         let parts = exchange.take_head().unwrap_or_default();
-        let Some(([method, scheme, authority, path], fields)) = parts.split_first_chunk() else {
+        let Some((line, fields)) = parts.split_first_chunk::<4>() else {
             bail!("no request has come from the embedder");
         };
         let headers = entries_of(fields).ok_or_else(|| Error::msg("a name of a header is no text"))?;
-        let text = |part: &[u8]| Some(String::from_utf8_lossy(part).into_owned()).filter(|text| !text.is_empty());
         let message = self.message(headers, &exchange)?;
-        let request = IncomingRequest {
-            method: method_of(&text(method).unwrap_or_default()),
-            scheme: text(scheme).map(|scheme| scheme_of(&scheme)),
-            authority: text(authority),
-            path: text(path),
-            message,
-        };
+        let request = IncomingRequest { line: RequestLine::of(line.each_ref().map(|part| part.as_ref())), message };
         self.release_exchange(exchange)?;
         Ok(self.wasi.table.push(request)?)
     }
@@ -150,19 +118,19 @@ impl View<'_> {
 
 impl types::HostIncomingRequest for View<'_> {
     fn method(&mut self, request: Resource<IncomingRequest>) -> Result<Method> {
-        Ok(self.wasi.table.get(&request)?.method.clone())
+        Ok(self.wasi.table.get(&request)?.line.method.clone())
     }
 
     fn path_with_query(&mut self, request: Resource<IncomingRequest>) -> Result<Option<String>> {
-        Ok(self.wasi.table.get(&request)?.path.clone())
+        Ok(self.wasi.table.get(&request)?.line.path.clone())
     }
 
     fn scheme(&mut self, request: Resource<IncomingRequest>) -> Result<Option<Scheme>> {
-        Ok(self.wasi.table.get(&request)?.scheme.clone())
+        Ok(self.wasi.table.get(&request)?.line.scheme.clone())
     }
 
     fn authority(&mut self, request: Resource<IncomingRequest>) -> Result<Option<String>> {
-        Ok(self.wasi.table.get(&request)?.authority.clone())
+        Ok(self.wasi.table.get(&request)?.line.authority.clone())
     }
 
     fn headers(&mut self, request: Resource<IncomingRequest>) -> Result<Resource<Fields>> {

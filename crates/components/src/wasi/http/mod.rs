@@ -13,6 +13,7 @@
 //! | [`frames`] | frames |
 //! | [`incoming`] | requests and responses that a guest gets |
 //! | [`outgoing`] | requests and responses that a guest makes |
+//! | [`request_line`] | the first line of a request: its method, and the parts of its URL |
 
 pub mod budget;
 mod codes;
@@ -21,6 +22,7 @@ pub mod fields;
 mod frames;
 pub mod incoming;
 pub mod outgoing;
+mod request_line;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

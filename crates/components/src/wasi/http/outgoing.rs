@@ -3,10 +3,11 @@
 use super::budget::Charge;
 use super::codes;
 use super::exchange::{Exchange, MOST_HEAD};
-use super::fields::{Entries, Fields, content_length, is_token, parts_of, size_of_entries};
+use super::fields::{Entries, Fields, content_length, parts_of, size_of_entries};
 use super::frames::{Kind, header, joined, push};
 use super::incoming::FutureIncomingResponse;
 use super::lock;
+use super::request_line::RequestLine;
 use crate::wasi::errors::StreamFailed;
 use crate::wasi::generated::http::outgoing_handler;
 use crate::wasi::generated::http::types::{self, ErrorCode, Method, Scheme};
@@ -33,10 +34,7 @@ const MILLISECOND: u64 = 1_000_000;
 /// The resource `outgoing-request`.
 #[derive(Debug)]
 pub struct OutgoingRequest {
-    method: Method,
-    scheme: Option<Scheme>,
-    authority: Option<String>,
-    path: Option<String>,
+    line: RequestLine,
     message: Message,
 }
 
@@ -98,58 +96,18 @@ pub struct RequestOptions {
     between_bytes: Option<u64>,
 }
 
-const fn name_of(method: &Method) -> &str {
-    match method {
-        Method::Get => "GET",
-        Method::Head => "HEAD",
-        Method::Post => "POST",
-        Method::Put => "PUT",
-        Method::Delete => "DELETE",
-        Method::Connect => "CONNECT",
-        Method::Options => "OPTIONS",
-        Method::Trace => "TRACE",
-        Method::Patch => "PATCH",
-        Method::Other(name) => name.as_str(),
-    }
-}
-
-const fn name_of_scheme(scheme: Option<&Scheme>) -> &str {
-    match scheme {
-        None | Some(Scheme::Https) => "https",
-        Some(Scheme::Http) => "http",
-        Some(Scheme::Other(name)) => name.as_str(),
-    }
-}
-
 impl OutgoingRequest {
     fn text_size(&self) -> usize {
-        let of = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        let scheme = name_of_scheme(self.scheme.as_ref()).len();
-        [name_of(&self.method).len(), scheme, of(&self.authority), of(&self.path)]
-            .into_iter()
-            .fold(size_of_entries(&self.message.headers), usize::saturating_add)
+        self.line.size().saturating_add(size_of_entries(&self.message.headers))
     }
 
     /// Sets a part. An error, which ends the guest, if it takes too much memory.
-    fn set(&mut self, set: impl FnOnce(&mut Self)) -> Result<()> {
-        set(self);
+    fn set(&mut self, set: impl FnOnce(&mut RequestLine) -> std::result::Result<(), ()>) -> Set {
+        let is_set = set(&mut self.line);
         let size = self.text_size();
-        self.message.charge.resize(size)
+        self.message.charge.resize(size)?;
+        Ok(is_set)
     }
-}
-
-/// True for the parts of a URL before its path.
-fn is_authority(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#\\\"<>^`{|}".contains(&byte))
-}
-
-fn is_path(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#' || byte >= 0x80)
-}
-
-fn is_scheme(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 /// A result without a reason.
@@ -293,7 +251,7 @@ fn too_early() -> StreamFailed {
 impl types::HostOutgoingRequest for View<'_> {
     fn new(&mut self, headers: Resource<Fields>) -> Result<Resource<OutgoingRequest>> {
         let message = self.new_message(headers)?;
-        let request = OutgoingRequest { method: Method::Get, scheme: None, authority: None, path: None, message };
+        let request = OutgoingRequest { line: RequestLine::new(), message };
         Ok(self.wasi.table.push(request)?)
     }
 
@@ -303,47 +261,35 @@ impl types::HostOutgoingRequest for View<'_> {
     }
 
     fn method(&mut self, request: Resource<OutgoingRequest>) -> Result<Method> {
-        Ok(self.request(&request)?.method.clone())
+        Ok(self.request(&request)?.line.method.clone())
     }
 
     fn set_method(&mut self, request: Resource<OutgoingRequest>, method: Method) -> Set {
-        if !is_token(name_of(&method)) {
-            return Ok(Err(()));
-        }
-        self.request(&request)?.set(|request| request.method = method).map(Ok)
+        self.request(&request)?.set(|line| line.set_method(method))
     }
 
     fn path_with_query(&mut self, request: Resource<OutgoingRequest>) -> Result<Option<String>> {
-        Ok(self.request(&request)?.path.clone())
+        Ok(self.request(&request)?.line.path.clone())
     }
 
     fn set_path_with_query(&mut self, request: Resource<OutgoingRequest>, path: Option<String>) -> Set {
-        if path.as_ref().is_some_and(|path| !is_path(path)) {
-            return Ok(Err(()));
-        }
-        self.request(&request)?.set(|request| request.path = path).map(Ok)
+        self.request(&request)?.set(|line| line.set_path(path))
     }
 
     fn scheme(&mut self, request: Resource<OutgoingRequest>) -> Result<Option<Scheme>> {
-        Ok(self.request(&request)?.scheme.clone())
+        Ok(self.request(&request)?.line.scheme.clone())
     }
 
     fn set_scheme(&mut self, request: Resource<OutgoingRequest>, scheme: Option<Scheme>) -> Set {
-        if !is_scheme(name_of_scheme(scheme.as_ref())) {
-            return Ok(Err(()));
-        }
-        self.request(&request)?.set(|request| request.scheme = scheme).map(Ok)
+        self.request(&request)?.set(|line| line.set_scheme(scheme))
     }
 
     fn authority(&mut self, request: Resource<OutgoingRequest>) -> Result<Option<String>> {
-        Ok(self.request(&request)?.authority.clone())
+        Ok(self.request(&request)?.line.authority.clone())
     }
 
     fn set_authority(&mut self, request: Resource<OutgoingRequest>, authority: Option<String>) -> Set {
-        if authority.as_ref().is_some_and(|authority| !is_authority(authority)) {
-            return Ok(Err(()));
-        }
-        self.request(&request)?.set(|request| request.authority = authority).map(Ok)
+        self.request(&request)?.set(|line| line.set_authority(authority))
     }
 
     fn headers(&mut self, request: Resource<OutgoingRequest>) -> Result<Resource<Fields>> {
@@ -540,7 +486,9 @@ impl outgoing_handler::Host for View<'_> {
     ) -> Result<std::result::Result<Resource<FutureIncomingResponse>, ErrorCode>> {
         let request = self.wasi.table.delete(request)?;
         let options = options.map(|options| self.wasi.table.delete(options)).transpose()?.unwrap_or_default();
-        let Some(authority) = &request.authority else { return Ok(Err(ErrorCode::HttpRequestUriInvalid)) };
+        if request.line.authority.is_none() {
+            return Ok(Err(ErrorCode::HttpRequestUriInvalid));
+        }
         if request.text_size() > MOST_HEAD {
             return Ok(Err(ErrorCode::HttpRequestHeaderSectionSize(None)));
         }
@@ -558,15 +506,9 @@ impl outgoing_handler::Host for View<'_> {
         let exchange = Arc::new(Exchange::new(sockets, &self.wasi.requests));
         let times = [options.connect, options.first_byte, options.between_bytes]
             .map(|time| time.map(|time| time.div_ceil(MILLISECOND).to_string()).unwrap_or_default());
-        let parts = [
-            name_of(&request.method),
-            name_of_scheme(request.scheme.as_ref()),
-            authority,
-            request.path.as_deref().unwrap_or("/"),
-            if request.message.has_body { "1" } else { "" },
-        ];
-        let parts = parts.into_iter().chain(times.iter().map(String::as_str)).map(str::as_bytes);
-        let head = joined(parts.chain(parts_of(&request.message.headers)));
+        let has_body = if request.message.has_body { "1" } else { "" };
+        let parts = request.line.parts().into_iter().chain([has_body]).chain(times.iter().map(String::as_str));
+        let head = joined(parts.map(str::as_bytes).chain(parts_of(&request.message.headers)));
         let future = self.wasi.table.push(FutureIncomingResponse::new(Arc::clone(&exchange)))?;
         self.send(&request.message, &head, exchange)?;
         Ok(Ok(future))
