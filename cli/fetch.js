@@ -8,10 +8,9 @@ const { fetch } = globalThis;
  * The function that makes the requests of a program.
  *
  * @param {readonly import('./values.js').Host[]} hosts
- * @returns {((request: Request) => Promise<Response> | undefined) | undefined} none if it may make none
+ * @returns {(request: Request) => Promise<Response> | undefined}
  */
 function fetchOf(hosts) {
-  if (hosts.length === 0) return undefined;
   return (request) => {
     const { hostname, port, protocol } = new URL(request.url);
     const usual = protocol === 'https:' ? '443' : '80';

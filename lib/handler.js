@@ -4,7 +4,7 @@
 
 const { AbortError, WasiError, from, textOf } = require('./errors.js');
 const { Execution } = require('./execute.js');
-const { Exchange, HttpError, pairs } = require('./http.js');
+const { Exchange, HttpError, pairs, room, streamOf } = require('./http.js');
 const { readHandlerOptions } = require('./options.js');
 const { Pool } = require('./pool.js');
 const { Cancellation } = require('./program.js');
@@ -270,7 +270,7 @@ async function answerRequest(handler, request) {
       throw new WasiError('ERR_WASI_HTTP', message);
     }
     const isEmpty = BODILESS.has(status) || request.method === 'HEAD';
-    const body = isEmpty ? null : streamOf(answer, abort, forget);
+    const body = isEmpty ? null : bodyOf(answer, abort, forget);
     if (isEmpty) drain(answer, forget);
     return new Response(body, { status, headers: fields });
   } catch (error) {
@@ -281,25 +281,21 @@ async function answerRequest(handler, request) {
 }
 
 /** @param {Answered} answer @param {(reason: unknown) => void} abort @param {() => void} forget */
-function streamOf(answer, abort, forget) {
-  const { ReadableStream } = require('node:stream/web');
-  return /** @type {any} */ (
-    new ReadableStream(
-      {
-        async pull(controller) {
-          const piece = await answer.read();
-          if (piece) return controller.enqueue(new Uint8Array(piece));
-          forget();
-          controller.close();
-        },
-        cancel(reason) {
-          forget();
-          abort(reason);
-        },
-      },
-      { highWaterMark: 0 },
-    )
-  );
+function bodyOf(answer, abort, forget) {
+  const read = async () => {
+    let piece;
+    try {
+      piece = await answer.read();
+      return piece;
+    } finally {
+      if (!piece) forget(); // at its end, and at an error
+    }
+  };
+  const cancel = (/** @type {unknown} */ reason) => {
+    forget();
+    abort(reason);
+  };
+  return /** @type {any} */ (streamOf(read, cancel));
 }
 
 /** Reads a body that nobody gets. @param {Answered} answer @param {() => void} forget */
@@ -359,17 +355,6 @@ async function answerMessage(handler, request, response) {
     if (response.headersSent) response.destroy(/** @type {any} */ (error));
     else await respond(response, shown);
   }
-}
-
-/** Resolves when there is room, or never will be. @param {import('node:http').ServerResponse} response */
-function room(response) {
-  return new Promise((resolve) => {
-    const done = () => {
-      response.off('drain', done).off('close', done);
-      resolve(undefined);
-    };
-    response.on('drain', done).on('close', done);
-  });
 }
 
 /** @param {import('node:http').ServerResponse} response @param {Response} [shown] */

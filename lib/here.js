@@ -144,24 +144,26 @@ function exportsOfModule(guest, functions) {
   const most = functions.map(({ params = '', results = '' }) =>
     Math.max(params.length, results.length),
   );
-  const bytes = new Uint8Array(CELL * Math.max(1, ...most));
-  const view = new DataView(bytes.buffer);
+  const size = CELL * Math.max(1, ...most);
+  const shared = placeOf(size);
   for (const [index, { name, params, results = '' }] of functions.entries()) {
     exports[name] = {
       [name](/** @type {unknown[]} */ ...args) {
         if (params === undefined) throw notCallable(name);
-        if (args.some(isObject)) {
-          // Its conversion may call the guest, and needs another place then.
-          const own = new Uint8Array(bytes.length);
-          guest.call(index, own, encodeInto(new DataView(own.buffer), params, args));
-          return decodeResultFrom(new DataView(own.buffer), results);
-        }
+        // The conversion of an object may call the guest, and needs another place then.
+        const { bytes, view } = args.some(isObject) ? placeOf(size) : shared;
         guest.call(index, bytes, encodeInto(view, params, args));
         return decodeResultFrom(view, results);
       },
     }[name];
   }
   return Object.freeze(exports);
+}
+
+/** A place for the parameters and results of a call. @param {number} size */
+function placeOf(size) {
+  const bytes = new Uint8Array(size);
+  return { bytes, view: new DataView(bytes.buffer) };
 }
 
 /** @param {unknown} value */

@@ -82,6 +82,37 @@ function parts(content) {
 const pairs = (list) =>
   Array.from({ length: list.length >> 1 }, (_, i) => [list[2 * i], list[2 * i + 1]]);
 
+/** Resolves when a stream has room, or never will have. @param {import('node:stream').Writable} stream */
+function room(stream) {
+  return new Promise((resolve) => {
+    const done = () => {
+      stream.off('drain', done).off('close', done);
+      resolve(undefined);
+    };
+    stream.on('drain', done).on('close', done);
+  });
+}
+
+/**
+ * A body as a stream.
+ *
+ * @param {() => Promise<Uint8Array | undefined>} read gives the next bytes; undefined at the end
+ * @param {(reason: unknown) => void} cancel is called when no more of it is wanted
+ */
+function streamOf(read, cancel) {
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const piece = await read();
+        if (piece) controller.enqueue(new Uint8Array(piece));
+        else controller.close();
+      },
+      cancel,
+    },
+    { highWaterMark: 0 },
+  );
+}
+
 /** This end of an exchange. */
 class Exchange {
   #input;
@@ -194,18 +225,12 @@ class Exchange {
 
   /** The rest of the body, after a piece that has been read. @param {Buffer} [first] */
   stream(first) {
-    return new ReadableStream(
-      {
-        pull: async (controller) => {
-          const piece = first ?? (await this.read());
-          first = undefined;
-          if (piece) controller.enqueue(new Uint8Array(piece));
-          else controller.close();
-        },
-        cancel: () => this.close(),
-      },
-      { highWaterMark: 0 },
-    );
+    const read = async () => {
+      const piece = first ?? (await this.read());
+      first = undefined;
+      return piece;
+    };
+    return streamOf(read, () => this.close());
   }
 
   /** @param {number} kind @param {Uint8Array} [content] @returns {boolean} false if there is no more room */
@@ -233,14 +258,7 @@ class Exchange {
     this.#output.cork();
     const hasRoom = this.#send(KIND.DATA, bytes);
     this.#output.uncork();
-    if (hasRoom) return;
-    await new Promise((resolve) => {
-      const done = () => {
-        this.#output.off('drain', done).off('close', done);
-        resolve(undefined);
-      };
-      this.#output.on('drain', done).on('close', done);
-    });
+    if (!hasRoom) await room(this.#output);
   }
 
   /** Ends the message. @param {Field[]} [trailers] */
@@ -471,4 +489,4 @@ function failureOf(error) {
   return new HttpError('internal-error', String(error?.message ?? error));
 }
 
-module.exports = { Exchange, HttpError, answer, pairs };
+module.exports = { Exchange, HttpError, answer, pairs, room, streamOf };

@@ -1,7 +1,8 @@
 'use strict';
 
 // `import` of components, and of modules that make system calls, by their file (with wasi-rs/register). Node
-// itself imports other modules.
+// itself imports other modules. So that these load no engine, what tells them apart is here once more than in
+// `lib/program.js` and `lib/options.js`, which load one.
 
 const fs = require('node:fs');
 const { createRequire } = require('node:module');

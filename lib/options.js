@@ -112,7 +112,6 @@ function readOptions(options, isSpawned, source) {
     encoding: readEncoding(options.encoding, lines),
     lines,
     check: readBoolean(options.check, 'options.check'),
-    concurrency: readWhole(options.concurrency, 'options.concurrency', 1, 2 ** 31 - 1),
     engine,
     ...readImports(options.imports, source),
   };
@@ -149,6 +148,7 @@ function readSurroundings(options, source) {
     trace: readBoolean(options.trace, 'options.trace'),
     timeout: readWhole(options.timeout, 'options.timeout', 0, 2 ** 31 - 1) ?? 0,
     signal: readSignal(options.signal),
+    concurrency: readWhole(options.concurrency, 'options.concurrency', 1, 2 ** 31 - 1),
     fetch: readFunction(options.fetch, 'options.fetch'),
   };
 }
@@ -162,8 +162,8 @@ function readFunction(value, name) {
 /**
  * The options of load().
  *
- * @typedef {Omit<Options, 'maxBuffer' | 'encoding' | 'lines' | 'check' | 'concurrency' | 'engine' | 'host'> &
- *   { given: Given, fresh: boolean, concurrency: number | undefined }} LoadOptions
+ * @typedef {Omit<Options, 'maxBuffer' | 'encoding' | 'lines' | 'check' | 'engine' | 'host'> &
+ *   { given: Given, fresh: boolean }} LoadOptions
  */
 const LOAD_OPTIONS = [
   ...['imports', 'args', 'argv0', 'env', 'preopens', 'stdin', 'stdout', 'stderr'],
@@ -191,11 +191,7 @@ function readLoadOptions(options, source, isHere = false) {
     throw errors().invalidArgValue('options.engine', options.engine, reason);
   }
   const { stdin, stdout, stderr } = { ...LOAD_STDIO, ...given(options) };
-  for (const [name, value] of Object.entries({ stdin, stdout, stderr })) {
-    if (value !== 'pipe') continue;
-    const reason = "can't be 'pipe' in load(): pass a stream or a function";
-    throw errors().invalidArgValue(`options.${name}`, value, reason);
-  }
+  refusePipes({ stdin, stdout, stderr }, 'load()');
   const fresh = readBoolean(options.fresh, 'options.fresh');
   if (!fresh && options.concurrency !== undefined) {
     const reason =
@@ -213,7 +209,6 @@ function readLoadOptions(options, source, isHere = false) {
     ],
     given: makeImports(options.imports),
     fresh,
-    concurrency: readWhole(options.concurrency, 'options.concurrency', 1, 2 ** 31 - 1),
   };
 }
 
@@ -241,14 +236,24 @@ function readHandlerOptions(options, source) {
   refuseUnknown(options, 'options', HANDLER_OPTIONS);
   const { onError = report, stdout = 'inherit', stderr = 'inherit', ...rest } = options;
   readFunction(onError, 'options.onError');
-  for (const [name, value] of Object.entries({ stdout, stderr })) {
-    if (value !== 'pipe') continue;
-    const reason = "can't be 'pipe' in handler(): pass a stream or a function";
-    throw errors().invalidArgValue(`options.${name}`, value, reason);
-  }
+  refusePipes({ stdout, stderr }, 'handler()');
   const { imports, ...given } = rest;
   const read = readOptions({ ...given, stdout, stderr, engine: 'wasmtime' }, false, source);
   return { ...read, onError, given: makeImports(imports) };
+}
+
+/**
+ * Refuses pipes, whose other end nobody would get.
+ *
+ * @param {object} streams
+ * @param {string} entry the function that the user has called
+ */
+function refusePipes(streams, entry) {
+  for (const [name, value] of Object.entries(streams)) {
+    if (value !== 'pipe') continue;
+    const reason = `can't be 'pipe' in ${entry}: pass a stream or a function`;
+    throw errors().invalidArgValue(`options.${name}`, value, reason);
+  }
 }
 
 /** Writes the error of a request that has failed. @param {unknown} error */
@@ -301,6 +306,8 @@ const given = (value) =>
  */
 
 /**
+ * The imports of one instance.
+ *
  * @param {any} imports an object, or a function that makes it
  * @returns {Given}
  */
@@ -692,6 +699,7 @@ function checkCompileOptions(options) {
 module.exports = {
   checkCompileOptions,
   hostOf,
+  makeImports,
   readHandlerOptions,
   readLoadOptions,
   readOptions,
