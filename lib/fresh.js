@@ -5,7 +5,7 @@
 const { types } = require('node:util');
 const { WasiError, from, invalidArgValue } = require('./errors.js');
 const { hasEnded, load } = require('./instance.js');
-const { readLoadOptions } = require('./options.js');
+const { makeImports } = require('./options.js');
 const { Pool } = require('./pool.js');
 const { Cancellation } = require('./program.js');
 const { isResourceClass } = require('./resources.js');
@@ -195,15 +195,17 @@ class FreshInstance {
  * @param {import('./errors.js').Caller} caller
  */
 async function loadFresh(handle, options, checked, caller) {
-  const copy = { ...options, fresh: undefined, concurrency: undefined };
-  // Imports that get the memory get that of each instance.
-  let first = /** @type {import('./options.js').LoadOptions | undefined} */ (checked);
-  const make = () => {
-    const read = first ?? readLoadOptions(copy, handle.source);
-    first = undefined;
-    return load(handle, read).catch((error) => {
+  const { imports } = options;
+  let isFirst = true;
+  const make = async () => {
+    // Imports that get the memory get that of each instance.
+    const read = isFirst ? checked : { ...checked, given: makeImports(imports) };
+    isFirst = false;
+    try {
+      return await load(handle, read);
+    } catch (error) {
       throw from(error, caller);
-    });
+    }
   };
   const instances = new FreshInstances(make, checked.concurrency ?? CONCURRENCY);
   const { exports } = await instances.prepare();

@@ -1,6 +1,7 @@
 // load() with `fresh`, and program.prepare(): where an instance begins.
 
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { compile, deserialize, load, loadSync } from '../../index.js';
 import { RESOURCES, assembleComponent, echoing, primitives } from '../support/components.mjs';
@@ -34,6 +35,17 @@ const STATEFUL = assemble(`(module
       (local.set $at (i32.add (local.get $at) (i32.const 4)))
       (br_if $l (i32.lt_u (local.get $at) (i32.mul (memory.size) (i32.const 65536)))))
     (i32.add (local.get $found) (i32.eqz (ref.is_null (table.get (i32.const 1)))))))`);
+/** A module that copies bytes from stdin to stdout. */
+const COPIES = assemble(`(module
+  (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "copy") (result i32)
+    (i32.store (i32.const 0) (i32.const 64))
+    (i32.store (i32.const 4) (i32.const 100))
+    (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 4)))
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+    (i32.load (i32.const 4))))`);
 const wait = async (value) => {
   await new Promise((resolve) => setImmediate(resolve));
   return value;
@@ -121,6 +133,41 @@ describe('fresh', { timeout: HANGS }, () => {
       code: 'ERR_INVALID_ARG_VALUE',
       message: /'options\.fresh' can't be had for a component that exports a resource, Thing/,
     });
+  });
+
+  test('makes the imports of each instance, and reads other options once', async () => {
+    const memories = [];
+    const options = {
+      cache,
+      fresh: true,
+      concurrency: 1,
+      imports({ memory }) {
+        memories.push(memory);
+        if (memories.length === 3) throw new RangeError('no third one');
+        return imports;
+      },
+    };
+    const instance = await load(STATEFUL, options);
+    options.imports = 'odd';
+    options.timeout = 'odd';
+    const { count } = instance.exports;
+    assert.deepEqual([await count(), await count()], [1, 1]);
+    await assert.rejects(count(), { name: 'RangeError', message: 'no third one' });
+    assert.equal(await count(), 1);
+    assert.equal(new Set(memories).size, memories.length);
+    await instance.close();
+  });
+
+  test('has the streams of the embedder for each instance', async () => {
+    const written = [];
+    const stdout = new WritableStream({ write: (chunk) => void written.push(`${chunk}`) });
+    const stdin = Readable.from([Buffer.from('input')]);
+    const instance = await load(COPIES, { cache, fresh: true, stdin, stdout });
+    const { copy } = instance.exports;
+    assert.equal(await copy(), 5);
+    assert.deepEqual([await copy(), await copy()], [0, 0]); // it has been read to its end
+    await instance.close();
+    assert.deepEqual(written, ['input']);
   });
 
   test('is for load(), and concurrency for it', async () => {
