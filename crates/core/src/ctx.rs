@@ -10,6 +10,7 @@ use crate::host::random::Random;
 use crate::host::readdir::Listings;
 use crate::host::stream::Stream;
 use crate::host::wait::{Endless, Interest, Interrupt};
+use crate::network::Network;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 
 /// Descriptors that a guest may have open, unless half of the process's limit is less: the host keeps the
@@ -107,6 +108,7 @@ pub struct Ctx {
     interrupt: Box<dyn Interrupt>,
     random: RefCell<Random>,
     listings: RefCell<Listings>,
+    network: Network,
     /// The command line.
     pub args: Strings,
     /// The environment, each entry `NAME=value`.
@@ -133,6 +135,7 @@ impl Ctx {
             interrupt: Box::new(Endless),
             random: RefCell::default(),
             listings: RefCell::default(),
+            network: Network::default(),
             args,
             env,
             descriptors: Descriptors::new(limit),
@@ -150,6 +153,12 @@ impl Ctx {
     #[must_use]
     pub fn tracing(self, trace: Option<File>) -> Self {
         Self { trace, ..self }
+    }
+
+    /// Lets it use this network. Without one, it has none.
+    #[must_use]
+    pub fn networking(self, network: Network) -> Self {
+        Self { network, ..self }
     }
 
     /// Has calls that wait interrupted by this.
@@ -244,6 +253,11 @@ impl Ctx {
     /// Entries and marks of the directories it lists.
     pub fn listings(&self) -> RefMut<'_, Listings> {
         self.listings.borrow_mut()
+    }
+
+    /// The network that it may use.
+    pub const fn network(&self) -> &Network {
+        &self.network
     }
 
     /// The interruption of its calls.

@@ -3,13 +3,39 @@
 use crate::abi::Fd;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Fdflags, Rights};
+use crate::abi::socket::{Family, Protocol};
 use crate::host::file::File;
 use crate::host::object::Object;
 use crate::host::offset::Offset;
 use crate::host::readdir::Place;
 use crate::host::stream::Stream;
 use crate::host::wait::Interest;
+use crate::network::lookup::Lookup;
 use std::cell::{Cell, Ref, RefCell};
+
+/// The calls of sockets that a descriptor serves.
+#[derive(Debug)]
+enum Role {
+    /// None.
+    Other,
+    /// Those of preview 1, should it be a socket.
+    Given,
+    /// All: the guest has made it.
+    Socket(Socket),
+    /// Those of a lookup.
+    Lookup(Lookup),
+}
+
+/// A socket of the internet that a guest has made.
+#[derive(Debug)]
+pub struct Socket {
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// The family of its addresses.
+    pub family: Family,
+    /// True if it is bound to an address at which anybody may reach the guest.
+    pub serves: Cell<bool>,
+}
 
 /// An open descriptor.
 #[derive(Debug)]
@@ -20,8 +46,8 @@ pub struct Descriptor {
     pub offset: Offset,
     /// The guest's name of a directory it was started with.
     preopen: Option<Box<str>>,
-    /// True if the socket calls are served, should it be a socket.
-    socket: bool,
+    /// The calls of sockets that it serves.
+    role: Role,
     /// The direction of its bytes, if it is one of the host's own standard streams.
     host_stream: Option<Interest>,
     /// True if everything reached through it may only be read.
@@ -40,7 +66,7 @@ impl Descriptor {
             object: object.into(),
             offset: Offset::default(),
             preopen: None,
-            socket: true,
+            role: Role::Given,
             host_stream: None,
             read_only: false,
             rights: Cell::new(rights),
@@ -84,17 +110,57 @@ impl Descriptor {
     /// pipe does.
     pub fn host_stream(file: File, way: Interest) -> Result<Self> {
         let rights = rights_of_stream(way);
-        Ok(Self { socket: false, host_stream: Some(way), rights: Cell::new(rights), ..Self::stdio(file)? })
+        Ok(Self { role: Role::Other, host_stream: Some(way), rights: Cell::new(rights), ..Self::stdio(file)? })
     }
 
     /// A standard stream in memory.
     pub fn stream(stream: Stream) -> Self {
-        Self { socket: false, ..Self::new(stream, Rights::FILE, Rights::empty(), Fdflags::empty()) }
+        Self { role: Role::Other, ..Self::new(stream, Rights::FILE, Rights::empty(), Fdflags::empty()) }
+    }
+
+    /// A socket that the guest has made. Its datagrams have their own calls, so bytes of one for UDP are
+    /// neither read nor written.
+    pub fn socket(file: File, socket: Socket) -> Self {
+        let common = Rights::FD_FDSTAT_SET_FLAGS | Rights::FD_FILESTAT_GET | Rights::POLL_FD_READWRITE;
+        let rights = match socket.protocol {
+            Protocol::Tcp => common | Rights::FD_READ | Rights::FD_WRITE | Rights::SOCK_ACCEPT | Rights::SOCK_SHUTDOWN,
+            Protocol::Udp => common,
+        };
+        Self { role: Role::Socket(socket), ..Self::new(file, rights, Rights::empty(), Fdflags::NONBLOCK) }
+    }
+
+    /// A lookup, and the file that is readable when it is over.
+    pub fn lookup(file: File, lookup: Lookup) -> Self {
+        let rights = Rights::POLL_FD_READWRITE;
+        Self { role: Role::Lookup(lookup), ..Self::new(file, rights, Rights::empty(), Fdflags::NONBLOCK) }
     }
 
     /// ENOTSOCK if it must not be used as a socket; whether it is one, the operating system says.
-    pub fn require_socket(&self) -> Result {
-        if self.socket { Ok(()) } else { Err(Errno::Notsock) }
+    pub const fn require_socket(&self) -> Result {
+        match self.role {
+            Role::Given | Role::Socket(_) => Ok(()),
+            Role::Other | Role::Lookup(_) => Err(Errno::Notsock),
+        }
+    }
+
+    /// The socket that the guest has made; ENOTSOCK if it is another thing.
+    pub const fn as_socket(&self) -> Result<&Socket> {
+        if let Role::Socket(socket) = &self.role { Ok(socket) } else { Err(Errno::Notsock) }
+    }
+
+    /// The lookup; EINVAL if it is another thing.
+    pub const fn as_lookup(&self) -> Result<&Lookup> {
+        if let Role::Lookup(lookup) = &self.role { Ok(lookup) } else { Err(Errno::Inval) }
+    }
+
+    /// The rights without which it can't be waited for: that to move bytes among them, where bytes are moved.
+    pub const fn rights_to_await(&self, interest: Interest) -> Rights {
+        let moving = match (&self.role, interest) {
+            (Role::Lookup(_) | Role::Socket(Socket { protocol: Protocol::Udp, .. }), _) => Rights::empty(),
+            (_, Interest::Read) => Rights::FD_READ,
+            (_, Interest::Write) => Rights::FD_WRITE,
+        };
+        Rights::POLL_FD_READWRITE.union(moving)
     }
 
     /// The guest's name of the directory, if it was started with it.

@@ -6,9 +6,9 @@
 //! | floor | modules | what |
 //! | --- | --- | --- |
 //! | 0 | [`abi`] | the guest's vocabulary: error numbers, flags, records |
-//! | 1 | [`memory`], [`host`] | the guest's memory; the operating system. They do not know each other |
+//! | 1 | [`memory`], [`host`], [`network`] | the guest's memory; the operating system; its network |
 //! | 2 | [`ctx`], [`descriptors`] | what one guest owns |
-//! | 3 | [`syscalls`] | the 46 system calls, and the list of them |
+//! | 3 | [`syscalls`] | the 46 system calls, and the list of them; calls of sockets |
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "the tests build host trees"))]
 
@@ -20,4 +20,5 @@ pub mod ctx;
 pub mod descriptors;
 pub mod host;
 pub mod memory;
+pub mod network;
 pub mod syscalls;

@@ -9,6 +9,7 @@ pub mod errno;
 pub mod flags;
 pub mod param;
 pub mod records;
+pub mod socket;
 
 pub use edition::Abi;
 pub use errno::Errno;

@@ -15,6 +15,7 @@ mod proc;
 mod random;
 mod readdir;
 mod sock;
+pub mod sockets;
 pub mod trace;
 mod transfer;
 

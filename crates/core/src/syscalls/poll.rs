@@ -1,7 +1,7 @@
 //! Waiting for several things at once.
 
 use crate::abi::errno::{Errno, Result};
-use crate::abi::flags::{Clockid, Eventrwflags, Eventtype, Rights, Subclockflags};
+use crate::abi::flags::{Clockid, Eventrwflags, Eventtype, Subclockflags};
 use crate::abi::records::{Event, Record, SubscriptionClock, SubscriptionClockUnstable, SubscriptionFd};
 use crate::abi::{Abi, Fd, Ptr};
 use crate::ctx::Ctx;
@@ -129,12 +129,10 @@ fn clock_of(subscription: &SubscriptionClock) -> Result<What<'static>> {
 }
 
 fn fd_of<'c>(ctx: &'c Ctx, subscription: SubscriptionFd, interest: Interest, polled: &mut usize) -> What<'c> {
-    let moving = match interest {
-        Interest::Read => Rights::FD_READ,
-        Interest::Write => Rights::FD_WRITE,
-    };
+    let found = ctx.descriptors.get(Fd(subscription.file_descriptor));
     // To wait for what may not be done is refused, as doing it is.
-    match ctx.fd(Fd(subscription.file_descriptor), Rights::POLL_FD_READWRITE | moving) {
+    let found = found.and_then(|one| one.require(one.rights_to_await(interest)).map(|()| one));
+    match found {
         Ok(descriptor) => {
             let number = *polled;
             *polled += usize::from(matches!(descriptor.object, Object::File(_)));

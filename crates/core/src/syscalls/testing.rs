@@ -11,6 +11,7 @@ use crate::host::dir::open_preopen_unsandboxed;
 use crate::host::file::{File, OwnedHandle};
 use crate::host::wait::Interrupt;
 use crate::memory::guest::TestMemory;
+use crate::network::Network;
 use std::io::PipeReader;
 use std::path::PathBuf;
 
@@ -56,6 +57,16 @@ impl Guest {
     /// Has its calls interrupted by this.
     pub fn waiting_with(self, interrupt: Box<dyn Interrupt>) -> Self {
         Self { ctx: self.ctx.waiting_with(interrupt), ..self }
+    }
+
+    /// Lets it use this network.
+    pub fn networking(self, network: Network) -> Self {
+        Self { ctx: self.ctx.networking(network), ..self }
+    }
+
+    /// Lets it have at most this many descriptors, of which it has none any more.
+    pub fn limiting_open_files(self, limit: usize) -> Self {
+        Self { ctx: self.ctx.limiting_open_files(limit), ..self }
     }
 
     pub fn with(abi: Abi) -> Self {

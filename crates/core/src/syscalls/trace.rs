@@ -85,11 +85,23 @@ impl Line {
     /// Writes the line to where the guest is traced, at once. A reader that is slow is waited for as long as
     /// the guest may wait; that the line can't be written at all is nothing to the guest.
     pub fn end(self, ctx: &Ctx, memory: &Memory<'_>, flow: Flow) {
-        let Some(file) = ctx.trace() else { return };
-        let mut line = self.finish(memory, flow).into_bytes();
-        let mut buffers = Buffers::from(line.as_mut_slice());
-        let _ = Transfer::on(file, ctx.interrupt()).run(Call::Write(Position::Current), &mut buffers);
+        write(ctx, self.finish(memory, flow));
     }
+}
+
+/// Shows a call that is not in the list, with what came of it.
+pub(super) fn show(ctx: &Ctx, call: impl FnOnce() -> String, result: Result<String, Errno>) {
+    if ctx.is_traced() {
+        let came = result.unwrap_or_else(|errno| errno.name().to_owned());
+        write(ctx, format!("{} = {came}\n", call()));
+    }
+}
+
+fn write(ctx: &Ctx, line: String) {
+    let Some(file) = ctx.trace() else { return };
+    let mut line = line.into_bytes();
+    let mut buffers = Buffers::from(line.as_mut_slice());
+    let _ = Transfer::on(file, ctx.interrupt()).run(Call::Write(Position::Current), &mut buffers);
 }
 
 /// The low half of a raw parameter: an `i32`.
@@ -112,7 +124,7 @@ fn extent(row: &Syscall, param: &Parameter, memory: &Memory<'_>, raw: u64, count
 }
 
 /// Bytes as text, with escapes for what is none or is not seen.
-fn quoted(bytes: &[u8]) -> String {
+pub(super) fn quoted(bytes: &[u8]) -> String {
     let mut text = String::from('"');
     for chunk in bytes.utf8_chunks() {
         text.extend(chunk.valid().escape_debug());
@@ -157,9 +169,11 @@ fn single(param: &Parameter, raw: u64, abi: Abi) -> String {
 
 /// The name that a number has in the standard, or the number.
 fn named<T: Param + Debug>(raw: u64, abi: Abi) -> String {
-    let Ok(value) = T::lift(raw, abi) else {
-        return low(raw).to_string();
-    };
+    T::lift(raw, abi).map_or_else(|_| low(raw).to_string(), |value| name_of(&value))
+}
+
+/// The name of a value as the standard writes it: `MONOTONIC`, `KEEP_ALIVE`.
+pub(super) fn name_of(value: &impl Debug) -> String {
     let mut name = String::new();
     for letter in format!("{value:?}").chars() {
         if letter.is_uppercase() && !name.is_empty() {
@@ -171,7 +185,7 @@ fn named<T: Param + Debug>(raw: u64, abi: Abi) -> String {
 }
 
 /// The names of flags; what has no name, as a number.
-fn flags<F: Flags<Bits: Into<u64>>>(raw: u64) -> String {
+pub(super) fn flags<F: Flags<Bits: Into<u64>>>(raw: u64) -> String {
     let known = F::FLAGS.iter().filter(|flag| {
         let bits: u64 = flag.value().bits().into();
         bits != 0 && raw & bits == bits

@@ -12,7 +12,7 @@ use crate::host::unix::convert::{entry_type, retry};
 use rustix::event::PollFlags;
 use rustix::fs::{FallocateFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, major, openat2};
 use rustix::io::Errno as Os;
-use rustix::net::{SocketFlags, accept_with};
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, accept_with, socket_with};
 use std::io;
 use std::num::NonZeroU64;
 use std::os::fd::AsRawFd;
@@ -44,6 +44,14 @@ pub fn current_thread() -> ThreadNumber {
 pub fn cpu_of(thread: ThreadNumber) -> Option<u64> {
     let numbers = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
     numbers.split(' ').next()?.parse().ok()
+}
+
+/// The flag of a transfer by which a closed peer is EPIPE and no signal.
+pub const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
+
+/// A socket that does not wait.
+pub fn socket(family: AddressFamily, kind: SocketType) -> io::Result<File> {
+    Ok(socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?.into())
 }
 
 pub fn accept(file: &File) -> io::Result<File> {

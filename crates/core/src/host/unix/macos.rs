@@ -11,7 +11,9 @@ use crate::host::unix::convert::{entry_type, filetype_of, retry};
 use rustix::event::PollFlags;
 use rustix::fs::{Dir, FallocateFlags, FileType, OFlags};
 use rustix::io::FdFlags;
+use rustix::net::{AddressFamily, SendFlags, SocketType};
 use std::io;
+use std::os::fd::OwnedFd;
 
 /// No flag: no handle only names a file, so a directory is opened for reading.
 pub const PATH_ONLY: OFlags = OFlags::empty();
@@ -31,12 +33,26 @@ pub const fn cpu_of((): ThreadNumber) -> Option<u64> {
     None
 }
 
+/// No flag: here a call can't say that a closed peer shall be EPIPE and no signal; the socket does.
+pub const NO_SIGNAL: SendFlags = SendFlags::empty();
+
+/// A socket that does not wait.
+pub fn socket(family: AddressFamily, kind: SocketType) -> io::Result<File> {
+    let socket = rustix::net::socket(family, kind, None)?;
+    prepare(&socket)?;
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    Ok(socket.into())
+}
+
 pub fn accept(file: &File) -> io::Result<File> {
     let connection = rustix::net::accept(file)?;
-    rustix::io::fcntl_setfd(&connection, FdFlags::CLOEXEC)?;
-    // Here a call can't say that a closed peer shall be EPIPE and no signal; the socket does.
-    rustix::net::sockopt::set_socket_nosigpipe(&connection, true)?;
+    prepare(&connection)?;
     Ok(connection.into())
+}
+
+fn prepare(socket: &OwnedFd) -> io::Result<()> {
+    rustix::io::fcntl_setfd(socket, FdFlags::CLOEXEC)?;
+    Ok(rustix::net::sockopt::set_socket_nosigpipe(socket, true)?)
 }
 
 /// True always: the system does not tell if a socket takes connections.
