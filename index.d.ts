@@ -389,6 +389,13 @@ export interface RunOptions<
    */
   fetch?: Fetch | undefined;
   /**
+   * Where a component may connect and listen by wasi:sockets, and which names it may look up. Without it, and
+   * for all that no rule permits, it gets `access-denied`. Under Node's permission model (from Node 25 on) it
+   * needs `--allow-net`. Programs that are no components have no calls for that.
+   * @default []
+   */
+  sockets?: readonly SocketRule[] | undefined;
+  /**
    * True if another exit code than 0 is an error, ERR_WASI_EXIT: `run()` and `result` reject. **Without it
    * they are fulfilled for any exit code.** (`spawn()` emits no 'error' for it.)
    * @default false
@@ -738,6 +745,36 @@ export type GivenImports = Readonly<
 /** A function, or a class for a resource. */
 export type ImportedItem = ImportedFunction | (abstract new (...args: any) => any);
 
+/** A rule of the option `sockets`: one place where a component may connect, or listen. */
+export type SocketRule = ConnectRule | ListenRule;
+
+/** A place where a component may connect to. */
+export interface ConnectRule {
+  /**
+   * `HOST:PORT`. The host is a name (`db.example`), the names below one (`*.example.com`), an address
+   * (`192.0.2.7`, `[2001:db8::7]`), a network (`10.0.0.0/8`, `[fd00::]/8`), or `*` for all. The port is a
+   * number, a range (`8000-8010`), or `*` for all. A name may be looked up, and the addresses that the
+   * component finds may be connected to at these ports; with an address, no name may be looked up.
+   */
+  connect: string;
+  listen?: undefined;
+  /** With `'udp'`, datagrams may be sent there, and received from there. @default 'tcp' */
+  protocol?: 'tcp' | 'udp' | undefined;
+}
+
+/** A place where a component may listen. */
+export interface ListenRule {
+  /**
+   * `ADDRESS:PORT`. The address is one of this host (`127.0.0.1`, `[::1]`), a network of them, `0.0.0.0` or
+   * `[::]` for all at once, or `*` for any of these. The port is a number, a range, or `*`; port 0 is one of
+   * the system's choice.
+   */
+  listen: string;
+  connect?: undefined;
+  /** With `'udp'`, the component receives datagrams there, from anybody. @default 'tcp' */
+  protocol?: 'tcp' | 'udp' | undefined;
+}
+
 /**
  * A function that makes a request of a component. `request.signal` is aborted when the component drops the
  * request, or ends.
@@ -784,6 +821,7 @@ export interface LoadOptions extends Pick<
   | 'preopens'
   | 'imports'
   | 'fetch'
+  | 'sockets'
   | 'limits'
   | 'signal'
   | 'cache'
@@ -924,7 +962,16 @@ export function loadSync<Exports = Record<string, SyncExportedFunction>>(
 /** The options of `handler()`; those that are not described here are as in `run()`. */
 export interface HandlerOptions extends Pick<
   RunOptions,
-  'args' | 'argv0' | 'env' | 'preopens' | 'imports' | 'fetch' | 'limits' | 'cache' | 'trace'
+  | 'args'
+  | 'argv0'
+  | 'env'
+  | 'preopens'
+  | 'imports'
+  | 'fetch'
+  | 'sockets'
+  | 'limits'
+  | 'cache'
+  | 'trace'
 > {
   /** @default 'inherit' */
   stdout?: Exclude<RunOutputOption, 'pipe'> | undefined;

@@ -23,6 +23,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
  * @property {Record<string, { path: string, readOnly: boolean }>} preopens
  * @property {boolean} trace
  * @property {((request: Request) => unknown) | undefined} [fetch]
+ * @property {import('../lib/sockets.js').Rule[]} [sockets]
  */
 
 /**
@@ -33,7 +34,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
  */
 async function run({ flags, program, args }) {
   for (const [, directory] of flags.dir) checkDirectory(directory.path);
-  const { fetch, ...setting } = settingOf(program, flags, args);
+  const { fetch, sockets, ...setting } = settingOf(program, flags, args);
   const limits = limitsOf(flags);
   const isLimited = flags.timeout !== undefined || Object.keys(limits).length > 0;
   try {
@@ -42,12 +43,13 @@ async function run({ flags, program, args }) {
     const { engine = 'auto' } = flags;
     if (engine === 'v8' && !isLimited) return await runHere(handle, setting, flags);
     const isHere = engine === 'auto' && !isLimited && !(await handle.isReady(limits));
-    if (!isHere) return await runInBackground(handle, { ...setting, fetch }, flags, limits);
+    if (!isHere)
+      return await runInBackground(handle, { ...setting, fetch, sockets }, flags, limits);
     compileAfter(handle);
     return await runHere(handle, setting, flags).catch((error) => {
       if (!isInvalid(error)) throw error;
       // wasmtime may have what V8 lacks, or has a better message.
-      return runInBackground(handle, { ...setting, fetch }, flags);
+      return runInBackground(handle, { ...setting, fetch, sockets }, flags);
     });
   } catch (error) {
     throw explainFailure(program, error);
@@ -62,8 +64,15 @@ function settingOf(program, flags, args) {
     env: Object.fromEntries(flags.env),
     preopens: Object.fromEntries(flags.dir),
     trace: flags.trace === true,
+    sockets: socketsOf(flags),
     fetch: flags.fetch.length > 0 ? require('./fetch.js').fetchOf(flags.fetch) : undefined,
   };
+}
+
+/** @param {Flags} flags @returns {import('../lib/sockets.js').Rule[] | undefined} */
+function socketsOf({ connect, listen }) {
+  const rules = [...connect, ...listen];
+  return rules.length > 0 ? rules : undefined; // what is not given loads nothing
 }
 
 /** @param {string} host */

@@ -14,7 +14,10 @@ const LONGEST = 2 ** 31 - 1;
 const ENGINES = ['auto', 'wasmtime', 'v8'];
 
 /** The reader of each kind of value. */
-const VALUES = { directory, variable, duration, size, count, engine, address, host };
+const VALUES = {
+  ...{ directory, variable, duration, size, count, engine, address, host },
+  ...{ connect: rule('connect'), listen: rule('listen') },
+};
 
 /** @param {string} text @returns {number} milliseconds */
 function duration(text) {
@@ -100,6 +103,20 @@ function host(text) {
     lower === '*' ||
     (lower.startsWith('*.') ? hostname.endsWith(lower.slice(1)) : hostname === lower);
   return { port, matches };
+}
+
+/**
+ * The reader of a rule for sockets, with its protocol before it.
+ *
+ * @param {'connect' | 'listen'} way
+ */
+function rule(way) {
+  return (/** @type {string} */ text) => {
+    const [, protocol = 'tcp', address] = /^(?:(tcp|udp):)?(.*)$/s.exec(text) ?? [];
+    const why = require('../lib/sockets.js').whyNot(way, address);
+    if (why !== undefined) throw new Error(`it ${why}`);
+    return { [way]: address, protocol };
+  };
 }
 
 /** A size as people write it. @param {number} bytes @returns {string} */

@@ -161,7 +161,7 @@ class Execution {
     this.#arm(options);
     const chosen = await Promise.race([choosing, this.#interrupted]);
     const { args, env, preopens, limits, maxBuffer, concurrency, trace } = options;
-    const { exchange, fetch } = options;
+    const { exchange, fetch, sockets } = options;
     const host = options.given ? await this.#hostOf(handle, options) : options.host;
     const { plan: stdio } = this.streams;
     const plan = {
@@ -176,6 +176,7 @@ class Execution {
       host,
       exchange: exchange?.(),
       fetch,
+      sockets,
       onBegin,
     };
     const result = this.#start(chosen, plan);

@@ -35,12 +35,13 @@ class GuestHere {
    * @param {import('./types.js').Host} [host] the functions that it is given
    */
   constructor(program, options, host) {
-    const { args, env, preopens, limits, trace, timeout, stdio } = options;
+    const { args, env, preopens, limits, trace, timeout, stdio, sockets } = options;
     this.#timeout = timeout;
     this.#host = host;
     this.#streams = streamsOf(stdio, () => {});
     this.#plan = {
-      ...{ args, env, preopens, limits, trace, timeout, maxBuffer: {}, stdio: this.#streams.plan },
+      ...{ args, env, preopens, limits, trace, timeout, sockets, maxBuffer: {} },
+      stdio: this.#streams.plan,
       ...(host && { imports: host.names }),
     };
     /** @type {any} */

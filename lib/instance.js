@@ -112,12 +112,13 @@ class Guest {
    */
   constructor(program, options, host, mayBeReentered) {
     this.#mayBeReentered = mayBeReentered;
-    const { args, env, preopens, limits, trace, signal, stdio, fetch } = options;
+    const { args, env, preopens, limits, trace, signal, stdio, fetch, sockets } = options;
     this.#options = options;
     this.#host = host;
     this.#streams = streamsOf(stdio, (error) => this.kill(error));
     this.#plan = {
-      ...{ args, env, preopens, limits, trace, fetch, maxBuffer: {}, stdio: this.#streams.plan },
+      ...{ args, env, preopens, limits, trace, fetch, sockets, maxBuffer: {} },
+      stdio: this.#streams.plan,
       ...(host && { imports: host.names }),
       onBegin: () => {},
     };

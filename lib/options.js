@@ -42,6 +42,7 @@ const OPTIONS = [
   ...['args', 'argv0', 'env', 'preopens', 'stdin', 'input', 'stdout', 'stderr'],
   ...['encoding', 'lines', 'maxBuffer', 'limits', 'timeout', 'signal', 'concurrency'],
   ...['engine', 'cache', 'trace', 'check', 'version', 'imports', 'fetch'],
+  'sockets',
 ];
 const OUTPUTS = ['inherit', 'ignore', 'pipe'];
 const INPUTS = ['inherit', 'ignore'];
@@ -72,6 +73,7 @@ const INPUTS = ['inherit', 'ignore'];
  * @property {import('./types.js').Host} [host] the functions that a module is given
  * @property {Given} [given] what a component is given
  * @property {Fetch} [fetch] makes the requests of a component
+ * @property {import('./sockets.js').Rule[]} [sockets] where a component may connect and listen
  * @property {() => Ends} [exchange] makes the tickets for the request that it answers, when it begins
  *
  * @typedef {(request: Request) => any} Fetch
@@ -150,7 +152,13 @@ function readSurroundings(options, source) {
     signal: readSignal(options.signal),
     concurrency: readWhole(options.concurrency, 'options.concurrency', 1, 2 ** 31 - 1),
     fetch: readFunction(options.fetch, 'options.fetch'),
+    sockets: readSockets(options.sockets),
   };
+}
+
+/** @param {any} sockets @returns {Options['sockets']} */
+function readSockets(sockets) {
+  return sockets === undefined ? undefined : require('./sockets.js').readSockets(sockets);
 }
 
 /** @param {any} value @param {string} name */
@@ -168,6 +176,7 @@ function readFunction(value, name) {
 const LOAD_OPTIONS = [
   ...['imports', 'args', 'argv0', 'env', 'preopens', 'stdin', 'stdout', 'stderr'],
   ...['limits', 'timeout', 'signal', 'engine', 'cache', 'trace', 'fetch', 'fresh', 'concurrency'],
+  'sockets',
 ];
 /** The streams of a loaded module, where they are not given. */
 const LOAD_STDIO = { stdin: 'ignore', stdout: 'inherit', stderr: 'inherit' };
@@ -219,7 +228,7 @@ function readLoadOptions(options, source, isHere = false) {
  */
 const HANDLER_OPTIONS = [
   ...['args', 'argv0', 'env', 'preopens', 'stdout', 'stderr', 'limits', 'timeout'],
-  ...['concurrency', 'cache', 'trace', 'imports', 'fetch', 'onError'],
+  ...['concurrency', 'cache', 'trace', 'imports', 'fetch', 'onError', 'sockets'],
 ];
 
 /**

@@ -134,6 +134,8 @@ export interface Plan {
   exchange?: import('./http.js').Ends;
   /** Makes the requests of a component. */
   fetch?: (request: Request) => any;
+  /** The rules of the network of a component. */
+  sockets?: import('./sockets.js').Rule[];
   /** Called when the run has begun. */
   onBegin?: () => void;
 }

@@ -18,6 +18,8 @@ pub enum Scope {
     Read,
     /// Changing files.
     Write,
+    /// Connections, and names of hosts. Node has it from version 25 on.
+    Net,
 }
 
 impl Scope {
@@ -27,6 +29,7 @@ impl Scope {
             Self::Wasi => ("wasi", "--allow-wasi", "WASI"),
             Self::Read => ("fs.read", "--allow-fs-read", "FileSystemRead"),
             Self::Write => ("fs.write", "--allow-fs-write", "FileSystemWrite"),
+            Self::Net => ("net", "--allow-net", "Net"),
         }
     }
 }
@@ -34,6 +37,11 @@ impl Scope {
 /// `ERR_ACCESS_DENIED`, unless the process may run programs of WASI.
 pub fn require_wasi(js: Js<'_>) -> JsResult<()> {
     require(js, Scope::Wasi, None)
+}
+
+/// `ERR_ACCESS_DENIED`, unless the process may use the network, or Node has no such permission.
+pub fn require_net(js: Js<'_>) -> JsResult<()> {
+    require(js, Scope::Net, None)
 }
 
 /// The absolute path; `ERR_ACCESS_DENIED`, unless the process has these permissions there.
@@ -51,6 +59,9 @@ fn require(js: Js<'_>, scope: Scope, path: Option<&Path>) -> JsResult<()> {
         let mut arguments = vec![js.string(name)?];
         if path.is_some() {
             arguments.push(js.string(&resource)?);
+        }
+        if matches!(scope, Scope::Net) && !model.has_net {
+            continue;
         }
         if !model.permits(js, &arguments)? {
             return Err(errors::access_denied(js, permission, flag, &resource));
@@ -70,6 +81,8 @@ thread_local! {
 struct Model {
     permission: Reference,
     has: Reference,
+    /// True if it knows the scope of networks.
+    has_net: bool,
 }
 
 /// Takes the model, as the addon is loaded. `lib/addon.js` has put Node's own `process` on the exports, for
@@ -85,7 +98,14 @@ pub fn capture(js: Js<'_>, exports: Value<'_>) -> JsResult<()> {
         return Ok(());
     }
     let has = js.keep(js.get_named(permission, "has")?)?;
-    let model = js.add_state(Rc::new(Model { permission: js.keep(permission)?, has }))?;
+    let flags = js.get_named(process, "allowedNodeEnvironmentFlags")?;
+    let has_net = match js.type_of(flags)? {
+        Type::Object => {
+            js.truthy(js.call(flags, js.get_named(flags, "has")?, &[js.string(Scope::Net.names().1)?])?)?
+        }
+        _ => false,
+    };
+    let model = js.add_state(Rc::new(Model { permission: js.keep(permission)?, has, has_net }))?;
     MODELS.with_borrow_mut(|models| {
         models.retain(|model| model.strong_count() > 0);
         models.push(Rc::downgrade(model));

@@ -329,6 +329,7 @@ const FUNCTIONS = {
   'engine.callExport': 'wasi',
   'engine.callHere': 'takes a guest of engine.loadHere, which has asked',
   'engine.cancel': 'takes the number of a question',
+  'engine.checkSocket': 'takes text',
   'engine.close': 'takes a ticket',
   'engine.compileLater': 'takes a program of engine.program, which has asked',
   'engine.describe': 'wasi',
@@ -340,8 +341,8 @@ const FUNCTIONS = {
   'engine.interfaceHere': 'wasi',
   'engine.keepAlive': 'takes the requests of engine.listen',
   'engine.listen': 'takes a function',
-  'engine.load': 'wasi',
-  'engine.loadHere': 'wasi',
+  'engine.load': 'wasi; net with sockets',
+  'engine.loadHere': 'wasi; net with sockets',
   'engine.memorySize': 'wasi',
   'engine.moduleProgram': 'wasi',
   'engine.pipe': 'takes a direction',
@@ -349,8 +350,8 @@ const FUNCTIONS = {
   'engine.readMemory': 'wasi',
   'engine.refuse': 'wasi',
   'engine.snapshot': 'wasi',
-  'engine.start': 'wasi',
-  'engine.startInV8': 'wasi',
+  'engine.start': 'wasi; net with sockets',
+  'engine.startInV8': 'wasi; net with sockets',
   'engine.uncompiled': 'takes text',
   'engine.usage': 'wasi',
   'engine.v8Program': 'wasi',
@@ -386,4 +387,18 @@ test('each function of the addons is known here', () => {
   assert.equal(hidden, 0);
   const isThere = (name) => process.platform !== 'win32' || !/^(engine\.|quit$)/.test(name);
   assert.deepEqual(names, Object.keys(FUNCTIONS).filter(isThere).sort());
+});
+
+test('sockets take --allow-net, where Node has it', () => {
+  const hasNet = process.allowedNodeEnvironmentFlags.has('--allow-net');
+  const guest = path.join(root, '__test__/support/guests/sockets.wasm');
+  const script = `
+    const { load } = require(${JSON.stringify(addon)});
+    const sockets = [{ connect: 'localhost:1' }];
+    load(${JSON.stringify(guest)}, { sockets, cache: false })
+      .then((instance) => instance.close().then(() => 'loaded'), ({ code, permission }) => [code, permission])
+      .then((said) => console.log(JSON.stringify(said)));`;
+  const go = (...allowed) => outcome(['--allow-wasi', '--allow-fs-read=*', ...allowed], script);
+  assert.deepEqual(go(), hasNet ? ['ERR_ACCESS_DENIED', 'Net'] : 'loaded');
+  if (hasNet) assert.equal(go('--allow-net'), 'loaded');
 });

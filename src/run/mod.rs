@@ -13,6 +13,7 @@ pub mod prompt;
 pub mod reader;
 pub mod requests;
 pub mod runs;
+pub mod sockets;
 pub mod tickets;
 pub mod v8_program;
 
@@ -36,5 +37,6 @@ pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {
     instances::export(js, object)?;
     description::export(js, object)?;
     v8_program::export(js, object)?;
+    sockets::export(js, object)?;
     js.set_named(exports, "engine", object)
 }

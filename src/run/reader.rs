@@ -2,8 +2,11 @@
 //! not of its type is an exception without a code.
 
 use crate::node_api::{ErrorKind, Js, JsResult, Type, Value};
+use crate::permission::require_net;
 use std::sync::Arc;
+use wasi_rs_core::abi::socket::Protocol;
 use wasi_rs_core::ctx::Preopen;
+use wasi_rs_core::network::rules::{Rule, Way};
 use wasi_rs_modules::interface::Names;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_runner::plan::Stdio;
@@ -89,6 +92,30 @@ impl<'s> Reader<'s> {
                 read_only: js.truthy(preopen.get("readOnly")?)?,
             })
         })
+    }
+
+    /// The rules of a guest's network, if it has any. Node's permission model must permit one.
+    pub fn sockets(&self) -> JsResult<Vec<Rule>> {
+        let js = self.js;
+        if self.given("sockets")?.is_none() {
+            return Ok(Vec::new());
+        }
+        let rules = self.list("sockets", |object| {
+            let (entry, protocol) = (Reader { js, object }, Reader { js, object }.text("protocol")?);
+            let protocol = if protocol.as_deref() == Some("udp") { Protocol::Udp } else { Protocol::Tcp };
+            let (way, text) = match entry.text("listen")? {
+                Some(text) => (Way::Listen, text),
+                None => (Way::Connect, js.string_of(entry.get("connect")?)?),
+            };
+            match Rule::parse(way, protocol, &text) {
+                Ok(rule) => Ok(rule),
+                Err(why) => Err(js.throw(js.error(ErrorKind::TypeError, None, js.string(&why)?)?)),
+            }
+        })?;
+        if !rules.is_empty() {
+            require_net(js)?;
+        }
+        Ok(rules)
     }
 
     /// The limits of a run.

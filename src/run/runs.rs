@@ -58,6 +58,7 @@ impl Asked {
             limits: Reader { js, object: request.get("limits")? }.limits()?,
             concurrency: request.size("concurrency")?.unwrap_or(engine.concurrency()),
             host: host_calls(&request, || ask(&requests, id))?,
+            sockets: request.sockets()?,
             http: Http {
                 exchange: exchange_of(&request)?,
                 request: if js.truthy(request.get("fetches")?)? { Some(tell_request(&requests, id)) } else { None },
@@ -113,9 +114,10 @@ fn tell_begin(requests: &Arc<Requests>, id: u32) -> OnBegin {
 }
 
 /// `start(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace, imports?,
-/// exchange?, fetches?, onBegin? })`: runs the program in wasmtime; the answer is its outcome. The result is
-/// the guest for `answer`, if there are functions of the embedder. With `onBegin`, a message `{ hasBegun }`
-/// comes before, unless the program does not begin; with `fetches`, messages `{ exchange }`.
+/// exchange?, fetches?, sockets?, onBegin? })`: runs the program in wasmtime; the answer is its outcome.
+/// The result is the guest for `answer`, if there are functions of the embedder. With `onBegin`, a
+/// message `{ hasBegun }` comes before, unless the program does not begin; with `fetches`, messages `{
+/// exchange }`.
 struct Start;
 
 impl Method for Start {

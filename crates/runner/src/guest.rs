@@ -145,6 +145,18 @@ impl System for Calls {
         self.answer(flow, written)
     }
 
+    fn enter(&mut self, call: &mut dyn FnMut(&Ctx)) -> Result<()> {
+        let Some(ctx) = self.ctx.enter(&self.control.termination) else {
+            return Err(Stop::Ended.into());
+        };
+        self.control.count_call();
+        call(&ctx);
+        let written = ctx.usage.written();
+        self.control.record_moved(ctx.usage.read(), written);
+        drop(ctx);
+        self.answer(Flow::Answer(Errno::Success), written).map(drop)
+    }
+
     fn open_exchange(&mut self) -> Result<std::result::Result<Option<[u32; 2]>, Errno>> {
         let Some(request) = &self.request else { return Ok(Ok(None)) };
         let (here, there) = match exchange::pair() {

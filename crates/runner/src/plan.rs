@@ -11,6 +11,8 @@ use wasi_rs_core::host::dir::open_preopen_unsandboxed;
 use wasi_rs_core::host::file::{File, OwnedHandle};
 use wasi_rs_core::host::stream::{Input, Output, Stream};
 use wasi_rs_core::host::wait::Interrupt;
+use wasi_rs_core::network::Network;
+use wasi_rs_core::network::rules::Rule;
 use wasi_rs_modules::limits::Limits;
 
 /// The plan of a run. Directories are opened when it begins: runs in the queue hold no more than their
@@ -35,6 +37,8 @@ pub struct Plan {
     pub trace: Option<File>,
     /// The functions that the embedder gives the guest, if any.
     pub host: Option<Arc<HostCalls>>,
+    /// The rules of its network.
+    pub sockets: Vec<Rule>,
     /// Its part in HTTP.
     pub http: Http,
     /// Called when the run begins, with all that it needs open, on any thread.
@@ -119,7 +123,7 @@ impl Plan {
         };
         let (args, env) = (strings(&self.args).map_err(too_long)?, strings(&self.env).map_err(too_long)?);
         let ctx = Ctx::new(abi, args, env).waiting_with(interrupt);
-        let ctx = ctx.tracing(self.trace);
+        let ctx = ctx.tracing(self.trace).networking(Network::new(self.sockets));
         let ctx = match self.limits.open_files {
             Some(limit) => ctx.limiting_open_files(limit),
             None => ctx,

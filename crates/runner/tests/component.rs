@@ -106,6 +106,7 @@ fn plan(dir: Option<&Path>) -> Plan {
         concurrency: Engine::Wasmtime.concurrency(),
         trace: None,
         host: None,
+        sockets: Vec::new(),
         http: Http::default(),
         on_begin: OnBegin::default(),
     }

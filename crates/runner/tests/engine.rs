@@ -69,6 +69,7 @@ fn plan() -> Plan {
         limits: Limits::default(),
         concurrency: Engine::Wasmtime.concurrency(),
         host: None,
+        sockets: Vec::new(),
         http: Http::default(),
         on_begin: OnBegin::default(),
     }

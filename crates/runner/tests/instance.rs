@@ -26,6 +26,7 @@ fn plan(host: Option<Arc<HostCalls>>) -> Plan {
         limits: Limits::default(),
         concurrency: instance::MOST,
         host,
+        sockets: Vec::new(),
         http: Http::default(),
         on_begin: OnBegin::default(),
     }

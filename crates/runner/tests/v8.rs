@@ -29,6 +29,7 @@ fn plan() -> Plan {
         limits: Limits::default(),
         concurrency: Engine::V8.concurrency(),
         host: None,
+        sockets: Vec::new(),
         http: Http::default(),
         on_begin: OnBegin::default(),
     }

@@ -1,5 +1,5 @@
-//! WASI 0.2 for components: wasi:cli, io, clocks, random, filesystem and http, over the system calls;
-//! wasi:sockets is denied.
+//! WASI 0.2 for components: wasi:cli, io, clocks, random, filesystem, http and sockets, over the system
+//! calls.
 //!
 //! | module | interfaces |
 //! | --- | --- |
@@ -10,7 +10,7 @@
 //! | [`filesystem`] | wasi:filesystem |
 //! | [`http`] | wasi:http |
 //! | [`poll`], [`streams`] | wasi:io |
-//! | [`sockets`] | wasi:sockets, denied |
+//! | [`sockets`] | wasi:sockets |
 
 mod calls;
 mod cli;
@@ -42,6 +42,7 @@ mod bindings {
         trappable_error_type: {
             "wasi:io/streams.stream-error" => super::errors::StreamFailed,
             "wasi:filesystem/types.error-code" => super::errors::Failed,
+            "wasi:sockets/network.error-code" => super::sockets::errors::SocketFailed,
         },
         with: {
             "wasi:io/error.error": super::errors::IoError,
@@ -63,6 +64,12 @@ mod bindings {
             "wasi:http/types.outgoing-body": super::http::outgoing::OutgoingBody,
             "wasi:http/types.request-options": super::http::outgoing::RequestOptions,
             "wasi:http/types.response-outparam": super::http::outgoing::ResponseOutparam,
+            "wasi:sockets/network.network": super::sockets::network::Network,
+            "wasi:sockets/ip-name-lookup.resolve-address-stream": super::sockets::lookup::ResolveAddressStream,
+            "wasi:sockets/tcp.tcp-socket": super::sockets::tcp::TcpSocket,
+            "wasi:sockets/udp.udp-socket": super::sockets::udp::UdpSocket,
+            "wasi:sockets/udp.incoming-datagram-stream": super::sockets::udp::IncomingDatagramStream,
+            "wasi:sockets/udp.outgoing-datagram-stream": super::sockets::udp::OutgoingDatagramStream,
         },
     });
 }
@@ -148,7 +155,7 @@ impl View<'_> {
 
 /// Defines the interfaces of WASI 0.2 in a linker.
 pub fn link<T: 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) -> Result<()> {
-    use generated::{cli, clocks, filesystem, http, io, random};
+    use generated::{cli, clocks, filesystem, http, io, random, sockets};
     cli::environment::add_to_linker::<T, Views>(linker, view)?;
     cli::exit::add_to_linker::<T, Views>(linker, view)?;
     cli::stdin::add_to_linker::<T, Views>(linker, view)?;
@@ -171,11 +178,18 @@ pub fn link<T: 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) ->
     random::random::add_to_linker::<T, Views>(linker, view)?;
     random::insecure::add_to_linker::<T, Views>(linker, view)?;
     random::insecure_seed::add_to_linker::<T, Views>(linker, view)?;
-    sockets::link(linker)
+    let all = sockets::network::LinkOptions::default().network_error_code(true).to_owned();
+    sockets::network::add_to_linker::<T, Views>(linker, &all, view)?;
+    sockets::instance_network::add_to_linker::<T, Views>(linker, view)?;
+    sockets::ip_name_lookup::add_to_linker::<T, Views>(linker, view)?;
+    sockets::tcp::add_to_linker::<T, Views>(linker, view)?;
+    sockets::tcp_create_socket::add_to_linker::<T, Views>(linker, view)?;
+    sockets::udp::add_to_linker::<T, Views>(linker, view)?;
+    sockets::udp_create_socket::add_to_linker::<T, Views>(linker, view)
 }
 
 /// The interfaces, without their versions.
-const KNOWN: [&str; 22] = [
+const KNOWN: [&str; 29] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
     "wasi:cli/stdin",
@@ -198,11 +212,18 @@ const KNOWN: [&str; 22] = [
     "wasi:random/random",
     "wasi:random/insecure",
     "wasi:random/insecure-seed",
+    "wasi:sockets/network",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
 ];
 
 /// True if an import of this name (`wasi:io/streams@0.2.3`) is one that [`link`] defines.
 pub fn is_known(import: &str) -> bool {
     let Some((name, patch)) = import.split_once("@0.2.") else { return false };
     // A draft of it, such as 0.2.0-rc-2023-11-10, is another version.
-    patch.bytes().all(|byte| byte.is_ascii_digit()) && (KNOWN.contains(&name) || sockets::is_known(name))
+    patch.bytes().all(|byte| byte.is_ascii_digit()) && KNOWN.contains(&name)
 }

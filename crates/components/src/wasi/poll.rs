@@ -4,7 +4,8 @@ use super::View;
 use super::calls::Awaited;
 use super::generated::io::poll;
 use super::http::exchange::{Exchange, Want};
-use std::sync::Arc;
+use super::sockets::state::{Aspect, Tcp};
+use std::sync::{Arc, Weak};
 use wasmtime::component::Resource;
 use wasmtime::{Result, bail};
 
@@ -24,6 +25,8 @@ pub enum Pollable {
     Time(u64),
     /// A part of a message of HTTP.
     Message(Arc<Exchange>, Want),
+    /// A socket for TCP, whose state says what there is to wait for: nothing, once it is dropped.
+    Tcp(Weak<Tcp>, Aspect),
 }
 
 impl Pollable {
@@ -32,6 +35,7 @@ impl Pollable {
         match self {
             Self::Ready => true,
             Self::Message(exchange, want) => exchange.has(*want),
+            Self::Tcp(..) => self.awaited().is_none(),
             Self::Read(_) | Self::Write(_) | Self::Time(_) => false,
         }
     }
@@ -43,6 +47,7 @@ impl Pollable {
             Self::Write(fd) => Some(Awaited::Write(*fd)),
             Self::Time(time) => Some(Awaited::Time(*time)),
             Self::Message(exchange, _) => Some(Awaited::Read(exchange.input())),
+            Self::Tcp(tcp, aspect) => tcp.upgrade()?.awaited(*aspect),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! wasi:io/streams: the standard streams, and files from an offset on.
+//! wasi:io/streams: the standard streams, files from an offset on, and connections.
 //!
 //! A stream of a file has always input or room. Bytes go to the system at once when they are written, so
 //! there is nothing to flush. Streams of bodies of HTTP are served by `http`.
@@ -9,6 +9,7 @@ use super::generated::io::streams;
 use super::http::exchange::{Exchange, Want};
 use super::http::outgoing::Shared;
 use super::poll::Pollable;
+use super::sockets::state::{Aspect, Tcp};
 use super::{Failed, OpenFile, View};
 use std::sync::Arc;
 use wasi_rs_core::abi::Errno;
@@ -58,6 +59,8 @@ enum Place {
     Message(Arc<Exchange>),
     /// The body of a message of HTTP that is made.
     Body(Shared),
+    /// A connection.
+    Tcp(Arc<Tcp>),
 }
 
 impl Place {
@@ -66,6 +69,7 @@ impl Place {
         match self {
             Self::Standard(fd) => Some(*fd),
             Self::Current(file) => Some(file.fd),
+            Self::Tcp(tcp) => Some(tcp.file.fd),
             Self::At(..) | Self::End(_) | Self::Message(_) | Self::Body(_) => None,
         }
     }
@@ -98,6 +102,11 @@ impl InputStream {
         Self::new(Place::Message(exchange))
     }
 
+    /// A connection.
+    pub(super) const fn tcp(connection: Arc<Tcp>) -> Self {
+        Self::new(Place::Tcp(connection))
+    }
+
     const fn new(source: Place) -> Self {
         Self { source, has_failed: false }
     }
@@ -105,6 +114,7 @@ impl InputStream {
     fn pollable(&self) -> Pollable {
         match &self.source {
             Place::Message(exchange) => Pollable::Message(Arc::clone(exchange), Want::Data),
+            Place::Tcp(tcp) => Pollable::Tcp(Arc::downgrade(tcp), Aspect::Input),
             other => other.awaited().map_or(Pollable::Ready, Pollable::Read),
         }
     }
@@ -136,6 +146,11 @@ impl OutputStream {
         Self::new(Place::Body(body))
     }
 
+    /// A connection.
+    pub(super) const fn tcp(connection: Arc<Tcp>) -> Self {
+        Self::new(Place::Tcp(connection))
+    }
+
     const fn new(target: Place) -> Self {
         Self { target, permit: 0, has_failed: false }
     }
@@ -143,6 +158,7 @@ impl OutputStream {
     fn pollable(&self) -> Pollable {
         match &self.target {
             Place::Body(body) => View::pollable_of_body(body),
+            Place::Tcp(tcp) => Pollable::Tcp(Arc::downgrade(tcp), Aspect::Output),
             other => other.awaited().map_or(Pollable::Ready, Pollable::Write),
         }
     }
@@ -185,9 +201,11 @@ impl View<'_> {
             Place::Message(exchange) => return self.read_message(&exchange, len as usize),
             Place::At(file, offset) => self.calls().read(file.fd, len, Some(offset))?,
             Place::End(_) | Place::Body(_) => Vec::new(),
+            Place::Tcp(tcp) if tcp.is_shut(Aspect::Input) => Vec::new(),
             other => {
                 let fd = other.awaited().unwrap_or_default();
-                if !self.is_ready(Pollable::Read(fd))? {
+                // A connection never waits.
+                if !matches!(other, Place::Tcp(_)) && !self.is_ready(Pollable::Read(fd))? {
                     return Ok(Vec::new());
                 }
                 match self.calls().read(fd, len, None) {
@@ -219,6 +237,9 @@ impl View<'_> {
             return Err(StreamFailed::Closed);
         }
         let target = self.output(stream)?.target.clone();
+        if matches!(&target, Place::Tcp(tcp) if tcp.is_shut(Aspect::Output)) {
+            return Err(StreamFailed::Closed);
+        }
         let permit = match (target.awaited(), target) {
             (_, Place::Body(body)) => self.room_of_body(&body)? as u64,
             (Some(fd), _) if self.is_ready(Pollable::Write(fd))? => PIPE.into(),
@@ -246,6 +267,8 @@ impl View<'_> {
             let written = match &target {
                 Place::Standard(fd) => self.calls().write(*fd, &mut bytes, done, None),
                 Place::Current(file) => self.calls().write(file.fd, &mut bytes, done, None),
+                Place::Tcp(tcp) if tcp.is_shut(Aspect::Output) => return Err(StreamFailed::Closed),
+                Place::Tcp(tcp) => self.calls().write(tcp.file.fd, &mut bytes, done, None),
                 Place::At(file, offset) => self.calls().write(file.fd, &mut bytes, done, Some(*offset)),
                 Place::End(file) => self.append(file, &mut bytes, done),
                 Place::Body(body) => return self.write_body(body, &bytes),
@@ -284,6 +307,7 @@ impl View<'_> {
             Place::Standard(_) | Place::Body(_) => Ok(()),
             Place::Current(file) | Place::At(file, _) | Place::End(file) => self.release(file),
             Place::Message(exchange) => self.release_exchange(exchange),
+            Place::Tcp(tcp) => self.release_tcp(tcp),
         }
     }
 

@@ -40,9 +40,17 @@ impl File {
         os::socket::connect(self, address)
     }
 
-    /// Undoes [`Self::connect`] of a socket for UDP.
+    /// Undoes [`Self::connect`] of a socket for UDP, which keeps its port. (Linux takes one away that it has
+    /// chosen itself.)
     pub fn disconnect(&self) -> Result {
-        os::socket::disconnect(self)
+        let port = self.local_address()?.port();
+        os::socket::disconnect(self)?;
+        let mut left = self.local_address()?;
+        if left.port() != 0 || port == 0 {
+            return Ok(());
+        }
+        left.set_port(port);
+        os::socket::bind(self, false, &left)
     }
 
     /// Success if a socket that is writable was connected; otherwise the reason why it was not, or ENOTCONN.

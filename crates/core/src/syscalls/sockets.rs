@@ -477,7 +477,9 @@ mod tests {
         assert_eq!(calls(&guest).connect(fd, address), Ok(()));
         assert_eq!(calls(&guest).send(fd, b"connected", None), Ok(()));
         assert_eq!(calls(&guest).remote_address(fd), Ok(address));
+        let port = calls(&guest).local_address(fd).unwrap().port();
         assert_eq!(calls(&guest).disconnect(fd), Ok(()));
+        assert_eq!(calls(&guest).local_address(fd).map(|local| local.port()), Ok(port));
         assert_eq!(calls(&guest).remote_address(fd), Err(Errno::Notconn));
     }
 

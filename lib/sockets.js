@@ -1,0 +1,65 @@
+'use strict';
+
+// The option `sockets`: the rules of a component's network.
+
+const { engineAddon } = require('./addon.js');
+const { invalidArgType, invalidArgValue, unknownProperty } = require('./errors.js');
+
+const PROPERTIES = ['connect', 'listen', 'protocol'];
+const PROTOCOLS = ['tcp', 'udp'];
+
+/**
+ * A rule, with one of the two addresses.
+ *
+ * @typedef {object} Rule
+ * @property {string} [connect]
+ * @property {string} [listen]
+ * @property {'tcp' | 'udp'} protocol
+ */
+
+/**
+ * Checks and copies the option.
+ *
+ * @param {any} sockets
+ * @returns {Rule[]}
+ */
+function readSockets(sockets) {
+  if (!Array.isArray(sockets))
+    throw invalidArgType('options.sockets', 'an instance of Array', sockets);
+  return Array.from(sockets, (rule, i) => readRule(rule, `options.sockets[${i}]`));
+}
+
+/** @param {any} rule @param {string} name @returns {Rule} */
+function readRule(rule, name) {
+  if (rule === null || typeof rule !== 'object' || Array.isArray(rule))
+    throw invalidArgType(name, 'of type object', rule);
+  const unknown = Object.keys(rule).find(
+    (key) => !PROPERTIES.includes(key) && rule[key] !== undefined,
+  );
+  if (unknown !== undefined) throw unknownProperty(name, [unknown, rule[unknown]], PROPERTIES);
+  const { connect, listen, protocol = 'tcp' } = rule;
+  if (typeof protocol !== 'string')
+    throw invalidArgType(`${name}.protocol`, 'of type string', protocol);
+  if (!PROTOCOLS.includes(protocol))
+    throw invalidArgValue(`${name}.protocol`, protocol, "must be 'tcp' or 'udp'");
+  if ((connect === undefined) === (listen === undefined))
+    throw invalidArgValue(name, rule, 'must have either connect or listen');
+  const way = listen === undefined ? 'connect' : 'listen';
+  const address = rule[way];
+  if (typeof address !== 'string')
+    throw invalidArgType(`${name}.${way}`, 'of type string', address);
+  const why = whyNot(way, address);
+  if (why !== undefined) throw invalidArgValue(`${name}.${way}`, address, why);
+  return /** @type {Rule} */ ({ [way]: address, protocol });
+}
+
+/**
+ * The reason why an address is none of a rule, as what follows its name; undefined if it is one.
+ *
+ * @param {'connect' | 'listen'} way
+ * @param {string} address
+ * @returns {string | undefined}
+ */
+const whyNot = (way, address) => engineAddon().engine.checkSocket(way === 'listen', address);
+
+module.exports = { readSockets, whyNot };
