@@ -266,6 +266,7 @@ export async function results(options: RunOptions, mode: 'pipe' | 'ignore') {
   (await run('app.wasm', { lines: false, encoding: 'hex' })).stdout satisfies string;
   (await run('app.wasm', { stdout: new WritableStream(), maxBuffer: 5 })).stdout satisfies null;
   await run('app.wasm', { maxBuffer: { stdout: 5 }, preopens: { '/': new URL('file:///') } });
+  await run('app.wasm', { sockets: [{ connect: 'a:1', protocol: 'udp' }, { listen: '*:0' }] });
   // @ts-expect-error no such encoding
   await run('app.wasm', { encoding: 'utf9' });
   // @ts-expect-error maxBuffer has taken its place
@@ -297,6 +298,10 @@ export async function results(options: RunOptions, mode: 'pipe' | 'ignore') {
   await run('app.wasm', { limits: { mem: 5 } });
   // @ts-expect-error no such right
   await run('app.wasm', { preopens: { '/': { path: '.', readonly: true } } });
+  // @ts-expect-error one of both
+  await run('app.wasm', { sockets: [{ connect: 'a:1', listen: '*:0' }] });
+  // @ts-expect-error no such protocol
+  await run('app.wasm', { sockets: [{ connect: 'a:1', protocol: 'sctp' }] });
   // @ts-expect-error no such engine
   await run('app.wasm', { engine: 'jsc' });
   // @ts-expect-error a number of milliseconds

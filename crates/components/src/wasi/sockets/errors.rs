@@ -78,6 +78,9 @@ pub const fn code_of(errno: Errno) -> ErrorCode {
 pub const fn code_of_connecting(errno: Errno) -> ErrorCode {
     match errno {
         Errno::Addrnotavail | Errno::Again => ErrorCode::AddressInUse,
+        // It was there for a moment. A code that says that a program has made a mistake ends some
+        // (wasi-libc).
+        Errno::Notconn => ErrorCode::ConnectionReset,
         other => code_of(other),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::wasi::OpenFile;
 use crate::wasi::calls::Awaited;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasi_rs_core::abi::Errno;
 use wasi_rs_core::abi::socket::Family;
@@ -21,6 +22,8 @@ pub struct Tcp {
 pub struct Inner {
     /// The state it is in.
     pub state: State,
+    /// The address of its peer, once it is connected: the kernel forgets it when both sides have ended.
+    pub remote: Option<SocketAddr>,
     /// True if nothing is to be received, or sent, any more.
     pub is_shut: [bool; 2],
     /// The connections that may wait to be taken.
@@ -72,9 +75,9 @@ pub enum Aspect {
 const BACKLOG: u64 = 128;
 
 impl Tcp {
-    /// A socket with this descriptor.
-    pub(in crate::wasi) fn new(file: Arc<OpenFile>, family: Family, state: State) -> Arc<Self> {
-        let inner = Inner { state, is_shut: [false; 2], backlog: BACKLOG };
+    /// A new socket, which has this descriptor.
+    pub(in crate::wasi) fn new(file: Arc<OpenFile>, family: Family) -> Arc<Self> {
+        let inner = Inner { state: State::Unbound, remote: None, is_shut: [false; 2], backlog: BACKLOG };
         Arc::new(Self { file, family, inner: Mutex::new(inner) })
     }
 
@@ -86,6 +89,13 @@ impl Tcp {
     /// Its state.
     pub fn state(&self) -> State {
         self.inner().state
+    }
+
+    /// Is connected to this peer.
+    pub fn connected(&self, remote: SocketAddr) {
+        let mut inner = self.inner();
+        inner.state = State::Connected;
+        inner.remote = Some(remote);
     }
 
     /// Goes into a state.
@@ -113,5 +123,41 @@ impl Tcp {
             (Aspect::Input, _) => Some(Awaited::Read(fd)),
             (Aspect::Output, _) => Some(Awaited::Write(fd)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_says_what_there_is_to_wait_for() {
+        let tcp = Tcp::new(Arc::new(OpenFile { fd: 7, is_to_close: false }), Family::V4);
+        let awaited = |aspect| match tcp.awaited(aspect) {
+            None => "nothing",
+            Some(Awaited::Read(7)) => "read",
+            Some(Awaited::Write(7)) => "write",
+            Some(_) => "another",
+        };
+        let [begun, idle] = [true, false];
+        for (state, is_begun, expected) in [
+            (State::Unbound, idle, "nothing"),
+            (State::Binding, begun, "nothing"),
+            (State::Bound, idle, "nothing"),
+            (State::BeginsToListen, begun, "nothing"),
+            (State::Listening, idle, "read"),
+            (State::Connecting, begun, "write"),
+            (State::Tried(Err(Errno::Connrefused)), begun, "nothing"),
+            (State::Connected, idle, "nothing"),
+            (State::Closed, idle, "nothing"),
+        ] {
+            tcp.enter(state);
+            assert_eq!((state.is_begun(), awaited(Aspect::Operation)), (is_begun, expected), "{state:?}");
+        }
+        assert_eq!((awaited(Aspect::Input), awaited(Aspect::Output)), ("read", "write"));
+        tcp.inner().is_shut = [true, false];
+        assert_eq!((awaited(Aspect::Input), awaited(Aspect::Output)), ("nothing", "write"));
+        tcp.inner().is_shut = [true, true];
+        assert_eq!((awaited(Aspect::Input), awaited(Aspect::Output)), ("nothing", "nothing"));
     }
 }

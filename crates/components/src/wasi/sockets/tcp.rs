@@ -64,8 +64,8 @@ impl View<'_> {
         self.sockets(|sockets| call(sockets, fd))
     }
 
-    fn add_tcp(&mut self, fd: Fd, family: Family, state: State) -> Result<(Resource<TcpSocket>, Arc<Tcp>)> {
-        let tcp = Tcp::new(Arc::new(OpenFile { fd: fd.0, is_to_close: true }), family, state);
+    fn add_tcp(&mut self, fd: Fd, family: Family) -> Result<(Resource<TcpSocket>, Arc<Tcp>)> {
+        let tcp = Tcp::new(Arc::new(OpenFile { fd: fd.0, is_to_close: true }), family);
         match self.wasi.table.push(TcpSocket(Arc::clone(&tcp))) {
             Ok(socket) => Ok((socket, tcp)),
             Err(error) => {
@@ -103,7 +103,7 @@ impl tcp_create_socket::Host for View<'_> {
     fn create_tcp_socket(&mut self, family: IpAddressFamily) -> Done<Resource<TcpSocket>> {
         let family = family_of(family);
         let fd = self.sockets(|sockets| sockets.open(Protocol::Tcp, family))??;
-        Ok(self.add_tcp(fd, family, State::Unbound)?.0)
+        Ok(self.add_tcp(fd, family)?.0)
     }
 }
 
@@ -154,8 +154,12 @@ impl tcp::HostTcpSocket for View<'_> {
             State::Tried(tried) => tried,
             _ => return Err(ErrorCode::NotInProgress.into()),
         };
+        let tried = match tried {
+            Ok(()) => self.tcp_call(&tcp, |sockets, fd| sockets.remote_address(fd))?,
+            Err(errno) => Err(errno),
+        };
         match tried {
-            Ok(()) => tcp.enter(State::Connected),
+            Ok(remote) => tcp.connected(remote),
             Err(Errno::Again) if tcp.state() == State::Connecting => return Err(ErrorCode::WouldBlock.into()),
             Err(errno) => {
                 tcp.enter(State::Closed);
@@ -199,7 +203,16 @@ impl tcp::HostTcpSocket for View<'_> {
             Err(errno) if is_lost(errno) => return Err(ErrorCode::ConnectionAborted.into()),
             Err(errno) => return Err(errno.into()),
         };
-        let (socket, connection) = self.add_tcp(fd, tcp.family, State::Connected)?;
+        let remote = match self.sockets(|sockets| sockets.remote_address(fd))? {
+            Ok(remote) => remote,
+            // It was there, and is lost.
+            Err(_) => {
+                self.calls().close(fd.0)?;
+                return Err(ErrorCode::ConnectionAborted.into());
+            }
+        };
+        let (socket, connection) = self.add_tcp(fd, tcp.family)?;
+        connection.connected(remote);
         let (input, output) = self.streams_of(&connection)?;
         Ok((socket, input, output))
     }
@@ -216,8 +229,10 @@ impl tcp::HostTcpSocket for View<'_> {
 
     fn remote_address(&mut self, this: Resource<TcpSocket>) -> Done<IpSocketAddress> {
         let tcp = self.tcp(&this)?;
+        if let Some(remote) = tcp.inner().remote {
+            return Ok(shown(remote));
+        }
         match tcp.state() {
-            State::Connected => Ok(shown(self.tcp_call(&tcp, |sockets, fd| sockets.remote_address(fd))??)),
             State::Connecting | State::Tried(_) => Err(ErrorCode::ConcurrencyConflict.into()),
             _ => Err(ErrorCode::InvalidState.into()),
         }
