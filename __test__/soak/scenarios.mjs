@@ -38,6 +38,8 @@ const LIBRARY = assemble(`(module (import "env" "host" (func $host (param i32) (
 const COMPONENT = assembleComponent(RESOURCES);
 /** Answers requests, and makes them. */
 const HANDLER = new URL('../support/guests/http-handler.wasm', import.meta.url);
+/** Makes single calls of sockets. */
+const SOCKETS = new URL('../support/guests/sockets.wasm', import.meta.url);
 
 const ENGINES = ['wasmtime', 'v8', 'auto'];
 
@@ -278,6 +280,49 @@ export const SCENARIOS = {
     }
     await answered.catch(() => {});
     await handle.close();
+  },
+
+  async 'sockets of a component'(context) {
+    const sockets = [
+      { connect: 'localhost:*' },
+      { connect: '127.0.0.1:*' },
+      { listen: '127.0.0.1:0' },
+    ];
+    const controller = new AbortController();
+    const options = { cache: context.cache, sockets, signal: controller.signal };
+    const instance = await load(SOCKETS, options);
+    const { exports } = instance;
+    const at = (/** @type {number} */ port) => ({
+      tag: 'ipv4',
+      val: { port, address: [127, 0, 0, 1] },
+    });
+    const acting = (async () => {
+      const server = await exports.tcpOpen('ipv4');
+      await exports.tcpStartBind(server, at(0));
+      await exports.tcpFinishBind(server);
+      await exports.tcpStartListen(server);
+      await exports.tcpFinishListen(server);
+      const { port } = (await exports.tcpLocal(server)).val;
+      for (let i = context.below(5); i >= 0; i--) {
+        const lookup = await exports.lookup('localhost');
+        const socket = await exports.tcpOpen('ipv4');
+        await exports.tcpStartConnect(socket, at(port));
+        await exports.block(await exports.tcpSubscribe(socket));
+        const [input, output] = await exports.tcpFinishConnect(socket);
+        await exports.tcpAccept(server);
+        await exports.write(output, Buffer.alloc(context.below(10_000)));
+        if (context.below(2) === 0) await exports.dropStreams(input, output);
+        if (context.below(2) === 0) await exports.lookupDrop(lookup);
+      }
+      await exports.block(await exports.tcpSubscribe(server)); // for ever
+    })();
+    acting.catch(() => {});
+    const { promise } = moment(context);
+    await promise;
+    controller.abort();
+    const isOver = (error) => error.name === 'AbortError' || error.code === 'ERR_INVALID_STATE';
+    await assert.rejects(acting, isOver);
+    await instance.close();
   },
 
   async 'compile(), then several runs'(context) {
