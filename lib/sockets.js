@@ -44,11 +44,10 @@ function readRule(rule, name) {
     throw invalidArgValue(`${name}.protocol`, protocol, "must be 'tcp' or 'udp'");
   if ((connect === undefined) === (listen === undefined))
     throw invalidArgValue(name, rule, 'must have either connect or listen');
-  const way = listen === undefined ? 'connect' : 'listen';
-  const address = rule[way];
+  const [way, address] = listen === undefined ? ['connect', connect] : ['listen', listen];
   if (typeof address !== 'string')
     throw invalidArgType(`${name}.${way}`, 'of type string', address);
-  const why = whyNot(way, address);
+  const why = whyNot(/** @type {'connect' | 'listen'} */ (way), address);
   if (why !== undefined) throw invalidArgValue(`${name}.${way}`, address, why);
   return /** @type {Rule} */ ({ [way]: address, protocol });
 }
