@@ -135,7 +135,7 @@ class Declarations {
           : `${some} | undefined`;
       }
       case 'result':
-        return `${this.#tagged('ok', type.ok)} | ${this.#tagged('err', type.err)}`;
+        return `${this.#half('ok', type.ok)} | ${this.#half('err', type.err)}`;
       case 'own':
       case 'borrow':
         return this.#classNames.get(type.resource)?.object ?? 'object';
@@ -147,6 +147,11 @@ class Declarations {
   /** @param {string} tag @param {number | null} of */
   #tagged(tag, of) {
     return of === null ? `{ tag: '${tag}' }` : `{ tag: '${tag}'; val: ${this.#type(of)} }`;
+  }
+
+  /** One of the two of a result, which have `val` always. @param {string} tag @param {number | null} of */
+  #half(tag, of) {
+    return of === null ? `{ tag: '${tag}'; val?: undefined }` : this.#tagged(tag, of);
   }
 
   /** True for a type whose values include undefined. @param {number} of */

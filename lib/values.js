@@ -581,11 +581,12 @@ class Codec {
         return (from) => (from.u8() === 0 ? { tag: 'none' } : { tag: 'some', val: decode(from) });
       }
       case 'result': {
-        const cases = [
-          this.#makeTaggedDecoder('ok', type.ok),
-          this.#makeTaggedDecoder('err', type.err),
-        ];
-        return (from) => cases[from.u8()](from);
+        // With `val` always, as jco has it.
+        const decoders = [type.ok, type.err].map((of) => this.#decoderOfSome(of));
+        return (from) => {
+          const isError = from.u8();
+          return { tag: isError ? 'err' : 'ok', val: decoders[isError](from) };
+        };
       }
       case 'flags': {
         const names = type.names.map(camel);
@@ -608,6 +609,11 @@ class Codec {
       default:
         return () => undefined;
     }
+  }
+
+  /** @param {number | null} of @returns {Decode} */
+  #decoderOfSome(of) {
+    return of === null ? () => undefined : this.decoder(of);
   }
 
   /** @param {string} tag @param {number | null} of @returns {Decode} */

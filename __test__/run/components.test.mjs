@@ -127,7 +127,12 @@ describe('values', () => {
     tuple: [[7, 'seven', true]],
     maybe: [undefined, 0],
     nested: [{ tag: 'none' }, { tag: 'some', val: undefined }, { tag: 'some', val: 3 }],
-    outcomes: [[{ tag: 'ok' }, { tag: 'err', val: 3 }]],
+    outcomes: [
+      [
+        { tag: 'ok', val: undefined },
+        { tag: 'err', val: 3 },
+      ],
+    ],
   };
 
   test('go both ways, as they are in jco', async () => {
