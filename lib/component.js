@@ -13,6 +13,7 @@ const { Codec, Mismatch, Reader, Writer, within } = require('./values.js');
 /**
  * @typedef {import('./types.js').Interface} Interface
  * @typedef {import('./types.js').ComponentFunction} ComponentFunction
+ * @typedef {import('./resources.js').State} State
  *
  * @typedef {InstanceType<typeof Writer>} Writing
  *
@@ -126,6 +127,7 @@ class Component {
         try {
           encode(writer, args[i]);
         } catch (error) {
+          if (Mismatch.is(error) && error.awaited) throw error;
           throw explained(within(error, name === 'self' ? 'this' : name), labelOf(function_));
         }
       }
@@ -166,7 +168,14 @@ class Component {
       };
     }
     const [encode, decode] = [this.#encoderOf(function_), this.#decoderOf(function_)];
-    const call = (/** @type {readonly unknown[]} */ args, /** @type {Function} */ entry) => {
+    const requireAll = (/** @type {(State | undefined)[]} */ states) => {
+      // The calls before have it still.
+      if (!states.some((state) => state?.isGone)) return;
+      const problem = 'an object that is handed over has been dropped';
+      throw errorOf(TypeError, 'ERR_INVALID_ARG_TYPE', `${labelOf(function_)}: ${problem}`);
+    };
+    /** @type {(args: readonly unknown[], entry: Function) => any} */
+    const call = (args, entry) => {
       const writer = this.#begin();
       const { after, undo } = writer;
       const end = () => {
@@ -176,7 +185,10 @@ class Component {
       const fail = (/** @type {unknown} */ error) => {
         for (const one of undo) one();
         end();
-        throw error;
+        if (!Mismatch.is(error) || !error.awaited) throw error;
+        // It is somewhere in a value.
+        requireAll([error.awaited]);
+        return afterAll([error.awaited], () => call(args, entry));
       };
       let returned;
       try {
@@ -205,11 +217,7 @@ class Component {
     };
     return (args, entry) => {
       const states = args.map(GuestResource.stateOf).filter((state) => state?.pending);
-      // The calls before have it still.
-      if (states.some((state) => state?.isGone)) {
-        const problem = 'an object that is handed over has been dropped';
-        throw errorOf(TypeError, 'ERR_INVALID_ARG_TYPE', `${labelOf(function_)}: ${problem}`);
-      }
+      requireAll(states);
       return states.length === 0 ? call(args, entry) : afterAll(states, () => call(args, entry));
     };
   }
@@ -256,7 +264,7 @@ class Component {
           throw new TypeError(
             `${pascal(name)} has no constructor: the component makes its instances`,
           );
-        /** @type {import('./resources.js').State} */
+        /** @type {State} */
         const state = { handle: undefined, resource: index, owner: guests };
         super(state);
         const made = construct(args, Class);
@@ -574,7 +582,7 @@ function requireOwnNames(names) {
 /**
  * Has uses of an object wait for something.
  *
- * @param {import('./resources.js').State} state
+ * @param {State} state
  * @param {Promise<any>} until
  */
 function wait(state, until) {

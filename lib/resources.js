@@ -104,11 +104,13 @@ class GuestResources {
     }
     const { handle } = state;
     if (handle === undefined) {
-      const why =
-        state.pending && !state.isMade
-          ? 'is not there yet: await a call of it first'
-          : 'has been dropped, given away, or was lent';
-      throw new Mismatch(`this ${name} ${why}`);
+      const isToCome = state.pending !== undefined && !state.isMade;
+      const why = isToCome
+        ? 'is not there yet: await a call of it first'
+        : 'has been dropped, given away, or was lent';
+      const mismatch = new Mismatch(`this ${name} ${why}`);
+      if (isToCome) mismatch.awaited = state;
+      throw mismatch;
     }
     if (isOwned) {
       this.#forget(state);

@@ -31,6 +31,8 @@ class Mismatch extends TypeError {
   path = '';
   /** The reason. */
   problem;
+  /** The state of the object that is not there yet, if that is the reason. @type {any} */
+  awaited;
 
   /** @param {string} problem */
   constructor(problem) {

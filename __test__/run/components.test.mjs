@@ -9,6 +9,7 @@ import { ComponentError, compile, deserialize, load, loadSync, run, spawn } from
 import { runCollecting } from '../support/collect.mjs';
 import {
   EMPTY_COMPONENT,
+  HOLDING,
   RESOURCES,
   assembleComponent,
   echoing,
@@ -442,6 +443,25 @@ describe('resources', () => {
     assert.equal(await value, 6);
     await assert.rejects(thing.valueOfIt(), /has been dropped/);
     assert.equal(await exports.ended(), 6);
+  });
+
+  test('of the component may be in values when they are made', async () => {
+    await both(assembleComponent(HOLDING), undefined, async ({ exports }) => {
+      const { Thing, heaviest } = exports;
+      assert.equal(await heaviest([{ thing: new Thing(3) }, { thing: new Thing(8) }]), 8);
+      const [one, gone] = [new Thing(5), new Thing(6)];
+      gone[Symbol.dispose ?? Symbol.for('nodejs.dispose')]();
+      assert.match(
+        await messageOf(() => heaviest([{ thing: one }, { thing: gone }])),
+        /^TypeError: heaviest.*has been dropped/,
+      );
+      assert.equal(await heaviest([{ thing: one }]), 5);
+      await assert.rejects(
+        async () => heaviest([{ thing: one }, { thing: new Thing(-1) }]),
+        /^TypeError: new Thing\(value\): expected u32/,
+      );
+      assert.equal(await heaviest([{ thing: one }]), 5);
+    });
   });
 
   test('of the component end when nobody has their objects', async () => {

@@ -171,3 +171,31 @@ export const RESOURCES = `(component
   (export "same" (func $same))
   (func $look (param "gauge" (borrow $gauge)) (result u32) (canon lift (core func $main "look")))
   (export "look" (func $look)))`;
+
+/** A component with a resource, and a function that takes records of it in a list. */
+export const HOLDING = `(component
+  (core module $main
+    (memory (export "memory") 1)
+    (func (export "new") (param i32) (result i32) (local.get 0))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 16))
+    (func (export "heaviest") (param $at i32) (param $length i32) (result i32) (local $most i32)
+      (block $end
+        (loop $next
+          (br_if $end (i32.eqz (local.get $length)))
+          (if (i32.gt_u (i32.load (local.get $at)) (local.get $most))
+            (then (local.set $most (i32.load (local.get $at)))))
+          (local.set $at (i32.add (local.get $at) (i32.const 4)))
+          (local.set $length (i32.sub (local.get $length) (i32.const 1)))
+          (br $next)))
+      (local.get $most)))
+  (core instance $main (instantiate $main))
+  (type $thing-is (resource (rep i32)))
+  (export $thing "thing" (type $thing-is))
+  (core func $new (canon resource.new $thing))
+  (func $new-thing (param "value" u32) (result (own $thing)) (canon lift (core func $new)))
+  (export "[constructor]thing" (func $new-thing))
+  (type $held-is (record (field "thing" (borrow $thing))))
+  (export $held "held" (type $held-is))
+  (func $heaviest (param "all" (list $held)) (result u32)
+    (canon lift (core func $main "heaviest") (memory (core memory $main "memory")) (realloc (core func $main "realloc"))))
+  (export "heaviest" (func $heaviest)))`;
