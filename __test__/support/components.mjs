@@ -9,6 +9,9 @@ const PRIMITIVES = {
   ...{ s64: 'i64', u64: 'i64', f32: 'f32', f64: 'f64', char: 'i32', string: 'i32 i32' },
 };
 
+/** The most core values that are parameters. */
+const MOST_PARAMS = 16;
+
 /** Memory that is taken from its beginning on, and given back when a call begins. */
 const LIBC = `(core module $libc
   (memory (export "memory") 2)
@@ -35,8 +38,9 @@ const LIBC = `(core module $libc
  * @param {Record<string, { type: string, core: string, define?: string }>} types by the names of functions:
  * `type` is the type in text, `core` its core types, `define` the definition of a type that needs a name
  * @param {string} [more] more of its text
+ * @param {string[]} [definitions] of types that those are made of
  */
-export function echoing(types, more = '') {
+export function echoing(types, more = '', definitions = []) {
   const all = Object.entries(types).map(([name, one]) => ({
     name,
     core: one.core.split(' '),
@@ -52,17 +56,20 @@ export function echoing(types, more = '') {
   const params = (core) => (core === '' ? '' : `(param ${core})`);
   const functions = all.map(({ name, type, core }) => {
     const flat = core.split ? core : core.join(' ');
-    const count = flat.split(' ').length;
-    const isLarge = count > 1;
+    // Of more parameters there is the address.
+    const isMany = flat.split(' ').length > MOST_PARAMS;
+    const params_ = isMany ? 'i32' : flat;
+    const count = params_.split(' ').length;
+    const isLarge = isMany || count > 1;
     const args = Array.from({ length: count }, (_, i) => `(local.get ${i})`).join(' ');
     return {
       imported: `(import "echo-${name}" (func $echo-${name} (param "v" ${type}) (result ${type})))`,
       lowered: `(core func $lowered-${name} (canon lower (func $echo-${name}) (memory $memory) (realloc $realloc)))`,
       given: `(export "${name}" (func $lowered-${name}))`,
-      core: `(import "host" "${name}" (func $${name} ${params(flat)} ${isLarge ? '(param i32)' : `(result ${flat})`}))`,
+      core: `(import "host" "${name}" (func $${name} ${params(params_)} ${isLarge ? '(param i32)' : `(result ${flat})`}))`,
       body: isLarge
-        ? `(func (export "${name}") ${params(flat)} (result i32) (local $to i32)
-             (local.set $to (call $realloc (i32.const 0) (i32.const 0) (i32.const 8) (i32.const 64)))
+        ? `(func (export "${name}") ${params(params_)} (result i32) (local $to i32)
+             (local.set $to (call $realloc (i32.const 0) (i32.const 0) (i32.const 8) (i32.const 1024)))
              (call $${name} ${args} (local.get $to)) (local.get $to))`
         : `(func (export "${name}") ${params(flat)} (result ${flat}) (call $${name} ${args}))`,
       lifted: `(func $run-${name} (param "v" ${type}) (result ${type})
@@ -72,6 +79,7 @@ export function echoing(types, more = '') {
   });
   const each = (part) => functions.map((one) => one[part]).join('\n');
   return `(component
+    ${definitions.join('\n')}
     ${defined.join('\n')}
     ${each('imported')}
     ${LIBC}
