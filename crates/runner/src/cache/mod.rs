@@ -192,6 +192,7 @@ impl Cache {
         let code = load(&folder, &key.0, &key.record(), form)?;
         match code {
             Code::File(file, lease) => raw::deserialize(engine, file, lease).map(MachineCode::Module),
+            Code::Copy(file) => raw::deserialize_copy(engine, &file).map(MachineCode::Component),
             Code::Bytes(bytes) => raw::deserialize_bytes(engine, form, &bytes),
         }
         .ok()
@@ -206,18 +207,21 @@ impl Cache {
     }
 }
 
-/// The content of a file, if its seal is valid, in a form that can't change from here on. (wasmtime maps
-/// components by their paths only, which may lead to another file by then, so they are copied.)
+/// The content of a file, if its seal is valid, in a form that can't change from here on.
 fn load(folder: &Folder, name: &str, record: &str, form: Form) -> Option<Code> {
     let file = folder.file(name).ok()?;
-    // Taken before the file is checked, so that it can't change after the check.
-    let is_mapped = form == Form::Module && file.metadata().ok()?.len() > COPIED;
-    let lease = if is_mapped { Lease::take(&file) } else { None };
+    let is_large = file.metadata().ok()?.len() > COPIED;
+    // Taken before the file is checked, so that it can't change after the check. (The memories of a
+    // component, which are mapped as well, can't be found, so it gets a copy.)
+    let lease = if is_large && form == Form::Module { Lease::take(&file) } else { None };
     let seal = folder.seal(name, &file)?;
     let metadata = file.metadata().ok()?;
     let identity = Identity::of(&metadata);
     let code = match lease {
         Some(lease) => Code::File(file.try_clone().ok()?, lease),
+        None if is_large && form == Form::Component => {
+            Code::copy(&file, seal.len).or_else(|_| Code::read_again(&file, seal.len)).ok()?
+        }
         None => Code::read(&file, seal.len).ok()?,
     };
     // To read all of a large file takes longer than all other steps before its program runs. So a file that
