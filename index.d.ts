@@ -1033,7 +1033,7 @@ export interface Program {
   /** The functions that `imports` has to give it, such as `env.log (function)`. */
   readonly missing: readonly string[];
   /** The edition of WASI whose system calls it imports; null if it imports none. */
-  readonly version: 'preview1' | 'unstable' | '0.2' | null;
+  readonly version: 'preview1' | 'unstable' | '0.2' | '0.3' | null;
   /**
    * Its imports; `type` is a function's, such as `(i32, i64) -> i32`. (V8 does not tell it of a
    * WebAssembly.Module.)

@@ -1,6 +1,6 @@
 """wasi-rs for the test runner of https://github.com/WebAssembly/wasi-testsuite:
 
-    python3 test-runner/wasi_test_runner.py -t tests/*/testsuite/wasm32-wasip1 -r .../conformance/wasi-rs.py
+    ./run-tests -r .../conformance/wasi-rs.py
 
 The environment variable WASI_RS is the command line to run instead of the one in this folder's package, for instance
 "npx wasi-rs"; flags may follow, such as "--engine v8".
@@ -15,6 +15,11 @@ from typing import Dict, List, Tuple, Union
 MAIN = Path(__file__).resolve().parent.parent / "cli" / "main.js"
 COMMAND = shlex.split(os.getenv("WASI_RS", ""), posix=os.name != "nt") or ["node", str(MAIN)]
 
+# What a program may have that is of these proposals.
+FLAGS = {
+    "http": ["--fetch=*"],
+}
+
 
 def get_name() -> str:
     return "wasi-rs"
@@ -26,11 +31,11 @@ def get_version() -> str:
 
 
 def get_wasi_versions() -> List[str]:
-    return ["wasm32-wasip1"]
+    return ["wasm32-wasip1", "wasm32-wasip3"]
 
 
 def get_wasi_worlds() -> List[str]:
-    return ["wasi:cli/command"]
+    return ["wasi:cli/command", "wasi:http/service"]
 
 
 def compute_argv(
@@ -45,4 +50,9 @@ def compute_argv(
         dirs = [(dirs, "/")] if dirs else []  # of the runner before directories had names
     flags = [f"--env={name}={value}" for name, value in env.items()]
     flags += [f"--dir={host}::{guest}" for host, guest in dirs]
-    return COMMAND + flags + [test_path, "--"] + args
+    flags += [flag for proposal in proposals for flag in FLAGS.get(proposal, [])]
+    if wasi_world == "wasi:http/service":
+        # The runner looks for the address in standard output.
+        merged = ["sh", "-c", 'exec "$@" 2>&1', "sh"]
+        return merged + COMMAND + ["serve", "--addr=127.0.0.1:0"] + flags + [test_path]
+    return COMMAND + flags + ["--", test_path] + args

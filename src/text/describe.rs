@@ -3,7 +3,7 @@
 use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Value};
 use wasi_rs_modules::bounds::Bounds;
 use wasi_rs_modules::cancellation::Cancellation;
-use wasi_rs_modules::component::{self, Component};
+use wasi_rs_modules::component::{Component, version};
 use wasi_rs_modules::error::{Form, MAX_BYTES, ProgramError};
 use wasi_rs_modules::outline::{Import, Item, Outline, is_type_of, kind_of};
 use wasi_rs_modules::signature;
@@ -61,7 +61,7 @@ impl Method for Describe {
 fn of_component<'s>(js: Js<'s>, component: &Component<'_>) -> JsResult<Value<'s>> {
     let report = js.object()?;
     set_text(js, report, "kind", if component.run().is_some() { "command" } else { "component" })?;
-    set_text(js, report, "version", component::VERSION)?;
+    set_text(js, report, "version", version(component.imports.iter().chain(&component.exports).copied()))?;
     js.set_named(report, "memory", js.array(std::iter::empty())?)?;
     let named = |name: &&str| {
         let object = js.object()?;

@@ -94,28 +94,34 @@ impl Drop for Counted {
     }
 }
 
-/// Machine code for this mode, as an engine of the mode deserializes it.
+/// Machine code for this mode, or a component's for asynchronous functions, if it has some. An engine of the
+/// second result deserializes it.
 pub fn compile(
     bytes: &[u8],
     purpose: Purpose,
     mode: Mode,
     effort: Effort,
     cancellation: &Cancellation,
-) -> Result<Vec<u8>, Failure> {
+) -> Result<(Vec<u8>, Mode), Failure> {
     let form = Form::of(bytes)?;
     let program = checked(bytes, form, purpose, cancellation)?;
     let (_counted, going_on) = Counted::new();
     let threads = if effort == Effort::Background || bytes.len() <= SMALL { 1 } else { threads(going_on) };
     let pool = pool(threads, effort, cancellation)
         .map_err(|error| ProgramError::Wrong(format!("can't be compiled: no thread could be started: {error}")))?;
-    let engine = mode.new_engine()?;
-    let compiled = catch_unwind(AssertUnwindSafe(|| pool.install(|| precompile(&engine, form, &program))));
-    match compiled {
-        _ if cancellation.is_cancelled() => Err(Failure::Cancelled),
-        Ok(Ok(code)) => Ok(code),
-        Ok(Err(error)) => Err(ProgramError::Uncompiled(format!("{error:#}")).into()),
-        Err(panic) => resume_unwind(panic),
+    let mut error = Failure::Cancelled;
+    // wasmtime says soon that a component has what a mode does not have.
+    for mode in mode.tried(form) {
+        let engine = mode.new_engine()?;
+        let compiled = catch_unwind(AssertUnwindSafe(|| pool.install(|| precompile(&engine, form, &program))));
+        match compiled {
+            _ if cancellation.is_cancelled() => return Err(Failure::Cancelled),
+            Ok(Ok(code)) => return Ok((code, mode)),
+            Ok(Err(why)) => error = ProgramError::Uncompiled(format!("{why:#}")).into(),
+            Err(panic) => resume_unwind(panic),
+        }
     }
+    Err(error)
 }
 
 fn precompile(engine: &Engine, form: Form, program: &[u8]) -> wasmtime::Result<Vec<u8>> {

@@ -19,7 +19,7 @@ use wasi_rs_modules::error::{Form, ProgramError};
 use wasi_rs_modules::interface::Purpose;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::rewrite::v8_module::{self, V8Module};
-use wasmtime::{Engine, Store};
+use wasmtime::Store;
 
 /// A program: its bytes and its machine code.
 pub struct Executable {
@@ -70,15 +70,14 @@ impl Executable {
         if let Some(prepared) = self.in_use(mode) {
             return Ok(Some(prepared));
         }
-        let engine = mode.engine().map_err(refused)?;
         let code = match &self.source {
             Source::Code(_) if mode.fuel => {
                 let why =
                     "is machine code that does not count, from deserialize(): limits.fuel needs the module itself";
                 return Err(ProgramError::Wrong(why.to_owned()));
             }
-            Source::Code(code) => Some(raw::deserialize_bytes(&engine, self.source.form()?, code).map_err(refused)?),
-            _ => self.load(&engine, cancellation)?,
+            Source::Code(code) => Some(self.deserialize(mode, code)?),
+            _ => self.load(mode, cancellation)?,
         };
         code.map(|code| self.link(mode, code)).transpose()
     }
@@ -94,8 +93,8 @@ impl Executable {
             return Ok(prepared);
         }
         let bytes = self.source.for_wasmtime(cancellation)?;
-        let code = compile::compile(&bytes, self.purpose, mode, effort, cancellation)?;
-        let engine = mode.engine().map_err(refused)?;
+        let (code, of) = compile::compile(&bytes, self.purpose, mode, effort, cancellation)?;
+        let engine = of.engine().map_err(refused)?;
         // The digest of the bytes that were compiled: the file may have changed since `find`.
         if let Some(cache) = &self.cache
             && let Ok(digest) = cache::digest(&bytes[..])
@@ -132,15 +131,34 @@ impl Executable {
 
     /// True if the cache has machine code for this mode.
     pub fn is_kept(&self, mode: Mode, cancellation: &Cancellation) -> Result<bool, ProgramError> {
-        let engine = mode.engine().map_err(refused)?;
-        Ok(self.load(&engine, cancellation)?.is_some())
+        Ok(self.load(mode, cancellation)?.is_some())
     }
 
     /// The machine code from the cache, if it is there.
-    fn load(&self, engine: &Engine, cancellation: &Cancellation) -> Result<Option<MachineCode>, ProgramError> {
+    fn load(&self, mode: Mode, cancellation: &Cancellation) -> Result<Option<MachineCode>, ProgramError> {
         let Some(cache) = self.cache_of(self.source.size()?) else { return Ok(None) };
+        let (form, digest) = (self.source.form()?, self.digest(cache, cancellation)?);
+        for mode in mode.tried(form) {
+            let engine = mode.engine().map_err(refused)?;
+            if let Some(code) = cache.load(&engine, &Key::new(&engine, digest), form) {
+                return Ok(Some(code));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The machine code of `deserialize()`.
+    fn deserialize(&self, mode: Mode, code: &[u8]) -> Result<MachineCode, ProgramError> {
         let form = self.source.form()?;
-        Ok(cache.load(engine, &Key::new(engine, self.digest(cache, cancellation)?), form))
+        let mut error = ProgramError::Cancelled;
+        for mode in mode.tried(form) {
+            let engine = mode.engine().map_err(refused)?;
+            match raw::deserialize_bytes(&engine, form, code) {
+                Ok(code) => return Ok(code),
+                Err(why) => error = refused(why),
+            }
+        }
+        Err(error)
     }
 
     /// The prepared program for this mode, if a run uses it now.

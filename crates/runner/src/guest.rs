@@ -86,6 +86,11 @@ impl Holder for Guest {
 }
 
 impl Calls {
+    /// The calls of the same guest, for its waits while its store is in use.
+    pub fn waiting(&self) -> Self {
+        Self::new(Arc::clone(&self.ctx), Arc::clone(&self.control), Box::new(|| None), None)
+    }
+
     /// The calls of a guest that has made none.
     pub fn new(
         ctx: Arc<CallLock<Ctx>>,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use wasi_rs_modules::error::Form;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::startup::MAX_SPARSE;
 use wasmtime::{Config, Engine, EngineWeak, Result};
@@ -12,6 +13,9 @@ pub const STACK: usize = 1 << 20;
 /// The most stack a program may be given.
 pub const MAX_STACK: usize = 64 << 20;
 
+/// The stack of what a guest calls, where it has a stack of its own.
+const SYSTEM_CALLS: usize = 512 << 10;
+
 /// A mode of machine code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mode {
@@ -19,18 +23,27 @@ pub struct Mode {
     pub fuel: bool,
     /// Bytes of stack. The code itself does not depend on it; wasmtime wants an engine for each all the same.
     pub stack: usize,
+    /// True if functions may be asynchronous, as in WASI 0.3. Calls of others take longer then.
+    pub is_concurrent: bool,
 }
 
 impl Default for Mode {
     fn default() -> Self {
-        Self { fuel: false, stack: STACK }
+        Self { fuel: false, stack: STACK, is_concurrent: false }
     }
 }
 
 impl Mode {
     /// The mode for a run with these limits.
     pub fn of(limits: &Limits) -> Self {
-        Self { fuel: limits.fuel.is_some(), stack: limits.stack.unwrap_or(STACK) }
+        let stack = limits.stack.unwrap_or(STACK);
+        Self { fuel: limits.fuel.is_some(), stack, is_concurrent: false }
+    }
+
+    /// The modes in which a program of this form is tried, in this order.
+    pub fn tried(self, form: Form) -> impl Iterator<Item = Self> {
+        let concurrent = (form == Form::Component).then_some(Self { is_concurrent: true, ..self });
+        std::iter::once(self).chain(concurrent)
     }
 
     /// The engine of this mode: one in the process, as long as anybody uses it.
@@ -58,8 +71,9 @@ impl Mode {
             .consume_fuel(self.fuel)
             .epoch_interruption(true)
             .max_wasm_stack(self.stack)
-            // Nothing is asynchronous here, but a stack of more than this is refused: its default is 2 MiB.
-            .async_stack_size(MAX_STACK)
+            .concurrency_support(self.is_concurrent)
+            // The guest's stack, and that of its system calls.
+            .async_stack_size(self.stack.saturating_add(SYSTEM_CALLS))
             .memory_guaranteed_dense_image_size(MAX_SPARSE)
             // Only debuggers and profilers of the process would read it.
             .native_unwind_info(cfg!(windows));

@@ -45,7 +45,7 @@ impl Place<'_> {
 }
 
 /// An entry of a directory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     /// The place of the next entry.
     pub next: u64,

@@ -15,9 +15,9 @@ use wasmtime::component::Resource;
 pub struct Terminal;
 
 /// The descriptors of the standard streams.
-const STDIN: u32 = 0;
-const STDOUT: u32 = 1;
-const STDERR: u32 = 2;
+pub const STDIN: u32 = 0;
+pub const STDOUT: u32 = 1;
+pub const STDERR: u32 = 2;
 
 impl environment::Host for View<'_> {
     fn get_environment(&mut self) -> Result<Vec<(String, String)>> {
@@ -68,7 +68,7 @@ impl stderr::Host for View<'_> {
 
 impl View<'_> {
     /// A terminal, if the descriptor is one.
-    fn terminal(&mut self, fd: u32) -> Result<Option<Resource<Terminal>>> {
+    pub(super) fn terminal(&mut self, fd: u32) -> Result<Option<Resource<Terminal>>> {
         let is_terminal = match self.calls().fdstat(fd) {
             // Other devices can be sought in.
             Ok(stat) => {
@@ -81,7 +81,7 @@ impl View<'_> {
         Ok(if is_terminal { Some(self.wasi.table.push(Terminal)?) } else { None })
     }
 
-    fn drop_terminal(&mut self, terminal: Resource<Terminal>) -> Result<()> {
+    pub(super) fn drop_terminal(&mut self, terminal: Resource<Terminal>) -> Result<()> {
         self.wasi.table.delete(terminal)?;
         Ok(())
     }

@@ -9,7 +9,7 @@ use wasmtime::component::Resource;
 use wasmtime::{Result, bail};
 
 /// Nanoseconds of a second.
-const SECOND: u64 = 1_000_000_000;
+pub const SECOND: u64 = 1_000_000_000;
 
 /// The most random bytes that are given at once.
 const MOST_RANDOM: u64 = 64 << 20;
@@ -56,14 +56,24 @@ impl wall_clock::Host for View<'_> {
 }
 
 impl View<'_> {
-    fn random(&mut self, len: u64) -> Result<Vec<u8>> {
+    pub(super) fn random(&mut self, len: u64) -> Result<Vec<u8>> {
         match u32::try_from(len) {
             Ok(short) if len <= MOST_RANDOM => Ok(self.calls().random(short)?),
             _ => bail!("{len} random bytes were asked for at once, and {MOST_RANDOM} is the most"),
         }
     }
 
-    fn random_number(&mut self) -> Result<u64> {
+    /// The seed of the guest: the same each time.
+    pub(super) fn seed(&mut self) -> Result<(u64, u64)> {
+        let seed = match self.wasi.seed {
+            Some(seed) => seed,
+            None => (self.random_number()?, self.random_number()?),
+        };
+        self.wasi.seed = Some(seed);
+        Ok(seed)
+    }
+
+    pub(super) fn random_number(&mut self) -> Result<u64> {
         let bytes = self.calls().random(8)?;
         Ok(bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
@@ -91,6 +101,6 @@ impl insecure::Host for View<'_> {
 
 impl insecure_seed::Host for View<'_> {
     fn insecure_seed(&mut self) -> Result<(u64, u64)> {
-        Ok((self.random_number()?, self.random_number()?))
+        self.seed()
     }
 }

@@ -120,46 +120,55 @@ impl streams::Host for View<'_> {
     }
 }
 
-/// The code of wasi:filesystem for an error. Those of sockets can't come of files.
+/// The codes of wasi:filesystem, as an enum or variant of this name in a version of the interface. Those of
+/// sockets can't come of files.
+macro_rules! match_code {
+    ($errno:expr, $ErrorCode:ident, $would_block:expr) => {
+        match $errno {
+            Errno::Acces => $ErrorCode::Access,
+            Errno::Again => $would_block,
+            Errno::Already => $ErrorCode::Already,
+            Errno::Badf => $ErrorCode::BadDescriptor,
+            Errno::Busy => $ErrorCode::Busy,
+            Errno::Deadlk => $ErrorCode::Deadlock,
+            Errno::Dquot => $ErrorCode::Quota,
+            Errno::Exist => $ErrorCode::Exist,
+            Errno::Fbig => $ErrorCode::FileTooLarge,
+            Errno::Ilseq => $ErrorCode::IllegalByteSequence,
+            Errno::Inprogress => $ErrorCode::InProgress,
+            Errno::Intr => $ErrorCode::Interrupted,
+            Errno::Inval | Errno::Fault | Errno::Dom | Errno::Range => $ErrorCode::Invalid,
+            Errno::Isdir => $ErrorCode::IsDirectory,
+            Errno::Loop => $ErrorCode::Loop,
+            Errno::Mlink => $ErrorCode::TooManyLinks,
+            Errno::Msgsize => $ErrorCode::MessageSize,
+            Errno::Nametoolong => $ErrorCode::NameTooLong,
+            Errno::Nodev => $ErrorCode::NoDevice,
+            Errno::Noent => $ErrorCode::NoEntry,
+            Errno::Nolck => $ErrorCode::NoLock,
+            // There is no code for too many open files.
+            Errno::Nomem | Errno::Nobufs | Errno::Mfile | Errno::Nfile => $ErrorCode::InsufficientMemory,
+            Errno::Nospc => $ErrorCode::InsufficientSpace,
+            Errno::Notdir => $ErrorCode::NotDirectory,
+            Errno::Notempty => $ErrorCode::NotEmpty,
+            Errno::Notrecoverable | Errno::Ownerdead => $ErrorCode::NotRecoverable,
+            Errno::Notsup | Errno::Nosys => $ErrorCode::Unsupported,
+            Errno::Notty => $ErrorCode::NoTty,
+            Errno::Nxio => $ErrorCode::NoSuchDevice,
+            Errno::Overflow => $ErrorCode::Overflow,
+            Errno::Perm | Errno::Notcapable => $ErrorCode::NotPermitted,
+            Errno::Pipe => $ErrorCode::Pipe,
+            Errno::Rofs => $ErrorCode::ReadOnly,
+            Errno::Spipe => $ErrorCode::InvalidSeek,
+            Errno::Txtbsy => $ErrorCode::TextFileBusy,
+            Errno::Xdev => $ErrorCode::CrossDevice,
+            _ => $ErrorCode::Io,
+        }
+    };
+}
+pub(super) use match_code;
+
+/// The code of wasi:filesystem 0.2 for an error.
 pub const fn code_of(errno: Errno) -> ErrorCode {
-    match errno {
-        Errno::Acces => ErrorCode::Access,
-        Errno::Again => ErrorCode::WouldBlock,
-        Errno::Already => ErrorCode::Already,
-        Errno::Badf => ErrorCode::BadDescriptor,
-        Errno::Busy => ErrorCode::Busy,
-        Errno::Deadlk => ErrorCode::Deadlock,
-        Errno::Dquot => ErrorCode::Quota,
-        Errno::Exist => ErrorCode::Exist,
-        Errno::Fbig => ErrorCode::FileTooLarge,
-        Errno::Ilseq => ErrorCode::IllegalByteSequence,
-        Errno::Inprogress => ErrorCode::InProgress,
-        Errno::Intr => ErrorCode::Interrupted,
-        Errno::Inval | Errno::Fault | Errno::Dom | Errno::Range => ErrorCode::Invalid,
-        Errno::Isdir => ErrorCode::IsDirectory,
-        Errno::Loop => ErrorCode::Loop,
-        Errno::Mlink => ErrorCode::TooManyLinks,
-        Errno::Msgsize => ErrorCode::MessageSize,
-        Errno::Nametoolong => ErrorCode::NameTooLong,
-        Errno::Nodev => ErrorCode::NoDevice,
-        Errno::Noent => ErrorCode::NoEntry,
-        Errno::Nolck => ErrorCode::NoLock,
-        // There is no code for too many open files.
-        Errno::Nomem | Errno::Nobufs | Errno::Mfile | Errno::Nfile => ErrorCode::InsufficientMemory,
-        Errno::Nospc => ErrorCode::InsufficientSpace,
-        Errno::Notdir => ErrorCode::NotDirectory,
-        Errno::Notempty => ErrorCode::NotEmpty,
-        Errno::Notrecoverable | Errno::Ownerdead => ErrorCode::NotRecoverable,
-        Errno::Notsup | Errno::Nosys => ErrorCode::Unsupported,
-        Errno::Notty => ErrorCode::NoTty,
-        Errno::Nxio => ErrorCode::NoSuchDevice,
-        Errno::Overflow => ErrorCode::Overflow,
-        Errno::Perm | Errno::Notcapable => ErrorCode::NotPermitted,
-        Errno::Pipe => ErrorCode::Pipe,
-        Errno::Rofs => ErrorCode::ReadOnly,
-        Errno::Spipe => ErrorCode::InvalidSeek,
-        Errno::Txtbsy => ErrorCode::TextFileBusy,
-        Errno::Xdev => ErrorCode::CrossDevice,
-        _ => ErrorCode::Io,
-    }
+    match_code!(errno, ErrorCode, ErrorCode::WouldBlock)
 }

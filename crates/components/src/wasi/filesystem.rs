@@ -4,7 +4,7 @@ use super::calls::{Calls, Entry, Made, Place};
 use super::clocks::{datetime, nanoseconds};
 use super::errors::{Failed, IoError, code_of};
 use super::generated::filesystem::{preopens, types};
-use super::streams::{InputStream, OutputStream};
+use super::streams::{InputStream, OutputStream, Place as StreamPlace};
 use super::{OpenFile, View};
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -32,16 +32,25 @@ const MOST_LISTINGS: usize = 1024;
 #[derive(Clone, Debug)]
 pub struct Descriptor {
     file: Arc<OpenFile>,
+    /// What it was opened for.
     flags: DescriptorFlags,
+    /// True if it may be used to change the content of the directory that it is, whatever it was opened for:
+    /// programs open directories without asking for that, and change them.
+    changes: bool,
 }
 
 /// The resource `directory-entry-stream`.
-#[derive(Debug)]
-pub struct DirectoryEntryStream {
+pub type DirectoryEntryStream = Listing;
+
+/// The entries of a directory, as far as they were read.
+#[derive(Clone, Debug)]
+pub struct Listing {
     file: Arc<OpenFile>,
     /// The place of the first entry that has not been read.
     next: u64,
     entries: VecDeque<Entry>,
+    /// Counts it.
+    _counted: Arc<()>,
 }
 
 /// The rights to change a file.
@@ -51,7 +60,7 @@ fn place<'p>(descriptor: &Descriptor, flags: PathFlags, path: &'p str) -> Place<
     Place { fd: descriptor.file.fd, path, follows: flags.contains(PathFlags::SYMLINK_FOLLOW) }
 }
 
-fn type_of(filetype: u8) -> DescriptorType {
+pub fn type_of(filetype: u8) -> DescriptorType {
     match Filetype::from_number(filetype) {
         Ok(Filetype::BlockDevice) => DescriptorType::BlockDevice,
         Ok(Filetype::CharacterDevice) => DescriptorType::CharacterDevice,
@@ -110,6 +119,17 @@ fn oflags(flags: OpenFlags) -> Oflags {
     all
 }
 
+/// What a file is opened for: one that is created is written, and one that is opened for nothing is read.
+fn opened_flags(open: OpenFlags, mut flags: DescriptorFlags) -> DescriptorFlags {
+    if !flags.contains(DescriptorFlags::WRITE) {
+        flags |= DescriptorFlags::READ;
+    }
+    if open.contains(OpenFlags::CREATE) {
+        flags |= DescriptorFlags::WRITE;
+    }
+    flags
+}
+
 /// The ways of writing that a descriptor may have.
 const SYNC_FLAGS: [(DescriptorFlags, Fdflags); 3] = [
     (DescriptorFlags::FILE_INTEGRITY_SYNC, Fdflags::SYNC),
@@ -134,14 +154,55 @@ impl View<'_> {
         Ok(matches!(filetype, Filetype::RegularFile | Filetype::BlockDevice | Filetype::Directory))
     }
 
+    /// The place of a stream that reads a file from an offset on.
+    pub(super) fn place_to_read(&mut self, this: &Resource<Descriptor>, offset: u64) -> Made<StreamPlace> {
+        let file = self.opened_for(this, DescriptorFlags::READ)?.file;
+        Ok(if self.has_places(&file)? { StreamPlace::At(file, offset) } else { StreamPlace::Current(file) })
+    }
+
+    /// The place of a stream that writes to a file from an offset on, or to its end.
+    pub(super) fn place_to_write(&mut self, this: &Resource<Descriptor>, offset: Option<u64>) -> Made<StreamPlace> {
+        let file = self.opened_for(this, DescriptorFlags::WRITE)?.file;
+        Ok(match offset {
+            _ if !self.has_places(&file)? => StreamPlace::Current(file),
+            Some(offset) => StreamPlace::At(file, offset),
+            None => StreamPlace::End(file),
+        })
+    }
+
+    /// The entries of a directory, of which the first have been read: an error comes now, not with them.
+    pub(super) fn listing(&mut self, this: &Resource<Descriptor>) -> Made<Listing> {
+        let file = self.descriptor(this)?.file;
+        if Arc::strong_count(&self.wasi.listings) > MOST_LISTINGS {
+            return Err(Errno::Nomem.into());
+        }
+        let entries = self.calls().list(file.fd, 0)?;
+        let counted = Arc::clone(&self.wasi.listings);
+        let mut listing = Listing { file, next: 0, entries: VecDeque::new(), _counted: counted };
+        listing.add(entries);
+        Ok(listing)
+    }
+
+    /// The next entry of a directory, and its name; none at the end.
+    pub(super) fn next_entry(&mut self, listing: &mut Listing) -> Made<Option<(Entry, String)>> {
+        loop {
+            if let Some(mut entry) = listing.entries.pop_front() {
+                // The next call goes on behind a name that is no text.
+                let name = entry.name.take().ok_or(Errno::Ilseq)?;
+                return Ok(Some((entry, name)));
+            }
+            let entries = self.calls().list(listing.file.fd, listing.next)?;
+            if entries.is_empty() {
+                return Ok(None);
+            }
+            listing.add(entries);
+        }
+    }
+
     /// A descriptor of a directory whose content may be changed by it.
     fn mutable(&mut self, descriptor: &Resource<Descriptor>) -> Made<Descriptor> {
         let descriptor = self.descriptor(descriptor)?;
-        if descriptor.flags.contains(DescriptorFlags::MUTATE_DIRECTORY) {
-            Ok(descriptor)
-        } else {
-            Err(Errno::Rofs.into())
-        }
+        if descriptor.changes { Ok(descriptor) } else { Err(Errno::Rofs.into()) }
     }
 
     /// Does something with a descriptor, which is dropped afterwards.
@@ -158,11 +219,10 @@ impl View<'_> {
     ) -> Made<Descriptor> {
         let changes = DescriptorFlags::WRITE | DescriptorFlags::MUTATE_DIRECTORY;
         let creates = OpenFlags::CREATE | OpenFlags::TRUNCATE;
-        if (flags.intersects(changes) || open.intersects(creates))
-            && !base.flags.contains(DescriptorFlags::MUTATE_DIRECTORY)
-        {
+        if (flags.intersects(changes) || open.intersects(creates)) && !base.changes {
             return Err(Errno::Rofs.into());
         }
+        let flags = opened_flags(open, flags);
         let mut calls = self.calls();
         let given = Rights::from_bits_truncate(calls.fdstat(base.file.fd)?.rights_inheriting);
         let mut own = Rights::FILE.union(Rights::DIRECTORY).difference(WRITING) & given;
@@ -178,11 +238,9 @@ impl View<'_> {
             fdflags.set(one, flags.contains(flag));
         }
         let fd = calls.open(place, oflags(open), [own, given], fdflags)?;
-        // Programs open directories without asking for that, and change them.
-        let is_directory = calls.fdstat(fd)?.filetype == Filetype::Directory.number();
-        let inherited = if is_directory { DescriptorFlags::MUTATE_DIRECTORY } else { DescriptorFlags::empty() };
-        let flags = (flags & !DescriptorFlags::MUTATE_DIRECTORY) | (base.flags & inherited);
-        Ok(Descriptor { file: Arc::new(OpenFile { fd, is_to_close: true }), flags })
+        let changes = base.changes && calls.fdstat(fd)?.filetype == Filetype::Directory.number();
+        let flags = if changes { flags } else { flags & !DescriptorFlags::MUTATE_DIRECTORY };
+        Ok(Descriptor { file: Arc::new(OpenFile { fd, is_to_close: true }), flags, changes })
     }
 }
 
@@ -196,12 +254,12 @@ impl preopens::Host for View<'_> {
                 Err(Failed::Trap(error)) => return Err(error),
             };
             let inheriting = Rights::from_bits_truncate(self.calls().fdstat(fd)?.rights_inheriting);
-            let mut flags = DescriptorFlags::READ;
-            if inheriting.contains(Rights::PATH_UNLINK_FILE) {
+            let (changes, mut flags) = (inheriting.contains(Rights::PATH_UNLINK_FILE), DescriptorFlags::READ);
+            if changes {
                 flags |= DescriptorFlags::MUTATE_DIRECTORY;
             }
             let file = Arc::new(OpenFile { fd, is_to_close: false });
-            all.push((self.wasi.table.push(Descriptor { file, flags })?, name));
+            all.push((self.wasi.table.push(Descriptor { file, flags, changes })?, name));
         }
         Ok(all)
     }
@@ -222,24 +280,18 @@ impl types::Host for View<'_> {
 
 impl types::HostDescriptor for View<'_> {
     fn read_via_stream(&mut self, this: Resource<Descriptor>, offset: u64) -> Made<Resource<InputStream>> {
-        let file = self.opened_for(&this, DescriptorFlags::READ)?.file;
-        let has_places = self.has_places(&file)?;
-        let stream = if has_places { InputStream::at(file, offset) } else { InputStream::current(file) };
-        Ok(self.wasi.table.push(stream)?)
+        let source = self.place_to_read(&this, offset)?;
+        Ok(self.wasi.table.push(InputStream::new(source))?)
     }
 
     fn write_via_stream(&mut self, this: Resource<Descriptor>, offset: u64) -> Made<Resource<OutputStream>> {
-        let file = self.opened_for(&this, DescriptorFlags::WRITE)?.file;
-        let has_places = self.has_places(&file)?;
-        let stream = if has_places { OutputStream::at(file, offset) } else { OutputStream::current(file) };
-        Ok(self.wasi.table.push(stream)?)
+        let target = self.place_to_write(&this, Some(offset))?;
+        Ok(self.wasi.table.push(OutputStream::new(target))?)
     }
 
     fn append_via_stream(&mut self, this: Resource<Descriptor>) -> Made<Resource<OutputStream>> {
-        let file = self.opened_for(&this, DescriptorFlags::WRITE)?.file;
-        let has_places = self.has_places(&file)?;
-        let stream = if has_places { OutputStream::end(file) } else { OutputStream::current(file) };
-        Ok(self.wasi.table.push(stream)?)
+        let target = self.place_to_write(&this, None)?;
+        Ok(self.wasi.table.push(OutputStream::new(target))?)
     }
 
     fn advise(&mut self, this: Resource<Descriptor>, offset: u64, length: u64, advice: Advice) -> Made {
@@ -253,7 +305,12 @@ impl types::HostDescriptor for View<'_> {
             Advice::NoReuse => Number::Noreuse,
         };
         let descriptor = self.descriptor(&this)?;
-        self.with(descriptor, |calls, this| calls.advise(this.file.fd, offset, length, advice.number()))
+        self.with(descriptor, |calls, this| {
+            if calls.fdstat(this.file.fd)?.filetype == Filetype::Directory.number() {
+                return Err(Errno::Badf.into());
+            }
+            calls.advise(this.file.fd, offset, length, advice.number())
+        })
     }
 
     fn sync_data(&mut self, this: Resource<Descriptor>) -> Made {
@@ -297,17 +354,8 @@ impl types::HostDescriptor for View<'_> {
     }
 
     fn read_directory(&mut self, this: Resource<Descriptor>) -> Made<Resource<DirectoryEntryStream>> {
-        let file = self.descriptor(&this)?.file;
-        if self.wasi.listings >= MOST_LISTINGS {
-            return Err(Errno::Nomem.into());
-        }
-        // An error comes now, not with the first entry.
-        let entries = self.calls().list(file.fd, 0)?;
-        let mut stream = DirectoryEntryStream { file, next: 0, entries: VecDeque::new() };
-        stream.add(entries);
-        let stream = self.wasi.table.push(stream)?;
-        self.wasi.listings += 1;
-        Ok(stream)
+        let listing = self.listing(&this)?;
+        Ok(self.wasi.table.push(listing)?)
     }
 
     fn sync(&mut self, this: Resource<Descriptor>) -> Made {
@@ -432,7 +480,12 @@ impl types::HostDescriptor for View<'_> {
     }
 }
 
-impl DirectoryEntryStream {
+impl Listing {
+    /// The directory.
+    pub(super) fn into_file(self) -> Arc<OpenFile> {
+        self.file
+    }
+
     /// Adds entries, without the directory itself and its parent.
     fn add(&mut self, entries: Vec<Entry>) {
         if let Some(last) = entries.last() {
@@ -445,25 +498,16 @@ impl DirectoryEntryStream {
 
 impl types::HostDirectoryEntryStream for View<'_> {
     fn read_directory_entry(&mut self, this: Resource<DirectoryEntryStream>) -> Made<Option<DirectoryEntry>> {
-        loop {
-            let stream = self.wasi.table.get_mut(&this)?;
-            if let Some(Entry { filetype, name, .. }) = stream.entries.pop_front() {
-                // The next call goes on behind a name that is no text.
-                let name = name.ok_or(Errno::Ilseq)?;
-                return Ok(Some(DirectoryEntry { type_: type_of(filetype), name }));
-            }
-            let (fd, next) = (stream.file.fd, stream.next);
-            let entries = self.calls().list(fd, next)?;
-            if entries.is_empty() {
-                return Ok(None);
-            }
-            self.wasi.table.get_mut(&this)?.add(entries);
-        }
+        // The table can't be borrowed while the calls are made.
+        let listing = self.wasi.table.get_mut(&this)?;
+        let mut taken = Listing { entries: std::mem::take(&mut listing.entries), ..listing.clone() };
+        let next = self.next_entry(&mut taken);
+        *self.wasi.table.get_mut(&this)? = taken;
+        Ok(next?.map(|(entry, name)| DirectoryEntry { type_: type_of(entry.filetype), name }))
     }
 
     fn drop(&mut self, this: Resource<DirectoryEntryStream>) -> Result<()> {
         let stream = self.wasi.table.delete(this)?;
-        self.wasi.listings = self.wasi.listings.saturating_sub(1);
-        self.release(stream.file)
+        self.release(stream.into_file())
     }
 }

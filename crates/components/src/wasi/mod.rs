@@ -18,6 +18,7 @@ mod clocks;
 mod errors;
 mod filesystem;
 mod http;
+pub mod p3;
 mod poll;
 mod sockets;
 mod streams;
@@ -86,8 +87,12 @@ const MOST_RESOURCES: usize = 1 << 16;
 #[derive(Debug)]
 pub struct Wasi {
     table: ResourceTable,
-    /// The number of directories that are being listed.
-    listings: usize,
+    /// Each listing of a directory that is open has one more owner of this.
+    listings: Arc<()>,
+    /// The seed for random numbers that need not be secret, once it was asked for.
+    seed: Option<(u64, u64)>,
+    /// What it waits for, in WASI 0.3.
+    reactor: Arc<p3::Reactor>,
     /// The memory that messages of HTTP take.
     budget: Budget,
     /// Each exchange of HTTP that is open has one more owner of this.
@@ -105,7 +110,14 @@ impl Default for Wasi {
     fn default() -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_RESOURCES);
-        Self { table, listings: 0, budget: Budget::default(), requests: Arc::default() }
+        Self {
+            table,
+            listings: Arc::default(),
+            seed: None,
+            reactor: Arc::default(),
+            budget: Budget::default(),
+            requests: Arc::default(),
+        }
     }
 }
 
@@ -126,7 +138,7 @@ impl HasData for Views {
 
 /// A descriptor of the system calls. Resources that were made of each other share it.
 #[derive(Debug)]
-struct OpenFile {
+pub struct OpenFile {
     fd: u32,
     /// False for those that the guest began with, which stay open.
     is_to_close: bool,
@@ -188,7 +200,7 @@ pub fn link<T: 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) ->
     sockets::udp_create_socket::add_to_linker::<T, Views>(linker, view)
 }
 
-/// The interfaces, without their versions.
+/// The interfaces of WASI 0.2, without their versions.
 const KNOWN: [&str; 29] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
@@ -221,9 +233,13 @@ const KNOWN: [&str; 29] = [
     "wasi:sockets/udp-create-socket",
 ];
 
-/// True if an import of this name (`wasi:io/streams@0.2.3`) is one that [`link`] defines.
+/// True if an import of this name (`wasi:io/streams@0.2.3`) is one that [`link`] defines, or [`p3::link`].
 pub fn is_known(import: &str) -> bool {
-    let Some((name, patch)) = import.split_once("@0.2.") else { return false };
-    // A draft of it, such as 0.2.0-rc-2023-11-10, is another version.
-    patch.bytes().all(|byte| byte.is_ascii_digit()) && KNOWN.contains(&name)
+    let Some((name, version)) = import.split_once('@') else { return false };
+    // A draft, such as 0.2.0-rc-2023-11-10, is another version.
+    let is_of = |minor: &str| {
+        let patch = version.strip_prefix(minor);
+        patch.is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    (is_of("0.2.") && KNOWN.contains(&name)) || (is_of("0.3.") && p3::is_known(name))
 }

@@ -46,7 +46,7 @@ pub struct OutputStream {
 
 /// The place where a stream reads or writes.
 #[derive(Clone, Debug)]
-enum Place {
+pub enum Place {
     /// A standard stream.
     Standard(u32),
     /// A file without offsets, such as a pipe.
@@ -65,7 +65,7 @@ enum Place {
 
 impl Place {
     /// The descriptor of one that may have to be waited for.
-    fn awaited(&self) -> Option<u32> {
+    pub fn awaited(&self) -> Option<u32> {
         match self {
             Self::Standard(fd) => Some(*fd),
             Self::Current(file) => Some(file.fd),
@@ -87,16 +87,6 @@ impl InputStream {
         Self::new(Place::Standard(fd))
     }
 
-    /// A file, from an offset on.
-    pub(super) const fn at(file: Arc<OpenFile>, offset: u64) -> Self {
-        Self::new(Place::At(file, offset))
-    }
-
-    /// A file without offsets.
-    pub(super) const fn current(file: Arc<OpenFile>) -> Self {
-        Self::new(Place::Current(file))
-    }
-
     /// The body of a message of HTTP.
     pub(super) const fn message(exchange: Arc<Exchange>) -> Self {
         Self::new(Place::Message(exchange))
@@ -107,7 +97,8 @@ impl InputStream {
         Self::new(Place::Tcp(connection))
     }
 
-    const fn new(source: Place) -> Self {
+    /// What can be read at a place.
+    pub(super) const fn new(source: Place) -> Self {
         Self { source, has_failed: false }
     }
 
@@ -126,21 +117,6 @@ impl OutputStream {
         Self::new(Place::Standard(fd))
     }
 
-    /// A file, from an offset on.
-    pub(super) const fn at(file: Arc<OpenFile>, offset: u64) -> Self {
-        Self::new(Place::At(file, offset))
-    }
-
-    /// The end of a file.
-    pub(super) const fn end(file: Arc<OpenFile>) -> Self {
-        Self::new(Place::End(file))
-    }
-
-    /// A file without offsets.
-    pub(super) const fn current(file: Arc<OpenFile>) -> Self {
-        Self::new(Place::Current(file))
-    }
-
     /// The body of a message of HTTP.
     pub(super) const fn body(body: Shared) -> Self {
         Self::new(Place::Body(body))
@@ -151,7 +127,8 @@ impl OutputStream {
         Self::new(Place::Tcp(connection))
     }
 
-    const fn new(target: Place) -> Self {
+    /// What is written to a place.
+    pub(super) const fn new(target: Place) -> Self {
         Self { target, permit: 0, has_failed: false }
     }
 
@@ -192,14 +169,21 @@ impl View<'_> {
     }
 
     fn try_read(&mut self, stream: &Resource<InputStream>, len: u64) -> Streamed<Vec<u8>> {
-        let source = self.input(stream)?.source.clone();
+        let mut source = self.input(stream)?.source.clone();
+        let read = self.read_place(&mut source, len)?;
+        self.input(stream)?.source = source;
+        Ok(read)
+    }
+
+    /// Reads what is there; nothing, if there is nothing yet.
+    pub(super) fn read_place(&mut self, source: &mut Place, len: u64) -> Streamed<Vec<u8>> {
         let len = piece(len);
         if len == 0 {
             return Ok(Vec::new());
         }
-        let read = match source {
-            Place::Message(exchange) => return self.read_message(&exchange, len as usize),
-            Place::At(file, offset) => self.calls().read(file.fd, len, Some(offset))?,
+        let read = match &*source {
+            Place::Message(exchange) => return self.read_message(exchange, len as usize),
+            Place::At(file, offset) => self.calls().read(file.fd, len, Some(*offset))?,
             Place::End(_) | Place::Body(_) => Vec::new(),
             Place::Tcp(tcp) if tcp.is_shut(Aspect::Input) => Vec::new(),
             other => {
@@ -217,7 +201,7 @@ impl View<'_> {
         if read.is_empty() {
             return Err(StreamFailed::Closed);
         }
-        self.input(stream)?.source.go_on(read.len() as u64);
+        source.go_on(read.len() as u64);
         Ok(read)
     }
 
@@ -237,17 +221,22 @@ impl View<'_> {
             return Err(StreamFailed::Closed);
         }
         let target = self.output(stream)?.target.clone();
-        if matches!(&target, Place::Tcp(tcp) if tcp.is_shut(Aspect::Output)) {
+        let permit = self.room_at(&target)?;
+        self.output(stream)?.permit = permit;
+        Ok(permit)
+    }
+
+    /// The bytes that may be written to a place now.
+    pub(super) fn room_at(&mut self, target: &Place) -> Streamed<u64> {
+        if matches!(target, Place::Tcp(tcp) if tcp.is_shut(Aspect::Output)) {
             return Err(StreamFailed::Closed);
         }
-        let permit = match (target.awaited(), target) {
-            (_, Place::Body(body)) => self.room_of_body(&body)? as u64,
+        Ok(match (target.awaited(), target) {
+            (_, Place::Body(body)) => self.room_of_body(body)? as u64,
             (Some(fd), _) if self.is_ready(Pollable::Write(fd))? => PIPE.into(),
             (Some(_), _) => 0,
             (None, _) => PIECE.into(),
-        };
-        self.output(stream)?.permit = permit;
-        Ok(permit)
+        })
     }
 
     /// Writes all bytes; waits where there is no room.
@@ -263,28 +252,35 @@ impl View<'_> {
     fn try_write(&mut self, stream: &Resource<OutputStream>, mut bytes: Vec<u8>) -> Streamed {
         let mut done = 0;
         while done < bytes.len() {
-            let target = self.output(stream)?.target.clone();
-            let written = match &target {
-                Place::Standard(fd) => self.calls().write(*fd, &mut bytes, done, None),
-                Place::Current(file) => self.calls().write(file.fd, &mut bytes, done, None),
-                Place::Tcp(tcp) if tcp.is_shut(Aspect::Output) => return Err(StreamFailed::Closed),
-                Place::Tcp(tcp) => self.calls().write(tcp.file.fd, &mut bytes, done, None),
-                Place::At(file, offset) => self.calls().write(file.fd, &mut bytes, done, Some(*offset)),
-                Place::End(file) => self.append(file, &mut bytes, done),
-                Place::Body(body) => return self.write_body(body, &bytes),
-                Place::Message(_) => Err(Errno::Badf.into()),
-            };
-            match written {
+            let mut target = self.output(stream)?.target.clone();
+            if let Place::Body(body) = &target {
+                return self.write_body(body, &bytes);
+            }
+            match self.write_place(&mut target, &mut bytes, done) {
                 Err(Failed::Errno(Errno::Again)) => self.wait_for_room(stream)?,
-                Ok(0) => return Err(Errno::Io.into()),
+                Err(failed) => return Err(failed.into()),
                 Ok(written) => {
                     done = done.saturating_add(written as usize);
-                    self.output(stream)?.target.go_on(written.into());
+                    self.output(stream)?.target = target;
                 }
-                Err(failed) => return Err(failed.into()),
             }
         }
         Ok(())
+    }
+
+    /// Writes bytes, the first of which are left out, to a place that is no body. The result is their number.
+    pub(super) fn write_place(&mut self, target: &mut Place, bytes: &mut Vec<u8>, from: usize) -> Made<u32> {
+        let written = match &*target {
+            Place::Standard(fd) => self.calls().write(*fd, bytes, from, None),
+            Place::Current(file) => self.calls().write(file.fd, bytes, from, None),
+            Place::Tcp(tcp) if tcp.is_shut(Aspect::Output) => Err(Errno::Pipe.into()),
+            Place::Tcp(tcp) => self.calls().write(tcp.file.fd, bytes, from, None),
+            Place::At(file, offset) => self.calls().write(file.fd, bytes, from, Some(*offset)),
+            Place::End(file) => self.append(file, bytes, from),
+            Place::Body(_) | Place::Message(_) => Err(Errno::Badf.into()),
+        }?;
+        target.go_on(written.into());
+        if written == 0 { Err(Errno::Io.into()) } else { Ok(written) }
     }
 
     /// Writes all bytes to a descriptor without offsets; waits where there is no room.

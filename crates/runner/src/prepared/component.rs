@@ -8,7 +8,7 @@ use crate::imported;
 use crate::interface::{Described, Description};
 use wasi_rs_components::description::{Description as Interface, Item, describe};
 use wasi_rs_components::wasi::{self, IncomingRequest, ResponseOutparam};
-use wasi_rs_modules::component::{VERSION, check_command, is_handler, is_run};
+use wasi_rs_modules::component::{check_command, handler_of, run_of, version};
 use wasi_rs_modules::error::ProgramError;
 use wasi_rs_modules::interface::Purpose;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
@@ -56,13 +56,17 @@ pub struct PreparedComponent {
 impl PreparedComponent {
     /// A component of this machine code, for this purpose.
     pub fn new(code: Component, purpose: Purpose) -> Result<Self, ProgramError> {
-        let (run, handler) = (entry_of(&code, is_run, RUN), entry_of(&code, is_handler, HANDLE));
+        let (run, handler) =
+            (entry_of(&code, RUN, |names| run_of(names)), entry_of(&code, HANDLE, |names| handler_of(names)));
         if purpose == Purpose::Command {
             check_command(run.as_ref().map(|(name, _)| name.as_str()), handler.is_some())?;
         }
         let interface = describe(&code, code.engine(), wasi::is_known).map_err(refused)?;
         let mut linker = Linker::new(code.engine());
         wasi::link(&mut linker, Guest::view).map_err(refused)?;
+        if code.engine().get_concurrency_support() {
+            wasi::p3::link(&mut linker, Guest::view).map_err(refused)?;
+        }
         let linked = define_foreign(&mut linker, &interface).and_then(|()| linker.instantiate_pre(&code));
         let linked = linked.map_err(|error| format!("{error:#}"));
         let dropped = interface.resources.iter().map(|item| Foreign { name: drop_of(&item.name), ..foreign_of(item) });
@@ -86,9 +90,18 @@ impl PreparedComponent {
     pub fn instantiate(&self, store: &mut Store<Guest>) -> wasmtime::Result<Instance> {
         store.set_hostcall_fuel(self.most_copied);
         match &self.linked {
+            Ok(linked) if self.is_concurrent() => {
+                let mut calls = store.data().calls.waiting();
+                wasi::p3::block_on(store, Guest::view, &mut calls, async |store| linked.instantiate_async(store).await)?
+            }
             Ok(linked) => linked.instantiate(store),
             Err(why) => Err(wasmtime::Error::msg(why.clone())),
         }
+    }
+
+    /// True if it may have asynchronous functions, as WASI 0.3 has.
+    fn is_concurrent(&self) -> bool {
+        self.code.engine().get_concurrency_support()
     }
 
     /// The name of the interface by which it handles requests of HTTP, if it does.
@@ -100,8 +113,17 @@ impl PreparedComponent {
     /// function of another type.
     pub fn start(&self, store: &mut Store<Guest>) -> wasmtime::Result<wasmtime::Result<Entry>> {
         let run = self.entry(store, self.run.as_ref())?.typed::<(), (Result<(), ()>,)>(&*store);
+        let is_concurrent = self.is_concurrent();
         Ok(run.map(|run| -> Entry {
-            Box::new(move |store| run.call(store, ()).map(|(result,)| u32::from(result.is_err())))
+            Box::new(move |store| {
+                let (result,) = if is_concurrent {
+                    let mut calls = store.data().calls.waiting();
+                    wasi::p3::run(store, Guest::view, &mut calls, async |store| run.call_concurrent(store, ()).await)?
+                } else {
+                    run.call(store, ())?
+                };
+                Ok(u32::from(result.is_err()))
+            })
         }))
     }
 
@@ -136,9 +158,11 @@ impl PreparedComponent {
             kind: kind_of(item),
             signature: None,
         };
+        let (imports, exports) = (ty.imports(engine), ty.exports(engine));
+        let names = imports.map(|(name, _)| name).chain(exports.map(|(name, _)| name));
         Description {
             kind: if self.run.is_some() { "command" } else { "component" },
-            version: Some(VERSION),
+            version: Some(version(names)),
             imports: ty.imports(engine).map(|(name, item)| described(Some(""), name, &item.ty)).collect(),
             exports: ty.exports(engine).map(|(name, item)| described(None, name, &item.ty)).collect(),
             memories: Vec::new(),
@@ -157,14 +181,14 @@ const fn kind_of(item: &ComponentItem) -> &'static str {
     }
 }
 
-/// The function by which a component is run: that of this name, in the interface whose name is one of those.
+/// The function by which a component is run: that of this name, in the one of its interfaces that is chosen.
 fn entry_of(
     code: &Component,
-    is_interface: impl Fn(&str) -> bool,
     function: &str,
+    choose: impl for<'n> Fn(&mut dyn Iterator<Item = &'n str>) -> Option<&'n str>,
 ) -> Option<(String, ComponentExportIndex)> {
     let ty = code.component_type();
-    let (name, _) = ty.exports(code.engine()).find(|(name, _)| is_interface(name))?;
+    let name = choose(&mut ty.exports(code.engine()).map(|(name, _)| name))?;
     let (_, interface) = code.get_export(None, name)?;
     let (_, index) = code.get_export(Some(&interface), function)?;
     Some((name.to_owned(), index))

@@ -1,0 +1,155 @@
+//! The event loop of a component of WASI 0.3: its futures are polled on the guest's thread, and when all of
+//! them wait, the thread waits in a system call for the same things. So a wait ends with the guest, as each
+//! wait does.
+
+use crate::system::System;
+use crate::wasi::OpenFile;
+use crate::wasi::calls::{Awaited, Calls};
+use crate::wasi::errors::Failed;
+use std::collections::BTreeMap;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use wasmtime::{Result, Trap, bail};
+
+/// The most things that are waited for at once. (`poll_oneoff` takes one more, which is for a time.)
+const MOST: usize = (1 << 16) - 1;
+
+/// The number of times that futures are polled before what they wait for is looked at, though others go on.
+const ROUNDS: u32 = 64;
+
+/// What the futures of one guest wait for.
+#[derive(Debug, Default)]
+pub struct Reactor(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// The waits by their numbers.
+    waits: BTreeMap<u64, (Awaited, Waker)>,
+    next: u64,
+    /// Files of streams that are gone, to be closed.
+    left: Vec<Arc<OpenFile>>,
+}
+
+impl Reactor {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A future that is ready when this is there.
+    pub fn wait(self: &Arc<Self>, awaited: Awaited) -> Wait {
+        Wait { reactor: Arc::clone(self), awaited, number: None }
+    }
+
+    /// Leaves a file to be closed: whoever drops a stream can make no system call.
+    pub fn leave(&self, file: Arc<OpenFile>) {
+        self.lock().left.push(file);
+    }
+
+    /// Closes the files that were left.
+    pub fn close_left(&self, calls: &mut Calls<'_>) -> Result<()> {
+        let left = std::mem::take(&mut self.lock().left);
+        for file in left {
+            if let Some(OpenFile { fd, is_to_close: true }) = Arc::into_inner(file) {
+                calls.close(fd)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until one of the things is there, and wakes the futures that wait for those.
+    fn turn(&self, calls: &mut Calls<'_>, is_prompt: bool) -> Result<()> {
+        let (numbers, awaited): (Vec<_>, Vec<_>) =
+            self.lock().waits.iter().map(|(number, (awaited, _))| (*number, *awaited)).unzip();
+        if awaited.len() > MOST {
+            bail!("{} things are waited for at once: {MOST} is the most", awaited.len());
+        }
+        if awaited.is_empty() && !is_prompt {
+            return Err(Trap::AsyncDeadlock.into());
+        }
+        let found = calls.poll(&awaited, is_prompt).map_err(|failed| match failed {
+            Failed::Errno(errno) => wasmtime::Error::msg(errno.text()),
+            Failed::Trap(error) => error,
+        })?;
+        let mut state = self.lock();
+        let ready = numbers.into_iter().zip(found).filter(|(_, is_there)| *is_there);
+        let woken: Vec<_> = ready.filter_map(|(number, _)| state.waits.remove(&number)).collect();
+        drop(state);
+        woken.into_iter().for_each(|(_, waker)| waker.wake());
+        Ok(())
+    }
+}
+
+/// A future that is ready when something is there.
+#[derive(Debug)]
+pub struct Wait {
+    reactor: Arc<Reactor>,
+    awaited: Awaited,
+    /// Its number, once it waits.
+    number: Option<u64>,
+}
+
+impl Future for Wait {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let (awaited, number, reactor) = (self.awaited, self.number, Arc::clone(&self.reactor));
+        let mut state = reactor.lock();
+        match number {
+            None => {
+                let number = state.next;
+                state.next = number.wrapping_add(1);
+                state.waits.insert(number, (awaited, context.waker().clone()));
+                self.number = Some(number);
+                Poll::Pending
+            }
+            Some(number) => match state.waits.get_mut(&number) {
+                Some((_, waker)) => {
+                    waker.clone_from(context.waker());
+                    Poll::Pending
+                }
+                None => Poll::Ready(()),
+            },
+        }
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.reactor.lock().waits.remove(&number);
+        }
+    }
+}
+
+/// True if a future is to be polled again.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+/// Polls a future until it is ready, and waits meanwhile with these system calls. An error is the end of the
+/// guest.
+pub fn block_on<F: Future>(reactor: &Reactor, system: &mut dyn System, future: F) -> Result<F::Output> {
+    let woken = Arc::<Woken>::default();
+    let waker = Waker::from(Arc::clone(&woken));
+    let (mut future, mut rounds) = (pin!(future), 0);
+    loop {
+        let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
+        reactor.close_left(&mut Calls::new(system))?;
+        if let Poll::Ready(output) = polled {
+            return Ok(output);
+        }
+        let goes_on = woken.0.swap(false, Relaxed);
+        rounds = if goes_on { rounds + 1 } else { ROUNDS };
+        if rounds >= ROUNDS {
+            rounds = 0;
+            reactor.turn(&mut Calls::new(system), goes_on)?;
+        }
+    }
+}

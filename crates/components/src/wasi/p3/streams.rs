@@ -1,0 +1,250 @@
+//! `stream<u8>` of the standard streams and of files: bytes are read when the guest asks for them, and
+//! written when it has some, as in 0.2.
+
+use super::reactor::{Reactor, Wait};
+use crate::wasi::calls::Awaited;
+use crate::wasi::errors::{Failed, StreamFailed};
+use crate::wasi::streams::Place;
+use crate::wasi::{View, Views};
+use futures_channel::oneshot;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use wasi_rs_core::abi::Errno;
+use wasmtime::component::{
+    Access, Destination, FutureReader, Lift, Lower, Source, StreamConsumer, StreamProducer, StreamReader, StreamResult,
+    VecBuffer,
+};
+use wasmtime::{AsContextMut, Result, StoreContextMut};
+
+/// The bytes that are read at once where nobody says how many.
+const PIECE: usize = 64 << 10;
+
+/// The end of a stream: an error, if there was one.
+pub type End = std::result::Result<(), Errno>;
+
+/// One end of a stream, at the host.
+struct Stream<U: 'static> {
+    view: fn(&mut U) -> View<'_>,
+    reactor: Arc<Reactor>,
+    place: Option<Place>,
+    waiting: Option<Pin<Box<Wait>>>,
+    end: Option<oneshot::Sender<End>>,
+}
+
+impl<U> Stream<U> {
+    fn new(store: &mut Access<'_, U, Views>, place: Place) -> (Self, oneshot::Receiver<End>) {
+        let (sender, end) = oneshot::channel();
+        let (view, reactor) = (store.getter(), Arc::clone(&store.get().wasi.reactor));
+        (Self { view, reactor, place: Some(place), waiting: None, end: Some(sender) }, end)
+    }
+
+    /// Waits until the place has something, or room.
+    fn wait(&mut self, context: &mut Context<'_>, awaited: Awaited) -> Poll<()> {
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(self.reactor.wait(awaited)));
+        ready!(waiting.as_mut().poll(context));
+        self.waiting = None;
+        Poll::Ready(())
+    }
+
+    /// Ends the stream.
+    fn finish(&mut self, why: StreamFailed) -> Result<StreamResult> {
+        let end = match why {
+            StreamFailed::Closed => Ok(()),
+            StreamFailed::Failed(Failed::Errno(errno)) => Err(errno),
+            StreamFailed::Failed(Failed::Trap(error)) => return Err(error),
+            StreamFailed::Http(_) => Err(Errno::Io),
+        };
+        self.tell(end);
+        Ok(StreamResult::Dropped)
+    }
+
+    /// Tells the end of the stream, once.
+    fn tell(&mut self, end: End) {
+        if let Some(sender) = self.end.take() {
+            let _ = sender.send(end); // nobody may want to know
+        }
+    }
+}
+
+impl<U> Drop for Stream<U> {
+    fn drop(&mut self) {
+        self.tell(Ok(()));
+        if let Some(Place::Current(file) | Place::At(file, _) | Place::End(file)) = self.place.take() {
+            self.reactor.leave(file);
+        }
+    }
+}
+
+/// A stream that the guest reads.
+struct Producer<U: 'static>(Stream<U>);
+
+impl<U: 'static> StreamProducer<U> for Producer<U> {
+    type Item = u8;
+    type Buffer = VecBuffer<u8>;
+
+    fn poll_produce<'a>(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        mut store: StoreContextMut<'a, U>,
+        destination: Destination<'a, u8, VecBuffer<u8>>,
+        finish: bool,
+    ) -> Poll<Result<StreamResult>> {
+        let stream = &mut self.get_mut().0;
+        let len = destination.remaining(store.as_context_mut()).unwrap_or(PIECE);
+        if len == 0 {
+            return Poll::Ready(Ok(StreamResult::Completed)); // it is tried again with room for bytes
+        }
+        loop {
+            let Some(place) = &mut stream.place else { return Poll::Ready(Ok(StreamResult::Dropped)) };
+            let mut view = (stream.view)(store.data_mut());
+            let bytes = match view.read_place(place, len as u64) {
+                Ok(bytes) => bytes,
+                Err(why) => return Poll::Ready(stream.finish(why)),
+            };
+            if !bytes.is_empty() {
+                let mut direct = destination.as_direct(store, bytes.len());
+                if let Some(to) = direct.remaining().get_mut(..bytes.len()) {
+                    to.copy_from_slice(&bytes);
+                    direct.mark_written(bytes.len());
+                }
+                return Poll::Ready(Ok(StreamResult::Completed));
+            }
+            let awaited = place.awaited().map(Awaited::Read);
+            match awaited.map(|awaited| stream.wait(context, awaited)) {
+                Some(Poll::Pending) if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+                Some(Poll::Pending) => return Poll::Pending,
+                Some(Poll::Ready(())) => {}
+                None => return Poll::Ready(stream.finish(StreamFailed::Closed)),
+            }
+        }
+    }
+}
+
+/// A stream that the guest writes.
+struct Consumer<U: 'static>(Stream<U>);
+
+impl<U: 'static> StreamConsumer<U> for Consumer<U> {
+    type Item = u8;
+
+    fn poll_consume(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        mut store: StoreContextMut<'_, U>,
+        mut source: Source<'_, u8>,
+        finish: bool,
+    ) -> Poll<Result<StreamResult>> {
+        let stream = &mut self.get_mut().0;
+        loop {
+            let Some(place) = &mut stream.place else { return Poll::Ready(Ok(StreamResult::Dropped)) };
+            let room = match (stream.view)(store.data_mut()).room_at(place) {
+                Ok(room) => usize::try_from(room).unwrap_or(PIECE),
+                Err(why) => return Poll::Ready(stream.finish(why)),
+            };
+            if room > 0 {
+                let mut direct = source.reborrow().as_direct(store.as_context_mut());
+                let content = direct.remaining();
+                let mut bytes = content.get(..room).unwrap_or(content).to_vec();
+                if bytes.is_empty() {
+                    return Poll::Ready(Ok(StreamResult::Completed));
+                }
+                match (stream.view)(store.data_mut()).write_place(place, &mut bytes, 0) {
+                    Ok(written) => {
+                        source.as_direct(store).mark_read(written as usize);
+                        return Poll::Ready(Ok(StreamResult::Completed));
+                    }
+                    Err(Failed::Errno(Errno::Again)) => {}
+                    Err(failed) => return Poll::Ready(stream.finish_writing(failed)),
+                }
+            }
+            let awaited = place.awaited().map(Awaited::Write);
+            match awaited.map(|awaited| stream.wait(context, awaited)) {
+                Some(Poll::Pending) if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+                Some(Poll::Pending) => return Poll::Pending,
+                Some(Poll::Ready(())) => {}
+                None => return Poll::Ready(stream.finish(Errno::Io.into())),
+            }
+        }
+    }
+}
+
+impl<U> Stream<U> {
+    /// Ends a stream that is written. That its reader is gone is an error here.
+    fn finish_writing(&mut self, why: Failed) -> Result<StreamResult> {
+        self.finish(StreamFailed::Failed(why))
+    }
+}
+
+/// A future of the end of a stream, with errors as an interface has them.
+pub fn end_of<U: 'static, E>(
+    store: &mut Access<'_, U, Views>,
+    end: oneshot::Receiver<End>,
+    code: fn(Errno) -> E,
+) -> Result<FutureReader<std::result::Result<(), E>>>
+where
+    std::result::Result<(), E>: Lower + Lift + Send + Sync + 'static,
+    E: 'static,
+{
+    FutureReader::new(store, async move { Ok::<_, wasmtime::Error>(end.await.unwrap_or(Ok(())).map_err(code)) })
+}
+
+/// A stream of what can be read at a place, and a future of its end.
+pub fn read<U: 'static, E>(
+    store: &mut Access<'_, U, Views>,
+    place: Place,
+    code: fn(Errno) -> E,
+) -> Result<(StreamReader<u8>, FutureReader<std::result::Result<(), E>>)>
+where
+    std::result::Result<(), E>: Lower + Lift + Send + Sync + 'static,
+    E: 'static,
+{
+    let (stream, end) = Stream::new(store, place);
+    let reader = StreamReader::new(&mut *store, Producer(stream))?;
+    Ok((reader, end_of(store, end, code)?))
+}
+
+/// Writes a stream to a place. The result is a future of its end.
+pub fn write<U: 'static, E>(
+    store: &mut Access<'_, U, Views>,
+    place: Place,
+    data: StreamReader<u8>,
+    code: fn(Errno) -> E,
+) -> Result<FutureReader<std::result::Result<(), E>>>
+where
+    std::result::Result<(), E>: Lower + Lift + Send + Sync + 'static,
+    E: 'static,
+{
+    let (stream, end) = Stream::new(store, place);
+    data.pipe(&mut *store, Consumer(stream))?;
+    end_of(store, end, code)
+}
+
+/// A stream without anything in it, and a future of this error.
+pub fn refused<U: 'static, I, E>(
+    store: &mut Access<'_, U, Views>,
+    errno: Errno,
+    code: fn(Errno) -> E,
+) -> Result<(StreamReader<I>, FutureReader<std::result::Result<(), E>>)>
+where
+    I: Lower + Lift + Send + Sync + 'static,
+    std::result::Result<(), E>: Lower + Lift + Send + Sync + 'static,
+    E: 'static,
+{
+    let reader = StreamReader::new(&mut *store, std::iter::empty::<I>())?;
+    Ok((reader, failed(store, errno, code)?))
+}
+
+/// A future of this error.
+pub fn failed<U: 'static, E>(
+    store: &mut Access<'_, U, Views>,
+    errno: Errno,
+    code: fn(Errno) -> E,
+) -> Result<FutureReader<std::result::Result<(), E>>>
+where
+    std::result::Result<(), E>: Lower + Lift + Send + Sync + 'static,
+    E: 'static,
+{
+    let (sender, end) = oneshot::channel();
+    let _ = sender.send(Err(errno)); // the receiver is there
+    end_of(store, end, code)
+}
