@@ -52,7 +52,5 @@ def compute_argv(
     flags += [f"--dir={host}::{guest}" for host, guest in dirs]
     flags += [flag for proposal in proposals for flag in FLAGS.get(proposal, [])]
     if wasi_world == "wasi:http/service":
-        # The runner looks for the address in standard output.
-        merged = ["sh", "-c", 'exec "$@" 2>&1', "sh"]
-        return merged + COMMAND + ["serve", "--addr=127.0.0.1:0"] + flags + [test_path]
+        return COMMAND + ["serve", "--addr=127.0.0.1:0"] + flags + [test_path]
     return COMMAND + flags + ["--", test_path] + args

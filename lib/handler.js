@@ -15,8 +15,8 @@ const { Response } = globalThis;
 
 /** @typedef {InstanceType<typeof Exchange>} AnExchange */
 
-/** The name of the interface that a handler exports, up to its version. */
-const INTERFACE = 'wasi:http/incoming-handler@';
+/** The names of the interfaces, in WASI 0.2 and 0.3, that a handler exports, up to their versions. */
+const INTERFACES = ['wasi:http/incoming-handler@', 'wasi:http/handler@'];
 
 /** The most requests that are answered at a time, unless the options say another number. */
 const CONCURRENCY = 64;
@@ -384,7 +384,9 @@ async function handler(source, options, entry = handler) {
   const checked = readHandlerOptions(options, handle.source);
   try {
     await handle.compile();
-    if (!handle.describe().exports.some(({ name }) => name.startsWith(INTERFACE))) {
+    const isHandler = (/** @type {string} */ name) =>
+      INTERFACES.some((known) => name.startsWith(known));
+    if (!handle.describe().exports.some(({ name }) => isHandler(name))) {
       const message =
         'the program is no handler of HTTP: it exports no wasi:http/incoming-handler; run() runs commands, load() gives exports';
       throw new WasiError('ERR_WASI_PROGRAM', message);

@@ -34,8 +34,11 @@ const VERSIONS: [&str; 2] = ["0.2", "0.3"];
 /// The beginning of the name of the interface that a command exports.
 const RUN: &str = "wasi:cli/run@";
 
-/// The beginnings of the names of the interfaces, in WASI 0.2 and 0.3, that a handler of HTTP exports.
-const HANDLERS: [&str; 2] = ["wasi:http/incoming-handler@", "wasi:http/handler@"];
+/// The beginning of the name of the interface, in WASI 0.3, that a handler of HTTP exports.
+const ASYNCHRONOUS_HANDLER: &str = "wasi:http/handler@";
+
+/// The beginnings of the names of these interfaces, oldest first.
+const HANDLERS: [&str; 2] = ["wasi:http/incoming-handler@", ASYNCHRONOUS_HANDLER];
 
 /// A component, read once.
 #[derive(Debug, Default)]
@@ -260,6 +263,11 @@ pub fn run_of<'n>(exports: impl Iterator<Item = &'n str>) -> Option<&'n str> {
 pub fn handler_of<'n>(exports: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let age = |name: &&str| HANDLERS.iter().rposition(|handler| name.starts_with(handler));
     exports.filter(|name| age(name).is_some()).max_by_key(age)
+}
+
+/// True for the interface of handlers of HTTP in WASI 0.3.
+pub fn is_asynchronous_handler(name: &str) -> bool {
+    name.starts_with(ASYNCHRONOUS_HANDLER)
 }
 
 /// True for a version (`0.3.0`) of one that components are for.

@@ -130,7 +130,7 @@ pub struct View<'a> {
 }
 
 /// The way from the data of a store to a [`View`].
-struct Views;
+pub struct Views;
 
 impl HasData for Views {
     type Data<'a> = View<'a>;

@@ -8,12 +8,12 @@ use crate::imported;
 use crate::interface::{Described, Description};
 use wasi_rs_components::description::{Description as Interface, Item, describe};
 use wasi_rs_components::wasi::{self, IncomingRequest, ResponseOutparam};
-use wasi_rs_modules::component::{check_command, handler_of, run_of, version};
+use wasi_rs_modules::component::{check_command, handler_of, is_asynchronous_handler, run_of, version};
 use wasi_rs_modules::error::ProgramError;
 use wasi_rs_modules::interface::Purpose;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{
-    Component, ComponentExportIndex, Func, Instance, InstancePre, Linker, Resource, ResourceType, Val,
+    Accessor, Component, ComponentExportIndex, Func, Instance, InstancePre, Linker, Resource, ResourceType, Val,
 };
 use wasmtime::{Store, StoreContextMut};
 
@@ -130,6 +130,17 @@ impl PreparedComponent {
     /// The same of a handler of HTTP, for the request that comes by these sockets.
     pub fn handler(&self, store: &mut Store<Guest>, exchange: [u32; 2]) -> wasmtime::Result<wasmtime::Result<Entry>> {
         let handle = self.entry(store, self.handler.as_ref())?;
+        if self.handler_name().is_some_and(is_asynchronous_handler) {
+            return Ok(handle.typed(&*store).map(|handle| -> Entry {
+                Box::new(move |store| {
+                    let mut calls = store.data().calls.waiting();
+                    let act = async |store: &Accessor<Guest>| {
+                        wasi::p3::http::handle(store, Guest::view, handle, exchange).await.map(|()| 0)
+                    };
+                    wasi::p3::run(store, Guest::view, &mut calls, act)
+                })
+            }));
+        }
         let handle = handle.typed::<(Resource<IncomingRequest>, Resource<ResponseOutparam>), ()>(&*store);
         Ok(handle.map(|handle| -> Entry {
             Box::new(move |store| {

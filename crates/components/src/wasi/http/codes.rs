@@ -1,5 +1,6 @@
 //! Error codes of wasi:http by their names.
 
+use super::frames::joined;
 use crate::wasi::generated::http::types::{DnsErrorPayload, ErrorCode};
 
 /// The most letters of a text that a guest gives to an error.
@@ -51,7 +52,7 @@ pub fn code_of(parts: &[&[u8]]) -> ErrorCode {
 }
 
 /// The name of an error code, and its text if it has one.
-pub fn parts_of(code: &ErrorCode) -> Vec<String> {
+fn parts_of(code: &ErrorCode) -> Vec<String> {
     let is_this = |known: &ErrorCode| std::mem::discriminant(known) == std::mem::discriminant(code);
     if let Some((name, _)) = CODES.iter().find(|(_, known)| is_this(known)) {
         return vec![(*name).to_owned()];
@@ -68,6 +69,11 @@ pub fn parts_of(code: &ErrorCode) -> Vec<String> {
     };
     let short = |text: String| text.chars().take(MOST_TEXT).collect();
     std::iter::once(name.to_owned()).chain(text.map(short)).collect()
+}
+
+/// The content of a frame that tells an error code.
+pub fn content_of(code: &ErrorCode) -> Vec<u8> {
+    joined(parts_of(code).iter().map(String::as_bytes))
 }
 
 #[cfg(test)]

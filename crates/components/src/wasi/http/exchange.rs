@@ -4,13 +4,14 @@ use super::codes::code_of;
 use super::fields::{Entries, entries_of};
 use super::frames::{HEADER, Kind, parts};
 use super::lock;
+use super::request_line::RequestLine;
 use crate::wasi::errors::Failed;
 use crate::wasi::generated::http::types::ErrorCode;
 use crate::wasi::poll::Pollable;
 use crate::wasi::{OpenFile, View};
 use std::sync::{Arc, Mutex};
 use wasi_rs_core::abi::Errno;
-use wasmtime::Result;
+use wasmtime::{Error, Result, bail};
 
 /// The most bytes that are received at once.
 const PIECE: u32 = 64 << 10;
@@ -168,8 +169,39 @@ impl Exchange {
     }
 
     /// Takes the head, once.
-    pub fn take_head(&self) -> Option<Vec<Vec<u8>>> {
+    fn take_head(&self) -> Option<Vec<Vec<u8>>> {
         lock(&self.received).head.take()
+    }
+
+    /// Takes the head of a request: its first line, and its headers.
+    pub fn take_request(&self) -> Result<(RequestLine, Entries)> {
+        let parts = self.take_head().unwrap_or_default();
+        let Some((line, fields)) = parts.split_first_chunk::<4>() else {
+            bail!("no request has come from the embedder");
+        };
+        let headers = entries_of(fields).ok_or_else(|| Error::msg("a name of a header is no text"))?;
+        Ok((RequestLine::of(line.each_ref().map(|part| part.as_ref())), headers))
+    }
+
+    /// Takes the head of a response: its status, and its headers; or the reason why none will come.
+    pub fn take_response(&self) -> std::result::Result<(u16, Entries), ErrorCode> {
+        let Some(parts) = self.take_head() else {
+            return Err(match self.end() {
+                Some(End::Failed(code)) => code,
+                _ => ErrorCode::HttpProtocolError,
+            });
+        };
+        let head = parts.split_first().and_then(|(status, fields)| {
+            let status = std::str::from_utf8(status).ok()?.parse().ok()?;
+            Some((status, entries_of(fields)?))
+        });
+        head.ok_or(ErrorCode::HttpProtocolError)
+    }
+
+    /// Its sockets, when nobody else has it.
+    pub fn into_files(exchange: Arc<Self>) -> Option<[OpenFile; 2]> {
+        let Self { input, output, .. } = Arc::into_inner(exchange)?;
+        Some([input, output])
     }
 
     /// The end, if it has come.
@@ -203,9 +235,10 @@ impl View<'_> {
 
     /// Drops one owner of an exchange, and closes its sockets after the last.
     pub fn release_exchange(&mut self, exchange: Arc<Exchange>) -> Result<()> {
-        let Some(Exchange { input, output, .. }) = Arc::into_inner(exchange) else { return Ok(()) };
-        self.release(Arc::new(input))?;
-        self.release(Arc::new(output))
+        for file in Exchange::into_files(exchange).into_iter().flatten() {
+            self.release(Arc::new(file))?;
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::budget::Charge;
 use super::exchange::{End, Exchange, Want};
-use super::fields::{Entries, Fields, entries_of, size_of_entries};
+use super::fields::{Entries, Fields, size_of_entries};
 use super::request_line::RequestLine;
 use crate::wasi::errors::IoError;
 use crate::wasi::generated::http::types::{self, ErrorCode, Method, Scheme};
@@ -10,8 +10,8 @@ use crate::wasi::poll::Pollable;
 use crate::wasi::streams::InputStream;
 use crate::wasi::{Failed, View};
 use std::sync::Arc;
+use wasmtime::Result;
 use wasmtime::component::Resource;
-use wasmtime::{Error, Result, bail};
 
 /// The resource `incoming-request`.
 #[derive(Debug)]
@@ -73,13 +73,9 @@ impl View<'_> {
     /// The request that the embedder sends in an exchange, which is waited for.
     pub fn incoming_request(&mut self, exchange: Arc<Exchange>) -> Result<Resource<IncomingRequest>> {
         self.block_on(Pollable::Message(Arc::clone(&exchange), Want::Head))?;
-        let parts = exchange.take_head().unwrap_or_default();
-        let Some((line, fields)) = parts.split_first_chunk::<4>() else {
-            bail!("no request has come from the embedder");
-        };
-        let headers = entries_of(fields).ok_or_else(|| Error::msg("a name of a header is no text"))?;
+        let (line, headers) = exchange.take_request()?;
         let message = self.message(headers, &exchange)?;
-        let request = IncomingRequest { line: RequestLine::of(line.each_ref().map(|part| part.as_ref())), message };
+        let request = IncomingRequest { line, message };
         self.release_exchange(exchange)?;
         Ok(self.wasi.table.push(request)?)
     }
@@ -100,17 +96,10 @@ impl View<'_> {
 
     /// The response whose head has come, or the reason why none will.
     fn response_of(&mut self, exchange: &Arc<Exchange>) -> Result<std::result::Result<IncomingResponse, ErrorCode>> {
-        let Some(parts) = exchange.take_head() else {
-            return Ok(Err(match exchange.end() {
-                Some(End::Failed(code)) => code,
-                _ => ErrorCode::HttpProtocolError,
-            }));
+        let (status, headers) = match exchange.take_response() {
+            Ok(head) => head,
+            Err(code) => return Ok(Err(code)),
         };
-        let head = parts.split_first().and_then(|(status, fields)| {
-            let status = std::str::from_utf8(status).ok()?.parse().ok()?;
-            Some((status, entries_of(fields)?))
-        });
-        let Some((status, headers)) = head else { return Ok(Err(ErrorCode::HttpProtocolError)) };
         let message = self.message(headers, exchange)?;
         Ok(Ok(IncomingResponse { status, message }))
     }

@@ -16,13 +16,13 @@
 //! | [`request_line`] | the first line of a request: its method, and the parts of its URL |
 
 pub mod budget;
-mod codes;
+pub mod codes;
 pub mod exchange;
 pub mod fields;
-mod frames;
+pub mod frames;
 pub mod incoming;
 pub mod outgoing;
-mod request_line;
+pub mod request_line;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -4,7 +4,7 @@ use super::budget::Charge;
 use super::codes;
 use super::exchange::{Exchange, MOST_HEAD};
 use super::fields::{Entries, Fields, content_length, parts_of, size_of_entries};
-use super::frames::{Kind, header, joined, push};
+use super::frames::{HEADER, Kind, joined, push};
 use super::incoming::FutureIncomingResponse;
 use super::lock;
 use super::request_line::RequestLine;
@@ -20,13 +20,13 @@ use wasmtime::component::Resource;
 
 /// The bytes of a body that may be written at once, and before it is sent. There is room for them in a socket
 /// that can be written to.
-const ROOM: usize = 64 << 10;
+pub const ROOM: usize = 64 << 10;
 
 /// The most requests of a guest that are made at a time. Each takes four descriptors of the process.
 const MOST_REQUESTS: usize = 64;
 
 /// The name of the error of a body that is not as long as its message declares.
-const BODY_SIZE: &[u8] = b"HTTP-request-body-size";
+pub const BODY_SIZE: &[u8] = b"HTTP-request-body-size";
 
 /// Nanoseconds of a millisecond.
 const MILLISECOND: u64 = 1_000_000;
@@ -89,11 +89,14 @@ pub struct OutgoingBody {
 pub struct ResponseOutparam(Arc<Exchange>);
 
 /// The resource `request-options`: times in nanoseconds.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RequestOptions {
-    connect: Option<u64>,
-    first_byte: Option<u64>,
-    between_bytes: Option<u64>,
+    /// The most until the connection is there.
+    pub connect: Option<u64>,
+    /// The most until the response begins.
+    pub first_byte: Option<u64>,
+    /// The most between two pieces of the response.
+    pub between_bytes: Option<u64>,
 }
 
 impl OutgoingRequest {
@@ -224,7 +227,7 @@ impl View<'_> {
                 return Err(StreamFailed::Http(ErrorCode::HttpRequestBodySize(Some(written))));
             }
             body.written = written;
-            let mut frame = Vec::with_capacity(bytes.len().saturating_add(header(Kind::Data, 0).len()));
+            let mut frame = Vec::with_capacity(bytes.len().saturating_add(HEADER));
             push(&mut frame, Kind::Data, bytes);
             match &mut body.way {
                 Way::Over | Way::Waiting { is_ended: true, .. } => return Err(StreamFailed::Closed),
@@ -373,12 +376,12 @@ impl types::HostOutgoingBody for View<'_> {
             self.end_body(&body, Kind::Failed, &joined([BODY_SIZE]))?;
             return Ok(Err(ErrorCode::HttpRequestBodySize(Some(written))));
         }
-        match trailers {
-            Some(entries) if size_of_entries(&entries) > MOST_HEAD => {
+        match trailers.map(|entries| content_of_trailers(&entries)) {
+            Some(Err(code)) => {
                 self.end_body(&body, Kind::Failed, &joined([b"HTTP-protocol-error".as_slice()]))?;
-                return Ok(Err(ErrorCode::HttpRequestTrailerSectionSize(None)));
+                return Ok(Err(code));
             }
-            Some(entries) => self.end_body(&body, Kind::Trailers, &joined(parts_of(&entries)))?,
+            Some(Ok(content)) => self.end_body(&body, Kind::Trailers, &content)?,
             None => self.end_body(&body, Kind::End, &[])?,
         }
         Ok(Ok(()))
@@ -400,15 +403,10 @@ impl types::HostResponseOutparam for View<'_> {
         match response {
             Ok(response) => {
                 let OutgoingResponse { status, message } = self.wasi.table.delete(response)?;
-                if size_of_entries(&message.headers) > MOST_HEAD {
-                    return self.refuse(exchange, &ErrorCode::HttpResponseHeaderSectionSize(None));
+                match head_of_response(status, &message.headers) {
+                    Ok(head) => self.send(&message, &head, exchange),
+                    Err(code) => self.refuse(exchange, &code),
                 }
-                if content_length(&message.headers).is_err() {
-                    return self.refuse(exchange, &ErrorCode::HttpProtocolError);
-                }
-                let status = status.to_string();
-                let head = joined([status.as_bytes()].into_iter().chain(parts_of(&message.headers)));
-                self.send(&message, &head, exchange)
             }
             Err(code) => self.refuse(exchange, &code),
         }
@@ -429,10 +427,15 @@ impl View<'_> {
 
     /// Sends an error instead of a response.
     fn refuse(&mut self, exchange: Arc<Exchange>, code: &ErrorCode) -> Result<()> {
-        let mut frame = Vec::new();
-        push(&mut frame, Kind::Failed, &joined(codes::parts_of(code).iter().map(String::as_bytes)));
-        self.write_frames(exchange.output(), frame)?;
+        self.write_frame(&exchange, Kind::Failed, &codes::content_of(code))?;
         self.release_exchange(exchange)
+    }
+
+    /// Writes a frame of an exchange.
+    pub fn write_frame(&mut self, exchange: &Exchange, kind: Kind, content: &[u8]) -> Result<()> {
+        let mut frame = Vec::with_capacity(content.len().saturating_add(HEADER));
+        push(&mut frame, kind, content);
+        self.write_frames(exchange.output(), frame)
     }
 
     fn options(&mut self, options: &Resource<RequestOptions>) -> Result<&mut RequestOptions> {
@@ -486,13 +489,33 @@ impl outgoing_handler::Host for View<'_> {
     ) -> Result<std::result::Result<Resource<FutureIncomingResponse>, ErrorCode>> {
         let request = self.wasi.table.delete(request)?;
         let options = options.map(|options| self.wasi.table.delete(options)).transpose()?.unwrap_or_default();
-        if request.line.authority.is_none() {
+        let OutgoingRequest { line, message } = &request;
+        let (exchange, head) = match self.open_request(line, &message.headers, &options, message.has_body)? {
+            Ok(opened) => opened,
+            Err(code) => return Ok(Err(code)),
+        };
+        let future = self.wasi.table.push(FutureIncomingResponse::new(Arc::clone(&exchange)))?;
+        self.send(message, &head, exchange)?;
+        Ok(Ok(future))
+    }
+}
+
+impl View<'_> {
+    /// Opens an exchange for a request, and makes the content of its head.
+    pub fn open_request(
+        &mut self,
+        line: &RequestLine,
+        headers: &Entries,
+        options: &RequestOptions,
+        has_body: bool,
+    ) -> Result<std::result::Result<(Arc<Exchange>, Vec<u8>), ErrorCode>> {
+        if line.authority.is_none() {
             return Ok(Err(ErrorCode::HttpRequestUriInvalid));
         }
-        if request.text_size() > MOST_HEAD {
+        if line.size().saturating_add(size_of_entries(headers)) > MOST_HEAD {
             return Ok(Err(ErrorCode::HttpRequestHeaderSectionSize(None)));
         }
-        if content_length(&request.message.headers).is_err() {
+        if content_length(headers).is_err() {
             return Ok(Err(ErrorCode::HttpProtocolError));
         }
         if self.wasi.requests_open() >= MOST_REQUESTS {
@@ -506,11 +529,29 @@ impl outgoing_handler::Host for View<'_> {
         let exchange = Arc::new(Exchange::new(sockets, &self.wasi.requests));
         let times = [options.connect, options.first_byte, options.between_bytes]
             .map(|time| time.map(|time| time.div_ceil(MILLISECOND).to_string()).unwrap_or_default());
-        let has_body = if request.message.has_body { "1" } else { "" };
-        let parts = request.line.parts().into_iter().chain([has_body]).chain(times.iter().map(String::as_str));
-        let head = joined(parts.map(str::as_bytes).chain(parts_of(&request.message.headers)));
-        let future = self.wasi.table.push(FutureIncomingResponse::new(Arc::clone(&exchange)))?;
-        self.send(&request.message, &head, exchange)?;
-        Ok(Ok(future))
+        let has_body = if has_body { "1" } else { "" };
+        let parts = line.parts().into_iter().chain([has_body]).chain(times.iter().map(String::as_str));
+        let head = joined(parts.map(str::as_bytes).chain(parts_of(headers)));
+        Ok(Ok((exchange, head)))
     }
+}
+
+/// The content of a response's head.
+pub fn head_of_response(status: u16, headers: &Entries) -> std::result::Result<Vec<u8>, ErrorCode> {
+    if size_of_entries(headers) > MOST_HEAD {
+        return Err(ErrorCode::HttpResponseHeaderSectionSize(None));
+    }
+    if content_length(headers).is_err() {
+        return Err(ErrorCode::HttpProtocolError);
+    }
+    let status = status.to_string();
+    Ok(joined([status.as_bytes()].into_iter().chain(parts_of(headers))))
+}
+
+/// The content of trailers.
+pub fn content_of_trailers(entries: &Entries) -> std::result::Result<Vec<u8>, ErrorCode> {
+    if size_of_entries(entries) > MOST_HEAD {
+        return Err(ErrorCode::HttpRequestTrailerSectionSize(None));
+    }
+    Ok(joined(parts_of(entries)))
 }

@@ -66,11 +66,19 @@ impl RequestLine {
 
     /// Sets the method. An error for what is none.
     pub fn set_method(&mut self, method: Method) -> Set {
+        let method = match method {
+            Method::Other(name) => known(&METHODS, name, Method::Other),
+            method => method,
+        };
         is_token(name_of_method(&method)).then(|| self.method = method).ok_or(())
     }
 
     /// Sets the scheme. An error for what is none.
     pub fn set_scheme(&mut self, scheme: Option<Scheme>) -> Set {
+        let scheme = scheme.map(|scheme| match scheme {
+            Scheme::Other(name) => known(&SCHEMES, name, Scheme::Other),
+            scheme => scheme,
+        });
         let is_right = scheme.as_ref().is_none_or(|scheme| is_scheme(name_of_scheme(scheme)));
         is_right.then(|| self.scheme = scheme).ok_or(())
     }
@@ -114,13 +122,24 @@ fn name_of_scheme(scheme: &Scheme) -> &str {
     }
 }
 
-/// True for the part of a URL between its scheme and its path.
+/// True for the part of a URL between its scheme and its path: a host, which may have a name before it and a
+/// port behind it.
 fn is_authority(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#\\\"<>^`{|}".contains(&byte))
+    let (user, place) = text.split_once('@').unwrap_or(("", text));
+    let (host, port) = match place.split_once(']') {
+        Some((literal, rest)) => {
+            let Some(literal) = literal.strip_prefix('[') else { return false };
+            (literal, rest.strip_prefix(':').or_else(|| rest.is_empty().then_some("")))
+        }
+        None => place.split_once(':').map_or((place, Some("")), |(host, port)| (host, Some(port))),
+    };
+    let is_port = port.is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_of = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@\\\"<>^`{|}[]".contains(&byte));
+    !host.is_empty() && is_port && is_of(host) && is_of(user)
 }
 
 fn is_path(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#' || byte >= 0x80)
+    text.bytes().all(|byte| byte.is_ascii_graphic() && !b"#<>`".contains(&byte) || byte >= 0x80)
 }
 
 fn is_scheme(text: &str) -> bool {
@@ -165,10 +184,12 @@ mod tests {
         for scheme in ["", "1a", "a:", "a/b", "ä"] {
             assert_eq!(line.set_scheme(Some(Scheme::Other(scheme.to_owned()))), Err(()), "{scheme:?}");
         }
-        for authority in ["", "a/b", "a?b", "a#b", "a\\b", "a b", "a\n", "ä"] {
+        for authority in [
+            "", "a/b", "a?b", "a#b", "a\\b", "a b", "a\n", "ä", "::", ":@", "@@", "@:", "a:b", "[::1", "::1]", "[::1]a",
+        ] {
             assert_eq!(line.set_authority(text(authority)), Err(()), "{authority:?}");
         }
-        for path in ["/a b", "/a#b", "/\r\n", "/\0", "/\x7f"] {
+        for path in ["/a b", "/a#b", "/<a>", "/\r\n", "/\0", "/\x7f"] {
             assert_eq!(line.set_path(text(path)), Err(()), "{path:?}");
         }
         assert_eq!(line.parts(), RequestLine::new().parts(), "nothing was set");

@@ -3,7 +3,7 @@
 use super::clocks::instant;
 use super::generated::clocks::system_clock::Instant;
 use super::generated::filesystem::{preopens, types};
-use super::reactor::Reactor;
+use super::reactor::{Left, Reactor};
 use super::streams::{self, End};
 use crate::wasi::calls::{Entry, Made};
 use crate::wasi::clocks::nanoseconds;
@@ -175,7 +175,7 @@ impl<U> Drop for Entries<U> {
     fn drop(&mut self) {
         self.finish(Ok(()));
         if let Some(listing) = self.listing.take() {
-            self.reactor.leave(listing.into_file());
+            self.reactor.leave(Left::File(listing.into_file()));
         }
     }
 }

@@ -6,10 +6,12 @@
 //! | [`reactor`] | the event loop |
 //! | [`streams`] | `stream<u8>` of files and the like |
 //! | [`cli`], [`clocks`], [`filesystem`] | those of 0.2, in the forms of 0.3; wasi:random |
+//! | [`http`] | wasi:http |
 
 mod cli;
 mod clocks;
 mod filesystem;
+pub mod http;
 mod reactor;
 mod streams;
 
@@ -38,6 +40,12 @@ mod bindings {
             "wasi:filesystem/types.[method]descriptor.write-via-stream": store | trappable,
             "wasi:filesystem/types.[method]descriptor.append-via-stream": store | trappable,
             "wasi:filesystem/types.[method]descriptor.read-directory": store | trappable,
+            "wasi:http/types.[drop]request": store | trappable,
+            "wasi:http/types.[drop]response": store | trappable,
+            "wasi:http/types.[static]request.consume-body": store | trappable,
+            "wasi:http/types.[static]request.new": store | trappable,
+            "wasi:http/types.[static]response.consume-body": store | trappable,
+            "wasi:http/types.[static]response.new": store | trappable,
             default: trappable,
         },
         trappable_error_type: {
@@ -45,6 +53,10 @@ mod bindings {
         },
         with: {
             "wasi:filesystem/types.descriptor": crate::wasi::filesystem::Descriptor,
+            "wasi:http/types.fields": crate::wasi::http::fields::Fields,
+            "wasi:http/types.request": crate::wasi::p3::http::Request,
+            "wasi:http/types.request-options": crate::wasi::p3::http::RequestOptions,
+            "wasi:http/types.response": crate::wasi::p3::http::Response,
             "wasi:cli/terminal-input.terminal-input": crate::wasi::cli::Terminal,
             "wasi:cli/terminal-output.terminal-output": crate::wasi::cli::Terminal,
         },
@@ -53,7 +65,7 @@ mod bindings {
 
 /// Defines the interfaces of WASI 0.3 in a linker, whose engine supports concurrency.
 pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) -> Result<()> {
-    use generated::{cli, clocks, filesystem, random};
+    use generated::{cli, clocks, filesystem, http, random};
     cli::environment::add_to_linker::<T, Views>(linker, view)?;
     cli::exit::add_to_linker::<T, Views>(linker, view)?;
     cli::types::add_to_linker::<T, Views>(linker, view)?;
@@ -70,6 +82,8 @@ pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<
     clocks::system_clock::add_to_linker::<T, Views>(linker, view)?;
     filesystem::types::add_to_linker::<T, Views>(linker, view)?;
     filesystem::preopens::add_to_linker::<T, Views>(linker, view)?;
+    http::types::add_to_linker::<T, Views>(linker, view)?;
+    http::client::add_to_linker::<T, Views>(linker, view)?;
     random::random::add_to_linker::<T, Views>(linker, view)?;
     random::insecure::add_to_linker::<T, Views>(linker, view)?;
     random::insecure_seed::add_to_linker::<T, Views>(linker, view)
@@ -94,10 +108,13 @@ pub fn run<T: Send + 'static, R>(
     system: &mut dyn System,
     act: impl AsyncFnOnce(&Accessor<T>) -> Result<R>,
 ) -> Result<R> {
+    let idle = Arc::clone(&view(store.data_mut()).wasi.reactor);
     block_on(store, view, system, async |store| {
         let act = async |accessor: &Accessor<T>| {
             let result = act(accessor).await?;
             poll_fn(|context| accessor.poll_no_interesting_tasks(context)).await;
+            // What it has sent may be on its way.
+            idle.idle().await;
             Ok(result)
         };
         store.run_concurrent(act).await?
@@ -105,7 +122,7 @@ pub fn run<T: Send + 'static, R>(
 }
 
 /// The interfaces, without their versions.
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 21] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
     "wasi:cli/types",
@@ -122,6 +139,8 @@ const KNOWN: [&str; 19] = [
     "wasi:clocks/system-clock",
     "wasi:filesystem/types",
     "wasi:filesystem/preopens",
+    "wasi:http/types",
+    "wasi:http/client",
     "wasi:random/random",
     "wasi:random/insecure",
     "wasi:random/insecure-seed",

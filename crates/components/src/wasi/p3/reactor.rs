@@ -6,7 +6,9 @@ use crate::system::System;
 use crate::wasi::OpenFile;
 use crate::wasi::calls::{Awaited, Calls};
 use crate::wasi::errors::Failed;
+use crate::wasi::http::exchange::Exchange;
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,7 +31,31 @@ struct State {
     waits: BTreeMap<u64, (Awaited, Waker)>,
     next: u64,
     /// Files of streams that are gone, to be closed.
-    left: Vec<Arc<OpenFile>>,
+    left: Vec<Left>,
+    /// The number of tasks of the host that go on though the guest waits for none of them.
+    busy: usize,
+    /// Who waits until there are none.
+    idle: Vec<Waker>,
+}
+
+/// A thing of which one owner is gone, who could make no system call.
+#[derive(Debug)]
+pub enum Left {
+    /// A file.
+    File(Arc<OpenFile>),
+    /// An exchange of HTTP.
+    Exchange(Arc<Exchange>),
+}
+
+impl Left {
+    /// The files that nobody has any more.
+    fn into_files(self) -> impl Iterator<Item = OpenFile> {
+        let (file, exchange) = match self {
+            Self::File(file) => (Arc::into_inner(file), None),
+            Self::Exchange(exchange) => (None, Exchange::into_files(exchange)),
+        };
+        file.into_iter().chain(exchange.into_iter().flatten())
+    }
 }
 
 impl Reactor {
@@ -43,15 +69,34 @@ impl Reactor {
     }
 
     /// Leaves a file to be closed: whoever drops a stream can make no system call.
-    pub fn leave(&self, file: Arc<OpenFile>) {
-        self.lock().left.push(file);
+    pub fn leave(&self, left: Left) {
+        self.lock().left.push(left);
+    }
+
+    /// Counts a task of the host, as long as the result exists.
+    pub fn begin(self: &Arc<Self>) -> Busy {
+        self.lock().busy += 1;
+        Busy(Arc::clone(self))
+    }
+
+    /// Waits until no such task goes on.
+    pub async fn idle(&self) {
+        poll_fn(|context| {
+            let mut state = self.lock();
+            if state.busy == 0 {
+                return Poll::Ready(());
+            }
+            state.idle.push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Closes the files that were left.
     pub fn close_left(&self, calls: &mut Calls<'_>) -> Result<()> {
         let left = std::mem::take(&mut self.lock().left);
-        for file in left {
-            if let Some(OpenFile { fd, is_to_close: true }) = Arc::into_inner(file) {
+        for OpenFile { fd, is_to_close } in left.into_iter().flat_map(Left::into_files) {
+            if is_to_close {
                 calls.close(fd)?;
             }
         }
@@ -78,6 +123,20 @@ impl Reactor {
         drop(state);
         woken.into_iter().for_each(|(_, waker)| waker.wake());
         Ok(())
+    }
+}
+
+/// A task of the host that goes on.
+#[derive(Debug)]
+pub struct Busy(Arc<Reactor>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.busy = state.busy.saturating_sub(1);
+        let idle = std::mem::take(&mut state.idle);
+        drop(state);
+        idle.into_iter().for_each(Waker::wake);
     }
 }
 

@@ -1,7 +1,7 @@
 //! `stream<u8>` of the standard streams and of files: bytes are read when the guest asks for them, and
 //! written when it has some, as in 0.2.
 
-use super::reactor::{Reactor, Wait};
+use super::reactor::{Left, Reactor, Wait};
 use crate::wasi::calls::Awaited;
 use crate::wasi::errors::{Failed, StreamFailed};
 use crate::wasi::streams::Place;
@@ -70,8 +70,36 @@ impl<U> Stream<U> {
 impl<U> Drop for Stream<U> {
     fn drop(&mut self) {
         self.tell(Ok(()));
-        if let Some(Place::Current(file) | Place::At(file, _) | Place::End(file)) = self.place.take() {
-            self.reactor.leave(file);
+        match self.place.take() {
+            Some(Place::Current(file) | Place::At(file, _) | Place::End(file)) => self.reactor.leave(Left::File(file)),
+            Some(Place::Message(exchange)) => self.reactor.leave(Left::Exchange(exchange)),
+            Some(Place::Standard(_) | Place::Body(_)) | None => {}
+        }
+    }
+}
+
+/// Something that is left to the reactor when this is dropped.
+pub struct Held {
+    left: Option<Left>,
+    reactor: Arc<Reactor>,
+}
+
+impl Held {
+    /// Holds it.
+    pub const fn new(left: Left, reactor: Arc<Reactor>) -> Self {
+        Self { left: Some(left), reactor }
+    }
+
+    /// What is held.
+    pub const fn get(&self) -> Option<&Left> {
+        self.left.as_ref()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(left) = self.left.take() {
+            self.reactor.leave(left);
         }
     }
 }
@@ -110,7 +138,10 @@ impl<U: 'static> StreamProducer<U> for Producer<U> {
                 }
                 return Poll::Ready(Ok(StreamResult::Completed));
             }
-            let awaited = place.awaited().map(Awaited::Read);
+            let awaited = match place {
+                Place::Message(exchange) => Some(Awaited::Read(exchange.input())),
+                other => other.awaited().map(Awaited::Read),
+            };
             match awaited.map(|awaited| stream.wait(context, awaited)) {
                 Some(Poll::Pending) if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
                 Some(Poll::Pending) => return Poll::Pending,
@@ -198,9 +229,17 @@ where
     std::result::Result<(), E>: Lower + Lift + Send + Sync + 'static,
     E: 'static,
 {
-    let (stream, end) = Stream::new(store, place);
-    let reader = StreamReader::new(&mut *store, Producer(stream))?;
+    let (reader, end) = stream_of(store, place)?;
     Ok((reader, end_of(store, end, code)?))
+}
+
+/// A stream of what can be read at a place, and its end.
+pub fn stream_of<U: 'static>(
+    store: &mut Access<'_, U, Views>,
+    place: Place,
+) -> Result<(StreamReader<u8>, oneshot::Receiver<End>)> {
+    let (stream, end) = Stream::new(store, place);
+    Ok((StreamReader::new(&mut *store, Producer(stream))?, end))
 }
 
 /// Writes a stream to a place. The result is a future of its end.
