@@ -382,7 +382,7 @@ export interface RunOptions<
    */
   imports?: Imports | undefined;
   /**
-   * Makes the requests of a component that imports wasi:http/outgoing-handler: `globalThis.fetch`, or a
+   * Makes the requests of a component that imports wasi:http: `globalThis.fetch`, or a
    * function that looks at `request.url` first. Redirects are left to the component. If it throws, the
    * request has an error: the `payload` of a ComponentError, which is a code of wasi:http, or the nearest
    * code to that of the network's error. Without it, or if it returns nothing, the request is denied.
@@ -777,11 +777,18 @@ export interface ListenRule {
 
 /**
  * A function that makes a request of a component. `request.signal` is aborted when the component drops the
- * request, or ends.
+ * request, or ends. `request.trailers` are the fields that the component sends after the body, once that is
+ * read; a response may have `trailers` for the component. (The fetch of Node knows of neither.)
  */
 export type Fetch = (
-  request: Request,
-) => Response | null | undefined | Promise<Response | null | undefined>;
+  request: Request & { readonly trailers: Promise<Headers> },
+) => FetchResult | Promise<FetchResult>;
+
+/** What a function gives for a request; nothing, if it denies it. */
+export type FetchResult =
+  | (Response & { readonly trailers?: HeadersInit | PromiseLike<HeadersInit | undefined> })
+  | null
+  | undefined;
 
 /**
  * The error of a component's function whose result is `result<_, E>`; thrown by a function of `imports`, it

@@ -34,7 +34,7 @@ const COMMANDS = [
   {
     name: 'serve',
     usage: '[FLAGS] PROGRAM',
-    help: 'Serves HTTP with a component that exports wasi:http/incoming-handler. Each request is answered by an instance of its own, in wasmtime; if that fails, the response is a 500, and the reason is written to stderr. At SIGINT, SIGTERM or SIGHUP it answers the requests that it has, and ends by the signal; a second one ends it at once.',
+    help: 'Serves HTTP with a component that exports wasi:http/incoming-handler or, in WASI 0.3, wasi:http/handler. Each request is answered by an instance of its own, in wasmtime; if that fails, the response is a 500, and the reason is written to stderr. At SIGINT, SIGTERM or SIGHUP it answers the requests that it has, and ends with the exit code 0; a second one ends it at once.',
   },
   {
     name: 'inspect',

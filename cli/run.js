@@ -212,4 +212,4 @@ function flagOf(match, wanted) {
   return flag ? `--${flag.name}` : match;
 }
 
-module.exports = { SIGNALS, checkDirectory, explainFailure, limitsOf, raise, run, settingOf };
+module.exports = { SIGNALS, checkDirectory, explainFailure, limitsOf, run, settingOf };

@@ -4,7 +4,7 @@
 
 const { AbortError, WasiError, from, textOf } = require('./errors.js');
 const { Execution } = require('./execute.js');
-const { Exchange, HttpError, pairs, room, streamOf } = require('./http.js');
+const { Exchange, HttpError, STATUSES_WITHOUT_BODY, pairs, room, streamOf } = require('./http.js');
 const { readHandlerOptions } = require('./options.js');
 const { Pool } = require('./pool.js');
 const { Cancellation } = require('./program.js');
@@ -20,9 +20,6 @@ const INTERFACES = ['wasi:http/incoming-handler@', 'wasi:http/handler@'];
 
 /** The most requests that are answered at a time, unless the options say another number. */
 const CONCURRENCY = 64;
-
-/** Statuses of responses without a body. */
-const BODILESS = new Set([204, 205, 304]);
 
 /**
  * A request, in the form for a guest.
@@ -269,7 +266,7 @@ async function answerRequest(handler, request) {
       const message = `the handler has answered with the status ${status}, which a Response can't have: 200 to 599`;
       throw new WasiError('ERR_WASI_HTTP', message);
     }
-    const isEmpty = BODILESS.has(status) || request.method === 'HEAD';
+    const isEmpty = STATUSES_WITHOUT_BODY.has(status) || request.method === 'HEAD';
     const body = isEmpty ? null : bodyOf(answer, abort, forget);
     if (isEmpty) drain(answer, forget);
     return new Response(body, { status, headers: fields });
@@ -338,7 +335,7 @@ async function answerMessage(handler, request, response) {
     // A body of another length than it declares would be taken for the next response.
     response.strictContentLength = true;
     response.writeHead(answer.status, answer.fields.flat());
-    if (method === 'HEAD' || BODILESS.has(answer.status)) {
+    if (method === 'HEAD' || STATUSES_WITHOUT_BODY.has(answer.status)) {
       response.end();
       return await drain(answer, () => {});
     }

@@ -9,7 +9,7 @@ const { ReadableStream } = require('node:stream/web');
 const { clearTimeout, setTimeout } = require('node:timers');
 const { types } = require('node:util');
 
-const { AbortController, Request } = globalThis;
+const { AbortController, Headers, Request } = globalThis;
 
 /** The kinds of frames. */
 const KIND = { HEAD: 1, DATA: 2, TRAILERS: 3, END: 4, FAILED: 5 };
@@ -130,6 +130,8 @@ class Exchange {
   #end;
   /** Wakes who waits for the head, or the body. */
   #wake = () => {};
+  /** Called at the end of the message. @type {(() => void)[]} */
+  #ended = [];
   /** Fields after the body. @type {Field[]} */
   trailers = [];
   /** Called when the guest has closed its end. */
@@ -153,6 +155,19 @@ class Exchange {
   #finish(error) {
     this.#end ??= { error };
     this.#wake();
+    for (const settle of this.#ended.splice(0)) settle();
+  }
+
+  /** The fields after the body, when all of it has come. @returns {Promise<Field[]>} */
+  ended() {
+    return new Promise((resolve, reject) => {
+      const settle = () => {
+        if (this.#end?.error) reject(this.#end.error);
+        else resolve(this.trailers);
+      };
+      if (this.#end) settle();
+      else this.#ended.push(settle);
+    });
   }
 
   /** @param {Buffer} chunk */
@@ -302,7 +317,10 @@ const withoutConnection = (fields) =>
 const latin1Of = (text) => Buffer.from(text).toString('latin1');
 
 /** Methods whose requests have no body. */
-const BODILESS = new Set(['GET', 'HEAD']);
+const METHODS_WITHOUT_BODY = new Set(['GET', 'HEAD']);
+
+/** Statuses of responses without a body. */
+const STATUSES_WITHOUT_BODY = new Set([204, 205, 304]);
 
 /**
  * Answers a request that a guest makes.
@@ -318,6 +336,10 @@ async function answer(ends, fetch) {
   const timeouts = new Timeouts(controller);
   try {
     const { request, times } = await requestOf(exchange, controller.signal);
+    Object.defineProperty(request, 'trailers', {
+      get: () => exchange.ended().then((fields) => new Headers(fields)),
+      enumerable: true,
+    });
     timeouts.start(times);
     // It may look at no signal.
     const response = await Promise.race([fetch(request), timeouts.aborted]);
@@ -325,7 +347,7 @@ async function answer(ends, fetch) {
     if (!isResponse(response)) throw new HttpError('HTTP-request-denied');
     exchange.sendHead([`${response.status}`], fieldsOf(response));
     for await (const chunk of timeouts.each(response.body ?? [])) await exchange.write(chunk);
-    exchange.sendEnd();
+    exchange.sendEnd([...new Headers(await Promise.race([response.trailers, timeouts.aborted]))]);
   } catch (error) {
     exchange.sendFailure(toldOf(controller.signal.aborted ? controller.signal.reason : error));
   } finally {
@@ -414,7 +436,7 @@ async function requestOf(exchange, signal) {
   // A guest that takes the body of a request may give it nothing.
   const piece = hasBody ? await exchange.read() : undefined;
   const body = piece && exchange.stream(piece);
-  if (body && BODILESS.has(method)) throw new HttpError('HTTP-request-body-size');
+  if (body && METHODS_WITHOUT_BODY.has(method)) throw new HttpError('HTTP-request-body-size');
   const url = `${scheme}://${utf8Of(authority)}${utf8Of(path)}`;
   const init = { method, headers: pairs(fields), body, duplex: 'half', redirect: 'manual', signal };
   try {
@@ -489,4 +511,4 @@ function failureOf(error) {
   return new HttpError('internal-error', String(error?.message ?? error));
 }
 
-module.exports = { Exchange, HttpError, answer, pairs, room, streamOf };
+module.exports = { Exchange, HttpError, STATUSES_WITHOUT_BODY, answer, pairs, room, streamOf };

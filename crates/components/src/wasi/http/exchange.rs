@@ -57,6 +57,8 @@ struct Received {
     /// The bytes of the current frame of the body that are still to be taken.
     data: usize,
     head: Option<Vec<Vec<u8>>>,
+    /// True once the head has come.
+    has_begun: bool,
     end: Option<End>,
 }
 
@@ -91,7 +93,10 @@ impl Received {
                     let Some(content) = rest.get(..length) else { break };
                     match kind {
                         Kind::Head => match parts(content) {
-                            Some(parts) => self.head = Some(parts.into_iter().map(<[u8]>::to_vec).collect()),
+                            Some(parts) => {
+                                self.head = Some(parts.into_iter().map(<[u8]>::to_vec).collect());
+                                self.has_begun = true;
+                            }
                             None => self.fail(ErrorCode::HttpProtocolError),
                         },
                         Kind::Trailers => {
@@ -129,7 +134,7 @@ impl Received {
 
     fn has(&mut self, want: Want) -> bool {
         match want {
-            Want::Head => self.head.is_some() || self.end.is_some(),
+            Want::Head => self.has_begun || self.end.is_some(),
             Want::Data => self.available() > 0 || self.end.is_some(),
             Want::End => {
                 while self.available() > 0 {
@@ -166,6 +171,15 @@ impl Exchange {
     /// Takes bytes of the body; none if there are none yet, or no more.
     pub fn take(&self, most: usize) -> Vec<u8> {
         lock(&self.received).take(most)
+    }
+
+    /// The reason why the message has not even begun, if it never will.
+    pub fn failure(&self) -> Option<ErrorCode> {
+        let received = lock(&self.received);
+        match &received.end {
+            Some(End::Failed(code)) if !received.has_begun => Some(code.clone()),
+            _ => None,
+        }
     }
 
     /// Takes the head, once.

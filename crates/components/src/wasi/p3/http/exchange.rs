@@ -83,7 +83,7 @@ async fn answer<U: Send + 'static>(
         Ok(head) => {
             store.with(|mut store| store.get().write_frame(&exchange, Kind::Head, &head))?;
             let declared = content_length(&message.headers).unwrap_or_default();
-            Sending { exchange, made, declared, _charge: message.charge }.send(store).await
+            Sending { exchange, made, declared, is_answered: false, _charge: message.charge }.send(store).await
         }
         Err(code) => {
             refuse(&code)?;
@@ -98,6 +98,8 @@ struct Sending {
     made: Made,
     /// The length that the headers declare.
     declared: Option<u64>,
+    /// True if it counts as sent only when its answer begins.
+    is_answered: bool,
     /// The memory of the message.
     _charge: crate::wasi::http::budget::Charge,
 }
@@ -105,7 +107,7 @@ struct Sending {
 impl Sending {
     /// Sends all of it.
     async fn send<U: Send + 'static>(self, store: &Accessor<U, Views>) -> Result<()> {
-        let Self { exchange, made: Made { body, trailers, sent }, declared, .. } = self;
+        let Self { exchange, made: Made { body, trailers, sent }, declared, is_answered, .. } = self;
         let (taker, taken) = oneshot::channel();
         let end = store.with(|mut store| {
             let (sender, end) = Sender::new(&mut store, Arc::clone(&exchange), declared.filter(|_| body.is_some()));
@@ -124,7 +126,7 @@ impl Sending {
                 Err(_) => {}
             }
         }
-        let outcome = store.with(|mut store| {
+        let mut outcome = store.with(|mut store| {
             let mut view = store.get();
             let entries = fields.map(|fields| view.take_fields(fields)).transpose()?;
             let content = entries.map(|entries| content_of_trailers(&entries).map_err(newer)).transpose();
@@ -135,9 +137,13 @@ impl Sending {
                 Err(code) => (Kind::Failed, content_of(&older(code.clone()))),
             };
             view.write_frame(&exchange, kind, &content)?;
-            view.release_exchange(exchange)?;
             Ok::<Outcome, wasmtime::Error>(outcome.map(drop))
         })?;
+        if is_answered && outcome.is_ok() {
+            wait_for(store, &exchange, Want::Head).await?;
+            outcome = exchange.failure().map_or(Ok(()), |code| Err(newer(code)));
+        }
+        store.with(|mut store| store.get().release_exchange(exchange))?;
         let _ = sent.send(outcome); // nobody may want to know
         Ok(())
     }
@@ -168,7 +174,8 @@ impl<U: Send + 'static> client::HostWithStore<U> for Views {
                     store.get().write_frame(&exchange, Kind::Head, &head)?;
                     let declared = content_length(&message.headers).unwrap_or_default();
                     let kept = Arc::clone(&exchange);
-                    Ok::<_, wasmtime::Error>(Ok((kept, Sending { exchange, made, declared, _charge: message.charge })))
+                    let sending = Sending { exchange, made, declared, is_answered: true, _charge: message.charge };
+                    Ok::<_, wasmtime::Error>(Ok((kept, sending)))
                 }
                 Err(code) => {
                     let code = newer(code);
