@@ -33,7 +33,7 @@ async function send(request) {
   const { request: begin } = request.url.startsWith('https:')
     ? require('node:https')
     : require('node:http');
-  const headers = [...request.headers].flat();
+  const headers = Object.fromEntries(request.headers);
   const outgoing = begin(request.url, { method, headers, signal });
   const responded = once(outgoing, 'response');
   await Promise.race([upload(outgoing, request), responded]); // one may come before the body has been sent
@@ -54,13 +54,13 @@ async function send(request) {
  * @param {import('node:http').ClientRequest} outgoing
  * @param {Parameters<import('../index.js').Fetch>[0]} request
  */
-async function upload(outgoing, { body, trailers }) {
-  if (!body) return void outgoing.end();
+async function upload(outgoing, request) {
+  if (!request.body) return void outgoing.end();
   try {
-    for await (const chunk of /** @type {any} */ (body)) {
+    for await (const chunk of /** @type {any} */ (request.body)) {
       if (!outgoing.write(chunk)) await once(outgoing, 'drain');
     }
-    outgoing.addTrailers([...(await trailers)]);
+    outgoing.addTrailers([...(await request.trailers)]);
     outgoing.end();
   } catch (error) {
     outgoing.destroy(/** @type {Error} */ (error));

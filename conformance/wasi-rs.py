@@ -18,6 +18,7 @@ COMMAND = shlex.split(os.getenv("WASI_RS", ""), posix=os.name != "nt") or ["node
 # What a program may have that is of these proposals.
 FLAGS = {
     "http": ["--fetch=*"],
+    "sockets": ["--connect=*:*", "--connect=udp:*:*", "--listen=*:*", "--listen=udp:*:*"],
 }
 
 
@@ -50,6 +51,8 @@ def compute_argv(
         dirs = [(dirs, "/")] if dirs else []  # of the runner before directories had names
     flags = [f"--env={name}={value}" for name, value in env.items()]
     flags += [f"--dir={host}::{guest}" for host, guest in dirs]
+    if Path(test_path).name.startswith("sockets-"):
+        proposals = ["sockets"]  # some of these tests name no proposal
     flags += [flag for proposal in proposals for flag in FLAGS.get(proposal, [])]
     if wasi_world == "wasi:http/service":
         return COMMAND + ["serve", "--addr=127.0.0.1:0"] + flags + [test_path]

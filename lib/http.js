@@ -337,7 +337,11 @@ async function answer(ends, fetch) {
   try {
     const { request, times } = await requestOf(exchange, controller.signal);
     Object.defineProperty(request, 'trailers', {
-      get: () => exchange.ended().then((fields) => new Headers(fields)),
+      get() {
+        const trailers = exchange.ended().then((fields) => new Headers(fields));
+        trailers.catch(() => {}); // who has asked may have gone
+        return trailers;
+      },
       enumerable: true,
     });
     timeouts.start(times);

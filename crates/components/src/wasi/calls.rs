@@ -3,7 +3,9 @@
 
 use super::errors::Failed;
 use crate::system::System;
-use wasi_rs_core::abi::flags::{Clockid, Eventtype, Fdflags, Fstflags, Lookupflags, Oflags, Rights, Subclockflags};
+use wasi_rs_core::abi::flags::{
+    Clockid, Eventtype, Fdflags, Fstflags, Lookupflags, Oflags, Rights, Sdflags, Subclockflags,
+};
 use wasi_rs_core::abi::records::{
     Dirent, Event, Fdstat, Filestat, Iovec, Prestat, Record, SubscriptionClock, SubscriptionFd,
 };
@@ -238,6 +240,11 @@ impl<'a> Calls<'a> {
         *bytes = scratch.0;
         bytes.truncate(len);
         count
+    }
+
+    /// Ends directions of a connection.
+    pub fn shutdown(&mut self, fd: u32, how: Sdflags) -> Made {
+        call!(self, sock_shutdown, &mut [], fd, how.bits())
     }
 
     /// The state of a descriptor.

@@ -430,7 +430,17 @@ impl types::HostDescriptor for View<'_> {
 
     fn remove_directory_at(&mut self, this: Resource<Descriptor>, path: String) -> Made {
         let descriptor = self.mutable(&this)?;
-        self.with(descriptor, |calls, this| calls.remove_directory(this.file.fd, &path))
+        self.with(descriptor, |calls, this| {
+            let removed = calls.remove_directory(this.file.fd, &path);
+            if matches!(removed, Err(Failed::Errno(Errno::Notdir))) && path.ends_with('/') {
+                // A link that leads out of the directory is not permitted, whatever is there.
+                let place = Place { fd: this.file.fd, path: &path, follows: true };
+                if let Err(Failed::Errno(errno @ (Errno::Perm | Errno::Notcapable))) = calls.path_filestat(place) {
+                    return Err(errno.into());
+                }
+            }
+            removed
+        })
     }
 
     fn rename_at(&mut self, this: Resource<Descriptor>, old: String, to: Resource<Descriptor>, new: String) -> Made {

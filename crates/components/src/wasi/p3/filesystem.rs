@@ -364,9 +364,7 @@ impl<U: Send + 'static> types::HostDescriptorWithStore<U> for Views {
     ) -> Made<Resource<Descriptor>> {
         let wanted = descriptor_flags!(wanted, DescriptorFlags => of_0_2::DescriptorFlags);
         with(store, |view| {
-            // Those of streams that are gone count no more.
-            let reactor = Arc::clone(&view.wasi.reactor);
-            reactor.close_left(&mut view.calls())?;
+            view.close_left()?;
             view.open_at(this, path_flags(flags), path, open_flags(open), wanted)
         })
     }

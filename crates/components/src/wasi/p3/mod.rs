@@ -7,12 +7,14 @@
 //! | [`streams`] | `stream<u8>` of files and the like |
 //! | [`cli`], [`clocks`], [`filesystem`] | those of 0.2, in the forms of 0.3; wasi:random |
 //! | [`http`] | wasi:http |
+//! | [`sockets`] | wasi:sockets |
 
 mod cli;
 mod clocks;
 mod filesystem;
 pub mod http;
 mod reactor;
+pub mod sockets;
 mod streams;
 
 use super::{View, Views};
@@ -40,6 +42,9 @@ mod bindings {
             "wasi:filesystem/types.[method]descriptor.write-via-stream": store | trappable,
             "wasi:filesystem/types.[method]descriptor.append-via-stream": store | trappable,
             "wasi:filesystem/types.[method]descriptor.read-directory": store | trappable,
+            "wasi:sockets/types.[method]tcp-socket.listen": store | trappable,
+            "wasi:sockets/types.[method]tcp-socket.send": store | trappable,
+            "wasi:sockets/types.[method]tcp-socket.receive": store | trappable,
             "wasi:http/types.[drop]request": store | trappable,
             "wasi:http/types.[drop]response": store | trappable,
             "wasi:http/types.[static]request.consume-body": store | trappable,
@@ -50,9 +55,12 @@ mod bindings {
         },
         trappable_error_type: {
             "wasi:filesystem/types.error-code" => crate::wasi::errors::Failed,
+            "wasi:sockets/types.error-code" => crate::wasi::sockets::errors::SocketFailed,
         },
         with: {
             "wasi:filesystem/types.descriptor": crate::wasi::filesystem::Descriptor,
+            "wasi:sockets/types.tcp-socket": crate::wasi::p3::sockets::tcp::TcpSocket,
+            "wasi:sockets/types.udp-socket": crate::wasi::p3::sockets::udp::UdpSocket,
             "wasi:http/types.fields": crate::wasi::http::fields::Fields,
             "wasi:http/types.request": crate::wasi::p3::http::Request,
             "wasi:http/types.request-options": crate::wasi::p3::http::RequestOptions,
@@ -65,7 +73,7 @@ mod bindings {
 
 /// Defines the interfaces of WASI 0.3 in a linker, whose engine supports concurrency.
 pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) -> Result<()> {
-    use generated::{cli, clocks, filesystem, http, random};
+    use generated::{cli, clocks, filesystem, http, random, sockets};
     cli::environment::add_to_linker::<T, Views>(linker, view)?;
     cli::exit::add_to_linker::<T, Views>(linker, view)?;
     cli::types::add_to_linker::<T, Views>(linker, view)?;
@@ -86,7 +94,17 @@ pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<
     http::client::add_to_linker::<T, Views>(linker, view)?;
     random::random::add_to_linker::<T, Views>(linker, view)?;
     random::insecure::add_to_linker::<T, Views>(linker, view)?;
-    random::insecure_seed::add_to_linker::<T, Views>(linker, view)
+    random::insecure_seed::add_to_linker::<T, Views>(linker, view)?;
+    sockets::types::add_to_linker::<T, Views>(linker, view)?;
+    sockets::ip_name_lookup::add_to_linker::<T, Views>(linker, view)
+}
+
+impl View<'_> {
+    /// Closes what streams that are gone have left: it is in the way of what comes next.
+    fn close_left(&mut self) -> Result<()> {
+        let reactor = Arc::clone(&self.wasi.reactor);
+        reactor.close_left(&mut self.calls())
+    }
 }
 
 /// Does something asynchronous with a store, which waits with these system calls: those of the guest, which
@@ -122,7 +140,7 @@ pub fn run<T: Send + 'static, R>(
 }
 
 /// The interfaces, without their versions.
-const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 23] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
     "wasi:cli/types",
@@ -144,6 +162,8 @@ const KNOWN: [&str; 21] = [
     "wasi:random/random",
     "wasi:random/insecure",
     "wasi:random/insecure-seed",
+    "wasi:sockets/types",
+    "wasi:sockets/ip-name-lookup",
 ];
 
 /// True for one of the interfaces, without its version.

@@ -7,12 +7,14 @@ use crate::wasi::OpenFile;
 use crate::wasi::calls::{Awaited, Calls};
 use crate::wasi::errors::Failed;
 use crate::wasi::http::exchange::Exchange;
+use crate::wasi::sockets::state::Tcp;
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
+use wasi_rs_core::abi::flags::Sdflags;
 use wasmtime::{Result, Trap, bail};
 
 /// The most things that are waited for at once. (`poll_oneoff` takes one more, which is for a time.)
@@ -45,6 +47,10 @@ pub enum Left {
     File(Arc<OpenFile>),
     /// An exchange of HTTP.
     Exchange(Arc<Exchange>),
+    /// A socket for TCP.
+    Tcp(Arc<Tcp>),
+    /// The same, to which nothing is sent any more.
+    Sent(Arc<Tcp>),
 }
 
 impl Left {
@@ -52,6 +58,9 @@ impl Left {
     fn into_files(self) -> impl Iterator<Item = OpenFile> {
         let (file, exchange) = match self {
             Self::File(file) => (Arc::into_inner(file), None),
+            Self::Tcp(tcp) | Self::Sent(tcp) => {
+                (Arc::into_inner(tcp).and_then(|Tcp { file, .. }| Arc::into_inner(file)), None)
+            }
             Self::Exchange(exchange) => (None, Exchange::into_files(exchange)),
         };
         file.into_iter().chain(exchange.into_iter().flatten())
@@ -95,6 +104,12 @@ impl Reactor {
     /// Closes the files that were left.
     pub fn close_left(&self, calls: &mut Calls<'_>) -> Result<()> {
         let left = std::mem::take(&mut self.lock().left);
+        for tcp in left.iter().filter_map(|left| if let Left::Sent(tcp) = left { Some(tcp) } else { None }) {
+            match calls.shutdown(tcp.file.fd, Sdflags::WR) {
+                Err(Failed::Trap(error)) => return Err(error),
+                _ => tcp.inner().is_shut[1] = true, // the peer may have ended it by now
+            }
+        }
         for OpenFile { fd, is_to_close } in left.into_iter().flat_map(Left::into_files) {
             if is_to_close {
                 calls.close(fd)?;
@@ -123,6 +138,33 @@ impl Reactor {
         drop(state);
         woken.into_iter().for_each(|(_, waker)| waker.wake());
         Ok(())
+    }
+}
+
+/// Something that is left to the reactor when this is dropped.
+#[derive(Debug)]
+pub struct Held {
+    left: Option<Left>,
+    reactor: Arc<Reactor>,
+}
+
+impl Held {
+    /// Holds it.
+    pub const fn new(left: Left, reactor: Arc<Reactor>) -> Self {
+        Self { left: Some(left), reactor }
+    }
+
+    /// What is held.
+    pub const fn get(&self) -> Option<&Left> {
+        self.left.as_ref()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(left) = self.left.take() {
+            self.reactor.leave(left);
+        }
     }
 }
 

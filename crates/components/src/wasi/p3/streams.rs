@@ -30,13 +30,15 @@ struct Stream<U: 'static> {
     place: Option<Place>,
     waiting: Option<Pin<Box<Wait>>>,
     end: Option<oneshot::Sender<End>>,
+    /// True if the guest writes it.
+    is_sent: bool,
 }
 
 impl<U> Stream<U> {
-    fn new(store: &mut Access<'_, U, Views>, place: Place) -> (Self, oneshot::Receiver<End>) {
+    fn new(store: &mut Access<'_, U, Views>, place: Place, is_sent: bool) -> (Self, oneshot::Receiver<End>) {
         let (sender, end) = oneshot::channel();
         let (view, reactor) = (store.getter(), Arc::clone(&store.get().wasi.reactor));
-        (Self { view, reactor, place: Some(place), waiting: None, end: Some(sender) }, end)
+        (Self { view, reactor, place: Some(place), waiting: None, end: Some(sender), is_sent }, end)
     }
 
     /// Waits until the place has something, or room.
@@ -73,33 +75,8 @@ impl<U> Drop for Stream<U> {
         match self.place.take() {
             Some(Place::Current(file) | Place::At(file, _) | Place::End(file)) => self.reactor.leave(Left::File(file)),
             Some(Place::Message(exchange)) => self.reactor.leave(Left::Exchange(exchange)),
+            Some(Place::Tcp(tcp)) => self.reactor.leave(if self.is_sent { Left::Sent(tcp) } else { Left::Tcp(tcp) }),
             Some(Place::Standard(_) | Place::Body(_)) | None => {}
-        }
-    }
-}
-
-/// Something that is left to the reactor when this is dropped.
-pub struct Held {
-    left: Option<Left>,
-    reactor: Arc<Reactor>,
-}
-
-impl Held {
-    /// Holds it.
-    pub const fn new(left: Left, reactor: Arc<Reactor>) -> Self {
-        Self { left: Some(left), reactor }
-    }
-
-    /// What is held.
-    pub const fn get(&self) -> Option<&Left> {
-        self.left.as_ref()
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if let Some(left) = self.left.take() {
-            self.reactor.leave(left);
         }
     }
 }
@@ -238,7 +215,7 @@ pub fn stream_of<U: 'static>(
     store: &mut Access<'_, U, Views>,
     place: Place,
 ) -> Result<(StreamReader<u8>, oneshot::Receiver<End>)> {
-    let (stream, end) = Stream::new(store, place);
+    let (stream, end) = Stream::new(store, place, false);
     Ok((StreamReader::new(&mut *store, Producer(stream))?, end))
 }
 
@@ -253,7 +230,7 @@ where
     std::result::Result<(), E>: Lower + Lift + Send + Sync + 'static,
     E: 'static,
 {
-    let (stream, end) = Stream::new(store, place);
+    let (stream, end) = Stream::new(store, place, true);
     data.pipe(&mut *store, Consumer(stream))?;
     end_of(store, end, code)
 }

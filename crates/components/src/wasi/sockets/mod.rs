@@ -11,7 +11,7 @@
 //! | [`tcp`] | wasi:sockets/tcp, tcp-create-socket |
 //! | [`udp`] | wasi:sockets/udp, udp-create-socket |
 
-mod addresses;
+pub(in crate::wasi) mod addresses;
 pub mod errors;
 pub mod lookup;
 pub mod network;

@@ -35,7 +35,7 @@ fn not_in(state: State) -> SocketFailed {
 }
 
 /// The errors of a connection that was lost before it was taken, which Linux reports when it is.
-const fn is_lost(errno: Errno) -> bool {
+pub const fn is_lost(errno: Errno) -> bool {
     matches!(
         errno,
         Errno::Connaborted
@@ -55,7 +55,7 @@ impl View<'_> {
     }
 
     /// Makes a call on a socket.
-    fn tcp_call<T>(
+    pub fn tcp_call<T>(
         &mut self,
         tcp: &Tcp,
         call: impl FnOnce(Sockets<'_>, Fd) -> std::result::Result<T, Errno>,
@@ -86,6 +86,22 @@ impl View<'_> {
             Some(Tcp { file, .. }) => self.release(file),
             None => Ok(()),
         }
+    }
+
+    /// Sets the number of connections that may wait to be taken.
+    pub fn set_backlog(&mut self, tcp: &Tcp, value: u64) -> Done {
+        if value == 0 {
+            return Err(ErrorCode::InvalidArgument.into());
+        }
+        match tcp.state() {
+            State::Listening | State::BeginsToListen => {
+                self.tcp_call(tcp, |sockets, fd| sockets.listen(fd, value))??;
+            }
+            State::Unbound | State::Binding | State::Bound => {}
+            _ => return Err(ErrorCode::InvalidState.into()),
+        }
+        tcp.inner().backlog = value;
+        Ok(())
     }
 
     fn tcp_setting(&mut self, socket: &Resource<TcpSocket>, setting: Setting) -> Done<u64> {
@@ -248,18 +264,7 @@ impl tcp::HostTcpSocket for View<'_> {
 
     fn set_listen_backlog_size(&mut self, this: Resource<TcpSocket>, value: u64) -> Done {
         let tcp = self.tcp(&this)?;
-        if value == 0 {
-            return Err(ErrorCode::InvalidArgument.into());
-        }
-        match tcp.state() {
-            State::Listening | State::BeginsToListen => {
-                self.tcp_call(&tcp, |sockets, fd| sockets.listen(fd, value))??;
-            }
-            State::Unbound | State::Binding | State::Bound => {}
-            _ => return Err(ErrorCode::InvalidState.into()),
-        }
-        tcp.inner().backlog = value;
-        Ok(())
+        self.set_backlog(&tcp, value)
     }
 
     fn keep_alive_enabled(&mut self, this: Resource<TcpSocket>) -> Done<bool> {

@@ -65,7 +65,7 @@ type Done<T = ()> = Result<T, SocketFailed>;
 type Streams = (Resource<IncomingDatagramStream>, Resource<OutgoingDatagramStream>);
 
 /// True for the same address and port, whatever else the system tells of it.
-fn is_same(one: &SocketAddr, other: &SocketAddr) -> bool {
+pub fn is_same(one: &SocketAddr, other: &SocketAddr) -> bool {
     one.ip() == other.ip() && one.port() == other.port()
 }
 
