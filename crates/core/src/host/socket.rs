@@ -31,7 +31,7 @@ impl File {
     /// Binds a socket to an address of the host. One for TCP may have the port of another that was closed a
     /// moment ago.
     pub fn bind(&self, protocol: Protocol, address: &SocketAddr) -> Result {
-        os::socket::bind(self, protocol == Protocol::Tcp && address.port() != 0, address)
+        os::socket::bind(self, protocol == Protocol::Tcp, address)
     }
 
     /// Begins to connect a socket. EINPROGRESS: it is being connected, and [`Self::connected`] says when it

@@ -41,8 +41,10 @@ pub fn set_nonblocking(file: &File) -> Result {
 }
 
 pub fn bind(file: &File, reuses: bool, address: &SocketAddr) -> Result {
-    sockopt::set_socket_reuseaddr(file, reuses)?;
-    Ok(rustix::net::bind(file, address)?)
+    // A port of the system's choice is to be free; others may have the chosen one afterwards as any other.
+    sockopt::set_socket_reuseaddr(file, reuses && address.port() != 0)?;
+    rustix::net::bind(file, address)?;
+    Ok(sockopt::set_socket_reuseaddr(file, reuses)?)
 }
 
 pub fn connect(file: &File, address: &SocketAddr) -> Result {
