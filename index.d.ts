@@ -784,7 +784,7 @@ export type Fetch = (
   request: Request & { readonly trailers: Promise<Headers> },
 ) => FetchResult | Promise<FetchResult>;
 
-/** What a function gives for a request; nothing, if it denies it. */
+/** The answer of a function for a request; nothing, if it denies it. */
 export type FetchResult =
   | (Response & { readonly trailers?: HeadersInit | PromiseLike<HeadersInit | undefined> })
   | null

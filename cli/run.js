@@ -22,7 +22,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
  * @property {Record<string, string>} env
  * @property {Record<string, { path: string, readOnly: boolean }>} preopens
  * @property {boolean} trace
- * @property {((request: Request) => unknown) | undefined} [fetch]
+ * @property {import('../index.js').Fetch | undefined} [fetch]
  * @property {import('../lib/sockets.js').Rule[]} [sockets]
  */
 

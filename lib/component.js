@@ -520,7 +520,7 @@ function lacking(missing, imports, description) {
   const known = namesOfImports(description);
   const unused = Object.keys(imports ?? {}).filter((name) => !known.has(name));
   const odd = unused.length > 0 ? `; it does not import '${unused[0]}', which is there` : '';
-  const message = `the program imports what WASI 0.2 does not have: ${shown.join(', ')}${more}; give it what it imports by options.imports${odd}; \`wasi-rs types FILE\` tells all of it`;
+  const message = `the program imports what WASI does not have: ${shown.join(', ')}${more}; give it what it imports by options.imports${odd}; \`wasi-rs types FILE\` tells all of it`;
   return new WasiError('ERR_WASI_IMPORT', message);
 }
 

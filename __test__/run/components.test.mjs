@@ -339,7 +339,7 @@ describe('functions of the embedder', () => {
   test('that are missing are named', async () => {
     const code = 'ERR_WASI_IMPORT';
     const message =
-      'the program imports what WASI 0.2 does not have: echoResult(); give it what it imports by options.imports; `wasi-rs types FILE` tells all of it';
+      'the program imports what WASI does not have: echoResult(); give it what it imports by options.imports; `wasi-rs types FILE` tells all of it';
     const imports = given({ 'echo-result': undefined });
     await assert.rejects(load(source, { imports }), { code, message });
     assert.throws(() => loadSync(source, { imports }), { code, message });

@@ -3,10 +3,11 @@
 use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Value};
 use wasi_rs_modules::bounds::Bounds;
 use wasi_rs_modules::cancellation::Cancellation;
-use wasi_rs_modules::component::{Component, version};
+use wasi_rs_modules::component::Component;
 use wasi_rs_modules::error::{Form, MAX_BYTES, ProgramError};
 use wasi_rs_modules::outline::{Import, Item, Outline, is_type_of, kind_of};
 use wasi_rs_modules::signature;
+use wasi_rs_modules::worlds::version;
 use wasmparser::Export;
 
 /// Defines the function.

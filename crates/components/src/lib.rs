@@ -1,4 +1,4 @@
-//! Components: WASI 0.2 for them, over the system calls of `wasi-rs-core`, and their values as bytes.
+//! Components: WASI 0.2 and 0.3 for them, over the system calls of `wasi-rs-core`, and their values as bytes.
 //! This crate knows wasmtime, but neither Node nor the threads that guests run on.
 //!
 //! | module | content |
@@ -6,7 +6,7 @@
 //! | [`description`] | the functions and types of a component |
 //! | [`values`], [`handles`] | values as bytes; resources |
 //! | [`direct`] | the short way for bytes; one of the addresses of `unsafe` |
-//! | [`wasi`] | WASI 0.2 |
+//! | [`wasi`] | WASI 0.2, and 0.3 |
 //! | [`system`] | the system calls beneath, as this crate asks for them |
 
 pub mod description;

@@ -10,6 +10,7 @@ use crate::cancellation::Cancellation;
 use crate::compile_limits;
 use crate::component_types::{self, Measure, Types};
 use crate::error::ProgramError;
+use crate::worlds::{check_command, handler_of, run_of};
 use std::ops::Range;
 use wasmparser::{
     BinaryReader, CanonicalFunction, ComponentAlias, ComponentDefinedType, ComponentExternalKind, ComponentInstance,
@@ -27,18 +28,6 @@ const MAX_COPIED: u64 = 1_000_000;
 
 /// The most components in each other.
 const MAX_DEPTH: usize = component_types::MAX_DEPTH as usize;
-
-/// The versions of WASI that components are for, oldest first.
-const VERSIONS: [&str; 2] = ["0.2", "0.3"];
-
-/// The beginning of the name of the interface that a command exports.
-const RUN: &str = "wasi:cli/run@";
-
-/// The beginning of the name of the interface, in WASI 0.3, that a handler of HTTP exports.
-const ASYNCHRONOUS_HANDLER: &str = "wasi:http/handler@";
-
-/// The beginnings of the names of these interfaces, oldest first.
-const HANDLERS: [&str; 2] = ["wasi:http/incoming-handler@", ASYNCHRONOUS_HANDLER];
 
 /// A component, read once.
 #[derive(Debug, Default)]
@@ -221,68 +210,6 @@ impl<'a> Component<'a> {
     pub fn check_command(&self) -> Result<(), ProgramError> {
         check_command(self.run(), handler_of(self.exports.iter().copied()).is_some())
     }
-}
-
-/// Refuses a component that exports this interface of commands, or none, and perhaps that of handlers.
-pub fn check_command(run: Option<&str>, is_handler: bool) -> Result<(), ProgramError> {
-    let why = match run.and_then(|name| name.strip_prefix(RUN)) {
-        Some(version) if is_supported(version) => return Ok(()),
-        Some(version) => {
-            format!("is a command for WASI {version}; components run here that are built for WASI 0.2 or 0.3")
-        }
-        None if is_handler => {
-            "is a handler of HTTP and no command: handler() calls it, and `wasi-rs serve` on the command line"
-                .to_owned()
-        }
-        None => {
-            "is a component that is no command, since it exports no wasi:cli/run: load() gives its exports".to_owned()
-        }
-    };
-    Err(ProgramError::Wrong(why))
-}
-
-/// Refuses a component that exports this interface of handlers of HTTP, or none.
-pub fn check_handler(handler: Option<&str>) -> Result<(), ProgramError> {
-    let version = |name: &'_ str| HANDLERS.iter().find_map(|handler| name.strip_prefix(handler).map(str::to_owned));
-    let why = match handler.and_then(version) {
-        Some(version) if is_supported(&version) => return Ok(()),
-        Some(version) => {
-            format!("is a handler of HTTP for WASI {version}; those run here that are built for WASI 0.2 or 0.3")
-        }
-        None => "is no handler of HTTP: it exports neither wasi:http/incoming-handler nor wasi:http/handler".to_owned(),
-    };
-    Err(ProgramError::Wrong(why))
-}
-
-/// The interface by which a command with these exports is run: the newest, if it has several.
-pub fn run_of<'n>(exports: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    exports.filter(|name| name.starts_with(RUN)).max()
-}
-
-/// The interface by which a handler of HTTP with these exports is called: the newest, if it has several.
-pub fn handler_of<'n>(exports: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let age = |name: &&str| HANDLERS.iter().rposition(|handler| name.starts_with(handler));
-    exports.filter(|name| age(name).is_some()).max_by_key(age)
-}
-
-/// True for the interface of handlers of HTTP in WASI 0.3.
-pub fn is_asynchronous_handler(name: &str) -> bool {
-    name.starts_with(ASYNCHRONOUS_HANDLER)
-}
-
-/// True for a version (`0.3.0`) of one that components are for.
-fn is_supported(version: &str) -> bool {
-    VERSIONS.iter().any(|known| version.strip_prefix(known).is_some_and(|patch| patch.starts_with('.')))
-}
-
-/// The version of WASI that a component with these imports and exports is for: the newest of their interfaces.
-pub fn version<'n>(names: impl IntoIterator<Item = &'n str>) -> &'static str {
-    let [oldest, newest] = VERSIONS;
-    let is_newest = |name: &str| {
-        let version = name.strip_prefix("wasi:").and_then(|name| name.split_once('@')?.1.strip_prefix(newest));
-        version.is_some_and(|patch| patch.starts_with('.'))
-    };
-    if names.into_iter().any(is_newest) { newest } else { oldest }
 }
 
 /// A component that is being read, with all that is in it.
@@ -544,15 +471,6 @@ mod tests {
         assert!(component.check_command().is_ok());
         let modules = component.modules.iter().map(|range| &bytes[range.clone()][..8]).collect::<Vec<_>>();
         assert_eq!(modules, [b"\0asm\x01\0\0\0", b"\0asm\x01\0\0\0"]);
-        let refusal = |run| check_command(run, false).unwrap_err().to_string();
-        assert!(check_command(Some("wasi:cli/run@0.3.0"), false).is_ok());
-        assert!(check_handler(Some("wasi:http/handler@0.3.0")).is_ok());
-        assert_eq!(version(["wasi:cli/run@0.2.3", "other:x/y@0.3.0"]), "0.2");
-        assert_eq!(version(["wasi:cli/run@0.2.3", "wasi:cli/stdin@0.3.1"]), "0.3");
-        assert!(check_command(None, true).unwrap_err().to_string().contains("`wasi-rs serve`"));
-        assert!(refusal(None).starts_with("is a component that is no command"));
-        assert!(refusal(Some("wasi:cli/run@0.4.0")).starts_with("is a command for WASI 0.4.0; "));
-        assert!(refusal(Some("wasi:cli/run@0.30.0")).starts_with("is a command for WASI 0.30.0; "));
     }
 
     /// Components that instantiate the one in them this number of times, 25 in each other.

@@ -68,7 +68,7 @@ impl ProgramError {
     /// The error for imports of a component that do not exist, in words.
     pub fn import_of_component(all: impl Iterator<Item: ToString>) -> Self {
         let (shown, more) = first_few(all.map(|one| one.to_string()));
-        Self::Import { edition: "WASI 0.2", shown, more, advice: ADVICE_FOR_COMPONENTS }
+        Self::Import { edition: "WASI", shown, more, advice: ADVICE_FOR_COMPONENTS }
     }
 }
 

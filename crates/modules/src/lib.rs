@@ -11,6 +11,7 @@
 //! | [`interface`] | whether a module is a program that runs here, for both engines |
 //! | [`compile_limits`], [`startup`] | what each engine is given to compile at most |
 //! | [`component`] | components: what is in them, and what they make an engine compile |
+//! | [`worlds`] | components: by which interfaces they are run, and of which versions |
 //! | [`rewrite`] | every change of a module before an engine gets it |
 //! | [`limits`] | what a run may use |
 //! | [`cancellation`] | how reading and changing are given up |
@@ -30,6 +31,7 @@ pub mod rewrite;
 pub mod sections;
 pub mod signature;
 pub mod startup;
+pub mod worlds;
 
 /// The version of all that this crate changes in a module before it is compiled, and says of how. Raise it
 /// whenever it would come out differently: machine code that was kept before is not used any more then.

@@ -261,7 +261,7 @@ pub(super) mod tests {
             let cancellation = Cancellation::default();
             cancellation.cancel();
             compile(&easy, Purpose::Command, Mode::default(), Effort::Awaited, &cancellation).unwrap_err();
-            let code =
+            let (code, _) =
                 compile(&easy, Purpose::Command, Mode::default(), Effort::Awaited, &Cancellation::default()).unwrap();
             super::super::raw::deserialize_bytes(&engine, Form::Module, &code).unwrap();
         }

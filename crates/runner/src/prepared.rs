@@ -14,9 +14,9 @@ use super::interface::{self, Description};
 use super::machine_code::MachineCode;
 use std::sync::Arc;
 use wasi_rs_core::abi::Abi;
-use wasi_rs_modules::component::check_handler;
 use wasi_rs_modules::error::{Form, ProgramError};
 use wasi_rs_modules::interface::Purpose;
+use wasi_rs_modules::worlds::check_handler;
 use wasmtime::Engine;
 
 /// A program that is ready to run in one mode. It exists as long as a run uses it.

@@ -32,7 +32,7 @@ const MOST_LISTINGS: usize = 1024;
 #[derive(Clone, Debug)]
 pub struct Descriptor {
     file: Arc<OpenFile>,
-    /// What it was opened for.
+    /// The ways of using it that it was opened for.
     flags: DescriptorFlags,
     /// True if it may be used to change the content of the directory that it is, whatever it was opened for:
     /// programs open directories without asking for that, and change them.
@@ -119,7 +119,7 @@ fn oflags(flags: OpenFlags) -> Oflags {
     all
 }
 
-/// What a file is opened for: one that is created is written, and one that is opened for nothing is read.
+/// The flags to open a file with: one that is created is written, one that is opened for nothing is read.
 fn opened_flags(open: OpenFlags, mut flags: DescriptorFlags) -> DescriptorFlags {
     if !flags.contains(DescriptorFlags::WRITE) {
         flags |= DescriptorFlags::READ;

@@ -91,7 +91,7 @@ pub struct Wasi {
     listings: Arc<()>,
     /// The seed for random numbers that need not be secret, once it was asked for.
     seed: Option<(u64, u64)>,
-    /// What it waits for, in WASI 0.3.
+    /// The things it waits for, in WASI 0.3.
     reactor: Arc<p3::Reactor>,
     /// The memory that messages of HTTP take.
     budget: Budget,

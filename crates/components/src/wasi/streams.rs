@@ -97,7 +97,7 @@ impl InputStream {
         Self::new(Place::Tcp(connection))
     }
 
-    /// What can be read at a place.
+    /// A stream that is read at a place.
     pub(super) const fn new(source: Place) -> Self {
         Self { source, has_failed: false }
     }
@@ -127,7 +127,7 @@ impl OutputStream {
         Self::new(Place::Tcp(connection))
     }
 
-    /// What is written to a place.
+    /// A stream that is written to a place.
     pub(super) const fn new(target: Place) -> Self {
         Self { target, permit: 0, has_failed: false }
     }

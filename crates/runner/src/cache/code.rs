@@ -64,6 +64,14 @@ impl Code {
     }
 }
 
+/// The bytes of a file that stands anywhere.
+pub fn all_of(mut file: &File) -> io::Result<Vec<u8>> {
+    rewind(file)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +105,7 @@ mod tests {
         again.write_all(b"x").unwrap_err();
         again.set_len(0).unwrap_err();
         let digest = <[u8; 32]>::from(Sha256::digest(b"conten"));
+        assert_eq!(all_of(&copy).unwrap(), b"conten");
         assert_eq!(Code::Copy(copy).digest(6).unwrap(), digest);
         assert!(Code::copy(&file(b"content"), 8).is_err(), "cut off");
     }

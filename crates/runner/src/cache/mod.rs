@@ -17,7 +17,7 @@ pub mod sealed;
 use super::lease::Lease;
 use super::machine_code::MachineCode;
 use super::raw;
-use code::Code;
+use code::{Code, all_of};
 pub use folder::Unfit;
 use folder::{Folder, each_piece};
 use names::{DIGEST_EXTENSION, EXTENSION, record_of};
@@ -192,7 +192,11 @@ impl Cache {
         let code = load(&folder, &key.0, &key.record(), form)?;
         match code {
             Code::File(file, lease) => raw::deserialize(engine, file, lease).map(MachineCode::Module),
-            Code::Copy(file) => raw::deserialize_copy(engine, &file).map(MachineCode::Component),
+            // Without /proc there is no path to it.
+            Code::Copy(file) => match raw::deserialize_copy(engine, &file) {
+                Ok(code) => Ok(MachineCode::Component(code)),
+                Err(_) => raw::deserialize_bytes(engine, form, &all_of(&file).ok()?),
+            },
             Code::Bytes(bytes) => raw::deserialize_bytes(engine, form, &bytes),
         }
         .ok()

@@ -8,9 +8,9 @@ use crate::imported;
 use crate::interface::{Described, Description};
 use wasi_rs_components::description::{Description as Interface, Item, describe};
 use wasi_rs_components::wasi::{self, IncomingRequest, ResponseOutparam};
-use wasi_rs_modules::component::{check_command, handler_of, is_asynchronous_handler, run_of, version};
 use wasi_rs_modules::error::ProgramError;
 use wasi_rs_modules::interface::Purpose;
+use wasi_rs_modules::worlds::{check_command, handler_of, is_asynchronous_handler, run_of, version};
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{
     Accessor, Component, ComponentExportIndex, Func, Instance, InstancePre, Linker, Resource, ResourceType, Val,

@@ -508,7 +508,7 @@ impl View<'_> {
         headers: &Entries,
         options: &RequestOptions,
         has_body: bool,
-    ) -> Result<std::result::Result<(Arc<Exchange>, Vec<u8>), ErrorCode>> {
+    ) -> Result<Opened> {
         if line.authority.is_none() {
             return Ok(Err(ErrorCode::HttpRequestUriInvalid));
         }
@@ -535,6 +535,9 @@ impl View<'_> {
         Ok(Ok((exchange, head)))
     }
 }
+
+/// An exchange that was opened for a request, and the content of its head; or the reason why it was not.
+pub type Opened = std::result::Result<(Arc<Exchange>, Vec<u8>), ErrorCode>;
 
 /// The content of a response's head.
 pub fn head_of_response(status: u16, headers: &Entries) -> std::result::Result<Vec<u8>, ErrorCode> {

@@ -131,7 +131,7 @@ pub fn run<T: Send + 'static, R>(
         let act = async |accessor: &Accessor<T>| {
             let result = act(accessor).await?;
             poll_fn(|context| accessor.poll_no_interesting_tasks(context)).await;
-            // What it has sent may be on its way.
+            // Messages that it has sent may be on their way.
             idle.idle().await;
             Ok(result)
         };

@@ -23,7 +23,7 @@ const MOST: usize = (1 << 16) - 1;
 /// The number of times that futures are polled before what they wait for is looked at, though others go on.
 const ROUNDS: u32 = 64;
 
-/// What the futures of one guest wait for.
+/// The things that the futures of one guest wait for.
 #[derive(Debug, Default)]
 pub struct Reactor(Mutex<State>);
 
@@ -36,7 +36,7 @@ struct State {
     left: Vec<Left>,
     /// The number of tasks of the host that go on though the guest waits for none of them.
     busy: usize,
-    /// Who waits until there are none.
+    /// The wakers of those who wait until there are none.
     idle: Vec<Waker>,
 }
 
@@ -154,7 +154,7 @@ impl Held {
         Self { left: Some(left), reactor }
     }
 
-    /// What is held.
+    /// The thing that is held.
     pub const fn get(&self) -> Option<&Left> {
         self.left.as_ref()
     }

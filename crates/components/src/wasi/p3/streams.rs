@@ -23,6 +23,9 @@ const PIECE: usize = 64 << 10;
 /// The end of a stream: an error, if there was one.
 pub type End = std::result::Result<(), Errno>;
 
+/// A future of the end of a stream, for the guest.
+pub type EndOf<E> = FutureReader<std::result::Result<(), E>>;
+
 /// One end of a stream, at the host.
 struct Stream<U: 'static> {
     view: fn(&mut U) -> View<'_>,
@@ -177,7 +180,7 @@ impl<U: 'static> StreamConsumer<U> for Consumer<U> {
 }
 
 impl<U> Stream<U> {
-    /// Ends a stream that is written. That its reader is gone is an error here.
+    /// Ends a stream that is written. A reader that is gone is an error here.
     fn finish_writing(&mut self, why: Failed) -> Result<StreamResult> {
         self.finish(StreamFailed::Failed(why))
     }
@@ -188,7 +191,7 @@ pub fn end_of<U: 'static, E>(
     store: &mut Access<'_, U, Views>,
     end: oneshot::Receiver<End>,
     code: fn(Errno) -> E,
-) -> Result<FutureReader<std::result::Result<(), E>>>
+) -> Result<EndOf<E>>
 where
     std::result::Result<(), E>: Lower + Lift + Send + Sync + 'static,
     E: 'static,
@@ -201,7 +204,7 @@ pub fn read<U: 'static, E>(
     store: &mut Access<'_, U, Views>,
     place: Place,
     code: fn(Errno) -> E,
-) -> Result<(StreamReader<u8>, FutureReader<std::result::Result<(), E>>)>
+) -> Result<(StreamReader<u8>, EndOf<E>)>
 where
     std::result::Result<(), E>: Lower + Lift + Send + Sync + 'static,
     E: 'static,
@@ -225,7 +228,7 @@ pub fn write<U: 'static, E>(
     place: Place,
     data: StreamReader<u8>,
     code: fn(Errno) -> E,
-) -> Result<FutureReader<std::result::Result<(), E>>>
+) -> Result<EndOf<E>>
 where
     std::result::Result<(), E>: Lower + Lift + Send + Sync + 'static,
     E: 'static,
@@ -240,7 +243,7 @@ pub fn refused<U: 'static, I, E>(
     store: &mut Access<'_, U, Views>,
     errno: Errno,
     code: fn(Errno) -> E,
-) -> Result<(StreamReader<I>, FutureReader<std::result::Result<(), E>>)>
+) -> Result<(StreamReader<I>, EndOf<E>)>
 where
     I: Lower + Lift + Send + Sync + 'static,
     std::result::Result<(), E>: Lower + Lift + Send + Sync + 'static,
@@ -251,11 +254,7 @@ where
 }
 
 /// A future of this error.
-pub fn failed<U: 'static, E>(
-    store: &mut Access<'_, U, Views>,
-    errno: Errno,
-    code: fn(Errno) -> E,
-) -> Result<FutureReader<std::result::Result<(), E>>>
+pub fn failed<U: 'static, E>(store: &mut Access<'_, U, Views>, errno: Errno, code: fn(Errno) -> E) -> Result<EndOf<E>>
 where
     std::result::Result<(), E>: Lower + Lift + Send + Sync + 'static,
     E: 'static,
