@@ -1,12 +1,14 @@
 // Components of WASI 0.3: commands and handlers with asynchronous functions, streams and futures.
 
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { makeRun, makeSpawn } from '../support/engine.mjs';
-import { HANGS } from '../support/host.mjs';
+import { HANGS, main, runNode, temporaryFolder } from '../support/host.mjs';
 import { settled, untilClosed } from '../support/pipes.mjs';
-import { command } from '../support/wasi-0.3.mjs';
+import { command, fileError } from '../support/wasi-0.3.mjs';
 
 const [run, spawn] = [makeRun('auto'), makeSpawn('auto')];
 const bounded = { timeout: HANGS };
@@ -140,4 +142,191 @@ describe('a command of WASI 0.3 that waits', bounded, () => {
       assert.equal(String((await run(ECHO, { input: 'on' })).stdout), 'on', 'others run');
     });
   }
+});
+
+const FILES = ['wasi:filesystem/types', 'wasi:filesystem/preopens', 'wasi:cli/exit', STDOUT];
+const [CREATE, DIRECTORY, TRUNCATE] = [1, 2, 8];
+const [READ, WRITE] = [1, 2];
+/** Error codes are exit codes of guests, from here on. */
+const CODES = 100;
+
+/** A guest that does this with files: `$file` opens its path in the first preopen. */
+const filing = (name, how, flags, body) => {
+  const length = Buffer.byteLength(name);
+  return command(
+    FILES,
+    body,
+    `(data (i32.const 1024) "${name}")
+     ;; Exits with the code of an error, if this is one.
+     (func $check (param i32)
+       (if (i32.load8_u (local.get 0))
+         (then (call $exit (i32.add (i32.const ${CODES}) (i32.load8_u offset=4 (local.get 0)))))))
+     (func $root (result i32)
+       (call $preopens (i32.const 64))
+       (i32.load (i32.load (i32.const 64))))
+     (func $open (param $root i32) (result i32)
+       (call $open-at (local.get $root) (i32.const 1) (i32.const 1024) (i32.const ${length})
+         (i32.const ${how}) (i32.const ${flags}) (i32.const 64))
+       (call $check (i32.const 64))
+       (i32.load (i32.const 68)))
+     (func $file (result i32) (call $open (call $root)))
+     (func $end (param $future i32)
+       (drop (call $settle (local.get $future)
+         (call $start-file-end (local.get $future) (i32.const 80))))
+       (call $check (i32.const 80)))`,
+  );
+};
+
+/** Writes a file to stdout, from its third byte on. */
+const reads = (name) =>
+  filing(
+    name,
+    0,
+    READ,
+    `(call $read-file (call $file) (i64.const 2) (i32.const 64))
+     (call $pipe (i32.load (i32.const 64)) (call $open-out))
+     (call $end (i32.load (i32.const 68)))
+     (call $close-out)`,
+  );
+
+/** Writes its own name to a file, from its fourth byte on. */
+const writes = (name, how = CREATE | TRUNCATE, flags = WRITE) =>
+  filing(
+    name,
+    how,
+    flags,
+    `(local $pair i64) (local $end i32)
+     (local.set $pair (call $new-stream))
+     (local.set $end
+       (call $write-file (call $file) (call $low (local.get $pair)) (i64.const 3)))
+     (drop (call $write-all (call $high (local.get $pair)) (i32.const 1024) (i32.const ${name.length})))
+     (call $drop-writable (call $high (local.get $pair)))
+     (call $end (local.get $end))
+     (i32.const 0)`,
+  );
+
+/** The names in a folder, a line each. */
+const lists = (name) =>
+  filing(
+    name,
+    DIRECTORY,
+    READ,
+    `(local $entries i32)
+     (call $read-directory (call $file) (i32.const 64))
+     (local.set $entries (i32.load (i32.const 64)))
+     (block $end
+       (loop $more
+         (br_if $end (i32.eqz (i32.shr_u (call $settle (local.get $entries)
+           (call $start-entry (local.get $entries) (i32.const 128) (i32.const 1))) (i32.const 4))))
+         (call $say-list (i32.const 144) (i32.const 1))
+         (br $more)))
+     (call $end (i32.load (i32.const 68)))
+     (call $close-out)`,
+  );
+
+/** A folder with a file and a folder in it. */
+function prepared(t) {
+  const folder = temporaryFolder(t);
+  const inner = path.join(folder, 'inner');
+  fs.mkdirSync(path.join(inner, 'sub'), { recursive: true });
+  fs.writeFileSync(path.join(inner, 'file'), '0123456789');
+  fs.writeFileSync(path.join(folder, 'secret'), 'secret');
+  return { inner, preopens: { '/': inner } };
+}
+
+describe('files of WASI 0.3', bounded, () => {
+  test('are read by a stream, from an offset to their end', async (t) => {
+    const { inner, preopens } = prepared(t);
+    const { stdout, exitCode } = await run(reads('file'), { preopens });
+    assert.deepEqual([String(stdout), exitCode], ['23456789', 0]);
+    const large = Buffer.from(Array.from({ length: 200_000 }, (_, i) => i * 7));
+    fs.writeFileSync(path.join(inner, 'large'), large);
+    const copied = await run(reads('large'), { preopens });
+    assert.equal(Buffer.compare(copied.stdout, large.subarray(2)), 0);
+  });
+
+  test('are written by a stream, from an offset on', async (t) => {
+    const { inner, preopens } = prepared(t);
+    assert.equal((await run(writes('made'), { preopens })).exitCode, 0);
+    assert.equal(fs.readFileSync(path.join(inner, 'made'), 'latin1'), '\0\0\0made');
+    assert.equal((await run(writes('file', 0), { preopens })).exitCode, 0);
+    assert.equal(fs.readFileSync(path.join(inner, 'file'), 'latin1'), '012file789');
+  });
+
+  test('are listed by a stream', async (t) => {
+    const { inner, preopens } = prepared(t);
+    for (const many of ['', ...Array.from({ length: 300 }, (_, i) => i)]) {
+      fs.writeFileSync(path.join(inner, 'sub', `ä${many}`), '');
+    }
+    for (const [name, folder] of [
+      ['.', inner],
+      ['sub', path.join(inner, 'sub')],
+    ]) {
+      const { stdout, exitCode } = await run(lists(name), { preopens });
+      const names = String(stdout).split('\n').filter(Boolean);
+      assert.deepEqual(names.sort(), fs.readdirSync(folder).sort());
+      assert.equal(exitCode, 0);
+    }
+  });
+
+  test('that are not there, or are folders, have the codes of their errors', async (t) => {
+    const { preopens } = prepared(t);
+    const codeOf = async (program) => (await run(program, { preopens })).exitCode;
+    assert.equal(await codeOf(reads('none')), CODES + fileError('no-entry'));
+    assert.equal(await codeOf(reads('file/x')), CODES + fileError('not-directory'));
+    assert.equal(await codeOf(lists('file')), CODES + fileError('not-directory'));
+    assert.equal(await codeOf(reads('sub')), CODES + fileError('is-directory'));
+  });
+
+  test('outside of the preopens can not be had', async (t) => {
+    const { inner, preopens } = prepared(t);
+    fs.symlinkSync('../secret', path.join(inner, 'link'));
+    for (const name of [
+      '..',
+      '../secret',
+      'sub/../../secret',
+      '/file',
+      path.join(inner, 'file'),
+      'link',
+    ]) {
+      const { stdout, exitCode } = await run(reads(name), { preopens });
+      assert.deepEqual([exitCode, String(stdout)], [CODES + fileError('not-permitted'), ''], name);
+    }
+    const { exitCode } = await run(writes('../made'), { preopens });
+    assert.equal(exitCode, CODES + fileError('not-permitted'));
+    assert.equal(fs.existsSync(path.join(inner, '../made')), false);
+    assert.equal((await run(reads('sub/../file'), { preopens })).exitCode, 0);
+  });
+
+  test('of a read-only preopen are not written', async (t) => {
+    const { inner } = prepared(t);
+    const preopens = { '/': { path: inner, readOnly: true } };
+    for (const program of [writes('made'), writes('file', 0), writes('file', TRUNCATE, READ)]) {
+      const { exitCode } = await run(program, { preopens });
+      assert.equal(exitCode, CODES + fileError('read-only'));
+    }
+    assert.deepEqual(fs.readdirSync(inner).sort(), ['file', 'sub']);
+    assert.equal(fs.readFileSync(path.join(inner, 'file'), 'utf8'), '0123456789');
+    assert.equal(String((await run(reads('file'), { preopens })).stdout), '23456789');
+  });
+
+  test('are counted by usage', async (t) => {
+    const { preopens } = prepared(t);
+    const { usage } = await run(reads('file'), { preopens });
+    assert.deepEqual([usage.read, usage.written], [8, 8]);
+    const writing = await run(writes('made'), { preopens });
+    assert.deepEqual([writing.usage.read, writing.usage.written], [0, 4]);
+  });
+
+  test('are seen in a trace', async (t) => {
+    const { inner } = prepared(t);
+    const program = path.join(inner, '..', 'reads.wasm');
+    fs.writeFileSync(program, reads('file'));
+    const args = [main, 'run', '--trace', '--dir', `${inner}::/`, program];
+    const { code, stdout, stderr } = await runNode(args);
+    assert.deepEqual([code, stdout], [0, '23456789'], stderr);
+    assert.match(stderr, /^path_open\(fd: 3, .*path: "file", .*\) = 0, opened_fd 4$/m);
+    assert.match(stderr, /^fd_pread\(fd: 4, .*, offset: 2, .*\) = 0, nread 8$/m);
+    assert.match(stderr, /^fd_write\(fd: 1, .*\) = 0, nwritten 8$/m);
+  });
 });
