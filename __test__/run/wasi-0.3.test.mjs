@@ -1,14 +1,18 @@
 // Components of WASI 0.3: commands and handlers with asynchronous functions, streams and futures.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
+import { compile, load } from '../../index.js';
+import { assembleComponent } from '../support/components.mjs';
 import { makeRun, makeSpawn } from '../support/engine.mjs';
 import { HANGS, main, runNode, temporaryFolder } from '../support/host.mjs';
 import { settled, untilClosed } from '../support/pipes.mjs';
-import { command, fileError } from '../support/wasi-0.3.mjs';
+import { command, fileError, lookupError, socketError, textOf } from '../support/wasi-0.3.mjs';
 
 const [run, spawn] = [makeRun('auto'), makeSpawn('auto')];
 const bounded = { timeout: HANGS };
@@ -123,6 +127,56 @@ describe('a command of WASI 0.3', bounded, () => {
   });
 });
 
+describe('waits of WASI 0.3', bounded, () => {
+  /** Waits for these times at once, and exits with the number of them that came. */
+  const waits = (count, time) =>
+    command(
+      [CLOCK, 'wasi:cli/exit'],
+      `(local $n i32) (local $set i32)
+       (local.set $set (call $new-set))
+       (loop $more
+         (call $join
+           (i32.shr_u (call $start-wait (i64.const ${time})) (i32.const 4)) (local.get $set))
+         (local.set $n (i32.add (local.get $n) (i32.const 1)))
+         (br_if $more (i32.ne (local.get $n) (i32.const ${count}))))
+       (local.set $n (i32.const 0))
+       (loop $more
+         (drop (call $wait-set (local.get $set) (i32.const 8)))
+         (local.set $n (i32.add (local.get $n) (i32.const 1)))
+         (br_if $more (i32.ne (local.get $n) (i32.const ${count}))))
+       (call $exit (local.get $n)) (i32.const 0)`,
+    );
+
+  test('go on at once', async () => {
+    assert.equal((await run(waits(200, 1_000_000))).exitCode, 200);
+  });
+
+  test('are bounded in number', async () => {
+    await assert.rejects(run(waits(1 << 16, 3_600_000_000_000)), {
+      code: 'ERR_WASI_TRAP',
+      message: '65536 things are waited for at once: 65535 is the most',
+    });
+  });
+
+  test('for input and for a time end with the first that comes', async () => {
+    const program = command(
+      [STDIN, CLOCK, 'wasi:cli/exit'],
+      `(local $set i32) (local $input i32)
+       (local.set $set (call $new-set))
+       (call $stdin (i32.const 64))
+       (local.set $input (i32.load (i32.const 64)))
+       (drop (call $start-read (local.get $input) (i32.const 1024) (i32.const 1)))
+       (call $join (local.get $input) (local.get $set))
+       (call $join
+         (i32.shr_u (call $start-wait (i64.const 1_000_000)) (i32.const 4)) (local.get $set))
+       (call $exit (call $wait-set (local.get $set) (i32.const 8))) (i32.const 0)`,
+    );
+    const SUBTASK = 1;
+    const { exitCode } = await run(program, { stdin: new Readable({ read() {} }) });
+    assert.equal(exitCode, SUBTASK);
+  });
+});
+
 describe('a command of WASI 0.3 that waits', bounded, () => {
   for (const [what, program] of Object.entries(WAITING)) {
     test(`${what} is ended by timeout, signal and kill`, async () => {
@@ -149,6 +203,10 @@ const [CREATE, DIRECTORY, TRUNCATE] = [1, 2, 8];
 const [READ, WRITE] = [1, 2];
 /** Error codes are exit codes of guests, from here on. */
 const CODES = 100;
+/** Exits with the code of an error, if this is one. */
+const CHECK = `(func $check (param i32)
+  (if (i32.load8_u (local.get 0))
+    (then (call $exit (i32.add (i32.const ${CODES}) (i32.load8_u offset=4 (local.get 0)))))))`;
 
 /** A guest that does this with files: `$file` opens its path in the first preopen. */
 const filing = (name, how, flags, body) => {
@@ -157,10 +215,7 @@ const filing = (name, how, flags, body) => {
     FILES,
     body,
     `(data (i32.const 1024) "${name}")
-     ;; Exits with the code of an error, if this is one.
-     (func $check (param i32)
-       (if (i32.load8_u (local.get 0))
-         (then (call $exit (i32.add (i32.const ${CODES}) (i32.load8_u offset=4 (local.get 0)))))))
+     ${CHECK}
      (func $root (result i32)
        (call $preopens (i32.const 64))
        (i32.load (i32.load (i32.const 64))))
@@ -328,5 +383,182 @@ describe('files of WASI 0.3', bounded, () => {
     assert.match(stderr, /^path_open\(fd: 3, .*path: "file", .*\) = 0, opened_fd 4$/m);
     assert.match(stderr, /^fd_pread\(fd: 4, .*, offset: 2, .*\) = 0, nread 8$/m);
     assert.match(stderr, /^fd_write\(fd: 1, .*\) = 0, nwritten 8$/m);
+  });
+});
+
+describe('limits of WASI 0.3', bounded, () => {
+  const ENDLESS = {
+    computes: command([], '(loop $more (br $more)) unreachable'),
+    waits: command([CLOCK], '(loop $more (call $wait-for (i64.const 0)) (br $more)) unreachable'),
+  };
+
+  test('limits.memory and limits.openFiles hold', async (t) => {
+    const grows = command(
+      ['wasi:cli/exit'],
+      `(loop $more (br_if $more (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
+       (call $exit (memory.size)) (i32.const 0)`,
+    );
+    const limits = { memory: 16 << 16 };
+    assert.equal((await run(grows, { limits })).exitCode, 16);
+    const { preopens } = prepared(t);
+    // The standard streams and the preopen are four.
+    const opens = filing(
+      'file',
+      0,
+      READ,
+      `(local $root i32) (local.set $root (call $root))
+       (drop (call $open (local.get $root))) (call $say (i32.const 1024) (i32.const 1))
+       (drop (call $open (local.get $root))) (call $say (i32.const 1024) (i32.const 1))
+       (drop (call $open (local.get $root))) (call $say (i32.const 1024) (i32.const 1))
+       (call $close-out)`,
+    );
+    const outcome = async (openFiles) => {
+      const { exitCode, stdout } = await run(opens, { preopens, limits: { openFiles } });
+      return [exitCode, String(stdout)];
+    };
+    assert.deepEqual(await outcome(7), [0, 'fff']);
+    assert.deepEqual(await outcome(6), [CODES + fileError('insufficient-memory'), 'ff']);
+  });
+
+  test('limits.fuel ends an endless loop', async () => {
+    for (const [name, program] of Object.entries(ENDLESS)) {
+      const ended = run(program, { limits: { fuel: 10_000 } });
+      await assert.rejects(ended, { code: 'ERR_WASI_FUEL' }, name);
+    }
+  });
+
+  test('a timeout ends an endless loop', async () => {
+    for (const program of Object.values(ENDLESS)) {
+      await assert.rejects(run(program, { timeout: 50 }), { code: 'ERR_WASI_TIMEOUT' });
+    }
+  });
+
+  test('streams and sets without end are a trap', async () => {
+    for (const [uses, body] of [
+      [[], '(drop (call $new-stream))'],
+      [[], '(drop (call $new-set))'],
+      [[STDIN], '(call $stdin (i32.const 64))'],
+    ]) {
+      const program = command(uses, `(loop $more ${body} (br $more)) unreachable`);
+      await assert.rejects(run(program), {
+        code: 'ERR_WASI_TRAP',
+        message: /handle limit exceeded/,
+      });
+    }
+  });
+});
+
+describe('the version of a command', bounded, () => {
+  const [NEW, OLD] = [3, 2].map((minor) => {
+    const [type, code] = minor === 3 ? ['async', 'run'] : ['', 'old'];
+    return `(func $run-${minor} ${type} (result (result)) (canon lift (core func $main "${code}")))
+      (instance $of-${minor} (export "run" (func $run-${minor})))
+      (export "wasi:cli/run@0.${minor}.0" (instance $of-${minor}))`;
+  });
+  const code = `(func (export "run") (result i32) (i32.const 0))
+    (func (export "old") (result i32) (i32.const 1))`;
+  const named = (version) => command([], '(i32.const 0)', '', `wasi:cli/run@${version}`);
+
+  test('is 0.3 for one that can be run as 0.2 and as 0.3', async () => {
+    for (const exports of [NEW + OLD, OLD + NEW]) {
+      const program = assembleComponent(textOf({ code, exports }));
+      assert.equal((await run(program)).exitCode, 0);
+      assert.equal((await compile(program)).version, '0.3');
+    }
+    const old = assembleComponent(textOf({ code, exports: OLD }));
+    assert.equal((await run(old)).exitCode, 1);
+    assert.equal((await compile(old)).version, '0.2');
+  });
+
+  test('is told by compile()', async () => {
+    const { version, kind, missing } = await compile(ECHO);
+    assert.deepEqual([version, kind, missing], ['0.3', 'command', []]);
+  });
+
+  test('may have other digits at its end, and is refused if it is another', async () => {
+    assert.equal((await run(named('0.3.1'))).exitCode, 0);
+    for (const version of ['0.4.0', '1.0.0']) {
+      await assert.rejects(run(named(version)), {
+        code: 'ERR_WASI_PROGRAM',
+        message: `the program is a command for WASI ${version}; components run here that are built for WASI 0.2 or 0.3`,
+      });
+    }
+  });
+
+  test('of functions that load() gives are not asynchronous yet', async () => {
+    const text = textOf({
+      code,
+      exports: `(func $later async (result u32) (canon lift (core func $main "old")))
+        (func $now (result u32) (canon lift (core func $main "old")))
+        (export "later" (func $later)) (export "now" (func $now))`,
+    });
+    const instance = await load(assembleComponent(text), { cache: false });
+    const { exports } = instance;
+    assert.equal(await exports.now(), 1);
+    await assert.rejects(exports.later(), {
+      message: /it is an asynchronous function of WASI 0\.3$/,
+    });
+    await instance.close();
+  });
+});
+
+describe('sockets of WASI 0.3', bounded, () => {
+  /** Connects to a port of 127.0.0.1, and sends back what it receives. */
+  const echoes = (port) =>
+    command(
+      ['wasi:sockets/types', 'wasi:cli/exit'],
+      `(local $socket i32) (local $pair i64) (local $sent i32)
+       (call $tcp-create (i32.const 0) (i32.const 64))
+       (call $check (i32.const 64))
+       (local.set $socket (i32.load (i32.const 68)))
+       (call $tcp-connect (local.get $socket) (i32.const 0) (i32.const ${port})
+         (i32.const 127) (i32.const 0) (i32.const 0) (i32.const 1)
+         ${'(i32.const 0) '.repeat(6)} (i32.const 64))
+       (call $check (i32.const 64))
+       (call $receive (local.get $socket) (i32.const 64))
+       (local.set $pair (call $new-stream))
+       (local.set $sent (call $send (local.get $socket) (call $low (local.get $pair))))
+       (call $pipe (i32.load (i32.const 64)) (call $high (local.get $pair)))
+       (call $drop-writable (call $high (local.get $pair)))
+       (drop (call $settle (local.get $sent)
+         (call $start-tcp-end (local.get $sent) (i32.const 80))))
+       (i32.load8_u (i32.const 80))`,
+      CHECK,
+    );
+
+  /** A server that sends a text, and what it gets for it. */
+  async function serve(t, text) {
+    const server = net.createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1');
+    t.after(() => server.close());
+    await once(server, 'listening');
+    const got = once(server, 'connection').then(async ([socket]) => {
+      socket.end(text);
+      return String(Buffer.concat(await socket.toArray()));
+    });
+    return { port: server.address().port, got };
+  }
+
+  test('connect, send and receive by streams', async (t) => {
+    const text = 'echo'.repeat(50_000);
+    const { port, got } = await serve(t, text);
+    const sockets = [{ connect: `127.0.0.1:${port}` }];
+    assert.equal((await run(echoes(port), { sockets })).exitCode, 0);
+    assert.equal((await got) === text, true);
+  });
+
+  test('are denied unless the option permits them', async (t) => {
+    const { port } = await serve(t, '');
+    const denied = CODES + socketError('access-denied');
+    assert.equal((await run(echoes(port))).exitCode, denied);
+    const sockets = [{ connect: `127.0.0.2:${port}` }];
+    assert.equal((await run(echoes(port), { sockets })).exitCode, denied);
+    const resolves = command(
+      ['wasi:sockets/ip-name-lookup', 'wasi:cli/exit'],
+      `(call $resolve (i32.const 1024) (i32.const 9) (i32.const 64))
+       (call $check (i32.const 64))
+       (i32.const 0)`,
+      `${CHECK} (data (i32.const 1024) "localhost")`,
+    );
+    assert.equal((await run(resolves)).exitCode, CODES + lookupError('access-denied'));
   });
 });

@@ -23,10 +23,15 @@ const SOCKET_ERRORS =
   address-not-bindable address-in-use remote-unreachable connection-refused connection-broken connection-reset
   connection-aborted datagram-too-large`.split(/\s+/);
 
+const LOOKUP_ERRORS = `access-denied invalid-argument name-unresolvable temporary-resolver-failure
+  permanent-resolver-failure`.split(/\s+/);
+
 /** The number of an error code, as the guests tell it. @param {string} code */
 export const fileError = (code) => FILE_ERRORS.indexOf(code);
 /** The same, of sockets. @param {string} code */
 export const socketError = (code) => SOCKET_ERRORS.indexOf(code);
+/** The same, of looking up names. @param {string} code */
+export const lookupError = (code) => LOOKUP_ERRORS.indexOf(code);
 
 const cases = (names, more = '') =>
   `(variant ${names.map((name) => `(case "${name}")`).join(' ')} ${more})`;
@@ -61,7 +66,7 @@ const HTTP_ERROR = `
 
 /**
  * The interfaces: what they export, what of it has a name in the component, and the functions that guests have
- * of them, as `$name`: the function of the interface, and its core type.
+ * of them, as `$name`: the function of the interface, its core type, and `async` if they do not wait in it.
  */
 const INTERFACES = {
   'wasi:cli/environment': {
@@ -89,7 +94,10 @@ const INTERFACES = {
   },
   'wasi:clocks/monotonic-clock': {
     body: '(export "wait-for" (func async (param "how-long" u64)))',
-    functions: { 'wait-for': ['wait-for', '(param i64)'] },
+    functions: {
+      'wait-for': ['wait-for', '(param i64)'],
+      'start-wait': ['wait-for', '(param i64) (result i32)', 'async'],
+    },
   },
   'wasi:filesystem/types': {
     body: `(export "descriptor" (type $descriptor (sub resource)))
@@ -162,13 +170,37 @@ const INTERFACES = {
       (export "[static]tcp-socket.create" (func (param "address-family" $family)
         (result (result (own $tcp) (error $error)))))
       (export "[method]tcp-socket.connect" (func async (param "self" (borrow $tcp))
-        (param "remote-address" $address) (result (result (error $error)))))`,
-    types: {},
+        (param "remote-address" $address) (result (result (error $error)))))
+      (export "[method]tcp-socket.send" (func (param "self" (borrow $tcp)) (param "data" (stream u8))
+        (result (future (result (error $error))))))
+      (export "[method]tcp-socket.receive" (func (param "self" (borrow $tcp))
+        (result (tuple (stream u8) (future (result (error $error)))))))`,
+    types: { 'tcp-error': 'error-code' },
     functions: {
       'tcp-create': ['[static]tcp-socket.create', '(param i32 i32)'],
-      // The family, the port, and the rest: 12 words for the larger address.
+      // The socket; the address: which it is, and 11 values of the larger; where the result is to be.
       'tcp-connect': ['[method]tcp-socket.connect', `(param ${'i32 '.repeat(14)})`],
+      send: ['[method]tcp-socket.send', '(param i32 i32) (result i32)'],
+      receive: ['[method]tcp-socket.receive', '(param i32 i32)'],
     },
+    more: {
+      'start-tcp-end': [
+        'future.read $tcp-end async (memory $memory) (realloc $realloc)',
+        '(param i32 i32) (result i32)',
+      ],
+    },
+    defined: '(type $tcp-end (future (result (error $tcp-error))))',
+  },
+  'wasi:sockets/ip-name-lookup': {
+    body: `(type $v4-is (tuple u8 u8 u8 u8)) (export "ipv4-address" (type $v4 (eq $v4-is)))
+      (type $v6-is (tuple u16 u16 u16 u16 u16 u16 u16 u16)) (export "ipv6-address" (type $v6 (eq $v6-is)))
+      (type $address-is (variant (case "ipv4" $v4) (case "ipv6" $v6)))
+      (export "ip-address" (type $address (eq $address-is)))
+      (type $error-is ${cases(LOOKUP_ERRORS, OTHER)})
+      (export "error-code" (type $error (eq $error-is)))
+      (export "resolve-addresses" (func async (param "name" string)
+        (result (result (list $address) (error $error)))))`,
+    functions: { resolve: ['resolve-addresses', '(param i32 i32 i32)'] },
   },
   'wasi:http/types': {
     body: `(export "fields" (type $fields (sub resource)))
@@ -353,9 +385,9 @@ export function textOf({ uses = [], code, exports }) {
   }
   for (const [name, [canon, type]] of Object.entries(BUILTINS)) add(name, canon, type);
   for (const { name, functions, more = {} } of used) {
-    for (const [own, [function_, type]] of Object.entries(functions)) {
+    for (const [own, [function_, type, how = '']] of Object.entries(functions)) {
       const target = `(func $${simple(name)} "${function_}")`;
-      add(own, `lower ${target} (memory $memory) (realloc $realloc)`, type);
+      add(own, `lower ${target} ${how} (memory $memory) (realloc $realloc)`, type);
     }
     for (const [own, [canon, type]] of Object.entries({ ...more, ...MORE[name]?.more })) {
       add(own, canon, type);
