@@ -3,16 +3,26 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import fs from 'node:fs';
+import http from 'node:http';
 import net from 'node:net';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
-import { compile, load } from '../../index.js';
+import { setImmediate as turn } from 'node:timers/promises';
+import { compile, handler, load } from '../../index.js';
 import { assembleComponent } from '../support/components.mjs';
 import { makeRun, makeSpawn } from '../support/engine.mjs';
 import { HANGS, main, runNode, temporaryFolder } from '../support/host.mjs';
 import { settled, untilClosed } from '../support/pipes.mjs';
-import { command, fileError, lookupError, socketError, textOf } from '../support/wasi-0.3.mjs';
+import {
+  command,
+  fileError,
+  handling,
+  lasting,
+  lookupError,
+  socketError,
+  textOf,
+} from '../support/wasi-0.3.mjs';
 
 const [run, spawn] = [makeRun('auto'), makeSpawn('auto')];
 const bounded = { timeout: HANGS };
@@ -114,6 +124,25 @@ describe('a command of WASI 0.3', bounded, () => {
     await assert.rejects(run(command([], 'unreachable')), {
       code: 'ERR_WASI_TRAP',
       message: /unreachable/,
+    });
+  });
+
+  test('goes on when it has returned, and its code is that', async () => {
+    for (const code of [0, 1]) {
+      const program = lasting(
+        [STDOUT, CLOCK],
+        `(call $return (i32.const ${code}))
+         (call $wait-for (i64.const 1_000_000)) ${DOT} (drop (call $close-out))`,
+        DATA,
+      );
+      const { exitCode, stdout } = await run(program);
+      assert.deepEqual([exitCode, String(stdout)], [code, '.']);
+    }
+    const traps = run(lasting([], '(call $return (i32.const 0)) unreachable'));
+    await assert.rejects(traps, { code: 'ERR_WASI_TRAP', message: /unreachable/ });
+    await assert.rejects(run(lasting([], '')), {
+      code: 'ERR_WASI_TRAP',
+      message: /failed to produce a result/,
     });
   });
 
@@ -484,22 +513,6 @@ describe('the version of a command', bounded, () => {
       });
     }
   });
-
-  test('of functions that load() gives are not asynchronous yet', async () => {
-    const text = textOf({
-      code,
-      exports: `(func $later async (result u32) (canon lift (core func $main "old")))
-        (func $now (result u32) (canon lift (core func $main "old")))
-        (export "later" (func $later)) (export "now" (func $now))`,
-    });
-    const instance = await load(assembleComponent(text), { cache: false });
-    const { exports } = instance;
-    assert.equal(await exports.now(), 1);
-    await assert.rejects(exports.later(), {
-      message: /it is an asynchronous function of WASI 0\.3$/,
-    });
-    await instance.close();
-  });
 });
 
 describe('sockets of WASI 0.3', bounded, () => {
@@ -560,5 +573,216 @@ describe('sockets of WASI 0.3', bounded, () => {
       `${CHECK} (data (i32.const 1024) "localhost")`,
     );
     assert.equal((await run(resolves)).exitCode, CODES + lookupError('access-denied'));
+  });
+});
+
+test('load() says which functions are asynchronous, which it can not call', async () => {
+  const text = textOf({
+    code: '(func (export "one") (result i32) (i32.const 1))',
+    exports: `(func $later async (result u32) (canon lift (core func $main "one")))
+        (func $now (result u32) (canon lift (core func $main "one")))
+        (export "later" (func $later)) (export "now" (func $now))`,
+  });
+  const instance = await load(assembleComponent(text), { cache: false });
+  const { exports } = instance;
+  assert.equal(await exports.now(), 1);
+  await assert.rejects(exports.later(), {
+    message: /it is an asynchronous function of WASI 0\.3$/,
+  });
+  await instance.close();
+});
+
+describe('a handler of WASI 0.3', bounded, () => {
+  /** Answers with a body: what this writes to `$to`. */
+  const answering = (body, uses) =>
+    handling(
+      `(local $pair i64) (local $to i32) (local $from i32)
+       (local.set $pair (call $new-stream))
+       (local.set $to (call $high (local.get $pair)))
+       (local.set $from (call $body (local.get $request)))
+       (call $reply (i32.const 200) (i32.const 1) (call $low (local.get $pair)))
+       ${body}
+       (call $drop-writable (local.get $to))
+       (call $finish)`,
+      uses,
+      DATA,
+    );
+  const WRITE_DOT = '(drop (call $write-all (local.get $to) (i32.const 32) (i32.const 1)))';
+  const MIRROR = answering('(call $pipe (local.get $from) (local.get $to))');
+  const EMPTY = handling(
+    '(call $reply (i32.const 201) (i32.const 0) (i32.const 0)) (call $finish)',
+  );
+
+  /** A handler until the test is over, and the errors that it tells. */
+  async function open(t, program, options) {
+    const errors = [];
+    const onError = (error) => void errors.push(error);
+    const handle = await handler(program, { cache: false, onError, ...options });
+    t.after(() => handle.close());
+    const get = (init) => handle(new Request('http://site.example/path', init));
+    return { handle, get, errors };
+  }
+
+  const descriptors = () => fs.readdirSync('/proc/self/fd').length;
+
+  test('answers with a status and no body', async (t) => {
+    const { get, errors } = await open(t, EMPTY);
+    const response = await get();
+    assert.deepEqual([response.status, await response.text(), errors], [201, '', []]);
+  });
+
+  test('answers with a body by a stream, and reads that of the request', async (t) => {
+    const { get, errors } = await open(t, MIRROR);
+    for (const body of ['', 'body', 'päckchen '.repeat(100_000)]) {
+      const response = await get({ method: 'POST', body });
+      assert.equal(response.status, 200);
+      assert.equal((await response.text()) === body, true);
+    }
+    assert.equal(await (await get()).text(), '');
+    assert.deepEqual(errors, []);
+  });
+
+  test('answers while the request is still on its way', async (t) => {
+    const { get, errors } = await open(t, MIRROR);
+    let send;
+    const body = new ReadableStream({ start: (controller) => void (send = controller) });
+    const { body: answer } = await get({ method: 'POST', body, duplex: 'half' });
+    const reader = answer.getReader();
+    for (const piece of ['one', 'two', 'three']) {
+      send.enqueue(Buffer.from(piece));
+      assert.equal(String(Buffer.from((await reader.read()).value)), piece);
+    }
+    send.close();
+    assert.deepEqual([(await reader.read()).done, errors], [true, []]);
+  });
+
+  test('has a new instance for each request', async (t) => {
+    const counts = handling(
+      `(i32.store (i32.const 40) (i32.add (i32.load (i32.const 40)) (i32.const 200)))
+       (call $reply (i32.load (i32.const 40)) (i32.const 0) (i32.const 0)) (call $finish)`,
+    );
+    const { get } = await open(t, counts, { concurrency: 2 });
+    const all = await Promise.all(Array.from({ length: 10 }, () => get()));
+    assert.deepEqual(new Set(all.map(({ status }) => status)), new Set([200]));
+  });
+
+  test('is a listener of node:http', async (t) => {
+    const { handle, errors } = await open(t, MIRROR);
+    const server = http.createServer(handle).listen(0, '127.0.0.1');
+    t.after(() => server.close());
+    await once(server, 'listening');
+    const body = 'x'.repeat(300_000);
+    const response = await fetch(`http://127.0.0.1:${server.address().port}/`, {
+      method: 'POST',
+      body,
+      headers: { connection: 'close' },
+    });
+    assert.equal((await response.text()) === body, true);
+    assert.deepEqual(errors, []);
+  });
+
+  test('that fails before it answers is a 500', async (t) => {
+    const failures = {
+      unreachable: ['ERR_WASI_TRAP', /unreachable/],
+      '(nop)': ['ERR_WASI_TRAP', /failed to produce a result/],
+      '(drop (call $wait-set (call $new-set) (i32.const 8)))': ['ERR_WASI_TRAP', /deadlock/],
+      '(call $refuse (i32.const 2))': ['ERR_WASI_HTTP', /destination-not-found/],
+      [HOUR]: ['ERR_WASI_TIMEOUT', /after 300 ms/],
+    };
+    for (const [body, [code, message]] of Object.entries(failures)) {
+      const { get, errors } = await open(t, handling(body, [CLOCK]), { timeout: 300 });
+      const response = await get();
+      assert.deepEqual([response.status, await response.text()], [500, ''], body);
+      assert.deepEqual([errors.length, errors[0].code], [1, code], body);
+      assert.match(errors[0].message, message);
+    }
+  });
+
+  test('that fails while it answers ends the body with the error', async (t) => {
+    const program = answering(
+      `${WRITE_DOT}
+       (drop (call $read-stream (local.get $from) (i32.const 1024) (i32.const 1)))
+       unreachable`,
+    );
+    const { get, errors } = await open(t, program);
+    let send;
+    const body = new ReadableStream({ start: (controller) => void (send = controller) });
+    const response = await get({ method: 'POST', body, duplex: 'half' });
+    assert.equal(response.status, 200);
+    const reader = response.body.getReader();
+    assert.equal(String(Buffer.from((await reader.read()).value)), '.');
+    send.enqueue(Buffer.from('x'));
+    await assert.rejects(reader.read(), { code: 'ERR_WASI_TRAP' });
+    assert.deepEqual([errors.length, errors[0].code], [1, 'ERR_WASI_TRAP']);
+  });
+
+  test('ends when its client is gone, before it answers and while it does', async (t) => {
+    const silent = await open(t, handling(`${DOT} ${HOUR}`, [STDOUT, CLOCK], DATA), {
+      stdout: () => void controller.abort(),
+    });
+    const talking = await open(t, answering(`${WRITE_DOT} ${HOUR}`, [CLOCK]));
+    const empty = await open(t, EMPTY);
+    await (await empty.get()).text();
+    await turn();
+    const usual = descriptors();
+    const controller = new AbortController();
+    await assert.rejects(silent.get({ signal: controller.signal }), { name: 'AbortError' });
+    const { body } = await talking.get();
+    const reader = body.getReader();
+    assert.equal(String(Buffer.from((await reader.read()).value)), '.');
+    await reader.cancel();
+    while (descriptors() > usual) await turn();
+    assert.deepEqual([silent.errors, talking.errors], [[], []]);
+  });
+
+  test('leaves no descriptors', async (t) => {
+    const one = await open(t, MIRROR);
+    const other = await open(t, handling('unreachable'));
+    const ask = async () => {
+      await (await one.get({ method: 'POST', body: 'body' })).text();
+      await (await other.get()).text();
+    };
+    await ask();
+    await turn();
+    const usual = descriptors();
+    for (let i = 0; i < 30; i++) await ask();
+    while (descriptors() > usual) await turn();
+    assert.equal(other.errors.length, 31);
+  });
+
+  test('makes requests by options.fetch, which are denied without it', async (t) => {
+    // Sends the request on, and answers with the response, or the error.
+    const proxy = handling(
+      `(call $send-request (local.get $request) (i32.const 64))
+       (if (i32.load8_u (i32.const 64))
+         (then (call $refuse (i32.load8_u (i32.const 72))))
+         (else (call $answer (i32.const 0) (i32.load (i32.const 72)) (i32.const 0) (i64.const 0)
+           (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))))`,
+      ['wasi:http/client'],
+    );
+    const fetch = async (request) => {
+      const headers = { 'x-asked': `${request.method} ${request.url}` };
+      return new Response(`got ${await request.text()}`, { status: 203, headers });
+    };
+    const allowed = await open(t, proxy, { fetch });
+    const response = await allowed.get({ method: 'POST', body: 'body' });
+    assert.equal(response.status, 203);
+    assert.equal(response.headers.get('x-asked'), 'POST http://site.example/path');
+    assert.equal(await response.text(), 'got body');
+    assert.deepEqual(allowed.errors, []);
+    const denied = await open(t, proxy);
+    assert.equal((await denied.get()).status, 500);
+    assert.match(denied.errors[0].message, /HTTP-request-denied/);
+  });
+
+  test('is no command, and a command is no handler', async () => {
+    await assert.rejects(run(EMPTY), {
+      code: 'ERR_WASI_PROGRAM',
+      message: /^the program is a handler of HTTP and no command/,
+    });
+    await assert.rejects(handler(ECHO, { cache: false }), {
+      code: 'ERR_WASI_PROGRAM',
+      message: /^the program is no handler of HTTP/,
+    });
   });
 });

@@ -230,12 +230,13 @@ const INTERFACES = {
     },
     more: {
       'new-trailers': ['future.new $trailers', '(result i64)'],
-      'write-trailers': [
+      'start-trailers': [
         'future.write $trailers async (memory $memory)',
         '(param i32 i32) (result i32)',
       ],
       'new-sent': ['future.new $sent', '(result i64)'],
-      'write-sent': ['future.write $sent async (memory $memory)', '(param i32 i32) (result i32)'],
+      'start-sent': ['future.write $sent async (memory $memory)', '(param i32 i32) (result i32)'],
+      // 0 for success; the response, or the error; the rest is of errors.
       answer: [
         'task.return (result (result (own $response) (error $http-error))) (memory $memory)',
         `(param i32 i32 i32 i64 ${'i32 '.repeat(4)})`,
@@ -244,6 +245,15 @@ const INTERFACES = {
     defined: `(type $trailers (future (result (option (own $fields)) (error $http-error))))
       (type $sent (future (result (error $http-error))))`,
   },
+};
+
+INTERFACES['wasi:http/client'] = {
+  body: `(export "request" (type $request' (eq $request)))
+    (export "response" (type $response' (eq $response)))
+    (export "error-code" (type $error (eq $http-error)))
+    (export "send" (func async (param "request" (own $request'))
+      (result (result (own $response') (error $error)))))`,
+  functions: { 'send-request': ['send', '(param i32 i32)'] },
 };
 
 /** What is there without an interface. */
@@ -340,6 +350,31 @@ const HELPERS = {
         (call $start-out-end (global.get $out-end) (i32.const 16))))
       (i32.load8_u (i32.const 16)))`,
 };
+HELPERS['wasi:http/types'] = `
+  (global $trailers (mut i32) (i32.const 0))
+  ;; Answers with a status and a body: a stream, or none.
+  (func $reply (param $status i32) (param $has-body i32) (param $body i32) (local $pair i64)
+    (local.set $pair (call $new-trailers))
+    (global.set $trailers (call $high (local.get $pair)))
+    (call $new-response (call $new-fields) (local.get $has-body) (local.get $body)
+      (call $low (local.get $pair)) (i32.const 64))
+    (if (call $set-status (i32.load (i32.const 64)) (local.get $status)) (then unreachable))
+    (call $answer (i32.const 0) (i32.load (i32.const 64)) (i32.const 0) (i64.const 0)
+      (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+  ;; Answers with an error that has nothing with it.
+  (func $refuse (param $code i32)
+    (call $answer (i32.const 1) (local.get $code) (i32.const 0) (i64.const 0)
+      (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+  ;; Says that there are no trailers, which ends the answer. The result is taken from bytes that are zero.
+  (func $finish
+    (drop (call $settle (global.get $trailers)
+      (call $start-trailers (global.get $trailers) (i32.const 512)))))
+  ;; The body of a request.
+  (func $body (param $request i32) (result i32) (local $pair i64)
+    (local.set $pair (call $new-sent))
+    (call $consume-body (local.get $request) (call $low (local.get $pair)) (i32.const 64))
+    (drop (call $start-sent (call $high (local.get $pair)) (i32.const 512)))
+    (i32.load (i32.const 64)))`;
 
 /** More builtins, for interfaces that have none of their own. */
 const MORE = {
@@ -363,9 +398,9 @@ const simple = (name) => name.replace(/[:/]/g, '-');
  * @param {string[]} [parts.uses] the interfaces that it imports
  * @param {string} parts.code functions of its module, of which some are exported
  * @param {string} parts.exports what it lifts and exports; its module is `$main`
- * @param {string} [parts.builtins] more of what its module imports
+ * @param {Record<string, [string, string]>} [parts.builtins] more of what its module imports, with its core types
  */
-export function textOf({ uses = [], code, exports }) {
+export function textOf({ uses = [], code, exports, builtins = {} }) {
   const used = uses.map((name) => ({ name, ...INTERFACES[name] }));
   const imports = [];
   const [lowered, given, taken] = [[], [], []];
@@ -383,7 +418,8 @@ export function textOf({ uses = [], code, exports }) {
     }
     defined.push(more, MORE[name]?.defined ?? '');
   }
-  for (const [name, [canon, type]] of Object.entries(BUILTINS)) add(name, canon, type);
+  for (const [name, [canon, type]] of Object.entries({ ...BUILTINS, ...builtins }))
+    add(name, canon, type);
   for (const { name, functions, more = {} } of used) {
     for (const [own, [function_, type, how = '']] of Object.entries(functions)) {
       const target = `(func $${simple(name)} "${function_}")`;
@@ -429,5 +465,50 @@ export const command = (uses, body, rest = '', name = `wasi:cli/run@${VERSION}`)
       uses,
       code: `${rest} (func (export "run") (result i32) ${body})`,
       exports: `${RUN} (export "${name}" (instance $run))`,
+    }),
+  );
+
+/**
+ * The same for a function `run` that goes on when it has returned, with `$return`.
+ *
+ * @param {string[]} uses
+ * @param {string} body
+ * @param {string} [rest]
+ */
+export const lasting = (uses, body, rest = '') =>
+  assembleComponent(
+    textOf({
+      uses,
+      builtins: { return: ['task.return (result (result))', '(param i32)'] },
+      code: `${rest} (func (export "run") (result i32) ${body} (i32.const 0))
+        (func (export "callback") (param i32 i32 i32) (result i32) unreachable)`,
+      exports: `(func $run async (result (result))
+          (canon lift (core func $main "run") async (callback (core func $main "callback"))))
+        (instance $run (export "run" (func $run)))
+        (export "wasi:cli/run@${VERSION}" (instance $run))`,
+    }),
+  );
+
+/**
+ * The bytes of a handler of HTTP.
+ *
+ * @param {string} body of its function, which has the request as its first parameter; it calls `$reply` or `$refuse`
+ * @param {string[]} [uses] more interfaces that it imports
+ * @param {string} [rest] more of its module
+ */
+export const handling = (body, uses = [], rest = '') =>
+  assembleComponent(
+    textOf({
+      uses: ['wasi:http/types', ...uses],
+      code: `${rest}
+        (func (export "handle") (param $request i32) (result i32)
+          ${body} (i32.const 0))
+        (func (export "callback") (param i32 i32 i32) (result i32) unreachable)`,
+      exports: `(func $handle async (param "request" (own $request))
+          (result (result (own $response) (error $http-error)))
+          (canon lift (core func $main "handle") (memory $memory) (realloc $realloc)
+            async (callback (core func $main "callback"))))
+        (instance $handler (export "handle" (func $handle)))
+        (export "wasi:http/handler@${VERSION}" (instance $handler))`,
     }),
   );
