@@ -6,10 +6,10 @@ import fs from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import path from 'node:path';
-import { Readable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { compile, handler, load } from '../../index.js';
+import { Runner, compile, deserialize, handler, load, loadSync } from '../../index.js';
 import { assembleComponent } from '../support/components.mjs';
 import { makeRun, makeSpawn } from '../support/engine.mjs';
 import { HANGS, main, runNode, temporaryFolder } from '../support/host.mjs';
@@ -146,6 +146,100 @@ describe('a command of WASI 0.3', bounded, () => {
     });
   });
 
+  test('hands its input on to its output', async () => {
+    const program = command(
+      [STDIN, STDOUT],
+      `(call $stdin (i32.const 64))
+       (global.set $out-end (call $stdout (i32.load (i32.const 64))))
+       (drop (call $settle (global.get $out-end)
+         (call $start-out-end (global.get $out-end) (i32.const 16))))
+       (i32.load8_u (i32.const 16))`,
+    );
+    const input = '0123456789'.repeat(50_000);
+    const { exitCode, stdout } = await run(program, { input });
+    assert.deepEqual([exitCode, String(stdout) === input], [0, true]);
+  });
+
+  test('gets the rest of its input by another stream', async () => {
+    const program = command(
+      [STDIN, STDOUT],
+      `(call $stdin (i32.const 64))
+       (drop (call $read-stream (i32.load (i32.const 64)) (i32.const 1024) (i32.const 4)))
+       (call $drop-readable (i32.load (i32.const 64)))
+       (call $stdin (i32.const 64))
+       (call $pipe (i32.load (i32.const 64)) (call $open-out))
+       (call $close-out)`,
+    );
+    assert.equal(String((await run(program, { input: '0123456789' })).stdout), '456789');
+  });
+
+  test('writes stdout by several streams, in its order', async () => {
+    const write = (stream, at) =>
+      `(drop (call $write-all (call $high (local.get ${stream})) (i32.const ${at}) (i32.const 1)))`;
+    const program = command(
+      [STDOUT],
+      `(local $a i64) (local $b i64)
+       (local.set $a (call $new-stream)) (local.set $b (call $new-stream))
+       (drop (call $stdout (call $low (local.get $a))))
+       (drop (call $stdout (call $low (local.get $b))))
+       ${write('$a', 1024)} ${write('$b', 1025)} ${write('$a', 1026)} (i32.const 0)`,
+      '(data (i32.const 1024) "abc")',
+    );
+    assert.equal(String((await run(program)).stdout), 'abc');
+  });
+
+  test('ends with what it has written when it exits in the midst', async () => {
+    const program = command(
+      [STDOUT, 'wasi:cli/exit'],
+      '(call $say (i32.const 1024) (i32.const 100000)) (call $exit (i32.const 3)) unreachable',
+    );
+    const { exitCode, stdout } = await run(program);
+    assert.deepEqual([exitCode, stdout.length], [3, 100_000]);
+  });
+
+  test('is ended by streams of the embedder that fail, and by maxBuffer', async () => {
+    const failing = (Stream, method) =>
+      new Stream({
+        [method]() {
+          this.destroy(new Error('mine'));
+        },
+      });
+    await assert.rejects(run(ECHO, { stdin: failing(Readable, 'read') }), {
+      code: 'ERR_WASI_STREAM',
+      message: 'options.stdin has failed: mine',
+    });
+    const stdout = failing(Writable, 'write');
+    await assert.rejects(run(ECHO, { input: 'x', stdout }), {
+      code: 'ERR_WASI_STREAM',
+      message: 'options.stdout has failed: mine',
+    });
+    await assert.rejects(run(ECHO, { input: 'more', maxBuffer: 3 }), {
+      code: 'ERR_WASI_STDIO_MAXBUFFER',
+      isMaxBuffer: true,
+    });
+  });
+
+  test('runs from machine code that is kept, and many at a time', async (t) => {
+    const bytes = await (await compile(ECHO, { cache: false })).serialize();
+    const program = await deserialize(bytes);
+    assert.equal(program.version, '0.3');
+    const pool = new Runner({ concurrency: 2 });
+    t.after(() => pool.close());
+    const inputs = Array.from({ length: 20 }, (_, i) => `input ${i}`);
+    const results = await Promise.all(inputs.map((input) => pool.run(program, { input })));
+    assert.deepEqual(
+      results.map(({ stdout }) => String(stdout)),
+      inputs,
+    );
+  });
+
+  test('is refused by V8', async () => {
+    await assert.rejects(run(ECHO, { engine: 'v8' }), {
+      code: 'ERR_WASI_PROGRAM',
+      message: 'the program is a component, which V8 does not run; wasmtime does',
+    });
+  });
+
   test('that waits for nothing that could come is a deadlock', async () => {
     const waits = '(call $wait-set (call $new-set) (i32.const 8))';
     await assert.rejects(run(command([], waits)), { code: 'ERR_WASI_TRAP', message: /deadlock/ });
@@ -185,6 +279,24 @@ describe('waits of WASI 0.3', bounded, () => {
       code: 'ERR_WASI_TRAP',
       message: '65536 things are waited for at once: 65535 is the most',
     });
+  });
+
+  test('may be cancelled', async () => {
+    const [STREAM_CANCELLED, CANCELLED_BEFORE_RETURNED] = [2, 4];
+    const read = command(
+      [STDIN, 'wasi:cli/exit'],
+      `(call $stdin (i32.const 64))
+       (drop (call $start-read (i32.load (i32.const 64)) (i32.const 1024) (i32.const 1)))
+       (call $exit (call $cancel-read (i32.load (i32.const 64)))) unreachable`,
+    );
+    const stdin = new Readable({ read() {} });
+    assert.equal((await run(read, { stdin })).exitCode, STREAM_CANCELLED);
+    const wait = command(
+      [CLOCK, 'wasi:cli/exit'],
+      `(call $exit (call $cancel-task (i32.shr_u
+         (call $start-wait (i64.const 3_600_000_000_000)) (i32.const 4)))) unreachable`,
+    );
+    assert.equal((await run(wait)).exitCode, CANCELLED_BEFORE_RETURNED);
   });
 
   test('for input and for a time end with the first that comes', async () => {
@@ -335,6 +447,26 @@ describe('files of WASI 0.3', bounded, () => {
     assert.equal(fs.readFileSync(path.join(inner, 'made'), 'latin1'), '\0\0\0made');
     assert.equal((await run(writes('file', 0), { preopens })).exitCode, 0);
     assert.equal(fs.readFileSync(path.join(inner, 'file'), 'latin1'), '012file789');
+  });
+
+  test('are handed on to another stream', async (t) => {
+    const { inner, preopens } = prepared(t);
+    const program = filing(
+      'file',
+      0,
+      READ,
+      `(call $read-file (call $file) (i64.const 0) (i32.const 64))
+       (global.set $out-end (call $stdout (i32.load (i32.const 64))))
+       (drop (call $settle (global.get $out-end)
+         (call $start-out-end (global.get $out-end) (i32.const 16))))
+       (call $end (i32.load (i32.const 68)))
+       (i32.load8_u (i32.const 16))`,
+    );
+    const content = '0123456789'.repeat(50_000);
+    fs.writeFileSync(path.join(inner, 'file'), content);
+    const { exitCode, stdout, usage } = await run(program, { preopens });
+    assert.deepEqual([exitCode, String(stdout) === content], [0, true]);
+    assert.deepEqual([usage.read, usage.written], [content.length, content.length]);
   });
 
   test('are listed by a stream', async (t) => {
@@ -576,20 +708,37 @@ describe('sockets of WASI 0.3', bounded, () => {
   });
 });
 
-test('load() says which functions are asynchronous, which it can not call', async () => {
-  const text = textOf({
-    code: '(func (export "one") (result i32) (i32.const 1))',
-    exports: `(func $later async (result u32) (canon lift (core func $main "one")))
+describe('load() of a component of WASI 0.3', bounded, () => {
+  test('says which functions are asynchronous, which can not be called', async () => {
+    const text = textOf({
+      code: '(func (export "one") (result i32) (i32.const 1))',
+      exports: `(func $later async (result u32) (canon lift (core func $main "one")))
         (func $now (result u32) (canon lift (core func $main "one")))
         (export "later" (func $later)) (export "now" (func $now))`,
+    });
+    const instance = await load(assembleComponent(text), { cache: false });
+    const { exports } = instance;
+    assert.equal(await exports.now(), 1);
+    await assert.rejects(exports.later(), {
+      message: /it is an asynchronous function of WASI 0\.3$/,
+    });
+    await instance.close();
   });
-  const instance = await load(assembleComponent(text), { cache: false });
-  const { exports } = instance;
-  assert.equal(await exports.now(), 1);
-  await assert.rejects(exports.later(), {
-    message: /it is an asynchronous function of WASI 0\.3$/,
+
+  test('calls functions that return at once', { skip: 'it does not yet' }, async () => {
+    // It imports an asynchronous function, which it does not call.
+    const text = textOf({
+      uses: [CLOCK],
+      code: '(func (export "one") (result i32) (i32.const 1))',
+      exports: `(func $now (result u32) (canon lift (core func $main "one")))
+        (export "now" (func $now))`,
+    });
+    for (const open of [load, loadSync]) {
+      const instance = await open(assembleComponent(text), { cache: false });
+      assert.equal(await instance.exports.now(), 1);
+      await instance.close();
+    }
   });
-  await instance.close();
 });
 
 describe('a handler of WASI 0.3', bounded, () => {
@@ -640,6 +789,30 @@ describe('a handler of WASI 0.3', bounded, () => {
     }
     assert.equal(await (await get()).text(), '');
     assert.deepEqual(errors, []);
+  });
+
+  test('hands the body of a request on, and its error', async (t) => {
+    const program = handling(
+      `(call $reply (i32.const 200) (i32.const 1) (call $body (local.get $request)))
+       (call $finish)`,
+    );
+    const { get, errors } = await open(t, program);
+    const text = '0123456789'.repeat(50_000);
+    assert.equal((await (await get({ method: 'POST', body: text })).text()) === text, true);
+    let send;
+    const body = new ReadableStream({ start: (controller) => void (send = controller) });
+    const response = await get({ method: 'POST', body, duplex: 'half' });
+    const reader = response.body.getReader();
+    send.enqueue(Buffer.from('x'));
+    assert.equal(String(Buffer.from((await reader.read()).value)), 'x');
+    assert.deepEqual(errors, []);
+    send.error(new Error('mine'));
+    const message = "the body of the request can't be read: mine";
+    await assert.rejects(reader.read(), { code: 'ERR_WASI_HTTP', message });
+    assert.deepEqual(
+      errors.map((error) => error.message),
+      [message],
+    );
   });
 
   test('answers while the request is still on its way', async (t) => {

@@ -99,6 +99,10 @@ const INTERFACES = {
       'start-wait': ['wait-for', '(param i64) (result i32)', 'async'],
     },
   },
+  'wasi:random/random': {
+    body: '(export "get-random-bytes" (func (param "max-len" u64) (result (list u8))))',
+    functions: { random: ['get-random-bytes', '(param i64 i32)'] },
+  },
   'wasi:filesystem/types': {
     body: `(export "descriptor" (type $descriptor (sub resource)))
       (type $error-is ${cases(FILE_ERRORS, OTHER)})
@@ -261,6 +265,8 @@ const BUILTINS = {
   'new-stream': ['stream.new $bytes', '(result i64)'],
   'start-read': ['stream.read $bytes async (memory $memory)', '(param i32 i32 i32) (result i32)'],
   'start-write': ['stream.write $bytes async (memory $memory)', '(param i32 i32 i32) (result i32)'],
+  'cancel-read': ['stream.cancel-read $bytes', '(param i32) (result i32)'],
+  'cancel-task': ['subtask.cancel', '(param i32) (result i32)'],
   'drop-readable': ['stream.drop-readable $bytes', '(param i32)'],
   'drop-writable': ['stream.drop-writable $bytes', '(param i32)'],
   'drop-set': ['waitable-set.drop', '(param i32)'],
