@@ -65,8 +65,9 @@ const HTTP_ERROR = `
   (export "error-code" (type $error (eq $error-is)))`;
 
 /**
- * The interfaces: what they export, what of it has a name in the component, and the functions that guests have
- * of them, as `$name`: the function of the interface, its core type, and `async` if they do not wait in it.
+ * The interfaces: `body` is what they export, `types` what of it has a name in the component. `functions` are
+ * those that guests have of them, as `$name`: the function of the interface, its core type, and `async` if
+ * they do not wait in it; `more` are other functions for them, with types that are `defined`.
  */
 const INTERFACES = {
   'wasi:cli/environment': {
@@ -211,7 +212,13 @@ const INTERFACES = {
       (export "request" (type $request (sub resource)))
       (export "response" (type $response (sub resource)))
       ${HTTP_ERROR}
+      (type $header-error-is ${cases(['invalid-syntax', 'forbidden', 'immutable', 'size-exceeded'], OTHER)})
+      (export "header-error" (type $header-error (eq $header-error-is)))
       (export "[constructor]fields" (func (result (own $fields))))
+      (export "[method]fields.append" (func (param "self" (borrow $fields)) (param "name" string)
+        (param "value" (list u8)) (result (result (error $header-error)))))
+      (export "[method]request.get-path-with-query" (func (param "self" (borrow $request))
+        (result (option string))))
       (export "[static]response.new" (func (param "headers" (own $fields)) (param "contents" (option (stream u8)))
         (param "trailers" (future (result (option (own $fields)) (error $error))))
         (result (tuple (own $response) (future (result (error $error)))))))
@@ -228,6 +235,8 @@ const INTERFACES = {
     },
     functions: {
       'new-fields': ['[constructor]fields', '(result i32)'],
+      'append-field': ['[method]fields.append', '(param i32 i32 i32 i32 i32 i32)'],
+      path: ['[method]request.get-path-with-query', '(param i32 i32)'],
       'new-response': ['[static]response.new', '(param i32 i32 i32 i32 i32)'],
       'set-status': ['[method]response.set-status-code', '(param i32 i32) (result i32)'],
       'consume-body': ['[static]request.consume-body', '(param i32 i32 i32)'],
@@ -260,7 +269,7 @@ INTERFACES['wasi:http/client'] = {
   functions: { 'send-request': ['send', '(param i32 i32)'] },
 };
 
-/** What is there without an interface. */
+/** Functions of the guests that are of no interface. */
 const BUILTINS = {
   'new-stream': ['stream.new $bytes', '(result i64)'],
   'start-read': ['stream.read $bytes async (memory $memory)', '(param i32 i32 i32) (result i32)'],
@@ -358,11 +367,20 @@ const HELPERS = {
 };
 HELPERS['wasi:http/types'] = `
   (global $trailers (mut i32) (i32.const 0))
+  (global $headers (mut i32) (i32.const 0))
+  ;; Fields with one of a name and a value in one text.
+  (func $one-field (param $at i32) (param $name i32) (param $value i32) (result i32) (local $fields i32)
+    (local.set $fields (call $new-fields))
+    (call $append-field (local.get $fields) (local.get $at) (local.get $name)
+      (i32.add (local.get $at) (local.get $name)) (local.get $value) (i32.const 64))
+    (if (i32.load8_u (i32.const 64)) (then unreachable))
+    (local.get $fields))
   ;; Answers with a status and a body: a stream, or none.
   (func $reply (param $status i32) (param $has-body i32) (param $body i32) (local $pair i64)
     (local.set $pair (call $new-trailers))
     (global.set $trailers (call $high (local.get $pair)))
-    (call $new-response (call $new-fields) (local.get $has-body) (local.get $body)
+    (if (i32.eqz (global.get $headers)) (then (global.set $headers (call $new-fields))))
+    (call $new-response (global.get $headers) (local.get $has-body) (local.get $body)
       (call $low (local.get $pair)) (i32.const 64))
     (if (call $set-status (i32.load (i32.const 64)) (local.get $status)) (then unreachable))
     (call $answer (i32.const 0) (i32.load (i32.const 64)) (i32.const 0) (i64.const 0)
@@ -371,10 +389,15 @@ HELPERS['wasi:http/types'] = `
   (func $refuse (param $code i32)
     (call $answer (i32.const 1) (local.get $code) (i32.const 0) (i64.const 0)
       (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
-  ;; Says that there are no trailers, which ends the answer. The result is taken from bytes that are zero.
+  ;; Ends the answer. Without trailers the result is taken from bytes that are zero.
   (func $finish
     (drop (call $settle (global.get $trailers)
       (call $start-trailers (global.get $trailers) (i32.const 512)))))
+  ;; Ends the answer with trailers.
+  (func $finish-with (param $fields i32)
+    (i32.store (i32.const 520) (i32.const 1))
+    (i32.store (i32.const 524) (local.get $fields))
+    (call $finish))
   ;; The body of a request.
   (func $body (param $request i32) (result i32) (local $pair i64)
     (local.set $pair (call $new-sent))
@@ -404,7 +427,7 @@ const simple = (name) => name.replace(/[:/]/g, '-');
  * @param {string[]} [parts.uses] the interfaces that it imports
  * @param {string} parts.code functions of its module, of which some are exported
  * @param {string} parts.exports what it lifts and exports; its module is `$main`
- * @param {Record<string, [string, string]>} [parts.builtins] more of what its module imports, with its core types
+ * @param {Record<string, [string, string]>} [parts.builtins] more that its module imports, with core types
  */
 export function textOf({ uses = [], code, exports, builtins = {} }) {
   const used = uses.map((name) => ({ name, ...INTERFACES[name] }));
@@ -498,7 +521,7 @@ export const lasting = (uses, body, rest = '') =>
 /**
  * The bytes of a handler of HTTP.
  *
- * @param {string} body of its function, which has the request as its first parameter; it calls `$reply` or `$refuse`
+ * @param {string} body of its function, whose parameter is `$request`; it calls `$reply` or `$refuse`
  * @param {string[]} [uses] more interfaces that it imports
  * @param {string} [rest] more of its module
  */
