@@ -1,10 +1,13 @@
 // The command line with components of WASI 0.3.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
-import { commandLine } from '../support/cli.mjs';
+import { IS_WINDOWS, commandLine } from '../support/cli.mjs';
+import { HANGS, main } from '../support/host.mjs';
 import { command, handling } from '../support/wasi-0.3.mjs';
 
 const { folder, cli } = commandLine({ after });
@@ -87,5 +90,18 @@ describe('a component of WASI 0.3 on the command line', () => {
         missing: [],
       },
     );
+  });
+
+  test('answers requests with serve, until a signal', { skip: IS_WINDOWS }, async (t) => {
+    const args = [main, 'serve', '--addr', '127.0.0.1:0', 'handler-3.wasm'];
+    const child = spawn(process.execPath, args, { cwd: folder, timeout: HANGS });
+    t.after(() => child.kill('SIGKILL'));
+    const [line] = await once(child.stderr.setEncoding('utf8'), 'data');
+    const [, url] = /^wasi-rs: serving (http:\/\/127\.0\.0\.1:\d+\/)\n$/.exec(line);
+    const response = await fetch(url, { headers: { connection: 'close' } });
+    assert.deepEqual([response.status, await response.text()], [201, '']);
+    const closed = once(child, 'close');
+    child.kill('SIGINT');
+    assert.deepEqual(await closed, [0, null]);
   });
 });
