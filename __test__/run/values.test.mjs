@@ -151,7 +151,7 @@ describe('values of components', () => {
       [twice, { tag: 'some', val: undefined }, [1, 0]],
       [twice, { tag: 'some', val: 7 }, [1, 1, 7]],
       [result, { tag: 'ok', val: 7 }, [0, 7]],
-      [result, { tag: 'err' }, [1]],
+      [result, { tag: 'err', val: undefined }, [1]],
       [variant, { tag: 'none' }, [0, 0, 0, 0]],
       [variant, { tag: 'some-text', val: 'a' }, [1, 0, 0, 0, 1, 0, 0, 0, 97]],
       [record, { firstName: 'a', age: 7 }, [1, 0, 0, 0, 97, 7]],
