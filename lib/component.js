@@ -104,8 +104,7 @@ class Component {
    *
    * @param {ComponentFunction} function_
    */
-  #unsupported({ params, result, isAsync }) {
-    if (isAsync) return 'it is an asynchronous function of WASI 0.3';
+  #unsupported({ params, result }) {
     const types = [...params.map(([, type]) => type), ...(result === null ? [] : [result])];
     const reason = types.map((type) => this.#codec.unsupported(type)).find(Boolean);
     return reason && `it takes or returns ${reason}`;

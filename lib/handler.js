@@ -385,7 +385,7 @@ async function handler(source, options, entry = handler) {
       INTERFACES.some((known) => name.startsWith(known));
     if (!handle.describe().exports.some(({ name }) => isHandler(name))) {
       const message =
-        'the program is no handler of HTTP: it exports no wasi:http/incoming-handler; run() runs commands, load() gives exports';
+        'the program is no handler of HTTP: it exports neither wasi:http/incoming-handler nor wasi:http/handler; run() runs commands, load() gives exports';
       throw new WasiError('ERR_WASI_PROGRAM', message);
     }
   } catch (error) {

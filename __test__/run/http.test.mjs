@@ -256,7 +256,8 @@ describe('handler()', { timeout: HANGS }, () => {
   test('refuses what is no handler, and wrong options', async () => {
     await assert.rejects(handler(EMPTY_COMPONENT, { cache }), {
       code: 'ERR_WASI_PROGRAM',
-      message: /^the program is no handler of HTTP: it exports no wasi:http\/incoming-handler/,
+      message:
+        /^the program is no handler of HTTP: it exports neither wasi:http\/incoming-handler nor wasi:http\/handler/,
     });
     const wrong = [
       [{ stdin: 'pipe' }, /options\.stdin/],

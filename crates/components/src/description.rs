@@ -117,7 +117,7 @@ pub struct Function {
     pub params: Vec<(String, usize)>,
     /// The type of its result.
     pub result: Option<usize>,
-    /// True for an asynchronous function of WASI 0.3, which `load()` can't call.
+    /// True for an asynchronous function of WASI 0.3.
     #[serde(rename = "isAsync")]
     pub is_async: bool,
 }

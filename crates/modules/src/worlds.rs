@@ -48,7 +48,8 @@ pub fn check_handler(handler: Option<&str>) -> Result<(), ProgramError> {
 
 /// The interface by which a command with these exports is run: the newest, if it has several.
 pub fn run_of<'n>(exports: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    exports.filter(|name| name.starts_with(RUN)).max()
+    let version = |name: &&'n str| name.strip_prefix(RUN).map(is_supported);
+    exports.filter(|name| name.starts_with(RUN)).max_by_key(|name| (version(name), *name))
 }
 
 /// The interface by which a handler of HTTP with these exports is called: the newest, if it has several.
@@ -93,6 +94,8 @@ mod tests {
         assert!(refusal(None).starts_with("is a component that is no command"));
         assert!(refusal(Some("wasi:cli/run@0.4.0")).starts_with("is a command for WASI 0.4.0; "));
         assert!(refusal(Some("wasi:cli/run@0.30.0")).starts_with("is a command for WASI 0.30.0; "));
+        let newer = ["wasi:cli/run@0.3.0", "wasi:cli/run@0.4.0"];
+        assert_eq!(run_of(newer.into_iter()), Some("wasi:cli/run@0.3.0"));
         let both =
             ["wasi:cli/run@0.3.0", "wasi:cli/run@0.2.9", "wasi:http/incoming-handler@0.2.0", "wasi:http/handler@0.3.0"];
         assert_eq!(run_of(both.into_iter()), Some("wasi:cli/run@0.3.0"));

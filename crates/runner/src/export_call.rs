@@ -41,6 +41,8 @@ pub struct ComponentFunction {
     pub func: component::Func,
     /// Its type.
     pub ty: ComponentType,
+    /// True in a store for asynchronous functions, where calls are tasks of the event loop.
+    pub is_concurrent: bool,
 }
 
 /// A call of an export.
@@ -72,6 +74,10 @@ impl ExportCall {
                         _ => Err(error),
                     },
                 }
+            }
+            Callee::Component(function) if function.is_concurrent => {
+                let why = "a component with asynchronous functions can't be called by a function that it waits for";
+                Ok(Returned::Refused(why.to_owned()))
             }
             Callee::Component(function) => function.call(store, &self.args),
             Callee::Drop => match with_handles(&mut store, |handles| handles.take(&self.args)) {

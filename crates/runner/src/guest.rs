@@ -5,6 +5,7 @@ use super::exchange::{self, Ends};
 use super::host_calls::Given;
 use super::plan::Request;
 use super::raw;
+use super::stacks::Share;
 use super::stop::Stop;
 use super::termination::CallLock;
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub struct Guest {
     wasi: Wasi,
     /// The resources of a component that the embedder holds.
     handles: Handles,
+    /// The stacks of its tasks, in WASI 0.3.
+    pub stacks: Arc<Share>,
     /// The sockets of the request of HTTP that it is to answer.
     pub exchange: Option<[u32; 2]>,
 }
@@ -59,7 +62,16 @@ pub struct Calls {
 impl Guest {
     /// A guest that has not begun.
     pub fn new(calls: Calls, limiter: Limiter, given: Option<Given>) -> Self {
-        Self { calls, limiter, given, memory: None, wasi: Wasi::default(), handles: Handles::default(), exchange: None }
+        Self {
+            calls,
+            limiter,
+            given,
+            memory: None,
+            wasi: Wasi::default(),
+            handles: Handles::default(),
+            stacks: Arc::default(),
+            exchange: None,
+        }
     }
 
     /// A guest that is to answer the request of HTTP that comes by these sockets.

@@ -19,6 +19,7 @@ use super::reaper::{Alarm, REAPER};
 use super::run::{Engine, Population, Run, lock};
 use super::scheduler::SCHEDULER;
 use super::snapshot;
+use super::tasks;
 use super::traps::end_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
@@ -270,10 +271,11 @@ fn open_component(run: &Run, component: &PreparedComponent, guest: Guest) -> Res
     let mut store = store_of(run, component.code.engine(), guest)?;
     let instance = component.instantiate(&mut store).map_err(|error| end_of(&error, true))?;
     run.record_fuel(&store);
+    let is_concurrent = component.is_concurrent();
     let exports = component.exports.iter().map(|export| {
         let function = export.as_ref().and_then(|(index, ty)| {
             let func = instance.get_func(&mut store, index)?;
-            Some(Callee::Component(Arc::new(ComponentFunction { func, ty: ty.clone() })))
+            Some(Callee::Component(Arc::new(ComponentFunction { func, ty: ty.clone(), is_concurrent })))
         });
         Export { name: String::new(), callee: function }
     });
@@ -440,7 +442,7 @@ impl Instance {
         self.run.control.memories.acquire();
         let before = clock::now(Clockid::ThreadCputimeId);
         live.store.set_epoch_deadline(1);
-        let made = catch_unwind(AssertUnwindSafe(|| call.make(&mut live.store)));
+        let made = catch_unwind(AssertUnwindSafe(|| tasks::make(call, &mut live.store)));
         self.run.add_cpu(clock::now(Clockid::ThreadCputimeId).saturating_sub(before));
         self.run.record_fuel(&live.store);
         let end = match made {

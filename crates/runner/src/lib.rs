@@ -8,6 +8,7 @@
 //! | [`run`] | one run in either engine, seen from outside: ended early, settled |
 //! | [`in_wasmtime`], [`guest`], [`stop`], [`traps`] | a run in wasmtime |
 //! | [`instance`] | a module that is instantiated once and called any number of times |
+//! | [`tasks`], [`stacks`] | tasks of WASI 0.3, and their stacks |
 //! | [`snapshot`] | programs that begin with the state of an instance |
 //! | [`export_call`], [`component_type`] | a call of a guest's export; the type of a component's function |
 //! | [`exchange`] | sockets of exchanges of HTTP |
@@ -59,7 +60,9 @@ pub mod scheduler;
 pub mod slot;
 pub mod snapshot;
 pub mod source;
+mod stacks;
 pub mod stop;
 mod sync;
+mod tasks;
 pub mod termination;
 pub mod traps;

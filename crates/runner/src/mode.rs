@@ -1,7 +1,8 @@
 //! The modes of machine code. Code of one mode does not run in another, so each has an engine of its own.
 
+use super::stacks::Stacks;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use wasi_rs_modules::error::Form;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::startup::MAX_SPARSE;
@@ -74,6 +75,7 @@ impl Mode {
             .concurrency_support(self.is_concurrent)
             // The guest's stack, and that of its system calls.
             .async_stack_size(self.stack.saturating_add(SYSTEM_CALLS))
+            .with_host_stack(Arc::new(Stacks))
             .memory_guaranteed_dense_image_size(MAX_SPARSE)
             // Only debuggers and profilers of the process would read it.
             .native_unwind_info(cfg!(windows));

@@ -47,7 +47,7 @@ struct Counted;
 impl Counted {
     fn new() -> Option<Self> {
         let add = |running: usize| (running < MOST.0).then_some(running + 1);
-        RUNNING.fetch_update(Relaxed, Relaxed, add).is_ok().then_some(Self)
+        RUNNING.fetch_update(Relaxed, Relaxed, add).is_ok().then(|| Self)
     }
 }
 

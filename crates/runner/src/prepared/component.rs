@@ -6,16 +6,17 @@ use crate::component_type::ComponentType;
 use crate::guest::Guest;
 use crate::imported;
 use crate::interface::{Described, Description};
+use crate::tasks;
 use wasi_rs_components::description::{Description as Interface, Item, describe};
 use wasi_rs_components::wasi::{self, IncomingRequest, ResponseOutparam};
 use wasi_rs_modules::error::ProgramError;
 use wasi_rs_modules::interface::Purpose;
 use wasi_rs_modules::worlds::{check_command, handler_of, is_asynchronous_handler, run_of, version};
-use wasmtime::component::types::{ComponentFunc, ComponentItem};
+use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{
-    Accessor, Component, ComponentExportIndex, Func, Instance, InstancePre, Linker, Resource, ResourceType, Val,
+    Accessor, Component, ComponentExportIndex, Func, Instance, InstancePre, Linker, Resource, ResourceType,
 };
-use wasmtime::{Store, StoreContextMut};
+use wasmtime::{AsContextMut, Store, StoreContextMut};
 
 /// The most bytes that the values count which a component hands to the host in one call. Each value counts
 /// 32, so that is a `list<u8>` of four million.
@@ -73,7 +74,7 @@ impl PreparedComponent {
         let foreign = interface.imports.iter().map(|function| foreign_of(&function.item)).chain(dropped).collect();
         let exports = interface.exports.iter().map(|function| {
             let ty = ComponentType::new(&interface.types, function);
-            Some((index_of(&code, &function.item).filter(|_| !function.is_async)?, ty))
+            Some((index_of(&code, &function.item)?, ty))
         });
         let exports = exports.collect();
         let bytes = interface.bytes_per_counted().max(USUAL_BYTES);
@@ -91,8 +92,7 @@ impl PreparedComponent {
         store.set_hostcall_fuel(self.most_copied);
         match &self.linked {
             Ok(linked) if self.is_concurrent() => {
-                let mut calls = store.data().calls.waiting();
-                wasi::p3::block_on(store, Guest::view, &mut calls, async |store| linked.instantiate_async(store).await)?
+                tasks::block_on(store, async |store| linked.instantiate_async(store).await)?
             }
             Ok(linked) => linked.instantiate(store),
             Err(why) => Err(wasmtime::Error::msg(why.clone())),
@@ -100,7 +100,7 @@ impl PreparedComponent {
     }
 
     /// True if it may have asynchronous functions, as WASI 0.3 has.
-    fn is_concurrent(&self) -> bool {
+    pub fn is_concurrent(&self) -> bool {
         self.code.engine().get_concurrency_support()
     }
 
@@ -117,8 +117,7 @@ impl PreparedComponent {
         Ok(run.map(|run| -> Entry {
             Box::new(move |store| {
                 let (result,) = if is_concurrent {
-                    let mut calls = store.data().calls.waiting();
-                    wasi::p3::run(store, Guest::view, &mut calls, async |store| run.call_concurrent(store, ()).await)?
+                    tasks::run(store, async |store| run.call_concurrent(store, ()).await)?
                 } else {
                     run.call(store, ())?
                 };
@@ -133,19 +132,24 @@ impl PreparedComponent {
         if self.handler_name().is_some_and(is_asynchronous_handler) {
             return Ok(handle.typed(&*store).map(|handle| -> Entry {
                 Box::new(move |store| {
-                    let mut calls = store.data().calls.waiting();
                     let act = async |store: &Accessor<Guest>| {
                         wasi::p3::http::handle(store, Guest::view, handle, exchange).await.map(|()| 0)
                     };
-                    wasi::p3::run(store, Guest::view, &mut calls, act)
+                    tasks::run(store, act)
                 })
             }));
         }
         let handle = handle.typed::<(Resource<IncomingRequest>, Resource<ResponseOutparam>), ()>(&*store);
+        let is_concurrent = self.is_concurrent();
         Ok(handle.map(|handle| -> Entry {
             Box::new(move |store| {
                 let params = store.data_mut().view().exchange(exchange)?;
-                handle.call(store, params).map(|()| 0)
+                if is_concurrent {
+                    tasks::run(store, async |store| handle.call_concurrent(store, params).await)?;
+                } else {
+                    handle.call(store, params)?;
+                }
+                Ok(0)
             })
         }))
     }
@@ -222,12 +226,24 @@ fn index_of(code: &Component, item: &Item) -> Option<ComponentExportIndex> {
 fn define_foreign(linker: &mut Linker<Guest>, interface: &Interface) -> wasmtime::Result<()> {
     for (index, function) in interface.imports.iter().enumerate() {
         let (item, ty) = (&function.item, ComponentType::new(&interface.types, function));
-        let call = move |store: StoreContextMut<'_, Guest>, _: ComponentFunc, args: &[Val], results: &mut [Val]| {
-            imported::call_of_component(store, index, &ty, args, results)
+        let mut place = match &item.interface {
+            Some(interface) => linker.instance(interface)?,
+            None => linker.root(),
         };
-        match &item.interface {
-            Some(interface) => linker.instance(interface)?.func_new(&item.name, call)?,
-            None => linker.root().func_new(&item.name, call)?,
+        if function.is_async {
+            // The guest's other tasks wait as well.
+            place.func_new_concurrent(&item.name, move |store, _, args, results| {
+                let ty = ty.clone();
+                Box::pin(async move {
+                    store.with(|mut store| {
+                        imported::call_of_component(store.as_context_mut(), index, &ty, args, results)
+                    })
+                })
+            })?;
+        } else {
+            place.func_new(&item.name, move |store, _, args, results| {
+                imported::call_of_component(store, index, &ty, args, results)
+            })?;
         }
     }
     let first = interface.imports.len();
