@@ -784,11 +784,12 @@ export type Fetch = (
   request: Request & { readonly trailers: Promise<Headers> },
 ) => FetchResult | Promise<FetchResult>;
 
+/** Fields, in any form that Headers takes. */
+export type Trailers = ConstructorParameters<typeof Headers>[0];
+
 /** The answer of a function for a request; nothing, if it denies it. */
 export type FetchResult =
-  | (Response & { readonly trailers?: HeadersInit | PromiseLike<HeadersInit | undefined> })
-  | null
-  | undefined;
+  (Response & { readonly trailers?: Trailers | PromiseLike<Trailers> }) | null | undefined;
 
 /**
  * The error of a component's function whose result is `result<_, E>`; thrown by a function of `imports`, it
@@ -1022,7 +1023,7 @@ export interface Handler {
 }
 
 /**
- * Makes a handler of HTTP of a component that exports wasi:http/incoming-handler. Bodies are streamed both
+ * Makes a handler of HTTP of a component that exports wasi:http/incoming-handler or, in WASI 0.3, wasi:http/handler. Bodies are streamed both
  * ways; an instance is ended when its client is gone.
  * @throws WasiError, as a rejection: it is no such component, or can't be compiled
  * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_ACCESS_DENIED, as rejections
