@@ -1023,8 +1023,8 @@ export interface Handler {
 }
 
 /**
- * Makes a handler of HTTP of a component that exports wasi:http/incoming-handler or, in WASI 0.3, wasi:http/handler. Bodies are streamed both
- * ways; an instance is ended when its client is gone.
+ * Makes a handler of HTTP of a component that exports wasi:http/incoming-handler or, in WASI 0.3,
+ * wasi:http/handler. Bodies are streamed both ways; an instance is ended when its client is gone.
  * @throws WasiError, as a rejection: it is no such component, or can't be compiled
  * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_ACCESS_DENIED, as rejections
  */
