@@ -35,9 +35,9 @@ pub fn check_command(run: Option<&str>, is_handler: bool) -> Result<(), ProgramE
 
 /// Refuses a component that exports this interface of handlers of HTTP, or none.
 pub fn check_handler(handler: Option<&str>) -> Result<(), ProgramError> {
-    let version = |name: &'_ str| HANDLERS.iter().find_map(|handler| name.strip_prefix(handler).map(str::to_owned));
-    let why = match handler.and_then(version) {
-        Some(version) if is_supported(&version) => return Ok(()),
+    let version = handler.and_then(|name| HANDLERS.iter().find_map(|handler| name.strip_prefix(handler)));
+    let why = match version {
+        Some(version) if is_supported(version) => return Ok(()),
         Some(version) => {
             format!("is a handler of HTTP for WASI {version}; those run here that are built for WASI 0.2 or 0.3")
         }

@@ -41,8 +41,6 @@ pub struct ComponentFunction {
     pub func: component::Func,
     /// Its type.
     pub ty: ComponentType,
-    /// True in a store for asynchronous functions, where calls are tasks of the event loop.
-    pub is_concurrent: bool,
 }
 
 /// A call of an export.
@@ -75,7 +73,7 @@ impl ExportCall {
                     },
                 }
             }
-            Callee::Component(function) if function.is_concurrent => {
+            Callee::Component(_) if store.as_context().engine().get_concurrency_support() => {
                 let why = "a component with asynchronous functions can't be called by a function that it waits for";
                 Ok(Returned::Refused(why.to_owned()))
             }
@@ -104,20 +102,30 @@ impl ExportCall {
 impl ComponentFunction {
     /// Calls it. (A component can't go on after an error, so one that the embedder has thrown is its end.)
     fn call(&self, mut store: impl AsContextMut<Data: Holder>, args: &[u8]) -> wasmtime::Result<Returned> {
-        let ComponentType { types, params, results, direct } = &self.ty;
-        if let Some(direct) = direct {
+        if let Some(direct) = &self.ty.direct {
             return direct.call(self.func, store, args).map(Returned::Values);
         }
-        let args = match with_handles(&mut store, |handles| handles.decode(types, params, args)) {
+        self.converted(&mut store, args, |store, args, results| self.func.call(store, args, results))
+    }
+
+    /// Makes a call with the values that these bytes are, and turns its results into bytes.
+    pub fn converted<S: AsContextMut<Data: Holder>>(
+        &self,
+        store: &mut S,
+        args: &[u8],
+        call: impl FnOnce(&mut S, &[component::Val], &mut [component::Val]) -> wasmtime::Result<()>,
+    ) -> wasmtime::Result<Returned> {
+        let ComponentType { types, params, results, .. } = &self.ty;
+        let args = match with_handles(&mut *store, |handles| handles.decode(types, params, args)) {
             Ok(args) => args,
             Err(error) => {
-                with_handles(&mut store, |handles| handles.take_back())?;
+                with_handles(store, |handles| handles.take_back())?;
                 return Ok(Returned::Refused(error.to_string()));
             }
         };
         let mut values = vec![component::Val::Bool(false); results.len()];
-        self.func.call(&mut store, &args, &mut values)?;
-        with_handles(&mut store, |handles| {
+        call(store, &args, &mut values)?;
+        with_handles(store, |handles| {
             handles.take_back()?;
             handles.encode(types, results, &values).map(Returned::Values)
         })

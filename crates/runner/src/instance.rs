@@ -271,11 +271,10 @@ fn open_component(run: &Run, component: &PreparedComponent, guest: Guest) -> Res
     let mut store = store_of(run, component.code.engine(), guest)?;
     let instance = component.instantiate(&mut store).map_err(|error| end_of(&error, true))?;
     run.record_fuel(&store);
-    let is_concurrent = component.is_concurrent();
     let exports = component.exports.iter().map(|export| {
         let function = export.as_ref().and_then(|(index, ty)| {
             let func = instance.get_func(&mut store, index)?;
-            Some(Callee::Component(Arc::new(ComponentFunction { func, ty: ty.clone(), is_concurrent })))
+            Some(Callee::Component(Arc::new(ComponentFunction { func, ty: ty.clone() })))
         });
         Export { name: String::new(), callee: function }
     });

@@ -1,13 +1,12 @@
 //! Asynchronous work in a guest's store, on the guest's thread.
 
-use super::component_type::ComponentType;
-use super::export_call::{Callee, ComponentFunction, ExportCall, Returned};
+use super::export_call::{Callee, ExportCall, Returned};
 use super::guest::Guest;
 use super::stacks::counting;
 use std::sync::Arc;
 use wasi_rs_components::handles::with_handles;
 use wasi_rs_components::wasi::p3;
-use wasmtime::component::{Accessor, Val};
+use wasmtime::component::{Accessor, ComponentNamedList, Lift, Lower, TypedFunc};
 use wasmtime::{Result, Store};
 
 /// Does something asynchronous with a store. An error is the end of the guest.
@@ -22,11 +21,28 @@ pub fn run<R>(store: &mut Store<Guest>, act: impl AsyncFnOnce(&Accessor<Guest>) 
     counting(&share, || p3::run(store, Guest::view, &mut calls, act))
 }
 
-/// Makes a call in a store that nobody is in: as a task, if its functions may be asynchronous. An error is
+/// Calls a function of a component: as a task, if functions may be asynchronous in this store.
+pub fn call<P, R>(store: &mut Store<Guest>, function: TypedFunc<P, R>, params: P) -> Result<R>
+where
+    P: ComponentNamedList + Lower + Send + Sync + 'static,
+    R: ComponentNamedList + Lift + Send + Sync + 'static,
+{
+    if store.engine().get_concurrency_support() {
+        run(store, async |store| function.call_concurrent(store, params).await)
+    } else {
+        function.call(store, params)
+    }
+}
+
+/// Makes a call in a store that nobody is in: as a task, if functions may be asynchronous there. An error is
 /// the end of the instance, and there is no answer then.
 pub fn make(call: &ExportCall, store: &mut Store<Guest>) -> Result<Returned> {
     match &call.callee {
-        Callee::Component(function) if function.is_concurrent => call_of(function, store, &call.args),
+        Callee::Component(function) if store.engine().get_concurrency_support() => {
+            function.converted(store, &call.args, |store, args, results| {
+                run(store, async |store| function.func.call_concurrent(store, args, results).await)
+            })
+        }
         Callee::Drop if store.engine().get_concurrency_support() => {
             match with_handles(&mut *store, |handles| handles.take(&call.args)) {
                 Ok(resource) => {
@@ -38,23 +54,4 @@ pub fn make(call: &ExportCall, store: &mut Store<Guest>) -> Result<Returned> {
         }
         _ => call.make(store),
     }
-}
-
-/// Calls a function, and waits for all that it has begun.
-fn call_of(function: &ComponentFunction, store: &mut Store<Guest>, args: &[u8]) -> Result<Returned> {
-    let ComponentType { types, params, results, .. } = &function.ty;
-    let args = match with_handles(&mut *store, |handles| handles.decode(types, params, args)) {
-        Ok(args) => args,
-        Err(error) => {
-            with_handles(&mut *store, |handles| handles.take_back())?;
-            return Ok(Returned::Refused(error.to_string()));
-        }
-    };
-    let mut values = vec![Val::Bool(false); results.len()];
-    let call = async |store: &Accessor<Guest>| function.func.call_concurrent(store, &args, &mut values).await;
-    run(store, call)?;
-    with_handles(store, |handles| {
-        handles.take_back()?;
-        handles.encode(types, results, &values).map(Returned::Values)
-    })
 }

@@ -413,14 +413,8 @@ impl types::HostDescriptor for View<'_> {
     ) -> Made<Resource<Descriptor>> {
         let base = self.descriptor(&this)?;
         let descriptor = self.open(&base, place(&base, path_flags, &path), open, flags)?;
-        let file = Arc::clone(&descriptor.file);
-        match self.wasi.table.push(descriptor) {
-            Ok(resource) => Ok(resource),
-            Err(error) => {
-                self.release(file)?;
-                Err(error.into())
-            }
-        }
+        let fd = descriptor.file.fd;
+        Ok(self.push_open(descriptor, fd)?)
     }
 
     fn readlink_at(&mut self, this: Resource<Descriptor>, path: String) -> Made<String> {

@@ -156,6 +156,17 @@ impl View<'_> {
         Ok((self.incoming_request(exchange)?, response))
     }
 
+    /// Puts a resource in the table that has a descriptor of its own, which is closed if there is no room.
+    fn push_open<R: Send + 'static>(&mut self, resource: R, fd: u32) -> Result<Resource<R>> {
+        match self.wasi.table.push(resource) {
+            Ok(resource) => Ok(resource),
+            Err(error) => {
+                self.calls().close(fd)?;
+                Err(error.into())
+            }
+        }
+    }
+
     /// Drops one owner of a descriptor, and closes it after the last.
     fn release(&mut self, file: Arc<OpenFile>) -> Result<()> {
         match Arc::into_inner(file) {

@@ -10,7 +10,7 @@ use wasmtime::component::Resource;
 use wasmtime::{Result, bail};
 
 /// The most things that are waited for at once. (`poll_oneoff` takes one more, which is for a time.)
-const MOST: usize = (1 << 16) - 1;
+pub const MOST: usize = (1 << 16) - 1;
 
 /// The resource `pollable`.
 #[derive(Clone, Debug)]

@@ -17,19 +17,14 @@ pub enum Code {
 }
 
 impl Code {
-    /// The first `len` bytes of a file, which stands at its beginning; an error if there are fewer.
+    /// The first `len` bytes of a file; an error if there are fewer.
     pub fn read(file: &File, len: u64) -> io::Result<Self> {
         let size = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(size)?;
+        rewind(file)?;
         file.take(len).read_to_end(&mut bytes)?;
         if bytes.len() == size { Ok(Self::Bytes(bytes)) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
-    }
-
-    /// The same of a file that stands anywhere.
-    pub fn read_again(file: &File, len: u64) -> io::Result<Self> {
-        rewind(file)?;
-        Self::read(file, len)
     }
 
     /// The same as a file in memory, which the kernel fills: without page faults, in a third of the time.

@@ -224,7 +224,7 @@ fn load(folder: &Folder, name: &str, record: &str, form: Form) -> Option<Code> {
     let code = match lease {
         Some(lease) => Code::File(file.try_clone().ok()?, lease),
         None if is_large && form == Form::Component => {
-            Code::copy(&file, seal.len).or_else(|_| Code::read_again(&file, seal.len)).ok()?
+            Code::copy(&file, seal.len).or_else(|_| Code::read(&file, seal.len)).ok()?
         }
         None => Code::read(&file, seal.len).ok()?,
     };

@@ -91,17 +91,12 @@ impl PreparedComponent {
     pub fn instantiate(&self, store: &mut Store<Guest>) -> wasmtime::Result<Instance> {
         store.set_hostcall_fuel(self.most_copied);
         match &self.linked {
-            Ok(linked) if self.is_concurrent() => {
+            Ok(linked) if store.engine().get_concurrency_support() => {
                 tasks::block_on(store, async |store| linked.instantiate_async(store).await)?
             }
             Ok(linked) => linked.instantiate(store),
             Err(why) => Err(wasmtime::Error::msg(why.clone())),
         }
-    }
-
-    /// True if it may have asynchronous functions, as WASI 0.3 has.
-    pub fn is_concurrent(&self) -> bool {
-        self.code.engine().get_concurrency_support()
     }
 
     /// The name of the interface by which it handles requests of HTTP, if it does.
@@ -113,16 +108,8 @@ impl PreparedComponent {
     /// function of another type.
     pub fn start(&self, store: &mut Store<Guest>) -> wasmtime::Result<wasmtime::Result<Entry>> {
         let run = self.entry(store, self.run.as_ref())?.typed::<(), (Result<(), ()>,)>(&*store);
-        let is_concurrent = self.is_concurrent();
         Ok(run.map(|run| -> Entry {
-            Box::new(move |store| {
-                let (result,) = if is_concurrent {
-                    tasks::run(store, async |store| run.call_concurrent(store, ()).await)?
-                } else {
-                    run.call(store, ())?
-                };
-                Ok(u32::from(result.is_err()))
-            })
+            Box::new(move |store| tasks::call(store, run, ()).map(|(result,)| u32::from(result.is_err())))
         }))
     }
 
@@ -140,16 +127,10 @@ impl PreparedComponent {
             }));
         }
         let handle = handle.typed::<(Resource<IncomingRequest>, Resource<ResponseOutparam>), ()>(&*store);
-        let is_concurrent = self.is_concurrent();
         Ok(handle.map(|handle| -> Entry {
             Box::new(move |store| {
                 let params = store.data_mut().view().exchange(exchange)?;
-                if is_concurrent {
-                    tasks::run(store, async |store| handle.call_concurrent(store, params).await)?;
-                } else {
-                    handle.call(store, params)?;
-                }
-                Ok(0)
+                tasks::call(store, handle, params).map(|()| 0)
             })
         }))
     }

@@ -4,7 +4,7 @@ use super::clocks::instant;
 use super::generated::clocks::system_clock::Instant;
 use super::generated::filesystem::{preopens, types};
 use super::reactor::{Left, Reactor};
-use super::streams::{self, End};
+use super::streams::{self, End, Teller};
 use crate::wasi::calls::{Entry, Made};
 use crate::wasi::clocks::nanoseconds;
 use crate::wasi::errors::{Failed, match_code};
@@ -13,7 +13,6 @@ use crate::wasi::generated::clocks::wall_clock::Datetime;
 use crate::wasi::generated::filesystem::types::{self as of_0_2, HostDescriptor as _};
 use crate::wasi::streams::Place;
 use crate::wasi::{View, Views};
-use futures_channel::oneshot;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -155,25 +154,15 @@ struct Entries<U: 'static> {
     view: fn(&mut U) -> View<'_>,
     reactor: Arc<Reactor>,
     listing: Option<Listing>,
-    end: Option<oneshot::Sender<End>>,
+    end: Teller<End>,
 }
 
 /// The most entries that are given at once where nobody says how many.
 const MOST_ENTRIES: usize = 64;
 
-impl<U> Entries<U> {
-    /// Ends the listing.
-    fn finish(&mut self, end: End) -> StreamResult {
-        if let Some(sender) = self.end.take() {
-            let _ = sender.send(end); // nobody may want to know
-        }
-        StreamResult::Dropped
-    }
-}
-
 impl<U> Drop for Entries<U> {
     fn drop(&mut self) {
-        self.finish(Ok(()));
+        self.end.tell(Ok(()));
         if let Some(listing) = self.listing.take() {
             self.reactor.leave(Left::File(listing.into_file()));
         }
@@ -209,7 +198,9 @@ impl<U: 'static> StreamProducer<U> for Entries<U> {
             }
         }
         destination.set_buffer(all.into());
-        Poll::Ready(Ok(end.map_or(StreamResult::Completed, |end| this.finish(end))))
+        let Some(end) = end else { return Poll::Ready(Ok(StreamResult::Completed)) };
+        this.end.tell(end);
+        Poll::Ready(Ok(StreamResult::Dropped))
     }
 }
 
@@ -267,8 +258,8 @@ impl<U: Send + 'static> types::HostDescriptorWithStore<U> for Views {
             Err(Failed::Trap(error)) => return Err(error),
         };
         let (view, reactor) = (store.getter(), Arc::clone(&store.get().wasi.reactor));
-        let (sender, end) = oneshot::channel();
-        let entries = Entries { view, reactor, listing: Some(listing), end: Some(sender) };
+        let (teller, end) = Teller::new();
+        let entries = Entries { view, reactor, listing: Some(listing), end: teller };
         let reader = StreamReader::new(&mut store, entries)?;
         Ok((reader, streams::end_of(&mut store, end, code_of)?))
     }

@@ -7,6 +7,7 @@ use crate::wasi::OpenFile;
 use crate::wasi::calls::{Awaited, Calls};
 use crate::wasi::errors::Failed;
 use crate::wasi::http::exchange::Exchange;
+use crate::wasi::poll::MOST;
 use crate::wasi::sockets::state::Tcp;
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -16,9 +17,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use wasi_rs_core::abi::flags::Sdflags;
 use wasmtime::{Result, Trap, bail};
-
-/// The most things that are waited for at once. (`poll_oneoff` takes one more, which is for a time.)
-const MOST: usize = (1 << 16) - 1;
 
 /// The number of times that futures are polled before what they wait for is looked at, though others go on.
 const ROUNDS: u32 = 64;
@@ -231,6 +229,39 @@ struct Woken(AtomicBool);
 impl Wake for Woken {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Relaxed);
+    }
+}
+
+/// The wait of a stream or future, which may go on from one poll of it to the next.
+#[derive(Debug)]
+pub struct Waiting {
+    reactor: Arc<Reactor>,
+    wait: Option<Wait>,
+}
+
+impl Waiting {
+    /// A stream or future that waits for nothing yet.
+    pub const fn new(reactor: Arc<Reactor>) -> Self {
+        Self { reactor, wait: None }
+    }
+
+    /// Waits for this. None: it is there. Otherwise the result of the poll, which is `cancelled` where the
+    /// other side waits no longer.
+    pub fn poll<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        awaited: Awaited,
+        cancelled: Option<T>,
+    ) -> Option<Poll<Result<T>>> {
+        let wait = self.wait.get_or_insert_with(|| self.reactor.wait(awaited));
+        match (Pin::new(wait).poll(context), cancelled) {
+            (Poll::Ready(()), _) => {
+                self.wait = None;
+                None
+            }
+            (Poll::Pending, Some(cancelled)) => Some(Poll::Ready(Ok(cancelled))),
+            (Poll::Pending, None) => Some(Poll::Pending),
+        }
     }
 }
 

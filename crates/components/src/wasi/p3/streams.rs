@@ -1,7 +1,7 @@
 //! `stream<u8>` of the standard streams and of files: bytes are read when the guest asks for them, and
 //! written when it has some, as in 0.2.
 
-use super::reactor::{Left, Reactor, Wait};
+use super::reactor::{Left, Reactor, Waiting};
 use crate::wasi::calls::Awaited;
 use crate::wasi::errors::{Failed, StreamFailed};
 use crate::wasi::streams::Place;
@@ -9,7 +9,7 @@ use crate::wasi::{View, Views};
 use futures_channel::oneshot;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use wasi_rs_core::abi::Errno;
 use wasmtime::component::{
     Access, Destination, FutureReader, Lift, Lower, Source, StreamConsumer, StreamProducer, StreamReader, StreamResult,
@@ -26,30 +26,47 @@ pub type End = std::result::Result<(), Errno>;
 /// A future of the end of a stream, for the guest.
 pub type EndOf<E> = FutureReader<std::result::Result<(), E>>;
 
+/// Tells something, once.
+#[derive(Debug)]
+pub struct Teller<T>(Option<oneshot::Sender<T>>);
+
+impl<T> Teller<T> {
+    /// A teller, and the one who is told.
+    pub fn new() -> (Self, oneshot::Receiver<T>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(Some(sender)), receiver)
+    }
+
+    /// Tells it, unless something was told before.
+    pub fn tell(&mut self, value: T) {
+        if let Some(sender) = self.0.take() {
+            let _ = sender.send(value); // nobody may want to know
+        }
+    }
+}
+
+/// The result of a poll that would have to wait, if the other side waits no longer.
+pub fn cancelled(finish: bool) -> Option<StreamResult> {
+    finish.then_some(StreamResult::Cancelled)
+}
+
 /// One end of a stream, at the host.
 struct Stream<U: 'static> {
     view: fn(&mut U) -> View<'_>,
     reactor: Arc<Reactor>,
     place: Option<Place>,
-    waiting: Option<Pin<Box<Wait>>>,
-    end: Option<oneshot::Sender<End>>,
+    waiting: Waiting,
+    end: Teller<End>,
     /// True if the guest writes it.
     is_sent: bool,
 }
 
 impl<U> Stream<U> {
     fn new(store: &mut Access<'_, U, Views>, place: Place, is_sent: bool) -> (Self, oneshot::Receiver<End>) {
-        let (sender, end) = oneshot::channel();
+        let (teller, end) = Teller::new();
         let (view, reactor) = (store.getter(), Arc::clone(&store.get().wasi.reactor));
-        (Self { view, reactor, place: Some(place), waiting: None, end: Some(sender), is_sent }, end)
-    }
-
-    /// Waits until the place has something, or room.
-    fn wait(&mut self, context: &mut Context<'_>, awaited: Awaited) -> Poll<()> {
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(self.reactor.wait(awaited)));
-        ready!(waiting.as_mut().poll(context));
-        self.waiting = None;
-        Poll::Ready(())
+        let waiting = Waiting::new(Arc::clone(&reactor));
+        (Self { view, reactor, place: Some(place), waiting, end: teller, is_sent }, end)
     }
 
     /// Ends the stream.
@@ -60,21 +77,14 @@ impl<U> Stream<U> {
             StreamFailed::Failed(Failed::Trap(error)) => return Err(error),
             StreamFailed::Http(_) => Err(Errno::Io),
         };
-        self.tell(end);
+        self.end.tell(end);
         Ok(StreamResult::Dropped)
-    }
-
-    /// Tells the end of the stream, once.
-    fn tell(&mut self, end: End) {
-        if let Some(sender) = self.end.take() {
-            let _ = sender.send(end); // nobody may want to know
-        }
     }
 }
 
 impl<U> Drop for Stream<U> {
     fn drop(&mut self) {
-        self.tell(Ok(()));
+        self.end.tell(Ok(()));
         match self.place.take() {
             Some(Place::Current(file) | Place::At(file, _) | Place::End(file)) => self.reactor.leave(Left::File(file)),
             Some(Place::Message(exchange)) => self.reactor.leave(Left::Exchange(exchange)),
@@ -122,11 +132,9 @@ impl<U: 'static> StreamProducer<U> for Producer<U> {
                 Place::Message(exchange) => Some(Awaited::Read(exchange.input())),
                 other => other.awaited().map(Awaited::Read),
             };
-            match awaited.map(|awaited| stream.wait(context, awaited)) {
-                Some(Poll::Pending) if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
-                Some(Poll::Pending) => return Poll::Pending,
-                Some(Poll::Ready(())) => {}
-                None => return Poll::Ready(stream.finish(StreamFailed::Closed)),
+            let Some(awaited) = awaited else { return Poll::Ready(stream.finish(StreamFailed::Closed)) };
+            if let Some(early) = stream.waiting.poll(context, awaited, cancelled(finish)) {
+                return early;
             }
         }
     }
@@ -165,24 +173,16 @@ impl<U: 'static> StreamConsumer<U> for Consumer<U> {
                         return Poll::Ready(Ok(StreamResult::Completed));
                     }
                     Err(Failed::Errno(Errno::Again)) => {}
-                    Err(failed) => return Poll::Ready(stream.finish_writing(failed)),
+                    // A reader that is gone is an error here.
+                    Err(failed) => return Poll::Ready(stream.finish(StreamFailed::Failed(failed))),
                 }
             }
             let awaited = place.awaited().map(Awaited::Write);
-            match awaited.map(|awaited| stream.wait(context, awaited)) {
-                Some(Poll::Pending) if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
-                Some(Poll::Pending) => return Poll::Pending,
-                Some(Poll::Ready(())) => {}
-                None => return Poll::Ready(stream.finish(Errno::Io.into())),
+            let Some(awaited) = awaited else { return Poll::Ready(stream.finish(Errno::Io.into())) };
+            if let Some(early) = stream.waiting.poll(context, awaited, cancelled(finish)) {
+                return early;
             }
         }
-    }
-}
-
-impl<U> Stream<U> {
-    /// Ends a stream that is written. A reader that is gone is an error here.
-    fn finish_writing(&mut self, why: Failed) -> Result<StreamResult> {
-        self.finish(StreamFailed::Failed(why))
     }
 }
 
@@ -259,7 +259,7 @@ where
     std::result::Result<(), E>: Lower + Lift + Send + Sync + 'static,
     E: 'static,
 {
-    let (sender, end) = oneshot::channel();
-    let _ = sender.send(Err(errno)); // the receiver is there
+    let (mut teller, end) = Teller::new();
+    teller.tell(Err(errno));
     end_of(store, end, code)
 }

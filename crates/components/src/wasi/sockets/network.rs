@@ -5,7 +5,8 @@ use crate::wasi::View;
 use crate::wasi::errors::IoError;
 use crate::wasi::generated::sockets::network::ErrorCode;
 use crate::wasi::generated::sockets::{instance_network, network};
-use wasi_rs_core::abi::Errno;
+use wasi_rs_core::abi::socket::Setting;
+use wasi_rs_core::abi::{Errno, Fd};
 use wasi_rs_core::syscalls::sockets::Sockets;
 use wasmtime::Result;
 use wasmtime::component::Resource;
@@ -27,6 +28,35 @@ impl View<'_> {
             }
         })?;
         Ok(result)
+    }
+}
+
+/// A resource that is a socket.
+pub trait Socket: 'static {
+    /// Its descriptor.
+    fn fd(&self) -> u32;
+}
+
+impl View<'_> {
+    /// The value of a setting.
+    pub fn setting(
+        &mut self,
+        socket: &Resource<impl Socket>,
+        setting: Setting,
+    ) -> std::result::Result<u64, SocketFailed> {
+        let fd = Fd(self.wasi.table.get(socket)?.fd());
+        Ok(self.sockets(|sockets| sockets.setting(fd, setting))??)
+    }
+
+    /// Changes a setting.
+    pub fn set_setting(
+        &mut self,
+        socket: &Resource<impl Socket>,
+        setting: Setting,
+        value: u64,
+    ) -> std::result::Result<(), SocketFailed> {
+        let fd = Fd(self.wasi.table.get(socket)?.fd());
+        Ok(self.sockets(|sockets| sockets.set_setting(fd, setting, value))??)
     }
 }
 

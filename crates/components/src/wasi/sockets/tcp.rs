@@ -3,7 +3,7 @@
 
 use super::addresses::{address_of, family_of, shown, shown_family};
 use super::errors::{SocketFailed, code_of_connecting};
-use super::network::Network;
+use super::network::{Network, Socket};
 use super::state::{Aspect, State, Tcp};
 use crate::wasi::generated::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress};
 use crate::wasi::generated::sockets::tcp::{self, Duration, ShutdownType};
@@ -11,6 +11,7 @@ use crate::wasi::generated::sockets::tcp_create_socket;
 use crate::wasi::poll::Pollable;
 use crate::wasi::streams::{InputStream, OutputStream};
 use crate::wasi::{OpenFile, View};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use wasi_rs_core::abi::flags::Sdflags;
 use wasi_rs_core::abi::socket::{Family, Protocol, Setting};
@@ -35,7 +36,7 @@ fn not_in(state: State) -> SocketFailed {
 }
 
 /// The errors of a connection that was lost before it was taken, which Linux reports when it is.
-pub const fn is_lost(errno: Errno) -> bool {
+const fn is_lost(errno: Errno) -> bool {
     matches!(
         errno,
         Errno::Connaborted
@@ -47,6 +48,12 @@ pub const fn is_lost(errno: Errno) -> bool {
             | Errno::Notsup
             | Errno::Timedout
     )
+}
+
+impl Socket for TcpSocket {
+    fn fd(&self) -> u32 {
+        self.0.file.fd
+    }
 }
 
 impl View<'_> {
@@ -66,13 +73,7 @@ impl View<'_> {
 
     fn add_tcp(&mut self, fd: Fd, family: Family) -> Result<(Resource<TcpSocket>, Arc<Tcp>)> {
         let tcp = Tcp::new(Arc::new(OpenFile { fd: fd.0, is_to_close: true }), family);
-        match self.wasi.table.push(TcpSocket(Arc::clone(&tcp))) {
-            Ok(socket) => Ok((socket, tcp)),
-            Err(error) => {
-                self.calls().close(fd.0)?;
-                Err(error.into())
-            }
-        }
+        Ok((self.push_open(TcpSocket(Arc::clone(&tcp)), fd.0)?, tcp))
     }
 
     fn streams_of(&mut self, tcp: &Arc<Tcp>) -> Result<Streams> {
@@ -85,6 +86,22 @@ impl View<'_> {
         match Arc::into_inner(tcp) {
             Some(Tcp { file, .. }) => self.release(file),
             None => Ok(()),
+        }
+    }
+
+    /// The next connection of a socket, and its peer. ECONNABORTED: it was there, and is lost.
+    pub fn accepted(&mut self, tcp: &Tcp) -> Result<std::result::Result<(Fd, SocketAddr), Errno>> {
+        let fd = match self.tcp_call(tcp, |sockets, fd| sockets.accept(fd))? {
+            Ok(fd) => fd,
+            Err(errno) if is_lost(errno) => return Ok(Err(Errno::Connaborted)),
+            Err(errno) => return Ok(Err(errno)),
+        };
+        match self.sockets(|sockets| sockets.remote_address(fd))? {
+            Ok(remote) => Ok(Ok((fd, remote))),
+            Err(_) => {
+                self.calls().close(fd.0)?;
+                Ok(Err(Errno::Connaborted))
+            }
         }
     }
 
@@ -102,16 +119,6 @@ impl View<'_> {
         }
         tcp.inner().backlog = value;
         Ok(())
-    }
-
-    fn tcp_setting(&mut self, socket: &Resource<TcpSocket>, setting: Setting) -> Done<u64> {
-        let tcp = self.tcp(socket)?;
-        Ok(self.tcp_call(&tcp, |sockets, fd| sockets.setting(fd, setting))??)
-    }
-
-    fn set_tcp_setting(&mut self, socket: &Resource<TcpSocket>, setting: Setting, value: u64) -> Done {
-        let tcp = self.tcp(socket)?;
-        Ok(self.tcp_call(&tcp, |sockets, fd| sockets.set_setting(fd, setting, value))??)
     }
 }
 
@@ -214,19 +221,7 @@ impl tcp::HostTcpSocket for View<'_> {
         if tcp.state() != State::Listening {
             return Err(ErrorCode::InvalidState.into());
         }
-        let fd = match self.tcp_call(&tcp, |sockets, fd| sockets.accept(fd))? {
-            Ok(fd) => fd,
-            Err(errno) if is_lost(errno) => return Err(ErrorCode::ConnectionAborted.into()),
-            Err(errno) => return Err(errno.into()),
-        };
-        let remote = match self.sockets(|sockets| sockets.remote_address(fd))? {
-            Ok(remote) => remote,
-            // It was there, and is lost.
-            Err(_) => {
-                self.calls().close(fd.0)?;
-                return Err(ErrorCode::ConnectionAborted.into());
-            }
-        };
+        let (fd, remote) = self.accepted(&tcp)??;
         let (socket, connection) = self.add_tcp(fd, tcp.family)?;
         connection.connected(remote);
         let (input, output) = self.streams_of(&connection)?;
@@ -268,59 +263,59 @@ impl tcp::HostTcpSocket for View<'_> {
     }
 
     fn keep_alive_enabled(&mut self, this: Resource<TcpSocket>) -> Done<bool> {
-        Ok(self.tcp_setting(&this, Setting::KeepAlive)? != 0)
+        Ok(self.setting(&this, Setting::KeepAlive)? != 0)
     }
 
     fn set_keep_alive_enabled(&mut self, this: Resource<TcpSocket>, value: bool) -> Done {
-        self.set_tcp_setting(&this, Setting::KeepAlive, value.into())
+        self.set_setting(&this, Setting::KeepAlive, value.into())
     }
 
     fn keep_alive_idle_time(&mut self, this: Resource<TcpSocket>) -> Done<Duration> {
-        self.tcp_setting(&this, Setting::KeepAliveIdle)
+        self.setting(&this, Setting::KeepAliveIdle)
     }
 
     fn set_keep_alive_idle_time(&mut self, this: Resource<TcpSocket>, value: Duration) -> Done {
-        self.set_tcp_setting(&this, Setting::KeepAliveIdle, value)
+        self.set_setting(&this, Setting::KeepAliveIdle, value)
     }
 
     fn keep_alive_interval(&mut self, this: Resource<TcpSocket>) -> Done<Duration> {
-        self.tcp_setting(&this, Setting::KeepAliveInterval)
+        self.setting(&this, Setting::KeepAliveInterval)
     }
 
     fn set_keep_alive_interval(&mut self, this: Resource<TcpSocket>, value: Duration) -> Done {
-        self.set_tcp_setting(&this, Setting::KeepAliveInterval, value)
+        self.set_setting(&this, Setting::KeepAliveInterval, value)
     }
 
     fn keep_alive_count(&mut self, this: Resource<TcpSocket>) -> Done<u32> {
-        Ok(u32::try_from(self.tcp_setting(&this, Setting::KeepAliveCount)?).unwrap_or(u32::MAX))
+        Ok(u32::try_from(self.setting(&this, Setting::KeepAliveCount)?).unwrap_or(u32::MAX))
     }
 
     fn set_keep_alive_count(&mut self, this: Resource<TcpSocket>, value: u32) -> Done {
-        self.set_tcp_setting(&this, Setting::KeepAliveCount, value.into())
+        self.set_setting(&this, Setting::KeepAliveCount, value.into())
     }
 
     fn hop_limit(&mut self, this: Resource<TcpSocket>) -> Done<u8> {
-        Ok(u8::try_from(self.tcp_setting(&this, Setting::HopLimit)?).unwrap_or(u8::MAX))
+        Ok(u8::try_from(self.setting(&this, Setting::HopLimit)?).unwrap_or(u8::MAX))
     }
 
     fn set_hop_limit(&mut self, this: Resource<TcpSocket>, value: u8) -> Done {
-        self.set_tcp_setting(&this, Setting::HopLimit, value.into())
+        self.set_setting(&this, Setting::HopLimit, value.into())
     }
 
     fn receive_buffer_size(&mut self, this: Resource<TcpSocket>) -> Done<u64> {
-        self.tcp_setting(&this, Setting::ReceiveBuffer)
+        self.setting(&this, Setting::ReceiveBuffer)
     }
 
     fn set_receive_buffer_size(&mut self, this: Resource<TcpSocket>, value: u64) -> Done {
-        self.set_tcp_setting(&this, Setting::ReceiveBuffer, value)
+        self.set_setting(&this, Setting::ReceiveBuffer, value)
     }
 
     fn send_buffer_size(&mut self, this: Resource<TcpSocket>) -> Done<u64> {
-        self.tcp_setting(&this, Setting::SendBuffer)
+        self.setting(&this, Setting::SendBuffer)
     }
 
     fn set_send_buffer_size(&mut self, this: Resource<TcpSocket>, value: u64) -> Done {
-        self.set_tcp_setting(&this, Setting::SendBuffer, value)
+        self.set_setting(&this, Setting::SendBuffer, value)
     }
 
     fn subscribe(&mut self, this: Resource<TcpSocket>) -> Result<Resource<Pollable>> {

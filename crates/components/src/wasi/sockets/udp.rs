@@ -2,7 +2,7 @@
 
 use super::addresses::{address_of, family_of, shown, shown_family};
 use super::errors::{SocketFailed, code_of_connecting};
-use super::network::Network;
+use super::network::{Network, Socket};
 use crate::wasi::generated::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress};
 use crate::wasi::generated::sockets::udp::{self, IncomingDatagram, OutgoingDatagram};
 use crate::wasi::generated::sockets::udp_create_socket;
@@ -69,6 +69,12 @@ pub fn is_same(one: &SocketAddr, other: &SocketAddr) -> bool {
     one.ip() == other.ip() && one.port() == other.port()
 }
 
+impl Socket for UdpSocket {
+    fn fd(&self) -> u32 {
+        self.file.fd
+    }
+}
+
 impl View<'_> {
     fn udp(&mut self, socket: &Resource<UdpSocket>) -> Done<&mut UdpSocket> {
         Ok(self.wasi.table.get_mut(socket)?)
@@ -82,14 +88,6 @@ impl View<'_> {
     ) -> Done<std::result::Result<T, Errno>> {
         let fd = Fd(self.udp(socket)?.file.fd);
         Ok(self.sockets(|sockets| call(sockets, fd))?)
-    }
-
-    fn udp_setting(&mut self, socket: &Resource<UdpSocket>, setting: Setting) -> Done<u64> {
-        Ok(self.udp_call(socket, |sockets, fd| sockets.setting(fd, setting))??)
-    }
-
-    fn set_udp_setting(&mut self, socket: &Resource<UdpSocket>, setting: Setting, value: u64) -> Done {
-        Ok(self.udp_call(socket, |sockets, fd| sockets.set_setting(fd, setting, value))??)
     }
 
     /// The address that a datagram goes to; none if the socket is connected to it.
@@ -109,13 +107,7 @@ impl udp_create_socket::Host for View<'_> {
         let Fd(fd) = self.sockets(|sockets| sockets.open(Protocol::Udp, family))??;
         let file = Arc::new(OpenFile { fd, is_to_close: true });
         let socket = UdpSocket { file, family, state: State::Unbound, remote: None, streams: Arc::default() };
-        match self.wasi.table.push(socket) {
-            Ok(socket) => Ok(socket),
-            Err(error) => {
-                self.calls().close(fd)?;
-                Err(error.into())
-            }
-        }
+        Ok(self.push_open(socket, fd)?)
     }
 }
 
@@ -187,27 +179,27 @@ impl udp::HostUdpSocket for View<'_> {
     }
 
     fn unicast_hop_limit(&mut self, this: Resource<UdpSocket>) -> Done<u8> {
-        Ok(u8::try_from(self.udp_setting(&this, Setting::HopLimit)?).unwrap_or(u8::MAX))
+        Ok(u8::try_from(self.setting(&this, Setting::HopLimit)?).unwrap_or(u8::MAX))
     }
 
     fn set_unicast_hop_limit(&mut self, this: Resource<UdpSocket>, value: u8) -> Done {
-        self.set_udp_setting(&this, Setting::HopLimit, value.into())
+        self.set_setting(&this, Setting::HopLimit, value.into())
     }
 
     fn receive_buffer_size(&mut self, this: Resource<UdpSocket>) -> Done<u64> {
-        self.udp_setting(&this, Setting::ReceiveBuffer)
+        self.setting(&this, Setting::ReceiveBuffer)
     }
 
     fn set_receive_buffer_size(&mut self, this: Resource<UdpSocket>, value: u64) -> Done {
-        self.set_udp_setting(&this, Setting::ReceiveBuffer, value)
+        self.set_setting(&this, Setting::ReceiveBuffer, value)
     }
 
     fn send_buffer_size(&mut self, this: Resource<UdpSocket>) -> Done<u64> {
-        self.udp_setting(&this, Setting::SendBuffer)
+        self.setting(&this, Setting::SendBuffer)
     }
 
     fn set_send_buffer_size(&mut self, this: Resource<UdpSocket>, value: u64) -> Done {
-        self.set_udp_setting(&this, Setting::SendBuffer, value)
+        self.set_setting(&this, Setting::SendBuffer, value)
     }
 
     fn subscribe(&mut self, this: Resource<UdpSocket>) -> Result<Resource<Pollable>> {

@@ -7,14 +7,15 @@ use crate::wasi::http::fields::Fields;
 use crate::wasi::http::frames::Kind;
 use crate::wasi::http::outgoing::ROOM;
 use crate::wasi::p3::generated::http::types::ErrorCode;
-use crate::wasi::p3::reactor::{Held, Left, Reactor, Wait};
-use crate::wasi::p3::streams;
+use crate::wasi::p3::reactor::{Held, Left, Waiting};
+use crate::wasi::p3::streams::{self, Teller, cancelled};
+use crate::wasi::poll::Pollable;
 use crate::wasi::streams::Place;
 use crate::wasi::{View, Views};
 use futures_channel::oneshot;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use wasmtime::component::{
     Access, FutureConsumer, FutureProducer, FutureReader, Lift, Resource, Source, StreamConsumer, StreamReader,
     StreamResult,
@@ -46,7 +47,7 @@ pub struct Made {
     /// The trailers.
     pub trailers: Trailers,
     /// Gets the result.
-    pub sent: oneshot::Sender<Outcome>,
+    pub sent: Teller<Outcome>,
 }
 
 impl std::fmt::Debug for Made {
@@ -74,7 +75,7 @@ impl Contents {
         body: Option<StreamReader<u8>>,
         trailers: Trailers,
     ) -> Result<(Self, Sent)> {
-        let (sent, receiver) = oneshot::channel();
+        let (sent, receiver) = Teller::new();
         let future = future_of(store, receiver, || Err(ErrorCode::ConnectionTerminated))?;
         Ok((Self::Made(Made { body, trailers, sent }), future))
     }
@@ -91,7 +92,7 @@ impl Contents {
                 open(store, exchange)
             }
             Self::Made(Made { body, trailers, sent }) => {
-                consumed.pipe(&mut *store, Taker(Some(sent)))?;
+                consumed.pipe(&mut *store, Taker(sent))?;
                 let body = match body {
                     Some(body) => body,
                     None => StreamReader::new(&mut *store, std::iter::empty())?,
@@ -106,7 +107,7 @@ impl Contents {
         match self {
             Self::Received(exchange) => {
                 let (body, trailers) = open(store, exchange)?;
-                let (sent, _) = oneshot::channel(); // nobody asks
+                let (sent, _) = Teller::new(); // nobody asks
                 Ok(Made { body: Some(body), trailers, sent })
             }
             Self::Made(made) => Ok(made),
@@ -125,8 +126,8 @@ impl Contents {
 impl Made {
     /// Drops them, for this reason.
     pub fn close<U: 'static>(self, store: &mut Access<'_, U, Views>, why: ErrorCode) -> Result<()> {
-        let Self { body, mut trailers, sent } = self;
-        let _ = sent.send(Err(why)); // nobody may want to know
+        let Self { body, mut trailers, mut sent } = self;
+        sent.tell(Err(why));
         if let Some(mut body) = body {
             body.close(&mut *store)?;
         }
@@ -142,18 +143,17 @@ fn open<U: Send + 'static>(
     let (body, end) = streams::stream_of(store, Place::Message(Arc::clone(&exchange)))?;
     let (view, reactor) = (store.getter(), Arc::clone(&store.get().wasi.reactor));
     let exchange = Held::new(Left::Exchange(exchange), Arc::clone(&reactor));
-    let trailers = Ending { view, reactor, exchange, body: Some(end), waiting: None };
+    let trailers = Ending { view, exchange, body: Some(end), waiting: Waiting::new(reactor) };
     Ok((body, FutureReader::new(&mut *store, trailers)?))
 }
 
 /// The end of a message that comes by an exchange: its trailers.
 struct Ending<U: 'static> {
     view: fn(&mut U) -> View<'_>,
-    reactor: Arc<Reactor>,
     exchange: Held,
     /// The end of the body, which comes first: what is not read of it is dropped then.
     body: Option<oneshot::Receiver<streams::End>>,
-    waiting: Option<Pin<Box<Wait>>>,
+    waiting: Waiting,
 }
 
 impl<U: 'static> FutureProducer<U> for Ending<U> {
@@ -186,18 +186,15 @@ impl<U: 'static> FutureProducer<U> for Ending<U> {
                 })));
             }
             let input = Awaited::Read(exchange.input());
-            let waiting = this.waiting.get_or_insert_with(|| Box::pin(this.reactor.wait(input)));
-            match waiting.as_mut().poll(context) {
-                Poll::Pending if finish => return Poll::Ready(Ok(None)),
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(()) => this.waiting = None,
+            if let Some(early) = this.waiting.poll(context, input, finish.then_some(None)) {
+                return early;
             }
         }
     }
 }
 
 /// Takes the value of a future.
-pub struct Taker<T>(pub Option<oneshot::Sender<T>>);
+pub struct Taker<T>(pub Teller<T>);
 
 impl<U: 'static, T: Lift + Send + Sync + Unpin + 'static> FutureConsumer<U> for Taker<T> {
     type Item = T;
@@ -211,8 +208,8 @@ impl<U: 'static, T: Lift + Send + Sync + Unpin + 'static> FutureConsumer<U> for 
     ) -> Poll<Result<()>> {
         let mut value = None;
         source.read(&mut store, &mut value)?;
-        if let (Some(sender), Some(value)) = (self.get_mut().0.take(), value) {
-            let _ = sender.send(value); // nobody may want to know
+        if let Some(value) = value {
+            self.get_mut().0.tell(value);
         }
         Poll::Ready(Ok(()))
     }
@@ -221,14 +218,13 @@ impl<U: 'static, T: Lift + Send + Sync + Unpin + 'static> FutureConsumer<U> for 
 /// Sends a body by an exchange.
 pub struct Sender<U: 'static> {
     view: fn(&mut U) -> View<'_>,
-    reactor: Arc<Reactor>,
     exchange: Held,
-    waiting: Option<Pin<Box<Wait>>>,
+    waiting: Waiting,
     /// The length that the headers declare.
     declared: Option<u64>,
     written: u64,
     /// Gets the number of bytes at the end, or an error.
-    done: Option<oneshot::Sender<Outcome>>,
+    done: Teller<Outcome>,
 }
 
 impl<U: 'static> Sender<U> {
@@ -238,17 +234,10 @@ impl<U: 'static> Sender<U> {
         exchange: Arc<Exchange>,
         declared: Option<u64>,
     ) -> (Self, oneshot::Receiver<Outcome>) {
-        let (done, end) = oneshot::channel();
+        let (done, end) = Teller::new();
         let (view, reactor) = (store.getter(), Arc::clone(&store.get().wasi.reactor));
         let exchange = Held::new(Left::Exchange(exchange), Arc::clone(&reactor));
-        (Self { view, reactor, exchange, waiting: None, declared, written: 0, done: Some(done) }, end)
-    }
-
-    fn finish(&mut self, outcome: Outcome) -> StreamResult {
-        if let Some(done) = self.done.take() {
-            let _ = done.send(outcome); // nobody may want to know
-        }
-        StreamResult::Dropped
+        (Self { view, exchange, waiting: Waiting::new(reactor), declared, written: 0, done }, end)
     }
 }
 
@@ -256,7 +245,7 @@ impl<U> Drop for Sender<U> {
     fn drop(&mut self) {
         let is_whole = self.declared.is_none_or(|declared| declared == self.written);
         let wrong = ErrorCode::HttpRequestBodySize(Some(self.written));
-        self.finish(if is_whole { Ok(()) } else { Err(wrong) });
+        self.done.tell(if is_whole { Ok(()) } else { Err(wrong) });
     }
 }
 
@@ -281,29 +270,20 @@ impl<U: 'static> StreamConsumer<U> for Sender<U> {
         if bytes.is_empty() {
             return Poll::Ready(Ok(StreamResult::Completed));
         }
-        if !(this.view)(store.data_mut()).has_room(output)? {
-            let waiting = this.waiting.get_or_insert_with(|| Box::pin(this.reactor.wait(Awaited::Write(output))));
-            match waiting.as_mut().poll(context) {
-                Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
-                pending => ready!(pending),
-            }
+        if !(this.view)(store.data_mut()).is_ready(Pollable::Write(output))?
+            && let Some(early) = this.waiting.poll(context, Awaited::Write(output), cancelled(finish))
+        {
+            return early;
         }
-        this.waiting = None;
         let written = this.written.saturating_add(bytes.len() as u64);
         if this.declared.is_some_and(|declared| written > declared) {
-            return Poll::Ready(Ok(this.finish(Err(ErrorCode::HttpRequestBodySize(Some(written))))));
+            this.done.tell(Err(ErrorCode::HttpRequestBodySize(Some(written))));
+            return Poll::Ready(Ok(StreamResult::Dropped));
         }
         this.written = written;
         // If nobody reads it, it is seen by who waits for an answer.
         (this.view)(store.data_mut()).write_frame(exchange, Kind::Data, &bytes)?;
         source.as_direct(store).mark_read(bytes.len());
         Poll::Ready(Ok(StreamResult::Completed))
-    }
-}
-
-impl View<'_> {
-    /// True if a descriptor can be written now.
-    fn has_room(&mut self, fd: u32) -> Result<bool> {
-        self.is_ready(crate::wasi::poll::Pollable::Write(fd))
     }
 }

@@ -12,8 +12,8 @@ use crate::wasi::http::frames::Kind;
 use crate::wasi::http::outgoing::{content_of_trailers, head_of_response};
 use crate::wasi::p3::generated::http::client;
 use crate::wasi::p3::generated::http::types::ErrorCode;
+use crate::wasi::p3::streams::Teller;
 use crate::wasi::{View, Views};
-use futures_channel::oneshot;
 use std::sync::Arc;
 use wasmtime::Result;
 use wasmtime::component::{Accessor, AccessorTask, Resource, TypedFunc};
@@ -107,14 +107,14 @@ struct Sending {
 impl Sending {
     /// Sends all of it.
     async fn send<U: Send + 'static>(self, store: &Accessor<U, Views>) -> Result<()> {
-        let Self { exchange, made: Made { body, trailers, sent }, declared, is_answered, .. } = self;
-        let (taker, taken) = oneshot::channel();
+        let Self { exchange, made: Made { body, trailers, mut sent }, declared, is_answered, .. } = self;
+        let (taker, taken) = Teller::new();
         let end = store.with(|mut store| {
             let (sender, end) = Sender::new(&mut store, Arc::clone(&exchange), declared.filter(|_| body.is_some()));
             if let Some(body) = body {
                 body.pipe(&mut store, sender)?;
             }
-            trailers.pipe(&mut store, Taker(Some(taker)))?;
+            trailers.pipe(&mut store, Taker(taker))?;
             Ok::<_, wasmtime::Error>(end)
         })?;
         let mut outcome = end.await.unwrap_or(Err(ErrorCode::ConnectionTerminated));
@@ -144,7 +144,7 @@ impl Sending {
             outcome = exchange.failure().map_or(Ok(()), |code| Err(newer(code)));
         }
         store.with(|mut store| store.get().release_exchange(exchange))?;
-        let _ = sent.send(outcome); // nobody may want to know
+        sent.tell(outcome);
         Ok(())
     }
 }

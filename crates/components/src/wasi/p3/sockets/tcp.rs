@@ -5,11 +5,11 @@ use super::code_of_stream;
 use crate::wasi::calls::Awaited;
 use crate::wasi::generated::sockets::network::ErrorCode as Older;
 use crate::wasi::p3::generated::sockets::types::{self, Duration, ErrorCode, IpAddressFamily, IpSocketAddress};
-use crate::wasi::p3::reactor::{Held, Left, Reactor, Wait};
+use crate::wasi::p3::reactor::{Held, Left, Waiting};
 use crate::wasi::p3::streams;
 use crate::wasi::sockets::errors::{SocketFailed, code_of_connecting};
+use crate::wasi::sockets::network::Socket;
 use crate::wasi::sockets::state::{State, Tcp};
-use crate::wasi::sockets::tcp::is_lost;
 use crate::wasi::streams::Place;
 use crate::wasi::{OpenFile, View, Views};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -48,6 +48,12 @@ const fn unspecified(family: Family) -> SocketAddr {
     }
 }
 
+impl Socket for TcpSocket {
+    fn fd(&self) -> u32 {
+        self.tcp.file.fd
+    }
+}
+
 impl View<'_> {
     fn tcp_3(&mut self, socket: &Resource<TcpSocket>) -> Done<Arc<Tcp>> {
         Ok(Arc::clone(&self.wasi.table.get(socket)?.tcp))
@@ -56,23 +62,7 @@ impl View<'_> {
     fn add_tcp_3(&mut self, fd: Fd, family: Family) -> Result<(Resource<TcpSocket>, Arc<Tcp>)> {
         let tcp = Tcp::new(Arc::new(OpenFile { fd: fd.0, is_to_close: true }), family);
         let socket = TcpSocket { tcp: Arc::clone(&tcp), is_sent: false, is_received: false };
-        match self.wasi.table.push(socket) {
-            Ok(socket) => Ok((socket, tcp)),
-            Err(error) => {
-                self.calls().close(fd.0)?;
-                Err(error.into())
-            }
-        }
-    }
-
-    fn setting_3(&mut self, socket: &Resource<TcpSocket>, setting: Setting) -> Done<u64> {
-        let tcp = self.tcp_3(socket)?;
-        Ok(self.tcp_call(&tcp, |sockets, fd| sockets.setting(fd, setting))??)
-    }
-
-    fn set_setting_3(&mut self, socket: &Resource<TcpSocket>, setting: Setting, value: u64) -> Done {
-        let tcp = self.tcp_3(socket)?;
-        Ok(self.tcp_call(&tcp, |sockets, fd| sockets.set_setting(fd, setting, value))??)
+        Ok((self.push_open(socket, fd.0)?, tcp))
     }
 
     /// Has a socket take connections.
@@ -94,19 +84,14 @@ impl View<'_> {
     /// The next connection of a socket, if there is one.
     fn accept_3(&mut self, tcp: &Tcp) -> Result<std::result::Result<Resource<TcpSocket>, Errno>> {
         loop {
-            let fd = match self.tcp_call(tcp, |sockets, fd| sockets.accept(fd))? {
-                Ok(fd) => fd,
-                Err(errno) if is_lost(errno) => continue,
-                Err(errno) => return Ok(Err(errno)),
-            };
-            match self.sockets(|sockets| sockets.remote_address(fd))? {
-                Ok(remote) => {
+            match self.accepted(tcp)? {
+                Ok((fd, remote)) => {
                     let (socket, connection) = self.add_tcp_3(fd, tcp.family)?;
                     connection.connected(remote);
                     return Ok(Ok(socket));
                 }
-                // It was there, and is lost.
-                Err(_) => self.calls().close(fd.0)?,
+                Err(Errno::Connaborted) => {}
+                Err(errno) => return Ok(Err(errno)),
             }
         }
     }
@@ -115,9 +100,8 @@ impl View<'_> {
 /// The connections of a socket.
 struct Connections<U: 'static> {
     view: fn(&mut U) -> View<'_>,
-    reactor: Arc<Reactor>,
     socket: Held,
-    waiting: Option<Pin<Box<Wait>>>,
+    waiting: Waiting,
 }
 
 impl<U: 'static> StreamProducer<U> for Connections<U> {
@@ -150,11 +134,8 @@ impl<U: 'static> StreamProducer<U> for Connections<U> {
                 }
                 Err(_) => return Poll::Ready(Ok(StreamResult::Dropped)),
             };
-            let waiting = this.waiting.get_or_insert_with(|| Box::pin(this.reactor.wait(awaited)));
-            match waiting.as_mut().poll(context) {
-                Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(()) => this.waiting = None,
+            if let Some(early) = this.waiting.poll(context, awaited, streams::cancelled(finish)) {
+                return early;
             }
         }
     }
@@ -204,7 +185,7 @@ impl<U: Send + 'static> types::HostTcpSocketWithStore<U> for Views {
         store.get().listen_3(&tcp)?;
         let (view, reactor) = (store.getter(), Arc::clone(&store.get().wasi.reactor));
         let socket = Held::new(Left::Tcp(tcp), Arc::clone(&reactor));
-        Ok(StreamReader::new(&mut store, Connections { view, reactor, socket, waiting: None })?)
+        Ok(StreamReader::new(&mut store, Connections { view, socket, waiting: Waiting::new(reactor) })?)
     }
 
     fn send(mut store: Access<'_, U, Self>, this: Resource<TcpSocket>, mut data: StreamReader<u8>) -> Result<End> {
@@ -272,59 +253,59 @@ impl types::HostTcpSocket for View<'_> {
     }
 
     fn get_keep_alive_enabled(&mut self, this: Resource<TcpSocket>) -> Done<bool> {
-        Ok(self.setting_3(&this, Setting::KeepAlive)? != 0)
+        Ok(self.setting(&this, Setting::KeepAlive)? != 0)
     }
 
     fn set_keep_alive_enabled(&mut self, this: Resource<TcpSocket>, value: bool) -> Done {
-        self.set_setting_3(&this, Setting::KeepAlive, value.into())
+        self.set_setting(&this, Setting::KeepAlive, value.into())
     }
 
     fn get_keep_alive_idle_time(&mut self, this: Resource<TcpSocket>) -> Done<Duration> {
-        self.setting_3(&this, Setting::KeepAliveIdle)
+        self.setting(&this, Setting::KeepAliveIdle)
     }
 
     fn set_keep_alive_idle_time(&mut self, this: Resource<TcpSocket>, value: Duration) -> Done {
-        self.set_setting_3(&this, Setting::KeepAliveIdle, value)
+        self.set_setting(&this, Setting::KeepAliveIdle, value)
     }
 
     fn get_keep_alive_interval(&mut self, this: Resource<TcpSocket>) -> Done<Duration> {
-        self.setting_3(&this, Setting::KeepAliveInterval)
+        self.setting(&this, Setting::KeepAliveInterval)
     }
 
     fn set_keep_alive_interval(&mut self, this: Resource<TcpSocket>, value: Duration) -> Done {
-        self.set_setting_3(&this, Setting::KeepAliveInterval, value)
+        self.set_setting(&this, Setting::KeepAliveInterval, value)
     }
 
     fn get_keep_alive_count(&mut self, this: Resource<TcpSocket>) -> Done<u32> {
-        Ok(u32::try_from(self.setting_3(&this, Setting::KeepAliveCount)?).unwrap_or(u32::MAX))
+        Ok(u32::try_from(self.setting(&this, Setting::KeepAliveCount)?).unwrap_or(u32::MAX))
     }
 
     fn set_keep_alive_count(&mut self, this: Resource<TcpSocket>, value: u32) -> Done {
-        self.set_setting_3(&this, Setting::KeepAliveCount, value.into())
+        self.set_setting(&this, Setting::KeepAliveCount, value.into())
     }
 
     fn get_hop_limit(&mut self, this: Resource<TcpSocket>) -> Done<u8> {
-        Ok(u8::try_from(self.setting_3(&this, Setting::HopLimit)?).unwrap_or(u8::MAX))
+        Ok(u8::try_from(self.setting(&this, Setting::HopLimit)?).unwrap_or(u8::MAX))
     }
 
     fn set_hop_limit(&mut self, this: Resource<TcpSocket>, value: u8) -> Done {
-        self.set_setting_3(&this, Setting::HopLimit, value.into())
+        self.set_setting(&this, Setting::HopLimit, value.into())
     }
 
     fn get_receive_buffer_size(&mut self, this: Resource<TcpSocket>) -> Done<u64> {
-        self.setting_3(&this, Setting::ReceiveBuffer)
+        self.setting(&this, Setting::ReceiveBuffer)
     }
 
     fn set_receive_buffer_size(&mut self, this: Resource<TcpSocket>, value: u64) -> Done {
-        self.set_setting_3(&this, Setting::ReceiveBuffer, value)
+        self.set_setting(&this, Setting::ReceiveBuffer, value)
     }
 
     fn get_send_buffer_size(&mut self, this: Resource<TcpSocket>) -> Done<u64> {
-        self.setting_3(&this, Setting::SendBuffer)
+        self.setting(&this, Setting::SendBuffer)
     }
 
     fn set_send_buffer_size(&mut self, this: Resource<TcpSocket>, value: u64) -> Done {
-        self.set_setting_3(&this, Setting::SendBuffer, value)
+        self.set_setting(&this, Setting::SendBuffer, value)
     }
 
     fn drop(&mut self, this: Resource<TcpSocket>) -> Result<()> {

@@ -6,6 +6,7 @@ use crate::wasi::generated::sockets::network::ErrorCode as Older;
 use crate::wasi::p3::generated::sockets::types::{self, IpAddressFamily, IpSocketAddress};
 use crate::wasi::p3::reactor::{Held, Left, Reactor};
 use crate::wasi::sockets::errors::{SocketFailed, code_of_connecting};
+use crate::wasi::sockets::network::Socket;
 use crate::wasi::sockets::udp::is_same;
 use crate::wasi::{OpenFile, View, Views};
 use std::net::SocketAddr;
@@ -27,19 +28,15 @@ pub struct UdpSocket {
 
 type Done<T = ()> = std::result::Result<T, SocketFailed>;
 
+impl Socket for UdpSocket {
+    fn fd(&self) -> u32 {
+        self.file.fd
+    }
+}
+
 impl View<'_> {
     fn udp_3(&mut self, socket: &Resource<UdpSocket>) -> Done<&mut UdpSocket> {
         Ok(self.wasi.table.get_mut(socket)?)
-    }
-
-    fn udp_setting_3(&mut self, socket: &Resource<UdpSocket>, setting: Setting) -> Done<u64> {
-        let fd = Fd(self.udp_3(socket)?.file.fd);
-        Ok(self.sockets(|sockets| sockets.setting(fd, setting))??)
-    }
-
-    fn set_udp_setting_3(&mut self, socket: &Resource<UdpSocket>, setting: Setting, value: u64) -> Done {
-        let fd = Fd(self.udp_3(socket)?.file.fd);
-        Ok(self.sockets(|sockets| sockets.set_setting(fd, setting, value))??)
     }
 }
 
@@ -128,13 +125,7 @@ impl types::HostUdpSocket for View<'_> {
         let family = family_of(family);
         let Fd(fd) = self.sockets(|sockets| sockets.open(Protocol::Udp, family))??;
         let file = Arc::new(OpenFile { fd, is_to_close: true });
-        match self.wasi.table.push(UdpSocket { file, family, is_bound: false, remote: None }) {
-            Ok(socket) => Ok(socket),
-            Err(error) => {
-                self.calls().close(fd)?;
-                Err(error.into())
-            }
-        }
+        Ok(self.push_open(UdpSocket { file, family, is_bound: false, remote: None }, fd)?)
     }
 
     fn bind(&mut self, this: Resource<UdpSocket>, at: IpSocketAddress) -> Done {
@@ -186,27 +177,27 @@ impl types::HostUdpSocket for View<'_> {
     }
 
     fn get_unicast_hop_limit(&mut self, this: Resource<UdpSocket>) -> Done<u8> {
-        Ok(u8::try_from(self.udp_setting_3(&this, Setting::HopLimit)?).unwrap_or(u8::MAX))
+        Ok(u8::try_from(self.setting(&this, Setting::HopLimit)?).unwrap_or(u8::MAX))
     }
 
     fn set_unicast_hop_limit(&mut self, this: Resource<UdpSocket>, value: u8) -> Done {
-        self.set_udp_setting_3(&this, Setting::HopLimit, value.into())
+        self.set_setting(&this, Setting::HopLimit, value.into())
     }
 
     fn get_receive_buffer_size(&mut self, this: Resource<UdpSocket>) -> Done<u64> {
-        self.udp_setting_3(&this, Setting::ReceiveBuffer)
+        self.setting(&this, Setting::ReceiveBuffer)
     }
 
     fn set_receive_buffer_size(&mut self, this: Resource<UdpSocket>, value: u64) -> Done {
-        self.set_udp_setting_3(&this, Setting::ReceiveBuffer, value)
+        self.set_setting(&this, Setting::ReceiveBuffer, value)
     }
 
     fn get_send_buffer_size(&mut self, this: Resource<UdpSocket>) -> Done<u64> {
-        self.udp_setting_3(&this, Setting::SendBuffer)
+        self.setting(&this, Setting::SendBuffer)
     }
 
     fn set_send_buffer_size(&mut self, this: Resource<UdpSocket>, value: u64) -> Done {
-        self.set_udp_setting_3(&this, Setting::SendBuffer, value)
+        self.set_setting(&this, Setting::SendBuffer, value)
     }
 
     fn drop(&mut self, this: Resource<UdpSocket>) -> Result<()> {
