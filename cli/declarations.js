@@ -41,6 +41,7 @@ const TAKEN = new Set([
   'Exports',
   'Imports',
   'Promise',
+  'AsyncIterable',
   'Result',
   'Array',
   'Option',
@@ -139,9 +140,34 @@ class Declarations {
       case 'own':
       case 'borrow':
         return this.#classNames.get(type.resource)?.object ?? 'object';
+      case 'stream':
+        return `AsyncIterable<${this.#element(type.of)}>`;
+      case 'future':
+        return `Promise<${type.of === null ? 'void' : this.#type(type.of)}>`;
       default:
         return SIMPLE[type.kind];
     }
+  }
+
+  /**
+   * The type of a value that the component is given: of a stream, all that can be iterated.
+   *
+   * @param {number} index
+   */
+  #given(index) {
+    const type = this.#description.types[index];
+    const own = this.#type(index);
+    if (type.kind === 'future')
+      return `${own} | ${type.of === null ? 'void' : this.#type(type.of)}`;
+    if (type.kind !== 'stream') return own;
+    const isBytes = this.#element(type.of) === 'Uint8Array';
+    return `${own} | Iterable<${this.#element(type.of)}>${isBytes ? ' | ArrayBuffer' : ''}`;
+  }
+
+  /** An element of a stream, of which bytes come in pieces. @param {number | null} of */
+  #element(of) {
+    if (of === null) return 'void';
+    return this.#description.types[of].kind === 'u8' ? 'Uint8Array' : this.#type(of);
   }
 
   /** @param {string} tag @param {number | null} of */
@@ -171,11 +197,10 @@ class Declarations {
     const own = role === 'method' ? params.slice(1) : params;
     // Only the last ones may be left out.
     const firstOptional = own.findLastIndex(([, of]) => !this.#isOptional(of)) + 1;
-    const list = own.map(([param, of], i) =>
-      i < firstOptional
-        ? `${paramName(param)}: ${this.#type(of)}`
-        : `${paramName(param)}?: ${this.#type(of)}`,
-    );
+    const list = own.map(([param, of], i) => {
+      const type = isImported ? this.#type(of) : this.#given(of);
+      return `${paramName(param)}${i < firstOptional ? '' : '?'}: ${type}`;
+    });
     return `(${list.join(', ')}): ${this.#result(result, isImported)}`;
   }
 
@@ -183,7 +208,8 @@ class Declarations {
   #result(index, isImported) {
     const type = index === null ? undefined : this.#description.types[index];
     const returned = type?.kind === 'result' ? type.ok : index;
-    const value = returned === null ? 'void' : this.#type(returned);
+    const own = isImported ? this.#given : this.#type;
+    const value = returned === null ? 'void' : own.call(this, returned);
     if (this.#isSync) return value;
     return isImported ? `${value} | Promise<${value}>` : `Promise<${value}>`;
   }

@@ -8,6 +8,7 @@ const { ComponentError, WasiError, errorOf } = require('./errors.js');
 const { GuestMemory, HostFunctions, isThenable } = require('./host.js');
 const { camel, exportNamesOf, memberOf, partsOf, pascal, withoutVersion } = require('./names.js');
 const { GuestResource, GuestResources, HostResources } = require('./resources.js');
+const { Streams } = require('./streams.js');
 const { Codec, Mismatch, Reader, Writer, within } = require('./values.js');
 
 /**
@@ -16,6 +17,7 @@ const { Codec, Mismatch, Reader, Writer, within } = require('./values.js');
  * @typedef {import('./resources.js').State} State
  *
  * @typedef {InstanceType<typeof Writer>} Writing
+ * @typedef {InstanceType<typeof Reader>} Reading
  *
  * Calls an export: with the bytes of its parameters, of which there are `length`, for those of its result.
  * @typedef {(index: number, bytes: Uint8Array, length: number, entry: Function) => any} Call
@@ -25,6 +27,9 @@ const dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');
 
 /** The beginning of the names of functions that tell of the end of a resource. */
 const DROP = '[resource-drop]';
+
+/** The names of the functions by which the component reads streams (`given_streams.rs` has them too). */
+const [STREAM_NEXT, STREAM_FORGET] = ['[stream-next]', '[stream-forget]'];
 
 /** A function or resource, as imports are named. @param {{ interface?: string, name: string }} item */
 const nameOf = ({ interface: from, name }) => (from === undefined ? name : `${from}.${name}`);
@@ -48,28 +53,60 @@ class Component {
   #undropped = [];
   #guests = new GuestResources((handle) => this.#dropHandle(handle));
   #hosts = new HostResources();
+  #streams;
   /** The classes of the embedder, by the indices of resources. @type {Function[]} */
   #classes = [];
   /** @type {Call} */
   #call = () => {};
 
-  /** @param {Interface} description */
-  constructor(description) {
+  /**
+   * @param {Interface} description
+   * @param {boolean} mayStream true if streams can be handed over
+   */
+  constructor(description, mayStream = false) {
     requireNames(description);
     this.#description = description;
-    this.#codec = new Codec(description.types, {
-      number: (resource, value, isOwned, call) => {
-        const Class = this.#classes[resource];
-        if (!Class) return this.#guests.handle(resource, value, isOwned, call);
-        return this.#hosts.number(value, Class, isOwned, call);
+    if (mayStream) {
+      this.#streams = new Streams({
+        read: (handle, most) => this.#callWith(1, [handle, most]),
+        close: (handle) => void this.#callWith(2, [handle]).catch(() => {}), // it has ended, if this fails
+      });
+    }
+    this.#codec = new Codec(
+      description.types,
+      {
+        number: (resource, value, isOwned, call) => {
+          const Class = this.#classes[resource];
+          if (!Class) return this.#guests.handle(resource, value, isOwned, call);
+          return this.#hosts.number(value, Class, isOwned, call);
+        },
+        object: (resource, number, isOwned, call) => {
+          if (!this.#classes[resource]) {
+            return this.#guests.object(resource, number, isOwned, call);
+          }
+          return isOwned ? this.#hosts.release(number) : this.#hosts.object(number);
+        },
       },
-      object: (resource, number, isOwned, call) => {
-        if (!this.#classes[resource]) {
-          return this.#guests.object(resource, number, isOwned, call);
-        }
-        return isOwned ? this.#hosts.release(number) : this.#hosts.object(number);
-      },
-    });
+      this.#streams,
+    );
+  }
+
+  /**
+   * Calls a function beyond the exports, with numbers.
+   *
+   * @param {number} beyond
+   * @param {number[]} numbers
+   * @returns {Promise<ArrayBuffer>}
+   */
+  async #callWith(beyond, numbers) {
+    const writer = this.#begin();
+    for (const number of numbers) writer.u32(number);
+    try {
+      const index = this.#description.exports.length + beyond;
+      return await this.#call(index, writer.bytes, writer.length, this.#callWith);
+    } finally {
+      this.#spare.push(writer);
+    }
   }
 
   /** A writer to be given back. @returns {Writing} */
@@ -311,6 +348,7 @@ class Component {
             return call(isMethod ? [this, ...args] : args, made);
           },
         }[key];
+    if (this.#returnsStreams(function_)) streaming.add(made);
     const target = isMethod ? Class?.prototype : role === 'static' ? Class : items;
     if (target) Object.defineProperty(target, key, { value: made, enumerable: true });
   }
@@ -333,7 +371,9 @@ class Component {
     }
     const served = functions.map((function_) => {
       const imported = findFunction(imports, function_);
-      if (imported) return { ...keyOf(function_), call: this.#served(function_, imported) };
+      const { isAsync } = function_;
+      if (imported)
+        return { ...keyOf(function_), isAsync, call: this.#served(function_, imported) };
       const { role, resource = '' } = partsOf(function_.name);
       const Class = findIn(interfaceOf(imports, function_.interface), [pascal(resource), resource]);
       // Without the class, that is said.
@@ -348,8 +388,33 @@ class Component {
         ...keyOf({ ...resource, name: `${DROP}${resource.name}` }),
         call: (/** @type {import('./types.js').HostCall} */ { bytes }) => this.#drop(bytes),
       }));
-    const all = [...served, ...dropped];
-    return all.length === 0 ? undefined : new HostFunctions(all, new GuestMemory());
+    const all = [...served, ...dropped, ...this.#servedStreams()];
+    if (all.length === 0) return undefined;
+    return new HostFunctions(all, new GuestMemory(), () => this.#streams?.end());
+  }
+
+  /** The functions by which the component reads the streams that it is given, if it may be given any. */
+  #servedStreams() {
+    const streams = this.#streams;
+    const { types } = this.#description;
+    if (!streams || !types.some((_, index) => this.#codec.hasStreams(index))) return [];
+    const functions = {
+      [STREAM_NEXT]: (/** @type {Reading} */ reader) => streams.next(reader.u32(), reader.u32()),
+      [STREAM_FORGET]: (/** @type {Reading} */ reader) => {
+        streams.forget(reader.u32());
+        return new Uint8Array();
+      },
+    };
+    return Object.entries(functions).map(([name, act]) => ({
+      ...keyOf({ name }),
+      isAsync: true,
+      call: (/** @type {import('./types.js').HostCall} */ { bytes }) => act(new Reader(bytes)),
+    }));
+  }
+
+  /** True for a function whose result has streams in it. @param {ComponentFunction} function_ */
+  #returnsStreams({ result }) {
+    return result !== null && this.#codec.hasStreams(result);
   }
 
   /** The component has dropped an object of the embedder. @param {ArrayBuffer} bytes of its number */
@@ -428,6 +493,9 @@ class Component {
     };
   }
 }
+
+/** The functions whose results have streams in them. @type {WeakSet<Function>} */
+const streaming = new WeakSet();
 
 /** The function behind `new` of a class. */
 const CONSTRUCT = Symbol('construct');
@@ -607,4 +675,4 @@ function afterAll(states, call) {
   return result;
 }
 
-module.exports = { Component };
+module.exports = { Component, returnsStreams: (/** @type {Function} */ one) => streaming.has(one) };

@@ -9,6 +9,7 @@ const { makeImports } = require('./options.js');
 const { Pool } = require('./pool.js');
 const { Cancellation } = require('./program.js');
 const { isResourceClass } = require('./resources.js');
+const { returnsStreams } = require('./component.js');
 
 /** The most calls at a time, unless the options say another number. */
 const CONCURRENCY = 64;
@@ -122,7 +123,8 @@ class FreshInstances {
 function mirrored(instances, exports, find) {
   const all = Object.create(null);
   for (const [name, item] of Object.entries(exports)) {
-    if (isResourceClass(item)) throw refused(name);
+    if (isResourceClass(item)) throw refused(`exports a resource, ${name}`);
+    if (returnsStreams(item)) throw refused(`returns a stream or future, from ${name}()`);
     const found = (/** @type {any} */ other) => find(other)[name];
     if (typeof item !== 'function') all[name] = mirrored(instances, item, found);
     else
@@ -155,9 +157,9 @@ function copyOf(value) {
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, copyOf(item)]));
 }
 
-/** @param {string} name of a class */
-function refused(name) {
-  const reason = `can't be had for a component that exports a resource, ${name}: it would end with its call`;
+/** @param {string} reason */
+function refused(reason) {
+  reason = `can't be had for a component that ${reason}: it would end with its call`;
   return invalidArgValue('options.fresh', true, reason);
 }
 

@@ -14,6 +14,7 @@ const { addon } = require('./requests.js');
  * @typedef {object} Current
  * @property {HostFunctions} owner
  * @property {boolean} isOpen
+ * @property {boolean} blocks true if the guest does nothing else meanwhile
  * @property {Current} [outer] the call that the running code belonged to when it called the guest
  */
 
@@ -54,6 +55,8 @@ class HostFunctions {
   /** The names of module and function of each. @type {[module: string, name: string][]} */
   names;
   #functions;
+  /** Tells that the guest has ended. */
+  #onEnd;
   /** The guest in the addon. @type {unknown} */
   #guest;
   #isEnded = false;
@@ -61,13 +64,15 @@ class HostFunctions {
   #thrown = new Map();
 
   /**
-   * @param {{ module: string, name: string, call: Served }[]} functions
+   * @param {{ module: string, name: string, isAsync?: boolean, call: Served }[]} functions
    * @param {GuestMemory} memory of the guest, for them
+   * @param {() => void} [onEnd] called when the guest has ended
    */
-  constructor(functions, memory) {
+  constructor(functions, memory, onEnd = () => {}) {
     this.memory = memory;
     this.names = functions.map(({ module, name }) => [module, name]);
-    this.#functions = functions.map(({ call }) => call);
+    this.#functions = functions;
+    this.#onEnd = onEnd;
   }
 
   /** Sets the guest that calls them. @param {unknown} guest */
@@ -76,10 +81,13 @@ class HostFunctions {
     GuestMemory.bind(this.memory, guest);
   }
 
-  /** True if the running code belongs to a call of one of these functions, be it through other guests. */
+  /**
+   * True if the running code belongs to a call of one of these functions, be it through other guests, and
+   * the guest does nothing else meanwhile.
+   */
   isCalling() {
     for (let call = current.getStore(); call; call = call.outer) {
-      if (call.owner === this && call.isOpen) return true;
+      if (call.owner === this && call.isOpen && call.blocks) return true;
     }
     return false;
   }
@@ -87,6 +95,12 @@ class HostFunctions {
   /** Makes no call from now on: the guest is ended, though it may have asked for one before. */
   end() {
     this.#isEnded = true;
+  }
+
+  /** The guest has ended. */
+  ended() {
+    this.#isEnded = true;
+    this.#onEnd();
   }
 
   /**
@@ -100,8 +114,9 @@ class HostFunctions {
     if (this.#isEnded) return false;
     const { hostCall: number, function: index } = message;
     while (outer && !outer.isOpen) outer = outer.outer; // guests may wake each other for ever
+    const { isAsync = false, call: act } = this.#functions[index];
     /** @type {Current} */
-    const call = { owner: this, isOpen: true, outer };
+    const call = { owner: this, isOpen: true, blocks: !isAsync, outer };
     const answer = (/** @type {ArrayBuffer | Uint8Array} */ bytes) => {
       call.isOpen = false;
       addon.answer(this.#guest, number, bytes);
@@ -112,7 +127,7 @@ class HostFunctions {
       addon.answer(this.#guest, number, undefined);
     };
     try {
-      const result = current.run(call, () => this.#functions[index](message));
+      const result = current.run(call, () => act(message));
       if (isThenable(result)) {
         Promise.resolve(result).then(answer, fail);
         return false;
@@ -133,7 +148,7 @@ class HostFunctions {
   callHere(message) {
     const { hostCall: number, function: index } = message;
     try {
-      const result = this.#functions[index](message);
+      const result = this.#functions[index].call(message);
       if (!isThenable(result)) return result;
       Promise.resolve(result).catch(() => {}); // nobody waits for it
       const [module, name] = this.names[index];

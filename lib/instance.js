@@ -103,15 +103,19 @@ class Guest {
   });
 
   #mayBeReentered;
+  #isConcurrent;
 
   /**
    * @param {unknown} program
    * @param {import('./options.js').LoadOptions} options
    * @param {import('./types.js').Host | undefined} host the functions that it is given
-   * @param {boolean} mayBeReentered true if these may call its exports
+   * @param {object} kind
+   * @param {boolean} kind.mayBeReentered true if these may call its exports
+   * @param {boolean} [kind.isConcurrent] true if several calls can be made at the same time
    */
-  constructor(program, options, host, mayBeReentered) {
+  constructor(program, options, host, { mayBeReentered, isConcurrent = false }) {
     this.#mayBeReentered = mayBeReentered;
+    this.#isConcurrent = isConcurrent;
     const { args, env, preopens, limits, trace, signal, stdio, fetch, sockets } = options;
     this.#options = options;
     this.#host = host;
@@ -154,7 +158,8 @@ class Guest {
     return new Promise((resolve, reject) => {
       /** @type {Call} */
       const call = { exported, bytes, caller: {}, outer: current.getStore(), resolve, reject };
-      const isToWait = !isInner && (this.#current !== undefined || this.#queue.size > 0);
+      const isBusy = this.#current !== undefined || this.#queue.size > 0;
+      const isToWait = !isInner && !this.#isConcurrent && isBusy;
       if (isToWait) this.#queue.push(call);
       else if (this.#send(call, isInner)) return this.#next();
       Error.captureStackTrace(call.caller, entry);
@@ -192,7 +197,7 @@ class Guest {
     const number = ++this.#lastNumber;
     const { bytes, exported } = call;
     const request = { number, index: exported.index, bytes, isInner };
-    if (!isInner) this.#current = call;
+    if (!isInner && !this.#isConcurrent) this.#current = call;
     let returned = addon.callExport(this.#native, request);
     while (returned?.hostCall !== undefined) {
       const isAnswered = this.#host?.call(returned, call.outer);
@@ -223,8 +228,9 @@ class Guest {
   }
 
   /** @param {Call} call @param {import('./types.js').Returned} returned */
-  #settle(call, { bytes, thrown, refused }) {
+  #settle(call, { bytes, thrown, refused, goesOn = false }) {
     const { exported, resolve, reject } = call;
+    if (goesOn) this.#await();
     if (this.#current === call) this.#current = undefined;
     if (refused !== undefined) return reject(new TypeError(refused));
     if (!bytes) return reject(this.#host?.thrown(/** @type {number} */ (thrown)));
@@ -260,6 +266,7 @@ class Guest {
       return this.#awaitLess();
     }
     if (message?.returned !== undefined) return this.#return(message);
+    if (message?.isIdle) return this.#awaitLess();
     this.#end(message, thrown);
   }
 
@@ -281,6 +288,7 @@ class Guest {
     this.#lastUsage = outcome?.usage;
     let error = this.#errorOf(outcome, thrown);
     this.#ended = { error };
+    this.#host?.ended();
     try {
       await this.#streams.finish(true);
     } catch (second) {
@@ -442,7 +450,7 @@ async function open(handle, options) {
   if (description) return openComponent(handle, options, description);
   const { memory } = given;
   const host = require('./options.js').hostOf(given);
-  const guest = new Guest(handle.native(), options, host, true);
+  const guest = new Guest(handle.native(), options, host, { mayBeReentered: true });
   GuestMemory.bind(memory, guest.native);
   const { loaded, hasMemory } = await guest.loaded;
   const exports = exportsOfModule(guest, loaded);
@@ -484,9 +492,11 @@ const asItIs = (bytes) => bytes;
  */
 async function openComponent(handle, options, description) {
   const { Component } = require('./component.js');
-  const component = new Component(description);
+  const component = new Component(description, true);
   const host = component.host(options.given.imports);
-  const guest = new Guest(handle.native(), options, host, false);
+  const { isConcurrent } = description;
+  const kind = { mayBeReentered: false, isConcurrent };
+  const guest = new Guest(handle.native(), options, host, kind);
   await guest.loaded;
   const exports = component.exports(
     (index, bytes, length, entry) =>

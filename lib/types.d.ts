@@ -69,6 +69,8 @@ export interface Description {
 
 /** The description of a component's functions and types (`crates/components/src/description.rs`). */
 export interface Interface {
+  /** True if functions may be called at the same time. */
+  isConcurrent: boolean;
   types: readonly ComponentType[];
   imports: readonly ComponentFunction[];
   exports: readonly ComponentFunction[];
@@ -89,6 +91,7 @@ export type ComponentType =
   | { kind: 'enum' | 'flags'; names: readonly string[] }
   | { kind: 'result'; ok: number | null; err: number | null }
   | { kind: 'own' | 'borrow'; resource: number }
+  | { kind: 'stream' | 'future'; of: number | null }
   | { kind: 'unsupported'; name: string };
 
 export interface ComponentFunction {
@@ -246,6 +249,8 @@ export interface HostCall {
 
 /** The message for a call of an export that is over. */
 export interface Returned {
+  /** True if the guest goes on: a message tells when it does not. */
+  goesOn?: boolean;
   /** The number of the call. */
   returned: number;
   bytes?: ArrayBuffer;

@@ -17,6 +17,19 @@ const { camel } = require('./names.js');
  * @typedef {object} Resources
  * @property {(resource: number, value: unknown, isOwned: boolean, to: Writer) => number} number
  * @property {(resource: number, number: number, isOwned: boolean, from: Reader) => unknown} object
+ *
+ * The elements of a stream or future.
+ * @typedef {object} Elements
+ * @property {boolean} isBytes
+ * @property {Encode} encode
+ * @property {Decode} decode
+ *
+ * The streams of a component; the type is that of the elements, if they have one.
+ * @typedef {object} Streams
+ * @property {(kind: 'stream' | 'future', type: number | undefined, handle: number, of: Elements) => any
+ * } object
+ * @property {(to: Writer, value: any, type: number | undefined, of: Elements) => void} writeStream
+ * @property {(to: Writer, value: any, type: number | undefined, of: Elements) => void} writeFuture
  */
 
 /** A value that is not of its type. */
@@ -309,15 +322,37 @@ const either = (names) => names.map((name) => `'${name}'`).join(' or ');
 class Codec {
   #types;
   #resources;
+  #streams;
   /** @type {Encode[]} */
   #encoders = [];
   /** @type {Decode[]} */
   #decoders = [];
 
-  /** @param {readonly Type[]} types @param {Resources} resources */
-  constructor(types, resources) {
+  /**
+   * @param {readonly Type[]} types
+   * @param {Resources} resources
+   * @param {Streams} [streams] without them, streams can't be handed over
+   */
+  constructor(types, resources, streams) {
     this.#types = types;
     this.#resources = resources;
+    this.#streams = streams;
+  }
+
+  /** @param {number | null} of @returns {Elements} */
+  #elementsOf(of) {
+    return {
+      isBytes: of !== null && this.#types[of].kind === 'u8',
+      encode: this.#encoderOfSome(of),
+      decode: this.#decoderOfSome(of),
+    };
+  }
+
+  /** True for a type with streams or futures in it. @param {number} index @returns {boolean} */
+  hasStreams(index) {
+    const type = this.#types[index];
+    const isOne = type.kind === 'stream' || type.kind === 'future';
+    return isOne || partsOf(type).some((part) => this.hasStreams(part));
   }
 
   /** @param {number} index of a type @returns {Encode} */
@@ -339,6 +374,9 @@ class Codec {
   unsupported(index) {
     const type = this.#types[index];
     if (type.kind === 'unsupported') return type.name;
+    if ((type.kind === 'stream' || type.kind === 'future') && !this.#streams) {
+      return `a ${type.kind}, for which it has to be loaded by load()`;
+    }
     for (const part of partsOf(type)) {
       const reason = this.unsupported(part);
       if (reason) return reason;
@@ -448,6 +486,14 @@ class Codec {
       case 'borrow': {
         const [resources, isOwned] = [this.#resources, type.kind === 'own'];
         return (to, value) => to.u32(resources.number(type.resource, value, isOwned, to));
+      }
+      case 'stream':
+      case 'future': {
+        const [streams, of] = [this.#streams, type.of];
+        if (!streams) return () => {};
+        const elements = this.#elementsOf(of);
+        const write = type.kind === 'stream' ? 'writeStream' : 'writeFuture';
+        return (to, value) => streams[write](to, value, of ?? undefined, elements);
       }
       default:
         return () => {
@@ -608,6 +654,13 @@ class Codec {
         const [resources, isOwned] = [this.#resources, type.kind === 'own'];
         return (from) => resources.object(type.resource, from.u32(), isOwned, from);
       }
+      case 'stream':
+      case 'future': {
+        const [streams, of, { kind }] = [this.#streams, type.of, type];
+        if (!streams) return () => undefined;
+        const elements = this.#elementsOf(of);
+        return (from) => streams.object(kind, of ?? undefined, from.u32(), elements);
+      }
       default:
         return () => undefined;
     }
@@ -703,4 +756,4 @@ function makeFlagsEncoder(names) {
   };
 }
 
-module.exports = { ARRAYS, Codec, Mismatch, Reader, Writer, within };
+module.exports = { ARRAYS, Codec, Mismatch, Reader, Writer, mismatch, within };

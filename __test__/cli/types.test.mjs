@@ -44,8 +44,35 @@ const MEETING = `(component
     (export "put" (func (param "at" $point) (result $corner)))
     (export "[method]gauge.kind" (func (param "self" (borrow $gauge)) (result (own $gauge-class)))))))`;
 
+/** A component with streams and futures. */
+const STREAMS = `(component
+  (import "host" (instance $host
+    (export "turn" (func async (param "from" (stream u8)) (result (stream u8))))))
+  (core module $main
+    (func (export "run") (param i32 i32) (result i32) unreachable))
+  (core instance $main (instantiate $main))
+  (func (export "run") async (param "from" (stream u32)) (param "end" (future bool)) (result (stream))
+    (canon lift (core func $main "run"))))`;
+
 /** A use of each, in strict TypeScript. */
 const USES = {
+  streams: `
+    import { load } from 'wasi-rs';
+    import type { Exports, Imports } from './streams.js';
+    const imports: Imports = {
+      host: {
+        async *turn(from) {
+          for await (const piece of from) yield piece.subarray(1);
+        },
+      },
+    };
+    const same: Imports = { host: { turn: async (from) => from } };
+    const { exports } = await load<Exports>('streams.wasm', { imports: same });
+    const none: AsyncIterable<void> = await exports.run([1, 2], Promise.resolve(true));
+    const other = await exports.run(new ReadableStream<number>(), false);
+    // @ts-expect-error: an element of another type
+    await exports.run(['text'], true);
+    export { imports, none, other };`,
   named: `
     import { load, ComponentError } from 'wasi-rs';
     import type { Exports, Imports, Entry, Problem } from './named.js';
@@ -99,6 +126,7 @@ describe('wasi-rs types', { skip: IS_WINDOWS }, () => {
     write('named', assembleComponent(NAMED));
     write('meeting', assembleComponent(MEETING));
     write('resources', assembleComponent(RESOURCES));
+    write('streams', assembleComponent(STREAMS));
     write(
       'numbers',
       assemble(`(module (func (export "add") (param i32 i64) (result i64) unreachable)
@@ -110,6 +138,7 @@ describe('wasi-rs types', { skip: IS_WINDOWS }, () => {
       ['meeting', []],
       ['resources', ['--sync']],
       ['numbers', []],
+      ['streams', []],
     ]) {
       const { code, stdout, stderr } = await cli(['types', ...flags, `${name}.wasm`]);
       assert.equal(code, 0, stderr);
@@ -133,6 +162,10 @@ describe('wasi-rs types', { skip: IS_WINDOWS }, () => {
     );
     assert.match(named, /^ {2}sumAll\(delete_: Array<Entry>\): Promise<bigint>;$/m);
     assert.match(named, /^ {2}"my:pkg\/api@1\.2\.0": Api;$/m);
+    assert.match(
+      made.streams,
+      /^ {2}run\(from: AsyncIterable<number> \| Iterable<number>, end: Promise<boolean> \| boolean\): Promise<AsyncIterable<void>>;$/m,
+    );
     assert.match(made.resources, /^ {2}merge\(one: Thing, other: Thing\): Thing;$/m);
   });
 

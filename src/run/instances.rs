@@ -13,7 +13,7 @@ use crate::run::runs::Asked;
 use std::sync::Arc;
 use wasi_rs_modules::error::ProgramError;
 use wasi_rs_runner::executable::Executable;
-use wasi_rs_runner::export_call::{Callee, Returned};
+use wasi_rs_runner::export_call::{Callee, Reply, Returned};
 use wasi_rs_runner::instance::{self, Export};
 use wasi_rs_runner::run::Engine;
 use wasi_rs_runner::scheduler::SCHEDULER;
@@ -93,9 +93,10 @@ fn export_to_js<'s>(js: Js<'s>, export: &Export) -> JsResult<Value<'s>> {
 }
 
 /// `callExport(guest, { number, index, bytes, isInner })`: calls an export of a loaded guest. The result is
-/// `{ returned: number, ... }` if the call is over soon, and `{ hostCall, ... }` if a function of the
-/// embedder is to be called first. If not, it is undefined, and events of the call come as messages; none is
-/// the last if the guest ends with the call.
+/// `{ returned: number, ... }` if the call is over soon (with `goesOn` if the guest goes on, until the
+/// message `{ isIdle }`), and `{ hostCall, ... }` if a function of the embedder is to be called first. If
+/// not, it is undefined, and events of the call come as messages; none is the last if the guest ends with the
+/// call.
 struct CallExport;
 
 impl Method for CallExport {
@@ -112,9 +113,12 @@ impl Method for CallExport {
         let is_inner = js.truthy(request.get("isInner")?)?;
         let Some(instance) = &guest.instance else { return js.undefined() };
         let (requests, id, prompt) = (Arc::clone(&guest.requests), guest.id, guest.prompts.open(number));
-        let answer = move |returned: Returned| {
-            if let Some(event) = prompt.give(Event::Returned(returned)) {
-                requests.send(id, move |js| event_to_js(js, number, &event));
+        let answer = move |reply: Reply| match reply {
+            Reply::Idle => requests.send(id, idle_to_js),
+            reply => {
+                if let Some(event) = prompt.give(Event::Reply(reply)) {
+                    requests.send(id, move |js| event_to_js(js, number, &event));
+                }
             }
         };
         instance.call(index, bytes, is_inner, Box::new(answer));
@@ -146,9 +150,22 @@ fn next_event<'s>(js: Js<'s>, guest: &Hosted, number: u64, is_patient: bool) -> 
 
 fn event_to_js<'s>(js: Js<'s>, number: u64, event: &Event) -> JsResult<Value<'s>> {
     match event {
-        Event::Returned(returned) => returned_to_js(js, number, returned),
+        Event::Reply(Reply::Returned(returned)) => returned_to_js(js, number, returned),
+        Event::Reply(Reply::GoesOn(returned)) => {
+            let message = returned_to_js(js, number, returned)?;
+            js.set_named(message, "goesOn", js.boolean(true)?)?;
+            Ok(message)
+        }
+        Event::Reply(Reply::Idle) => idle_to_js(js),
         Event::HostCall(call) => host_call_to_js(js, call),
     }
+}
+
+/// `{ isIdle: true }`: a guest that went on after a call has returned does not any more.
+fn idle_to_js(js: Js<'_>) -> JsResult<Value<'_>> {
+    let message = js.object()?;
+    js.set_named(message, "isIdle", js.boolean(true)?)?;
+    Ok(message)
 }
 
 /// `{ returned: number, bytes? | thrown? | isBusy? | refused? }`.

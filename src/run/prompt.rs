@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use wasi_rs_runner::export_call::Returned;
+use wasi_rs_runner::export_call::Reply;
 use wasi_rs_runner::host_calls::HostCall;
 
 /// The time that the environment waits for each event of a call before it leaves that to a message.
@@ -18,7 +18,7 @@ const MOST: Duration = Duration::from_micros(200);
 /// An event of a call.
 pub enum Event {
     /// The call is over.
-    Returned(Returned),
+    Reply(Reply),
     /// A function of the embedder is to be called.
     HostCall(HostCall),
 }
@@ -45,7 +45,8 @@ impl Prompt {
     /// Hands an event to the environment; gives it back if that waits no more.
     pub fn give(&self, event: Event) -> Option<Event> {
         let mut state = self.state();
-        if matches!(*state, State::Late) {
+        // Where several calls are made at the same time, there may be an event that it has not seen.
+        if !matches!(*state, State::Awaited) {
             return Some(event);
         }
         *state = State::Come(event);
@@ -109,7 +110,7 @@ impl Prompts {
             None => Some(call),
             Some(prompt) => match prompt.give(Event::HostCall(call))? {
                 Event::HostCall(call) => Some(call),
-                Event::Returned(_) => None,
+                Event::Reply(_) => None,
             },
         }
     }
@@ -118,6 +119,7 @@ impl Prompts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasi_rs_runner::export_call::Returned;
 
     fn host_call(number: u32) -> HostCall {
         HostCall { number, function: 0, signature: None, args: Vec::new() }
@@ -130,12 +132,12 @@ mod tests {
         let prompt = prompts.open(7);
         assert!(prompts.ask(host_call(1)).is_none());
         assert!(matches!(prompts.next(7, true), Some(Event::HostCall(call)) if call.number == 1));
-        assert!(prompt.give(Event::Returned(Returned::Busy)).is_none());
-        assert!(matches!(prompts.next(7, true), Some(Event::Returned(_))));
+        assert!(prompt.give(Event::Reply(Reply::Returned(Returned::Busy))).is_none());
+        assert!(matches!(prompts.next(7, true), Some(Event::Reply(_))));
         assert!(prompts.next(7, true).is_none(), "it is over");
         let prompt = prompts.open(8);
         assert!(prompts.next(8, false).is_none());
-        assert!(prompt.give(Event::Returned(Returned::Busy)).is_some(), "it comes late");
+        assert!(prompt.give(Event::Reply(Reply::Returned(Returned::Busy))).is_some(), "it comes late");
         assert!(prompts.ask(host_call(2)).is_some());
     }
 

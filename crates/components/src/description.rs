@@ -101,6 +101,13 @@ pub enum Described {
         #[serde(skip)]
         host: Option<u32>,
     },
+    /// Of no elements, it tells nothing but their number.
+    Stream {
+        of: Option<usize>,
+    },
+    Future {
+        of: Option<usize>,
+    },
     /// A type that JavaScript can't be given.
     Unsupported {
         name: &'static str,
@@ -134,6 +141,9 @@ struct Resource {
 
 #[derive(Debug, Default, Serialize)]
 struct Tables {
+    /// True if functions may be called at the same time.
+    #[serde(rename = "isConcurrent")]
+    is_concurrent: bool,
     types: Vec<Described>,
     imports: Vec<Function>,
     exports: Vec<Function>,
@@ -160,7 +170,9 @@ struct Known {
 /// Describes a component. `is_given` is true for imports that the host has itself.
 pub fn describe(component: &Component, engine: &Engine, is_given: impl Fn(&str) -> bool) -> Result<Description> {
     let ty = component.component_type();
-    let (mut tables, mut imports, mut exports) = (Tables::default(), Vec::new(), Vec::new());
+    let is_concurrent = engine.get_concurrency_support();
+    let mut tables = Tables { is_concurrent, ..Tables::default() };
+    let (mut imports, mut exports) = (Vec::new(), Vec::new());
     for (name, item) in ty.imports(engine) {
         if !is_given(name) {
             tables.collect(engine, name, &item.ty, true, &mut imports)?;
@@ -335,8 +347,8 @@ impl Tables {
                 Described::Borrow { resource, host }
             }
             Type::Map(_) => Described::Unsupported { name: "a map" },
-            Type::Future(_) => Described::Unsupported { name: "a future" },
-            Type::Stream(_) => Described::Unsupported { name: "a stream" },
+            Type::Stream(stream) => Described::Stream { of: self.index_of_some(stream.ty().as_ref())? },
+            Type::Future(future) => Described::Future { of: self.index_of_some(future.ty().as_ref())? },
             _ => Described::Unsupported { name: "an error context" },
         })
     }

@@ -1,6 +1,7 @@
 //! The system calls beneath. All that a component does outside of itself goes through them, so that the
 //! sandbox, the limits, the trace and the end of a run are those of a program of preview1.
 
+use std::io::PipeWriter;
 use wasi_rs_core::abi::{Args, Errno};
 use wasi_rs_core::ctx::Ctx;
 use wasi_rs_core::memory::Memory;
@@ -18,4 +19,7 @@ pub trait System: Send {
     /// Opens the sockets, one to read and one to write, whose other ends get a request of HTTP that the guest
     /// makes. None if it may make none.
     fn open_exchange(&mut self) -> wasmtime::Result<Result<Option<[u32; 2]>, Errno>>;
+
+    /// Opens a pipe: the descriptor of the guest's end, which is read, and the other end.
+    fn open_pipe(&mut self) -> wasmtime::Result<Result<(u32, PipeWriter), Errno>>;
 }

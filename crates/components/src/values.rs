@@ -4,7 +4,8 @@
 //! variant the number of its case, an option and a result a byte; flags are bits; a resource is a number.
 
 use crate::description::Described;
-use crate::handles::InStore;
+use crate::handles::{Holder, InStore, Lent, Loans};
+use crate::streams::Written;
 use wasmtime::component::Val;
 use wasmtime::{Error, Result, bail};
 
@@ -50,12 +51,18 @@ pub fn letter(code: u32) -> Result<char> {
     char::from_u32(code).ok_or_else(|| Error::msg("a char is no Unicode scalar value"))
 }
 
-impl<T> InStore<'_, T> {
+/// Values, or the reason why there are none; and what was lent with them, to be taken back in both cases.
+pub type Decoded = (Result<Vec<Val>>, Lent);
+
+impl<T: Holder> InStore<'_, T> {
     /// The values of these types.
-    pub fn decode(&mut self, types: &[Described], indices: &[usize], bytes: &[u8]) -> Result<Vec<Val>> {
+    pub fn decode(&mut self, types: &[Described], indices: &[usize], bytes: &[u8]) -> Decoded {
         let mut reader = Reader(bytes);
-        let values = indices.iter().map(|index| self.read(types, *index, &mut reader)).collect::<Result<_>>()?;
-        if reader.0.is_empty() { Ok(values) } else { bail!("values have more bytes than their types") }
+        let values = indices.iter().map(|index| self.read(types, *index, &mut reader)).collect::<Result<_>>();
+        let whole = values.and_then(|values| {
+            if reader.0.is_empty() { Ok(values) } else { bail!("values have more bytes than their types") }
+        });
+        (whole, self.take_lent())
     }
 
     fn read(&mut self, types: &[Described], index: usize, from: &mut Reader<'_>) -> Result<Val> {
@@ -112,6 +119,8 @@ impl<T> InStore<'_, T> {
             }
             Described::Own { host, .. } => Val::Resource(self.lift(from.number()?, *host, true)?),
             Described::Borrow { host, .. } => Val::Resource(self.lift(from.number()?, *host, false)?),
+            Described::Stream { of } => Val::Stream(self.lift_stream(*of, from)?),
+            Described::Future { of } => Val::Future(self.lift_future(*of, from)?),
             Described::Unsupported { name } => bail!("{name} can't be handed over"),
         })
     }
@@ -120,7 +129,13 @@ impl<T> InStore<'_, T> {
         of.map(|of| self.read(types, of, from).map(Box::new)).transpose()
     }
 
-    fn read_many(&mut self, types: &[Described], of: usize, count: usize, from: &mut Reader<'_>) -> Result<Vec<Val>> {
+    pub(super) fn read_many(
+        &mut self,
+        types: &[Described],
+        of: usize,
+        count: usize,
+        from: &mut Reader<'_>,
+    ) -> Result<Vec<Val>> {
         if let Some(Described::U8) = types.get(of) {
             return Ok(from.take(count)?.iter().map(|byte| Val::U8(*byte)).collect());
         }
@@ -132,16 +147,16 @@ impl<T> InStore<'_, T> {
         Ok(values)
     }
 
-    /// The bytes of values of these types.
-    pub fn encode(&mut self, types: &[Described], indices: &[usize], values: &[Val]) -> Result<Vec<u8>> {
+    /// The bytes of values of these types, and what they lend to JavaScript.
+    pub fn encode(&mut self, types: &[Described], indices: &[usize], values: &[Val]) -> Result<(Vec<u8>, Loans)> {
         let mut bytes = Vec::new();
         for (index, value) in indices.iter().zip(values) {
             self.write(types, *index, value, &mut bytes)?;
         }
-        Ok(bytes)
+        Ok((bytes, self.take_loans()))
     }
 
-    fn write(&mut self, types: &[Described], index: usize, value: &Val, to: &mut Vec<u8>) -> Result<()> {
+    pub(super) fn write(&mut self, types: &[Described], index: usize, value: &Val, to: &mut Vec<u8>) -> Result<()> {
         match (nth(types, index)?, value) {
             (_, Val::Bool(value)) => to.push((*value).into()),
             (_, Val::S8(value)) => to.push(value.cast_unsigned()),
@@ -212,6 +227,12 @@ impl<T> InStore<'_, T> {
             (Described::Borrow { host, .. }, Val::Resource(any)) => {
                 to.extend(self.lower(*any, *host, false)?.to_le_bytes());
             }
+            (Described::Stream { of }, Val::Stream(any)) => {
+                to.extend(self.lower_written(Written::Stream(any.clone()), *of)?.to_le_bytes());
+            }
+            (Described::Future { of }, Val::Future(any)) => {
+                to.extend(self.lower_written(Written::Future(any.clone()), *of)?.to_le_bytes());
+            }
             _ => bail!("a value is not of its type"),
         }
         Ok(())
@@ -235,7 +256,8 @@ impl<T> InStore<'_, T> {
     }
 }
 
-fn write_length(length: usize, to: &mut Vec<u8>) -> Result<()> {
+/// Appends a length.
+pub fn write_length(length: usize, to: &mut Vec<u8>) -> Result<()> {
     to.extend(u32::try_from(length)?.to_le_bytes());
     Ok(())
 }

@@ -5,8 +5,9 @@ use super::numbers::{Signature, cells, values};
 use super::stop::Stop;
 use std::fmt;
 use std::sync::Arc;
-use wasi_rs_components::handles::{Holder, with_handles};
-use wasmtime::component;
+use wasi_rs_components::handles::{Holder, Lent, with_handles};
+use wasi_rs_components::values::Decoded;
+use wasmtime::component::{self, Accessor};
 use wasmtime::{AsContextMut, Func, Val};
 
 /// The end of a call, unless the instance ends with it.
@@ -23,6 +24,17 @@ pub enum Returned {
     Refused(String),
 }
 
+/// An answer to a call.
+#[derive(Debug)]
+pub enum Reply {
+    /// It is over.
+    Returned(Returned),
+    /// It is over, and the guest goes on; [`Reply::Idle`] comes when it does not.
+    GoesOn(Returned),
+    /// The guest waits for calls.
+    Idle,
+}
+
 /// The function of a call.
 #[derive(Clone, Debug)]
 pub enum Callee {
@@ -32,6 +44,10 @@ pub enum Callee {
     Component(Arc<ComponentFunction>),
     /// The end of a resource of the guest, which the embedder holds by the handle in the parameters.
     Drop,
+    /// The next elements of a stream or future of the guest: its handle, and their number at most.
+    Read,
+    /// The end of one: its handle.
+    Close,
 }
 
 /// A function of a component.
@@ -50,7 +66,7 @@ pub struct ExportCall {
     /// The parameters, as bytes.
     pub args: Vec<u8>,
     /// Gets the end of the call, on any thread.
-    pub answer: Box<dyn FnOnce(Returned) + Send>,
+    pub answer: Box<dyn Fn(Reply) + Send>,
 }
 
 impl fmt::Debug for ExportCall {
@@ -85,12 +101,15 @@ impl ExportCall {
                 }
                 Err(error) => Ok(Returned::Refused(error.to_string())),
             },
+            Callee::Read | Callee::Close => {
+                Ok(Returned::Refused("a stream can't be used by a function that the component waits for".to_owned()))
+            }
         }
     }
 
     /// Delivers the end of the call.
     pub fn answer(self, returned: Returned) {
-        (self.answer)(returned);
+        (self.answer)(Reply::Returned(returned));
     }
 
     /// Answers that the call is not made.
@@ -105,29 +124,52 @@ impl ComponentFunction {
         if let Some(direct) = &self.ty.direct {
             return direct.call(self.func, store, args).map(Returned::Values);
         }
-        self.converted(&mut store, args, |store, args, results| self.func.call(store, args, results))
+        self.converted(&mut store, args)
+    }
+
+    /// The same as a task. The parameters are taken back by it.
+    pub async fn call_concurrent<T: Holder>(&self, store: &Accessor<T>, args: &[u8]) -> wasmtime::Result<Returned> {
+        let (decoded, lent) = store.with(|mut store| self.decode(store.as_context_mut(), args));
+        let mut results = vec![component::Val::Bool(false); self.ty.results.len()];
+        let called = match &decoded {
+            Ok(args) => self.func.call_concurrent(store, args, &mut results).await,
+            Err(_) => Ok(()),
+        };
+        store.with(|mut store| self.finish(store.as_context_mut(), decoded.map(|_| called), lent, &results))
     }
 
     /// Makes a call with the values that these bytes are, and turns its results into bytes.
-    pub fn converted<S: AsContextMut<Data: Holder>>(
+    fn converted<S: AsContextMut<Data: Holder>>(&self, store: &mut S, args: &[u8]) -> wasmtime::Result<Returned> {
+        let (decoded, lent) = self.decode(&mut *store, args);
+        let mut results = vec![component::Val::Bool(false); self.ty.results.len()];
+        let called = decoded.map(|args| self.func.call(&mut *store, &args, &mut results));
+        self.finish(store, called, lent, &results)
+    }
+
+    fn decode(&self, store: impl AsContextMut<Data: Holder>, args: &[u8]) -> Decoded {
+        with_handles(store, |handles| handles.decode(&self.ty.types, &self.ty.params, args))
+    }
+
+    /// The end of a call that was made, or of one whose parameters were wrong.
+    fn finish(
         &self,
-        store: &mut S,
-        args: &[u8],
-        call: impl FnOnce(&mut S, &[component::Val], &mut [component::Val]) -> wasmtime::Result<()>,
+        store: impl AsContextMut<Data: Holder>,
+        called: wasmtime::Result<wasmtime::Result<()>>,
+        lent: Lent,
+        results: &[component::Val],
     ) -> wasmtime::Result<Returned> {
-        let ComponentType { types, params, results, .. } = &self.ty;
-        let args = match with_handles(&mut *store, |handles| handles.decode(types, params, args)) {
-            Ok(args) => args,
-            Err(error) => {
-                with_handles(store, |handles| handles.take_back())?;
-                return Ok(Returned::Refused(error.to_string()));
+        with_handles(store, |handles| match called {
+            Ok(called) => {
+                called?;
+                handles.take_back(lent)?;
+                let (bytes, loans) = handles.encode(&self.ty.types, &self.ty.results, results)?;
+                handles.end_loans(loans)?;
+                Ok(Returned::Values(bytes))
             }
-        };
-        let mut values = vec![component::Val::Bool(false); results.len()];
-        call(store, &args, &mut values)?;
-        with_handles(store, |handles| {
-            handles.take_back()?;
-            handles.encode(types, results, &values).map(Returned::Values)
+            Err(error) => {
+                handles.take_back(lent)?;
+                Ok(Returned::Refused(error.to_string()))
+            }
         })
     }
 }

@@ -2,13 +2,16 @@
 
 use super::control::Control;
 use super::exchange::{self, Ends};
+use super::given_streams::GivenStreams;
 use super::host_calls::Given;
 use super::plan::Request;
 use super::raw;
 use super::stacks::Share;
 use super::stop::Stop;
 use super::termination::CallLock;
+use std::io::PipeWriter;
 use std::sync::Arc;
+use wasi_rs_components::description::Described;
 use wasi_rs_components::handles::{Handles, Holder};
 use wasi_rs_components::system::System;
 use wasi_rs_components::wasi::{View, Wasi};
@@ -16,7 +19,7 @@ use wasi_rs_core::abi::flags::Clockid;
 use wasi_rs_core::abi::{Args, Errno};
 use wasi_rs_core::ctx::Ctx;
 use wasi_rs_core::host::clock;
-use wasi_rs_core::host::file::File;
+use wasi_rs_core::host::file::{File, OwnedHandle};
 use wasi_rs_core::host::wait::wait;
 use wasi_rs_core::memory;
 use wasi_rs_core::syscalls::trace::Line;
@@ -72,6 +75,15 @@ impl Guest {
             stacks: Arc::default(),
             exchange: None,
         }
+    }
+
+    /// A guest whose values have these types.
+    #[must_use]
+    pub fn with_types(mut self, types: Arc<[Described]>) -> Self {
+        let reactor = Arc::clone(self.view().reactor());
+        let given = self.given.as_ref().and_then(|given| GivenStreams::of(&given.calls, &self.calls.control, &reactor));
+        self.handles = Handles::new(types, given);
+        self
     }
 
     /// A guest that is to answer the request of HTTP that comes by these sockets.
@@ -172,6 +184,17 @@ impl System for Calls {
         self.control.record_moved(ctx.usage.read(), written);
         drop(ctx);
         self.answer(Flow::Answer(Errno::Success), written).map(drop)
+    }
+
+    fn open_pipe(&mut self) -> Result<std::result::Result<(u32, PipeWriter), Errno>> {
+        let (reader, writer) = match std::io::pipe() {
+            Ok(pipe) => pipe,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let Some(ctx) = self.ctx.enter(&self.control.termination) else {
+            return Err(Stop::Ended.into());
+        };
+        Ok(ctx.push_socket(OwnedHandle::from(reader).into()).map(|fd| (fd.0, writer)))
     }
 
     fn open_exchange(&mut self) -> Result<std::result::Result<Option<[u32; 2]>, Errno>> {

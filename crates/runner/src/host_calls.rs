@@ -7,10 +7,13 @@ use super::export_call::ExportCall;
 use super::numbers::Signature;
 use super::raw::{self, Window};
 use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
+use wasi_rs_components::wasi::p3::{Expected, Reactor};
 use wasi_rs_core::memory::Memory;
 use wasmtime::{AsContext, Memory as GuestMemory};
 
@@ -68,6 +71,46 @@ struct State {
     answers: HashMap<u32, Answer>,
     /// Calls of the guest's exports, for the thread that waits.
     inner: VecDeque<ExportCall>,
+    /// The calls that wait without a thread.
+    open: HashMap<u32, Open>,
+}
+
+/// A call that waits without a thread, and its answer.
+struct Open {
+    answer: Option<Answer>,
+    waker: Option<Waker>,
+    expected: Expected,
+}
+
+/// The answer to a call that waits without a thread.
+pub struct Asked {
+    calls: Arc<HostCalls>,
+    number: u32,
+}
+
+impl Future for Asked {
+    type Output = Answer;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+        let mut state = self.calls.state();
+        let Some(open) = state.open.get_mut(&self.number) else { return Poll::Ready(None) };
+        open.waker = Some(context.waker().clone());
+        open.answer.take().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.calls.state().open.remove(&self.number);
+    }
+}
+
+impl State {
+    /// The number of the next call.
+    const fn next(&mut self) -> u32 {
+        self.last = self.last.wrapping_add(1);
+        self.last
+    }
 }
 
 /// The reason why a wait is over.
@@ -106,10 +149,32 @@ impl HostCalls {
     /// Answers a call; without effect if nobody waits for the answer any more.
     pub fn answer(&self, number: u32, answer: Answer) {
         let mut state = self.state();
-        if state.waiting.contains(&number) {
+        if let Some(open) = state.open.get_mut(&number) {
+            open.answer = Some(answer);
+            open.waker.take().into_iter().for_each(Waker::wake);
+            open.expected.ring();
+        } else if state.waiting.contains(&number) {
             state.answers.insert(number, answer);
             self.tell();
         }
+    }
+
+    /// Calls a function, and waits for its answer without a thread; its number, and the answer.
+    pub fn ask(self: &Arc<Self>, function: u32, args: Vec<u8>, reactor: &Arc<Reactor>) -> (u32, Asked) {
+        let number = self.state().next();
+        let asked = Asked { calls: Arc::clone(self), number };
+        let open = Open { answer: None, waker: None, expected: reactor.expect() };
+        self.state().open.insert(number, open);
+        if let Some(answer) = (self.ask)(HostCall { number, function, signature: None, args }) {
+            self.answer(number, answer);
+        }
+        (number, asked)
+    }
+
+    /// Calls a function whose answer nobody waits for.
+    pub fn tell_of(&self, function: u32, args: Vec<u8>) {
+        let number = self.state().next();
+        (self.ask)(HostCall { number, function, signature: None, args });
     }
 
     /// Has the waiting thread call an export. The call comes back if no thread waits.
@@ -177,8 +242,7 @@ impl HostCalls {
     /// The number of a call that begins.
     pub fn begin(&self) -> u32 {
         let mut state = self.state();
-        state.last = state.last.wrapping_add(1);
-        let number = state.last;
+        let number = state.next();
         state.waiting.push(number);
         number
     }

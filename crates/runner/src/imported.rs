@@ -7,8 +7,8 @@ use super::host_calls::{Answer, Event, Given, HostCall, HostCalls};
 use super::numbers::{Signature, cells, values};
 use super::stop::Stop;
 use std::sync::Arc;
-use wasi_rs_components::handles::with_handles;
-use wasmtime::component;
+use wasi_rs_components::handles::{Loans, with_handles};
+use wasmtime::component::{self, Accessor};
 use wasmtime::{AsContextMut, Caller, Extern, Memory, Result, StoreContextMut, Val};
 
 /// Calls a function of the embedder, which a module imports as number `import` of these, and waits for its
@@ -40,19 +40,73 @@ pub fn call_of_component(
     args: &[component::Val],
     results: &mut [component::Val],
 ) -> Result<()> {
-    let (bytes, loans) = with_handles(&mut store, |handles| {
-        let loans = handles.loans();
-        Ok::<_, wasmtime::Error>((handles.encode(&ty.types, &ty.params, args)?, loans))
-    })?;
+    let (bytes, loans) = with_handles(&mut store, |handles| handles.encode(&ty.types, &ty.params, args))?;
     let answered = ask(&mut store, |_| None, import, None, bytes);
-    let answer = with_handles(&mut store, |handles| {
+    finish(store, ty, loans, answered, results)
+}
+
+/// The same for an asynchronous function: the guest's other tasks go on meanwhile.
+pub async fn call_concurrently(
+    store: &Accessor<Guest>,
+    import: usize,
+    ty: &ComponentType,
+    args: &[component::Val],
+    results: &mut [component::Val],
+) -> Result<()> {
+    let (asked, loans) = store.with(|mut store| {
+        let (bytes, loans) =
+            with_handles(store.as_context_mut(), |handles| handles.encode(&ty.types, &ty.params, args))?;
+        Ok::<_, wasmtime::Error>((ask_concurrently(store.data_mut(), import, bytes), loans))
+    })?;
+    let answered = match asked {
+        Ok(answer) => answer.await,
+        Err(error) => Err(error),
+    };
+    store.with(|mut store| finish(store.as_context_mut(), ty, loans, answered, results))
+}
+
+/// The end of a call of a component: its results, of their bytes.
+fn finish(
+    store: StoreContextMut<'_, Guest>,
+    ty: &ComponentType,
+    loans: Loans,
+    answered: Result<Vec<u8>>,
+    results: &mut [component::Val],
+) -> Result<()> {
+    let answer = with_handles(store, |handles| {
         handles.end_loans(loans)?;
-        handles.decode(&ty.types, &ty.results, &answered?)
+        let (answer, lent) = handles.decode(&ty.types, &ty.results, &answered?);
+        handles.take_back(lent)?;
+        answer
     })?;
     for (result, value) in results.iter_mut().zip(answer) {
         *result = value;
     }
     Ok(())
+}
+
+/// The answer of a function of the embedder, for whose results it is asked.
+fn ask_concurrently(
+    guest: &mut Guest,
+    import: usize,
+    args: Vec<u8>,
+) -> Result<impl Future<Output = Result<Vec<u8>>> + Send + use<>> {
+    let (host, function) = given(guest, import)?;
+    guest.control().count_call();
+    let reactor = Arc::clone(guest.view().reactor());
+    Ok(async move {
+        let (number, answer) = host.ask(function, args, &reactor);
+        answer.await.ok_or_else(|| Stop::Thrown(number).into())
+    })
+}
+
+/// The functions of the embedder, and the index there of function `import`.
+fn given(guest: &Guest, import: usize) -> Result<(Arc<HostCalls>, u32)> {
+    let Some(Given { calls, indices }) = &guest.given else { return Err(Stop::Ended.into()) };
+    match indices.get(import) {
+        Some(function) if !guest.control().is_ended() => Ok((Arc::clone(calls), *function)),
+        _ => Err(Stop::Ended.into()),
+    }
 }
 
 /// Tells the embedder that a component has ended the resource with this number, by function `import`.
@@ -70,12 +124,7 @@ fn ask<S: AsContextMut<Data = Guest>>(
 ) -> Result<Vec<u8>> {
     let context = store.as_context();
     let control = Arc::clone(context.data().control());
-    let Some(Given { calls: host, indices }) = context.data().given.clone() else {
-        return Err(Stop::Ended.into());
-    };
-    let (Some(function), false) = (indices.get(import).copied(), control.is_ended()) else {
-        return Err(Stop::Ended.into());
-    };
+    let (host, function) = given(context.data(), import)?;
     control.count_call();
     let number = host.begin();
     let request = HostCall { number, function, signature: signature.cloned(), args };

@@ -147,7 +147,7 @@ pub(super) fn open(run: &Run, prepared: &Prepared, mut plan: Plan) -> Result<Gue
     let overflowing = Box::new(move || captures.overflowing());
     let given = host.map(|calls| Given { calls, indices });
     let calls = Calls::new(ctx, Arc::clone(&run.control), overflowing, http.request);
-    Ok(Guest::new(calls, limiter, given).answering(exchange))
+    Ok(Guest::new(calls, limiter, given).with_types(prepared.types()).answering(exchange))
 }
 
 /// Gives the guest the exchange that it is to answer.

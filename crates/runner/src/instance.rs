@@ -4,12 +4,13 @@
 //! has neither a thread nor a slot.
 
 use super::executable::Executable;
-use super::export_call::{Callee, ComponentFunction, ExportCall, Returned};
+use super::export_call::{Callee, ComponentFunction, ExportCall, Reply, Returned};
 use super::guest::Guest;
 use super::host_calls::HostCalls;
 use super::in_wasmtime::{self, instantiate, store_of};
 use super::lease::Registration;
 use super::mode::Mode;
+use super::next_call::NextCall;
 use super::numbers::Signature;
 use super::outcome::{End, Finish, Outcome, no_thread, panicked};
 use super::plan::Plan;
@@ -18,12 +19,11 @@ use super::raw;
 use super::reaper::{Alarm, REAPER};
 use super::run::{Engine, Population, Run, lock};
 use super::scheduler::SCHEDULER;
+use super::session::{self, Inbox, Served};
 use super::snapshot;
 use super::tasks;
 use super::traps::end_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 use wasi_rs_core::abi::flags::Clockid;
@@ -38,10 +38,6 @@ static POPULATION: LazyLock<Population> = LazyLock::new(Population::default);
 /// The most instances, unless the plan sets another number. Each has some gibibytes of addresses.
 pub const MOST: usize = 4096;
 
-/// The time that a thread looks for the next call of an instance before it goes to sleep. To wake a thread
-/// takes as long as many calls do.
-const LINGER: Duration = Duration::from_micros(50);
-
 /// The name of the function that makes a reactor ready for calls.
 const INITIALIZE: &str = "_initialize";
 
@@ -51,55 +47,13 @@ pub struct Instance {
     pub run: Arc<Run>,
     host: Option<Arc<HostCalls>>,
     shared: Arc<Shared>,
-    next: Next,
-}
-
-/// The next call, for the thread that has made the one before.
-#[derive(Default)]
-struct Next {
-    state: Mutex<Waiting>,
-    is_there: AtomicBool,
-}
-
-#[derive(Default)]
-struct Waiting {
-    /// True while a thread will look for the next call.
-    is_open: bool,
-    call: Option<Task>,
+    next: NextCall<Task>,
+    /// The calls for the thread that is in it, where several are made at the same time.
+    inbox: Inbox,
 }
 
 /// A call, and the instance that it is made in.
 type Task = (Box<Live>, ExportCall);
-
-impl Next {
-    /// Hands a call to the thread that will look for it; gives it back if there is none.
-    fn put(&self, call: Task) -> Option<Task> {
-        let mut state = lock(&self.state);
-        if !state.is_open {
-            state.is_open = true; // the caller starts a thread
-            return Some(call);
-        }
-        if state.call.is_some() {
-            return Some(call);
-        }
-        state.call = Some(call);
-        self.is_there.store(true, Release);
-        None
-    }
-
-    /// Takes the next call, if it comes soon.
-    fn take(&self) -> Option<Task> {
-        let since = Instant::now();
-        while !self.is_there.load(Acquire) && since.elapsed() < LINGER {
-            std::hint::spin_loop();
-        }
-        let mut state = lock(&self.state);
-        self.is_there.store(false, Relaxed);
-        let call = state.call.take();
-        state.is_open = call.is_some();
-        call
-    }
-}
 
 /// The parts of an instance that its end needs as well.
 #[derive(Default)]
@@ -136,6 +90,13 @@ struct Live {
     // Dropped after the store.
     _registration: Option<Registration>,
     _prepared: Arc<Prepared>,
+}
+
+impl Live {
+    /// True if several calls can be made at the same time.
+    fn is_concurrent(&self) -> bool {
+        self.store.engine().get_concurrency_support()
+    }
 }
 
 /// Callback that gets the exported functions of a loaded module, and if it exports its memory.
@@ -308,7 +269,7 @@ impl Instance {
             finish(outcome);
         };
         let run = Run::new(Engine::Wasmtime, POPULATION.clone(), plan, Box::new(finish));
-        Arc::new(Self { run, host, shared, next: Next::default() })
+        Arc::new(Self { run, host, shared, next: NextCall::default(), inbox: Inbox::default() })
     }
 
     /// An alarm that ends it after this time.
@@ -337,14 +298,8 @@ impl Instance {
     /// Calls the export with this index. `answer` gets the end of the call, on any thread, unless the
     /// instance ends with it. The call is made by the thread that waits for a function of the embedder, if
     /// `is_inner`.
-    pub fn call(
-        self: &Arc<Self>,
-        export: usize,
-        args: Vec<u8>,
-        is_inner: bool,
-        answer: Box<dyn FnOnce(Returned) + Send>,
-    ) {
-        let Some(callee) = self.callee(export) else { return answer(Returned::Busy) };
+    pub fn call(self: &Arc<Self>, export: usize, args: Vec<u8>, is_inner: bool, answer: Box<dyn Fn(Reply) + Send>) {
+        let Some(callee) = self.callee(export) else { return answer(Reply::Returned(Returned::Busy)) };
         let mut call = ExportCall { callee, args, answer };
         if is_inner && let Some(host) = &self.host {
             match host.call_inner(call) {
@@ -352,8 +307,15 @@ impl Instance {
                 Err(back) => call = back,
             }
         }
+        match self.inbox.push(call) {
+            Ok(()) => return,
+            Err(back) => call = back,
+        }
         // From now on the memory is the guest's.
         let Some(live) = self.take() else { return call.refuse() };
+        if live.is_concurrent() {
+            self.inbox.open();
+        }
         let Some(task) = self.next.put((live, call)) else { return };
         let instance = Arc::clone(self);
         let job = move || {
@@ -366,14 +328,21 @@ impl Instance {
             instance.run.leave();
         };
         if let Err(error) = SCHEDULER.submit(Box::new(job)) {
+            self.inbox.end();
             self.run.settle(no_thread(&error));
         }
     }
 
-    /// The function with this index; the one beyond the last ends resources.
+    /// The function with this index; those beyond the last end resources, read streams, and end them.
     fn callee(&self, export: usize) -> Option<Callee> {
         let exports = self.shared.exports.get()?;
-        if export == exports.len() { Some(Callee::Drop) } else { exports.get(export)?.callee.clone() }
+        match export.checked_sub(exports.len()) {
+            None => exports.get(export)?.callee.clone(),
+            Some(0) => Some(Callee::Drop),
+            Some(1) => Some(Callee::Read),
+            Some(2) => Some(Callee::Close),
+            Some(_) => None,
+        }
     }
 
     /// The program that begins with its state, of the bytes of the program whose instrumented form it is of.
@@ -425,37 +394,74 @@ impl Instance {
         }
     }
 
-    /// Makes a call on the calling thread, and answers it.
+    /// Makes a call on the calling thread, and those that come meanwhile if they may be made at the same
+    /// time, and answers them.
     fn serve(&self, live: Box<Live>, call: ExportCall) {
-        if let Some(returned) = self.make(live, &call) {
+        if live.is_concurrent() {
+            self.serve_concurrently(live, call);
+        } else if let Some(returned) = self.make(live, &call) {
             call.answer(returned);
         }
+    }
+
+    fn serve_concurrently(&self, mut live: Box<Live>, call: ExportCall) {
+        let (mut first, mut all) = (Some(call), Served::default());
+        loop {
+            let served = self.enter(&mut live.store, |store| session::serve(store, &self.inbox, first.take()));
+            match served {
+                Some(Ok(served)) => all.add(served),
+                Some(Err(end)) => {
+                    self.inbox.end();
+                    end_with(&self.run, end);
+                    return drop(live);
+                }
+                None => return self.inbox.end(), // whoever ended it settles it
+            }
+            match self.inbox.close(live, |live| park(&self.shared, &self.run, live)) {
+                Ok(_) => break,
+                Err(back) => live = back, // a call has come
+            }
+        }
+        all.answer();
+    }
+
+    /// Does something in the store. None if the instance has been ended before; an end if it ends with it.
+    fn enter<R>(
+        &self,
+        store: &mut Store<Guest>,
+        act: impl FnOnce(&mut Store<Guest>) -> wasmtime::Result<R>,
+    ) -> Option<Result<R, End>> {
+        if self.run.control.is_ended() {
+            return None;
+        }
+        self.run.control.memories.acquire();
+        let before = clock::now(Clockid::ThreadCputimeId);
+        store.set_epoch_deadline(1);
+        let made = catch_unwind(AssertUnwindSafe(|| act(store)));
+        self.run.add_cpu(clock::now(Clockid::ThreadCputimeId).saturating_sub(before));
+        self.run.record_fuel(store);
+        Some(match made {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(error)) => Err(end_of(&error, false)),
+            Err(panic) => Err(panicked(&*panic)),
+        })
     }
 
     /// Makes a call on the calling thread. None if the instance has ended with it; otherwise it waits for the
     /// next one.
     fn make(&self, mut live: Box<Live>, call: &ExportCall) -> Option<Returned> {
-        if self.run.control.is_ended() {
-            return None; // whoever ended it settles it
-        }
-        self.run.control.memories.acquire();
-        let before = clock::now(Clockid::ThreadCputimeId);
-        live.store.set_epoch_deadline(1);
-        let made = catch_unwind(AssertUnwindSafe(|| tasks::make(call, &mut live.store)));
-        self.run.add_cpu(clock::now(Clockid::ThreadCputimeId).saturating_sub(before));
-        self.run.record_fuel(&live.store);
-        let end = match made {
-            Ok(Ok(returned)) => {
+        match self.enter(&mut live.store, |store| tasks::make(call, store))? {
+            Ok(returned) => {
                 park(&self.shared, &self.run, live);
-                return Some(returned);
+                Some(returned)
             }
-            Ok(Err(error)) => end_of(&error, false),
-            Err(panic) => panicked(&*panic),
-        };
-        // Before the store is dropped: whoever waits need not wait for that.
-        end_with(&self.run, end);
-        drop(live);
-        None
+            Err(end) => {
+                // Before the store is dropped: whoever waits need not wait for that.
+                end_with(&self.run, end);
+                drop(live);
+                None
+            }
+        }
     }
 
     /// Calls a function with the instance's memory: between two calls, or while a function of the embedder is

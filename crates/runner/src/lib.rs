@@ -7,12 +7,13 @@
 //! | [`outcome`] | the outcome of a run |
 //! | [`run`] | one run in either engine, seen from outside: ended early, settled |
 //! | [`in_wasmtime`], [`guest`], [`stop`], [`traps`] | a run in wasmtime |
-//! | [`instance`] | a module that is instantiated once and called any number of times |
-//! | [`tasks`], [`stacks`] | tasks of WASI 0.3, and their stacks |
+//! | [`instance`], [`next_call`] | a module that is instantiated once and called any number of times |
+//! | [`tasks`], [`session`], [`stacks`] | tasks of WASI 0.3: alone, as calls at the same time; their stacks |
 //! | [`snapshot`] | programs that begin with the state of an instance |
 //! | [`export_call`], [`component_type`] | a call of a guest's export; the type of a component's function |
 //! | [`exchange`] | sockets of exchanges of HTTP |
 //! | [`host_calls`], [`imported`], [`numbers`] | calls to functions of the embedder |
+//! | [`given_streams`] | streams that the embedder gives to a component |
 //! | [`in_v8`] | a run in V8 |
 //! | [`scheduler`], [`slot`] | slots for the guests of both engines, and threads |
 //! | [`control`] | the means to end a run early |
@@ -38,6 +39,7 @@ pub mod control;
 pub mod exchange;
 pub mod executable;
 pub mod export_call;
+mod given_streams;
 pub mod guest;
 pub mod handover;
 pub mod host_calls;
@@ -49,6 +51,7 @@ pub mod interface;
 pub mod lease;
 pub mod machine_code;
 pub mod mode;
+mod next_call;
 pub mod numbers;
 pub mod outcome;
 pub mod plan;
@@ -57,6 +60,7 @@ pub mod raw;
 pub mod reaper;
 pub mod run;
 pub mod scheduler;
+mod session;
 pub mod slot;
 pub mod snapshot;
 pub mod source;

@@ -110,6 +110,14 @@ impl Prepared {
         }
     }
 
+    /// The types of a component's functions.
+    pub fn types(&self) -> Arc<[wasi_rs_components::description::Described]> {
+        match self {
+            Self::Module(_) => Arc::default(),
+            Self::Component(component) => Arc::clone(&component.types),
+        }
+    }
+
     /// Its machine code, as it is deserialized.
     pub fn serialize(&self) -> Result<Vec<u8>, ProgramError> {
         match self {

@@ -5,6 +5,7 @@ use super::guest::Guest;
 use super::stacks::counting;
 use std::sync::Arc;
 use wasi_rs_components::handles::with_handles;
+use wasi_rs_components::values::Reader;
 use wasi_rs_components::wasi::p3;
 use wasmtime::component::{Accessor, ComponentNamedList, Lift, Lower, TypedFunc};
 use wasmtime::{Result, Store};
@@ -39,19 +40,30 @@ where
 pub fn make(call: &ExportCall, store: &mut Store<Guest>) -> Result<Returned> {
     match &call.callee {
         Callee::Component(function) if store.engine().get_concurrency_support() => {
-            function.converted(store, &call.args, |store, args, results| {
-                run(store, async |store| function.func.call_concurrent(store, args, results).await)
-            })
+            run(store, async |store| function.call_concurrent(store, &call.args).await)
         }
-        Callee::Drop if store.engine().get_concurrency_support() => {
-            match with_handles(&mut *store, |handles| handles.take(&call.args)) {
-                Ok(resource) => {
-                    block_on(store, async |store| resource.resource_drop_async(store).await)??;
-                    Ok(Returned::Values(Vec::new()))
-                }
-                Err(error) => Ok(Returned::Refused(error.to_string())),
-            }
-        }
+        Callee::Drop if store.engine().get_concurrency_support() => end_resource(store, &call.args),
         _ => call.make(store),
     }
+}
+
+/// Ends a resource of the guest: that with the number in these bytes.
+pub fn end_resource(store: &mut Store<Guest>, number: &[u8]) -> Result<Returned> {
+    match with_handles(&mut *store, |handles| handles.take(number)) {
+        Ok(resource) => {
+            block_on(store, async |store| resource.resource_drop_async(store).await)??;
+            Ok(Returned::Values(Vec::new()))
+        }
+        Err(error) => Ok(Returned::Refused(error.to_string())),
+    }
+}
+
+/// The numbers in bytes.
+pub fn numbers<const N: usize>(bytes: &[u8]) -> Result<[u32; N]> {
+    let mut reader = Reader(bytes);
+    let mut numbers = [0; N];
+    for number in &mut numbers {
+        *number = reader.number()?;
+    }
+    Ok(numbers)
 }

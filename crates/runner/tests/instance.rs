@@ -2,13 +2,13 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use wasi_rs_core::abi::Ptr;
 use wasi_rs_modules::interface::Purpose;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_runner::executable::Executable;
-use wasi_rs_runner::export_call::Returned;
+use wasi_rs_runner::export_call::{Reply, Returned};
 use wasi_rs_runner::host_calls::{HostCall, HostCalls};
 use wasi_rs_runner::instance::{self, Instance, Unreachable};
 use wasi_rs_runner::outcome::{End, Outcome};
@@ -66,11 +66,19 @@ fn load(text: &str, plan: Plan) -> Loaded {
     Loaded { instance, exports: exports.recv().unwrap(), outcome }
 }
 
+/// Sends on the end of a call.
+fn replying(answer: Sender<Returned>) -> Box<dyn Fn(Reply) + Send> {
+    Box::new(move |reply| match reply {
+        Reply::Returned(returned) => drop(answer.send(returned)),
+        other => panic!("{other:?}"),
+    })
+}
+
 impl Loaded {
     fn start(&self, name: &str, args: &[u64]) -> Receiver<Returned> {
         let (answer, returned) = channel();
         let index = self.exports.iter().position(|export| export == name).unwrap();
-        self.instance.call(index, cells(args), false, Box::new(move |end| drop(answer.send(end))));
+        self.instance.call(index, cells(args), false, replying(answer));
         returned
     }
 
@@ -160,7 +168,7 @@ fn the_embedder_answers_calls_and_calls_back() {
     let size = caller.instance.with_memory(|memory| memory.len());
     assert_eq!(size, Ok(65536), "it is reached while the guest waits");
     let (answer, inner) = channel();
-    caller.instance.call(1, cells(&[21]), true, Box::new(move |end| answer.send(end).unwrap()));
+    caller.instance.call(1, cells(&[21]), true, replying(answer));
     assert!(matches!(inner.recv().unwrap(), Returned::Values(values) if numbers(&values) == [42]));
     host.answer(call.number, Some(cells(&[9])));
     assert!(matches!(returned.recv().unwrap(), Returned::Values(values) if numbers(&values) == [9]));

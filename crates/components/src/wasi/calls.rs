@@ -3,6 +3,7 @@
 
 use super::errors::Failed;
 use crate::system::System;
+use std::io::PipeWriter;
 use wasi_rs_core::abi::flags::{
     Clockid, Eventtype, Fdflags, Fstflags, Lookupflags, Oflags, Rights, Sdflags, Subclockflags,
 };
@@ -415,6 +416,11 @@ impl<'a> Calls<'a> {
         let entries = entries(scratch.0.get(..used as usize).unwrap_or_default());
         // A name that does not fit would be asked for again and again.
         if entries.is_empty() && used == LISTING { Err(Errno::Overflow.into()) } else { Ok(entries) }
+    }
+
+    /// Opens a pipe: the descriptor of the end that is read, and the other end.
+    pub fn open_pipe(&mut self) -> Made<(u32, PipeWriter)> {
+        self.system.open_pipe().map_err(Failed::Trap)?.map_err(Failed::Errno)
     }
 
     /// Waits until one of these things is there. The result has true for each that is. Waits for nothing, if

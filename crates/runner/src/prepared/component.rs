@@ -7,7 +7,8 @@ use crate::guest::Guest;
 use crate::imported;
 use crate::interface::{Described, Description};
 use crate::tasks;
-use wasi_rs_components::description::{Description as Interface, Item, describe};
+use std::sync::Arc;
+use wasi_rs_components::description::{self, Description as Interface, Item, describe};
 use wasi_rs_components::wasi::{self, IncomingRequest, ResponseOutparam};
 use wasi_rs_modules::error::ProgramError;
 use wasi_rs_modules::interface::Purpose;
@@ -16,7 +17,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{
     Accessor, Component, ComponentExportIndex, Func, Instance, InstancePre, Linker, Resource, ResourceType,
 };
-use wasmtime::{AsContextMut, Store, StoreContextMut};
+use wasmtime::{Store, StoreContextMut};
 
 /// The most bytes that the values count which a component hands to the host in one call. Each value counts
 /// 32, so that is a `list<u8>` of four million.
@@ -44,6 +45,8 @@ pub struct PreparedComponent {
     pub exports: Vec<Option<(ComponentExportIndex, ComponentType)>>,
     /// The description of these functions and their types, for JavaScript.
     pub interface: String,
+    /// The types.
+    pub types: Arc<[description::Described]>,
     /// The most bytes that the values count which it hands to the host in one call.
     most_copied: usize,
     /// Its imports, or the reason why what it imports can't be given, which is told once nothing is missing.
@@ -79,7 +82,8 @@ impl PreparedComponent {
         let exports = exports.collect();
         let bytes = interface.bytes_per_counted().max(USUAL_BYTES);
         let most_copied = MOST_COPIED.saturating_mul(USUAL_BYTES).checked_div(bytes).unwrap_or(MOST_COPIED);
-        Ok(Self { code, foreign, exports, interface: interface.json, most_copied, linked, run, handler })
+        let types = Arc::clone(&interface.types);
+        Ok(Self { code, foreign, exports, interface: interface.json, types, most_copied, linked, run, handler })
     }
 
     /// An error if it is no command.
@@ -212,14 +216,9 @@ fn define_foreign(linker: &mut Linker<Guest>, interface: &Interface) -> wasmtime
             None => linker.root(),
         };
         if function.is_async {
-            // The guest's other tasks wait as well.
             place.func_new_concurrent(&item.name, move |store, _, args, results| {
                 let ty = ty.clone();
-                Box::pin(async move {
-                    store.with(|mut store| {
-                        imported::call_of_component(store.as_context_mut(), index, &ty, args, results)
-                    })
-                })
+                Box::pin(async move { imported::call_concurrently(store, index, &ty, args, results).await })
             })?;
         } else {
             place.func_new(&item.name, move |store, _, args, results| {

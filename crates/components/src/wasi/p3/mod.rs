@@ -25,7 +25,7 @@ use std::sync::Arc;
 use wasmtime::component::{Accessor, Linker};
 use wasmtime::{Result, Store};
 
-pub use reactor::Reactor;
+pub use reactor::{Expected, Reactor};
 
 /// The bindings that are made of the interfaces.
 #[allow(missing_docs, reason = "made of wit-0.3/, which documents nothing")]
@@ -100,6 +100,11 @@ pub fn link<T: Send + 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<
 }
 
 impl View<'_> {
+    /// The things that it waits for.
+    pub const fn reactor(&self) -> &Arc<Reactor> {
+        &self.wasi.reactor
+    }
+
     /// Closes what streams that are gone have left: it is in the way of what comes next.
     fn close_left(&mut self) -> Result<()> {
         let reactor = Arc::clone(&self.wasi.reactor);
@@ -132,7 +137,7 @@ pub fn run<T: Send + 'static, R>(
             let result = act(accessor).await?;
             poll_fn(|context| accessor.poll_no_interesting_tasks(context)).await;
             // Messages that it has sent may be on their way.
-            idle.idle().await;
+            poll_fn(|context| idle.poll_idle(context)).await;
             Ok(result)
         };
         store.run_concurrent(act).await?

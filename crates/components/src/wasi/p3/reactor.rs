@@ -4,15 +4,16 @@
 
 use crate::system::System;
 use crate::wasi::OpenFile;
-use crate::wasi::calls::{Awaited, Calls};
+use crate::wasi::calls::{Awaited, Calls, Made};
 use crate::wasi::errors::Failed;
 use crate::wasi::http::exchange::Exchange;
 use crate::wasi::poll::MOST;
 use crate::wasi::sockets::state::Tcp;
 use std::collections::BTreeMap;
-use std::future::poll_fn;
+use std::io::{PipeWriter, Write};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use wasi_rs_core::abi::flags::Sdflags;
@@ -23,7 +24,60 @@ const ROUNDS: u32 = 64;
 
 /// The things that the futures of one guest wait for.
 #[derive(Debug, Default)]
-pub struct Reactor(Mutex<State>);
+pub struct Reactor {
+    state: Mutex<State>,
+    bell: Bell,
+}
+
+/// Wakes the guest's thread from another one.
+#[derive(Debug, Default)]
+struct Bell {
+    has_rung: AtomicBool,
+    /// The pipe whose one end the thread waits for, once it has waited.
+    pipe: Mutex<Option<(u32, PipeWriter)>>,
+}
+
+impl Bell {
+    fn pipe(&self) -> MutexGuard<'_, Option<(u32, PipeWriter)>> {
+        self.pipe.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ring(&self) {
+        if !self.has_rung.swap(true, SeqCst)
+            && let Some((_, writer)) = &mut *self.pipe()
+        {
+            let _ = writer.write(&[0]); // one byte at most is in it
+        }
+    }
+
+    /// The descriptor that can be read once it has rung.
+    fn descriptor(&self, calls: &mut Calls<'_>) -> Made<u32> {
+        if let Some((fd, _)) = &*self.pipe() {
+            return Ok(*fd);
+        }
+        let (fd, writer) = calls.open_pipe()?;
+        *self.pipe() = Some((fd, writer));
+        Ok(fd)
+    }
+}
+
+/// An answer of another thread that will come.
+#[derive(Debug)]
+pub struct Expected(Arc<Reactor>);
+
+impl Expected {
+    /// Wakes the guest's thread: the answer is there.
+    pub fn ring(&self) {
+        self.0.ring();
+    }
+}
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.expected = state.expected.saturating_sub(1);
+    }
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -36,6 +90,44 @@ struct State {
     busy: usize,
     /// The wakers of those who wait until there are none.
     idle: Vec<Waker>,
+    /// The number of answers of other threads that will come.
+    expected: usize,
+    /// True if other threads may ring, whether an answer will come or not.
+    listens: bool,
+    /// The one who is told before the thread waits, and the one who is told if there is nothing to wait for.
+    turn: Moment,
+    stuck: Moment,
+}
+
+/// A moment of the event loop that somebody waits for.
+#[derive(Debug, Default)]
+struct Moment {
+    waker: Option<Waker>,
+    has_come: bool,
+}
+
+/// The moments of the event loop that have come.
+#[derive(Clone, Copy, Debug)]
+pub struct Moments {
+    /// The thread was about to wait.
+    pub has_turned: bool,
+    /// There was nothing that it could wait for.
+    pub is_stuck: bool,
+}
+
+impl Moment {
+    /// True if it has come since it was asked for; nobody waits for it any more.
+    fn take(&mut self) -> bool {
+        std::mem::take(self).has_come
+    }
+
+    /// It has come. False if nobody waits for it.
+    fn come(&mut self) -> bool {
+        let Some(waker) = self.waker.take() else { return false };
+        self.has_come = true;
+        waker.wake();
+        true
+    }
 }
 
 /// A thing of which one owner is gone, who could make no system call.
@@ -67,7 +159,40 @@ impl Left {
 
 impl Reactor {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Expects an answer of another thread, as long as the result exists: the guest's thread waits for it.
+    pub fn expect(self: &Arc<Self>) -> Expected {
+        self.lock().expected += 1;
+        Expected(Arc::clone(self))
+    }
+
+    /// Sets if other threads may ring at any time.
+    pub fn set_listening(&self, listens: bool) {
+        let mut state = self.lock();
+        (state.listens, state.turn, state.stuck) = (listens, Moment::default(), Moment::default());
+    }
+
+    /// Wakes the guest's thread, if it listens.
+    pub fn ring(&self) {
+        self.bell.ring();
+    }
+
+    /// The moments that have come since this was called before, of those that were asked for.
+    pub fn take_moments(&self) -> Moments {
+        let mut state = self.lock();
+        Moments { has_turned: state.turn.take(), is_stuck: state.stuck.take() }
+    }
+
+    /// Wakes this waker before the thread waits for the next time.
+    pub fn on_turn(&self, waker: &Waker) {
+        self.lock().turn.waker = Some(waker.clone());
+    }
+
+    /// Wakes this waker when there is nothing that the thread could wait for.
+    pub fn on_stuck(&self, waker: &Waker) {
+        self.lock().stuck.waker = Some(waker.clone());
     }
 
     /// A future that is ready when this is there.
@@ -87,16 +212,13 @@ impl Reactor {
     }
 
     /// Waits until no such task goes on.
-    pub async fn idle(&self) {
-        poll_fn(|context| {
-            let mut state = self.lock();
-            if state.busy == 0 {
-                return Poll::Ready(());
-            }
-            state.idle.push(context.waker().clone());
-            Poll::Pending
-        })
-        .await;
+    pub fn poll_idle(&self, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.busy == 0 {
+            return Poll::Ready(());
+        }
+        state.idle.push(context.waker().clone());
+        Poll::Pending
     }
 
     /// Closes the files that were left.
@@ -118,18 +240,35 @@ impl Reactor {
 
     /// Waits until one of the things is there, and wakes the futures that wait for those.
     fn turn(&self, calls: &mut Calls<'_>, is_prompt: bool) -> Result<()> {
-        let (numbers, awaited): (Vec<_>, Vec<_>) =
-            self.lock().waits.iter().map(|(number, (awaited, _))| (*number, *awaited)).unzip();
+        let mut state = self.lock();
+        if state.turn.come() {
+            return Ok(());
+        }
+        let (numbers, mut awaited): (Vec<_>, Vec<_>) =
+            state.waits.iter().map(|(number, (awaited, _))| (*number, *awaited)).unzip();
         if awaited.len() > MOST {
             bail!("{} things are waited for at once: {MOST} is the most", awaited.len());
         }
-        if awaited.is_empty() && !is_prompt {
-            return Err(Trap::AsyncDeadlock.into());
+        if awaited.is_empty() && state.expected == 0 && !is_prompt {
+            return if state.stuck.come() { Ok(()) } else { Err(Trap::AsyncDeadlock.into()) };
         }
-        let found = calls.poll(&awaited, is_prompt).map_err(|failed| match failed {
+        let listens = state.listens || state.expected > 0;
+        drop(state);
+        let ended = |failed| match failed {
             Failed::Errno(errno) => wasmtime::Error::msg(errno.text()),
             Failed::Trap(error) => error,
-        })?;
+        };
+        let bell = if listens { Some(self.bell.descriptor(calls).map_err(ended)?) } else { None };
+        awaited.extend(bell.map(Awaited::Read));
+        // From now on whoever rings writes into the pipe.
+        let has_rung = listens && self.bell.has_rung.swap(false, SeqCst);
+        let found = calls.poll(&awaited, is_prompt || has_rung).map_err(ended)?;
+        if let Some(bell) = bell
+            && found.last() == Some(&true)
+        {
+            calls.read(bell, 1, None).map_err(ended)?;
+            self.bell.has_rung.store(false, SeqCst);
+        }
         let mut state = self.lock();
         let ready = numbers.into_iter().zip(found).filter(|(_, is_there)| *is_there);
         let woken: Vec<_> = ready.filter_map(|(number, _)| state.waits.remove(&number)).collect();

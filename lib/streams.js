@@ -1,0 +1,400 @@
+'use strict';
+
+// Streams and futures between a component and its embedder: AsyncIterables and promises.
+
+const { types } = require('node:util');
+const { Mismatch, Reader, Writer, mismatch, within } = require('./values.js');
+
+/**
+ * @typedef {InstanceType<typeof Writer>} Writing
+ *
+ * @typedef {import('./values.js').Elements} Elements
+ *
+ * The end of a stream that the component writes.
+ * @typedef {object} Source
+ * @property {Streams} owner
+ * @property {number | undefined} type
+ * @property {number} handle
+ * @property {boolean} isBegun true once anything was read
+ * @property {boolean} isOver true once it has ended, or was given away
+ *
+ * @typedef {object} Native
+ * @property {(handle: number, most: number) => Promise<ArrayBuffer>} read
+ * @property {(handle: number) => void} close
+ */
+
+/** The most elements that are read at once, and bytes. */
+const MOST = 256;
+const MOST_BYTES = 64 * 1024;
+
+const asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');
+const dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');
+
+/** A stream that a component writes. It may be iterated once; bytes come in pieces. */
+class GuestStream {
+  #source;
+  #elements;
+  /** Elements that were read, and not asked for yet. @type {unknown[]} */
+  #ready = [];
+  /** The last call: they are made one after the other. @type {Promise<unknown>} */
+  #last = Promise.resolve();
+
+  /** @param {Source} source @param {Elements} elements */
+  constructor(source, elements) {
+    this.#source = source;
+    this.#elements = elements;
+  }
+
+  /** The source of such a stream; undefined for another object. @param {any} value */
+  static sourceOf(value) {
+    return typeof value === 'object' && value !== null && #source in value
+      ? value.#source
+      : undefined;
+  }
+
+  /** @returns {Promise<IteratorResult<unknown, undefined>>} */
+  next() {
+    const next = this.#last.then(() => this.#next());
+    this.#last = next.catch(() => {});
+    return next;
+  }
+
+  /** @returns {Promise<IteratorResult<unknown, undefined>>} */
+  async #next() {
+    if (this.#ready.length === 0 && !this.#source.isOver) await this.#read();
+    return this.#ready.length > 0
+      ? { done: false, value: this.#ready.shift() }
+      : { done: true, value: undefined };
+  }
+
+  async #read() {
+    const { isBytes, decode } = this.#elements;
+    const reader = await this.#source.owner.read(this.#source, isBytes ? MOST_BYTES : MOST);
+    const count = reader.u32();
+    if (!isBytes) for (let i = 0; i < count; i++) this.#ready.push(decode(reader));
+    else if (count > 0) this.#ready.push(reader.raw(count));
+  }
+
+  /** Ends it: the component learns that nobody reads what it writes. @param {unknown} [value] */
+  async return(value) {
+    this.#ready = [];
+    this.#source.owner.close(this.#source);
+    return { done: true, value };
+  }
+
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+
+  async [asyncDispose]() {
+    await this.return();
+  }
+}
+
+/**
+ * A future that a component writes. It is read once it is awaited.
+ *
+ * @extends {Promise<any>}
+ */
+class GuestFuture extends Promise {
+  static get [Symbol.species]() {
+    return Promise;
+  }
+
+  #source;
+  #elements;
+  /** @type {Promise<unknown> | undefined} */
+  #value;
+
+  /** @param {Source} source @param {Elements} elements */
+  constructor(source, elements) {
+    super(() => {});
+    this.#source = source;
+    this.#elements = elements;
+  }
+
+  /** The source of such a future; undefined for another object. @param {any} value */
+  static sourceOf(value) {
+    return typeof value === 'object' && value !== null && #source in value
+      ? value.#source
+      : undefined;
+  }
+
+  async #read() {
+    const source = this.#source;
+    const reader = source.isOver ? undefined : await source.owner.read(source, 1);
+    if (reader?.u32() !== 1) throw new Error('the future has no value: it was closed');
+    const value = this.#elements.decode(reader);
+    source.owner.close(source);
+    return value;
+  }
+
+  /**
+   * @param {any} [resolved]
+   * @param {any} [rejected]
+   * @returns {Promise<any>}
+   */
+  // oxlint-disable-next-line unicorn/no-thenable -- it is a promise
+  then(resolved, rejected) {
+    this.#value ??= this.#read();
+    return this.#value.then(resolved, rejected);
+  }
+
+  /** Ends it: the component learns that nobody reads it. */
+  [dispose]() {
+    this.#source.owner.close(this.#source);
+  }
+}
+
+/** Elements for the component, as it asks for them. */
+class Supply {
+  #elements;
+  #next;
+  #end;
+  /** Bytes that were more than it has asked for. @type {Uint8Array} */
+  #rest = new Uint8Array();
+  /** The number of elements before, or of pieces. */
+  #count = 0;
+  #isOver = false;
+
+  /**
+   * @param {Elements} elements
+   * @param {() => any} next the next result of an iterator, or a promise of it
+   * @param {() => any} end tells that no more is wanted
+   */
+  constructor(elements, next, end) {
+    this.#elements = elements;
+    this.#next = next;
+    this.#end = end;
+  }
+
+  /** The answer for the next elements. @param {number} most @returns {Uint8Array | Promise<Uint8Array>} */
+  take(most) {
+    return this.#elements.isBytes ? this.#takeBytes(most) : this.#takeElements(most);
+  }
+
+  /** @param {number} most @returns {Promise<Uint8Array>} */
+  async #takeBytes(most) {
+    while (this.#rest.length === 0 && !this.#isOver) {
+      const { done, value } = await this.#next();
+      if (done) this.#isOver = true;
+      else this.#rest = bytesOf(value, this.#count++);
+    }
+    const piece = this.#rest.subarray(0, most);
+    this.#rest = this.#rest.subarray(piece.length);
+    const writer = beginAnswer(this.#isOver && this.#rest.length === 0, piece.length);
+    writer.raw(piece);
+    return writer.copy();
+  }
+
+  /**
+   * Takes all that is there, and one that is to be waited for.
+   *
+   * @param {number} most
+   * @returns {Promise<Uint8Array>}
+   */
+  async #takeElements(most) {
+    /** @type {unknown[]} */
+    const values = [];
+    while (values.length < most && !this.#isOver) {
+      const next = this.#next();
+      const isAwaited = typeof next?.then === 'function';
+      const { done, value } = isAwaited ? await next : next;
+      if (done) this.#isOver = true;
+      else values.push(value);
+      if (isAwaited) break;
+    }
+    const writer = beginAnswer(this.#isOver, values.length);
+    for (const value of values) {
+      const index = this.#count++;
+      try {
+        this.#elements.encode(writer, value);
+      } catch (error) {
+        for (const one of writer.undo) one();
+        throw explained(within(error, `[${index}]`), 'stream');
+      }
+    }
+    return writer.copy();
+  }
+
+  end() {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    // Nobody waits for it.
+    Promise.resolve(this.#end()).catch((error) => process.emitWarning(error));
+  }
+}
+
+/** @param {boolean} isOver @param {number} count */
+function beginAnswer(isOver, count) {
+  const writer = new Writer();
+  writer.u8(isOver ? 1 : 0);
+  writer.u32(count);
+  return writer;
+}
+
+/** @param {unknown} error @param {string} what */
+const explained = (error, what) => (Mismatch.is(error) ? error.toError(what) : error);
+
+/** A piece of a stream of bytes. @param {any} value @param {number} index @returns {Uint8Array} */
+function bytesOf(value, index) {
+  if (types.isUint8Array(value)) return value;
+  if (types.isAnyArrayBuffer(value)) return new Uint8Array(value);
+  if (ArrayBuffer.isView(value)) {
+    return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  }
+  if (Number.isInteger(value) && value >= 0 && value <= 255) return Uint8Array.of(value);
+  const problem = mismatch('bytes, as a Uint8Array or a number', value);
+  throw explained(within(problem, `[${index}]`), 'stream');
+}
+
+/** The streams and futures of one component. */
+class Streams {
+  #native;
+  #registry = new FinalizationRegistry((/** @type {Source} */ source) => this.close(source));
+  /** All that the component was given, by numbers. @type {Map<number, Supply>} */
+  #supplies = new Map();
+  #last = 0;
+
+  /** @param {Native} native */
+  constructor(native) {
+    this.#native = native;
+  }
+
+  /**
+   * A stream or future of the component, for its embedder.
+   *
+   * @param {'stream' | 'future'} kind
+   * @param {number | undefined} type of the elements
+   * @param {number} handle
+   * @param {Elements} elements
+   */
+  object(kind, type, handle, elements) {
+    /** @type {Source} */
+    const source = { owner: this, type, handle, isBegun: false, isOver: false };
+    const Class = kind === 'stream' ? GuestStream : GuestFuture;
+    const object = new Class(source, elements);
+    this.#watch(object, source);
+    return object;
+  }
+
+  /** @param {object} object @param {Source} source */
+  #watch(object, source) {
+    this.#registry.register(object, source, source);
+  }
+
+  /** @param {Source} source @param {number} most */
+  async read(source, most) {
+    source.isBegun = true;
+    const reader = new Reader(await this.#native.read(source.handle, most));
+    if (reader.u8() !== 0) this.close(source);
+    return reader;
+  }
+
+  /** @param {Source} source */
+  close(source) {
+    if (source.isOver) return;
+    this.#forget(source);
+    this.#native.close(source.handle);
+  }
+
+  /** @param {Source} source */
+  #forget(source) {
+    source.isOver = true;
+    this.#registry.unregister(source);
+  }
+
+  /**
+   * Writes a stream for the component: one of its own that nobody has read, or any other.
+   *
+   * @param {Writing} to
+   * @param {any} value
+   * @param {number | undefined} type of the elements
+   * @param {Elements} elements
+   */
+  writeStream(to, value, type, elements) {
+    if (this.#writeOwn(to, value, GuestStream.sourceOf(value), type)) return;
+    const iterator = iteratorOf(value, elements.isBytes);
+    const end = () => iterator.return?.();
+    this.#writeSupply(to, new Supply(elements, () => iterator.next(), end));
+  }
+
+  /**
+   * The same of a future: a promise, or the value itself.
+   *
+   * @param {Writing} to
+   * @param {any} value
+   * @param {number | undefined} type of the value
+   * @param {Elements} elements
+   */
+  writeFuture(to, value, type, elements) {
+    if (this.#writeOwn(to, value, GuestFuture.sourceOf(value), type)) return;
+    const promise = Promise.resolve(value);
+    promise.catch(() => {}); // reported when the component reads it
+    const next = () => promise.then((result) => ({ done: false, value: result }));
+    // (Of bytes, a future has one.)
+    const one = { ...elements, isBytes: false };
+    this.#writeSupply(to, new Supply(one, next, () => {}));
+  }
+
+  /**
+   * @param {Writing} to
+   * @param {any} value
+   * @param {Source | undefined} source
+   * @param {number | undefined} type
+   */
+  #writeOwn(to, value, source, type) {
+    if (source?.owner !== this || source.isBegun || source.type !== type) return false;
+    if (source.isOver) throw new Mismatch('it has been closed or given away');
+    to.u8(1);
+    to.u32(source.handle);
+    this.#forget(source);
+    to.undo.push(() => {
+      source.isOver = false;
+      this.#watch(value, source);
+    });
+    return true;
+  }
+
+  /** @param {Writing} to @param {Supply} supply */
+  #writeSupply(to, supply) {
+    do this.#last = (this.#last + 1) % 2 ** 31;
+    while (this.#supplies.has(this.#last));
+    const number = this.#last;
+    this.#supplies.set(number, supply);
+    to.u8(0);
+    to.u32(number);
+    to.undo.push(() => this.forget(number));
+  }
+
+  /** Answers the component, which asks for elements. @param {number} number @param {number} most */
+  next(number, most) {
+    const supply = this.#supplies.get(number);
+    return supply ? supply.take(most) : beginAnswer(true, 0).copy();
+  }
+
+  /** The component wants no more of what it was given. @param {number} number */
+  forget(number) {
+    const supply = this.#supplies.get(number);
+    this.#supplies.delete(number);
+    supply?.end();
+  }
+
+  /** The component has ended. */
+  end() {
+    for (const number of [...this.#supplies.keys()]) this.forget(number);
+  }
+}
+
+/** @param {any} value @param {boolean} isBytes @returns {Iterator<unknown> | AsyncIterator<unknown>} */
+function iteratorOf(value, isBytes) {
+  if (isBytes && (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value))) {
+    return [value][Symbol.iterator]();
+  }
+  const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function';
+  const make = isObject && (value[Symbol.asyncIterator] ?? value[Symbol.iterator]);
+  if (typeof make === 'function') return Reflect.apply(make, value, []);
+  throw mismatch(`an AsyncIterable or Iterable${isBytes ? ' of Uint8Arrays' : ''}`, value);
+}
+
+module.exports = { GuestFuture, GuestStream, Streams };
