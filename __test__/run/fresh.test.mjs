@@ -238,6 +238,24 @@ describe('program.prepare()', { timeout: HANGS }, () => {
     }
   });
 
+  test('is there for components of libraries, whose start functions call their initialisers', async () => {
+    const source = assembleComponent(`(component
+      (core module $library (global $g (mut i32) (i32.const 1))
+        (func (export "_initialize") (global.set $g (i32.mul (global.get $g) (i32.const 10))))
+        (func (export "get") (result i32)
+          (global.set $g (i32.add (global.get $g) (i32.const 1))) (global.get $g)))
+      (core instance $i (instantiate $library))
+      (core module $init (import "library" "_initialize" (func $f)) (start $f))
+      (core instance (instantiate $init (with "library" (instance $i))))
+      (func (export "get") (result u32) (canon lift (core func $i "get"))))`);
+    const program = await compile(source, { cache });
+    assert.equal(await (await program.load()).exports.get(), 11);
+    const prepared = await program.prepare('get');
+    assert.equal(await (await prepared.load()).exports.get(), 12);
+    const again = await prepared.prepare('get');
+    assert.equal(await (await again.load()).exports.get(), 13);
+  });
+
   test('says why there is no program', async () => {
     const program = await compile(REACTOR, { cache });
     const rejects = (promise, expected) => assert.rejects(promise, expected);

@@ -10,9 +10,6 @@ use wasmtime::component::{self, Lift, WasmList};
 use wasmtime::{Error, Instance, Store, Val};
 use wasmtime_wizer::{ComponentInstanceState, InstanceState, SnapshotVal, ValType, Wizer};
 
-/// The function that is not to be called again.
-const INITIALIZE: &str = "_initialize";
-
 /// An instance of a program, as its state is asked for.
 #[derive(Clone, Copy)]
 pub enum Exports {
@@ -24,7 +21,9 @@ pub enum Exports {
 
 fn wizer() -> Wizer {
     let mut wizer = Wizer::new();
-    wizer.init_func(INITIALIZE);
+    // A module loses its `_initialize` all the same. Modules in a component keep theirs, which others of it
+    // import and call from start functions: those are left out.
+    wizer.keep_init_func(true);
     wizer
 }
 
