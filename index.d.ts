@@ -1040,8 +1040,12 @@ export interface Program {
   readonly kind: 'command' | 'reactor' | 'unknown' | 'component';
   /** The functions that `imports` has to give it, such as `env.log (function)`. */
   readonly missing: readonly string[];
-  /** The edition of WASI whose system calls it imports; null if it imports none. */
-  readonly version: 'preview1' | 'unstable' | '0.2' | '0.3' | null;
+  /**
+   * The edition of WASI whose system calls it imports; null if it imports none. Of a component, the newest
+   * version of WASI's interfaces among its imports and exports, and `'0.3'` at least if it has asynchronous
+   * functions, streams or futures. One that is newer than `'0.3'` is told as well, and not run.
+   */
+  readonly version: 'preview1' | 'unstable' | '0.2' | '0.3' | `${number}.${number}` | null;
   /**
    * Its imports; `type` is a function's, such as `(i32, i64) -> i32`. (V8 does not tell it of a
    * WebAssembly.Module.)

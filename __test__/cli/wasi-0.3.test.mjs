@@ -78,6 +78,13 @@ describe('a component of WASI 0.3 on the command line', () => {
     assert.match(handler.stderr, /a handler of HTTP and no command/);
   });
 
+  test('of a later version is described by inspect as one that can not run', async () => {
+    const { code, stdout } = await cli(['inspect', 'later-3.wasm']);
+    assert.equal(code, 1);
+    assert.match(stdout, /: command, WASI 0\.4, /);
+    assert.match(stdout, /missing:\n {2}it is a command for WASI 0\.4\.0; .* WASI 0\.2 or 0\.3\n/);
+  });
+
   test('is described by inspect', async () => {
     const { code, stdout } = await cli(['inspect', '--json', 'echo-3.wasm']);
     const { kind, version, missing } = JSON.parse(stdout);

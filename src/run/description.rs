@@ -40,7 +40,7 @@ pub fn description_to_js<'s>(
     js.set_named(report, "kind", js.string(kind)?)?;
     js.set_named(report, "missing", js.array(missing.iter().map(|text| js.string(text)))?)?;
     let uses_wasi = imports.iter().any(|import| import.module.as_deref() == Some(abi.module()));
-    let version = version.or_else(|| uses_wasi.then(|| abi.version()));
+    let version = version.as_deref().or_else(|| uses_wasi.then(|| abi.version()));
     js.set_named(report, "version", version.map_or_else(|| js.null(), |version| js.string(version))?)?;
     js.set_named(report, "imports", js.array(imports.iter().map(|import| described_to_js(js, import)))?)?;
     js.set_named(report, "exports", js.array(exports.iter().map(|export| described_to_js(js, export)))?)?;

@@ -7,7 +7,6 @@ use wasi_rs_modules::component::Component;
 use wasi_rs_modules::error::{Form, MAX_BYTES, ProgramError};
 use wasi_rs_modules::outline::{Import, Item, Outline, is_type_of, kind_of};
 use wasi_rs_modules::signature;
-use wasi_rs_modules::worlds::version;
 use wasmparser::Export;
 
 /// Defines the function.
@@ -62,7 +61,7 @@ impl Method for Describe {
 fn of_component<'s>(js: Js<'s>, component: &Component<'_>) -> JsResult<Value<'s>> {
     let report = js.object()?;
     set_text(js, report, "kind", if component.run().is_some() { "command" } else { "component" })?;
-    set_text(js, report, "version", version(component.imports.iter().chain(&component.exports).copied()))?;
+    set_text(js, report, "version", &component.version())?;
     js.set_named(report, "memory", js.array(std::iter::empty())?)?;
     let named = |name: &&str| {
         let object = js.object()?;
@@ -78,7 +77,10 @@ fn of_component<'s>(js: Js<'s>, component: &Component<'_>) -> JsResult<Value<'s>
     js.set_named(report, "imports", js.array(imports)?)?;
     js.set_named(report, "exports", js.array(component.exports.iter().map(named))?)?;
     let missing = component.needs.iter().filter(|name| !is_given(name));
-    js.set_named(report, "missing", js.array(missing.map(|name| js.string(name)))?)?;
+    let missing = missing.map(|name| (*name).to_owned());
+    // A component without that interface is no command, and loaded.
+    let run = component.run().and_then(|_| component.check_command().err()).map(|why| format!("it {why}"));
+    js.set_named(report, "missing", js.array(missing.chain(run).map(|text| js.string(&text)))?)?;
     Ok(report)
 }
 

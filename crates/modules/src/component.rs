@@ -10,12 +10,12 @@ use crate::cancellation::Cancellation;
 use crate::compile_limits;
 use crate::component_types::{self, Measure, Types};
 use crate::error::ProgramError;
-use crate::worlds::{check_command, handler_of, run_of};
+use crate::worlds::{check_command, handler_of, run_of, version};
 use std::ops::Range;
 use wasmparser::{
-    BinaryReader, CanonicalFunction, ComponentAlias, ComponentDefinedType, ComponentExternalKind, ComponentInstance,
-    ComponentOuterAliasKind, ComponentType, ComponentTypeRef, ComponentValType, Encoding, Parser, Payload, TypeBounds,
-    TypeRef,
+    BinaryReader, CanonicalFunction, CanonicalOption, ComponentAlias, ComponentDefinedType, ComponentExternalKind,
+    ComponentInstance, ComponentOuterAliasKind, ComponentType, ComponentTypeRef, ComponentValType, Encoding, Parser,
+    Payload, TypeBounds, TypeRef,
 };
 
 /// The most items that all instances of all components have together: instances, aliases, types and
@@ -38,6 +38,8 @@ pub struct Component<'a> {
     pub needs: Vec<&'a str>,
     /// The names of its exports.
     pub exports: Vec<&'a str>,
+    /// True if it has what is asynchronous: functions, streams, futures, tasks.
+    is_asynchronous: bool,
     /// The places of all core modules in it.
     modules: Vec<Range<usize>>,
 }
@@ -201,6 +203,11 @@ impl<'a> Component<'a> {
         compile_limits::check_all(modules, cancellation)
     }
 
+    /// The version of WASI that it is for.
+    pub fn version(&self) -> String {
+        version(self.imports.iter().chain(&self.exports).copied(), self.is_asynchronous)
+    }
+
     /// The interface by which a command is run, if it exports one.
     pub fn run(&self) -> Option<&'a str> {
         run_of(self.exports.iter().copied())
@@ -264,7 +271,9 @@ impl<'a> Reading<'a> {
                 frame.types = types;
                 frame.check_bounds()?;
                 for ty in section {
-                    let size = frame.size_of_type(&ty?, self.largest);
+                    let ty = ty?;
+                    self.component.is_asynchronous |= component_types::is_asynchronous(&ty);
+                    let size = frame.size_of_type(&ty, self.largest);
                     self.largest = self.largest.max(size);
                     frame.sizes.push(size);
                 }
@@ -285,6 +294,7 @@ impl<'a> Reading<'a> {
             Payload::ComponentCanonicalSection(section) => {
                 frame.add(section.count())?;
                 for function in section {
+                    self.component.is_asynchronous |= function.as_ref().is_ok_and(is_asynchronous);
                     match function {
                         Ok(CanonicalFunction::Lift { .. }) => frame.functions.push(true),
                         Ok(CanonicalFunction::Lower { func_index, .. }) => {
@@ -417,6 +427,16 @@ impl<'a> Reading<'a> {
             outer.components.push(Some(Weight { items: ended.items, copied: ended.copied, exported }));
         }
         Ok(())
+    }
+}
+
+/// True for a function that only components with tasks have.
+fn is_asynchronous(function: &CanonicalFunction) -> bool {
+    use CanonicalFunction::{Lift, Lower, ResourceDrop, ResourceNew, ResourceRep};
+    match function {
+        Lift { options, .. } | Lower { options, .. } => options.contains(&CanonicalOption::Async),
+        ResourceDrop { .. } | ResourceNew { .. } | ResourceRep { .. } => false,
+        _ => true,
     }
 }
 

@@ -6,7 +6,8 @@
 use crate::error::ProgramError;
 use wasmparser::{
     BinaryReader, BinaryReaderError, ComponentAlias, ComponentDefinedType, ComponentExternalKind, ComponentImport,
-    ComponentOuterAliasKind, ComponentType, ComponentTypeRef, ComponentValType, InstanceTypeDeclaration, TypeBounds,
+    ComponentOuterAliasKind, ComponentType, ComponentTypeDeclaration, ComponentTypeRef, ComponentValType,
+    InstanceTypeDeclaration, TypeBounds,
 };
 
 /// The most types in each other, written or referred to. With as many components in each other, that is less
@@ -218,6 +219,21 @@ pub fn measures(
         all.push(scope);
     }
     Ok(Types::default())
+}
+
+/// True for a type that has asynchronous functions, streams or futures. (How deep it is has been checked.)
+pub fn is_asynchronous(ty: &ComponentType<'_>) -> bool {
+    match ty {
+        ComponentType::Func(ty) => ty.async_,
+        ComponentType::Defined(ty) => matches!(ty, ComponentDefinedType::Future(_) | ComponentDefinedType::Stream(_)),
+        ComponentType::Component(all) => {
+            all.iter().any(|one| matches!(one, ComponentTypeDeclaration::Type(ty) if is_asynchronous(ty)))
+        }
+        ComponentType::Instance(all) => {
+            all.iter().any(|one| matches!(one, InstanceTypeDeclaration::Type(ty) if is_asynchronous(ty)))
+        }
+        ComponentType::Resource { .. } => false,
+    }
 }
 
 /// The next byte.

@@ -6,6 +6,9 @@ use crate::error::ProgramError;
 /// The versions of WASI that components are for, oldest first.
 const VERSIONS: [&str; 2] = ["0.2", "0.3"];
 
+/// The packages that come with each version of WASI, and have its number. (Others have numbers of their own.)
+const PACKAGES: [&str; 7] = ["cli", "clocks", "filesystem", "http", "io", "random", "sockets"];
+
 /// The beginning of the name of the interface that a command exports.
 const RUN: &str = "wasi:cli/run@";
 
@@ -69,14 +72,26 @@ fn is_supported(version: &str) -> bool {
 }
 
 /// The version of WASI that a component with these imports and exports is for: the newest of their
-/// interfaces.
-pub fn version<'n>(names: impl IntoIterator<Item = &'n str>) -> &'static str {
+/// interfaces, which may be one that is not known here. Asynchronous functions came with the newest known
+/// one.
+pub fn version<'n>(names: impl IntoIterator<Item = &'n str>, is_asynchronous: bool) -> String {
     let [oldest, newest] = VERSIONS;
-    let is_newest = |name: &str| {
-        let version = name.strip_prefix("wasi:").and_then(|name| name.split_once('@')?.1.strip_prefix(newest));
-        version.is_some_and(|patch| patch.starts_with('.'))
-    };
-    if names.into_iter().any(is_newest) { newest } else { oldest }
+    let least = if is_asynchronous { newest } else { oldest };
+    let all = names.into_iter().filter_map(version_of).chain(numbers(least));
+    let (major, minor) = all.max().unwrap_or_default();
+    format!("{major}.{minor}")
+}
+
+/// The version of WASI that an interface belongs to, if it does.
+fn version_of(name: &str) -> Option<(u32, u32)> {
+    let (package, rest) = name.strip_prefix("wasi:")?.split_once('/')?;
+    PACKAGES.contains(&package).then(|| numbers(rest.split_once('@')?.1)).flatten()
+}
+
+/// The first two numbers of a version.
+fn numbers(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.split('.').map(|part| part.parse().ok());
+    Some((parts.next()??, parts.next()??))
 }
 
 #[cfg(test)]
@@ -88,8 +103,14 @@ mod tests {
         let refusal = |run| check_command(run, false).unwrap_err().to_string();
         assert!(check_command(Some("wasi:cli/run@0.3.0"), false).is_ok());
         assert!(check_handler(Some("wasi:http/handler@0.3.0")).is_ok());
-        assert_eq!(version(["wasi:cli/run@0.2.3", "other:x/y@0.3.0"]), "0.2");
-        assert_eq!(version(["wasi:cli/run@0.2.3", "wasi:cli/stdin@0.3.1"]), "0.3");
+        assert_eq!(version(["wasi:cli/run@0.2.3", "other:x/y@0.3.0"], false), "0.2");
+        assert_eq!(version(["wasi:cli/run@0.2.3", "wasi:cli/stdin@0.3.1"], false), "0.3");
+        assert_eq!(version(["wasi:cli/stdin@0.3.0-rc-2025-09-16", "wasi:nn/tensor@0.9.0"], false), "0.3");
+        assert_eq!(version(["wasi:cli/run@0.4.0", "wasi:cli/stdin@0.3.1"], true), "0.4");
+        assert_eq!(version(["wasi:cli/run@0.10.0", "wasi:cli/stdin@0.9"], false), "0.10");
+        assert_eq!(version(["wasi:cli/run@1.0.0"], true), "1.0");
+        assert_eq!(version(["wasi:cli/run@odd", "wasi:cli", "f"], false), "0.2");
+        assert_eq!(version(["f"], true), "0.3");
         assert!(check_command(None, true).unwrap_err().to_string().contains("`wasi-rs serve`"));
         assert!(refusal(None).starts_with("is a component that is no command"));
         assert!(refusal(Some("wasi:cli/run@0.4.0")).starts_with("is a command for WASI 0.4.0; "));

@@ -24,7 +24,7 @@ pub struct Description {
     /// `command`, `reactor`, `component` or `unknown`.
     pub kind: &'static str,
     /// The version of WASI, if its imports do not tell it.
-    pub version: Option<&'static str>,
+    pub version: Option<String>,
     /// Its imports.
     pub imports: Vec<Described>,
     /// Its exports.

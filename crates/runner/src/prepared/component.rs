@@ -162,7 +162,7 @@ impl PreparedComponent {
         let names = imports.map(|(name, _)| name).chain(exports.map(|(name, _)| name));
         Description {
             kind: if self.run.is_some() { "command" } else { "component" },
-            version: Some(version(names)),
+            version: Some(version(names, engine.get_concurrency_support())),
             imports: ty.imports(engine).map(|(name, item)| described(Some(""), name, &item.ty)).collect(),
             exports: ty.exports(engine).map(|(name, item)| described(None, name, &item.ty)).collect(),
             memories: Vec::new(),
