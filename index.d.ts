@@ -852,7 +852,8 @@ export interface LoadOptions extends Pick<
   /**
    * True for an instance of its own for each call: nothing that one call leaves in memory is there for the
    * next, calls are made at the same time, and a trap or timeout ends no other call. The instance for the
-   * next call is loaded ahead. `memory` is null, and `usage` that of all calls that are over. A component
+   * next call is loaded ahead, when a call is over. `close()` resolves when the output of all is delivered.
+   * `memory` is null, and `usage` that of all calls that are over. A component
    * that exports resources is refused.
    * @default false
    */

@@ -52,30 +52,37 @@ class FreshInstances {
   }
 
   /**
-   * Makes a call in an instance of its own.
+   * Makes a call in an instance of its own. Its caller does not wait for the end of that.
    *
    * @param {(exports: any) => any} act
    */
   async call(act) {
     if (this.#isClosed) throw hasEnded(closed());
     const place = this.#pool.enter(new Cancellation());
+    let instance;
     try {
       await place.taken;
       this.#requireOpen();
-      const instance = await this.#take();
+      instance = await this.#take();
       this.#busy.add(instance);
-      try {
-        const result = act(instance.exports);
-        if (!this.#isClosed) this.prepare(); // while that is at work
-        return await result;
-      } finally {
-        this.#busy.delete(instance);
-        this.#add(instance.usage);
-        await instance.close();
-      }
+      return await act(instance.exports);
     } finally {
-      place.leave();
+      this.#end(instance).then(place.leave);
     }
+  }
+
+  /**
+   * Ends the instance of a call that is over, and loads one for the next: not while the call is at work,
+   * since most pages that a guest first writes to interrupt the processors of other threads.
+   *
+   * @param {Instance | undefined} instance
+   */
+  async #end(instance) {
+    if (!instance) return;
+    this.#add(instance.usage);
+    if (!this.#isClosed && !this.#spare) this.prepare();
+    await instance.close();
+    this.#busy.delete(instance);
   }
 
   #requireOpen() {

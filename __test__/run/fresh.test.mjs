@@ -158,6 +158,16 @@ describe('fresh', { timeout: HANGS }, () => {
     await instance.close();
   });
 
+  test('loads one instance ahead, however many calls there are', async () => {
+    let count = 0;
+    const make = () => (count++, imports);
+    const instance = await load(STATEFUL, { cache, fresh: true, imports: make });
+    const calls = Array.from({ length: 5 }, () => instance.exports.count());
+    assert.deepEqual(await Promise.all(calls), [1, 1, 1, 1, 1]);
+    assert.equal(count, 6);
+    await instance.close();
+  });
+
   test('has the streams of the embedder for each instance', async () => {
     const written = [];
     const stdout = new WritableStream({ write: (chunk) => void written.push(`${chunk}`) });
