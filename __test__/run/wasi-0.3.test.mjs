@@ -653,6 +653,29 @@ describe('limits of WASI 0.3', bounded, () => {
       });
     }
   });
+
+  test('limits.memory bounds the handles, one for each KiB', async () => {
+    const sets = (count) =>
+      command(
+        [],
+        `(local $n i32)
+         (loop $more
+           (drop (call $new-set))
+           (local.set $n (i32.add (local.get $n) (i32.const 1)))
+           (br_if $more (i32.lt_u (local.get $n) (i32.const ${count}))))
+         (i32.const 0)`,
+      );
+    const trap = { code: 'ERR_WASI_TRAP', message: /handle limit exceeded/ };
+    for (const [memory, most] of [
+      [1 << 19, 1024],
+      [4 << 20, 4096],
+      [1 << 30, 100_000],
+    ]) {
+      const few = most - 24; // it has some of its own
+      assert.equal((await run(sets(few), { limits: { memory } })).exitCode, 0);
+      await assert.rejects(run(sets(most + 1), { limits: { memory } }), trap);
+    }
+  });
 });
 
 describe('the version of a command', bounded, () => {

@@ -296,11 +296,25 @@ impl Limiter {
         self.memory.most.saturating_sub(self.memory.now).saturating_sub(tables)
     }
 
+    /// The most handles of a component at a time: resources, streams, futures, tasks, sets. They take as much
+    /// as the memories at most.
+    pub fn handles(&self) -> usize {
+        usize::try_from(self.memory.most / HANDLE).unwrap_or(usize::MAX).clamp(LEAST_HANDLES, MOST_HANDLES)
+    }
+
     /// Records the size of the memories.
     fn record(&self) {
         self.control.record_memory(self.memory.now);
     }
 }
+
+/// The bytes that a handle takes with all that is behind it: a task that waits took 1000, one of a stream to
+/// stdout 800.
+const HANDLE: u64 = 1 << 10;
+
+/// The handles that any component may have, and the most.
+const LEAST_HANDLES: usize = 1 << 10;
+const MOST_HANDLES: usize = 100_000;
 
 /// The most memories of a guest, each with some gibibytes of addresses, and the most instances and tables.
 const MOST_MEMORIES: usize = 100;

@@ -23,6 +23,9 @@ use wasmtime::{Store, StoreContextMut};
 /// 32, so that is a `list<u8>` of four million.
 const MOST_COPIED: usize = 128 << 20;
 
+/// The most parts that a handle has in wasmtime's own table: the two ends of a stream and its state, ...
+const PARTS: usize = 10;
+
 /// The bytes of the host for each byte counted that are let pass: those of a record with short names.
 const USUAL_BYTES: usize = 3;
 
@@ -94,6 +97,11 @@ impl PreparedComponent {
     /// An instance in this store.
     pub fn instantiate(&self, store: &mut Store<Guest>) -> wasmtime::Result<Instance> {
         store.set_hostcall_fuel(self.most_copied);
+        let handles = store.data().limiter.handles();
+        store.set_max_component_handles(handles);
+        if let Some(table) = store.concurrent_resource_table() {
+            table.set_max_capacity(handles.saturating_mul(PARTS));
+        }
         match &self.linked {
             Ok(linked) if store.engine().get_concurrency_support() => {
                 tasks::block_on(store, async |store| linked.instantiate_async(store).await)?
