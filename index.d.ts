@@ -525,8 +525,9 @@ export interface RunUsage {
   /** Milliseconds from its beginning to its end. */
   wall: number;
   /**
-   * Milliseconds of processor time. For a program that was ended in the middle of a long instruction, where
-   * the system does not tell (all but Linux), the same as `wall`.
+   * Milliseconds of processor time; of each call of an export, one too many at most. For a program that was
+   * ended in the middle of a long instruction, where the system does not tell (all but Linux), the same as
+   * `wall`.
    */
   cpu: number;
   /** The most bytes of memory that it had. */

@@ -9,6 +9,7 @@ use super::guest::Guest;
 use super::host_calls::HostCalls;
 use super::in_wasmtime::{self, instantiate, store_of};
 use super::lease::Registration;
+use super::meter::Meter;
 use super::mode::Mode;
 use super::next_call::NextCall;
 use super::numbers::Signature;
@@ -26,8 +27,6 @@ use super::traps::end_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
-use wasi_rs_core::abi::flags::Clockid;
-use wasi_rs_core::host::clock;
 use wasi_rs_core::memory::Memory;
 use wasi_rs_modules::error::ProgramError;
 use wasmtime::{Extern, Store};
@@ -435,10 +434,10 @@ impl Instance {
             return None;
         }
         self.run.control.memories.acquire();
-        let before = clock::now(Clockid::ThreadCputimeId);
+        let meter = Meter::start();
         store.set_epoch_deadline(1);
         let made = catch_unwind(AssertUnwindSafe(|| act(store)));
-        self.run.add_cpu(clock::now(Clockid::ThreadCputimeId).saturating_sub(before));
+        self.run.add_cpu(meter.spent());
         self.run.record_fuel(store);
         Some(match made {
             Ok(Ok(result)) => Ok(result),

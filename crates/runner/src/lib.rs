@@ -50,6 +50,7 @@ pub mod instance;
 pub mod interface;
 pub mod lease;
 pub mod machine_code;
+mod meter;
 pub mod mode;
 mod next_call;
 pub mod numbers;
