@@ -133,6 +133,7 @@ class Component {
   }
 
   #dropLate() {
+    if (this.#undropped.length === 0) return;
     for (const handle of this.#undropped.splice(0)) this.#dropHandle(handle);
   }
 
@@ -174,14 +175,14 @@ class Component {
    * The decoder of the result of an export, which throws where that is an error.
    *
    * @param {ComponentFunction} function_
-   * @returns {(bytes: ArrayBuffer) => unknown}
+   * @returns {(bytes: ArrayBuffer, writer?: Writing) => unknown} the bytes may be in the buffer of the writer
    */
   #decoderOf({ result }) {
     if (result === null) return () => undefined;
     const decode = this.#codec.decoder(result);
     const isResult = this.#codec.resultOf(result) !== undefined;
-    return (bytes) => {
-      const reader = new Reader(bytes);
+    return (bytes, writer) => {
+      const reader = writer?.reader(bytes) ?? new Reader(bytes);
       const value = decode(reader);
       if (!isResult) return value;
       if (value.tag === 'ok') return value.val;
@@ -236,7 +237,7 @@ class Component {
       }
       if (!isThenable(returned)) {
         try {
-          return decode(returned);
+          return decode(returned, writer);
         } finally {
           // The results are where the parameters were, and what ends resources writes there.
           this.#spare.push(writer);
@@ -249,9 +250,10 @@ class Component {
           end();
           return bytes;
         }, fail)
-        .then(decode);
+        .then((/** @type {ArrayBuffer} */ bytes) => decode(bytes));
     };
     return (args, entry) => {
+      if (!args.some(GuestResource.stateOf)) return call(args, entry);
       const states = args.map(GuestResource.stateOf).filter((state) => state?.pending);
       requireAll(states);
       return states.length === 0 ? call(args, entry) : afterAll(states, () => call(args, entry));

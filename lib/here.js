@@ -16,6 +16,8 @@ const { callHere } = addon;
 class GuestHere {
   /** The guest in the addon. @type {unknown} */
   #native;
+  /** The number that calls have for it. @type {number} */
+  #number;
   #host;
   #timeout;
   #streams;
@@ -48,6 +50,7 @@ class GuestHere {
     this.loaded = undefined;
     const message = this.#load(program);
     this.#native = message.guest;
+    this.#number = message.number;
     host?.serve(message.guest);
     if (message.ended) throw this.#end(message.ended);
     this.loaded = message;
@@ -88,7 +91,7 @@ class GuestHere {
     this.#depth++;
     let returned;
     try {
-      returned = callHere.call(this.#native, index, bytes, length);
+      returned = callHere.call(this.#dispatch, this.#number, index, bytes, length);
     } finally {
       this.#depth--;
     }

@@ -78,6 +78,8 @@ const KEPT = 4 * 2 ** 20;
 class Writer {
   #buffer = Buffer.allocUnsafeSlow(4096);
   #view = new DataView(this.#buffer.buffer);
+  /** @type {Reader | undefined} */
+  #reader;
   #at = 0;
   /** Functions to be called when the call is over. @type {(() => void)[]} */
   after = [];
@@ -90,6 +92,13 @@ class Writer {
     this.after = [];
     this.undo = [];
     if (this.#buffer.length > KEPT) this.#allocate(4096);
+  }
+
+  /** A reader of results that are where its bytes were, if they are there. @param {ArrayBuffer} of */
+  reader(of) {
+    if (this.#view.buffer !== of) return undefined;
+    this.#reader ??= new Reader(of);
+    return this.#reader.begin();
   }
 
   /** The bytes, with room behind them; they change with the next value. */
@@ -111,6 +120,7 @@ class Writer {
   #allocate(size) {
     this.#buffer = Buffer.allocUnsafeSlow(size);
     this.#view = new DataView(this.#buffer.buffer);
+    this.#reader = undefined;
   }
 
   /** The place of so many bytes, which are to be written. @param {number} count */
@@ -183,6 +193,13 @@ class Reader {
     this.#buffer = buffer;
     this.#bytes = Buffer.from(buffer);
     this.#view = new DataView(buffer);
+  }
+
+  /** Begins anew. */
+  begin() {
+    this.#at = 0;
+    this.after = [];
+    return this;
   }
 
   u8() {

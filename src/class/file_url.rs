@@ -15,7 +15,7 @@ impl Method for PathOf {
     const NAME: &'static str = "filePath";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, [url, option, _]) = (call.js, call.args);
+        let (js, [url, option, ..]) = (call.js, call.args);
         match path_of(js, url, &js.string_of(option)?)? {
             Some(path) => js.string(&path),
             None => js.undefined(),

@@ -30,7 +30,7 @@ impl Method for FinalizeBindings {
     const LENGTH: u32 = 1;
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, [instance, options, _]) = (call.js, call.args);
+        let (js, [instance, options, ..]) = (call.js, call.args);
         let given = if js.is_undefined(options)? { options } else { js.get_named(options, "memory")? };
         let memory = if js.is_undefined(given)? { exported_memory(js, instance)? } else { given };
         let wasi = receiver(call, "Symbol(kStarted)")?;

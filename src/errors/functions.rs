@@ -70,7 +70,7 @@ impl Method for Closest {
     const NAME: &'static str = "closest";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, [word, candidates, _]) = (call.js, call.args);
+        let (js, [word, candidates, ..]) = (call.js, call.args);
         let candidates = strings(js, candidates)?;
         match closest(&js.string_of(word)?, candidates.iter().map(String::as_str)) {
             Some(meant) => js.string(meant),
@@ -87,7 +87,8 @@ impl Method for MakeError {
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let Some((_, make)) = FUNCTIONS.get(call.data) else { return call.js.undefined() };
-        let thrown = make(call.js, call.args)?;
+        let [one, two, three, _] = call.args;
+        let thrown = make(call.js, [one, two, three])?;
         call.js.take_exception(thrown)
     }
 }

@@ -18,7 +18,7 @@ pub trait Method: 'static {
 }
 
 /// The most parameters that a function gets.
-const MAX_ARGS: usize = 3;
+const MAX_ARGS: usize = 4;
 
 /// A call from JavaScript.
 #[derive(Debug)]

@@ -124,7 +124,7 @@ impl Method for Refuse {
     const NAME: &'static str = "refuse";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, [number, why, _]) = (call.js, call.args);
+        let (js, [number, why, ..]) = (call.js, call.args);
         require_wasi(js)?;
         WAITING.refuse(whole(js.number_of(number)?), read_exception(&Reader { js, object: why })?);
         js.undefined()
@@ -139,7 +139,7 @@ impl Method for StartGuest {
     const NAME: &'static str = "start";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, realm, [memory, main, _]) = (call.js, call.js.state::<Realm>()?, call.args);
+        let (js, realm, [memory, main, ..]) = (call.js, call.js.state::<Realm>()?, call.args);
         let run = held::<InWorker>(js, call.this)?;
         let Some(guest) = realm.guest(call.data) else {
             return js.undefined();

@@ -8,7 +8,10 @@ use crate::run::instances::{loaded_to_js, returned_to_js};
 use crate::run::outcome::outcome_to_js;
 use crate::run::reader::{float, held, whole};
 use crate::run::runs::Asked;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use wasi_rs_runner::executable::Executable;
 use wasi_rs_runner::export_call::Returned;
@@ -24,14 +27,30 @@ pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
     js.set_named(object, EndHere::NAME, js.function::<EndHere>(0)?)
 }
 
-/// The property of a guest that makes the calls of functions of the embedder.
-const DISPATCH: &str = "dispatch";
+thread_local! {
+    /// The guests of this thread that JavaScript holds, by the numbers that calls have for them: to look at
+    /// an object that holds one takes six times as long.
+    static GUESTS: RefCell<HashMap<u64, Weak<Hosted>>> = RefCell::default();
+}
+
+/// Gives a guest its number, which none of another thread has.
+fn number_of(guest: &Arc<Hosted>) -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let number = LAST.fetch_add(1, Relaxed);
+    GUESTS.with_borrow_mut(|guests| {
+        if guests.len() == guests.capacity() {
+            guests.retain(|_, guest| guest.strong_count() > 0);
+        }
+        guests.insert(number, Arc::downgrade(guest));
+    });
+    number
+}
 
 /// `loadHere(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace, timeout,
 /// imports? }, dispatch)`: a guest that lives on, and is called by `callHere`. The result is `{ guest,
-/// loaded, hasMemory }`, or `{ guest, ended: outcome }` if it can't be loaded. Each call may take `timeout`
-/// milliseconds (0: without end). `dispatch` makes the calls of functions of the embedder: it gets what
-/// `hostCall` messages have, and returns the bytes of the results, or nothing.
+/// number, loaded, hasMemory }`, or `{ guest, number, ended: outcome }` if it can't be loaded. Each call may
+/// take `timeout` milliseconds (0: without end). `dispatch` makes the calls of functions of the embedder: it
+/// gets what `hostCall` messages have, and returns the bytes of the results, or nothing.
 struct LoadHere;
 
 impl Method for LoadHere {
@@ -62,9 +81,9 @@ impl Method for LoadHere {
             Some((exports, has_memory)) => loaded_to_js(js, message, &exports, has_memory)?,
             None => set_ended(js, message, &guest)?,
         }
-        let guest = js.hold(Arc::new(guest))?;
-        js.set_named(guest, DISPATCH, call.args[2])?;
-        js.set_named(message, "guest", guest)?;
+        let guest = Arc::new(guest);
+        js.set_named(message, "number", js.number(float(number_of(&guest)))?)?;
+        js.set_named(message, "guest", js.hold(guest)?)?;
         Ok(message)
     }
 }
@@ -95,18 +114,21 @@ fn set_ended(js: Js<'_>, message: Value<'_>, guest: &Hosted) -> JsResult<()> {
     }
 }
 
-/// `callHere.call(guest, index, bytes, length)`: calls an export on this thread. The first `length` of the
-/// bytes, a Uint8Array, are its parameters. If there is room, they are replaced by its results, and the
-/// result is their number; otherwise it is an ArrayBuffer of them. It is `{ thrown? | isBusy? | refused? }`
-/// if there are none, or `{ ended: outcome }` if the guest has ended with the call, or before.
+/// `callHere.call(dispatch, number, index, bytes, length)`: calls an export of the guest with this number on
+/// this thread. The first `length` of the bytes, a Uint8Array, are its parameters. If there is room, they are
+/// replaced by its results, and the result is their number; otherwise it is an ArrayBuffer of them. It is
+/// `{ thrown? | isBusy? | refused? }` if there are none, or `{ ended: outcome }` if the guest has ended with
+/// the call, or before.
 struct CallHere;
 
 impl Method for CallHere {
     const NAME: &'static str = "callHere";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, [index, bytes, length]) = (call.js, call.args);
-        let guest = held::<Hosted>(js, call.this)?;
+        let (js, [number, index, bytes, length]) = (call.js, call.args);
+        let number = whole(js.number_of(number)?);
+        let guest = GUESTS.with_borrow(|guests| guests.get(&number).and_then(Weak::upgrade));
+        let Some(guest) = guest else { return js.undefined() };
         let size = |value| Ok(usize::try_from(whole(js.number_of(value)?)).unwrap_or(usize::MAX));
         let (index, length) = (size(index)?, size(length)?);
         let args = js.first_bytes(bytes, length)?;
@@ -114,7 +136,7 @@ impl Method for CallHere {
         require_stack(js, instance.run.limits.stack)?;
         let make = || instance.call_here(index, args, guest.timeout);
         let returned = match &guest.host {
-            Some(_) => js.lending(js.get_named(call.this, DISPATCH)?, make),
+            Some(_) => js.lending(call.this, make),
             None => make(),
         };
         match returned {

@@ -120,7 +120,7 @@ impl Method for AnswerHostCall {
     const NAME: &'static str = "answer";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, [guest, number, bytes]) = (call.js, call.args);
+        let (js, [guest, number, bytes, ..]) = (call.js, call.args);
         require_wasi(js)?;
         let bytes = js.view_or_buffer(bytes)?;
         if let Some(host) = &held::<Hosted>(js, guest)?.host {
@@ -156,7 +156,7 @@ impl Method for ReadMemory {
     const NAME: &'static str = "readMemory";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, [guest, offset, length]) = (call.js, call.args);
+        let (js, [guest, offset, length, ..]) = (call.js, call.args);
         require_wasi(js)?;
         let length = usize::try_from(whole(js.number_of(length)?)).unwrap_or(usize::MAX);
         let Some(offset) = address(js, offset)? else { return js.string(OUTSIDE) };
@@ -183,7 +183,7 @@ impl Method for WriteMemory {
     const NAME: &'static str = "writeMemory";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, [guest, offset, bytes]) = (call.js, call.args);
+        let (js, [guest, offset, bytes, ..]) = (call.js, call.args);
         require_wasi(js)?;
         let bytes = js.view_or_buffer(bytes)?.unwrap_or_default();
         let Some(offset) = address(js, offset)? else { return js.string(OUTSIDE) };

@@ -134,7 +134,7 @@ impl Method for AwaitCall {
     const NAME: &'static str = "awaitCall";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, [guest, number, is_patient]) = (call.js, call.args);
+        let (js, [guest, number, is_patient, ..]) = (call.js, call.args);
         require_wasi(js)?;
         let number = whole(js.number_of(number)?);
         next_event(js, &*held::<Hosted>(js, guest)?, number, js.truthy(is_patient)?)

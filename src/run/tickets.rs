@@ -80,7 +80,7 @@ impl Method for HandOver {
     const NAME: &'static str = "handOver";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, [number, name, _]) = (call.js, call.args);
+        let (js, [number, name, ..]) = (call.js, call.args);
         let fd = i32::try_from(whole(js.number_of(number)?)).unwrap_or(-1);
         match own_descriptor(fd) {
             Ok(file) => ticket_to_js(js, Given { file, is_host_stream: is_host_stream(fd) }),
