@@ -29,7 +29,7 @@ impl<E: EditionOf> Method for Construct<E> {
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let (js, wasi, [options, ..]) = (call.js, call.this, call.args);
-        if !call.is_construct {
+        if !call.is_construct()? {
             return Err(errors::not_constructed(js));
         }
         let options = if js.is_undefined(options)? { js.object()? } else { options };

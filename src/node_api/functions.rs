@@ -31,8 +31,18 @@ pub struct Call<'s> {
     pub args: [Value<'s>; MAX_ARGS],
     /// The number that the function was made with.
     pub data: usize,
+    info: sys::napi_callback_info,
+}
+
+impl Call<'_> {
     /// True for a call with `new`.
-    pub is_construct: bool,
+    pub fn is_construct(&self) -> JsResult<bool> {
+        let (js, mut target) = (self.js, ptr::null_mut());
+        // SAFETY: `info` is this call's, which lasts as long as `js`.
+        js.check(unsafe { sys::napi_get_new_target(js.env, self.info, &raw mut target) })?;
+        // Deno hands out undefined.
+        Ok(!target.is_null() && !js.is_undefined(js.value(target))?)
+    }
 }
 
 /// A function without parameters and result on a value that the environment has once: as cheap as a callback
@@ -66,17 +76,7 @@ unsafe extern "C" fn enter_method<M: Method>(env: sys::napi_env, info: sys::napi
         js.check(unsafe {
             sys::napi_get_cb_info(env, info, &raw mut count, args.as_mut_ptr(), &raw mut this, &raw mut data)
         })?;
-        let mut target = ptr::null_mut();
-        // SAFETY: `info` is this call's.
-        js.check(unsafe { sys::napi_get_new_target(env, info, &raw mut target) })?;
-        let call = Call {
-            js,
-            this: js.value(this),
-            args: args.map(|raw| js.value(raw)),
-            data: data.addr(),
-            // Deno hands out undefined.
-            is_construct: !target.is_null() && !js.is_undefined(js.value(target))?,
-        };
+        let call = Call { js, this: js.value(this), args: args.map(|raw| js.value(raw)), data: data.addr(), info };
         M::call(&call).map(|value| value.raw)
     })
     .unwrap_or(ptr::null_mut())

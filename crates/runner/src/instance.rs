@@ -87,7 +87,8 @@ struct Live {
     exports: snapshot::Exports,
     memory: Option<wasmtime::Memory>,
     // Dropped after the store.
-    _registration: Option<Registration>,
+    /// Of its memories, if they are pages of a file.
+    registration: Option<Registration>,
     _prepared: Arc<Prepared>,
 }
 
@@ -172,7 +173,9 @@ fn end_with(run: &Run, end: End) {
 
 /// Puts the instance where the next call finds it; false if it has ended.
 fn park(shared: &Shared, run: &Run, live: Box<Live>) -> bool {
-    run.control.memories.release();
+    if live.registration.is_some() {
+        run.control.memories.release();
+    }
     let mut state = lock(&shared.state);
     if matches!(*state, State::Gone) {
         drop(state);
@@ -190,7 +193,7 @@ fn open(run: &Arc<Run>, prepared: &Arc<Prepared>, plan: Plan) -> Result<(Box<Liv
         Prepared::Component(component) => open_component(run, component, guest)?,
     };
     let Parts { store, exports, memory, registration } = parts;
-    let live = Live { store, exports, memory, _registration: registration, _prepared: Arc::clone(prepared) };
+    let live = Live { store, exports, memory, registration, _prepared: Arc::clone(prepared) };
     Ok((Box::new(live), functions))
 }
 
@@ -406,7 +409,7 @@ impl Instance {
     fn serve_concurrently(&self, mut live: Box<Live>, call: ExportCall) {
         let (mut first, mut all) = (Some(call), Served::default());
         loop {
-            let served = self.enter(&mut live.store, |store| session::serve(store, &self.inbox, first.take()));
+            let served = self.enter(&mut live, |store| session::serve(store, &self.inbox, first.take()));
             match served {
                 Some(Ok(served)) => all.add(served),
                 Some(Err(end)) => {
@@ -427,14 +430,16 @@ impl Instance {
     /// Does something in the store. None if the instance has been ended before; an end if it ends with it.
     fn enter<R>(
         &self,
-        store: &mut Store<Guest>,
+        live: &mut Live,
         act: impl FnOnce(&mut Store<Guest>) -> wasmtime::Result<R>,
     ) -> Option<Result<R, End>> {
         if self.run.control.is_ended() {
             return None;
         }
-        self.run.control.memories.acquire();
-        let meter = Meter::start();
+        if live.registration.is_some() {
+            self.run.control.memories.acquire();
+        }
+        let (meter, store) = (Meter::start(), &mut live.store);
         store.set_epoch_deadline(1);
         let made = catch_unwind(AssertUnwindSafe(|| act(store)));
         self.run.add_cpu(meter.spent());
@@ -449,7 +454,7 @@ impl Instance {
     /// Makes a call on the calling thread. None if the instance has ended with it; otherwise it waits for the
     /// next one.
     fn make(&self, mut live: Box<Live>, call: &ExportCall) -> Option<Returned> {
-        match self.enter(&mut live.store, |store| tasks::make(call, store))? {
+        match self.enter(&mut live, |store| tasks::make(call, store))? {
             Ok(returned) => {
                 park(&self.shared, &self.run, live);
                 Some(returned)
