@@ -855,7 +855,7 @@ export interface LoadOptions extends Pick<
    * next, calls are made at the same time, and a trap or timeout ends no other call. The instance for the
    * next call is loaded ahead, when a call is over. `close()` resolves when the output of all is delivered.
    * `memory` is null, and `usage` that of all calls that are over. A component
-   * that exports resources is refused.
+   * that exports resources, or returns streams or futures, is refused.
    * @default false
    */
   fresh?: boolean | undefined;
@@ -893,7 +893,9 @@ export interface Instance<Exports = Record<string, ExportedFunction>> {
    * be bound with `AsyncResource.bind()`; otherwise its calls wait until the first one is over). If it
    * throws, the same comes out of the call, and the instance lives on; a trap, a limit or `proc_exit` ends
    * it. A component can't be called while it waits for a function of `imports` (ERR_INVALID_STATE), and
-   * ends where one throws something else than the error of its `result`.
+   * ends where one throws something else than the error of its `result`. Of one with asynchronous functions
+   * (WASI 0.3), calls are made at the same time, and asynchronous functions of `imports` may call it. Its
+   * streams are AsyncIterables (of `u8`, of Uint8Arrays), its futures promises.
    * @throws WasiError, as a rejection: the instance has ended in the call
    * @throws ERR_INVALID_STATE, as a rejection: it had ended before the call began; `cause` is the reason
    */
