@@ -4,7 +4,7 @@
 // imports. The values are those of `values.js`.
 
 const { types } = require('node:util');
-const { ComponentError, WasiError, errorOf } = require('./errors.js');
+const { ComponentError, WasiError, errorOf, warn } = require('./errors.js');
 const { GuestMemory, HostFunctions, isThenable } = require('./host.js');
 const { camel, exportNamesOf, memberOf, partsOf, pascal, withoutVersion } = require('./names.js');
 const { GuestResource, GuestResources, HostResources } = require('./resources.js');
@@ -426,7 +426,7 @@ class Component {
     if (this.#hosts.object(number) === undefined) {
       const result = object?.[dispose]?.();
       // The component does not wait for it.
-      if (isThenable(result)) Promise.resolve(result).catch((error) => process.emitWarning(error));
+      if (isThenable(result)) Promise.resolve(result).catch(warn);
     }
     return new Uint8Array();
   }

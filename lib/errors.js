@@ -210,6 +210,12 @@ function busy(engine, most) {
   return new WasiError('ERR_WASI_BUSY', message);
 }
 
+/** Tells of an error that nobody waits for. @param {unknown} error */
+function warn(error) {
+  const { inspect, types } = require('node:util');
+  process.emitWarning(types.isNativeError(error) ? error : inspect(error));
+}
+
 module.exports = {
   ...ofClass,
   AbortError,
@@ -224,5 +230,6 @@ module.exports = {
   streamError,
   textOf,
   uncompiled,
+  warn,
   wasiErrorOf,
 };

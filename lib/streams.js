@@ -2,7 +2,8 @@
 
 // Streams and futures between a component and its embedder: AsyncIterables and promises.
 
-const { types } = require('node:util');
+const { inspect, types } = require('node:util');
+const { warn } = require('./errors.js');
 const { Mismatch, Reader, Writer, mismatch, within } = require('./values.js');
 
 /**
@@ -176,7 +177,7 @@ class Supply {
   /** @param {number} most @returns {Promise<Uint8Array>} */
   async #takeBytes(most) {
     while (this.#rest.length === 0 && !this.#isOver) {
-      const { done, value } = await this.#next();
+      const { done, value } = resultOf(await this.#next());
       if (done) this.#isOver = true;
       else this.#rest = bytesOf(value, this.#count++);
     }
@@ -199,7 +200,7 @@ class Supply {
     while (values.length < most && !this.#isOver) {
       const next = this.#next();
       const isAwaited = typeof next?.then === 'function';
-      const { done, value } = isAwaited ? await next : next;
+      const { done, value } = resultOf(isAwaited ? await next : next);
       if (done) this.#isOver = true;
       else values.push(value);
       if (isAwaited) break;
@@ -221,7 +222,7 @@ class Supply {
     if (this.#isOver) return;
     this.#isOver = true;
     // Nobody waits for it.
-    Promise.resolve(this.#end()).catch((error) => process.emitWarning(error));
+    new Promise((resolve) => resolve(this.#end())).catch(warn);
   }
 }
 
@@ -393,8 +394,20 @@ function iteratorOf(value, isBytes) {
   }
   const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function';
   const make = isObject && (value[Symbol.asyncIterator] ?? value[Symbol.iterator]);
-  if (typeof make === 'function') return Reflect.apply(make, value, []);
+  const iterator = typeof make === 'function' ? Reflect.apply(make, value, []) : undefined;
+  if (typeof iterator === 'object' && iterator !== null) return iterator;
   throw mismatch(`an AsyncIterable or Iterable${isBytes ? ' of Uint8Arrays' : ''}`, value);
+}
+
+/**
+ * A result of an iterator.
+ *
+ * @param {any} result
+ * @returns {{ done?: any, value?: any }}
+ */
+function resultOf(result) {
+  if (typeof result === 'object' && result !== null) return result;
+  throw new TypeError(`a stream's iterator has returned ${inspect(result)}, which is no object`);
 }
 
 module.exports = { GuestFuture, GuestStream, Streams };

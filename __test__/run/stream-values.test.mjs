@@ -1,6 +1,7 @@
 // Streams and futures between a component and its embedder, by load().
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -317,6 +318,38 @@ describe('errors of streams', bounded, () => {
       .then(collect)
       .catch((reason) => reason.cause ?? reason);
     assert.match(error.message, /^stream\(\[1\]\): expected bytes, as a Uint8Array or a number/);
+  });
+
+  test('of odd iterators are errors of the call', async (t) => {
+    const made = (iterator) => ({ [Symbol.asyncIterator]: () => iterator });
+    const mine = new Error('mine');
+    const throws = () => {
+      throw mine;
+    };
+    const odd = [
+      [made(undefined), /expected an AsyncIterable/],
+      [made(5), /expected an AsyncIterable/],
+      [made({ next: () => 5 }), /^a stream's iterator has returned 5, which is no object$/],
+      [made({ next: () => undefined }), /returned undefined, which is no object/],
+      [made({}), /next is not a function/],
+      [{ [Symbol.asyncIterator]: throws }, /^mine$/],
+      [made({ next: throws }), /^mine$/],
+    ];
+    for (const [given, message] of odd) {
+      await assert.rejects((await open(t)).total(given), { message });
+    }
+  });
+
+  test('of return() are warnings', async (t) => {
+    const warned = once(process, 'warning');
+    const exports = await open(t);
+    const next = () => ({ done: false, value: 1 });
+    const iterator = { next, return: () => Promise.reject(5) };
+    const stream = await exports.same({ [Symbol.asyncIterator]: () => iterator });
+    await stream.next();
+    await stream.return();
+    assert.equal((await warned)[0].message, '5');
+    assert.equal(await exports.total([1, 2]), 3, 'the component lives on');
   });
 
   test('of places that have none', async () => {

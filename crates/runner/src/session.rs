@@ -220,9 +220,14 @@ impl Session<'_> {
             self.expected = None;
             let is_done =
                 store.poll_no_interesting_tasks(context).is_ready() && self.reactor.poll_idle(context).is_ready();
-            // A guest may leave tasks that wait for the embedder to read or write a stream.
-            if is_done || moments.is_stuck {
+            // A guest may leave tasks that wait for the embedder to read or write a stream. Streams that are
+            // left have ended by the next turn.
+            if moments.is_stuck || (is_done && moments.has_turned) {
                 return Poll::Ready(Ok(Pause::Done));
+            }
+            if is_done {
+                self.reactor.on_turn(context.waker());
+                return Poll::Pending;
             }
             self.reactor.on_stuck(context.waker());
         } else if self.expected.is_none() {
