@@ -68,8 +68,8 @@ class Component {
     this.#description = description;
     if (mayStream) {
       this.#streams = new Streams({
-        read: (handle, most) => this.#callWith(1, [handle, most]),
-        close: (handle) => void this.#callWith(2, [handle]).catch(() => {}), // it has ended, if this fails
+        read: (handle, most) => this.#callBeyond(1, handle, most),
+        close: (handle) => void this.#callBeyond(2, handle)?.catch(() => {}), // it has ended, if this fails
       });
     }
     this.#codec = new Codec(
@@ -92,18 +92,17 @@ class Component {
   }
 
   /**
-   * Calls a function beyond the exports, with numbers.
+   * Calls a function beyond the exports: 0 ends a resource, 1 reads a stream, 2 ends one.
    *
    * @param {number} beyond
    * @param {number[]} numbers
-   * @returns {Promise<ArrayBuffer>}
    */
-  async #callWith(beyond, numbers) {
+  #callBeyond(beyond, ...numbers) {
     const writer = this.#begin();
     for (const number of numbers) writer.u32(number);
     try {
       const index = this.#description.exports.length + beyond;
-      return await this.#call(index, writer.bytes, writer.length, this.#callWith);
+      return this.#call(index, writer.bytes, writer.length, this.#callBeyond);
     } finally {
       this.#spare.push(writer);
     }
@@ -118,17 +117,12 @@ class Component {
 
   /** @param {number} handle */
   #dropHandle(handle) {
-    const writer = this.#begin();
-    writer.u32(handle);
-    const { exports } = this.#description;
     // It is in a call, after which it is tried again; or it has ended, and all its resources with it.
     const fail = () => this.#undropped.push(handle);
     try {
-      this.#call(exports.length, writer.bytes, writer.length, this.#dropHandle)?.catch?.(fail);
+      this.#callBeyond(0, handle)?.catch?.(fail);
     } catch {
       fail();
-    } finally {
-      this.#spare.push(writer);
     }
   }
 

@@ -14,6 +14,7 @@ const { Mismatch, Reader, Writer, mismatch, within } = require('./values.js');
  * The end of a stream that the component writes.
  * @typedef {object} Source
  * @property {Streams} owner
+ * @property {'stream' | 'future'} kind
  * @property {number | undefined} type
  * @property {number} handle
  * @property {boolean} isBegun true once anything was read
@@ -31,6 +32,9 @@ const MOST_BYTES = 64 * 1024;
 const asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');
 const dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');
 
+/** The sources of streams and futures of components. @type {WeakMap<object, Source>} */
+const sources = new WeakMap();
+
 /** A stream that a component writes. It may be iterated once; bytes come in pieces. */
 class GuestStream {
   #source;
@@ -44,13 +48,6 @@ class GuestStream {
   constructor(source, elements) {
     this.#source = source;
     this.#elements = elements;
-  }
-
-  /** The source of such a stream; undefined for another object. @param {any} value */
-  static sourceOf(value) {
-    return typeof value === 'object' && value !== null && #source in value
-      ? value.#source
-      : undefined;
   }
 
   /** @returns {Promise<IteratorResult<unknown, undefined>>} */
@@ -112,13 +109,6 @@ class GuestFuture extends Promise {
     super(() => {});
     this.#source = source;
     this.#elements = elements;
-  }
-
-  /** The source of such a future; undefined for another object. @param {any} value */
-  static sourceOf(value) {
-    return typeof value === 'object' && value !== null && #source in value
-      ? value.#source
-      : undefined;
   }
 
   async #read() {
@@ -272,9 +262,10 @@ class Streams {
    */
   object(kind, type, handle, elements) {
     /** @type {Source} */
-    const source = { owner: this, type, handle, isBegun: false, isOver: false };
+    const source = { owner: this, kind, type, handle, isBegun: false, isOver: false };
     const Class = kind === 'stream' ? GuestStream : GuestFuture;
     const object = new Class(source, elements);
+    sources.set(object, source);
     this.#watch(object, source);
     return object;
   }
@@ -314,7 +305,7 @@ class Streams {
    * @param {Elements} elements
    */
   writeStream(to, value, type, elements) {
-    if (this.#writeOwn(to, value, GuestStream.sourceOf(value), type)) return;
+    if (this.#writeOwn(to, value, 'stream', type)) return;
     const iterator = iteratorOf(value, elements.isBytes);
     const end = () => iterator.return?.();
     this.#writeSupply(to, new Supply(elements, () => iterator.next(), end));
@@ -329,7 +320,7 @@ class Streams {
    * @param {Elements} elements
    */
   writeFuture(to, value, type, elements) {
-    if (this.#writeOwn(to, value, GuestFuture.sourceOf(value), type)) return;
+    if (this.#writeOwn(to, value, 'future', type)) return;
     const promise = Promise.resolve(value);
     promise.catch(() => {}); // reported when the component reads it
     const next = () => promise.then((result) => ({ done: false, value: result }));
@@ -341,11 +332,13 @@ class Streams {
   /**
    * @param {Writing} to
    * @param {any} value
-   * @param {Source | undefined} source
+   * @param {'stream' | 'future'} kind
    * @param {number | undefined} type
    */
-  #writeOwn(to, value, source, type) {
-    if (source?.owner !== this || source.isBegun || source.type !== type) return false;
+  #writeOwn(to, value, kind, type) {
+    const source = sources.get(value);
+    if (source?.owner !== this || source.kind !== kind) return false;
+    if (source.isBegun || source.type !== type) return false;
     if (source.isOver) throw new Mismatch('it has been closed or given away');
     to.u8(1);
     to.u32(source.handle);
@@ -410,4 +403,4 @@ function resultOf(result) {
   throw new TypeError(`a stream's iterator has returned ${inspect(result)}, which is no object`);
 }
 
-module.exports = { GuestFuture, GuestStream, Streams };
+module.exports = { Streams };

@@ -8,7 +8,7 @@
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
 use crate::description::{Described, Function};
-use crate::values::{Reader, letter};
+use crate::values::{Reader, letter, wrong};
 use std::mem::MaybeUninit;
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext, LowerContext};
 use wasmtime::component::{ComponentNamedList, ComponentType, Func, Lift, Lower, TypedFunc};
@@ -125,11 +125,6 @@ checked_elsewhere! {
     Number: 1, CanonicalAbiInfo::SCALAR8;
     Bytes: 2, CanonicalAbiInfo::POINTER_PAIR;
     Outcome: 3, RESULT;
-}
-
-/// The error for bytes that are no values of the types, or a result that is none.
-fn wrong() -> Error {
-    Error::msg("a value is not of its type")
 }
 
 /// The bytes of a number in memory.

@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
+use crate::values::{set_of, wrong};
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 use wasmtime::component::__internal::wasmtime_environ::component::VariantInfo;
@@ -26,11 +27,6 @@ thread_local! {
 pub fn reading<R>(read: impl FnOnce() -> R) -> R {
     NEXT.set(0);
     read()
-}
-
-/// The error for a value of another type.
-fn wrong() -> Error {
-    Error::msg("a value is not of its type")
 }
 
 /// The error for what is not in the memory.
@@ -222,13 +218,12 @@ fn load(cx: &mut LiftContext<'_>, ty: InterfaceType, at: usize) -> Result<Val> {
         InterfaceType::Flags(flags) => {
             let names = &types[flags].names;
             let bits = bytes_at(cx, at, size_of_type(cx, ty))?;
-            let is_set = |index: usize| bits.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1);
-            let set: Vec<_> = names.iter().enumerate().filter(|(index, _)| is_set(*index)).collect();
-            for (_, name) in &set {
+            let set: Vec<_> = set_of(names.iter(), bits).collect();
+            for name in &set {
                 cx.consume_fuel_array(1, size_of::<String>())?;
                 cx.consume_fuel(name.len())?;
             }
-            Val::Flags(set.into_iter().map(|(_, name)| name.clone()).collect())
+            Val::Flags(set.into_iter().cloned().collect())
         }
         InterfaceType::Borrow(_) | InterfaceType::Map(_) | InterfaceType::ErrorContext(_) => return Err(wrong()),
     })

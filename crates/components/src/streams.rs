@@ -15,8 +15,9 @@ use wasmtime::component::{
 };
 use wasmtime::{AsContextMut, Error, Result, StoreContextMut};
 
-/// The most elements that are asked for at once: bytes, and others.
-const MOST: (u32, u32) = (64 << 10, 1 << 10);
+/// The most bytes that are asked for at once, and the most elements of other types.
+const MOST_BYTES: usize = 64 << 10;
+const MOST_ELEMENTS: usize = 1 << 10;
 
 /// The answer to a question for the next elements: their bytes, behind one that tells if the stream is over,
 /// and their number.
@@ -42,6 +43,9 @@ pub enum Written {
 
 /// An element as wasmtime knows it.
 trait Item: Lift + Lower + Send + Sync + 'static {
+    /// The most that are asked for at once.
+    const MOST: usize = MOST_ELEMENTS;
+
     fn decode<T: Holder>(
         store: StoreContextMut<'_, T>,
         of: Option<usize>,
@@ -67,6 +71,8 @@ impl Item for () {
 }
 
 impl Item for u8 {
+    const MOST: usize = MOST_BYTES;
+
     fn decode<T: Holder>(
         _: StoreContextMut<'_, T>,
         _: Option<usize>,
@@ -189,10 +195,6 @@ impl<I: Item> Producer<I> {
             Ok((I::decode(store, self.of, count, &mut reader)?, is_over != 0))
         }))
     }
-
-    const fn most(&self) -> u32 {
-        if size_of::<I>() == 1 { MOST.0 } else { MOST.1 }
-    }
 }
 
 impl<T: Holder, I: Item> StreamProducer<T> for Producer<I> {
@@ -206,8 +208,7 @@ impl<T: Holder, I: Item> StreamProducer<T> for Producer<I> {
         mut destination: Destination<'a, I, VecBuffer<I>>,
         finish: bool,
     ) -> Poll<Result<StreamResult>> {
-        let most = self.most() as usize;
-        let most = destination.remaining(store.as_context_mut()).unwrap_or(most).min(most);
+        let most = destination.remaining(store.as_context_mut()).unwrap_or(I::MOST).min(I::MOST);
         if most == 0 {
             return Poll::Ready(Ok(StreamResult::Completed)); // it is tried again with room for elements
         }
@@ -295,7 +296,7 @@ impl Reading {
     /// The next elements, at most so many: their bytes, behind one that is 1 if there are none any more, and
     /// their number.
     pub async fn next(&self, most: u32) -> Result<Vec<u8>> {
-        let most = most.clamp(1, MOST.0) as usize;
+        let most = (most as usize).clamp(1, MOST_BYTES);
         std::future::poll_fn(|context| {
             let mut state = self.lock();
             let is_over = state.is_over || state.is_closed;
@@ -354,7 +355,7 @@ impl<I: Item> Consumer<I> {
         if state.is_closed {
             return Ok(Idle::Closed);
         }
-        let most = if size_of::<I>() == 1 { state.wanted } else { state.wanted.min(MOST.1 as usize) };
+        let most = state.wanted.min(I::MOST);
         if most == 0 {
             state.writer = Some(context.waker().clone());
             return Ok(Idle::Waits);

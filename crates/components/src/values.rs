@@ -46,6 +46,17 @@ fn nth<T>(all: &[T], index: usize) -> Result<&T> {
     all.get(index).ok_or_else(|| Error::msg("a value has a number that its type does not"))
 }
 
+/// The error for bytes or a value of another type.
+pub fn wrong() -> Error {
+    Error::msg("a value is not of its type")
+}
+
+/// The names of the flags that are set in these bits.
+pub fn set_of<'n>(names: impl Iterator<Item = &'n String>, bits: &[u8]) -> impl Iterator<Item = &'n String> {
+    let is_set = |index: usize| bits.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1);
+    names.enumerate().filter(move |(index, _)| is_set(*index)).map(|(_, name)| name)
+}
+
 /// The character with this code.
 pub fn letter(code: u32) -> Result<char> {
     char::from_u32(code).ok_or_else(|| Error::msg("a char is no Unicode scalar value"))
@@ -113,9 +124,7 @@ impl<T: Holder> InStore<'_, T> {
             }),
             Described::Flags { names } => {
                 let bits = from.take(names.len().div_ceil(8))?;
-                let is_set = |index: usize| bits.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1);
-                let set = names.iter().enumerate().filter(|(index, _)| is_set(*index));
-                Val::Flags(set.map(|(_, name)| name.clone()).collect())
+                Val::Flags(set_of(names.iter(), bits).cloned().collect())
             }
             Described::Own { host, .. } => Val::Resource(self.lift(from.number()?, *host, true)?),
             Described::Borrow { host, .. } => Val::Resource(self.lift(from.number()?, *host, false)?),
@@ -233,7 +242,7 @@ impl<T: Holder> InStore<'_, T> {
             (Described::Future { of }, Val::Future(any)) => {
                 to.extend(self.lower_written(Written::Future(any.clone()), *of)?.to_le_bytes());
             }
-            _ => bail!("a value is not of its type"),
+            _ => return Err(wrong()),
         }
         Ok(())
     }

@@ -3,7 +3,6 @@
 
 use super::control::Control;
 use super::host_calls::HostCalls;
-use super::stop::Stop;
 use std::sync::Arc;
 use wasi_rs_components::streams::{Embedder, Next};
 use wasi_rs_components::wasi::p3::Reactor;
@@ -34,8 +33,7 @@ impl Embedder for GivenStreams {
     fn next(&self, number: u32, most: u32) -> Next {
         let args = [number, most].map(u32::to_le_bytes).concat();
         self.control.count_call();
-        let (call, answer) = self.calls.ask(self.next, args, &self.reactor);
-        Box::pin(async move { answer.await.ok_or_else(|| Stop::Thrown(call).into()) })
+        Box::pin(self.calls.ask(self.next, args, &self.reactor))
     }
 
     fn forget(&self, number: u32) {

@@ -6,6 +6,7 @@ use super::control::Control;
 use super::export_call::ExportCall;
 use super::numbers::Signature;
 use super::raw::{self, Window};
+use super::stop::Stop;
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
@@ -82,20 +83,21 @@ struct Open {
     expected: Expected,
 }
 
-/// The answer to a call that waits without a thread.
+/// The results of a call that waits without a thread, as bytes; an error if the function throws.
 pub struct Asked {
     calls: Arc<HostCalls>,
     number: u32,
 }
 
 impl Future for Asked {
-    type Output = Answer;
+    type Output = wasmtime::Result<Vec<u8>>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let thrown = || Stop::Thrown(self.number).into();
         let mut state = self.calls.state();
-        let Some(open) = state.open.get_mut(&self.number) else { return Poll::Ready(None) };
+        let Some(open) = state.open.get_mut(&self.number) else { return Poll::Ready(Err(thrown())) };
         open.waker = Some(context.waker().clone());
-        open.answer.take().map_or(Poll::Pending, Poll::Ready)
+        open.answer.take().map_or(Poll::Pending, |answer| Poll::Ready(answer.ok_or_else(thrown)))
     }
 }
 
@@ -159,8 +161,8 @@ impl HostCalls {
         }
     }
 
-    /// Calls a function, and waits for its answer without a thread; its number, and the answer.
-    pub fn ask(self: &Arc<Self>, function: u32, args: Vec<u8>, reactor: &Arc<Reactor>) -> (u32, Asked) {
+    /// Calls a function, and waits for its results without a thread.
+    pub fn ask(self: &Arc<Self>, function: u32, args: Vec<u8>, reactor: &Arc<Reactor>) -> Asked {
         let number = self.state().next();
         let asked = Asked { calls: Arc::clone(self), number };
         let open = Open { answer: None, waker: None, expected: reactor.expect() };
@@ -168,7 +170,7 @@ impl HostCalls {
         if let Some(answer) = (self.ask)(HostCall { number, function, signature: None, args }) {
             self.answer(number, answer);
         }
-        (number, asked)
+        asked
     }
 
     /// Calls a function whose answer nobody waits for.

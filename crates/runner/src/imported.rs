@@ -94,10 +94,7 @@ fn ask_concurrently(
     let (host, function) = given(guest, import)?;
     guest.control().count_call();
     let reactor = Arc::clone(guest.view().reactor());
-    Ok(async move {
-        let (number, answer) = host.ask(function, args, &reactor);
-        answer.await.ok_or_else(|| Stop::Thrown(number).into())
-    })
+    Ok(async move { host.ask(function, args, &reactor).await })
 }
 
 /// The functions of the embedder, and the index there of function `import`.
