@@ -23,8 +23,6 @@ const { Codec, Mismatch, Reader, Writer, within } = require('./values.js');
  * @typedef {(index: number, bytes: Uint8Array, length: number, entry: Function) => any} Call
  */
 
-const dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');
-
 /** The beginning of the names of functions that tell of the end of a resource. */
 const DROP = '[resource-drop]';
 
@@ -386,7 +384,10 @@ class Component {
       }));
     const all = [...served, ...dropped, ...this.#servedStreams()];
     if (all.length === 0) return undefined;
-    return new HostFunctions(all, new GuestMemory(), () => this.#streams?.end());
+    return new HostFunctions(all, new GuestMemory(), () => {
+      this.#streams?.end();
+      this.#hosts.end();
+    });
   }
 
   /** The functions by which the component reads the streams that it is given, if it may be given any. */
@@ -397,7 +398,7 @@ class Component {
     const functions = {
       [STREAM_NEXT]: (/** @type {Reading} */ reader) => streams.next(reader.u32(), reader.u32()),
       [STREAM_FORGET]: (/** @type {Reading} */ reader) => {
-        streams.forget(reader.u32());
+        streams.forget(reader.u32(), reader.u32());
         return new Uint8Array();
       },
     };
@@ -415,13 +416,9 @@ class Component {
 
   /** The component has dropped an object of the embedder. @param {ArrayBuffer} bytes of its number */
   #drop(bytes) {
-    const number = new Reader(bytes).u32();
-    const object = this.#hosts.release(number);
-    if (this.#hosts.object(number) === undefined) {
-      const result = object?.[dispose]?.();
-      // The component does not wait for it.
-      if (isThenable(result)) Promise.resolve(result).catch(warn);
-    }
+    const result = this.#hosts.drop(new Reader(bytes).u32());
+    // The component does not wait for it.
+    if (isThenable(result)) Promise.resolve(result).catch(warn);
     return new Uint8Array();
   }
 

@@ -4,6 +4,7 @@
 
 const { types } = require('node:util');
 const { WasiError, from, invalidArgValue } = require('./errors.js');
+const { isThenable } = require('./host.js');
 const { hasEnded, load } = require('./instance.js');
 const { makeImports } = require('./options.js');
 const { Pool } = require('./pool.js');
@@ -146,7 +147,7 @@ function mirrored(instances, exports, find) {
 }
 
 /**
- * A copy of data, as deep as it goes; objects of classes are the same.
+ * A copy of data, as deep as it goes; objects of classes, streams and promises are the same.
  *
  * @param {any} value
  * @returns {any}
@@ -158,6 +159,7 @@ function copyOf(value) {
   if (types.isTypedArray(value))
     return types.isUint8Array(value) ? Buffer.from(value) : value.slice();
   if (types.isAnyArrayBuffer(value)) return value.slice(0);
+  if (Symbol.asyncIterator in value || Symbol.iterator in value || isThenable(value)) return value;
   const prototype = Object.getPrototypeOf(value);
   const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null;
   if (!isPlain) return value;

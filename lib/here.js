@@ -128,6 +128,7 @@ class GuestHere {
   /** @param {unknown} error @param {import('./types.js').Answer | undefined} outcome */
   #finish(error, outcome) {
     this.#ended = { error };
+    this.#host?.ended();
     this.#usage = outcome?.usage ?? addon.usage(this.#native);
     this.#streams.finish(true).catch(() => {});
   }
@@ -219,6 +220,13 @@ function loadSync(handle, options) {
   return new SyncInstance(guest, exportsOfModule(guest, loaded), hasMemory ? memory : null);
 }
 
+/** The error of a component whose functions run on stacks of their own, where V8 can't run JavaScript. */
+function onOtherStacks() {
+  const problem =
+    'the program has asynchronous functions, and imports what options.imports has: loadSync() can not run it; load() can';
+  return new WasiError('ERR_WASI_PROGRAM', problem);
+}
+
 /**
  * @param {import('./program.js').Handle} handle
  * @param {import('./options.js').LoadOptions} options
@@ -228,6 +236,7 @@ function loadComponent(handle, options, description) {
   const { Component } = require('./component.js');
   const component = new Component(description);
   const host = component.host(options.given.imports);
+  if (description.isConcurrent && host) throw onOtherStacks();
   const guest = new GuestHere(handle.native(), options, host);
   const exports = component.exports((index, bytes, length) => {
     const returned = guest.call(index, bytes, length);

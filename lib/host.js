@@ -7,6 +7,7 @@ const { decode, encodeResult } = require('./cells.js');
 const { errorOf, invalidArgType, outOfRange } = require('./errors.js');
 const { bytesOf } = require('./program.js');
 const { addon } = require('./requests.js');
+const { takeBack } = require('./values.js');
 
 /**
  * A call of a function of the embedder, until it is answered.
@@ -119,12 +120,13 @@ class HostFunctions {
     const call = { owner: this, isOpen: true, blocks: !isAsync, outer };
     const answer = (/** @type {ArrayBuffer | Uint8Array} */ bytes) => {
       call.isOpen = false;
-      addon.answer(this.#guest, number, bytes);
+      const isAwaited = addon.answer(this.#guest, number, bytes);
+      if (!isAwaited || this.#isEnded) takeBack(bytes);
     };
     const fail = (/** @type {unknown} */ error) => {
       call.isOpen = false;
       this.#thrown.set(number, error);
-      addon.answer(this.#guest, number, undefined);
+      if (!addon.answer(this.#guest, number, undefined)) this.#thrown.delete(number);
     };
     try {
       const result = current.run(call, () => act(message));

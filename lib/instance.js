@@ -198,17 +198,18 @@ class Guest {
     const { bytes, exported } = call;
     const request = { number, index: exported.index, bytes, isInner };
     if (!isInner && !this.#isConcurrent) this.#current = call;
+    this.#calls.set(number, call);
     let returned = addon.callExport(this.#native, request);
     while (returned?.hostCall !== undefined) {
-      const isAnswered = this.#host?.call(returned, call.outer);
+      const isAnswered = this.#host?.call(returned, this.#outerOf(returned));
       returned = addon.awaitCall(this.#native, number, isAnswered);
     }
-    if (returned?.isBusy) return this.#sendLater(call, isInner);
     if (returned) {
+      this.#calls.delete(number);
+      if (returned.isBusy) return this.#sendLater(call, isInner);
       this.#settle(call, returned);
       return true;
     }
-    this.#calls.set(number, call);
     this.#await();
     if (!isInner) call.disarm = this.#arm();
     return false;
@@ -241,9 +242,15 @@ class Guest {
     }
   }
 
-  /** The call that the guest is in, as far as it is known here. @returns {Call | undefined} */
-  #innermost() {
-    return [...this.#calls.values()].at(-1);
+  /**
+   * The call of another guest's function that the guest was called in, and now calls one of the embedder.
+   *
+   * @param {import('./types.js').HostCall} message
+   */
+  #outerOf({ caller }) {
+    // Where calls are made one after the other, each but the last waits for one that has begun in it.
+    const number = this.#isConcurrent ? caller : [...this.#calls.keys()].at(-1);
+    return number === undefined ? undefined : this.#calls.get(number)?.outer;
   }
 
   /** Arms the timeout; the result disarms it. */
@@ -257,7 +264,7 @@ class Guest {
   /** @param {any} message @param {unknown} thrown */
   #receive(message, thrown) {
     if (message?.hostCall !== undefined) {
-      return void this.#host?.call(message, this.#innermost()?.outer);
+      return void this.#host?.call(message, this.#outerOf(message));
     }
     if (message?.hasBegun) return void (this.#disarm = this.#arm());
     if (message?.loaded) {

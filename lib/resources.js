@@ -2,7 +2,10 @@
 
 // Resources of a component and of its embedder, as objects of JavaScript.
 
+const { warn } = require('./errors.js');
 const { Mismatch } = require('./values.js');
+
+const dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');
 
 /**
  * The state of an object that stands for a resource of a component.
@@ -21,7 +24,7 @@ const { Mismatch } = require('./values.js');
  *
  * @typedef {object} Writing
  * @property {(() => void)[]} after to be called after it
- * @property {(() => void)[]} undo to be called if it fails: what was given away is not
+ * @property {((isLost?: boolean) => void)[]} undo to be called if it fails: what was given away is not
  */
 
 /** An object that stands for a resource of a component. */
@@ -145,11 +148,15 @@ class GuestResources {
   }
 }
 
+/** The result of what may throw. @param {() => any} act */
+const settled = (act) => new Promise((resolve) => resolve(act()));
+
 /** An object of the embedder that a component knows. */
 /**
  * @typedef {object} Known
  * @property {object} object
  * @property {number} count of the component's handles of it
+ * @property {number} owned of those that it owns
  */
 
 /** The objects of the embedder that a component knows by numbers. */
@@ -176,12 +183,20 @@ class HostResources {
     if (number === undefined) {
       number = this.#nextNumber();
       this.#numbers.set(value, number);
-      this.#byNumber.set(number, { object: value, count: 0 });
+      this.#byNumber.set(number, { object: value, count: 0, owned: 0 });
     }
     const known = /** @type {Known} */ (this.#byNumber.get(number));
     known.count++;
     const taken = number;
-    (isOwned ? call.undo : call.after).push(() => void this.release(taken));
+    if (isOwned) {
+      known.owned++;
+      call.undo.push((isLost) => {
+        if (!isLost) this.release(taken);
+        else settled(() => this.drop(taken)).catch(warn);
+      });
+    } else {
+      call.after.push(() => void this.#giveBack(taken));
+    }
     return number;
   }
 
@@ -197,12 +212,39 @@ class HostResources {
   }
 
   /**
-   * The component has one handle less: it has dropped it, or given it back.
+   * The component has given back what it owned.
    *
    * @param {number} number
    * @returns {any} the object
    */
   release(number) {
+    const known = this.#byNumber.get(number);
+    if (known) known.owned--;
+    return this.#giveBack(number);
+  }
+
+  /**
+   * The component has dropped what it owned: an object that it has no more is ended.
+   *
+   * @param {number} number
+   * @returns {any} what its end returns
+   */
+  drop(number) {
+    const object = this.release(number);
+    return this.#byNumber.has(number) ? undefined : object?.[dispose]?.();
+  }
+
+  /** The component has ended, and with it all that it owned. */
+  end() {
+    const all = [...this.#byNumber.values()].filter(({ owned }) => owned > 0);
+    this.#byNumber.clear();
+    this.#numbers.clear();
+    for (const { object } of all)
+      settled(() => /** @type {any} */ (object)[dispose]?.()).catch(warn);
+  }
+
+  /** The component has one handle less. @param {number} number */
+  #giveBack(number) {
     const known = this.#byNumber.get(number);
     if (!known) return undefined;
     if (--known.count === 0) {

@@ -2,6 +2,7 @@
 
 // Streams and futures between a component and its embedder: AsyncIterables and promises.
 
+const { AsyncResource } = require('node:async_hooks');
 const { inspect, types } = require('node:util');
 const { warn } = require('./errors.js');
 const { Mismatch, Reader, Writer, mismatch, within } = require('./values.js');
@@ -66,8 +67,10 @@ class GuestStream {
   }
 
   async #read() {
-    const { isBytes, decode } = this.#elements;
-    const reader = await this.#source.owner.read(this.#source, isBytes ? MOST_BYTES : MOST);
+    const { isBytes, hasHandles, decode } = this.#elements;
+    // What an element gives is to be somebody's, so it is read when it is wanted.
+    const most = isBytes ? MOST_BYTES : hasHandles ? 1 : MOST;
+    const reader = await this.#source.owner.read(this.#source, most);
     const count = reader.u32();
     if (!isBytes) for (let i = 0; i < count; i++) this.#ready.push(decode(reader));
     else if (count > 0) this.#ready.push(reader.raw(count));
@@ -137,16 +140,33 @@ class GuestFuture extends Promise {
   }
 }
 
-/** Elements for the component, as it asks for them. */
+/**
+ * Elements for the component, as it asks for them. What they give is taken back if they do not arrive.
+ */
 class Supply {
   #elements;
   #next;
   #end;
   /** Bytes that were more than it has asked for. @type {Uint8Array} */
   #rest = new Uint8Array();
+  /** The number of these. */
+  #left = 0;
   /** The number of elements before, or of pieces. */
   #count = 0;
+  /** The number of elements that the component was given last, or will be. */
+  #given = 0;
+  /**
+   * Those of them that have something to be taken back.
+   *
+   * @type {{ index: number, undo: Writing['undo'] }[]}
+   */
+  #undo = [];
+  /** True if there are no more. */
   #isOver = false;
+  /** True once the component wants no more. */
+  #isEnded = false;
+  /** Runs what the embedder has given where it has given it. */
+  #resource = new AsyncResource('wasi-rs.Stream');
 
   /**
    * @param {Elements} elements
@@ -155,8 +175,8 @@ class Supply {
    */
   constructor(elements, next, end) {
     this.#elements = elements;
-    this.#next = next;
-    this.#end = end;
+    this.#next = () => this.#resource.runInAsyncScope(next);
+    this.#end = () => this.#resource.runInAsyncScope(end);
   }
 
   /** The answer for the next elements. @param {number} most @returns {Uint8Array | Promise<Uint8Array>} */
@@ -166,49 +186,98 @@ class Supply {
 
   /** @param {number} most @returns {Promise<Uint8Array>} */
   async #takeBytes(most) {
-    while (this.#rest.length === 0 && !this.#isOver) {
-      const { done, value } = resultOf(await this.#next());
+    /** @type {number[]} */
+    const single = [];
+    while (this.#left === 0 && single.length < most && !this.#isOver) {
+      const { isAwaited, result } = await this.#result();
+      const { done, value } = result;
       if (done) this.#isOver = true;
-      else this.#rest = bytesOf(value, this.#count++);
+      else if (isByte(value)) single.push(value);
+      else this.#keep(bytesOf(value, this.#count));
+      this.#count++;
+      if (isAwaited && single.length > 0) break;
+    }
+    if (single.length > 0) this.#keep(Buffer.concat([Uint8Array.from(single), this.#rest]));
+    if (this.#rest.length !== this.#left) {
+      throw new TypeError(
+        `stream[${this.#count - 1}]: the buffer was resized or detached before it was read`,
+      );
     }
     const piece = this.#rest.subarray(0, most);
-    this.#rest = this.#rest.subarray(piece.length);
-    const writer = beginAnswer(this.#isOver && this.#rest.length === 0, piece.length);
+    this.#keep(this.#rest.subarray(piece.length));
+    const writer = beginAnswer(this.#isOver && this.#left === 0, piece.length);
     writer.raw(piece);
     return writer.copy();
   }
 
+  /** @param {Uint8Array} rest */
+  #keep(rest) {
+    this.#rest = rest;
+    this.#left = rest.length;
+  }
+
+  /** The next result of the iterator, and if it was waited for. */
+  async #result() {
+    const next = this.#next();
+    const isAwaited = typeof next?.then === 'function';
+    return { isAwaited, result: resultOf(isAwaited ? await next : next) };
+  }
+
   /**
-   * Takes all that is there, and one that is to be waited for.
+   * Takes what is there, up to one that is to be waited for.
    *
    * @param {number} most
    * @returns {Promise<Uint8Array>}
    */
   async #takeElements(most) {
-    /** @type {unknown[]} */
-    const values = [];
-    while (values.length < most && !this.#isOver) {
-      const next = this.#next();
-      const isAwaited = typeof next?.then === 'function';
-      const { done, value } = resultOf(isAwaited ? await next : next);
+    // Those before have arrived.
+    this.#undo = [];
+    this.#given = 0;
+    const body = new Writer();
+    while (this.#given < most && body.length < MOST_BYTES && !this.#isOver) {
+      const { isAwaited, result } = await this.#result();
+      const { done, value } = result;
       if (done) this.#isOver = true;
-      else values.push(value);
+      else this.#encode(body, value);
       if (isAwaited) break;
     }
-    const writer = beginAnswer(this.#isOver, values.length);
-    for (const value of values) {
-      const index = this.#count++;
-      try {
-        this.#elements.encode(writer, value);
-      } catch (error) {
-        for (const one of writer.undo) one();
-        throw explained(within(error, `[${index}]`), 'stream');
-      }
-    }
+    if (this.#isEnded) this.#takeBack(this.#given);
+    const writer = beginAnswer(this.#isOver, this.#given);
+    writer.raw(body.bytes.subarray(0, body.length));
     return writer.copy();
   }
 
-  end() {
+  /** @param {Writing} body @param {unknown} value */
+  #encode(body, value) {
+    try {
+      this.#elements.encode(body, value);
+      if (body.undo.length > 0) this.#undo.push({ index: this.#given, undo: body.undo });
+    } catch (error) {
+      for (const one of body.undo) one();
+      this.#takeBack(this.#given);
+      throw explained(within(error, `[${this.#count}]`), 'stream');
+    }
+    body.undo = [];
+    this.#given++;
+    this.#count++;
+  }
+
+  /** Takes back what the last elements give. @param {number} lost the number of these */
+  #takeBack(lost) {
+    const first = this.#given - lost;
+    for (const { index, undo } of this.#undo.splice(0)) {
+      if (index >= first) for (const one of undo) one(true);
+    }
+  }
+
+  /**
+   * The component wants no more.
+   *
+   * @param {number} lost the number of the last elements that have not arrived
+   */
+  end(lost) {
+    this.#isEnded = true;
+    this.#takeBack(lost);
     if (this.#isOver) return;
     this.#isOver = true;
     // Nobody waits for it.
@@ -227,6 +296,9 @@ function beginAnswer(isOver, count) {
 /** @param {unknown} error @param {string} what */
 const explained = (error, what) => (Mismatch.is(error) ? error.toError(what) : error);
 
+/** @param {unknown} value @returns {value is number} */
+const isByte = (value) => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 255;
+
 /** A piece of a stream of bytes. @param {any} value @param {number} index @returns {Uint8Array} */
 function bytesOf(value, index) {
   if (types.isUint8Array(value)) return value;
@@ -234,7 +306,6 @@ function bytesOf(value, index) {
   if (ArrayBuffer.isView(value)) {
     return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   }
-  if (Number.isInteger(value) && value >= 0 && value <= 255) return Uint8Array.of(value);
   const problem = mismatch('bytes, as a Uint8Array or a number', value);
   throw explained(within(problem, `[${index}]`), 'stream');
 }
@@ -246,6 +317,7 @@ class Streams {
   /** All that the component was given, by numbers. @type {Map<number, Supply>} */
   #supplies = new Map();
   #last = 0;
+  #isEnded = false;
 
   /** @param {Native} native */
   constructor(native) {
@@ -358,7 +430,8 @@ class Streams {
     this.#supplies.set(number, supply);
     to.u8(0);
     to.u32(number);
-    to.undo.push(() => this.forget(number));
+    to.undo.push(() => this.forget(number, 0));
+    if (this.#isEnded) this.forget(number, 0);
   }
 
   /** Answers the component, which asks for elements. @param {number} number @param {number} most */
@@ -367,16 +440,22 @@ class Streams {
     return supply ? supply.take(most) : beginAnswer(true, 0).copy();
   }
 
-  /** The component wants no more of what it was given. @param {number} number */
-  forget(number) {
+  /**
+   * The component wants no more of what it was given.
+   *
+   * @param {number} number
+   * @param {number} lost the number of the last elements that have not arrived
+   */
+  forget(number, lost) {
     const supply = this.#supplies.get(number);
     this.#supplies.delete(number);
-    supply?.end();
+    supply?.end(lost);
   }
 
   /** The component has ended. */
   end() {
-    for (const number of [...this.#supplies.keys()]) this.forget(number);
+    this.#isEnded = true;
+    for (const number of [...this.#supplies.keys()]) this.forget(number, 0);
   }
 }
 

@@ -244,6 +244,8 @@ export interface HostCall {
   /** The types of its parameters, and of its results, a letter each (`lib/cells.js`). */
   params?: string;
   results?: string;
+  /** The number of the guest's call that it is made in, if several are made at the same time. */
+  caller?: number;
   bytes: ArrayBuffer;
 }
 

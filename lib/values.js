@@ -21,6 +21,7 @@ const { camel } = require('./names.js');
  * The elements of a stream or future.
  * @typedef {object} Elements
  * @property {boolean} isBytes
+ * @property {boolean} hasHandles true if there are resources, streams or futures in them
  * @property {Encode} encode
  * @property {Decode} decode
  *
@@ -74,6 +75,14 @@ function within(error, step) {
 /** The most bytes that a buffer keeps between calls. */
 const KEPT = 4 * 2 ** 20;
 
+/** The functions that take back what values give, by the bytes of these. @type {WeakMap<object, Writer['undo']>} */
+const given = new WeakMap();
+
+/** Takes back what values give that have not arrived, and ends it. @param {object} bytes of the values */
+function takeBack(bytes) {
+  for (const undo of given.get(bytes)?.splice(0) ?? []) undo(true);
+}
+
 /** Bytes that are written, in one buffer for all. */
 class Writer {
   #buffer = Buffer.allocUnsafeSlow(4096);
@@ -83,7 +92,12 @@ class Writer {
   #at = 0;
   /** Functions to be called when the call is over. @type {(() => void)[]} */
   after = [];
-  /** Functions to be called when the call fails, before those. @type {(() => void)[]} */
+  /**
+   * Functions to be called when the call fails, before those: they take back what it was to be given. What
+   * nobody else has any more is ended, if it is lost.
+   *
+   * @type {((isLost?: boolean) => void)[]}
+   */
   undo = [];
 
   /** Begins anew. */
@@ -106,9 +120,11 @@ class Writer {
     return this.#buffer;
   }
 
-  /** A copy of the bytes that were written. */
+  /** A copy of the bytes that were written. Nothing is taken back but by {@link takeBack} from now on. */
   copy() {
-    return Buffer.from(this.#buffer.subarray(0, this.#at));
+    const copy = Buffer.from(this.#buffer.subarray(0, this.#at));
+    if (this.undo.length > 0) given.set(copy, this.undo);
+    return copy;
   }
 
   /** The number of bytes that were written. */
@@ -335,6 +351,10 @@ function requireObject(value, expected) {
 /** @param {readonly string[]} names */
 const either = (names) => names.map((name) => `'${name}'`).join(' or ');
 
+/** The kinds of streams, and of all that is more than data. */
+const STREAMS = new Set(['stream', 'future']);
+const HANDLES = new Set([...STREAMS, 'own']);
+
 /** The encoders and decoders of the types of a component. */
 class Codec {
   #types;
@@ -360,16 +380,21 @@ class Codec {
   #elementsOf(of) {
     return {
       isBytes: of !== null && this.#types[of].kind === 'u8',
+      hasHandles: of !== null && this.#has(of, HANDLES),
       encode: this.#encoderOfSome(of),
       decode: this.#decoderOfSome(of),
     };
   }
 
-  /** True for a type with streams or futures in it. @param {number} index @returns {boolean} */
+  /** True for a type with streams or futures in it. @param {number} index */
   hasStreams(index) {
+    return this.#has(index, STREAMS);
+  }
+
+  /** True for a type with one of these kinds in it. @param {number} index @param {Set<string>} kinds @returns {boolean} */
+  #has(index, kinds) {
     const type = this.#types[index];
-    const isOne = type.kind === 'stream' || type.kind === 'future';
-    return isOne || partsOf(type).some((part) => this.hasStreams(part));
+    return kinds.has(type.kind) || partsOf(type).some((part) => this.#has(part, kinds));
   }
 
   /** @param {number} index of a type @returns {Encode} */
@@ -391,7 +416,7 @@ class Codec {
   unsupported(index) {
     const type = this.#types[index];
     if (type.kind === 'unsupported') return type.name;
-    if ((type.kind === 'stream' || type.kind === 'future') && !this.#streams) {
+    if (STREAMS.has(type.kind) && !this.#streams) {
       return `a ${type.kind}, for which it has to be loaded by load()`;
     }
     for (const part of partsOf(type)) {
@@ -773,4 +798,4 @@ function makeFlagsEncoder(names) {
   };
 }
 
-module.exports = { ARRAYS, Codec, Mismatch, Reader, Writer, mismatch, within };
+module.exports = { ARRAYS, Codec, Mismatch, Reader, Writer, mismatch, takeBack, within };

@@ -3,7 +3,7 @@
 import { assembleComponent } from './components.mjs';
 import { textOf } from './wasi-0.3.mjs';
 
-/** The elements that a relay takes at once. */
+/** The elements that a relay takes at once, and gives at once: it is not for those that are taken one by one. */
 const PIECE = 3;
 
 /**
@@ -11,15 +11,18 @@ const PIECE = 3;
  * the stream or future that they take to the one that they return, after they have returned it.
  *
  * It exports more functions: `count` writes so many numbers of 32 bits, one by one; `same` returns the stream
- * that it takes; `total` returns the sum of a stream of numbers; `ask` calls the embedder's asynchronous
+ * that it takes; `total` returns the sum of a stream of numbers; `flood` writes so many elements that have no
+ * value, all at once; `ask` calls the embedder's asynchronous
  * function `ask`; `listen` hands it a stream and returns the one that it gives; `spin` never ends.
  *
  * But for `ask`, they wait as a whole: the component does nothing else before they have ended.
  *
  * @param {(string | undefined)[]} types in text; undefined for streams that have no elements
- * @param {string[]} [definitions] of types that those are made of
+ * @param {object} [options]
+ * @param {string[]} [options.definitions] of types that those are made of
+ * @param {number} [options.piece] the number of elements, but for bytes, that a relay takes at once
  */
-export function streaming(types, definitions = []) {
+export function streaming(types, { definitions = [], piece: most = PIECE } = {}) {
   /** @type {Record<string, [string, string]>} */
   const builtins = {};
   const [code, defined, lifted, exported] = [[], [], [], []];
@@ -79,7 +82,7 @@ export function streaming(types, definitions = []) {
   for (const [index, type] of types.entries()) {
     for (const kind of ['stream', 'future']) {
       const id = `${kind}-of${index}`;
-      add(kind, id, type, type === 'u8' ? 4096 : PIECE);
+      add(kind, id, type, type === 'u8' ? 4096 : most);
       const name = `hand-${id}`;
       lifted.push(
         `(func $${name} async (param "from" $${id}) (result $${id}) (canon lift (core func $main "${name}") ${asTask}))`,
@@ -88,6 +91,7 @@ export function streaming(types, definitions = []) {
     }
   }
   add('stream', 'numbers', 'u32');
+  add('stream', 'units');
   code.push(`
     (func (export "count") (param $count i32) (result i32) (local $pair i64) (local $to i32)
       (local.set $pair (call $new-numbers))
@@ -102,6 +106,14 @@ export function streaming(types, definitions = []) {
           (i32.store (i32.const 1024) (i32.add (i32.load (i32.const 1024)) (i32.const 1)))
           (br $more)))
       (call $drop-writable-numbers (local.get $to))
+      (i32.const 0))
+    (func (export "flood") (param $count i32) (result i32) (local $pair i64) (local $to i32)
+      (local.set $pair (call $new-units))
+      (local.set $to (call $high (local.get $pair)))
+      (call $return-units (call $low (local.get $pair)))
+      (drop (call $settle (local.get $to)
+        (call $write-units (local.get $to) (i32.const 1024) (local.get $count))))
+      (call $drop-writable-units (local.get $to))
       (i32.const 0))
     (func (export "total") (param $from i32) (result i32) (local $got i32) (local $sum i32)
       (loop $more
@@ -137,6 +149,7 @@ export function streaming(types, definitions = []) {
     (func (export "spin") (loop (br 0)))
     (func (export "callback") (param i32 i32 i32) (result i32) unreachable)`);
   lift('count', 'async (param "count" u32) (result $numbers)', asTask);
+  lift('flood', 'async (param "count" u32) (result $units)', asTask);
   lift('total', 'async (param "from" $numbers) (result u32)');
   lift('same', '(param "from" $numbers) (result $numbers)');
   lift(

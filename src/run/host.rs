@@ -100,7 +100,7 @@ pub fn ask_here() -> Ask {
     })
 }
 
-/// `{ hostCall, function, params?, results?, bytes }`: a call of a function of the embedder.
+/// `{ hostCall, function, params?, results?, caller?, bytes }`: a call of a function of the embedder.
 pub fn host_call_to_js<'s>(js: Js<'s>, call: &HostCall) -> JsResult<Value<'s>> {
     let message = js.object()?;
     js.set_named(message, "hostCall", js.number(call.number.into())?)?;
@@ -109,11 +109,15 @@ pub fn host_call_to_js<'s>(js: Js<'s>, call: &HostCall) -> JsResult<Value<'s>> {
         js.set_named(message, "params", letters(js, &signature.params)?)?;
         js.set_named(message, "results", letters(js, &signature.results)?)?;
     }
+    if let Some(caller) = call.caller {
+        js.set_named(message, "caller", js.number(float(caller))?)?;
+    }
     js.set_named(message, "bytes", js.array_buffer(&call.args)?)?;
     Ok(message)
 }
 
-/// `answer(guest, number, bytes)`: the results of a function of the embedder; undefined if it has thrown.
+/// `answer(guest, number, bytes)`: the results of a function of the embedder; undefined if it has thrown. The
+/// result is false if nobody waits for them any more.
 struct AnswerHostCall;
 
 impl Method for AnswerHostCall {
@@ -123,10 +127,9 @@ impl Method for AnswerHostCall {
         let (js, [guest, number, bytes, ..]) = (call.js, call.args);
         require_wasi(js)?;
         let bytes = js.view_or_buffer(bytes)?;
-        if let Some(host) = &held::<Hosted>(js, guest)?.host {
-            host.answer(number_as_id(js.number_of(number)?), bytes);
-        }
-        js.undefined()
+        let (guest, number) = (held::<Hosted>(js, guest)?, number_as_id(js.number_of(number)?));
+        let is_awaited = guest.host.as_ref().is_some_and(|host| host.answer(number, bytes));
+        js.boolean(is_awaited)
     }
 }
 

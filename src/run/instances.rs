@@ -14,7 +14,8 @@ use std::sync::Arc;
 use wasi_rs_modules::error::ProgramError;
 use wasi_rs_runner::executable::Executable;
 use wasi_rs_runner::export_call::{Callee, Reply, Returned};
-use wasi_rs_runner::instance::{self, Export};
+use wasi_rs_runner::instance;
+use wasi_rs_runner::live::Export;
 use wasi_rs_runner::run::Engine;
 use wasi_rs_runner::scheduler::SCHEDULER;
 
@@ -121,7 +122,7 @@ impl Method for CallExport {
                 }
             }
         };
-        instance.call(index, bytes, is_inner, Box::new(answer));
+        instance.call(number, index, bytes, is_inner, Box::new(answer));
         next_event(js, &guest, number, true)
     }
 }

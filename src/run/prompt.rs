@@ -122,7 +122,7 @@ mod tests {
     use wasi_rs_runner::export_call::Returned;
 
     fn host_call(number: u32) -> HostCall {
-        HostCall { number, function: 0, signature: None, args: Vec::new() }
+        HostCall { number, function: 0, signature: None, args: Vec::new(), caller: None }
     }
 
     #[test]

@@ -114,6 +114,27 @@ pub enum Described {
     },
 }
 
+/// True if values of this type have lists or strings in them: a guest allocates memory to be given one.
+pub fn has_lists(types: &[Described], index: usize) -> bool {
+    let (mut seen, mut next) = (vec![false; types.len()], vec![index]);
+    while let Some(index) = next.pop() {
+        let (Some(ty), Some(is_seen)) = (types.get(index), seen.get_mut(index)) else { continue };
+        if std::mem::replace(is_seen, true) {
+            continue;
+        }
+        match ty {
+            Described::String | Described::List { .. } => return true,
+            Described::FixedList { of, .. } | Described::Option { of } => next.push(*of),
+            Described::Record { fields } => next.extend(fields.iter().map(|(_, field)| field)),
+            Described::Tuple { types } => next.extend(types),
+            Described::Variant { cases } => next.extend(cases.iter().filter_map(|(_, case)| *case)),
+            Described::Result { ok, err } => next.extend([ok, err].into_iter().copied().flatten()),
+            _ => {}
+        }
+    }
+    false
+}
+
 /// A function.
 #[derive(Clone, Debug, Serialize)]
 pub struct Function {

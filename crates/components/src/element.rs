@@ -14,16 +14,17 @@ use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceT
 use wasmtime::component::{ComponentType, FutureAny, Lift, Lower, ResourceAny, StreamAny, Val};
 use wasmtime::{Error, Result, ValRaw, bail};
 
-/// A value of a stream or future.
+/// A value of a stream or future: of a type that has lists or strings in it, or not. (Only the former need
+/// memory of the guest. To allocate it, wasmtime enters the task that has begun to read, which may be over.)
 #[derive(Debug)]
-pub struct Element(pub Val);
+pub struct Element<const ALLOCATES: bool>(pub Val);
 
 thread_local! {
     /// The number of the element that is read next: wasmtime tells only where the first one is.
     static NEXT: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Reads elements from a guest's memory: has `read` do so, once.
+/// Reads elements of one write from a guest's memory: has `read` do so, from the first one on.
 pub fn reading<R>(read: impl FnOnce() -> R) -> R {
     NEXT.set(0);
     read()
@@ -36,8 +37,9 @@ fn outside() -> Error {
 
 // SAFETY: it takes no bytes and no core values, so wasmtime reads and writes none itself; its own functions
 // look at no memory but by checked slices.
-unsafe impl ComponentType for Element {
+unsafe impl<const ALLOCATES: bool> ComponentType for Element<ALLOCATES> {
     type Lower = [ValRaw; 0];
+    const MAY_REQUIRE_REALLOC: bool = ALLOCATES;
     const ABI: CanonicalAbiInfo =
         CanonicalAbiInfo { size32: 0, align32: 1, size64: 0, align64: 1, flat_count: Some(0) };
 
@@ -47,7 +49,7 @@ unsafe impl ComponentType for Element {
 }
 
 // SAFETY: it reads a value of the type that it is handed, within the memory.
-unsafe impl Lift for Element {
+unsafe impl<const ALLOCATES: bool> Lift for Element<ALLOCATES> {
     fn linear_lift_from_flat(_: &mut LiftContext<'_>, _: InterfaceType, _: &[ValRaw; 0]) -> Result<Self> {
         Err(wrong()) // elements are always in memory
     }
@@ -66,7 +68,7 @@ unsafe impl Lift for Element {
 }
 
 // SAFETY: it writes a value of the type that it is handed, within the memory, or fails.
-unsafe impl Lower for Element {
+unsafe impl<const ALLOCATES: bool> Lower for Element<ALLOCATES> {
     fn linear_lower_to_flat<T>(
         &self,
         _: &mut LowerContext<'_, T>,

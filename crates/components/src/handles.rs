@@ -151,7 +151,7 @@ impl<T: Holder> InStore<'_, T> {
         if is_own == 0 {
             let embedder = self.handles.embedder.clone();
             let embedder = embedder.ok_or_else(|| Error::msg("streams can't be given to the component"))?;
-            return Ok(Err(Given { embedder, number }));
+            return Ok(Err(Given::new(embedder, number)));
         }
         match self.handles.take(number)? {
             Held::Written(written, _) => Ok(Ok(written)),

@@ -1,21 +1,21 @@
 //! Streams and futures between a component and JavaScript. Each element waits where it is made until the
 //! other side wants it.
 
-use crate::description::Described;
+use crate::description::{Described, has_lists};
 use crate::element::{Element, reading};
 use crate::handles::{Holder, with_handles};
 use crate::values::{Reader, write_length};
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use wasmtime::component::{
-    Destination, FutureAny, FutureConsumer, FutureProducer, FutureReader, Lift, Lower, Source, StreamAny,
-    StreamConsumer, StreamProducer, StreamReader, StreamResult, VecBuffer,
+    Destination, FutureAny, FutureConsumer, FutureProducer, FutureReader, Lift, Lower, ReadBuffer, Source, StreamAny,
+    StreamConsumer, StreamProducer, StreamReader, StreamResult, VecBuffer, WriteBuffer,
 };
 use wasmtime::{AsContextMut, Error, Result, StoreContextMut};
 
-/// The most bytes that are asked for at once, and the most elements of other types.
+/// The most bytes that are handed over at once (an element may have more), and the most elements.
 const MOST_BYTES: usize = 64 << 10;
 const MOST_ELEMENTS: usize = 1 << 10;
 
@@ -28,8 +28,9 @@ pub trait Embedder: Send + Sync {
     /// Asks for the next elements of the stream with this number, at most so many. An error is the end of the
     /// component.
     fn next(&self, number: u32, most: u32) -> Next;
-    /// Tells that the component wants no more of it.
-    fn forget(&self, number: u32);
+    /// Tells that the component wants no more of it, and has not got so many of the last elements that were
+    /// answered or are asked for.
+    fn forget(&self, number: u32, lost: u32);
 }
 
 /// A stream or a future, by which the component writes.
@@ -43,8 +44,10 @@ pub enum Written {
 
 /// An element as wasmtime knows it.
 trait Item: Lift + Lower + Send + Sync + 'static {
-    /// The most that are asked for at once.
+    /// The most that are handed over at once.
     const MOST: usize = MOST_ELEMENTS;
+    /// The most that are read at once. (They share an allowance of memory.)
+    const BATCH: usize = Self::MOST;
 
     fn decode<T: Holder>(
         store: StoreContextMut<'_, T>,
@@ -87,7 +90,9 @@ impl Item for u8 {
     }
 }
 
-impl Item for Element {
+impl<const ALLOCATES: bool> Item for Element<ALLOCATES> {
+    const BATCH: usize = 1;
+
     fn decode<T: Holder>(
         store: StoreContextMut<'_, T>,
         of: Option<usize>,
@@ -117,8 +122,12 @@ macro_rules! by_item {
                 type $item = u8;
                 $act
             }
+            _ if $of.is_some_and(|of| has_lists($types, of)) => {
+                type $item = Element<true>;
+                $act
+            }
             Some(_) => {
-                type $item = Element;
+                type $item = Element<false>;
                 $act
             }
         }
@@ -133,7 +142,7 @@ pub fn stream_of<T: Holder>(
     source: Given,
 ) -> Result<StreamAny> {
     by_item!(types, of, I => {
-        let producer = Producer::<I> { source, of, asked: None, item: PhantomData };
+        let producer = Producer::<I> { source, of, item: PhantomData };
         StreamReader::new(&mut store, producer)?.try_into_stream_any(&mut store)
     })
 }
@@ -146,22 +155,79 @@ pub fn future_of<T: Holder>(
     source: Given,
 ) -> Result<FutureAny> {
     by_item!(types, of, I => {
-        let producer = Producer::<I> { source, of, asked: None, item: PhantomData };
+        let producer = Producer::<I> { source, of, item: PhantomData };
         FutureReader::new(&mut store, producer)?.try_into_future_any(&mut store)
     })
 }
 
 /// A stream or future that the embedder has given.
 pub struct Given {
-    /// The embedder.
-    pub embedder: Arc<dyn Embedder>,
-    /// Its number for the stream.
-    pub number: u32,
+    embedder: Arc<dyn Embedder>,
+    number: u32,
+    /// The question that is not answered. (The answer may come when the component reads anew.)
+    asked: Option<Next>,
+    answer: Answer,
+}
+
+/// An answer of the embedder: the bytes of elements, from `at` on, and their number.
+#[derive(Default)]
+struct Answer {
+    bytes: Vec<u8>,
+    at: usize,
+    count: usize,
+    /// True if it is the last one.
+    is_last: bool,
+}
+
+impl Given {
+    /// The stream or future that has this number for the embedder.
+    pub fn new(embedder: Arc<dyn Embedder>, number: u32) -> Self {
+        Self { embedder, number, asked: None, answer: Answer::default() }
+    }
+
+    /// Has an answer with elements, or the last one.
+    fn poll(&mut self, context: &mut Context<'_>, most: usize) -> Poll<Result<()>> {
+        if self.answer.count > 0 || self.answer.is_last {
+            return Poll::Ready(Ok(()));
+        }
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        let asked = self.asked.get_or_insert_with(|| self.embedder.next(self.number, most));
+        let Poll::Ready(answer) = asked.as_mut().poll(context) else { return Poll::Pending };
+        self.asked = None;
+        self.answer = Answer::new(answer?)?;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Answer {
+    fn new(bytes: Vec<u8>) -> Result<Self> {
+        let mut reader = Reader(&bytes);
+        let [is_last] = reader.array()?;
+        let count = reader.length()?;
+        let at = bytes.len().saturating_sub(reader.0.len());
+        Ok(Self { at, count, is_last: is_last != 0, bytes })
+    }
+
+    /// The next elements, at most so many.
+    fn take<T: Holder, I: Item>(
+        &mut self,
+        store: StoreContextMut<'_, T>,
+        of: Option<usize>,
+        most: usize,
+    ) -> Result<Vec<I>> {
+        let count = self.count.min(most);
+        let mut reader = Reader(self.bytes.get(self.at..).unwrap_or_default());
+        let items = I::decode(store, of, count, &mut reader)?;
+        self.at = self.bytes.len().saturating_sub(reader.0.len());
+        self.count = self.count.saturating_sub(count);
+        Ok(items)
+    }
 }
 
 impl Drop for Given {
     fn drop(&mut self) {
-        self.embedder.forget(self.number);
+        let count = u32::try_from(self.answer.count).unwrap_or(u32::MAX);
+        self.embedder.forget(self.number, if self.asked.is_some() { u32::MAX } else { count });
     }
 }
 
@@ -170,8 +236,6 @@ struct Producer<I> {
     source: Given,
     /// The type of the elements.
     of: Option<usize>,
-    /// The question that is not answered. (The answer may come when the component reads anew.)
-    asked: Option<Next>,
     item: PhantomData<fn() -> I>,
 }
 
@@ -183,17 +247,12 @@ impl<I: Item> Producer<I> {
         store: StoreContextMut<'_, T>,
         most: usize,
     ) -> Poll<Result<(Vec<I>, bool)>> {
-        let Given { embedder, number } = &self.source;
-        let most = u32::try_from(most).unwrap_or(u32::MAX);
-        let asked = self.asked.get_or_insert_with(|| embedder.next(*number, most));
-        let Poll::Ready(answer) = asked.as_mut().poll(context) else { return Poll::Pending };
-        self.asked = None;
-        Poll::Ready(answer.and_then(|bytes| {
-            let mut reader = Reader(&bytes);
-            let [is_over] = reader.array()?;
-            let count = reader.length()?;
-            Ok((I::decode(store, self.of, count, &mut reader)?, is_over != 0))
-        }))
+        if let Err(error) = ready!(self.source.poll(context, most)) {
+            return Poll::Ready(Err(error));
+        }
+        let answer = &mut self.source.answer;
+        let taken = answer.take(store, self.of, most);
+        Poll::Ready(taken.map(|items| (items, answer.is_last && answer.count == 0)))
     }
 }
 
@@ -311,7 +370,7 @@ impl Reading {
             let mut answer = Vec::with_capacity(bytes.len().saturating_add(8));
             answer.push(u8::from(is_over));
             Poll::Ready(write_length(count, &mut answer).map(|()| {
-                answer.extend(bytes);
+                answer.extend_from_slice(&bytes);
                 answer
             }))
         })
@@ -333,6 +392,27 @@ struct Consumer<I> {
     /// The type of the elements.
     of: Option<usize>,
     item: PhantomData<fn() -> I>,
+}
+
+/// Room for so many elements. (A vector of elements without bytes has room for any number.)
+struct Room<I> {
+    items: Vec<I>,
+    most: usize,
+}
+
+impl<I: Item> ReadBuffer<I> for Room<I> {
+    fn extend<E: IntoIterator<Item = I>>(&mut self, items: E) {
+        Extend::extend(&mut self.items, items);
+    }
+
+    fn remaining_capacity(&self) -> usize {
+        self.most.saturating_sub(self.items.len())
+    }
+
+    fn move_from(&mut self, input: &mut dyn WriteBuffer<I>, count: usize) {
+        self.items.reserve(count);
+        self.items.move_from(input, count);
+    }
 }
 
 /// The part of a poll that has no elements to take.
@@ -360,13 +440,23 @@ impl<I: Item> Consumer<I> {
             state.writer = Some(context.waker().clone());
             return Ok(Idle::Waits);
         }
-        let mut items = Vec::with_capacity(source.remaining(store.as_context_mut()).min(most));
-        if items.capacity() == 0 {
+        if source.remaining(store.as_context_mut()) == 0 {
             return Ok(Idle::Ready);
         }
-        reading(|| source.read(store.as_context_mut(), &mut items))?;
-        (state.wanted, state.count) = (0, items.len());
-        state.bytes = I::encode(store, self.of, items)?;
+        let (mut bytes, mut count) = (Vec::new(), 0);
+        reading(|| {
+            while count < most && bytes.len() < MOST_BYTES {
+                let mut room = Room { items: Vec::new(), most: I::BATCH.min(most.saturating_sub(count)) };
+                source.read(store.as_context_mut(), &mut room)?;
+                if room.items.is_empty() {
+                    break;
+                }
+                count = count.saturating_add(room.items.len());
+                bytes.append(&mut I::encode(store.as_context_mut(), self.of, room.items)?);
+            }
+            Ok::<_, Error>(())
+        })?;
+        (state.wanted, state.count, state.bytes) = (0, count, bytes);
         wake(&mut state.reader);
         Ok(Idle::Took)
     }

@@ -1,5 +1,6 @@
 //! A call of a guest's export.
 
+use super::callers::Called;
 use super::component_type::ComponentType;
 use super::numbers::{Signature, cells, values};
 use super::stop::Stop;
@@ -61,6 +62,8 @@ pub struct ComponentFunction {
 
 /// A call of an export.
 pub struct ExportCall {
+    /// Its number, by which the embedder knows it.
+    pub number: u64,
     /// The function.
     pub callee: Callee,
     /// The parameters, as bytes.
@@ -127,15 +130,38 @@ impl ComponentFunction {
         self.converted(&mut store, args)
     }
 
-    /// The same as a task. The parameters are taken back by it.
-    pub async fn call_concurrent<T: Holder>(&self, store: &Accessor<T>, args: &[u8]) -> wasmtime::Result<Returned> {
+    /// The same as a task, for the call with this number. The parameters are taken back by it.
+    pub async fn call_concurrent<T: Holder + Called>(
+        &self,
+        store: &Accessor<T>,
+        number: u64,
+        args: &[u8],
+    ) -> wasmtime::Result<Returned> {
         let (decoded, lent) = store.with(|mut store| self.decode(store.as_context_mut(), args));
         let mut results = vec![component::Val::Bool(false); self.ty.results.len()];
         let called = match &decoded {
-            Ok(args) => self.func.call_concurrent(store, args, &mut results).await,
+            Ok(args) => self.call_as_task(store, number, args, &mut results).await,
             Err(_) => Ok(()),
         };
         store.with(|mut store| self.finish(store.as_context_mut(), decoded.map(|_| called), lent, &results))
+    }
+
+    async fn call_as_task<T: Holder + Called>(
+        &self,
+        store: &Accessor<T>,
+        number: u64,
+        args: &[component::Val],
+        results: &mut [component::Val],
+    ) -> wasmtime::Result<()> {
+        let call = store.with(|mut store| {
+            let call = self.func.start_call_concurrent(&mut store, args, results)?;
+            store.data_mut().callers().begin(call.task(), number);
+            Ok::<_, wasmtime::Error>(call)
+        })?;
+        let task = call.task();
+        let called = self.func.finish_call_concurrent(store, call).await;
+        store.with(|mut store| store.data_mut().callers().end(task));
+        called
     }
 
     /// Makes a call with the values that these bytes are, and turns its results into bytes.

@@ -33,13 +33,13 @@ impl Embedder for GivenStreams {
     fn next(&self, number: u32, most: u32) -> Next {
         let args = [number, most].map(u32::to_le_bytes).concat();
         self.control.count_call();
-        Box::pin(self.calls.ask(self.next, args, &self.reactor))
+        Box::pin(self.calls.ask(self.next, args, None, &self.reactor))
     }
 
-    fn forget(&self, number: u32) {
+    fn forget(&self, number: u32, lost: u32) {
         // Once the guest has ended, all are forgotten.
         if !self.control.is_ended() {
-            self.calls.tell_of(self.forget, number.to_le_bytes().into());
+            self.calls.tell_of(self.forget, [number, lost].map(u32::to_le_bytes).concat());
         }
     }
 }

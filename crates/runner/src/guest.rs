@@ -1,5 +1,6 @@
 //! One run inside wasmtime: its calls and its limits of memory.
 
+use super::callers::{Called, Callers};
 use super::control::Control;
 use super::exchange::{self, Ends};
 use super::given_streams::GivenStreams;
@@ -42,6 +43,8 @@ pub struct Guest {
     wasi: Wasi,
     /// The resources of a component that the embedder holds.
     handles: Handles,
+    /// The calls that are being made at the same time.
+    callers: Callers,
     /// The stacks of its tasks, in WASI 0.3.
     pub stacks: Arc<Share>,
     /// The sockets of the request of HTTP that it is to answer.
@@ -72,6 +75,7 @@ impl Guest {
             memory: None,
             wasi: Wasi::default(),
             handles: Handles::default(),
+            callers: Callers::default(),
             stacks: Arc::default(),
             exchange: None,
         }
@@ -100,6 +104,12 @@ impl Guest {
     /// The guest as the interfaces of WASI 0.2 see it.
     pub fn view(&mut self) -> View<'_> {
         View { wasi: &mut self.wasi, system: &mut self.calls }
+    }
+}
+
+impl Called for Guest {
+    fn callers(&mut self) -> &mut Callers {
+        &mut self.callers
     }
 }
 

@@ -41,6 +41,9 @@ pub struct HostCall {
     pub signature: Option<Arc<Signature>>,
     /// The parameters, as bytes.
     pub args: Vec<u8>,
+    /// The number of the guest's call that it is made in, if several are made at the same time and it is in
+    /// one.
+    pub caller: Option<u64>,
 }
 
 /// The answer to a call: the results, as bytes; none if the function has thrown.
@@ -148,8 +151,8 @@ impl HostCalls {
         self.given.get(&(module.to_owned(), name.to_owned())).copied()
     }
 
-    /// Answers a call; without effect if nobody waits for the answer any more.
-    pub fn answer(&self, number: u32, answer: Answer) {
+    /// Answers a call; false if nobody waits for the answer any more.
+    pub fn answer(&self, number: u32, answer: Answer) -> bool {
         let mut state = self.state();
         if let Some(open) = state.open.get_mut(&number) {
             open.answer = Some(answer);
@@ -158,16 +161,20 @@ impl HostCalls {
         } else if state.waiting.contains(&number) {
             state.answers.insert(number, answer);
             self.tell();
+        } else {
+            return false;
         }
+        true
     }
 
-    /// Calls a function, and waits for its results without a thread.
-    pub fn ask(self: &Arc<Self>, function: u32, args: Vec<u8>, reactor: &Arc<Reactor>) -> Asked {
+    /// Calls a function, for a call of the guest's if there is one, and waits for its results without a
+    /// thread.
+    pub fn ask(self: &Arc<Self>, function: u32, args: Vec<u8>, caller: Option<u64>, reactor: &Arc<Reactor>) -> Asked {
         let number = self.state().next();
         let asked = Asked { calls: Arc::clone(self), number };
         let open = Open { answer: None, waker: None, expected: reactor.expect() };
         self.state().open.insert(number, open);
-        if let Some(answer) = (self.ask)(HostCall { number, function, signature: None, args }) {
+        if let Some(answer) = (self.ask)(HostCall { number, function, signature: None, args, caller }) {
             self.answer(number, answer);
         }
         asked
@@ -176,7 +183,7 @@ impl HostCalls {
     /// Calls a function whose answer nobody waits for.
     pub fn tell_of(&self, function: u32, args: Vec<u8>) {
         let number = self.state().next();
-        (self.ask)(HostCall { number, function, signature: None, args });
+        (self.ask)(HostCall { number, function, signature: None, args, caller: None });
     }
 
     /// Has the waiting thread call an export. The call comes back if no thread waits.

@@ -1,5 +1,6 @@
 //! Functions of the embedder, as a guest in wasmtime calls them.
 
+use super::callers::caller;
 use super::component_type::ComponentType;
 use super::control::Control;
 use super::guest::Guest;
@@ -56,7 +57,8 @@ pub async fn call_concurrently(
     let (asked, loans) = store.with(|mut store| {
         let (bytes, loans) =
             with_handles(store.as_context_mut(), |handles| handles.encode(&ty.types, &ty.params, args))?;
-        Ok::<_, wasmtime::Error>((ask_concurrently(store.data_mut(), import, bytes), loans))
+        let caller = caller(store.as_context_mut())?;
+        Ok::<_, wasmtime::Error>((ask_concurrently(store.data_mut(), import, bytes, caller), loans))
     })?;
     let answered = match asked {
         Ok(answer) => answer.await,
@@ -90,11 +92,12 @@ fn ask_concurrently(
     guest: &mut Guest,
     import: usize,
     args: Vec<u8>,
+    caller: Option<u64>,
 ) -> Result<impl Future<Output = Result<Vec<u8>>> + Send + use<>> {
     let (host, function) = given(guest, import)?;
     guest.control().count_call();
     let reactor = Arc::clone(guest.view().reactor());
-    Ok(async move { host.ask(function, args, &reactor).await })
+    Ok(async move { host.ask(function, args, caller, &reactor).await })
 }
 
 /// The functions of the embedder, and the index there of function `import`.
@@ -119,12 +122,13 @@ fn ask<S: AsContextMut<Data = Guest>>(
     signature: Option<&Arc<Signature>>,
     args: Vec<u8>,
 ) -> Result<Vec<u8>> {
+    let caller = caller(store.as_context_mut())?;
     let context = store.as_context();
     let control = Arc::clone(context.data().control());
     let (host, function) = given(context.data(), import)?;
     control.count_call();
     let number = host.begin();
-    let request = HostCall { number, function, signature: signature.cloned(), args };
+    let request = HostCall { number, function, signature: signature.cloned(), args, caller };
     let answered = answer_of(store, memory, &host, &control, request);
     host.end(number);
     answered?.ok_or_else(|| Stop::Thrown(number).into())

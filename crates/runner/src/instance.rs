@@ -4,24 +4,22 @@
 //! has neither a thread nor a slot.
 
 use super::executable::Executable;
-use super::export_call::{Callee, ComponentFunction, ExportCall, Reply, Returned};
+use super::export_call::{Callee, ExportCall, Reply, Returned};
 use super::guest::Guest;
 use super::host_calls::HostCalls;
-use super::in_wasmtime::{self, instantiate, store_of};
-use super::lease::Registration;
+use super::in_wasmtime;
+use super::live::{Export, Live};
 use super::meter::Meter;
 use super::mode::Mode;
 use super::next_call::NextCall;
-use super::numbers::Signature;
 use super::outcome::{End, Finish, Outcome, no_thread, panicked};
 use super::plan::Plan;
-use super::prepared::{Prepared, PreparedComponent, PreparedModule};
+use super::prepared::Prepared;
 use super::raw;
 use super::reaper::{Alarm, REAPER};
 use super::run::{Engine, Population, Run, lock};
 use super::scheduler::SCHEDULER;
 use super::session::{self, Inbox, Served};
-use super::snapshot;
 use super::tasks;
 use super::traps::end_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,16 +27,13 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 use wasi_rs_core::memory::Memory;
 use wasi_rs_modules::error::ProgramError;
-use wasmtime::{Extern, Store};
+use wasmtime::Store;
 
 /// The instances of this process.
 static POPULATION: LazyLock<Population> = LazyLock::new(Population::default);
 
 /// The most instances, unless the plan sets another number. Each has some gibibytes of addresses.
 pub const MOST: usize = 4096;
-
-/// The name of the function that makes a reactor ready for calls.
-const INITIALIZE: &str = "_initialize";
 
 /// An instance, from its request to its end.
 pub struct Instance {
@@ -61,15 +56,6 @@ struct Shared {
     exports: OnceLock<Vec<Export>>,
 }
 
-/// An exported function.
-#[derive(Clone, Debug)]
-pub struct Export {
-    /// Its name; empty for a function of a component, which is known by its index in the description.
-    pub name: String,
-    /// The function; none if it takes or returns what the embedder can't give or get.
-    pub callee: Option<Callee>,
-}
-
 #[derive(Default)]
 enum State {
     /// It is not there yet, or a call has it.
@@ -79,24 +65,6 @@ enum State {
     Idle(Box<Live>),
     /// It has ended.
     Gone,
-}
-
-/// The instance in its store.
-struct Live {
-    store: Store<Guest>,
-    exports: snapshot::Exports,
-    memory: Option<wasmtime::Memory>,
-    // Dropped after the store.
-    /// Of its memories, if they are pages of a file.
-    registration: Option<Registration>,
-    _prepared: Arc<Prepared>,
-}
-
-impl Live {
-    /// True if several calls can be made at the same time.
-    fn is_concurrent(&self) -> bool {
-        self.store.engine().get_concurrency_support()
-    }
 }
 
 /// Callback that gets the exported functions of a loaded module, and if it exports its memory.
@@ -149,7 +117,7 @@ fn begin(shared: &Shared, run: &Arc<Run>, prepared: &Arc<Prepared>, loaded: Opti
     if let Err(end) = run.admit(plan.concurrency) {
         return run.settle(end);
     }
-    let made = catch_unwind(AssertUnwindSafe(|| open(run, prepared, plan)));
+    let made = catch_unwind(AssertUnwindSafe(|| Live::open(run, prepared, plan)));
     run.record_cpu();
     let (live, exports) = match made {
         Ok(Ok(made)) => made,
@@ -184,66 +152,6 @@ fn park(shared: &Shared, run: &Run, live: Box<Live>) -> bool {
     }
     *state = State::Idle(live);
     true
-}
-
-fn open(run: &Arc<Run>, prepared: &Arc<Prepared>, plan: Plan) -> Result<(Box<Live>, Vec<Export>), End> {
-    let guest = in_wasmtime::open(run, prepared, plan)?;
-    let (parts, functions) = match &**prepared {
-        Prepared::Module(module) => open_module(run, module, guest)?,
-        Prepared::Component(component) => open_component(run, component, guest)?,
-    };
-    let Parts { store, exports, memory, registration } = parts;
-    let live = Live { store, exports, memory, registration, _prepared: Arc::clone(prepared) };
-    Ok((Box::new(live), functions))
-}
-
-/// An instance in its store, its memory, and the registration of that.
-struct Parts {
-    store: Store<Guest>,
-    exports: snapshot::Exports,
-    memory: Option<wasmtime::Memory>,
-    registration: Option<Registration>,
-}
-
-fn open_module(run: &Run, module: &PreparedModule, guest: Guest) -> Result<(Parts, Vec<Export>), End> {
-    let registration = module.code.register(&run.control.memories);
-    let (mut store, instance) = instantiate(run, module, guest)?;
-    if let Some(initialize) = instance.get_func(&mut store, INITIALIZE) {
-        let initialize = initialize.typed::<(), ()>(&store).map_err(|_| {
-            let why = "can't be initialized: its '_initialize' must take nothing and return nothing";
-            End::ProgramError(ProgramError::Wrong(why.to_owned()))
-        })?;
-        initialize.call(&mut store, ()).map_err(|error| end_of(&error, false))?;
-        run.record_fuel(&store);
-    }
-    let functions = instance.exports(&mut store).map(|export| (export.name().to_owned(), export.into_extern()));
-    let functions: Vec<_> = functions
-        .filter_map(|(name, item)| Some((name, item.into_func()?)))
-        .filter(|(name, _)| name != INITIALIZE)
-        .collect();
-    let exports = functions.into_iter().map(|(name, func)| {
-        let signature = Signature::of(&func.ty(&store)).map(Arc::new);
-        Export { name, callee: signature.map(|signature| Callee::Module(func, signature)) }
-    });
-    let exports = exports.collect();
-    let memory = instance.get_export(&mut store, "memory").and_then(Extern::into_memory);
-    Ok((Parts { store, exports: snapshot::Exports::Module(instance), memory, registration }, exports))
-}
-
-fn open_component(run: &Run, component: &PreparedComponent, guest: Guest) -> Result<(Parts, Vec<Export>), End> {
-    let mut store = store_of(run, component.code.engine(), guest)?;
-    let instance = component.instantiate(&mut store).map_err(|error| end_of(&error, true))?;
-    run.record_fuel(&store);
-    let exports = component.exports.iter().map(|export| {
-        let function = export.as_ref().and_then(|(index, ty)| {
-            let func = instance.get_func(&mut store, index)?;
-            Some(Callee::Component(Arc::new(ComponentFunction { func, ty: ty.clone() })))
-        });
-        Export { name: String::new(), callee: function }
-    });
-    let functions = exports.collect();
-    let exports = snapshot::Exports::Component(instance);
-    Ok((Parts { store, exports, memory: None, registration: None }, functions))
 }
 
 /// The reason why the memory can't be reached.
@@ -288,7 +196,7 @@ impl Instance {
             return Some(Returned::Busy);
         };
         let alarm = self.alarm(timeout);
-        let returned = self.make(live, &ExportCall { callee, args, answer: Box::new(|_| ()) });
+        let returned = self.make(live, &ExportCall { number: 0, callee, args, answer: Box::new(|_| ()) });
         if alarm.is_some_and(Alarm::has_rung) {
             // It took too long in a function of the embedder, which nothing interrupts.
             self.end_here();
@@ -297,12 +205,19 @@ impl Instance {
         returned
     }
 
-    /// Calls the export with this index. `answer` gets the end of the call, on any thread, unless the
-    /// instance ends with it. The call is made by the thread that waits for a function of the embedder, if
-    /// `is_inner`.
-    pub fn call(self: &Arc<Self>, export: usize, args: Vec<u8>, is_inner: bool, answer: Box<dyn Fn(Reply) + Send>) {
+    /// Makes the call with this number, of the export with this index. `answer` gets its end, on any thread,
+    /// unless the instance ends with it. It is made by the thread that waits for a function of the embedder,
+    /// if `is_inner`.
+    pub fn call(
+        self: &Arc<Self>,
+        number: u64,
+        export: usize,
+        args: Vec<u8>,
+        is_inner: bool,
+        answer: Box<dyn Fn(Reply) + Send>,
+    ) {
         let Some(callee) = self.callee(export) else { return answer(Reply::Returned(Returned::Busy)) };
-        let mut call = ExportCall { callee, args, answer };
+        let mut call = ExportCall { number, callee, args, answer };
         if is_inner && let Some(host) = &self.host {
             match host.call_inner(call) {
                 Ok(()) => return,
@@ -421,7 +336,11 @@ impl Instance {
             }
             match self.inbox.close(live, |live| park(&self.shared, &self.run, live)) {
                 Ok(_) => break,
-                Err(back) => live = back, // a call has come
+                Err(back) => {
+                    // A call has come. It may wait for what these answers bring.
+                    live = back;
+                    std::mem::take(&mut all).answer();
+                }
             }
         }
         all.answer();

@@ -22,6 +22,8 @@
 //! | [`executable`], [`source`] | a program: its bytes, how they are read, and its machine code |
 //! | [`machine_code`], [`prepared`] | machine code, of a module or a component; the same, ready to run |
 //! | [`interface`] | the imports and exports of a module |
+//! | [`callers`] | the calls that tasks of a guest belong to |
+//! | [`live`] | an instance in its store |
 //! | [`mode`] | the modes of machine code, and the engine that makes it |
 //! | [`cache`] | machine code on disk |
 //! | [`lease`] | mapped files of machine code that may change; one of the addresses of `unsafe` |
@@ -32,6 +34,7 @@
 
 pub mod background;
 pub mod cache;
+pub mod callers;
 pub mod compilations;
 pub mod compile;
 pub mod component_type;
@@ -49,6 +52,7 @@ pub mod in_wasmtime;
 pub mod instance;
 pub mod interface;
 pub mod lease;
+pub mod live;
 pub mod machine_code;
 mod meter;
 pub mod mode;

@@ -87,7 +87,7 @@ struct Task {
 
 impl AccessorTask<Guest> for Task {
     async fn run(self, store: &Accessor<Guest>) -> Result<()> {
-        let returned = make(&self.call.callee, &self.call.args, store).await?;
+        let returned = make(self.call.number, &self.call.callee, &self.call.args, store).await?;
         let mut calls = lock(&self.calls);
         calls.running = calls.running.saturating_sub(1);
         calls.over.push((self.call, returned));
@@ -98,9 +98,9 @@ impl AccessorTask<Guest> for Task {
     }
 }
 
-async fn make(callee: &Callee, args: &[u8], store: &Accessor<Guest>) -> Result<Returned> {
+async fn make(number: u64, callee: &Callee, args: &[u8], store: &Accessor<Guest>) -> Result<Returned> {
     match callee {
-        Callee::Component(function) => function.call_concurrent(store, args).await,
+        Callee::Component(function) => function.call_concurrent(store, number, args).await,
         Callee::Read => {
             let [number, most] = tasks::numbers(args)?;
             match store.with(|mut store| with_handles(store.as_context_mut(), |handles| handles.reading(number))) {

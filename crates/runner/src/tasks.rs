@@ -40,7 +40,7 @@ where
 pub fn make(call: &ExportCall, store: &mut Store<Guest>) -> Result<Returned> {
     match &call.callee {
         Callee::Component(function) if store.engine().get_concurrency_support() => {
-            run(store, async |store| function.call_concurrent(store, &call.args).await)
+            run(store, async |store| function.call_concurrent(store, call.number, &call.args).await)
         }
         Callee::Drop if store.engine().get_concurrency_support() => end_resource(store, &call.args),
         _ => call.make(store),

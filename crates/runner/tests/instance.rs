@@ -78,7 +78,7 @@ impl Loaded {
     fn start(&self, name: &str, args: &[u64]) -> Receiver<Returned> {
         let (answer, returned) = channel();
         let index = self.exports.iter().position(|export| export == name).unwrap();
-        self.instance.call(index, cells(args), false, replying(answer));
+        self.instance.call(1, index, cells(args), false, replying(answer));
         returned
     }
 
@@ -168,7 +168,7 @@ fn the_embedder_answers_calls_and_calls_back() {
     let size = caller.instance.with_memory(|memory| memory.len());
     assert_eq!(size, Ok(65536), "it is reached while the guest waits");
     let (answer, inner) = channel();
-    caller.instance.call(1, cells(&[21]), true, replying(answer));
+    caller.instance.call(2, 1, cells(&[21]), true, replying(answer));
     assert!(matches!(inner.recv().unwrap(), Returned::Values(values) if numbers(&values) == [42]));
     host.answer(call.number, Some(cells(&[9])));
     assert!(matches!(returned.recv().unwrap(), Returned::Values(values) if numbers(&values) == [9]));
