@@ -10,6 +10,8 @@
 use crate::description::{Described, Function};
 use crate::values::{Reader, letter, wrong};
 use std::mem::MaybeUninit;
+use std::ops::Deref;
+use std::sync::Arc;
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext, LowerContext};
 use wasmtime::component::{ComponentNamedList, ComponentType, Func, Lift, Lower, TypedFunc};
 use wasmtime::{AsContextMut, Error, Result, ValRaw, bail};
@@ -233,6 +235,18 @@ unsafe impl Lift for Number {
     }
 }
 
+/// The bytes of a list of numbers, each of `size`, at an address in the guest's memory.
+fn content<'c>(cx: &'c mut LiftContext<'_>, size: usize, start: usize, count: usize) -> Result<&'c [u8]> {
+    let length = count.checked_mul(size).ok_or_else(wrong)?;
+    if !start.is_multiple_of(size) {
+        bail!("list pointer is not aligned");
+    }
+    cx.consume_fuel(length)?;
+    let end = start.checked_add(length).ok_or_else(wrong)?;
+    let all = cx.memory().get(start..end);
+    all.ok_or_else(|| Error::msg("list pointer/length out of bounds of memory"))
+}
+
 /// Appends a string or list, whose address and length are in these bytes.
 fn lift_pair(cx: &mut LiftContext<'_>, ty: InterfaceType, bytes: &[u8], to: &mut Vec<u8>) -> Result<()> {
     let text;
@@ -244,14 +258,7 @@ fn lift_pair(cx: &mut LiftContext<'_>, ty: InterfaceType, bytes: &[u8], to: &mut
         InterfaceType::List(list) => {
             let (mut pair, size) = (Reader(bytes), size_of(cx.types[list].element)?);
             let (start, count) = (pair.length()?, pair.length()?);
-            let length = count.checked_mul(size).ok_or_else(wrong)?;
-            if !start.is_multiple_of(size) {
-                bail!("list pointer is not aligned");
-            }
-            cx.consume_fuel(length)?;
-            let end = start.checked_add(length).ok_or_else(wrong)?;
-            let all = cx.memory().get(start..end);
-            (count, all.ok_or_else(|| Error::msg("list pointer/length out of bounds of memory"))?)
+            (count, content(cx, size, start, count)?)
         }
         _ => return Err(wrong()),
     };
@@ -293,5 +300,174 @@ unsafe impl Lift for Outcome {
             lift_pair(cx, ty, pair, &mut to)?;
         }
         Ok(Self(to))
+    }
+}
+
+/// A `list<u8>` on its way between a guest and a system call, behind room for what the call is told of it.
+/// So it is copied once.
+#[derive(Clone, Debug, Default)]
+pub struct Block {
+    /// More may be there than is in use.
+    all: Arc<Vec<u8>>,
+    /// Its bytes, from [`Self::START`] on.
+    len: usize,
+}
+
+impl Block {
+    /// The offset of its bytes.
+    pub const START: u32 = 16;
+
+    const HEAD: usize = Self::START as usize;
+
+    /// Zeros.
+    pub fn zeros(len: usize) -> Self {
+        Self { all: Arc::new(vec![0; Self::HEAD.saturating_add(len)]), len }
+    }
+
+    /// Room for bytes, behind the rest. They take the place of those before, which a block that shares them
+    /// keeps.
+    pub fn room(&mut self, len: usize) -> &mut [u8] {
+        let whole = Self::HEAD.saturating_add(len);
+        if Arc::strong_count(&self.all) > 1 || self.all.len() < whole {
+            self.all = Arc::new(vec![0; whole]);
+        }
+        self.len = len;
+        Arc::get_mut(&mut self.all).and_then(|all| all.get_mut(..whole)).unwrap_or_default()
+    }
+
+    /// The first of its bytes, shared with it.
+    pub fn first(&self, len: usize) -> Self {
+        Self { all: Arc::clone(&self.all), len: len.min(self.len) }
+    }
+
+    /// Its bytes, and the room before them.
+    pub fn whole(&mut self) -> &mut [u8] {
+        Arc::make_mut(&mut self.all).get_mut(..Self::HEAD.saturating_add(self.len)).unwrap_or_default()
+    }
+}
+
+impl From<&[u8]> for Block {
+    fn from(bytes: &[u8]) -> Self {
+        let mut all = Vec::with_capacity(Self::HEAD.saturating_add(bytes.len()));
+        all.resize(Self::HEAD, 0);
+        all.extend_from_slice(bytes);
+        Self { all: Arc::new(all), len: bytes.len() }
+    }
+}
+
+impl Deref for Block {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.all.get(Self::HEAD..).and_then(|bytes| bytes.get(..self.len)).unwrap_or_default()
+    }
+}
+
+/// A `list<u8>`, as wasmtime has it.
+type List = [u8];
+
+// SAFETY: it has the type and the core values of a list of bytes.
+unsafe impl ComponentType for Block {
+    type Lower = <List as ComponentType>::Lower;
+    const ABI: CanonicalAbiInfo = <List as ComponentType>::ABI;
+
+    fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
+        <List as ComponentType>::typecheck(ty, types)
+    }
+}
+
+// SAFETY: a list of bytes is written.
+unsafe impl Lower for Block {
+    fn linear_lower_to_flat<T>(
+        &self,
+        cx: &mut LowerContext<'_, T>,
+        ty: InterfaceType,
+        dst: &mut MaybeUninit<Self::Lower>,
+    ) -> Result<()> {
+        (**self).linear_lower_to_flat(cx, ty, dst)
+    }
+
+    fn linear_lower_to_memory<T>(&self, cx: &mut LowerContext<'_, T>, ty: InterfaceType, offset: usize) -> Result<()> {
+        (**self).linear_lower_to_memory(cx, ty, offset)
+    }
+}
+
+// SAFETY: a list of bytes is read, by a pair that is checked against the memory.
+unsafe impl Lift for Block {
+    fn linear_lift_from_flat(cx: &mut LiftContext<'_>, _: InterfaceType, src: &Self::Lower) -> Result<Self> {
+        let [start, len] = src.map(|raw| raw.get_u32());
+        Ok(content(cx, 1, usize::try_from(start)?, usize::try_from(len)?)?.into())
+    }
+
+    fn linear_lift_from_memory(cx: &mut LiftContext<'_>, _: InterfaceType, bytes: &[u8]) -> Result<Self> {
+        let mut pair = Reader(bytes);
+        let (start, len) = (pair.length()?, pair.length()?);
+        Ok(content(cx, 1, start, len)?.into())
+    }
+}
+
+/// A value of type `R`, whose bytes go into the guest's memory at once if they are known: `N` of them.
+#[derive(Debug)]
+pub enum Quick<R, const N: usize> {
+    /// Its bytes.
+    Bytes([u8; N]),
+    /// The same, with a list in it, whose address and length are at an offset.
+    List([u8; N], usize, Block),
+    /// The same with a string.
+    Text([u8; N], usize, String),
+    /// Another value, which wasmtime writes, part by part.
+    Value(R),
+}
+
+// SAFETY: it has the type and the core values of `R`.
+unsafe impl<R: ComponentType, const N: usize> ComponentType for Quick<R, N> {
+    type Lower = R::Lower;
+    const ABI: CanonicalAbiInfo = R::ABI;
+
+    fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
+        R::typecheck(ty, types)
+    }
+}
+
+// SAFETY: a value is written as `R` writes it, or in as many bytes as one takes.
+unsafe impl<R: Lower, const N: usize> Lower for Quick<R, N> {
+    fn linear_lower_to_flat<T>(
+        &self,
+        cx: &mut LowerContext<'_, T>,
+        ty: InterfaceType,
+        dst: &mut MaybeUninit<Self::Lower>,
+    ) -> Result<()> {
+        match self {
+            Self::Value(value) => value.linear_lower_to_flat(cx, ty, dst),
+            _ => Err(wrong()), // more than one core value is always in memory
+        }
+    }
+
+    fn linear_lower_to_memory<T>(&self, cx: &mut LowerContext<'_, T>, ty: InterfaceType, offset: usize) -> Result<()> {
+        const { assert!(N == R::SIZE32) };
+        match self {
+            Self::Bytes(bytes) => {
+                *cx.get(offset) = *bytes;
+                Ok(())
+            }
+            Self::List(bytes, at, list) => {
+                let (mut bytes, len) = (*bytes, list.len());
+                let address = cx.realloc(0, 0, 1, len)?;
+                let memory = cx.as_slice_mut();
+                let place = memory.get_mut(address..).and_then(|to| to.get_mut(..len)).ok_or_else(wrong)?;
+                place.copy_from_slice(list);
+                for (at, number) in [(*at, address), (at.saturating_add(4), len)] {
+                    let place = bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut).ok_or_else(wrong)?;
+                    *place = u32::try_from(number)?.to_le_bytes();
+                }
+                *memory.get_mut(offset..).and_then(<[u8]>::first_chunk_mut).ok_or_else(wrong)? = bytes;
+                Ok(())
+            }
+            Self::Text(bytes, at, text) => {
+                *cx.get(offset) = *bytes;
+                text.as_str().linear_lower_to_memory(cx, InterfaceType::String, offset.saturating_add(*at))
+            }
+            Self::Value(value) => value.linear_lower_to_memory(cx, ty, offset),
+        }
     }
 }

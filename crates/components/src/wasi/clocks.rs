@@ -4,6 +4,7 @@ use super::View;
 use super::generated::clocks::{monotonic_clock, wall_clock};
 use super::generated::random::{insecure, insecure_seed, random};
 use super::poll::Pollable;
+use crate::direct::Block;
 use wasi_rs_core::abi::flags::Clockid;
 use wasmtime::component::Resource;
 use wasmtime::{Result, bail};
@@ -56,7 +57,7 @@ impl wall_clock::Host for View<'_> {
 }
 
 impl View<'_> {
-    pub(super) fn random(&mut self, len: u64) -> Result<Vec<u8>> {
+    pub(super) fn random(&mut self, len: u64) -> Result<Block> {
         match u32::try_from(len) {
             Ok(short) if len <= MOST_RANDOM => Ok(self.calls().random(short)?),
             _ => bail!("{len} random bytes were asked for at once, and {MOST_RANDOM} is the most"),
@@ -81,7 +82,7 @@ impl View<'_> {
 
 impl random::Host for View<'_> {
     fn get_random_bytes(&mut self, len: u64) -> Result<Vec<u8>> {
-        self.random(len)
+        Ok(self.random(len)?.to_vec())
     }
 
     fn get_random_u64(&mut self) -> Result<u64> {
@@ -91,7 +92,7 @@ impl random::Host for View<'_> {
 
 impl insecure::Host for View<'_> {
     fn get_insecure_random_bytes(&mut self, len: u64) -> Result<Vec<u8>> {
-        self.random(len)
+        Ok(self.random(len)?.to_vec())
     }
 
     fn get_insecure_random_u64(&mut self) -> Result<u64> {

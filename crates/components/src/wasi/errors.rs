@@ -18,6 +18,9 @@ pub enum Failed {
     Trap(Error),
 }
 
+/// The result of a call.
+pub type Made<T = ()> = std::result::Result<T, Failed>;
+
 impl From<Errno> for Failed {
     fn from(errno: Errno) -> Self {
         Self::Errno(errno)

@@ -1,17 +1,17 @@
 //! wasi:filesystem: descriptors are those of the system calls.
 
-use super::calls::{Calls, Entry, Made, Place};
+use super::calls::{Calls, Made, Place};
 use super::clocks::{datetime, nanoseconds};
 use super::errors::{Failed, IoError, code_of};
 use super::generated::filesystem::{preopens, types};
+use super::listing::{Listing, type_of};
 use super::streams::{InputStream, OutputStream, Place as StreamPlace};
 use super::{OpenFile, View};
-use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use crate::direct::Block;
 use std::sync::Arc;
 use types::{
-    Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, MetadataHashValue,
-    NewTimestamp, OpenFlags, PathFlags,
+    Advice, DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, MetadataHashValue, NewTimestamp, OpenFlags,
+    PathFlags,
 };
 use wasi_rs_core::abi::Errno;
 use wasi_rs_core::abi::flags::{Fdflags, Filetype, Fstflags, Oflags, Rights};
@@ -25,32 +25,22 @@ const FIRST_PREOPEN: u32 = 3;
 /// The most bytes that are read at once.
 const PIECE: u64 = 1 << 20;
 
-/// The most directories that may be listed at a time: each listing keeps some kilobytes of names.
-const MOST_LISTINGS: usize = 1024;
-
 /// The resource `descriptor`.
 #[derive(Clone, Debug)]
 pub struct Descriptor {
     file: Arc<OpenFile>,
     /// The ways of using it that it was opened for.
     flags: DescriptorFlags,
-    /// True if it may be used to change the content of the directory that it is, whatever it was opened for:
-    /// programs open directories without asking for that, and change them.
+    /// True if it may be used to change the content of the directory that it is, if it is one, whatever it
+    /// was opened for: programs open directories without asking for that, and change them.
     changes: bool,
 }
 
-/// The resource `directory-entry-stream`.
-pub type DirectoryEntryStream = Listing;
-
-/// The entries of a directory, as far as they were read.
-#[derive(Clone, Debug)]
-pub struct Listing {
-    file: Arc<OpenFile>,
-    /// The place of the first entry that has not been read.
-    next: u64,
-    entries: VecDeque<Entry>,
-    /// Counts it.
-    _counted: Arc<()>,
+impl Descriptor {
+    /// True if the content of this directory may be changed by it.
+    fn may_change(&self, calls: &mut Calls<'_>) -> Made<bool> {
+        Ok(self.changes && self.file.kind(calls)?.0 == Some(Filetype::Directory))
+    }
 }
 
 /// The rights to change a file.
@@ -60,21 +50,9 @@ fn place<'p>(descriptor: &Descriptor, flags: PathFlags, path: &'p str) -> Place<
     Place { fd: descriptor.file.fd, path, follows: flags.contains(PathFlags::SYMLINK_FOLLOW) }
 }
 
-pub fn type_of(filetype: u8) -> DescriptorType {
-    match Filetype::from_number(filetype) {
-        Ok(Filetype::BlockDevice) => DescriptorType::BlockDevice,
-        Ok(Filetype::CharacterDevice) => DescriptorType::CharacterDevice,
-        Ok(Filetype::Directory) => DescriptorType::Directory,
-        Ok(Filetype::RegularFile) => DescriptorType::RegularFile,
-        Ok(Filetype::SymbolicLink) => DescriptorType::SymbolicLink,
-        Ok(Filetype::SocketDgram | Filetype::SocketStream) => DescriptorType::Socket,
-        Ok(Filetype::Unknown) | Err(_) => DescriptorType::Unknown,
-    }
-}
-
 fn stat_of(stat: &Filestat) -> DescriptorStat {
     DescriptorStat {
-        type_: type_of(stat.filetype),
+        type_: type_of(Filetype::from_number(stat.filetype).ok()),
         link_count: stat.nlink,
         size: stat.size,
         data_access_timestamp: Some(datetime(stat.atim)),
@@ -85,12 +63,14 @@ fn stat_of(stat: &Filestat) -> DescriptorStat {
 
 /// A number that tells files apart.
 fn hash_of(stat: &Filestat) -> MetadataHashValue {
-    let half = |number: u8| {
-        let mut hasher = DefaultHasher::new();
-        (number, stat.dev, stat.ino).hash(&mut hasher);
-        hasher.finish()
+    // Each file of a device has another: both steps can be undone (MurmurHash3's last).
+    let mixed = |number: u64| {
+        let number = (number ^ (number >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        let number = (number ^ (number >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+        number ^ (number >> 33)
     };
-    MetadataHashValue { lower: half(0), upper: half(1) }
+    let lower = mixed(stat.ino ^ mixed(stat.dev ^ 1));
+    MetadataHashValue { lower, upper: mixed(lower ^ stat.dev) }
 }
 
 /// Times for a system call, and what to do with them.
@@ -150,8 +130,23 @@ impl View<'_> {
 
     /// False for a pipe, a terminal or a socket, which is read and written where it is.
     fn has_places(&mut self, file: &OpenFile) -> Made<bool> {
-        let filetype = Filetype::from_number(self.calls().fdstat(file.fd)?.filetype)?;
-        Ok(matches!(filetype, Filetype::RegularFile | Filetype::BlockDevice | Filetype::Directory))
+        let (filetype, _) = file.kind(&mut self.calls())?;
+        Ok(matches!(filetype, Some(Filetype::RegularFile | Filetype::BlockDevice | Filetype::Directory)))
+    }
+
+    pub(super) fn read_file(&mut self, this: &Resource<Descriptor>, length: u64, offset: u64) -> Made<(Block, bool)> {
+        let length = u32::try_from(length.min(PIECE)).unwrap_or(u32::MAX);
+        let descriptor = self.opened_for(this, DescriptorFlags::READ)?;
+        self.with(descriptor, |calls, this| {
+            let bytes = calls.read(this.file.fd, length, Some(offset))?;
+            let is_end = bytes.is_empty() && length > 0;
+            Ok((bytes, is_end))
+        })
+    }
+
+    pub(super) fn write_file(&mut self, this: &Resource<Descriptor>, mut bytes: Block, offset: u64) -> Made<u64> {
+        let descriptor = self.opened_for(this, DescriptorFlags::WRITE)?;
+        self.with(descriptor, |calls, this| Ok(calls.write(this.file.fd, &mut bytes, 0, Some(offset))?.into()))
     }
 
     /// The place of a stream that reads a file from an offset on.
@@ -170,39 +165,16 @@ impl View<'_> {
         })
     }
 
-    /// The entries of a directory, of which the first have been read: an error comes now, not with them.
+    /// The entries of a directory.
     pub(super) fn listing(&mut self, this: &Resource<Descriptor>) -> Made<Listing> {
         let file = self.descriptor(this)?.file;
-        if Arc::strong_count(&self.wasi.listings) > MOST_LISTINGS {
-            return Err(Errno::Nomem.into());
-        }
-        let entries = self.calls().list(file.fd, 0)?;
-        let counted = Arc::clone(&self.wasi.listings);
-        let mut listing = Listing { file, next: 0, entries: VecDeque::new(), _counted: counted };
-        listing.add(entries);
-        Ok(listing)
-    }
-
-    /// The next entry of a directory, and its name; none at the end.
-    pub(super) fn next_entry(&mut self, listing: &mut Listing) -> Made<Option<(Entry, String)>> {
-        loop {
-            if let Some(mut entry) = listing.entries.pop_front() {
-                // The next call goes on behind a name that is no text.
-                let name = entry.name.take().ok_or(Errno::Ilseq)?;
-                return Ok(Some((entry, name)));
-            }
-            let entries = self.calls().list(listing.file.fd, listing.next)?;
-            if entries.is_empty() {
-                return Ok(None);
-            }
-            listing.add(entries);
-        }
+        self.listing_of(file)
     }
 
     /// A descriptor of a directory whose content may be changed by it.
     fn mutable(&mut self, descriptor: &Resource<Descriptor>) -> Made<Descriptor> {
         let descriptor = self.descriptor(descriptor)?;
-        if descriptor.changes { Ok(descriptor) } else { Err(Errno::Rofs.into()) }
+        if descriptor.may_change(&mut self.calls())? { Ok(descriptor) } else { Err(Errno::Rofs.into()) }
     }
 
     /// Does something with a descriptor, which is dropped afterwards.
@@ -219,12 +191,12 @@ impl View<'_> {
     ) -> Made<Descriptor> {
         let changes = DescriptorFlags::WRITE | DescriptorFlags::MUTATE_DIRECTORY;
         let creates = OpenFlags::CREATE | OpenFlags::TRUNCATE;
-        if (flags.intersects(changes) || open.intersects(creates)) && !base.changes {
+        let mut calls = self.calls();
+        if (flags.intersects(changes) || open.intersects(creates)) && !base.may_change(&mut calls)? {
             return Err(Errno::Rofs.into());
         }
         let flags = opened_flags(open, flags);
-        let mut calls = self.calls();
-        let given = Rights::from_bits_truncate(calls.fdstat(base.file.fd)?.rights_inheriting);
+        let (_, given) = base.file.kind(&mut calls)?;
         let mut own = Rights::FILE.union(Rights::DIRECTORY).difference(WRITING) & given;
         if flags.contains(DescriptorFlags::WRITE) {
             own.insert(WRITING & given);
@@ -238,9 +210,7 @@ impl View<'_> {
             fdflags.set(one, flags.contains(flag));
         }
         let fd = calls.open(place, oflags(open), [own, given], fdflags)?;
-        let changes = base.changes && calls.fdstat(fd)?.filetype == Filetype::Directory.number();
-        let flags = if changes { flags } else { flags & !DescriptorFlags::MUTATE_DIRECTORY };
-        Ok(Descriptor { file: Arc::new(OpenFile { fd, is_to_close: true }), flags, changes })
+        Ok(Descriptor { file: Arc::new(OpenFile::new(fd, true)), flags, changes: base.changes })
     }
 }
 
@@ -253,13 +223,13 @@ impl preopens::Host for View<'_> {
                 Err(Failed::Errno(_)) => break,
                 Err(Failed::Trap(error)) => return Err(error),
             };
-            let inheriting = Rights::from_bits_truncate(self.calls().fdstat(fd)?.rights_inheriting);
+            let file = OpenFile::new(fd, false);
+            let (_, inheriting) = file.kind(&mut self.calls())?;
             let (changes, mut flags) = (inheriting.contains(Rights::PATH_UNLINK_FILE), DescriptorFlags::READ);
             if changes {
                 flags |= DescriptorFlags::MUTATE_DIRECTORY;
             }
-            let file = Arc::new(OpenFile { fd, is_to_close: false });
-            all.push((self.wasi.table.push(Descriptor { file, flags, changes })?, name));
+            all.push((self.wasi.table.push(Descriptor { file: Arc::new(file), flags, changes })?, name));
         }
         Ok(all)
     }
@@ -306,7 +276,7 @@ impl types::HostDescriptor for View<'_> {
         };
         let descriptor = self.descriptor(&this)?;
         self.with(descriptor, |calls, this| {
-            if calls.fdstat(this.file.fd)?.filetype == Filetype::Directory.number() {
+            if this.file.kind(calls)?.0 == Some(Filetype::Directory) {
                 return Err(Errno::Badf.into());
             }
             calls.advise(this.file.fd, offset, length, advice.number())
@@ -319,12 +289,19 @@ impl types::HostDescriptor for View<'_> {
     }
 
     fn get_flags(&mut self, this: Resource<Descriptor>) -> Made<DescriptorFlags> {
-        Ok(self.descriptor(&this)?.flags)
+        let descriptor = self.descriptor(&this)?;
+        self.with(descriptor, |calls, this| {
+            let mut flags = this.flags;
+            if flags.contains(DescriptorFlags::MUTATE_DIRECTORY) && !this.may_change(calls)? {
+                flags &= !DescriptorFlags::MUTATE_DIRECTORY;
+            }
+            Ok(flags)
+        })
     }
 
     fn get_type(&mut self, this: Resource<Descriptor>) -> Made<DescriptorType> {
         let descriptor = self.descriptor(&this)?;
-        self.with(descriptor, |calls, this| Ok(type_of(calls.fdstat(this.file.fd)?.filetype)))
+        self.with(descriptor, |calls, this| Ok(type_of(this.file.kind(calls)?.0)))
     }
 
     fn set_size(&mut self, this: Resource<Descriptor>, size: u64) -> Made {
@@ -339,21 +316,14 @@ impl types::HostDescriptor for View<'_> {
     }
 
     fn read(&mut self, this: Resource<Descriptor>, length: u64, offset: u64) -> Made<(Vec<u8>, bool)> {
-        let length = u32::try_from(length.min(PIECE)).unwrap_or(u32::MAX);
-        let descriptor = self.opened_for(&this, DescriptorFlags::READ)?;
-        self.with(descriptor, |calls, this| {
-            let bytes = calls.read(this.file.fd, length, Some(offset))?;
-            let is_end = bytes.is_empty() && length > 0;
-            Ok((bytes, is_end))
-        })
+        self.read_file(&this, length, offset).map(|(bytes, is_end)| (bytes.to_vec(), is_end))
     }
 
-    fn write(&mut self, this: Resource<Descriptor>, mut bytes: Vec<u8>, offset: u64) -> Made<u64> {
-        let descriptor = self.opened_for(&this, DescriptorFlags::WRITE)?;
-        self.with(descriptor, |calls, this| Ok(calls.write(this.file.fd, &mut bytes, 0, Some(offset))?.into()))
+    fn write(&mut self, this: Resource<Descriptor>, bytes: Vec<u8>, offset: u64) -> Made<u64> {
+        self.write_file(&this, Block::from(&*bytes), offset)
     }
 
-    fn read_directory(&mut self, this: Resource<Descriptor>) -> Made<Resource<DirectoryEntryStream>> {
+    fn read_directory(&mut self, this: Resource<Descriptor>) -> Made<Resource<Listing>> {
         let listing = self.listing(&this)?;
         Ok(self.wasi.table.push(listing)?)
     }
@@ -481,37 +451,5 @@ impl types::HostDescriptor for View<'_> {
     fn drop(&mut self, this: Resource<Descriptor>) -> Result<()> {
         let descriptor = self.wasi.table.delete(this)?;
         self.release(descriptor.file)
-    }
-}
-
-impl Listing {
-    /// The directory.
-    pub(super) fn into_file(self) -> Arc<OpenFile> {
-        self.file
-    }
-
-    /// Adds entries, without the directory itself and its parent.
-    fn add(&mut self, entries: Vec<Entry>) {
-        if let Some(last) = entries.last() {
-            self.next = last.next;
-        }
-        let is_own = |entry: &Entry| matches!(entry.name.as_deref(), Some("." | ".."));
-        self.entries.extend(entries.into_iter().filter(|entry| !is_own(entry)));
-    }
-}
-
-impl types::HostDirectoryEntryStream for View<'_> {
-    fn read_directory_entry(&mut self, this: Resource<DirectoryEntryStream>) -> Made<Option<DirectoryEntry>> {
-        // The table can't be borrowed while the calls are made.
-        let listing = self.wasi.table.get_mut(&this)?;
-        let mut taken = Listing { entries: std::mem::take(&mut listing.entries), ..listing.clone() };
-        let next = self.next_entry(&mut taken);
-        *self.wasi.table.get_mut(&this)? = taken;
-        Ok(next?.map(|(entry, name)| DirectoryEntry { type_: type_of(entry.filetype), name }))
-    }
-
-    fn drop(&mut self, this: Resource<DirectoryEntryStream>) -> Result<()> {
-        let stream = self.wasi.table.delete(this)?;
-        self.release(stream.into_file())
     }
 }

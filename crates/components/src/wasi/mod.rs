@@ -3,11 +3,12 @@
 //!
 //! | module | interfaces |
 //! | --- | --- |
-//! | [`calls`] | the system calls that the others make, with parameters and results of Rust |
+//! | [`calls`], [`scratch`] | the system calls that the others make, with parameters and results of Rust |
 //! | [`cli`] | wasi:cli |
 //! | [`clocks`] | wasi:clocks, wasi:random |
 //! | [`errors`] | errors of system calls as those of the interfaces |
-//! | [`filesystem`] | wasi:filesystem |
+//! | [`filesystem`], [`listing`] | wasi:filesystem |
+//! | [`frequent`] | some of their functions, with less copying |
 //! | [`http`] | wasi:http |
 //! | [`poll`], [`streams`] | wasi:io |
 //! | [`sockets`] | wasi:sockets |
@@ -17,18 +18,23 @@ mod cli;
 mod clocks;
 mod errors;
 mod filesystem;
+mod frequent;
 mod http;
+mod listing;
 pub mod p3;
 mod poll;
+mod scratch;
 mod sockets;
 mod streams;
 
 use crate::system::System;
-use calls::Calls;
+use calls::{Calls, Made};
 use errors::Failed;
 use http::budget::Budget;
 use http::exchange::Exchange;
-use std::sync::Arc;
+use scratch::Scratch;
+use std::sync::{Arc, OnceLock};
+use wasi_rs_core::abi::flags::{Filetype, Rights};
 use wasmtime::Result;
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 
@@ -51,7 +57,7 @@ mod bindings {
             "wasi:io/streams.input-stream": super::streams::InputStream,
             "wasi:io/streams.output-stream": super::streams::OutputStream,
             "wasi:filesystem/types.descriptor": super::filesystem::Descriptor,
-            "wasi:filesystem/types.directory-entry-stream": super::filesystem::DirectoryEntryStream,
+            "wasi:filesystem/types.directory-entry-stream": super::listing::Listing,
             "wasi:cli/terminal-input.terminal-input": super::cli::Terminal,
             "wasi:cli/terminal-output.terminal-output": super::cli::Terminal,
             "wasi:http/types.fields": super::http::fields::Fields,
@@ -87,6 +93,8 @@ const MOST_RESOURCES: usize = 1 << 16;
 #[derive(Debug)]
 pub struct Wasi {
     table: ResourceTable,
+    /// The memory of its system calls.
+    scratch: Scratch,
     /// Each listing of a directory that is open has one more owner of this.
     listings: Arc<()>,
     /// The seed for random numbers that need not be secret, once it was asked for.
@@ -112,6 +120,7 @@ impl Default for Wasi {
         table.set_max_capacity(MOST_RESOURCES);
         Self {
             table,
+            scratch: Scratch::default(),
             listings: Arc::default(),
             seed: None,
             reactor: Arc::default(),
@@ -142,11 +151,29 @@ pub struct OpenFile {
     fd: u32,
     /// False for those that the guest began with, which stay open.
     is_to_close: bool,
+    /// Its type, and the rights of those that are opened through it, once they were asked for.
+    kind: OnceLock<(Option<Filetype>, Rights)>,
+}
+
+impl OpenFile {
+    const fn new(fd: u32, is_to_close: bool) -> Self {
+        Self { fd, is_to_close, kind: OnceLock::new() }
+    }
+
+    /// Its type, and the rights of those that are opened through it. Neither changes.
+    fn kind(&self, calls: &mut Calls<'_>) -> Made<(Option<Filetype>, Rights)> {
+        if let Some(kind) = self.kind.get() {
+            return Ok(*kind);
+        }
+        let stat = calls.fdstat(self.fd)?;
+        let kind = (Filetype::from_number(stat.filetype).ok(), Rights::from_bits_truncate(stat.rights_inheriting));
+        Ok(*self.kind.get_or_init(|| kind))
+    }
 }
 
 impl View<'_> {
     fn calls(&mut self) -> Calls<'_> {
-        Calls::new(self.system)
+        Calls::new(self.system, &mut self.wasi.scratch)
     }
 
     /// The parameters of a handler of HTTP, for the exchange of these sockets. Waits for the request.
@@ -170,7 +197,7 @@ impl View<'_> {
     /// Drops one owner of a descriptor, and closes it after the last.
     fn release(&mut self, file: Arc<OpenFile>) -> Result<()> {
         match Arc::into_inner(file) {
-            Some(OpenFile { fd, is_to_close: true }) => self.calls().close(fd),
+            Some(OpenFile { fd, is_to_close: true, .. }) => self.calls().close(fd),
             _ => Ok(()),
         }
     }
@@ -208,7 +235,8 @@ pub fn link<T: 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) ->
     sockets::tcp::add_to_linker::<T, Views>(linker, view)?;
     sockets::tcp_create_socket::add_to_linker::<T, Views>(linker, view)?;
     sockets::udp::add_to_linker::<T, Views>(linker, view)?;
-    sockets::udp_create_socket::add_to_linker::<T, Views>(linker, view)
+    sockets::udp_create_socket::add_to_linker::<T, Views>(linker, view)?;
+    frequent::link(linker, view)
 }
 
 /// The interfaces of WASI 0.2, without their versions.

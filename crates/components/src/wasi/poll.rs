@@ -92,7 +92,9 @@ impl View<'_> {
 
     /// Waits until it is there.
     pub fn block_on(&mut self, one: Pollable) -> Result<()> {
-        self.poll_all(std::slice::from_ref(&one), false)?;
+        if !matches!(one, Pollable::Ready) {
+            self.poll_all(std::slice::from_ref(&one), false)?;
+        }
         self.drop_pollable(one)
     }
 

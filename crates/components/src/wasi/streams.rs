@@ -11,6 +11,7 @@ use super::http::outgoing::Shared;
 use super::poll::Pollable;
 use super::sockets::state::{Aspect, Tcp};
 use super::{Failed, OpenFile, View};
+use crate::direct::Block;
 use std::sync::Arc;
 use wasi_rs_core::abi::Errno;
 use wasi_rs_core::abi::flags::Fdflags;
@@ -159,7 +160,7 @@ impl View<'_> {
     }
 
     /// Reads what is there.
-    fn read_now(&mut self, stream: &Resource<InputStream>, len: u64) -> Streamed<Vec<u8>> {
+    pub(super) fn read_now(&mut self, stream: &Resource<InputStream>, len: u64) -> Streamed<Block> {
         if self.input(stream)?.has_failed {
             return Err(StreamFailed::Closed);
         }
@@ -168,7 +169,7 @@ impl View<'_> {
         read
     }
 
-    fn try_read(&mut self, stream: &Resource<InputStream>, len: u64) -> Streamed<Vec<u8>> {
+    fn try_read(&mut self, stream: &Resource<InputStream>, len: u64) -> Streamed<Block> {
         let mut source = self.input(stream)?.source.clone();
         let read = self.read_place(&mut source, len)?;
         self.input(stream)?.source = source;
@@ -176,24 +177,24 @@ impl View<'_> {
     }
 
     /// Reads what is there; nothing, if there is nothing yet.
-    pub(super) fn read_place(&mut self, source: &mut Place, len: u64) -> Streamed<Vec<u8>> {
+    pub(super) fn read_place(&mut self, source: &mut Place, len: u64) -> Streamed<Block> {
         let len = piece(len);
         if len == 0 {
-            return Ok(Vec::new());
+            return Ok(Block::default());
         }
         let read = match &*source {
-            Place::Message(exchange) => return self.read_message(exchange, len as usize),
+            Place::Message(exchange) => return Ok(Block::from(&*self.read_message(exchange, len as usize)?)),
             Place::At(file, offset) => self.calls().read(file.fd, len, Some(*offset))?,
-            Place::End(_) | Place::Body(_) => Vec::new(),
-            Place::Tcp(tcp) if tcp.is_shut(Aspect::Input) => Vec::new(),
+            Place::End(_) | Place::Body(_) => Block::default(),
+            Place::Tcp(tcp) if tcp.is_shut(Aspect::Input) => Block::default(),
             other => {
                 let fd = other.awaited().unwrap_or_default();
                 // A connection never waits.
                 if !matches!(other, Place::Tcp(_)) && !self.is_ready(Pollable::Read(fd))? {
-                    return Ok(Vec::new());
+                    return Ok(Block::default());
                 }
                 match self.calls().read(fd, len, None) {
-                    Err(Failed::Errno(Errno::Again)) => return Ok(Vec::new()),
+                    Err(Failed::Errno(Errno::Again)) => return Ok(Block::default()),
                     read => read?,
                 }
             }
@@ -205,7 +206,7 @@ impl View<'_> {
         Ok(read)
     }
 
-    fn wait_for_input(&mut self, stream: &Resource<InputStream>) -> Streamed {
+    pub(super) fn wait_for_input(&mut self, stream: &Resource<InputStream>) -> Streamed {
         let pollable = self.input(stream)?.pollable();
         Ok(self.block_on(pollable)?)
     }
@@ -240,7 +241,7 @@ impl View<'_> {
     }
 
     /// Writes all bytes; waits where there is no room.
-    fn write_all(&mut self, stream: &Resource<OutputStream>, bytes: Vec<u8>) -> Streamed {
+    fn write_all(&mut self, stream: &Resource<OutputStream>, bytes: Block) -> Streamed {
         if self.output(stream)?.has_failed {
             return Err(StreamFailed::Closed);
         }
@@ -249,7 +250,7 @@ impl View<'_> {
         written
     }
 
-    fn try_write(&mut self, stream: &Resource<OutputStream>, mut bytes: Vec<u8>) -> Streamed {
+    fn try_write(&mut self, stream: &Resource<OutputStream>, mut bytes: Block) -> Streamed {
         let mut done = 0;
         while done < bytes.len() {
             let mut target = self.output(stream)?.target.clone();
@@ -269,7 +270,7 @@ impl View<'_> {
     }
 
     /// Writes bytes, the first of which are left out, to a place that is no body. The result is their number.
-    pub(super) fn write_place(&mut self, target: &mut Place, bytes: &mut Vec<u8>, from: usize) -> Made<u32> {
+    pub(super) fn write_place(&mut self, target: &mut Place, bytes: &mut Block, from: usize) -> Made<u32> {
         let written = match &*target {
             Place::Standard(fd) => self.calls().write(*fd, bytes, from, None),
             Place::Current(file) => self.calls().write(file.fd, bytes, from, None),
@@ -284,8 +285,8 @@ impl View<'_> {
     }
 
     /// Writes all bytes to a descriptor without offsets; waits where there is no room.
-    pub(super) fn write_to(&mut self, fd: u32, mut bytes: Vec<u8>) -> Streamed {
-        let mut done = 0;
+    pub(super) fn write_to(&mut self, fd: u32, bytes: &[u8]) -> Streamed {
+        let (mut bytes, mut done) = (Block::from(bytes), 0);
         while done < bytes.len() {
             match self.calls().write(fd, &mut bytes, done, None) {
                 Err(Failed::Errno(Errno::Again)) => self.block_on(Pollable::Write(fd))?,
@@ -309,12 +310,24 @@ impl View<'_> {
 
     /// Writes to the end of a file, whose descriptor has that flag only meanwhile: others write by it to
     /// offsets.
-    fn append(&mut self, file: &OpenFile, bytes: &mut Vec<u8>, from: usize) -> Made<u32> {
+    fn append(&mut self, file: &OpenFile, bytes: &mut Block, from: usize) -> Made<u32> {
         let flags = Fdflags::from_bits_truncate(self.calls().fdstat(file.fd)?.flags);
         self.calls().set_flags(file.fd, flags | Fdflags::APPEND)?;
         let written = self.calls().write(file.fd, bytes, from, None);
         self.calls().set_flags(file.fd, flags)?;
         written
+    }
+
+    /// Writes bytes for which there is a permit.
+    pub(super) fn write_permitted(&mut self, stream: &Resource<OutputStream>, bytes: Block) -> Streamed {
+        self.spend(stream, bytes.len() as u64)?;
+        self.write_all(stream, bytes)
+    }
+
+    /// Writes a few bytes; waits for a place for them.
+    pub(super) fn write_blocking(&mut self, stream: &Resource<OutputStream>, bytes: Block) -> Streamed {
+        Self::check_blocking(bytes.len() as u64)?;
+        self.write_all(stream, bytes)
     }
 
     /// Takes bytes off the permit to write. More than that end the guest.
@@ -348,19 +361,19 @@ impl View<'_> {
 }
 
 /// Zeros to be written.
-fn zeros(len: u64) -> Made<Vec<u8>> {
+fn zeros(len: u64) -> Made<Block> {
     let len = usize::try_from(len).map_err(|_| Errno::Inval)?;
-    Ok(vec![0; len])
+    Ok(Block::zeros(len))
 }
 
 impl streams::HostInputStream for View<'_> {
     fn read(&mut self, stream: Resource<InputStream>, len: u64) -> Streamed<Vec<u8>> {
-        self.read_now(&stream, len)
+        Ok(self.read_now(&stream, len)?.to_vec())
     }
 
     fn blocking_read(&mut self, stream: Resource<InputStream>, len: u64) -> Streamed<Vec<u8>> {
         self.wait_for_input(&stream)?;
-        self.read_now(&stream, len)
+        Ok(self.read_now(&stream, len)?.to_vec())
     }
 
     fn skip(&mut self, stream: Resource<InputStream>, len: u64) -> Streamed<u64> {
@@ -389,13 +402,11 @@ impl streams::HostOutputStream for View<'_> {
     }
 
     fn write(&mut self, stream: Resource<OutputStream>, bytes: Vec<u8>) -> Streamed {
-        self.spend(&stream, bytes.len() as u64)?;
-        self.write_all(&stream, bytes)
+        self.write_permitted(&stream, Block::from(&*bytes))
     }
 
     fn blocking_write_and_flush(&mut self, stream: Resource<OutputStream>, bytes: Vec<u8>) -> Streamed {
-        Self::check_blocking(bytes.len() as u64)?;
-        self.write_all(&stream, bytes)
+        self.write_blocking(&stream, Block::from(&*bytes))
     }
 
     fn flush(&mut self, stream: Resource<OutputStream>) -> Streamed {

@@ -149,7 +149,7 @@ impl Received {
 impl Exchange {
     /// The exchange of two sockets: one that is read, and one that is written.
     pub fn new([input, output]: [u32; 2], count: &Arc<()>) -> Self {
-        let [input, output] = [input, output].map(|fd| OpenFile { fd, is_to_close: true });
+        let [input, output] = [input, output].map(|fd| OpenFile::new(fd, true));
         Self { input, output, _counted: Arc::clone(count), received: Mutex::default() }
     }
 

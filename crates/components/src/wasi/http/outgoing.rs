@@ -163,7 +163,7 @@ impl View<'_> {
 
     /// Writes frames. If nobody reads them, it is seen by who waits for an answer.
     fn write_frames(&mut self, fd: u32, frames: Vec<u8>) -> Result<()> {
-        match self.write_to(fd, frames) {
+        match self.write_to(fd, &frames) {
             Err(StreamFailed::Failed(Failed::Trap(error))) => Err(error),
             _ => Ok(()),
         }
@@ -242,7 +242,7 @@ impl View<'_> {
                 Way::Sent(exchange) => (exchange.output(), frame),
             }
         };
-        self.write_to(fd, frame)
+        self.write_to(fd, &frame)
     }
 }
 

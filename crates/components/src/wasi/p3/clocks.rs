@@ -60,7 +60,7 @@ impl system_clock::Host for View<'_> {
 
 impl random::Host for View<'_> {
     fn get_random_bytes(&mut self, most: u64) -> Result<Vec<u8>> {
-        self.random(most.min(MOST_AT_ONCE))
+        Ok(self.random(most.min(MOST_AT_ONCE))?.to_vec())
     }
 
     fn get_random_u64(&mut self) -> Result<u64> {
@@ -70,7 +70,7 @@ impl random::Host for View<'_> {
 
 impl insecure::Host for View<'_> {
     fn get_insecure_random_bytes(&mut self, most: u64) -> Result<Vec<u8>> {
-        self.random(most.min(MOST_AT_ONCE))
+        Ok(self.random(most.min(MOST_AT_ONCE))?.to_vec())
     }
 
     fn get_insecure_random_u64(&mut self) -> Result<u64> {

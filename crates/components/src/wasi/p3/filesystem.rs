@@ -5,12 +5,13 @@ use super::generated::clocks::system_clock::Instant;
 use super::generated::filesystem::{preopens, types};
 use super::reactor::{Left, Reactor};
 use super::streams::{self, End, Teller};
-use crate::wasi::calls::{Entry, Made};
+use crate::wasi::calls::Made;
 use crate::wasi::clocks::nanoseconds;
 use crate::wasi::errors::{Failed, match_code};
-use crate::wasi::filesystem::{Descriptor, Listing};
+use crate::wasi::filesystem::Descriptor;
 use crate::wasi::generated::clocks::wall_clock::Datetime;
 use crate::wasi::generated::filesystem::types::{self as of_0_2, HostDescriptor as _};
+use crate::wasi::listing::Listing;
 use crate::wasi::streams::Place;
 use crate::wasi::{View, Views};
 use std::pin::Pin;
@@ -186,8 +187,8 @@ impl<U: 'static> StreamProducer<U> for Entries<U> {
         let (mut all, mut end) = (Vec::new(), None);
         while all.len() < most {
             match (this.view)(store.data_mut()).next_entry(listing) {
-                Ok(Some((Entry { filetype, .. }, name))) => {
-                    all.push(DirectoryEntry { type_: type_of(crate::wasi::filesystem::type_of(filetype)), name });
+                Ok(Some(of_0_2::DirectoryEntry { type_, name })) => {
+                    all.push(DirectoryEntry { type_: type_of(type_), name });
                 }
                 Ok(None) => end = Some(Ok(())),
                 Err(Failed::Errno(errno)) => end = Some(Err(errno)),

@@ -8,6 +8,7 @@ use crate::wasi::calls::{Awaited, Calls, Made};
 use crate::wasi::errors::Failed;
 use crate::wasi::http::exchange::Exchange;
 use crate::wasi::poll::MOST;
+use crate::wasi::scratch::Scratch;
 use crate::wasi::sockets::state::Tcp;
 use std::collections::BTreeMap;
 use std::io::{PipeWriter, Write};
@@ -230,7 +231,7 @@ impl Reactor {
                 _ => tcp.inner().is_shut[1] = true, // the peer may have ended it by now
             }
         }
-        for OpenFile { fd, is_to_close } in left.into_iter().flat_map(Left::into_files) {
+        for OpenFile { fd, is_to_close, .. } in left.into_iter().flat_map(Left::into_files) {
             if is_to_close {
                 calls.close(fd)?;
             }
@@ -409,10 +410,10 @@ impl Waiting {
 pub fn block_on<F: Future>(reactor: &Reactor, system: &mut dyn System, future: F) -> Result<F::Output> {
     let woken = Arc::<Woken>::default();
     let waker = Waker::from(Arc::clone(&woken));
-    let (mut future, mut rounds) = (pin!(future), 0);
+    let (mut future, mut rounds, mut scratch) = (pin!(future), 0, Scratch::default());
     loop {
         let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
-        reactor.close_left(&mut Calls::new(system))?;
+        reactor.close_left(&mut Calls::new(system, &mut scratch))?;
         if let Poll::Ready(output) = polled {
             return Ok(output);
         }
@@ -420,7 +421,7 @@ pub fn block_on<F: Future>(reactor: &Reactor, system: &mut dyn System, future: F
         rounds = if goes_on { rounds + 1 } else { ROUNDS };
         if rounds >= ROUNDS {
             rounds = 0;
-            reactor.turn(&mut Calls::new(system), goes_on)?;
+            reactor.turn(&mut Calls::new(system, &mut scratch), goes_on)?;
         }
     }
 }

@@ -2,6 +2,7 @@
 //! written when it has some, as in 0.2.
 
 use super::reactor::{Left, Reactor, Waiting};
+use crate::direct::Block;
 use crate::wasi::calls::Awaited;
 use crate::wasi::errors::{Failed, StreamFailed};
 use crate::wasi::streams::Place;
@@ -163,7 +164,7 @@ impl<U: 'static> StreamConsumer<U> for Consumer<U> {
             if room > 0 {
                 let mut direct = source.reborrow().as_direct(store.as_context_mut());
                 let content = direct.remaining();
-                let mut bytes = content.get(..room).unwrap_or(content).to_vec();
+                let mut bytes = Block::from(content.get(..room).unwrap_or(content));
                 if bytes.is_empty() {
                     return Poll::Ready(Ok(StreamResult::Completed));
                 }

@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_state_says_what_there_is_to_wait_for() {
-        let tcp = Tcp::new(Arc::new(OpenFile { fd: 7, is_to_close: false }), Family::V4);
+        let tcp = Tcp::new(Arc::new(OpenFile::new(7, false)), Family::V4);
         let awaited = |aspect| match tcp.awaited(aspect) {
             None => "nothing",
             Some(Awaited::Read(7)) => "read",

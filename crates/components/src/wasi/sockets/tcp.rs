@@ -72,7 +72,7 @@ impl View<'_> {
     }
 
     fn add_tcp(&mut self, fd: Fd, family: Family) -> Result<(Resource<TcpSocket>, Arc<Tcp>)> {
-        let tcp = Tcp::new(Arc::new(OpenFile { fd: fd.0, is_to_close: true }), family);
+        let tcp = Tcp::new(Arc::new(OpenFile::new(fd.0, true)), family);
         Ok((self.push_open(TcpSocket(Arc::clone(&tcp)), fd.0)?, tcp))
     }
 

@@ -105,7 +105,7 @@ impl udp_create_socket::Host for View<'_> {
     fn create_udp_socket(&mut self, family: IpAddressFamily) -> Done<Resource<UdpSocket>> {
         let family = family_of(family);
         let Fd(fd) = self.sockets(|sockets| sockets.open(Protocol::Udp, family))??;
-        let file = Arc::new(OpenFile { fd, is_to_close: true });
+        let file = Arc::new(OpenFile::new(fd, true));
         let socket = UdpSocket { file, family, state: State::Unbound, remote: None, streams: Arc::default() };
         Ok(self.push_open(socket, fd)?)
     }

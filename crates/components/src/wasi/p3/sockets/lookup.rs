@@ -39,7 +39,7 @@ impl<U: Send + 'static> ip_name_lookup::HostWithStore<U> for Views {
             Err(errno) => return Ok(Err(code_of(errno))),
         };
         let reactor = store.with(|mut store| Arc::clone(&store.get().wasi.reactor));
-        let file = Arc::new(OpenFile { fd, is_to_close: true });
+        let file = Arc::new(OpenFile::new(fd, true));
         let _open = Held::new(Left::File(file), Arc::clone(&reactor));
         let mut all = Vec::new();
         loop {

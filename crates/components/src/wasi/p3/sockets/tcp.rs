@@ -60,7 +60,7 @@ impl View<'_> {
     }
 
     fn add_tcp_3(&mut self, fd: Fd, family: Family) -> Result<(Resource<TcpSocket>, Arc<Tcp>)> {
-        let tcp = Tcp::new(Arc::new(OpenFile { fd: fd.0, is_to_close: true }), family);
+        let tcp = Tcp::new(Arc::new(OpenFile::new(fd.0, true)), family);
         let socket = TcpSocket { tcp: Arc::clone(&tcp), is_sent: false, is_received: false };
         Ok((self.push_open(socket, fd.0)?, tcp))
     }

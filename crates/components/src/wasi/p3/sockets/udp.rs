@@ -124,7 +124,7 @@ impl types::HostUdpSocket for View<'_> {
         self.close_left()?;
         let family = family_of(family);
         let Fd(fd) = self.sockets(|sockets| sockets.open(Protocol::Udp, family))??;
-        let file = Arc::new(OpenFile { fd, is_to_close: true });
+        let file = Arc::new(OpenFile::new(fd, true));
         Ok(self.push_open(UdpSocket { file, family, is_bound: false, remote: None }, fd)?)
     }
 
