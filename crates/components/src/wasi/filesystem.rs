@@ -46,8 +46,8 @@ impl Descriptor {
 /// The rights to change a file.
 const WRITING: Rights = Rights::FD_WRITE.union(Rights::FD_ALLOCATE).union(Rights::FD_FILESTAT_SET_SIZE);
 
-fn place<'p>(descriptor: &Descriptor, flags: PathFlags, path: &'p str) -> Place<'p> {
-    Place { fd: descriptor.file.fd, path, follows: flags.contains(PathFlags::SYMLINK_FOLLOW) }
+fn place(fd: u32, flags: PathFlags, path: &str) -> Place<'_> {
+    Place { fd, path, follows: flags.contains(PathFlags::SYMLINK_FOLLOW) }
 }
 
 fn stat_of(stat: &Filestat) -> DescriptorStat {
@@ -122,10 +122,20 @@ impl View<'_> {
         Ok(self.wasi.table.get(descriptor)?.clone())
     }
 
-    /// A descriptor that was opened for this.
-    fn opened_for(&mut self, descriptor: &Resource<Descriptor>, flag: DescriptorFlags) -> Made<Descriptor> {
-        let descriptor = self.descriptor(descriptor)?;
-        if descriptor.flags.contains(flag) { Ok(descriptor) } else { Err(Errno::Badf.into()) }
+    /// The number of a descriptor, for a call that is made at once.
+    fn fd(&mut self, descriptor: &Resource<Descriptor>) -> Made<u32> {
+        Ok(self.wasi.table.get(descriptor)?.file.fd)
+    }
+
+    /// The same, if it was opened for this.
+    fn fd_opened_for(&mut self, descriptor: &Resource<Descriptor>, flag: DescriptorFlags) -> Made<u32> {
+        self.opened_for(descriptor, flag).map(|file| file.fd)
+    }
+
+    /// A file that was opened for this.
+    fn opened_for(&mut self, descriptor: &Resource<Descriptor>, flag: DescriptorFlags) -> Made<&Arc<OpenFile>> {
+        let descriptor = self.wasi.table.get(descriptor)?;
+        if descriptor.flags.contains(flag) { Ok(&descriptor.file) } else { Err(Errno::Badf.into()) }
     }
 
     /// False for a pipe, a terminal or a socket, which is read and written where it is.
@@ -136,28 +146,26 @@ impl View<'_> {
 
     pub(super) fn read_file(&mut self, this: &Resource<Descriptor>, length: u64, offset: u64) -> Made<(Block, bool)> {
         let length = u32::try_from(length.min(PIECE)).unwrap_or(u32::MAX);
-        let descriptor = self.opened_for(this, DescriptorFlags::READ)?;
-        self.with(descriptor, |calls, this| {
-            let bytes = calls.read(this.file.fd, length, Some(offset))?;
-            let is_end = bytes.is_empty() && length > 0;
-            Ok((bytes, is_end))
-        })
+        let fd = self.fd_opened_for(this, DescriptorFlags::READ)?;
+        let bytes = self.calls().read(fd, length, Some(offset))?;
+        let is_end = bytes.is_empty() && length > 0;
+        Ok((bytes, is_end))
     }
 
     pub(super) fn write_file(&mut self, this: &Resource<Descriptor>, mut bytes: Block, offset: u64) -> Made<u64> {
-        let descriptor = self.opened_for(this, DescriptorFlags::WRITE)?;
-        self.with(descriptor, |calls, this| Ok(calls.write(this.file.fd, &mut bytes, 0, Some(offset))?.into()))
+        let fd = self.fd_opened_for(this, DescriptorFlags::WRITE)?;
+        Ok(self.calls().write(fd, &mut bytes, 0, Some(offset))?.into())
     }
 
     /// The place of a stream that reads a file from an offset on.
     pub(super) fn place_to_read(&mut self, this: &Resource<Descriptor>, offset: u64) -> Made<StreamPlace> {
-        let file = self.opened_for(this, DescriptorFlags::READ)?.file;
+        let file = Arc::clone(self.opened_for(this, DescriptorFlags::READ)?);
         Ok(if self.has_places(&file)? { StreamPlace::At(file, offset) } else { StreamPlace::Current(file) })
     }
 
     /// The place of a stream that writes to a file from an offset on, or to its end.
     pub(super) fn place_to_write(&mut self, this: &Resource<Descriptor>, offset: Option<u64>) -> Made<StreamPlace> {
-        let file = self.opened_for(this, DescriptorFlags::WRITE)?.file;
+        let file = Arc::clone(self.opened_for(this, DescriptorFlags::WRITE)?);
         Ok(match offset {
             _ if !self.has_places(&file)? => StreamPlace::Current(file),
             Some(offset) => StreamPlace::At(file, offset),
@@ -339,13 +347,13 @@ impl types::HostDescriptor for View<'_> {
     }
 
     fn stat(&mut self, this: Resource<Descriptor>) -> Made<DescriptorStat> {
-        let descriptor = self.descriptor(&this)?;
-        self.with(descriptor, |calls, this| Ok(stat_of(&calls.filestat(this.file.fd)?)))
+        let fd = self.fd(&this)?;
+        Ok(stat_of(&self.calls().filestat(fd)?))
     }
 
     fn stat_at(&mut self, this: Resource<Descriptor>, flags: PathFlags, path: String) -> Made<DescriptorStat> {
-        let descriptor = self.descriptor(&this)?;
-        self.with(descriptor, |calls, this| Ok(stat_of(&calls.path_filestat(place(this, flags, &path))?)))
+        let fd = self.fd(&this)?;
+        Ok(stat_of(&self.calls().path_filestat(place(fd, flags, &path))?))
     }
 
     fn set_times_at(
@@ -358,7 +366,7 @@ impl types::HostDescriptor for View<'_> {
     ) -> Made {
         let (times, set) = times_of(access, modification)?;
         let descriptor = self.mutable(&this)?;
-        self.with(descriptor, |calls, this| calls.path_set_times(place(this, flags, &path), times, set))
+        self.with(descriptor, |calls, this| calls.path_set_times(place(this.file.fd, flags, &path), times, set))
     }
 
     fn link_at(
@@ -370,7 +378,7 @@ impl types::HostDescriptor for View<'_> {
         new_path: String,
     ) -> Made {
         let (descriptor, new) = (self.mutable(&this)?, self.mutable(&new)?);
-        self.with(descriptor, |calls, this| calls.link(place(this, flags, &path), new.file.fd, &new_path))
+        self.with(descriptor, |calls, this| calls.link(place(this.file.fd, flags, &path), new.file.fd, &new_path))
     }
 
     fn open_at(
@@ -382,7 +390,7 @@ impl types::HostDescriptor for View<'_> {
         flags: DescriptorFlags,
     ) -> Made<Resource<Descriptor>> {
         let base = self.descriptor(&this)?;
-        let descriptor = self.open(&base, place(&base, path_flags, &path), open, flags)?;
+        let descriptor = self.open(&base, place(base.file.fd, path_flags, &path), open, flags)?;
         let fd = descriptor.file.fd;
         Ok(self.push_open(descriptor, fd)?)
     }
@@ -434,8 +442,8 @@ impl types::HostDescriptor for View<'_> {
     }
 
     fn metadata_hash(&mut self, this: Resource<Descriptor>) -> Made<MetadataHashValue> {
-        let descriptor = self.descriptor(&this)?;
-        self.with(descriptor, |calls, this| Ok(hash_of(&calls.filestat(this.file.fd)?)))
+        let fd = self.fd(&this)?;
+        Ok(hash_of(&self.calls().filestat(fd)?))
     }
 
     fn metadata_hash_at(
@@ -444,8 +452,8 @@ impl types::HostDescriptor for View<'_> {
         flags: PathFlags,
         path: String,
     ) -> Made<MetadataHashValue> {
-        let descriptor = self.descriptor(&this)?;
-        self.with(descriptor, |calls, this| Ok(hash_of(&calls.path_filestat(place(this, flags, &path))?)))
+        let fd = self.fd(&this)?;
+        Ok(hash_of(&self.calls().path_filestat(place(fd, flags, &path))?))
     }
 
     fn drop(&mut self, this: Resource<Descriptor>) -> Result<()> {

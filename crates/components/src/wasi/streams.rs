@@ -165,15 +165,34 @@ impl View<'_> {
             return Err(StreamFailed::Closed);
         }
         let read = self.try_read(stream, len);
-        self.input(stream)?.has_failed = read.is_err();
+        if read.is_err() {
+            self.input(stream)?.has_failed = true;
+        }
         read
     }
 
     fn try_read(&mut self, stream: &Resource<InputStream>, len: u64) -> Streamed<Block> {
+        // The way of a file, which is gone most, is shorter.
+        if let Place::At(file, offset) = &self.input(stream)?.source {
+            let (fd, offset) = (file.fd, *offset);
+            let read = self.read_at(fd, offset, len)?;
+            self.input(stream)?.source.go_on(read.len() as u64);
+            return Ok(read);
+        }
         let mut source = self.input(stream)?.source.clone();
         let read = self.read_place(&mut source, len)?;
         self.input(stream)?.source = source;
         Ok(read)
+    }
+
+    /// Reads what is there at an offset of a file.
+    fn read_at(&mut self, fd: u32, offset: u64, len: u64) -> Streamed<Block> {
+        let len = piece(len);
+        if len == 0 {
+            return Ok(Block::default());
+        }
+        let read = self.calls().read(fd, len, Some(offset))?;
+        if read.is_empty() { Err(StreamFailed::Closed) } else { Ok(read) }
     }
 
     /// Reads what is there; nothing, if there is nothing yet.
@@ -184,7 +203,7 @@ impl View<'_> {
         }
         let read = match &*source {
             Place::Message(exchange) => return Ok(Block::from(&*self.read_message(exchange, len as usize)?)),
-            Place::At(file, offset) => self.calls().read(file.fd, len, Some(*offset))?,
+            Place::At(file, offset) => self.read_at(file.fd, *offset, len.into())?,
             Place::End(_) | Place::Body(_) => Block::default(),
             Place::Tcp(tcp) if tcp.is_shut(Aspect::Input) => Block::default(),
             other => {
@@ -221,8 +240,13 @@ impl View<'_> {
         if self.output(stream)?.has_failed {
             return Err(StreamFailed::Closed);
         }
-        let target = self.output(stream)?.target.clone();
-        let permit = self.room_at(&target)?;
+        let permit = match &self.output(stream)?.target {
+            Place::At(..) | Place::End(_) => PIECE.into(),
+            other => {
+                let target = other.clone();
+                self.room_at(&target)?
+            }
+        };
         self.output(stream)?.permit = permit;
         Ok(permit)
     }
@@ -246,27 +270,47 @@ impl View<'_> {
             return Err(StreamFailed::Closed);
         }
         let written = self.try_write(stream, bytes);
-        self.output(stream)?.has_failed = written.is_err();
+        if written.is_err() {
+            self.output(stream)?.has_failed = true;
+        }
         written
     }
 
     fn try_write(&mut self, stream: &Resource<OutputStream>, mut bytes: Block) -> Streamed {
         let mut done = 0;
         while done < bytes.len() {
-            let mut target = self.output(stream)?.target.clone();
-            if let Place::Body(body) = &target {
-                return self.write_body(body, &bytes);
+            if let Place::Body(body) = &self.output(stream)?.target {
+                let body = Shared::clone(body);
+                return self.write_body(&body, &bytes);
             }
-            match self.write_place(&mut target, &mut bytes, done) {
+            match self.write_on(stream, &mut bytes, done) {
                 Err(Failed::Errno(Errno::Again)) => self.wait_for_room(stream)?,
                 Err(failed) => return Err(failed.into()),
-                Ok(written) => {
-                    done = done.saturating_add(written as usize);
-                    self.output(stream)?.target = target;
-                }
+                Ok(written) => done = done.saturating_add(written as usize),
             }
         }
         Ok(())
+    }
+
+    /// Writes bytes, the first of which are left out, where a stream is that is no body. The result is their
+    /// number.
+    fn write_on(&mut self, stream: &Resource<OutputStream>, bytes: &mut Block, from: usize) -> Made<u32> {
+        // The way of a file, which is gone most, is shorter.
+        if let Place::At(file, offset) = &self.output(stream)?.target {
+            let (fd, offset) = (file.fd, *offset);
+            let written = self.write_at(fd, offset, bytes, from)?;
+            self.output(stream)?.target.go_on(written.into());
+            return Ok(written);
+        }
+        let mut target = self.output(stream)?.target.clone();
+        let written = self.write_place(&mut target, bytes, from)?;
+        self.output(stream)?.target = target;
+        Ok(written)
+    }
+
+    fn write_at(&mut self, fd: u32, offset: u64, bytes: &mut Block, from: usize) -> Made<u32> {
+        let written = self.calls().write(fd, bytes, from, Some(offset))?;
+        if written == 0 { Err(Errno::Io.into()) } else { Ok(written) }
     }
 
     /// Writes bytes, the first of which are left out, to a place that is no body. The result is their number.
@@ -276,7 +320,7 @@ impl View<'_> {
             Place::Current(file) => self.calls().write(file.fd, bytes, from, None),
             Place::Tcp(tcp) if tcp.is_shut(Aspect::Output) => Err(Errno::Pipe.into()),
             Place::Tcp(tcp) => self.calls().write(tcp.file.fd, bytes, from, None),
-            Place::At(file, offset) => self.calls().write(file.fd, bytes, from, Some(*offset)),
+            Place::At(file, offset) => self.write_at(file.fd, *offset, bytes, from),
             Place::End(file) => self.append(file, bytes, from),
             Place::Body(_) | Place::Message(_) => Err(Errno::Badf.into()),
         }?;
