@@ -228,6 +228,14 @@ pub fn link<T: 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) ->
             Ok((answer,))
         },
     )?;
+    for name in ["[method]output-stream.flush", "[method]output-stream.blocking-flush"] {
+        streams.func_wrap(name, move |mut store: StoreContextMut<'_, T>, (stream,): (Output,)| {
+            let mut view = view(store.data_mut());
+            // There is nothing to wait for.
+            let flushed = view.flush(stream);
+            Ok((quick_nothing(view, flushed)?,))
+        })?;
+    }
     streams.func_wrap(
         "[method]output-stream.write",
         move |mut store: StoreContextMut<'_, T>, (stream, bytes): (Output, Block)| {
