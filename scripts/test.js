@@ -10,6 +10,8 @@ const path = require('node:path');
 const { isUpToDate, root } = require('./build.js');
 
 const filters = process.argv.slice(2);
+// How Rust is built for tests, where not in the dev profile (.ci/run).
+const profile = process.env.WASI_RS_TEST_PROFILE?.split(' ') ?? [];
 
 // In a terminal Node's runner would set FORCE_COLOR for the processes that the tests start, whose output they
 // compare.
@@ -26,7 +28,7 @@ function run(command, args) {
 if (!fs.existsSync(path.join(root, 'node_modules'))) run('npm', ['ci']);
 if (!isUpToDate()) run(process.execPath, ['scripts/build.js']);
 
-run('cargo', ['test', '--workspace', '--', ...filters]);
+run('cargo', ['test', '--workspace', ...profile, '--', ...filters]);
 run('cargo', ['test', '--manifest-path', 'crates/runner/loom/Cargo.toml', '--', ...filters]);
 
 let folders = fs.readdirSync(path.join(root, '__test__'));

@@ -1,5 +1,5 @@
-// A panic in Rust becomes an exception of the call it happened in; the process and the object live on. Only a debug
-// build can be made to panic (see panic_if_asked in src/call/enter.rs), so this test builds one.
+// A panic in Rust becomes an exception of the call it happened in; the process and the object live on. Only a build
+// with debug assertions can be made to panic (see panic_if_asked in src/call/enter.rs), so this test makes one.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -14,7 +14,9 @@ const SIGNAL = 0x7061_6e69;
 const ENOTSUP = 58;
 
 function debugAddon(folder) {
-  const cargo = spawnSync('cargo', ['build', '--lib', '--message-format=json', '--quiet'], {
+  const profile = process.env.WASI_RS_TEST_PROFILE?.split(' ') ?? []; // as in scripts/test.js
+  const args = ['build', '--lib', '--no-default-features', '--features=class', ...profile];
+  const cargo = spawnSync('cargo', [...args, '--message-format=json', '--quiet'], {
     cwd: root,
     encoding: 'utf8',
     maxBuffer: 1 << 26,
