@@ -68,7 +68,7 @@ class GuestStream {
 
   async #read() {
     const { isBytes, hasHandles, decode } = this.#elements;
-    // What an element gives is to be somebody's, so it is read when it is wanted.
+    // A resource or stream is to be somebody's, so it is read when it is wanted.
     const most = isBytes ? MOST_BYTES : hasHandles ? 1 : MOST;
     const reader = await this.#source.owner.read(this.#source, most);
     const count = reader.u32();
@@ -141,7 +141,8 @@ class GuestFuture extends Promise {
 }
 
 /**
- * Elements for the component, as it asks for them. What they give is taken back if they do not arrive.
+ * Elements for the component, as it asks for them. Resources and streams in them are taken back if they do
+ * not arrive.
  */
 class Supply {
   #elements;

@@ -75,7 +75,11 @@ function within(error, step) {
 /** The most bytes that a buffer keeps between calls. */
 const KEPT = 4 * 2 ** 20;
 
-/** The functions that take back what values give, by the bytes of these. @type {WeakMap<object, Writer['undo']>} */
+/**
+ * The functions that take back what values give, by the bytes of these.
+ *
+ * @type {WeakMap<object, Writer['undo']>}
+ */
 const given = new WeakMap();
 
 /** Takes back what values give that have not arrived, and ends it. @param {object} bytes of the values */
@@ -93,8 +97,8 @@ class Writer {
   /** Functions to be called when the call is over. @type {(() => void)[]} */
   after = [];
   /**
-   * Functions to be called when the call fails, before those: they take back what it was to be given. What
-   * nobody else has any more is ended, if it is lost.
+   * Functions to be called when the call fails, before those: they take back what it was to be given, and end it
+   * if it is lost.
    *
    * @type {((isLost?: boolean) => void)[]}
    */
@@ -391,7 +395,13 @@ class Codec {
     return this.#has(index, STREAMS);
   }
 
-  /** True for a type with one of these kinds in it. @param {number} index @param {Set<string>} kinds @returns {boolean} */
+  /**
+   * True for a type with one of these kinds in it.
+   *
+   * @param {number} index
+   * @param {Set<string>} kinds
+   * @returns {boolean}
+   */
   #has(index, kinds) {
     const type = this.#types[index];
     return kinds.has(type.kind) || partsOf(type).some((part) => this.#has(part, kinds));

@@ -132,6 +132,23 @@ describe('what does not arrive is ended', bounded, () => {
   });
 });
 
+test('a future that is closed while it is read is written for nobody', bounded, async (t) => {
+  const source = streaming(['$inner'], { definitions: ['(type $inner (future u32))'], piece: 1 });
+  const instance = await load(source, { imports: nothing, cache: false });
+  t.after(() => instance.close());
+  const { exports } = instance;
+  const { promise, resolve } = later();
+  const stream = await exports.streamOf0([promise]);
+  const future = (await stream.next()).value;
+  const read = assert.rejects(future, { message: /has no value: it was closed/ });
+  await turn();
+  future[Symbol.dispose ?? Symbol.for('nodejs.dispose')]();
+  resolve(7);
+  await read;
+  await stream.return();
+  assert.equal(await exports.total([1, 2]), 3, 'the component lives on');
+});
+
 describe('streams are bounded', bounded, () => {
   test('in the elements that are read ahead, also in those without values', async (t) => {
     const { exports } = await open(t);

@@ -276,10 +276,10 @@ fn store<T>(cx: &mut LowerContext<'_, T>, ty: InterfaceType, at: usize, value: &
         (InterfaceType::Float32, Val::Float32(value)) => put(cx, at, &value.to_le_bytes()),
         (InterfaceType::Float64, Val::Float64(value)) => put(cx, at, &value.to_le_bytes()),
         (InterfaceType::Char, Val::Char(value)) => put(cx, at, &u32::from(*value).to_le_bytes()),
-        (InterfaceType::String, Val::String(text)) => text.linear_lower_to_memory(cx, ty, at),
-        (InterfaceType::Own(_), Val::Resource(any)) => any.linear_lower_to_memory(cx, ty, at),
-        (InterfaceType::Stream(_), Val::Stream(any)) => any.linear_lower_to_memory(cx, ty, at),
-        (InterfaceType::Future(_), Val::Future(any)) => any.linear_lower_to_memory(cx, ty, at),
+        (InterfaceType::String, Val::String(text)) => lower(cx, ty, at, text),
+        (InterfaceType::Own(_), Val::Resource(any)) => lower(cx, ty, at, any),
+        (InterfaceType::Stream(_), Val::Stream(any)) => lower(cx, ty, at, any),
+        (InterfaceType::Future(_), Val::Future(any)) => lower(cx, ty, at, any),
         (InterfaceType::List(list), Val::List(values)) => {
             let element = types[list].element;
             let [size, align] = size_and_align(types.canonical_abi(&element));
@@ -335,6 +335,13 @@ fn store<T>(cx: &mut LowerContext<'_, T>, ty: InterfaceType, at: usize, value: &
         }
         _ => Err(wrong()),
     }
+}
+
+/// Writes a value as wasmtime does, which relies on room for it.
+fn lower<T>(cx: &mut LowerContext<'_, T>, ty: InterfaceType, at: usize, value: &impl Lower) -> Result<()> {
+    let [size, _] = size_and_align(cx.types.canonical_abi(&ty));
+    cx.as_slice_mut().get(at..).and_then(|rest| rest.get(..size)).ok_or_else(outside)?;
+    value.linear_lower_to_memory(cx, ty, at)
 }
 
 fn store_many<T>(cx: &mut LowerContext<'_, T>, of: InterfaceType, first: usize, values: &[Val]) -> Result<()> {

@@ -145,13 +145,17 @@ impl<T: Holder> InStore<'_, T> {
 
     /// A stream or future for the component: the embedder's with this number, or one of the component's own,
     /// of which nothing has been read.
-    fn written(&mut self, from: &mut Reader<'_>) -> Result<std::result::Result<Written, Given>> {
+    fn written(&mut self, of: Option<usize>, from: &mut Reader<'_>) -> Result<std::result::Result<Written, Given>> {
         let [is_own] = from.array()?;
         let number = from.number()?;
         if is_own == 0 {
             let embedder = self.handles.embedder.clone();
             let embedder = embedder.ok_or_else(|| Error::msg("streams can't be given to the component"))?;
             return Ok(Err(Given::new(embedder, number)));
+        }
+        match self.handles.place(number) {
+            Some(Some(Held::Written(_, is_of))) if *is_of == of => {}
+            _ => return Err(gone()),
         }
         match self.handles.take(number)? {
             Held::Written(written, _) => Ok(Ok(written)),
@@ -161,7 +165,7 @@ impl<T: Holder> InStore<'_, T> {
 
     /// A stream for the component.
     pub(super) fn lift_stream(&mut self, of: Option<usize>, from: &mut Reader<'_>) -> Result<StreamAny> {
-        match self.written(from)? {
+        match self.written(of, from)? {
             Ok(Written::Stream(any)) => Ok(any),
             Ok(Written::Future(_)) => bail!("a future is no stream"),
             Err(given) => streams::stream_of(self.store.as_context_mut(), &self.handles.types, of, given),
@@ -170,7 +174,7 @@ impl<T: Holder> InStore<'_, T> {
 
     /// A future for the component.
     pub(super) fn lift_future(&mut self, of: Option<usize>, from: &mut Reader<'_>) -> Result<FutureAny> {
-        match self.written(from)? {
+        match self.written(of, from)? {
             Ok(Written::Future(any)) => Ok(any),
             Ok(Written::Stream(_)) => bail!("a stream is no future"),
             Err(given) => streams::future_of(self.store.as_context_mut(), &self.handles.types, of, given),
@@ -188,18 +192,26 @@ impl<T: Holder> InStore<'_, T> {
         let place = self.handles.place(number).ok_or_else(gone)?;
         let reading = match place.take() {
             Some(Held::Reading(reading)) => reading,
-            Some(Held::Written(written, of)) => Reading::begin(self.store.as_context_mut(), &types, of, written)?,
+            Some(Held::Written(written, of)) => {
+                let begun = Reading::begin(self.store.as_context_mut(), &types, of, written);
+                begun.inspect_err(|_| self.handles.free.extend(usize::try_from(number)))?
+            }
             other => {
                 *place = other;
                 return Err(gone());
             }
         };
-        *place = Some(Held::Reading(Arc::clone(&reading)));
+        if let Some(place) = self.handles.place(number) {
+            *place = Some(Held::Reading(Arc::clone(&reading)));
+        }
         Ok(reading)
     }
 
     /// Ends the stream or future with this number: JavaScript wants no more of it.
     pub fn close(&mut self, number: u32) -> Result<()> {
+        if matches!(self.handles.place(number), Some(Some(Held::Resource(_)))) {
+            return Err(gone());
+        }
         match self.handles.take(number)? {
             Held::Reading(reading) => reading.close(),
             Held::Written(Written::Stream(mut any), _) => any.close(&mut self.store)?,

@@ -267,7 +267,7 @@ impl<T: Holder, I: Item> StreamProducer<T> for Producer<I> {
         mut destination: Destination<'a, I, VecBuffer<I>>,
         finish: bool,
     ) -> Poll<Result<StreamResult>> {
-        let most = destination.remaining(store.as_context_mut()).unwrap_or(I::MOST).min(I::MOST);
+        let most = destination.remaining(store.as_context_mut()).unwrap_or(I::BATCH).min(I::MOST);
         if most == 0 {
             return Poll::Ready(Ok(StreamResult::Completed)); // it is tried again with room for elements
         }
@@ -400,6 +400,12 @@ struct Room<I> {
     most: usize,
 }
 
+impl<I> Room<I> {
+    const fn of(most: usize) -> Self {
+        Self { items: Vec::new(), most }
+    }
+}
+
 impl<I: Item> ReadBuffer<I> for Room<I> {
     fn extend<E: IntoIterator<Item = I>>(&mut self, items: E) {
         Extend::extend(&mut self.items, items);
@@ -446,7 +452,7 @@ impl<I: Item> Consumer<I> {
         let (mut bytes, mut count) = (Vec::new(), 0);
         reading(|| {
             while count < most && bytes.len() < MOST_BYTES {
-                let mut room = Room { items: Vec::new(), most: I::BATCH.min(most.saturating_sub(count)) };
+                let mut room = Room::of(I::BATCH.min(most.saturating_sub(count)));
                 source.read(store.as_context_mut(), &mut room)?;
                 if room.items.is_empty() {
                     break;
@@ -496,12 +502,14 @@ impl<T: Holder, I: Item> FutureConsumer<T> for Consumer<I> {
     fn poll_consume(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        store: StoreContextMut<'_, T>,
+        mut store: StoreContextMut<'_, T>,
         mut source: Source<'_, I>,
         finish: bool,
     ) -> Poll<Result<()>> {
-        match self.poll(context, store, source.reborrow()) {
+        match self.poll(context, store.as_context_mut(), source.reborrow()) {
             Ok(Idle::Waits) if !finish => Poll::Pending,
+            // A future has no word for a reader that wants it no more: it is read for nobody.
+            Ok(Idle::Closed) if !finish => Poll::Ready(reading(|| source.read(store, &mut Room::of(1)))),
             Ok(_) => Poll::Ready(Ok(())),
             Err(error) => Poll::Ready(Err(error)),
         }
