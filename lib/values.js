@@ -97,8 +97,8 @@ class Writer {
   /** Functions to be called when the call is over. @type {(() => void)[]} */
   after = [];
   /**
-   * Functions to be called when the call fails, before those: they take back what it was to be given, and end it
-   * if it is lost.
+   * Functions to be called when the call fails, before those: they take back what it was to be given, and end
+   * it if it is lost.
    *
    * @type {((isLost?: boolean) => void)[]}
    */
