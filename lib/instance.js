@@ -377,9 +377,14 @@ function notCallable(name) {
   );
 }
 
-/** @param {unknown} cause */
+/** @param {any} cause */
 const hasEnded = (cause) =>
-  errorOf(Error, 'ERR_INVALID_STATE', 'the instance has ended', { cause });
+  errorOf(
+    Error,
+    'ERR_INVALID_STATE',
+    `the instance has ended: ${cause?.message ?? cause}; load the program again, or with 'fresh', for more calls`,
+    { cause },
+  );
 
 /**
  * The exports of a module.
