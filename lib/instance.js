@@ -2,6 +2,7 @@
 
 // A module that lives on: it is loaded once, and its exports are called any number of times.
 
+const { AsyncResource } = require('node:async_hooks');
 const { clearTimeout, setTimeout } = require('node:timers');
 const { decodeResult, encode } = require('./cells.js');
 const { AbortError, WasiError, errorOf, from, wasiErrorOf } = require('./errors.js');
@@ -26,6 +27,7 @@ const { addon, endRun, keepAlive, listenTo, requestLoad } = require('./requests.
  * @property {ArrayBuffer | Uint8Array} bytes the parameters
  * @property {Caller} caller
  * @property {import('./host.js').Current} [outer] the call of a function of the embedder that it was made in
+ * @property {AsyncResource} [context] that it was made in, if functions of the embedder may be called
  * @property {(result: unknown) => void} resolve
  * @property {(error: unknown) => void} reject
  * @property {() => void} [disarm]
@@ -104,6 +106,8 @@ class Guest {
 
   #mayBeReentered;
   #isConcurrent;
+  /** The context of what belongs to no call. */
+  #context = new AsyncResource('wasi-rs.Instance');
 
   /**
    * @param {unknown} program
@@ -156,8 +160,10 @@ class Guest {
     const isInner = this.#host?.isCalling() ?? false;
     if (isInner && !this.#mayBeReentered) throw isInCall();
     return new Promise((resolve, reject) => {
+      const outer = current.getStore();
+      const context = this.#host && new AsyncResource('wasi-rs.Call');
       /** @type {Call} */
-      const call = { exported, bytes, caller: {}, outer: current.getStore(), resolve, reject };
+      const call = { exported, bytes, caller: {}, outer, context, resolve, reject };
       const isBusy = this.#current !== undefined || this.#queue.size > 0;
       const isToWait = !isInner && !this.#isConcurrent && isBusy;
       if (isToWait) this.#queue.push(call);
@@ -201,7 +207,7 @@ class Guest {
     this.#calls.set(number, call);
     let returned = addon.callExport(this.#native, request);
     while (returned?.hostCall !== undefined) {
-      const isAnswered = this.#host?.call(returned, this.#outerOf(returned));
+      const isAnswered = this.#callHost(returned);
       returned = addon.awaitCall(this.#native, number, isAnswered);
     }
     if (returned) {
@@ -243,14 +249,16 @@ class Guest {
   }
 
   /**
-   * The call of another guest's function that the guest was called in, and now calls one of the embedder.
+   * Calls a function of the embedder, in the context of the guest's call that it is called in.
    *
    * @param {import('./types.js').HostCall} message
    */
-  #outerOf({ caller }) {
+  #callHost(message) {
     // Where calls are made one after the other, each but the last waits for one that has begun in it.
-    const number = this.#isConcurrent ? caller : [...this.#calls.keys()].at(-1);
-    return number === undefined ? undefined : this.#calls.get(number)?.outer;
+    const number = this.#isConcurrent ? message.caller : [...this.#calls.keys()].at(-1);
+    const call = number === undefined ? undefined : this.#calls.get(number);
+    const context = call?.context ?? this.#context;
+    return context.runInAsyncScope(() => this.#host?.call(message, call?.outer));
   }
 
   /** Arms the timeout; the result disarms it. */
@@ -264,7 +272,7 @@ class Guest {
   /** @param {any} message @param {unknown} thrown */
   #receive(message, thrown) {
     if (message?.hostCall !== undefined) {
-      return void this.#host?.call(message, this.#outerOf(message));
+      return void this.#callHost(message);
     }
     if (message?.hasBegun) return void (this.#disarm = this.#arm());
     if (message?.loaded) {

@@ -241,6 +241,21 @@ describe('calls at the same time', bounded, () => {
     assert.equal(seen[0], 'ERR_INVALID_STATE');
   });
 
+  test('call functions in the context in which they were made', async (t) => {
+    const context = new AsyncLocalStorage();
+    const ask = async (which) => {
+      await turn();
+      assert.equal(context.getStore(), which);
+      return which;
+    };
+    const { exports } = await open(t, { imports: { ask } });
+    const calls = Array.from({ length: 300 }, (_, i) => context.run(i, () => exports.ask(i)));
+    assert.deepEqual(
+      await Promise.all(calls),
+      calls.map((_, i) => i),
+    );
+  });
+
   test('read streams in the context in which these were given', async (t) => {
     const { exports } = await open(t);
     const context = new AsyncLocalStorage();

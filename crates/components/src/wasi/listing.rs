@@ -53,7 +53,12 @@ impl View<'_> {
     /// Reads entries of a directory, if all that were read have been given to the guest.
     fn list(&mut self, listing: &mut Listing) -> Made {
         listing.given = 0;
-        self.calls().list(listing.file.fd, listing.next, &mut listing.bytes)
+        let made = self.calls().list(listing.file.fd, listing.next, &mut listing.bytes);
+        if made.is_err() {
+            // Those that were given are not given again.
+            listing.bytes.clear();
+        }
+        made
     }
 
     /// The next entry of a directory: its type and its name; none at the end.
