@@ -216,6 +216,11 @@ function warn(error) {
   process.emitWarning(types.isNativeError(error) ? error : inspect(error));
 }
 
+/** Does what nobody waits for: its errors are warnings. @param {() => any} act */
+function leave(act) {
+  new Promise((resolve) => resolve(act())).catch(warn);
+}
+
 module.exports = {
   ...ofClass,
   AbortError,
@@ -226,6 +231,7 @@ module.exports = {
   from,
   importError,
   invalidThis,
+  leave,
   needsBytes,
   streamError,
   textOf,

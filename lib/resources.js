@@ -2,7 +2,7 @@
 
 // Resources of a component and of its embedder, as objects of JavaScript.
 
-const { warn } = require('./errors.js');
+const { leave } = require('./errors.js');
 const { Mismatch } = require('./values.js');
 
 const dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');
@@ -148,9 +148,6 @@ class GuestResources {
   }
 }
 
-/** The result of what may throw. @param {() => any} act */
-const settled = (act) => new Promise((resolve) => resolve(act()));
-
 /** An object of the embedder that a component knows. */
 /**
  * @typedef {object} Known
@@ -191,8 +188,8 @@ class HostResources {
     if (isOwned) {
       known.owned++;
       call.undo.push((isLost) => {
-        if (!isLost) this.release(taken);
-        else settled(() => this.drop(taken)).catch(warn);
+        if (isLost) leave(() => this.drop(taken));
+        else this.release(taken);
       });
     } else {
       call.after.push(() => void this.#giveBack(taken));
@@ -239,8 +236,7 @@ class HostResources {
     const all = [...this.#byNumber.values()].filter(({ owned }) => owned > 0);
     this.#byNumber.clear();
     this.#numbers.clear();
-    for (const { object } of all)
-      settled(() => /** @type {any} */ (object)[dispose]?.()).catch(warn);
+    for (const { object } of all) leave(() => /** @type {any} */ (object)[dispose]?.());
   }
 
   /** The component has one handle less. @param {number} number */

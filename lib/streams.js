@@ -4,7 +4,8 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { inspect, types } = require('node:util');
-const { warn } = require('./errors.js');
+const { leave } = require('./errors.js');
+const { isThenable } = require('./host.js');
 const { Mismatch, Reader, Writer, mismatch, within } = require('./values.js');
 
 /**
@@ -206,9 +207,7 @@ class Supply {
     }
     const piece = this.#rest.subarray(0, most);
     this.#keep(this.#rest.subarray(piece.length));
-    const writer = beginAnswer(this.#isOver && this.#left === 0, piece.length);
-    writer.raw(piece);
-    return writer.copy();
+    return answerOf(this.#isOver && this.#left === 0, piece.length, piece);
   }
 
   /** @param {Uint8Array} rest */
@@ -220,7 +219,7 @@ class Supply {
   /** The next result of the iterator, and if it was waited for. */
   async #result() {
     const next = this.#next();
-    const isAwaited = typeof next?.then === 'function';
+    const isAwaited = isThenable(next);
     return { isAwaited, result: resultOf(isAwaited ? await next : next) };
   }
 
@@ -243,9 +242,7 @@ class Supply {
       if (isAwaited) break;
     }
     if (this.#isEnded) this.#takeBack(this.#given);
-    const writer = beginAnswer(this.#isOver, this.#given);
-    writer.raw(body.bytes.subarray(0, body.length));
-    return writer.copy();
+    return answerOf(this.#isOver, this.#given, body.bytes.subarray(0, body.length));
   }
 
   /** @param {Writing} body @param {unknown} value */
@@ -281,17 +278,17 @@ class Supply {
     this.#takeBack(lost);
     if (this.#isOver) return;
     this.#isOver = true;
-    // Nobody waits for it.
-    new Promise((resolve) => resolve(this.#end())).catch(warn);
+    leave(this.#end);
   }
 }
 
-/** @param {boolean} isOver @param {number} count */
-function beginAnswer(isOver, count) {
-  const writer = new Writer();
-  writer.u8(isOver ? 1 : 0);
-  writer.u32(count);
-  return writer;
+/** @param {boolean} isLast @param {number} count of elements @param {Uint8Array} [bytes] of these */
+function answerOf(isLast, count, bytes = new Uint8Array()) {
+  const answer = Buffer.allocUnsafe(5 + bytes.length);
+  answer.writeUInt8(isLast ? 1 : 0);
+  answer.writeUInt32LE(count, 1);
+  answer.set(bytes, 5);
+  return answer;
 }
 
 /** @param {unknown} error @param {string} what */
@@ -438,7 +435,7 @@ class Streams {
   /** Answers the component, which asks for elements. @param {number} number @param {number} most */
   next(number, most) {
     const supply = this.#supplies.get(number);
-    return supply ? supply.take(most) : beginAnswer(true, 0).copy();
+    return supply ? supply.take(most) : answerOf(true, 0);
   }
 
   /**
