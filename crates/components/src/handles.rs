@@ -77,15 +77,16 @@ impl Handles {
         }
     }
 
-    fn take(&mut self, handle: u32) -> Result<Held> {
-        let held = self.place(handle).and_then(Option::take).ok_or_else(gone)?;
+    /// Takes what has this number out of the table, if it is of this kind.
+    fn take_if(&mut self, handle: u32, is: impl FnOnce(&Held) -> bool) -> Result<Held> {
+        let held = self.place(handle).and_then(|place| place.take_if(|held| is(held))).ok_or_else(gone)?;
         self.free.push(usize::try_from(handle)?);
         Ok(held)
     }
 
     fn take_resource(&mut self, handle: u32) -> Result<ResourceAny> {
         let any = self.resource(handle)?;
-        self.take(handle)?;
+        self.take_if(handle, |_| true)?;
         Ok(any)
     }
 }
@@ -153,11 +154,7 @@ impl<T: Holder> InStore<'_, T> {
             let embedder = embedder.ok_or_else(|| Error::msg("streams can't be given to the component"))?;
             return Ok(Err(Given::new(embedder, number)));
         }
-        match self.handles.place(number) {
-            Some(Some(Held::Written(_, is_of))) if *is_of == of => {}
-            _ => return Err(gone()),
-        }
-        match self.handles.take(number)? {
+        match self.handles.take_if(number, |held| matches!(held, Held::Written(_, is_of) if *is_of == of))? {
             Held::Written(written, _) => Ok(Ok(written)),
             _ => Err(gone()),
         }
@@ -209,10 +206,7 @@ impl<T: Holder> InStore<'_, T> {
 
     /// Ends the stream or future with this number: JavaScript wants no more of it.
     pub fn close(&mut self, number: u32) -> Result<()> {
-        if matches!(self.handles.place(number), Some(Some(Held::Resource(_)))) {
-            return Err(gone());
-        }
-        match self.handles.take(number)? {
+        match self.handles.take_if(number, |held| !matches!(held, Held::Resource(_)))? {
             Held::Reading(reading) => reading.close(),
             Held::Written(Written::Stream(mut any), _) => any.close(&mut self.store)?,
             Held::Written(Written::Future(mut any), _) => any.close(&mut self.store)?,

@@ -14,7 +14,7 @@ use super::generated::io::streams::{HostOutputStream, StreamError};
 use super::listing::Listing;
 use super::streams::{InputStream, OutputStream};
 use crate::direct::{Block, Quick};
-use wasmtime::component::{Linker, Resource};
+use wasmtime::component::{ComponentNamedList, Lift, Linker, LinkerInstance, Lower, Resource};
 use wasmtime::{Result, StoreContextMut};
 
 /// A result as wasmtime writes it.
@@ -158,108 +158,88 @@ type Input = Resource<InputStream>;
 type Output = Resource<OutputStream>;
 type File = Resource<Descriptor>;
 
+/// Where functions are defined, and how they see a guest.
+struct Place<'l, T: 'static> {
+    functions: LinkerInstance<'l, T>,
+    view: fn(&mut T) -> View<'_>,
+}
+
+impl<T: 'static> Place<'_, T> {
+    /// Defines a function by what it does.
+    fn define<P, R>(&mut self, name: &str, act: impl Fn(View<'_>, P) -> Result<R> + Send + Sync + 'static) -> Result<()>
+    where
+        P: ComponentNamedList + Lift + 'static,
+        R: Lower + 'static,
+        (R,): ComponentNamedList + Lower,
+    {
+        let view = self.view;
+        let define = move |mut store: StoreContextMut<'_, T>, params: P| Ok((act(view(store.data_mut()), params)?,));
+        self.functions.func_wrap(name, define)
+    }
+}
+
 /// Defines them, in the place of the others.
 pub fn link<T: 'static>(linker: &mut Linker<T>, view: fn(&mut T) -> View<'_>) -> Result<()> {
     linker.allow_shadowing(true);
-    let mut files = linker.instance("wasi:filesystem/types@0.2.12")?;
-    files.func_wrap("[method]descriptor.stat", move |mut store: StoreContextMut<'_, T>, (this,): (File,)| {
-        Ok((quick_stat(view(store.data_mut()).stat(this))?,))
+    let mut files = Place { functions: linker.instance("wasi:filesystem/types@0.2.12")?, view };
+    files.define("[method]descriptor.stat", |mut view, (this,): (File,)| quick_stat(view.stat(this)))?;
+    files.define("[method]descriptor.stat-at", |mut view, (this, flags, path): (File, PathFlags, String)| {
+        quick_stat(view.stat_at(this, flags, path))
     })?;
-    files.func_wrap(
-        "[method]descriptor.stat-at",
-        move |mut store: StoreContextMut<'_, T>, (this, flags, path): (File, PathFlags, String)| {
-            Ok((quick_stat(view(store.data_mut()).stat_at(this, flags, path))?,))
-        },
-    )?;
-    files.func_wrap(
-        "[method]descriptor.metadata-hash",
-        move |mut store: StoreContextMut<'_, T>, (this,): (File,)| {
-            Ok((quick_hash(view(store.data_mut()).metadata_hash(this))?,))
-        },
-    )?;
-    files.func_wrap(
-        "[method]descriptor.metadata-hash-at",
-        move |mut store: StoreContextMut<'_, T>, (this, flags, path): (File, PathFlags, String)| {
-            Ok((quick_hash(view(store.data_mut()).metadata_hash_at(this, flags, path))?,))
-        },
-    )?;
-    files.func_wrap(
-        "[method]descriptor.read",
-        move |mut store: StoreContextMut<'_, T>, (this, length, offset): (File, u64, u64)| {
-            Ok((quick_part(view(store.data_mut()).read_file(&this, length, offset))?,))
-        },
-    )?;
-    files.func_wrap(
-        "[method]descriptor.write",
-        move |mut store: StoreContextMut<'_, T>, (this, bytes, offset): (File, Block, u64)| {
-            Ok((quick_number(view(store.data_mut()).write_file(&this, bytes, offset))?,))
-        },
-    )?;
-    files.func_wrap(
-        "[method]directory-entry-stream.read-directory-entry",
-        move |mut store: StoreContextMut<'_, T>, (this,): (Resource<Listing>,)| {
-            Ok((quick_entry(view(store.data_mut()).read_directory_entry(this))?,))
-        },
-    )?;
-    let mut streams = linker.instance("wasi:io/streams@0.2.12")?;
-    streams.func_wrap(
-        "[method]input-stream.read",
-        move |mut store: StoreContextMut<'_, T>, (stream, len): (Input, u64)| {
-            let mut view = view(store.data_mut());
-            let read = view.read_now(&stream, len);
-            Ok((quick_bytes(view, read)?,))
-        },
-    )?;
-    streams.func_wrap(
-        "[method]input-stream.blocking-read",
-        move |mut store: StoreContextMut<'_, T>, (stream, len): (Input, u64)| {
-            let mut view = view(store.data_mut());
-            let read = view.wait_for_input(&stream).and_then(|()| view.read_now(&stream, len));
-            Ok((quick_bytes(view, read)?,))
-        },
-    )?;
-    streams.func_wrap(
-        "[method]output-stream.check-write",
-        move |mut store: StoreContextMut<'_, T>, (stream,): (Output,)| {
-            let mut view = view(store.data_mut());
-            let permit = view.check_write(stream);
-            let answer: Quick<Answer<u64, StreamError>, 16> =
-                quick(streamed(view, permit)?, |permit, fields| fields.u64(8, *permit));
-            Ok((answer,))
-        },
-    )?;
+    files.define("[method]descriptor.metadata-hash", |mut view, (this,): (File,)| {
+        quick_hash(view.metadata_hash(this))
+    })?;
+    files
+        .define("[method]descriptor.metadata-hash-at", |mut view, (this, flags, path): (File, PathFlags, String)| {
+            quick_hash(view.metadata_hash_at(this, flags, path))
+        })?;
+    files.define("[method]descriptor.read", |mut view, (this, length, offset): (File, u64, u64)| {
+        quick_part(view.read_file(&this, length, offset))
+    })?;
+    files.define("[method]descriptor.write", |mut view, (this, bytes, offset): (File, Block, u64)| {
+        quick_number(view.write_file(&this, bytes, offset))
+    })?;
+    files
+        .define("[method]directory-entry-stream.read-directory-entry", |mut view, (this,): (Resource<Listing>,)| {
+            quick_entry(view.read_directory_entry(this))
+        })?;
+    let mut streams = Place { functions: linker.instance("wasi:io/streams@0.2.12")?, view };
+    streams.define("[method]input-stream.read", |mut view, (stream, len): (Input, u64)| {
+        let read = view.read_now(&stream, len);
+        quick_bytes(view, read)
+    })?;
+    streams.define("[method]input-stream.blocking-read", |mut view, (stream, len): (Input, u64)| {
+        let read = view.wait_for_input(&stream).and_then(|()| view.read_now(&stream, len));
+        quick_bytes(view, read)
+    })?;
+    streams.define("[method]output-stream.check-write", |mut view, (stream,): (Output,)| {
+        let permit = view.check_write(stream);
+        let answer: Quick<Answer<u64, StreamError>, 16> =
+            quick(streamed(view, permit)?, |permit, fields| fields.u64(8, *permit));
+        Ok(answer)
+    })?;
     for name in ["[method]output-stream.flush", "[method]output-stream.blocking-flush"] {
-        streams.func_wrap(name, move |mut store: StoreContextMut<'_, T>, (stream,): (Output,)| {
-            let mut view = view(store.data_mut());
+        streams.define(name, |mut view, (stream,): (Output,)| {
             // There is nothing to wait for.
             let flushed = view.flush(stream);
-            Ok((quick_nothing(view, flushed)?,))
+            quick_nothing(view, flushed)
         })?;
     }
-    streams.func_wrap(
-        "[method]output-stream.write",
-        move |mut store: StoreContextMut<'_, T>, (stream, bytes): (Output, Block)| {
-            let mut view = view(store.data_mut());
-            let written = view.write_permitted(&stream, bytes);
-            Ok((quick_nothing(view, written)?,))
-        },
-    )?;
-    streams.func_wrap(
+    streams.define("[method]output-stream.write", |mut view, (stream, bytes): (Output, Block)| {
+        let written = view.write_permitted(&stream, bytes);
+        quick_nothing(view, written)
+    })?;
+    streams.define(
         "[method]output-stream.blocking-write-and-flush",
-        move |mut store: StoreContextMut<'_, T>, (stream, bytes): (Output, Block)| {
-            let mut view = view(store.data_mut());
+        |mut view, (stream, bytes): (Output, Block)| {
             let written = view.write_blocking(&stream, bytes);
-            Ok((quick_nothing(view, written)?,))
+            quick_nothing(view, written)
         },
     )?;
-    let mut clock = linker.instance("wasi:clocks/wall-clock@0.2.12")?;
-    clock.func_wrap("now", move |mut store: StoreContextMut<'_, T>, (): ()| {
-        Ok((quick_time(wall_clock::Host::now(&mut view(store.data_mut()))?),))
-    })?;
-    let mut random = linker.instance("wasi:random/random@0.2.12")?;
-    random.func_wrap("get-random-bytes", move |mut store: StoreContextMut<'_, T>, (len,): (u64,)| {
-        Ok((view(store.data_mut()).random(len)?,))
-    })?;
+    let mut clock = Place { functions: linker.instance("wasi:clocks/wall-clock@0.2.12")?, view };
+    clock.define("now", |mut view, (): ()| Ok(quick_time(wall_clock::Host::now(&mut view)?)))?;
+    let mut random = Place { functions: linker.instance("wasi:random/random@0.2.12")?, view };
+    random.define("get-random-bytes", |mut view, (len,): (u64,)| view.random(len))?;
     linker.allow_shadowing(false);
     Ok(())
 }
