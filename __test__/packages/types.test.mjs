@@ -39,11 +39,13 @@ const examples = blocksOf('README.md', 'js')
   .filter((code) => code.includes('wasi-rs') || /\b(WASI|run)\(/.test(code))
   .map((code) => {
     const required = /^(?:const|import) (\w+|\{.*\}) = require\('([\w:/-]+)'\);.*\n/gm;
-    const imports = [...code.matchAll(required)].map(
-      ([, names, from]) => `import ${names} from '${from}';`,
-    );
+    const imported = /^import .* from '.*';.*\n/gm;
+    const imports = [
+      ...[...code.matchAll(required)].map(([, names, from]) => `import ${names} from '${from}';`),
+      ...(code.match(imported) ?? []),
+    ];
     if (!code.includes("'wasi-rs'")) imports.push("import { WASI } from 'wasi-rs';");
-    const body = code.replaceAll(required, '');
+    const body = code.replaceAll(required, '').replaceAll(imported, '');
     return `${imports.join('\n')}
 declare const instance: WebAssembly.Instance;
 export async function example() {
@@ -108,7 +110,7 @@ async function compile(tsc, name, compilerOptions) {
 }
 
 test('README has the examples that are compiled', () => {
-  assert.equal(examples.length, 9);
+  assert.equal(examples.length, 10);
 });
 
 test('the libraries of TypeScript are the choice of the program that imports the types', () => {
