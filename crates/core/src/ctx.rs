@@ -4,6 +4,7 @@ use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Clockid, Rights};
 use crate::abi::{Abi, Fd};
 use crate::descriptors::{Descriptor, Descriptors};
+use crate::files::object::Object;
 use crate::host::clock;
 use crate::host::file::{File, open_files_limit};
 use crate::host::random::Random;
@@ -203,7 +204,7 @@ impl Ctx {
 
     /// Adds a directory, which the guest knows as `name` (up to a NUL in it), under the next number: 3 and
     /// up.
-    pub fn push_preopen(&self, name: &str, dir: File, read_only: bool) -> Result<Fd> {
+    pub fn push_preopen(&self, name: &str, dir: impl Into<Object>, read_only: bool) -> Result<Fd> {
         let name = name.split('\0').next().unwrap_or_default();
         self.descriptors.insert(Descriptor::preopen(dir, name, read_only))
     }
@@ -253,6 +254,11 @@ impl Ctx {
     /// Entries and marks of the directories it lists.
     pub fn listings(&self) -> RefMut<'_, Listings> {
         self.listings.borrow_mut()
+    }
+
+    /// Tells the time for files in memory, in nanoseconds since 1970.
+    pub fn now(&self) -> impl Fn() -> u64 + use<> {
+        || clock::now(Clockid::Realtime)
     }
 
     /// The network that it may use.

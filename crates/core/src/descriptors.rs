@@ -4,8 +4,8 @@ use crate::abi::Fd;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Fdflags, Rights};
 use crate::abi::socket::{Family, Protocol};
+use crate::files::object::Object;
 use crate::host::file::File;
-use crate::host::object::Object;
 use crate::host::offset::Offset;
 use crate::host::readdir::Place;
 use crate::host::stream::Stream;
@@ -78,7 +78,7 @@ impl Descriptor {
 
     /// A directory the guest is started with, under the guest's name for it. If it is `read_only`, so is all
     /// that is opened through it.
-    pub fn preopen(file: File, name: &str, read_only: bool) -> Self {
+    pub fn preopen(dir: impl Into<Object>, name: &str, read_only: bool) -> Self {
         let (mut rights, mut inheriting) = (Rights::DIRECTORY, Rights::all());
         if read_only {
             rights -= Rights::CHANGING;
@@ -86,15 +86,16 @@ impl Descriptor {
             // program would fail when it writes, and not, as with EROFS, when it opens.
             inheriting -= Rights::CHANGING - Rights::FD_WRITE;
         }
-        Self { preopen: Some(name.into()), read_only, ..Self::new(file, rights, inheriting, Fdflags::empty()) }
+        Self { preopen: Some(name.into()), read_only, ..Self::new(dir, rights, inheriting, Fdflags::empty()) }
     }
 
     /// A descriptor of a file opened through this directory: for reading only, if the directory is.
-    pub fn opened(&self, file: File, mut rights: Rights, inheriting: Rights, flags: Fdflags) -> Self {
+    pub fn opened(&self, object: Object, mut rights: Rights, inheriting: Rights, flags: Fdflags) -> Self {
         if self.read_only {
             rights -= Rights::CHANGING;
         }
-        Self { offset: Offset::own(), read_only: self.read_only, ..Self::new(file, rights, inheriting, flags) }
+        let offset = if matches!(object, Object::Memory(_)) { Offset::kept_here() } else { Offset::own() };
+        Self { offset, read_only: self.read_only, ..Self::new(object, rights, inheriting, flags) }
     }
 
     /// A descriptor that the embedder hands in. The guest may do with it what the embedder can: also what

@@ -7,8 +7,9 @@
 //! | --- | --- | --- |
 //! | 0 | [`abi`] | the guest's vocabulary: error numbers, flags, records |
 //! | 1 | [`memory`], [`host`], [`network`] | the guest's memory; the operating system; its network |
-//! | 2 | [`ctx`], [`descriptors`] | what one guest owns |
-//! | 3 | [`syscalls`] | the 46 system calls, and the list of them; calls of sockets |
+//! | 2 | [`files`] | files of every kind: the operating system's, and those in memory |
+//! | 3 | [`ctx`], [`descriptors`] | what one guest owns |
+//! | 4 | [`syscalls`] | the 46 system calls, and the list of them; calls of sockets |
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "the tests build host trees"))]
 
@@ -18,6 +19,7 @@ compile_error!("wasi-rs runs on Linux, macOS and Windows: src/host has no twin f
 pub mod abi;
 pub mod ctx;
 pub mod descriptors;
+pub mod files;
 pub mod host;
 pub mod memory;
 pub mod network;

@@ -8,16 +8,18 @@
 //!    (`RESOLVE_IN_ROOT`), so that absolute links lead where they lead for the host, and `..` of the root is
 //!    the root. Magic links, such as `/proc/self/fd/1`, are followed nowhere.
 //! 2. A call that works on a name gets exactly one component, never `.` or `..`, relative to an open
-//!    directory, and does not follow a link there. So there is no moment between a check and a use.
+//!    directory, and does not follow a link there ([`Names`]). So there is no moment between a check and a
+//!    use.
 
 use super::handle::{File, SetTime};
+use super::names::Names;
 use super::os;
-use super::path::{Split, is_single, resolve_last, split};
+use super::path::is_single;
 use crate::abi::errno::{Errno, Result};
-use crate::abi::flags::{Filetype, Oflags};
+use crate::abi::flags::Filetype;
 use crate::abi::records::Filestat;
-use std::borrow::Cow;
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
+use std::marker::PhantomData;
 use std::ops::Deref;
 
 pub use super::handle::OpenHow;
@@ -41,30 +43,7 @@ impl File {
     /// Opens `path` beneath this directory as a read-only file system does: EROFS for what would change
     /// anything.
     pub fn open_at_read_only(&self, path: &CStr, how: OpenHow) -> Result<File> {
-        let may_create = how.oflags.contains(Oflags::CREAT);
-        let must_create = how.oflags.contains(Oflags::CREAT | Oflags::EXCL);
-        if how.write || must_create || how.oflags.contains(Oflags::TRUNC) {
-            // Errors of the path come first.
-            let found = self.stat_at(path, how.follow && !must_create);
-            return Err(match found {
-                Ok(_) if must_create => Errno::Exist,
-                Ok(_) => Errno::Rofs,
-                Err(errno) => self.not_created(path, may_create, errno),
-            });
-        }
-        let reading = OpenHow { oflags: how.oflags - Oflags::CREAT - Oflags::EXCL, ..how };
-        self.open_at(path, &reading).map_err(|errno| self.not_created(path, may_create, errno))
-    }
-
-    /// The error for a path that leads to nothing: EROFS if it could have been created.
-    fn not_created(&self, path: &CStr, may_create: bool, errno: Errno) -> Errno {
-        if errno != Errno::Noent || !may_create {
-            return errno;
-        }
-        match self.entry(path) {
-            Ok(_) => Errno::Rofs,
-            Err(errno) => errno,
-        }
+        Host::new().open_at_read_only(self, path, how)
     }
 
     /// The attributes of the file that `path` leads to.
@@ -81,163 +60,128 @@ impl File {
 
     /// Sets the times of the file that `path` leads to.
     pub fn set_times_at(&self, path: &CStr, follow: bool, atim: SetTime, mtim: SetTime) -> Result {
-        if follow {
-            return os::dir::set_times(self, path, atim, mtim);
-        }
-        match self.entry(path)? {
-            Entry::Name { parent, name, slash: false } => os::dir::set_times_of_name(&parent, &name, atim, mtim),
-            // A slash or dots at the end mean a directory, whatever the link.
-            _ => os::dir::set_times(self, path, atim, mtim),
-        }
+        Host::new().set_times_at(self, path, follow, (atim, mtim))
     }
 
     /// Creates a directory.
     pub fn create_dir_at(&self, path: &CStr) -> Result {
-        match self.entry(path)? {
-            Entry::Name { parent, name, .. } => os::dir::create_dir(&parent, &name),
-            Entry::Dots => Err(Errno::Exist),
-        }
+        Host::new().create_dir_at(self, path)
     }
 
     /// Removes an empty directory.
     pub fn remove_dir_at(&self, path: &CStr) -> Result {
-        match self.entry(path)? {
-            Entry::Name { parent, name, .. } => os::dir::remove_dir(&parent, &name),
-            Entry::Dots => Err(Errno::Inval),
-        }
+        Host::new().remove_dir_at(self, path)
     }
 
     /// Removes a name that is not a directory's.
     pub fn unlink_at(&self, path: &CStr) -> Result {
-        match self.entry(path)? {
-            Entry::Name { parent, name, slash: false } => match os::dir::unlink(&parent, &name) {
-                // Some systems answer EPERM for a directory.
-                Err(Errno::Perm) if parent.is_dir(&name) => Err(Errno::Isdir),
-                result => result,
-            },
-            Entry::Name { parent, name, slash: true } => {
-                Err(if parent.is_dir_or_absent(&name)? { Errno::Isdir } else { Errno::Notdir })
-            }
-            Entry::Dots => Err(Errno::Isdir),
-        }
+        Host::new().unlink_at(self, path)
     }
 
     /// Renames `path` to `new_path` beneath `new_dir`.
     pub fn rename_at(&self, path: &CStr, new_dir: &File, new_path: &CStr) -> Result {
-        let (Entry::Name { parent, name, slash }, Entry::Name { parent: new_parent, name: new_name, slash: new_slash }) =
-            (self.entry(path)?, new_dir.entry(new_path)?)
-        else {
-            return Err(Errno::Busy);
-        };
-        // With a slash at its end a path means a directory, and none that a link stands for: the names that
-        // reach the kernel have no slash, so it never follows one.
-        if (slash || new_slash) && !parent.is_dir_or_absent(&name)? {
-            return Err(Errno::Notdir);
-        }
-        os::dir::rename(&parent, &name, &new_parent, &new_name)
+        Host::new().rename_at(self, path, new_dir, new_path)
     }
 
     /// Makes `new_path` beneath `new_dir` another name of the file `path`.
     pub fn link_at(&self, path: &CStr, follow: bool, new_dir: &File, new_path: &CStr) -> Result {
-        let resolved;
-        let path = if follow {
-            resolved = self.resolve_last(path)?;
-            resolved.as_c_str()
-        } else {
-            path
-        };
-        let Entry::Name { parent, name, slash } = self.entry(path)? else {
-            // A directory: as the kernel says.
-            return Err(Errno::Perm);
-        };
-        if slash && !parent.is_dir_or_absent(&name)? {
-            return Err(Errno::Notdir);
-        }
-        let (new_parent, new_name) = new_dir.new_name(new_path)?;
-        os::dir::link(&parent, &name, &new_parent, &new_name)
+        Host::new().link_at(self, path, follow, (new_dir, new_path))
     }
 
     /// Makes `new_path` a link to `target`, which is stored as it is. An absolute target is ENOTCAPABLE,
     /// unless this is the root directory, where it means the same file to the guest as to the host.
     pub fn symlink_at(&self, target: &CStr, new_path: &CStr) -> Result {
-        if target.to_bytes().starts_with(b"/") && !self.is_root {
-            return Err(Errno::Notcapable);
-        }
-        let (parent, name) = self.new_name(new_path)?;
-        os::dir::symlink(target, &parent, &name)
+        Host::new().symlink_at(target, self, new_path)
     }
 
     /// Gives the target of the link `path` to `use_target`.
     pub fn readlink_at<T>(&self, path: &CStr, use_target: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
-        if is_single(path) {
-            return os::dir::readlink(self, path, use_target);
-        }
-        match self.entry(path)? {
-            Entry::Name { parent, name, slash: false } => os::dir::readlink(&parent, &name, use_target),
-            _ => {
-                os::dir::stat(self, path, true)?;
-                Err(Errno::Inval)
-            }
-        }
-    }
-
-    /// `path` with a link at its end replaced by its target, again and again. Each step is resolved beneath
-    /// this directory, so the result is only a name to try.
-    fn resolve_last(&self, path: &CStr) -> Result<CString> {
-        resolve_last(path, |path| {
-            let target = match self.readlink_at(path, |target| Ok(target.to_vec())) {
-                Err(Errno::Inval) => return Ok(None),
-                other => other?,
-            };
-            if target.starts_with(b"/") {
-                if !self.is_root {
-                    return Err(Errno::Notcapable);
-                }
-                // A magic link has a text too, but does not lead where that says: the kernel refuses to
-                // follow it.
-                os::dir::stat(self, path, true)?;
-            }
-            Ok(Some(target))
-        })
-    }
-
-    /// Splits `path` into an open directory and one name in it.
-    fn entry<'path, 'dir>(&'dir self, whole: &'path CStr) -> Result<Entry<'path, 'dir>> {
-        if is_single(whole) {
-            return Ok(Entry::Name { parent: Parent::This(self), name: Cow::Borrowed(whole), slash: false });
-        }
-        match split(whole)? {
-            Split::Dots(path) => {
-                // It must be there, and inside.
-                os::dir::open_parent(self, path)?;
-                Ok(Entry::Dots)
-            }
-            Split::Name { directory: [], name, slash } => Ok(Entry::Name { parent: Parent::This(self), name, slash }),
-            Split::Name { directory, name, slash } => {
-                let parent = Parent::Opened(os::dir::open_parent(self, directory)?);
-                Ok(Entry::Name { parent, name, slash })
-            }
-        }
-    }
-
-    /// The place of a name that shall be made, for what is not a directory.
-    fn new_name<'path, 'dir>(&'dir self, path: &'path CStr) -> Result<(Parent<'dir>, Cow<'path, CStr>)> {
-        match self.entry(path)? {
-            Entry::Name { parent, name, slash: false } => Ok((parent, name)),
-            Entry::Name { parent, name, slash: true } => {
-                Err(if parent.is_dir_or_absent(&name)? { Errno::Exist } else { Errno::Notdir })
-            }
-            Entry::Dots => Err(Errno::Exist),
-        }
+        Host::new().readlink_at(self, path, use_target)
     }
 }
 
-/// The last component of a path.
-enum Entry<'path, 'dir> {
-    /// One name in an open directory; never `.` or `..`, and without a slash.
-    Name { parent: Parent<'dir>, name: Cow<'path, CStr>, slash: bool },
-    /// A directory that the path reaches by `.` or `..` at its end; it is inside.
-    Dots,
+/// The directories of the operating system.
+struct Host<'dir>(PhantomData<&'dir File>);
+
+impl Host<'_> {
+    const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<'dir> Names for Host<'dir> {
+    type Start = &'dir File;
+    type Parent = Parent<'dir>;
+    type Opened = File;
+
+    fn starting(&mut self, start: &'dir File) -> Parent<'dir> {
+        Parent::This(start)
+    }
+
+    fn parent(&mut self, start: &'dir File, path: &[u8]) -> Result<Parent<'dir>> {
+        os::dir::open_parent(start, path).map(Parent::Opened)
+    }
+
+    fn is_root(&self, start: &'dir File) -> bool {
+        start.is_root
+    }
+
+    fn open(&mut self, start: &'dir File, path: &CStr, how: &OpenHow) -> Result<File> {
+        start.open_at(path, how)
+    }
+
+    fn stat(&mut self, start: &'dir File, path: &CStr, follow: bool) -> Result<Filestat> {
+        start.stat_at(path, follow)
+    }
+
+    fn set_times(&mut self, start: &'dir File, path: &CStr, atim: SetTime, mtim: SetTime) -> Result {
+        os::dir::set_times(start, path, atim, mtim)
+    }
+
+    fn is_dir(&mut self, parent: &Parent<'dir>, name: &CStr) -> Result<bool> {
+        Ok(os::dir::stat_name(parent, name)?.filetype == Filetype::Directory.number())
+    }
+
+    fn create_dir(&mut self, parent: &Parent<'dir>, name: &CStr) -> Result {
+        os::dir::create_dir(parent, name)
+    }
+
+    fn remove_dir(&mut self, parent: &Parent<'dir>, name: &CStr) -> Result {
+        os::dir::remove_dir(parent, name)
+    }
+
+    fn unlink(&mut self, parent: &Parent<'dir>, name: &CStr) -> Result {
+        match os::dir::unlink(parent, name) {
+            // Some systems answer EPERM for a directory.
+            Err(Errno::Perm) if self.is_dir(parent, name).unwrap_or(false) => Err(Errno::Isdir),
+            result => result,
+        }
+    }
+
+    fn rename(&mut self, parent: &Parent<'dir>, name: &CStr, to: &Parent<'dir>, new_name: &CStr) -> Result {
+        os::dir::rename(parent, name, to, new_name)
+    }
+
+    fn link(&mut self, parent: &Parent<'dir>, name: &CStr, to: &Parent<'dir>, new_name: &CStr) -> Result {
+        os::dir::link(parent, name, to, new_name)
+    }
+
+    fn symlink(&mut self, target: &CStr, parent: &Parent<'dir>, name: &CStr) -> Result {
+        os::dir::symlink(target, parent, name)
+    }
+
+    fn readlink<T>(
+        &mut self,
+        parent: &Parent<'dir>,
+        name: &CStr,
+        use_target: impl FnOnce(&[u8]) -> Result<T>,
+    ) -> Result<T> {
+        os::dir::readlink(parent, name, use_target)
+    }
+
+    fn set_times_of_name(&mut self, parent: &Parent<'dir>, name: &CStr, atim: SetTime, mtim: SetTime) -> Result {
+        os::dir::set_times_of_name(parent, name, atim, mtim)
+    }
 }
 
 /// The directory a name stands in.
@@ -257,21 +201,11 @@ impl Deref for Parent<'_> {
     }
 }
 
-impl Parent<'_> {
-    /// True if the name is a directory, not a link to one; ENOENT and other errors come back.
-    fn is_dir_or_absent(&self, name: &CStr) -> Result<bool> {
-        Ok(os::dir::stat_name(self, name)?.filetype == Filetype::Directory.number())
-    }
-
-    fn is_dir(&self, name: &CStr) -> bool {
-        self.is_dir_or_absent(name).unwrap_or(false)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::abi::flags::Fdflags;
+    use crate::abi::flags::{Fdflags, Oflags};
+    use std::ffi::CString;
     use std::fs;
     #[cfg(unix)]
     use std::os::unix::fs::symlink;

@@ -26,6 +26,29 @@ impl Offset {
         Self { is_own: true, kept: Cell::new(None), has_moved: Cell::new(false) }
     }
 
+    /// The offset of a file that the operating system does not have open.
+    pub const fn kept_here() -> Self {
+        Self { is_own: true, kept: Cell::new(Some(0)), has_moved: Cell::new(false) }
+    }
+
+    /// Moves that of a file in memory of this size, and returns the new one.
+    pub fn seek_in_memory(&self, size: u64, to: SeekFrom) -> Result<u64> {
+        let offset = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::Current(by) => self.kept.get().unwrap_or(0).checked_add_signed(by),
+            SeekFrom::End(by) => size.checked_add_signed(by),
+            _ => None,
+        };
+        let offset = offset.filter(|offset| i64::try_from(*offset).is_ok()).ok_or(Errno::Inval)?;
+        self.kept.set(Some(offset));
+        Ok(offset)
+    }
+
+    /// Sets that of a file in memory.
+    pub fn set(&self, offset: u64) {
+        self.kept.set(Some(offset));
+    }
+
     /// Moves it, and returns the new one.
     pub fn seek(&self, file: &File, to: SeekFrom) -> Result<u64> {
         let Some(before) = self.kept.get() else {

@@ -254,6 +254,17 @@ impl Buffers<'_> {
         })
     }
 
+    /// Copies the batch over `to`, as far as both go, and returns the number of bytes.
+    pub fn fill(&self, to: &mut [u8]) -> u32 {
+        let mut rest = to;
+        self.copy(rest.len(), |base, len| {
+            let (piece, behind) = std::mem::take(&mut rest).split_at_mut(len);
+            rest = behind;
+            // SAFETY: `copy` gives a stretch inside the memory; `piece` is as long, and Rust's own.
+            unsafe { piece.as_mut_ptr().copy_from_nonoverlapping(base, len) };
+        })
+    }
+
     /// Copies `from` into the batch as far as both go, and returns the number of bytes.
     pub fn scatter(&self, from: &[u8]) -> u32 {
         let mut rest = from;

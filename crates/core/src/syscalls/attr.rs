@@ -9,11 +9,11 @@ use crate::host::file::SetTime;
 use crate::memory::Memory;
 
 pub(super) fn fd_advise(ctx: &Ctx, _: &Memory<'_>, fd: Fd, offset: u64, len: u64, advice: Advice) -> Result {
-    ctx.fd(fd, Rights::FD_ADVISE)?.object.file_or(Errno::Spipe)?.advise(offset, len, advice, ctx.interrupt())
+    ctx.fd(fd, Rights::FD_ADVISE)?.object.advise(offset, len, advice, ctx.interrupt())
 }
 
 pub(super) fn fd_allocate(ctx: &Ctx, _: &Memory<'_>, fd: Fd, offset: u64, len: u64) -> Result {
-    ctx.fd(fd, Rights::FD_ALLOCATE)?.object.file_or(Errno::Spipe)?.allocate(offset, len, ctx.interrupt())
+    ctx.fd(fd, Rights::FD_ALLOCATE)?.object.allocate(offset, len, ctx.interrupt(), ctx.now())
 }
 
 pub(super) fn fd_filestat_get(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, buf: Ptr<Filestat>) -> Result {
@@ -22,7 +22,7 @@ pub(super) fn fd_filestat_get(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, buf: Ptr<F
 }
 
 pub(super) fn fd_filestat_set_size(ctx: &Ctx, _: &Memory<'_>, fd: Fd, size: u64) -> Result {
-    ctx.fd(fd, Rights::FD_FILESTAT_SET_SIZE)?.object.file_or(Errno::Inval)?.set_size(size, ctx.interrupt())
+    ctx.fd(fd, Rights::FD_FILESTAT_SET_SIZE)?.object.set_size(size, ctx.interrupt(), ctx.now())
 }
 
 pub(super) fn fd_filestat_set_times(
@@ -34,7 +34,7 @@ pub(super) fn fd_filestat_set_times(
     fst_flags: Fstflags,
 ) -> Result {
     let (atim, mtim) = times(atim, mtim, fst_flags)?;
-    ctx.fd(fd, Rights::FD_FILESTAT_SET_TIMES)?.object.file_or(Errno::Notsup)?.set_times(atim, mtim)
+    ctx.fd(fd, Rights::FD_FILESTAT_SET_TIMES)?.object.set_times(atim, mtim, ctx.now())
 }
 
 /// Writes a filestat in the layout of the guest's edition.

@@ -5,7 +5,7 @@ use crate::abi::flags::{Fdflags, Filetype, Rights};
 use crate::abi::records::{Fdstat, Prestat};
 use crate::abi::{Fd, Ptr};
 use crate::ctx::Ctx;
-use crate::host::object::Object;
+use crate::files::object::Object;
 use crate::memory::Memory;
 
 /// Flags that a file keeps from its opening to its closing.

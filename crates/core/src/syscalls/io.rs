@@ -7,10 +7,11 @@ use crate::abi::records::Iovec;
 use crate::abi::{Fd, Ptr};
 use crate::ctx::Ctx;
 use crate::descriptors::Descriptor;
+use crate::files::memory::Open;
+use crate::files::object::Object;
 use crate::host::file::{File, SeekFrom};
-use crate::host::object::Object;
 use crate::host::stream::Stream;
-use crate::host::wait::{Checkpoint, Interest};
+use crate::host::wait::{Checkpoint, Interest, STRETCH};
 use crate::memory::{Buffers, Memory, Position};
 
 pub(super) fn fd_read(
@@ -85,23 +86,17 @@ fn transfer(
             }
             moved
         }
+        Object::Memory(open) => transfer_in_file(ctx, descriptor, open, interest, iovecs.into(), position)?,
         Object::Stream(_) if position != Position::Current => return Err(Errno::Spipe),
-        Object::Stream(stream) => transfer_in_memory(ctx, stream, interest, iovecs.into())?,
+        Object::Stream(stream) => transfer_in_stream(ctx, stream, interest, iovecs.into())?,
     };
     ctx.usage.count(interest, moved);
     memory.write(count, &moved)
 }
 
 /// The same with a stream in memory, which never waits.
-fn transfer_in_memory(ctx: &Ctx, stream: &Stream, interest: Interest, mut buffers: Buffers<'_>) -> Result<u32> {
-    let mut checkpoint = Checkpoint::new(ctx.interrupt());
-    loop {
-        buffers.take_up()?;
-        let wanted = buffers.left();
-        if wanted == 0 && buffers.has_more() {
-            checkpoint.pass(BATCH)?;
-            continue;
-        }
+fn transfer_in_stream(ctx: &Ctx, stream: &Stream, interest: Interest, buffers: Buffers<'_>) -> Result<u32> {
+    let moved = transfer_in_memory(ctx, buffers, |buffers, wanted| {
         let moved = match (stream, interest) {
             (Stream::Input(input), Interest::Read) => input.read(wanted, |bytes| buffers.scatter(bytes)),
             (Stream::Output(output), Interest::Write) => {
@@ -110,22 +105,79 @@ fn transfer_in_memory(ctx: &Ctx, stream: &Stream, interest: Interest, mut buffer
             // The other end of a pipe.
             _ => Err(Errno::Badf),
         };
-        match moved {
+        moved.inspect(|moved| buffers.advance(*moved))
+    });
+    if let (Ok(1..), Stream::Input(input)) = (moved, stream) {
+        // The bytes that were moved are the answer: the call is not made again for more.
+        input.take_wanted();
+    }
+    moved
+}
+
+/// The same with a file in memory.
+fn transfer_in_file(
+    ctx: &Ctx,
+    descriptor: &Descriptor,
+    open: &Open,
+    interest: Interest,
+    buffers: Buffers<'_>,
+    position: Position,
+) -> Result<u32> {
+    let is_append = interest == Interest::Write && descriptor.flags().contains(Fdflags::APPEND);
+    let start = match position {
+        Position::At(offset) => Some(offset),
+        _ if is_append => None,
+        _ => descriptor.offset.kept(),
+    };
+    if start.is_some_and(|start| i64::try_from(start).is_err()) {
+        return Err(Errno::Inval);
+    }
+    let mut next = start;
+    let moved = transfer_in_memory(ctx, buffers, |buffers, wanted| match interest {
+        Interest::Read => {
+            let offset = next.unwrap_or(0);
+            let moved = open.read(offset, buffers, wanted)?;
+            next = Some(offset + u64::from(moved));
+            Ok(moved)
+        }
+        Interest::Write => {
+            let (moved, end) =
+                open.write(next.filter(|_| !is_append || start.is_some()), buffers, wanted, ctx.now()())?;
+            next = Some(end);
+            Ok(moved)
+        }
+    })?;
+    if let (1.., Position::Current, Some(end)) = (moved, position, next) {
+        descriptor.offset.set(end);
+    }
+    Ok(moved)
+}
+
+/// Serves the buffers in memory, piece by piece: `call` gets how many bytes are wanted, and moves as many
+/// of them as it can.
+fn transfer_in_memory(
+    ctx: &Ctx,
+    mut buffers: Buffers<'_>,
+    mut call: impl FnMut(&mut Buffers<'_>, u64) -> Result<u32>,
+) -> Result<u32> {
+    let mut checkpoint = Checkpoint::new(ctx.interrupt());
+    loop {
+        buffers.take_up()?;
+        let wanted = buffers.left().min(STRETCH);
+        if wanted == 0 && buffers.has_more() {
+            checkpoint.pass(BATCH)?;
+            continue;
+        }
+        match call(&mut buffers, wanted) {
             Ok(moved) => {
-                buffers.advance(moved);
-                if u64::from(moved) < wanted || !buffers.has_more() || buffers.moved() > MOST {
+                let is_served = buffers.left() == 0 && !buffers.has_more();
+                if u64::from(moved) < wanted || is_served || buffers.moved() > MOST {
                     return Ok(buffers.moved());
                 }
                 checkpoint.pass(wanted)?;
             }
             Err(errno) if buffers.moved() == 0 => return Err(errno),
-            Err(_) => {
-                // The bytes that were moved are the answer: the call is not made again for more.
-                if let Stream::Input(input) = stream {
-                    input.take_wanted();
-                }
-                return Ok(buffers.moved());
-            }
+            Err(_) => return Ok(buffers.moved()),
         }
     }
 }
@@ -155,33 +207,38 @@ pub(super) fn fd_seek(
     let only_tells = offset == 0 && whence == Whence::Cur;
     let descriptor = ctx.fd(fd, if only_tells { Rights::FD_TELL } else { Rights::FD_SEEK })?;
     memory.check(newoffset, 1)?;
-    let file = seekable(&descriptor)?;
     let to = match whence {
         Whence::Set => SeekFrom::Start(u64::try_from(offset).map_err(|_| Errno::Inval)?),
         Whence::Cur => SeekFrom::Current(offset),
         Whence::End => SeekFrom::End(offset),
     };
-    memory.write(newoffset, &descriptor.offset.seek(file, to)?)
+    memory.write(newoffset, &seek(&descriptor, to)?)
 }
 
 pub(super) fn fd_tell(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, offset: Ptr<u64>) -> Result {
     let descriptor = ctx.fd(fd, Rights::FD_TELL)?;
-    memory.write(offset, &descriptor.offset.seek(seekable(&descriptor)?, SeekFrom::Current(0))?)
+    memory.write(offset, &seek(&descriptor, SeekFrom::Current(0))?)
 }
 
-/// The open file, if it has an offset: ESPIPE for a stream, and EISDIR for a directory, where the operating
-/// system would move what `fd_readdir` goes by.
-fn seekable(descriptor: &Descriptor) -> Result<&File> {
-    let file = descriptor.object.file_or(Errno::Spipe)?;
-    if file.filetype()? == Filetype::Directory { Err(Errno::Isdir) } else { Ok(file) }
+/// Moves the offset, and returns the new one: ESPIPE for a stream, and EISDIR for a directory, where the
+/// operating system would move what `fd_readdir` goes by.
+fn seek(descriptor: &Descriptor, to: SeekFrom) -> Result<u64> {
+    if descriptor.object.filetype()? == Filetype::Directory {
+        return Err(Errno::Isdir);
+    }
+    match &descriptor.object {
+        Object::File(file) => descriptor.offset.seek(file, to),
+        Object::Memory(open) => descriptor.offset.seek_in_memory(open.len(), to),
+        Object::Stream(_) => Err(Errno::Spipe),
+    }
 }
 
 pub(super) fn fd_sync(ctx: &Ctx, _: &Memory<'_>, fd: Fd) -> Result {
-    ctx.fd(fd, Rights::FD_SYNC)?.object.file_or(Errno::Inval)?.sync()
+    ctx.fd(fd, Rights::FD_SYNC)?.object.sync()
 }
 
 pub(super) fn fd_datasync(ctx: &Ctx, _: &Memory<'_>, fd: Fd) -> Result {
-    ctx.fd(fd, Rights::FD_DATASYNC)?.object.file_or(Errno::Inval)?.datasync()
+    ctx.fd(fd, Rights::FD_DATASYNC)?.object.datasync()
 }
 
 #[cfg(test)]

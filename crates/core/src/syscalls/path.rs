@@ -7,8 +7,8 @@ use crate::abi::records::Filestat;
 use crate::abi::{Fd, Ptr};
 use crate::ctx::Ctx;
 use crate::descriptors::Descriptor;
+use crate::files::dir::Dir;
 use crate::host::dir::OpenHow;
-use crate::host::file::File;
 use crate::host::wait::{RETRIES_FOR_PIPE, retry};
 use crate::memory::{Memory, PathBytes};
 use std::cell::Ref;
@@ -16,13 +16,14 @@ use std::ffi::CStr;
 
 /// A guest's path and the directory it starts at.
 struct Place<'p> {
+    ctx: &'p Ctx,
     descriptor: Ref<'p, Descriptor>,
     path: &'p CStr,
 }
 
 impl Place<'_> {
-    fn dir(&self) -> Result<&File> {
-        self.descriptor.object.dir()
+    fn dir(&self) -> Result<Dir<'_>> {
+        self.descriptor.object.dir(self.ctx.now())
     }
 
     /// True if a named pipe is there.
@@ -49,7 +50,7 @@ fn place<'p>(
         let beneath = CStr::from_bytes_with_nul(path.to_bytes_with_nul().split_at(start).1);
         path = beneath.ok().filter(|beneath| !beneath.is_empty()).unwrap_or(c".");
     }
-    Ok(Place { descriptor, path })
+    Ok(Place { ctx, descriptor, path })
 }
 
 /// The length of the directory's own name in an absolute path; ENOTCAPABLE if the path starts otherwise.
@@ -117,7 +118,7 @@ pub(super) fn path_link(
     let old = place(ctx, memory, (old_fd, Rights::PATH_LINK_SOURCE), (old_path, old_path_len), &mut old_bytes)?;
     let new = place(ctx, memory, (new_fd, Rights::PATH_LINK_TARGET), (new_path, new_path_len), &mut new_bytes)?;
     let follow = old_flags.contains(Lookupflags::SYMLINK_FOLLOW);
-    old.dir()?.link_at(old.path, follow, new.dir()?, new.path)
+    old.dir()?.link_at(old.path, follow, &new.dir()?, new.path)
 }
 
 #[allow(clippy::too_many_arguments, reason = "one parameter of the standard, one parameter here")]
@@ -160,10 +161,7 @@ pub(super) fn path_open(
         read: moving.contains(Rights::FD_READ),
         write: moving.contains(Rights::FD_WRITE),
     };
-    let open = || match place.descriptor.is_read_only() {
-        true => place.dir()?.open_at_read_only(place.path, how),
-        false => place.dir()?.open_at(place.path, &how),
-    };
+    let open = || place.dir()?.open_at(place.path, &how, place.descriptor.is_read_only());
     // Files are opened non-blocking; the guest waits where the operating system would have: for a reader of a
     // named pipe, and for the holder of a lease on the file. Where nobody can end it, a pipe in the tree must
     // not hold the host up for ever.
@@ -176,8 +174,8 @@ pub(super) fn path_open(
         }
         _ => false,
     };
-    let file = retry(ctx.interrupt(), open, is_early)?;
-    let opened = place.descriptor.opened(file, rights, inheriting, fdflags);
+    let object = retry(ctx.interrupt(), open, is_early)?;
+    let opened = place.descriptor.opened(object, rights, inheriting, fdflags);
     drop(place); // the table is about to change
     memory.write(opened_fd, &ctx.descriptors.insert(opened)?.0)
 }
@@ -220,7 +218,7 @@ pub(super) fn path_rename(
     let (mut old_bytes, mut new_bytes) = (PathBytes::default(), PathBytes::default());
     let old = place(ctx, memory, (fd, Rights::PATH_RENAME_SOURCE), (old_path, old_path_len), &mut old_bytes)?;
     let new = place(ctx, memory, (new_fd, Rights::PATH_RENAME_TARGET), (new_path, new_path_len), &mut new_bytes)?;
-    old.dir()?.rename_at(old.path, new.dir()?, new.path)
+    old.dir()?.rename_at(old.path, &new.dir()?, new.path)
 }
 
 pub(super) fn path_symlink(
@@ -299,7 +297,7 @@ mod tests {
         ] {
             let fd = guest.open("file", 1, ALL, u64::from(flags.bits())).unwrap();
             let descriptor = guest.ctx.descriptors.get(Fd(u32::try_from(fd).unwrap())).unwrap();
-            assert!(fcntl_getfl(descriptor.object.dir().unwrap()).unwrap().contains(os), "{flags:?}");
+            assert!(fcntl_getfl(descriptor.object.file_or(Errno::Badf).unwrap()).unwrap().contains(os), "{flags:?}");
             assert_eq!(descriptor.flags(), flags);
         }
     }

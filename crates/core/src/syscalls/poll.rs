@@ -6,8 +6,8 @@ use crate::abi::records::{Event, Record, SubscriptionClock, SubscriptionClockUns
 use crate::abi::{Abi, Fd, Ptr};
 use crate::ctx::Ctx;
 use crate::descriptors::Descriptor;
+use crate::files::object::Object;
 use crate::host::clock;
-use crate::host::object::Object;
 use crate::host::stream::Stream;
 use crate::host::wait::{Interest, Ready, wait};
 use crate::memory::Memory;
@@ -59,7 +59,7 @@ pub(super) fn poll_oneoff(
         .filter_map(|subscription| match &subscription.what {
             What::Fd { descriptor, interest, .. } => match &descriptor.object {
                 Object::File(file) => Some((file, *interest)),
-                Object::Stream(_) => None,
+                Object::Memory(_) | Object::Stream(_) => None,
             },
             _ => None,
         })
@@ -150,8 +150,8 @@ fn next_deadline(subscriptions: &[Subscription<'_>]) -> Option<u64> {
             Some(clock::now(Clockid::Monotonic).saturating_add(at.saturating_sub(clock::now(*id))))
         }
         What::Nothing(_) => Some(0),
-        // A stream in memory never waits.
-        What::Fd { descriptor, .. } => matches!(descriptor.object, Object::Stream(_)).then_some(0),
+        // In memory nothing is waited for.
+        What::Fd { descriptor, .. } => (!matches!(descriptor.object, Object::File(_))).then_some(0),
     };
     subscriptions.iter().filter_map(due).min()
 }
@@ -177,6 +177,8 @@ fn event_of(subscription: &Subscription<'_>, ready: &[Ready]) -> Option<Event> {
                     let state = ready.get(*polled).filter(|state| state.ready)?;
                     (if *interest == Interest::Read { descriptor.offset.available(file) } else { ROOM }, state.hangup)
                 }
+                Object::Memory(_) if *interest == Interest::Write => (ROOM, false),
+                Object::Memory(open) => (open.len().saturating_sub(descriptor.offset.kept().unwrap_or(0)), false),
                 Object::Stream(Stream::Input(input)) => input.available(),
                 Object::Stream(Stream::Output(_)) => (ROOM, false),
             };

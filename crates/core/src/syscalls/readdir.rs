@@ -1,12 +1,16 @@
 //! Listing directories.
 
-use crate::abi::errno::Result;
-use crate::abi::flags::Rights;
+use super::transfer::BATCH;
+use crate::abi::errno::{Errno, Result};
+use crate::abi::flags::{Filetype, Rights};
 use crate::abi::records::{Dirent, Record};
 use crate::abi::{Fd, Ptr};
 use crate::ctx::Ctx;
+use crate::files::memory::{Open, Row};
+use crate::files::object::Object;
 use crate::host::file::File;
-use crate::host::readdir::Place;
+use crate::host::readdir::{DirEntry, Place};
+use crate::host::wait::Checkpoint;
 use crate::memory::Memory;
 
 pub(super) fn fd_readdir(
@@ -21,11 +25,21 @@ pub(super) fn fd_readdir(
     let descriptor = ctx.fd(fd, Rights::FD_READDIR)?;
     memory.check(buf, buf_len)?;
     memory.check(bufused, 1)?;
-    let dir = descriptor.object.dir()?;
-    let mut place = descriptor.place.get();
-    let used = list(ctx, memory, dir, &mut place, buf, buf_len, cookie);
-    descriptor.place.set(place);
-    memory.write(bufused, &used?)
+    // The listing of another file would move its offset before it is refused.
+    if descriptor.object.filetype()? != Filetype::Directory {
+        return Err(Errno::Notdir);
+    }
+    let used = match &descriptor.object {
+        Object::File(dir) => {
+            let mut place = descriptor.place.get();
+            let used = list(ctx, memory, dir, &mut place, (buf, buf_len), cookie);
+            descriptor.place.set(place);
+            used?
+        }
+        Object::Memory(dir) => list_in_memory(ctx, memory, dir, (buf, buf_len), cookie)?,
+        Object::Stream(_) => return Err(Errno::Notdir),
+    };
+    memory.write(bufused, &used)
 }
 
 /// Writes entries from `cookie` on, as far as the buffer goes; how many bytes.
@@ -34,32 +48,77 @@ fn list(
     memory: &Memory<'_>,
     dir: &File,
     place: &mut Place,
-    buf: Ptr<u8>,
-    buf_len: u32,
+    (buf, buf_len): (Ptr<u8>, u32),
     cookie: u64,
 ) -> Result<u32> {
     let mut listings = ctx.listings();
     let mut entries = listings.entries(dir, place, cookie, ctx.interrupt())?;
     let mut used = 0;
     while let Some(entry) = entries.peek()? {
-        if !ctx.lists_dots() && matches!(entry.name, b"." | b"..") {
-            entries.advance();
-            continue;
-        }
-        // A name is at most 255 bytes on every file system there is.
-        let d_namlen = u32::try_from(entry.name.len()).unwrap_or(u32::MAX);
-        // A guest that has only the directory learns nothing of the one above, not even its number.
-        let d_ino = if entry.name == b".." { dir.stat()?.ino } else { entry.ino };
-        let head = Dirent { d_next: entry.next, d_ino, d_namlen, d_type: entry.filetype.number() };
-        used += copy_as_fits(memory, buf, buf_len, used, &head.encode())?;
-        used += copy_as_fits(memory, buf, buf_len, used, entry.name)?;
-        if used == buf_len {
-            // Full. The entry may be cut; the guest asks for it again, by the cookie of the one before it.
-            break;
+        if !is_hidden(ctx, entry.name) {
+            // A guest that has only the directory learns nothing of the one above, not even its number.
+            let d_ino = if entry.name == b".." { dir.stat()?.ino } else { entry.ino };
+            used += write_entry(memory, (buf, buf_len), used, &DirEntry { ino: d_ino, ..entry })?;
+            if used == buf_len {
+                // Full. The entry may be cut; the guest asks for it again, by the cookie of the one
+                // before it.
+                break;
+            }
         }
         entries.advance();
     }
     Ok(used)
+}
+
+/// Entries of a directory in memory that are looked up at once.
+const AT_ONCE: usize = 256;
+
+/// The same of a directory in memory.
+fn list_in_memory(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    dir: &Open,
+    (buf, buf_len): (Ptr<u8>, u32),
+    mut cookie: u64,
+) -> Result<u32> {
+    let mut checkpoint = Checkpoint::new(ctx.interrupt());
+    let mut rows = Vec::new();
+    let mut used = 0;
+    loop {
+        rows.clear();
+        dir.list(cookie, AT_ONCE.min(buf_len as usize / Dirent::SIZE + 1), &mut rows)?;
+        let Some(last) = rows.last() else { return Ok(used) };
+        cookie = last.next;
+        for Row { next, ino, filetype, name } in &rows {
+            if is_hidden(ctx, name) {
+                continue;
+            }
+            used += write_entry(
+                memory,
+                (buf, buf_len),
+                used,
+                &DirEntry { next: *next, ino: *ino, filetype: *filetype, name },
+            )?;
+            if used == buf_len {
+                return Ok(used);
+            }
+        }
+        checkpoint.pass(BATCH)?;
+    }
+}
+
+/// True for an entry that the guest does not get to see.
+fn is_hidden(ctx: &Ctx, name: &[u8]) -> bool {
+    !ctx.lists_dots() && matches!(name, b"." | b"..")
+}
+
+/// Writes an entry behind the `used` bytes of the buffer, as far as there is room; how many bytes.
+fn write_entry(memory: &Memory<'_>, (buf, buf_len): (Ptr<u8>, u32), used: u32, entry: &DirEntry<'_>) -> Result<u32> {
+    // A name is at most 255 bytes on every file system there is.
+    let d_namlen = u32::try_from(entry.name.len()).unwrap_or(u32::MAX);
+    let head = Dirent { d_next: entry.next, d_ino: entry.ino, d_namlen, d_type: entry.filetype.number() };
+    let written = copy_as_fits(memory, buf, buf_len, used, &head.encode())?;
+    Ok(written + copy_as_fits(memory, buf, buf_len, used + written, entry.name)?)
 }
 
 /// Copies as much of `bytes` as the buffer has room for behind `used`; how much that was.
@@ -75,8 +134,6 @@ fn copy_as_fits(memory: &Memory<'_>, buf: Ptr<u8>, buf_len: u32, used: u32, byte
 mod tests {
     use super::super::testing::{ALL, DIR, Guest};
     use super::*;
-    use crate::abi::errno::Errno;
-    use crate::abi::flags::Filetype;
 
     /// Lists as wasi-libc does, with a buffer of `size` bytes: whole entries count, the next cookie is the
     /// last's.
@@ -102,6 +159,18 @@ mod tests {
             }
             assert!(at > 0, "a buffer of {size} holds no entry");
         }
+    }
+
+    #[test]
+    fn a_file_that_is_no_directory_keeps_its_offset() {
+        let guest = Guest::new();
+        std::fs::write(guest.host("file"), "text").unwrap();
+        let fd = guest.open("file", 0, ALL, 0).unwrap();
+        let [iovs, len] = guest.iovec(0, 64, 2);
+        assert_eq!(guest.call("fd_read", &[fd, iovs, len, 32]), Errno::Success);
+        assert_eq!(guest.call("fd_readdir", &[fd, 1024, 100, 0, 16]), Errno::Notdir);
+        assert_eq!(guest.call("fd_read", &[fd, iovs, len, 32]), Errno::Success);
+        assert_eq!(guest.bytes(64, 2), b"xt");
     }
 
     #[test]

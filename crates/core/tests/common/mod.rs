@@ -3,6 +3,7 @@
 #![allow(dead_code, unsafe_code, reason = "each test uses its part; a guest's memory is raw bytes")]
 
 pub mod sequences;
+pub mod twins;
 
 use std::cell::UnsafeCell;
 use std::collections::BTreeMap;

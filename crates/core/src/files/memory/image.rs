@@ -1,0 +1,381 @@
+//! A tree as its embedder sees it: paths with what they stand for, and what has become of the start.
+
+use super::content::Content;
+use super::file::{Data, Times};
+use super::node::{Dir, Id, Kind, Nodes};
+use super::tree::{Locked, Start, StartItem, Tree};
+use super::walk::Last;
+use crate::abi::errno::{Errno, Result};
+use crate::host::names::Names;
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::sync::Arc;
+
+/// The end of a path that the embedder puts into a tree.
+#[derive(Debug)]
+pub enum New {
+    /// A directory.
+    Dir,
+    /// A file of these bytes.
+    File(Arc<[u8]>),
+    /// A link with this target.
+    Link(Vec<u8>),
+}
+
+/// The end of a path in a tree.
+#[derive(Debug)]
+pub enum Item {
+    /// A directory.
+    Dir,
+    /// A file.
+    File(FileBytes),
+    /// A link with this target.
+    Link(Box<[u8]>),
+}
+
+/// A file of a tree, which may change until its bytes are asked for.
+#[derive(Debug)]
+pub struct FileBytes(Arc<Data>);
+
+impl FileBytes {
+    /// Its bytes; ENOMEM if there are more than `most`, which a file with holes may have.
+    pub fn to_vec(&self, most: u64) -> Result<Vec<u8>> {
+        self.0.read().content.to_vec(most)
+    }
+}
+
+impl Tree {
+    /// Puts a file, directory or link at a path, with the directories it is in. EEXIST if it is there,
+    /// but for directories.
+    pub fn put(self: &Arc<Self>, path: &[u8], new: New, now: u64) -> Result {
+        let mut locked = self.lock(now);
+        let (parent, name) = locked.make_parent(path)?;
+        match (locked.nodes.child(parent, name)?, new) {
+            (Some(id), New::Dir) => locked.nodes.dir(id).map(drop).map_err(|_| Errno::Exist),
+            (Some(_), _) => Err(Errno::Exist),
+            (None, New::Dir) => locked.add(parent, name, Kind::Dir(Dir::new(parent))).map(drop),
+            (None, New::Link(target)) => locked.add(parent, name, Kind::Link(target.into())).map(drop),
+            (None, New::File(bytes)) => {
+                let cost = bytes.len() as u64;
+                self.budget.take(cost)?;
+                // From here on the file gives them back.
+                let data = Data::new(Arc::clone(&self.budget), Content::starting(bytes), Times::at(now));
+                locked.add(parent, name, Kind::File(Arc::new(data))).map(drop)
+            }
+        }
+    }
+
+    /// Gives a file these bytes. It is made if it is not there, with the directories it is in.
+    pub fn write_file(self: &Arc<Self>, path: &[u8], bytes: Arc<[u8]>, now: u64) -> Result {
+        let found = self.lock(now).file_at(path);
+        match found {
+            Err(Errno::Noent) => self.put(path, New::File(bytes), now),
+            Err(errno) => Err(errno),
+            Ok(file) => {
+                let mut state = file.write();
+                let (cost, before) = (bytes.len() as u64, state.content.cost());
+                self.budget.take(cost)?;
+                self.budget.give_back(before);
+                state.content = Content::starting(bytes);
+                state.times.change(now);
+                Ok(())
+            }
+        }
+    }
+
+    /// The file that a path leads to.
+    pub fn file(self: &Arc<Self>, path: &[u8]) -> Result<FileBytes> {
+        self.lock(0).file_at(path).map(FileBytes)
+    }
+
+    /// Removes what a path leads to, a directory with all that is in it.
+    pub fn remove(self: &Arc<Self>, path: &[u8], now: u64) -> Result {
+        let mut locked = self.lock(now);
+        let Last::Name { parent, name, found: Some(id), .. } = locked.nodes.walk(Nodes::ROOT, path, false, false)?
+        else {
+            return Err(Errno::Noent);
+        };
+        let mut all = vec![(parent, name.into_owned(), id)];
+        let mut next = 0;
+        while let Some((_, _, id)) = all.get(next).cloned() {
+            next += 1;
+            if let Ok(dir) = locked.nodes.dir(id) {
+                all.extend(dir.entries_after(0).map(|(_, name, child)| (id, name.to_vec(), child)));
+            }
+        }
+        for (parent, name, id) in all.into_iter().rev() {
+            let name = CString::new(name).map_err(|_| Errno::Ilseq)?;
+            if locked.nodes.is_dir(id) {
+                locked.remove_dir(&parent, &name)?;
+            } else {
+                locked.unlink(&parent, &name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what is there as the start, once.
+    pub fn mark_start(self: &Arc<Self>) -> Result {
+        let start = self.items().into_iter().map(|(path, item)| {
+            let item = match item {
+                Item::Dir => StartItem::Dir,
+                Item::Link(target) => StartItem::Link(target),
+                Item::File(FileBytes(file)) => StartItem::File(file.write().content.share(&self.budget)?),
+            };
+            Ok((path, item))
+        });
+        let start = start.collect::<Result<_>>()?;
+        self.start.set(Start(start)).map_err(|_| Errno::Already)
+    }
+
+    /// All paths in order, each directory before what is in it.
+    pub fn items(self: &Arc<Self>) -> Vec<(Vec<u8>, Item)> {
+        self.lock(0).items()
+    }
+
+    /// The paths that were not there at the start, or stood for something else.
+    pub fn changed(self: &Arc<Self>) -> Vec<(Vec<u8>, Item)> {
+        let mut items = self.items();
+        items.retain(|(path, item)| {
+            let before = self.start.get().and_then(|Start(start)| start.get(path));
+            !match (before, item) {
+                (Some(StartItem::Dir), Item::Dir) => true,
+                (Some(StartItem::Link(before)), Item::Link(target)) => before == target,
+                (Some(StartItem::File(before)), Item::File(FileBytes(file))) => file.read().content.is(before),
+                _ => false,
+            }
+        });
+        items
+    }
+
+    /// The paths of the start that are not there any more, and whether each was a directory.
+    pub fn removed(self: &Arc<Self>) -> Vec<(Vec<u8>, bool)> {
+        let Some(Start(start)) = self.start.get() else { return Vec::new() };
+        let there: BTreeMap<_, _> = self.items().into_iter().collect();
+        let gone = start.iter().filter(|(path, _)| !there.contains_key(*path));
+        gone.map(|(path, item)| (path.clone(), *item == StartItem::Dir)).collect()
+    }
+}
+
+impl Locked<'_> {
+    /// The directory of the last name in a path, made with those it is in, and the name.
+    fn make_parent<'p>(&mut self, path: &'p [u8]) -> Result<(Id, &'p [u8])> {
+        let mut names = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
+        let mut name = names.next().ok_or(Errno::Noent)?;
+        let mut parent = Nodes::ROOT;
+        for next in names {
+            parent = match self.nodes.child(parent, name)? {
+                Some(id) => {
+                    self.nodes.dir(id)?;
+                    id
+                }
+                None => self.add(parent, name, Kind::Dir(Dir::new(parent)))?,
+            };
+            name = next;
+        }
+        if matches!(name, b"." | b"..") { Err(Errno::Inval) } else { Ok((parent, name)) }
+    }
+
+    fn file_at(&self, path: &[u8]) -> Result<Arc<Data>> {
+        let id = self.nodes.lookup(Nodes::ROOT, path, true)?;
+        match &self.nodes.get(id)?.kind {
+            Kind::File(file) => Ok(Arc::clone(file)),
+            Kind::Dir(_) => Err(Errno::Isdir),
+            Kind::Link(_) => Err(Errno::Loop),
+        }
+    }
+
+    fn items(&self) -> Vec<(Vec<u8>, Item)> {
+        let mut items = Vec::new();
+        let mut left = vec![(Vec::new(), Nodes::ROOT)];
+        while let Some((path, id)) = left.pop() {
+            let Ok(node) = self.nodes.get(id) else { continue };
+            let item = match &node.kind {
+                Kind::Link(target) => Item::Link(target.clone()),
+                Kind::File(file) => Item::File(FileBytes(Arc::clone(file))),
+                Kind::Dir(dir) => {
+                    let beneath = |name: &[u8]| match &path[..] {
+                        [] => name.to_vec(),
+                        _ => [&path, name].join(&b'/'),
+                    };
+                    let from = left.len();
+                    left.extend(dir.entries_after(0).map(|(_, name, id)| (beneath(name), id)));
+                    // The last one is the next.
+                    left.get_mut(from..).unwrap_or_default().sort_unstable_by(|one, other| other.0.cmp(&one.0));
+                    Item::Dir
+                }
+            };
+            if !path.is_empty() {
+                items.push((path, item));
+            }
+        }
+        items
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::flags::{Fdflags, Oflags};
+    use crate::files::dir::Dir;
+    use crate::files::memory::Open;
+    use crate::files::object::Object;
+    use crate::host::dir::OpenHow;
+    use crate::memory::Buffers;
+    use std::ffi::CStr;
+
+    fn tree() -> Arc<Tree> {
+        let tree = Tree::new(1 << 20, 1);
+        tree.put(b"main.py", New::File(Arc::from(&b"print()"[..])), 1).unwrap();
+        tree.put(b"data/deep/x", New::File(Arc::from(&b"x"[..])), 1).unwrap();
+        tree.put(b"link", New::Link(b"main.py".to_vec()), 1).unwrap();
+        tree.mark_start().unwrap();
+        tree
+    }
+
+    fn paths(items: Vec<(Vec<u8>, Item)>) -> Vec<String> {
+        items.into_iter().map(|(path, _)| String::from_utf8(path).unwrap()).collect()
+    }
+
+    /// Opens a file as a guest does, for writing; it is made if it is not there.
+    fn open(dir: &Open, path: &CStr) -> Result<Open> {
+        let how = OpenHow { follow: true, oflags: Oflags::CREAT, fdflags: Fdflags::empty(), read: true, write: true };
+        match Dir::Memory(dir, 5).open_at(path, &how, false)? {
+            Object::Memory(open) => Ok(open),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn write(dir: &Open, path: &CStr, bytes: &[u8]) -> Result<u32> {
+        let mut source = bytes.to_vec();
+        let mut buffers = Buffers::from(source.as_mut_slice());
+        Ok(open(dir, path)?.write(Some(0), &mut buffers, bytes.len() as u64, 7)?.0)
+    }
+
+    #[test]
+    fn paths_come_in_order_with_their_directories() {
+        assert_eq!(paths(tree().items()), ["data", "data/deep", "data/deep/x", "link", "main.py"]);
+    }
+
+    #[test]
+    fn the_difference_to_the_start_is_in_bytes_targets_and_names() {
+        let tree = tree();
+        let root = tree.root().unwrap();
+        assert!(paths(tree.changed()).is_empty() && tree.removed().is_empty());
+        write(&root, c"main.py", b"print()").unwrap();
+        assert!(paths(tree.changed()).is_empty(), "the same bytes once more are no difference");
+        write(&root, c"main.py", b"PRINT()").unwrap();
+        write(&root, c"data/new", b"").unwrap();
+        let dir = Dir::Memory(&root, 9);
+        dir.rename_at(c"data/deep", &dir, c"moved").unwrap();
+        dir.unlink_at(c"link").unwrap();
+        dir.symlink_at(c"data", c"link").unwrap();
+        assert_eq!(paths(tree.changed()), ["data/new", "link", "main.py", "moved", "moved/x"]);
+        assert_eq!(tree.removed(), [(b"data/deep".to_vec(), true), (b"data/deep/x".to_vec(), false)]);
+        assert_eq!(tree.file(b"link/new").unwrap().to_vec(9), Ok(Vec::new()));
+        assert_eq!(tree.mark_start(), Err(Errno::Already));
+    }
+
+    #[test]
+    fn the_embedder_writes_and_removes() {
+        let tree = tree();
+        let bytes = |text: &str| Arc::from(text.as_bytes());
+        tree.write_file(b"link", bytes("through the link"), 2).unwrap();
+        assert_eq!(tree.file(b"main.py").unwrap().to_vec(99), Ok(b"through the link".to_vec()));
+        assert_eq!(tree.file(b"main.py").unwrap().to_vec(3), Err(Errno::Nomem));
+        tree.write_file(b"a/b/c", bytes("new"), 2).unwrap();
+        for (path, errno) in [(&b"data"[..], Errno::Isdir), (b"../x", Errno::Notcapable), (b"main.py/x", Errno::Notdir)]
+        {
+            assert_eq!(tree.write_file(path, bytes(""), 2), Err(errno));
+        }
+        assert_eq!(tree.put(b"link", New::Dir, 2), Err(Errno::Exist));
+        assert_eq!(tree.put(b"a/..", New::Dir, 2), Err(Errno::Inval));
+        for path in [&b"a"[..], b"data", b"main.py", b"link"] {
+            tree.remove(path, 3).unwrap();
+        }
+        assert_eq!((tree.remove(b"a", 3), tree.items().len()), (Err(Errno::Noent), 0));
+        assert_eq!(tree.used(), 0);
+    }
+
+    #[test]
+    fn names_and_directories_count_and_all_is_given_back() {
+        let tree = Tree::new(10_000, 1);
+        let root = tree.root().unwrap();
+        let dir = Dir::Memory(&root, 1);
+        let name = |index: u32| CString::new(format!("{index}")).unwrap();
+        let made = (0..).take_while(|index| dir.create_dir_at(&name(*index)).is_ok()).last().unwrap() + 1;
+        assert!((10..40).contains(&made), "{made} directories in 10 000 bytes");
+        assert_eq!(dir.create_dir_at(c"more"), Err(Errno::Nospc));
+        assert_eq!(dir.symlink_at(c"target", c"more"), Err(Errno::Nospc));
+        assert_eq!(open(&root, c"more").unwrap_err(), Errno::Nospc);
+        assert_eq!(tree.put(b"more", New::File(Arc::from(&b"x"[..])), 1), Err(Errno::Nospc));
+        (0..made).for_each(|index| dir.remove_dir_at(&name(index)).unwrap());
+        assert_eq!(tree.used(), 0);
+        assert_eq!(tree.put(b"more", New::File(vec![1; 20_000].into()), 1), Err(Errno::Nospc));
+    }
+
+    #[test]
+    fn a_file_without_a_name_counts_until_it_is_closed() {
+        let tree = Tree::new(1 << 20, 1);
+        let root = tree.root().unwrap();
+        let empty = tree.used();
+        write(&root, c"file", &[1; 1000]).unwrap();
+        let file = open(&root, c"file").unwrap();
+        Dir::Memory(&root, 1).unlink_at(c"file").unwrap();
+        assert!(tree.used() > empty + 1000);
+        assert_eq!((file.stat().unwrap().nlink, file.stat().unwrap().size), (0, 1000));
+        drop(file);
+        assert_eq!(tree.used(), empty);
+    }
+
+    /// As many threads as make names come and go at once: nothing is lost, and the budget adds up.
+    #[test]
+    fn several_guests_change_one_tree() {
+        let tree = Tree::new(1 << 20, 1);
+        std::thread::scope(|scope| {
+            for number in 0..4_u32 {
+                let root = tree.root().unwrap();
+                scope.spawn(move || {
+                    let dir = Dir::Memory(&root, 1);
+                    for round in 0..2000_u32 {
+                        let own = CString::new(format!("{number}-{round}")).unwrap();
+                        write(&root, &own, b"bytes").unwrap();
+                        let _ = dir.rename_at(&own, &dir, c"shared");
+                        let _ = dir.create_dir_at(c"dir");
+                        let _ = dir.rename_at(c"shared", &dir, c"dir/moved");
+                        let _ = dir.unlink_at(c"dir/moved");
+                        let _ = dir.remove_dir_at(c"dir");
+                        root.list(0, usize::MAX, &mut Vec::new()).unwrap();
+                    }
+                });
+            }
+        });
+        for path in tree.items().into_iter().rev().map(|(path, _)| path) {
+            tree.remove(&path, 1).unwrap();
+        }
+        assert_eq!(tree.used(), 0);
+    }
+
+    #[test]
+    fn a_listing_goes_on_where_it_was_while_names_go() {
+        let tree = Tree::new(1 << 20, 1);
+        let root = tree.root().unwrap();
+        for index in 0..10 {
+            tree.put(format!("{index}").as_bytes(), New::Dir, 1).unwrap();
+        }
+        let mut seen = Vec::new();
+        let mut cookie = 2;
+        loop {
+            let mut rows = Vec::new();
+            root.list(cookie, 3, &mut rows).unwrap();
+            let Some(last) = rows.last() else { break };
+            cookie = last.next;
+            for row in rows {
+                tree.remove(&row.name, 1).unwrap();
+                seen.push(String::from_utf8(row.name.to_vec()).unwrap());
+            }
+        }
+        assert_eq!(seen.join(""), "0123456789");
+        assert_eq!(root.list(1 << 40, 1, &mut Vec::new()), Err(Errno::Inval));
+    }
+}

@@ -1,0 +1,20 @@
+//! Files in memory: trees with the system calls of a real directory, which guests may share.
+//!
+//! A [`Tree`] is a file system of its own: it has a device number, a limit of bytes, and locks within.
+//! Guests have its files and directories open as [`Open`]; the embedder puts files in and reads them back
+//! by paths.
+
+mod budget;
+mod content;
+mod file;
+mod image;
+mod names;
+mod node;
+mod open;
+mod tree;
+mod walk;
+
+pub use image::{FileBytes, Item, New};
+pub use node::Id as Place;
+pub use open::{Open, Row};
+pub use tree::{Locked, Tree};

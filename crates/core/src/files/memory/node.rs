@@ -1,0 +1,229 @@
+//! The nodes of a tree: directories, files, links.
+
+use super::file::{Data, Times};
+use crate::abi::errno::{Errno, Result};
+use crate::abi::flags::Filetype;
+use slab::Slab;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Bytes that a node takes besides those of a file.
+pub const NODE_COST: u64 = 256;
+
+/// Bytes that an entry of a directory takes besides its name.
+const ENTRY_COST: u64 = 128;
+
+/// The longest name, as file systems have it.
+pub const NAME_MAX: usize = 255;
+
+/// The place of a node among all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Id(usize);
+
+/// A directory, file or link.
+#[derive(Debug)]
+pub struct Node {
+    /// Its serial number, which no other node of the tree ever has.
+    pub ino: u64,
+    /// The names it has; of a directory that is there 2, and one for each directory in it.
+    pub nlink: u64,
+    /// Descriptors that are open on it.
+    pub opens: u64,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its times, but a file's.
+    pub times: Times,
+}
+
+/// A kind of node.
+#[derive(Debug)]
+pub enum Kind {
+    /// A directory.
+    Dir(Dir),
+    /// A regular file.
+    File(Arc<Data>),
+    /// A symbolic link, and its target.
+    Link(Box<[u8]>),
+}
+
+/// The names in a directory.
+#[derive(Debug)]
+pub struct Dir {
+    /// The directory it is in; the root is in itself.
+    pub parent: Id,
+    entries: HashMap<Arc<[u8]>, Entry>,
+    /// Names by their numbers, in which order they are listed.
+    order: BTreeMap<u32, Arc<[u8]>>,
+    /// The number of the entry made last.
+    last: u32,
+}
+
+/// One name.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The node.
+    pub id: Id,
+    /// The number of the entry in its directory, which no other one ever has.
+    number: u32,
+}
+
+/// The bytes that an entry of this name takes.
+pub const fn entry_cost(name: &[u8]) -> u64 {
+    ENTRY_COST + name.len() as u64
+}
+
+impl Dir {
+    /// An empty directory in this one.
+    pub fn new(parent: Id) -> Self {
+        Self { parent, entries: HashMap::new(), order: BTreeMap::new(), last: 0 }
+    }
+
+    /// The node of this name.
+    pub fn get(&self, name: &[u8]) -> Option<Id> {
+        self.entries.get(name).map(|entry| entry.id)
+    }
+
+    /// True if there is no name in it.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Adds a name, at the end of the listing, in place of one that is the same; ENOSPC once there have
+    /// been as many names as a listing can count.
+    pub fn insert(&mut self, name: &[u8], id: Id) -> Result {
+        // Cookies go up to the greatest C `long` of 32 bits, and some are for `.` and `..`.
+        self.last = self.last.checked_add(1).filter(|number| *number < i32::MAX as u32 - 8).ok_or(Errno::Nospc)?;
+        self.remove(name);
+        let name: Arc<[u8]> = name.into();
+        self.order.insert(self.last, Arc::clone(&name));
+        self.entries.insert(name, Entry { id, number: self.last });
+        Ok(())
+    }
+
+    /// Removes a name.
+    pub fn remove(&mut self, name: &[u8]) {
+        if let Some(entry) = self.entries.remove(name) {
+            self.order.remove(&entry.number);
+        }
+    }
+
+    /// The entries behind that of the number `after`, in the order of their making.
+    pub fn entries_after(&self, after: u32) -> impl Iterator<Item = (u32, &Arc<[u8]>, Id)> {
+        let behind = self.order.range(after.saturating_add(1)..);
+        behind.filter_map(|(number, name)| Some((*number, name, self.get(name)?)))
+    }
+}
+
+impl Node {
+    /// Its type.
+    pub const fn filetype(&self) -> Filetype {
+        match self.kind {
+            Kind::Dir(_) => Filetype::Directory,
+            Kind::File(_) => Filetype::RegularFile,
+            Kind::Link(_) => Filetype::SymbolicLink,
+        }
+    }
+
+    /// The bytes it takes besides those of a file.
+    pub const fn cost(&self) -> u64 {
+        match &self.kind {
+            Kind::Link(target) => NODE_COST + target.len() as u64,
+            _ => NODE_COST,
+        }
+    }
+
+    /// Has its times changed.
+    pub fn with_times(&mut self, change: impl FnOnce(&mut Times)) {
+        match &self.kind {
+            Kind::File(file) => change(&mut file.write().times),
+            _ => change(&mut self.times),
+        }
+    }
+}
+
+/// All nodes of a tree.
+#[derive(Debug)]
+pub struct Nodes {
+    slab: Slab<Node>,
+    last_ino: u64,
+}
+
+impl Nodes {
+    /// The root of all paths.
+    pub const ROOT: Id = Id(0);
+
+    /// A root directory, and nothing in it.
+    pub fn new(now: u64) -> Self {
+        let mut nodes = Self { slab: Slab::new(), last_ino: 0 };
+        nodes.add(Kind::Dir(Dir::new(Self::ROOT)), now);
+        nodes
+    }
+
+    /// Adds a node, which has no name yet.
+    pub fn add(&mut self, kind: Kind, now: u64) -> Id {
+        self.last_ino += 1;
+        let nlink = if matches!(kind, Kind::Dir(_)) { 2 } else { 0 };
+        Id(self.slab.insert(Node { ino: self.last_ino, nlink, opens: 0, kind, times: Times::at(now) }))
+    }
+
+    /// A node. ESTALE for one that is gone, which no descriptor and no name leads to.
+    pub fn get(&self, id: Id) -> Result<&Node> {
+        self.slab.get(id.0).ok_or(Errno::Stale)
+    }
+
+    /// A node, to change it.
+    pub fn get_mut(&mut self, id: Id) -> Result<&mut Node> {
+        self.slab.get_mut(id.0).ok_or(Errno::Stale)
+    }
+
+    /// The directory; ENOTDIR for another node.
+    pub fn dir(&self, id: Id) -> Result<&Dir> {
+        if let Kind::Dir(dir) = &self.get(id)?.kind { Ok(dir) } else { Err(Errno::Notdir) }
+    }
+
+    /// The directory; ENOENT for one that has been removed and is still open.
+    pub fn dir_that_is_there(&self, id: Id) -> Result<&Dir> {
+        let dir = self.dir(id)?;
+        if self.get(id)?.nlink == 0 { Err(Errno::Noent) } else { Ok(dir) }
+    }
+
+    /// The directory, to change it; ENOENT for one that has been removed and is still open.
+    pub fn dir_mut(&mut self, id: Id) -> Result<&mut Dir> {
+        match self.get_mut(id)? {
+            Node { nlink: 0, .. } => Err(Errno::Noent),
+            Node { kind: Kind::Dir(dir), .. } => Ok(dir),
+            _ => Err(Errno::Notdir),
+        }
+    }
+
+    /// True for a directory.
+    pub fn is_dir(&self, id: Id) -> bool {
+        self.dir(id).is_ok()
+    }
+
+    /// The node of a name in a directory, if there is one.
+    pub fn child(&self, dir: Id, name: &[u8]) -> Result<Option<Id>> {
+        let dir = self.dir(dir)?;
+        if name.len() > NAME_MAX { Err(Errno::Nametoolong) } else { Ok(dir.get(name)) }
+    }
+
+    /// True if the directory is `other`, or somewhere beneath it.
+    pub fn is_beneath(&self, mut dir: Id, other: Id) -> Result<bool> {
+        loop {
+            if dir == other {
+                return Ok(true);
+            }
+            let parent = self.dir(dir)?.parent;
+            if parent == dir {
+                return Ok(false);
+            }
+            dir = parent;
+        }
+    }
+
+    /// Takes the node out if neither a name nor a descriptor leads to it.
+    pub fn take_unused(&mut self, id: Id) -> Option<Node> {
+        let node = self.slab.get(id.0)?;
+        if node.nlink > 0 || node.opens > 0 { None } else { self.slab.try_remove(id.0) }
+    }
+}
