@@ -1,12 +1,11 @@
 //! Directories of every kind, and the calls on paths that start at them.
 
-use super::memory::{Locked, Open, Place};
+use super::memory::Open;
 use super::object::Object;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::records::Filestat;
 use crate::host::dir::OpenHow;
 use crate::host::file::{File, SetTime};
-use crate::host::names::Names;
 use std::ffi::CStr;
 
 /// An open directory. Of a file that is none, calls on paths are ENOTDIR.
@@ -31,25 +30,15 @@ impl Object {
     }
 }
 
-/// A call on paths in memory.
-fn within<T>(open: &Open, now: u64, call: impl FnOnce(Place, &mut Locked<'_>) -> T) -> T {
-    open.with_names(now, call)
-}
-
 impl Dir<'_> {
     /// Opens `path` beneath this directory; if that is `read_only`, as a read-only file system does:
     /// EROFS for what would change anything.
     #[inline]
     pub fn open_at(&self, path: &CStr, how: &OpenHow, read_only: bool) -> Result<Object> {
-        match (*self, read_only) {
-            (Self::Host(dir), false) => dir.open_at(path, how).map(Object::File),
-            (Self::Host(dir), true) => dir.open_at_read_only(path, *how).map(Object::File),
-            (Self::Memory(dir, now), false) => {
-                within(dir, now, |start, names| names.open(start, path, how)).map(Object::Memory)
-            }
-            (Self::Memory(dir, now), true) => {
-                within(dir, now, |start, names| names.open_at_read_only(start, path, *how)).map(Object::Memory)
-            }
+        match *self {
+            Self::Host(dir) if read_only => dir.open_at_read_only(path, *how).map(Object::File),
+            Self::Host(dir) => dir.open_at(path, how).map(Object::File),
+            Self::Memory(dir, now) => dir.open_at(path, how, read_only, now).map(Object::Memory),
         }
     }
 
@@ -58,7 +47,7 @@ impl Dir<'_> {
     pub fn stat_at(&self, path: &CStr, follow: bool) -> Result<Filestat> {
         match *self {
             Self::Host(dir) => dir.stat_at(path, follow),
-            Self::Memory(dir, now) => within(dir, now, |start, names| names.stat(start, path, follow)),
+            Self::Memory(dir, _) => dir.stat_at(path, follow),
         }
     }
 
@@ -66,9 +55,7 @@ impl Dir<'_> {
     pub fn set_times_at(&self, path: &CStr, follow: bool, atim: SetTime, mtim: SetTime) -> Result {
         match *self {
             Self::Host(dir) => dir.set_times_at(path, follow, atim, mtim),
-            Self::Memory(dir, now) => {
-                within(dir, now, |start, names| names.set_times_at(start, path, follow, (atim, mtim)))
-            }
+            Self::Memory(dir, now) => dir.set_times_at(path, follow, (atim, mtim), now),
         }
     }
 
@@ -76,7 +63,7 @@ impl Dir<'_> {
     pub fn create_dir_at(&self, path: &CStr) -> Result {
         match *self {
             Self::Host(dir) => dir.create_dir_at(path),
-            Self::Memory(dir, now) => within(dir, now, |start, names| names.create_dir_at(start, path)),
+            Self::Memory(dir, now) => dir.create_dir_at(path, now),
         }
     }
 
@@ -84,7 +71,7 @@ impl Dir<'_> {
     pub fn remove_dir_at(&self, path: &CStr) -> Result {
         match *self {
             Self::Host(dir) => dir.remove_dir_at(path),
-            Self::Memory(dir, now) => within(dir, now, |start, names| names.remove_dir_at(start, path)),
+            Self::Memory(dir, now) => dir.remove_dir_at(path, now),
         }
     }
 
@@ -92,7 +79,7 @@ impl Dir<'_> {
     pub fn unlink_at(&self, path: &CStr) -> Result {
         match *self {
             Self::Host(dir) => dir.unlink_at(path),
-            Self::Memory(dir, now) => within(dir, now, |start, names| names.unlink_at(start, path)),
+            Self::Memory(dir, now) => dir.unlink_at(path, now),
         }
     }
 
@@ -100,9 +87,7 @@ impl Dir<'_> {
     pub fn rename_at(&self, path: &CStr, new_dir: &Self, new_path: &CStr) -> Result {
         match (*self, *new_dir) {
             (Self::Host(dir), Self::Host(new_dir)) => dir.rename_at(path, new_dir, new_path),
-            (Self::Memory(dir, now), Self::Memory(new_dir, _)) if dir.is_beside(new_dir) => {
-                within(dir, now, |start, names| names.rename_at(start, path, new_dir.place(), new_path))
-            }
+            (Self::Memory(dir, now), Self::Memory(new_dir, _)) => dir.rename_at(path, new_dir, new_path, now),
             _ => Err(Errno::Xdev),
         }
     }
@@ -112,9 +97,7 @@ impl Dir<'_> {
     pub fn link_at(&self, path: &CStr, follow: bool, new_dir: &Self, new_path: &CStr) -> Result {
         match (*self, *new_dir) {
             (Self::Host(dir), Self::Host(new_dir)) => dir.link_at(path, follow, new_dir, new_path),
-            (Self::Memory(dir, now), Self::Memory(new_dir, _)) if dir.is_beside(new_dir) => {
-                within(dir, now, |start, names| names.link_at(start, path, follow, (new_dir.place(), new_path)))
-            }
+            (Self::Memory(dir, now), Self::Memory(new_dir, _)) => dir.link_at(path, follow, new_dir, new_path, now),
             _ => Err(Errno::Xdev),
         }
     }
@@ -124,7 +107,7 @@ impl Dir<'_> {
     pub fn symlink_at(&self, target: &CStr, new_path: &CStr) -> Result {
         match *self {
             Self::Host(dir) => dir.symlink_at(target, new_path),
-            Self::Memory(dir, now) => within(dir, now, |start, names| names.symlink_at(target, start, new_path)),
+            Self::Memory(dir, now) => dir.symlink_at(target, new_path, now),
         }
     }
 
@@ -132,7 +115,7 @@ impl Dir<'_> {
     pub fn readlink_at<T>(&self, path: &CStr, use_target: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
         match *self {
             Self::Host(dir) => dir.readlink_at(path, use_target),
-            Self::Memory(dir, now) => within(dir, now, |start, names| names.readlink_at(start, path, use_target)),
+            Self::Memory(dir, _) => dir.readlink_at(path, use_target),
         }
     }
 }

@@ -82,7 +82,7 @@ impl Object {
         match self {
             Self::File(file) => file.set_size(size, interrupt),
             Self::Memory(open) => {
-                let (cut, now) = (open.len().saturating_sub(size), now());
+                let (cut, now) = (open.size().saturating_sub(size), now());
                 in_pieces(interrupt, cut, |done, next| open.set_size(size + (cut - done - next), now))
             }
             Self::Stream(_) => Err(Errno::Inval),

@@ -124,6 +124,24 @@ impl<'a> From<&'a mut [u8]> for Buffers<'a> {
     }
 }
 
+impl<'a> Buffers<'a> {
+    /// Bytes at an address, as one buffer.
+    ///
+    /// # Safety
+    /// For all of `'a` the bytes must stay readable and writable, and no Rust reference to them may exist.
+    pub unsafe fn at(start: *mut u8, len: usize) -> Self {
+        Buffer { iovec: os::Iovec { iov_base: start.cast(), iov_len: len }, call: PhantomData }.into()
+    }
+
+    /// The next buffer of the batch, cut to `most` bytes: where it begins, and its length; 0 if all has been
+    /// moved.
+    pub fn stretch(&self, most: u64) -> (*mut u8, usize) {
+        let next = self.batch.iter().skip(self.first).find(|iovec| iovec.iov_len > 0);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        next.map_or((std::ptr::dangling_mut(), 0), |iovec| (iovec.iov_base.cast(), iovec.iov_len.min(most)))
+    }
+}
+
 impl Buffers<'_> {
     /// Takes up the next batch, if all of the one before has been moved.
     pub fn take_up(&mut self) -> Result {

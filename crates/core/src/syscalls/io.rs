@@ -228,7 +228,7 @@ fn seek(descriptor: &Descriptor, to: SeekFrom) -> Result<u64> {
     }
     match &descriptor.object {
         Object::File(file) => descriptor.offset.seek(file, to),
-        Object::Memory(open) => descriptor.offset.seek_in_memory(open.len(), to),
+        Object::Memory(open) => descriptor.offset.seek_in_memory(open.size(), to),
         Object::Stream(_) => Err(Errno::Spipe),
     }
 }

@@ -178,7 +178,7 @@ fn event_of(subscription: &Subscription<'_>, ready: &[Ready]) -> Option<Event> {
                     (if *interest == Interest::Read { descriptor.offset.available(file) } else { ROOM }, state.hangup)
                 }
                 Object::Memory(_) if *interest == Interest::Write => (ROOM, false),
-                Object::Memory(open) => (open.len().saturating_sub(descriptor.offset.kept().unwrap_or(0)), false),
+                Object::Memory(open) => (open.size().saturating_sub(descriptor.offset.kept().unwrap_or(0)), false),
                 Object::Stream(Stream::Input(input)) => input.available(),
                 Object::Stream(Stream::Output(_)) => (ROOM, false),
             };

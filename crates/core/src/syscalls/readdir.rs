@@ -6,10 +6,10 @@ use crate::abi::flags::{Filetype, Rights};
 use crate::abi::records::{Dirent, Record};
 use crate::abi::{Fd, Ptr};
 use crate::ctx::Ctx;
-use crate::files::memory::{Open, Row};
+use crate::files::memory::Open;
 use crate::files::object::Object;
 use crate::host::file::File;
-use crate::host::readdir::{DirEntry, Place};
+use crate::host::readdir::Place;
 use crate::host::wait::Checkpoint;
 use crate::memory::Memory;
 
@@ -58,7 +58,10 @@ fn list(
         if !is_hidden(ctx, entry.name) {
             // A guest that has only the directory learns nothing of the one above, not even its number.
             let d_ino = if entry.name == b".." { dir.stat()?.ino } else { entry.ino };
-            used += write_entry(memory, (buf, buf_len), used, &DirEntry { ino: d_ino, ..entry })?;
+            // A name is at most 255 bytes on every file system there is.
+            let d_namlen = u32::try_from(entry.name.len()).unwrap_or(u32::MAX);
+            let head = Dirent { d_next: entry.next, d_ino, d_namlen, d_type: entry.filetype.number() };
+            used += write_entry(memory, (buf, buf_len), used, &head, entry.name)?;
             if used == buf_len {
                 // Full. The entry may be cut; the guest asks for it again, by the cookie of the one
                 // before it.
@@ -70,8 +73,8 @@ fn list(
     Ok(used)
 }
 
-/// Entries of a directory in memory that are looked up at once.
-const AT_ONCE: usize = 256;
+/// Bytes of entries of a directory in memory that are looked up at once; less for a buffer that is small.
+const AT_ONCE: usize = 16 * 1024;
 
 /// The same of a directory in memory.
 fn list_in_memory(
@@ -82,26 +85,24 @@ fn list_in_memory(
     mut cookie: u64,
 ) -> Result<u32> {
     let mut checkpoint = Checkpoint::new(ctx.interrupt());
-    let mut rows = Vec::new();
+    // The longest entry fits in any case.
+    let mut bytes = vec![0; AT_ONCE.min(buf_len as usize + Dirent::SIZE + 256)];
     let mut used = 0;
     loop {
-        rows.clear();
-        dir.list(cookie, AT_ONCE.min(buf_len as usize / Dirent::SIZE + 1), &mut rows)?;
-        let Some(last) = rows.last() else { return Ok(used) };
-        cookie = last.next;
-        for Row { next, ino, filetype, name } in &rows {
+        let mut found = false;
+        for (head, name) in dir.list(cookie, &mut bytes)? {
+            found = true;
+            cookie = head.d_next;
             if is_hidden(ctx, name) {
                 continue;
             }
-            used += write_entry(
-                memory,
-                (buf, buf_len),
-                used,
-                &DirEntry { next: *next, ino: *ino, filetype: *filetype, name },
-            )?;
+            used += write_entry(memory, (buf, buf_len), used, &head, name)?;
             if used == buf_len {
                 return Ok(used);
             }
+        }
+        if !found {
+            return Ok(used);
         }
         checkpoint.pass(BATCH)?;
     }
@@ -113,12 +114,15 @@ fn is_hidden(ctx: &Ctx, name: &[u8]) -> bool {
 }
 
 /// Writes an entry behind the `used` bytes of the buffer, as far as there is room; how many bytes.
-fn write_entry(memory: &Memory<'_>, (buf, buf_len): (Ptr<u8>, u32), used: u32, entry: &DirEntry<'_>) -> Result<u32> {
-    // A name is at most 255 bytes on every file system there is.
-    let d_namlen = u32::try_from(entry.name.len()).unwrap_or(u32::MAX);
-    let head = Dirent { d_next: entry.next, d_ino: entry.ino, d_namlen, d_type: entry.filetype.number() };
+fn write_entry(
+    memory: &Memory<'_>,
+    (buf, buf_len): (Ptr<u8>, u32),
+    used: u32,
+    head: &Dirent,
+    name: &[u8],
+) -> Result<u32> {
     let written = copy_as_fits(memory, buf, buf_len, used, &head.encode())?;
-    Ok(written + copy_as_fits(memory, buf, buf_len, used + written, entry.name)?)
+    Ok(written + copy_as_fits(memory, buf, buf_len, used + written, name)?)
 }
 
 /// Copies as much of `bytes` as the buffer has room for behind `used`; how much that was.

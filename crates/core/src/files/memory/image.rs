@@ -7,6 +7,7 @@ use super::tree::{Locked, Start, StartItem, Tree};
 use super::walk::Last;
 use crate::abi::errno::{Errno, Result};
 use crate::host::names::Names;
+use crate::memory::PATH_MAX;
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::sync::Arc;
@@ -48,6 +49,9 @@ impl Tree {
     /// Puts a file, directory or link at a path, with the directories it is in. EEXIST if it is there,
     /// but for directories.
     pub fn put(self: &Arc<Self>, path: &[u8], new: New, now: u64) -> Result {
+        if matches!(&new, New::Link(target) if target.len() >= PATH_MAX as usize) {
+            return Err(Errno::Nametoolong);
+        }
         let mut locked = self.lock(now);
         let (parent, name) = locked.make_parent(path)?;
         match (locked.nodes.child(parent, name)?, new) {
@@ -345,7 +349,7 @@ mod tests {
                         let _ = dir.rename_at(c"shared", &dir, c"dir/moved");
                         let _ = dir.unlink_at(c"dir/moved");
                         let _ = dir.remove_dir_at(c"dir");
-                        root.list(0, usize::MAX, &mut Vec::new()).unwrap();
+                        root.list(0, &mut [0; 4096]).unwrap();
                     }
                 });
             }
@@ -366,16 +370,18 @@ mod tests {
         let mut seen = Vec::new();
         let mut cookie = 2;
         loop {
-            let mut rows = Vec::new();
-            root.list(cookie, 3, &mut rows).unwrap();
-            let Some(last) = rows.last() else { break };
-            cookie = last.next;
-            for row in rows {
-                tree.remove(&row.name, 1).unwrap();
-                seen.push(String::from_utf8(row.name.to_vec()).unwrap());
+            let mut buffer = [0; 3 * 25];
+            let mut rows = root.list(cookie, &mut buffer).unwrap().peekable();
+            if rows.peek().is_none() {
+                break;
+            }
+            for (head, name) in rows {
+                cookie = head.d_next;
+                tree.remove(name, 1).unwrap();
+                seen.push(String::from_utf8(name.to_vec()).unwrap());
             }
         }
         assert_eq!(seen.join(""), "0123456789");
-        assert_eq!(root.list(1 << 40, 1, &mut Vec::new()), Err(Errno::Inval));
+        assert_eq!(root.list(1 << 40, &mut []).unwrap_err(), Errno::Inval);
     }
 }

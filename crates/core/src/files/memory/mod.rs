@@ -8,13 +8,15 @@ mod budget;
 mod content;
 mod file;
 mod image;
+mod message;
 mod names;
 mod node;
 mod open;
+mod opened;
 mod tree;
 mod walk;
 
 pub use image::{FileBytes, Item, New};
-pub use node::Id as Place;
-pub use open::{Open, Row};
-pub use tree::{Locked, Tree};
+pub use message::Rows;
+pub use open::{Open, RawOpen};
+pub use tree::Tree;

@@ -3,7 +3,7 @@
 use super::content::Content;
 use super::file::{Data, Times};
 use super::node::{Dir, Id, Kind, entry_cost};
-use super::open::Open;
+use super::opened::Opened;
 use super::tree::Locked;
 use super::walk::Last;
 use crate::abi::errno::{Errno, Result};
@@ -18,7 +18,7 @@ use std::sync::Arc;
 impl Names for Locked<'_> {
     type Start = Id;
     type Parent = Id;
-    type Opened = Open;
+    type Opened = Opened;
 
     fn starting(&mut self, start: Id) -> Id {
         start
@@ -35,7 +35,7 @@ impl Names for Locked<'_> {
     }
 
     /// As the kernel does.
-    fn open(&mut self, start: Id, path: &CStr, how: &OpenHow) -> Result<Open> {
+    fn open(&mut self, start: Id, path: &CStr, how: &OpenHow) -> Result<Opened> {
         let (create, only_new) =
             (how.oflags.contains(Oflags::CREAT), how.oflags.contains(Oflags::CREAT | Oflags::EXCL));
         if create && how.oflags.contains(Oflags::DIRECTORY) {

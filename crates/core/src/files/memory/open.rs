@@ -1,179 +1,380 @@
-//! Open files and directories of a tree in memory.
+//! Open files and directories in memory, as descriptors have them.
+//!
+//! The addon with the class and the one with the engine each have this code, and guests of both share trees:
+//! the addon that has made a tree makes all calls on it, and the other one asks for them. So between a handle
+//! and its tree is an interface of C's types, of which both have the same version.
 
-use super::file::Data;
-use super::node::{Id, Kind, Node, Nodes};
+#![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
-use super::tree::{Locked, Tree};
+use super::message::{Bytes, Call, Message, Rows, time_as_numbers};
+use super::opened::Opened;
+use super::tree::Tree;
 use crate::abi::errno::{Errno, Result};
-use crate::abi::flags::Filetype;
+use crate::abi::flags::{Fdflags, Filetype, Oflags};
 use crate::abi::records::Filestat;
+use crate::host::dir::OpenHow;
 use crate::host::file::SetTime;
-use crate::memory::Buffers;
+use crate::host::names::Names;
+use crate::memory::{Buffers, PATH_MAX};
+use std::ffi::{CStr, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-/// An open file or directory. It stays what it is when its names are removed.
+/// The version of the interface: one more after any change of it.
+pub const VERSION: u32 = 1;
+
+/// An open file or directory of a tree. It stays what it is when its names are removed.
 #[derive(Debug)]
 pub struct Open {
-    tree: Arc<Tree>,
-    id: Id,
-    ino: u64,
-    /// The file; a directory has none.
-    file: Option<Arc<Data>>,
-    /// True for a file that was opened for writing.
-    is_writable: bool,
+    raw: RawOpen,
+    filetype: Filetype,
+    dev: u64,
 }
 
-/// An entry of a directory in memory.
-#[derive(Clone, Debug)]
-pub struct Row {
-    /// The cookie that leads to the entry behind it.
-    pub next: u64,
-    /// Serial number of the file.
-    pub ino: u64,
-    /// Its type.
-    pub filetype: Filetype,
-    /// Its name.
-    pub name: Arc<[u8]>,
+/// An open file or directory, and the functions of the library that has made its tree.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct RawOpen {
+    library: &'static Library,
+    opened: NonNull<c_void>,
 }
 
-/// The cookie behind `.` and `..`.
-const DOTS: u64 = 2;
+/// The functions of a library that makes trees.
+#[derive(Debug)]
+#[repr(C)]
+struct Library {
+    version: u32,
+    /// Makes a call on what is open; the errno. The message has its parameters, and gets its results.
+    serve: unsafe extern "C" fn(opened: NonNull<c_void>, call: Call, message: *mut Message) -> u16,
+}
+
+static LIBRARY: Library = Library { version: VERSION, serve };
+
+// SAFETY: what is open is an `Opened`, which is `Send` and `Sync`, in whichever library.
+unsafe impl Send for Open {}
+// SAFETY: as above.
+unsafe impl Sync for Open {}
 
 impl Tree {
     /// Its root directory, opened.
     pub fn root(self: &Arc<Self>) -> Result<Open> {
-        self.lock(0).open_node(Nodes::ROOT, false)
-    }
-}
-
-impl Locked<'_> {
-    /// A node, opened; a file also for writing, if that is asked for.
-    pub fn open_node(&mut self, id: Id, is_writable: bool) -> Result<Open> {
-        let node = self.nodes.get_mut(id)?;
-        node.opens += 1;
-        Ok(Open::new(self.tree, id, node, is_writable))
+        Ok(Open::of(self.open_root()?))
     }
 }
 
 impl Open {
-    fn new(tree: &Arc<Tree>, id: Id, node: &Node, is_writable: bool) -> Self {
-        let file = if let Kind::File(file) = &node.kind { Some(Arc::clone(file)) } else { None };
-        Self { tree: Arc::clone(tree), id, ino: node.ino, file, is_writable }
+    /// A handle of one that this library has opened.
+    fn of(opened: Opened) -> Self {
+        let (filetype, dev) = (opened.filetype(), opened.dev());
+        Self {
+            raw: RawOpen { library: &LIBRARY, opened: NonNull::from(Box::leak(Box::new(opened))).cast() },
+            filetype,
+            dev,
+        }
     }
 
-    /// The tree it is in.
-    pub const fn tree(&self) -> &Arc<Tree> {
-        &self.tree
+    /// The handle for another library, good as long as this value is there.
+    pub const fn raw(&self) -> RawOpen {
+        self.raw
+    }
+
+    /// The same as in another library, opened once more. None if that is of another version.
+    ///
+    /// # Safety
+    /// `raw` must be of an [`Open`], of whichever library, that is there.
+    pub unsafe fn of_raw(raw: RawOpen) -> Option<Result<Self>> {
+        if raw.library.version != VERSION {
+            return None;
+        }
+        let mut message = Message::new(0, c"");
+        Some(raw.call(Call::REOPEN, &mut message).and_then(|()| Self::opened_by(raw.library, &message)))
+    }
+
+    /// The handle that a call has opened.
+    fn opened_by(library: &'static Library, message: &Message) -> Result<Self> {
+        let opened = NonNull::new(message.opened).ok_or(Errno::Io)?;
+        let [filetype, dev, ..] = message.numbers;
+        let is_dir = filetype == u64::from(Filetype::Directory.number());
+        let filetype = if is_dir { Filetype::Directory } else { Filetype::RegularFile };
+        Ok(Self { raw: RawOpen { library, opened }, filetype, dev })
+    }
+
+    fn call(&self, call: Call, mut message: Message) -> Result<Message> {
+        self.raw.call(call, &mut message)?;
+        Ok(message)
     }
 
     /// Its type.
     pub const fn filetype(&self) -> Filetype {
-        if self.file.is_some() { Filetype::RegularFile } else { Filetype::Directory }
-    }
-
-    /// Its attributes.
-    pub fn stat(&self) -> Result<Filestat> {
-        self.tree.lock(0).stat_node(self.id)
-    }
-
-    /// Sets its times.
-    pub fn set_times(&self, atim: SetTime, mtim: SetTime, now: u64) -> Result {
-        self.tree.lock(now).set_times_of_node(self.id, atim, mtim)
-    }
-
-    fn file(&self) -> Result<&Data> {
-        self.file.as_deref().ok_or(Errno::Isdir)
-    }
-
-    /// The length of the file; 0 of a directory.
-    pub fn len(&self) -> u64 {
-        self.file().map_or(0, |file| file.read().content.len())
-    }
-
-    /// True if it has no bytes.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Reads from `offset` on into the buffers, at most `most` bytes; how many. EISDIR for a directory.
-    pub fn read(&self, offset: u64, buffers: &mut Buffers<'_>, most: u64) -> Result<u32> {
-        Ok(self.file()?.read().content.read(offset, buffers, most))
-    }
-
-    /// Writes from `offset` on, or to the end, out of the buffers, at most `most` bytes; how many, and
-    /// where they end. ENOSPC if there is room for none.
-    pub fn write(&self, offset: Option<u64>, buffers: &mut Buffers<'_>, most: u64, now: u64) -> Result<(u32, u64)> {
-        let file = self.file()?;
-        let mut state = file.write();
-        let offset = offset.unwrap_or_else(|| state.content.len());
-        let moved = state.content.write(offset, buffers, most, &file.budget)?;
-        if moved > 0 {
-            state.times.change(now);
-        }
-        Ok((moved, offset + u64::from(moved)))
-    }
-
-    /// Cuts or extends the file.
-    pub fn set_size(&self, size: u64, now: u64) -> Result {
-        let file = self.file().ok().filter(|_| self.is_writable).ok_or(Errno::Inval)?;
-        let mut state = file.write();
-        state.content.set_len(size, &file.budget)?;
-        state.times.change(now);
-        Ok(())
-    }
-
-    /// Makes room for `len` bytes from `offset` on; the file becomes as long as that at least.
-    pub fn allocate(&self, offset: u64, len: u64, now: u64) -> Result {
-        if len == 0 {
-            return Err(Errno::Inval);
-        }
-        let file = self.file.as_deref().filter(|_| self.is_writable).ok_or(Errno::Badf)?;
-        let mut state = file.write();
-        state.content.allocate(offset, len, &file.budget)?;
-        state.times.change(now);
-        Ok(())
-    }
-
-    /// Makes a call on paths that start at this directory, whose place it gets.
-    pub fn with_names<T>(&self, now: u64, call: impl FnOnce(Id, &mut Locked<'_>) -> T) -> T {
-        call(self.id, &mut self.tree.lock(now))
-    }
-
-    /// Its place in its tree.
-    pub const fn place(&self) -> Id {
-        self.id
+        self.filetype
     }
 
     /// True if it is in the same tree as `other`.
     pub fn is_beside(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.tree, &other.tree)
+        ptr::eq(self.raw.library, other.raw.library) && self.dev == other.dev
     }
 
-    /// Adds the entries from `cookie` on to `rows`, `most` at most: `.`, `..`, and the names in the order
-    /// of their making. A cookie stays good whatever comes and goes.
-    pub fn list(&self, cookie: u64, most: usize, rows: &mut Vec<Row>) -> Result {
-        if cookie > i32::MAX as u64 {
-            return Err(Errno::Inval);
-        }
-        let locked = self.tree.lock(0);
-        let dir = locked.nodes.dir_that_is_there(self.id)?;
-        for (number, name) in [(0, &b"."[..]), (1, b"..")] {
-            if cookie <= number {
-                rows.push(Row { next: number + 1, ino: self.ino, filetype: Filetype::Directory, name: name.into() });
+    /// Its attributes.
+    pub fn stat(&self) -> Result<Filestat> {
+        Ok(self.call(Call::STAT, Message::new(0, c""))?.stat())
+    }
+
+    /// Sets its times.
+    pub fn set_times(&self, atim: SetTime, mtim: SetTime, now: u64) -> Result {
+        let ([atim, atim_at], [mtim, mtim_at]) = (time_as_numbers(atim), time_as_numbers(mtim));
+        self.call(Call::SET_TIMES, Message::new(now, c"").with_numbers([atim, atim_at, mtim, mtim_at])).map(drop)
+    }
+
+    /// The length of the file; 0 of a directory.
+    pub fn size(&self) -> u64 {
+        self.call(Call::SIZE, Message::new(0, c"")).map_or(0, |message| message.number())
+    }
+
+    /// Reads from `offset` on into the buffers, at most `most` bytes; how many. EISDIR for a directory.
+    pub fn read(&self, offset: u64, buffers: &mut Buffers<'_>, most: u64) -> Result<u32> {
+        let mut moved = 0;
+        loop {
+            let (start, len) = buffers.stretch(most - u64::from(moved));
+            let message = Message::new(0, c"").with_numbers([offset + u64::from(moved)]).with_buffer(start, len);
+            let count = match self.call(Call::READ, message) {
+                Ok(message) => u32::try_from(message.number()).unwrap_or(u32::MAX),
+                Err(_) if moved > 0 => return Ok(moved),
+                Err(errno) => return Err(errno),
+            };
+            buffers.advance(count);
+            moved += count;
+            if (count as usize) < len || len == 0 || u64::from(moved) >= most {
+                return Ok(moved);
             }
         }
-        let after = u32::try_from(cookie.saturating_sub(DOTS)).unwrap_or(u32::MAX);
-        for (number, name, id) in dir.entries_after(after).take(most) {
-            let node = locked.nodes.get(id)?;
-            let next = u64::from(number) + DOTS;
-            rows.push(Row { next, ino: node.ino, filetype: node.filetype(), name: Arc::clone(name) });
+    }
+
+    /// Writes from `offset` on, or to the end, out of the buffers, at most `most` bytes; how many, and where
+    /// they end. ENOSPC if there is room for none.
+    pub fn write(&self, mut offset: Option<u64>, buffers: &mut Buffers<'_>, most: u64, now: u64) -> Result<(u32, u64)> {
+        let mut moved = 0;
+        loop {
+            let (start, len) = buffers.stretch(most - u64::from(moved));
+            let message = Message::new(now, c"").with_numbers([offset.is_some().into(), offset.unwrap_or(0)]);
+            let (count, end) = match self.call(Call::WRITE, message.with_buffer(start, len)) {
+                Ok(Message { numbers: [count, end, ..], .. }) => (u32::try_from(count).unwrap_or(u32::MAX), end),
+                Err(_) if moved > 0 => return Ok((moved, offset.unwrap_or(0))),
+                Err(errno) => return Err(errno),
+            };
+            buffers.advance(count);
+            moved += count;
+            if (count as usize) < len || len == 0 || u64::from(moved) >= most {
+                return Ok((moved, end));
+            }
+            offset = Some(end);
         }
-        Ok(())
+    }
+
+    /// Cuts or extends the file.
+    pub fn set_size(&self, size: u64, now: u64) -> Result {
+        self.call(Call::SET_SIZE, Message::new(now, c"").with_numbers([size])).map(drop)
+    }
+
+    /// Makes room for `len` bytes from `offset` on; the file becomes as long as that at least.
+    pub fn allocate(&self, offset: u64, len: u64, now: u64) -> Result {
+        self.call(Call::ALLOCATE, Message::new(now, c"").with_numbers([offset, len])).map(drop)
+    }
+
+    /// The entries from `cookie` on, as many as fit into the buffer. A cookie stays good whatever comes and
+    /// goes.
+    pub fn list<'b>(&self, cookie: u64, buffer: &'b mut [u8]) -> Result<Rows<'b>> {
+        let message = Message::new(0, c"").with_numbers([cookie]).with_buffer(buffer.as_mut_ptr(), buffer.len());
+        let used = usize::try_from(self.call(Call::LIST, message)?.number()).unwrap_or(usize::MAX);
+        Ok(Rows(buffer.get(..used).unwrap_or_default()))
+    }
+
+    /// Opens `path` beneath this directory; if that is `read_only`, as a read-only file system does.
+    pub fn open_at(&self, path: &CStr, how: &OpenHow, read_only: bool, now: u64) -> Result<Self> {
+        let flags = [how.follow, how.read, how.write, read_only].map(u64::from);
+        let [follow, read, write, read_only] = flags;
+        let (oflags, fdflags) = (how.oflags.bits().into(), how.fdflags.bits().into());
+        let message = Message::new(now, path).with_numbers([oflags, fdflags, follow, read, write, read_only]);
+        Self::opened_by(self.raw.library, &self.call(Call::OPEN_AT, message)?)
+    }
+
+    /// The attributes of the file that `path` leads to.
+    pub fn stat_at(&self, path: &CStr, follow: bool) -> Result<Filestat> {
+        Ok(self.call(Call::STAT_AT, Message::new(0, path).with_numbers([follow.into()]))?.stat())
+    }
+
+    /// Sets the times of the file that `path` leads to.
+    pub fn set_times_at(&self, path: &CStr, follow: bool, (atim, mtim): (SetTime, SetTime), now: u64) -> Result {
+        let ([atim, atim_at], [mtim, mtim_at]) = (time_as_numbers(atim), time_as_numbers(mtim));
+        let message = Message::new(now, path).with_numbers([follow.into(), atim, atim_at, mtim, mtim_at]);
+        self.call(Call::SET_TIMES_AT, message).map(drop)
+    }
+
+    /// Creates a directory.
+    pub fn create_dir_at(&self, path: &CStr, now: u64) -> Result {
+        self.call(Call::CREATE_DIR_AT, Message::new(now, path)).map(drop)
+    }
+
+    /// Removes an empty directory.
+    pub fn remove_dir_at(&self, path: &CStr, now: u64) -> Result {
+        self.call(Call::REMOVE_DIR_AT, Message::new(now, path)).map(drop)
+    }
+
+    /// Removes a name that is not a directory's.
+    pub fn unlink_at(&self, path: &CStr, now: u64) -> Result {
+        self.call(Call::UNLINK_AT, Message::new(now, path)).map(drop)
+    }
+
+    /// Renames `path` to `new_path` beneath `new_dir`. EXDEV from one tree to another.
+    pub fn rename_at(&self, path: &CStr, new_dir: &Self, new_path: &CStr, now: u64) -> Result {
+        self.call(Call::RENAME_AT, self.beside(new_dir, Message::new(now, path), new_path)?).map(drop)
+    }
+
+    /// Makes `new_path` beneath `new_dir` another name of the file `path`. EXDEV from one tree to another.
+    pub fn link_at(&self, path: &CStr, follow: bool, new_dir: &Self, new_path: &CStr, now: u64) -> Result {
+        let message = self.beside(new_dir, Message::new(now, path), new_path)?.with_numbers([follow.into()]);
+        self.call(Call::LINK_AT, message).map(drop)
+    }
+
+    fn beside(&self, new_dir: &Self, message: Message, new_path: &CStr) -> Result<Message> {
+        if !self.is_beside(new_dir) {
+            return Err(Errno::Xdev);
+        }
+        Ok(Message { new_path: new_path.into(), other: new_dir.raw.opened.as_ptr(), ..message })
+    }
+
+    /// Makes `new_path` a link to `target`, which is stored as it is. An absolute target is ENOTCAPABLE.
+    pub fn symlink_at(&self, target: &CStr, new_path: &CStr, now: u64) -> Result {
+        self.call(Call::SYMLINK_AT, Message { new_path: new_path.into(), ..Message::new(now, target) }).map(drop)
+    }
+
+    /// Gives the target of the link `path` to `use_target`.
+    pub fn readlink_at<T>(&self, path: &CStr, use_target: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
+        let mut target = [0; PATH_MAX as usize];
+        let message = Message::new(0, path).with_buffer(target.as_mut_ptr(), target.len());
+        let len = usize::try_from(self.call(Call::READLINK_AT, message)?.number()).unwrap_or(usize::MAX);
+        use_target(target.get(..len).unwrap_or_default())
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.tree.lock(0).close_node(self.id);
+        let _ = self.raw.call(Call::CLOSE, &mut Message::new(0, c""));
     }
+}
+
+impl RawOpen {
+    fn call(self, call: Call, message: &mut Message) -> Result {
+        // SAFETY: `opened` is of this library, and open; all that the message points to outlives the call.
+        match unsafe { (self.library.serve)(self.opened, call, message) } {
+            0 => Ok(()),
+            errno => Err(Errno::ALL.get(usize::from(errno)).copied().unwrap_or(Errno::Io)),
+        }
+    }
+}
+
+/// Makes a call on what this library has open.
+unsafe extern "C" fn serve(opened: NonNull<c_void>, call: Call, message: *mut Message) -> u16 {
+    let made = catch_unwind(AssertUnwindSafe(|| {
+        if call == Call::CLOSE {
+            // SAFETY: `Open` closes once, what `Open::of` has leaked.
+            drop(unsafe { Box::from_raw(opened.cast::<Opened>().as_ptr()) });
+            return Ok(());
+        }
+        // SAFETY: the caller's `Open` keeps it.
+        let opened = unsafe { opened.cast::<Opened>().as_ref() };
+        // SAFETY: the caller's message is there for the time of the call, and nobody else has it.
+        let message = unsafe { message.as_mut() }.ok_or(Errno::Fault)?;
+        answer(opened, call, message)
+    }));
+    made.unwrap_or(Err(Errno::Io)).err().map_or(0, Errno::number)
+}
+
+fn answer(opened: &Opened, call: Call, message: &mut Message) -> Result {
+    // SAFETY: paths are of C strings that outlive the call.
+    let text = |bytes: Bytes| unsafe { std::slice::from_raw_parts(bytes.start, bytes.len) };
+    let path = CStr::from_bytes_with_nul(text(message.path)).map_err(|_| Errno::Ilseq)?;
+    let new_path = CStr::from_bytes_with_nul(text(message.new_path)).map_err(|_| Errno::Ilseq)?;
+    let (now, numbers) = (message.now, message.numbers);
+    let [first, second, ..] = numbers;
+    let follow = first != 0;
+    match call {
+        Call::REOPEN => hand_over(message, opened.reopen()?),
+        Call::STAT => message.put_stat(opened.stat()?),
+        Call::SET_TIMES => {
+            let (atim, mtim) = message.times(0)?;
+            opened.set_times(atim, mtim, now)?;
+        }
+        Call::SIZE => message.numbers = [opened.size(), 0, 0, 0, 0, 0, 0, 0],
+        Call::READ => {
+            // SAFETY: the caller's buffer is in a guest's memory, or its own, for the time of the call.
+            let mut buffers = unsafe { Buffers::at(message.buffer, message.buffer_len) };
+            let moved = opened.read(first, &mut buffers, message.buffer_len as u64)?;
+            message.numbers = [moved.into(), 0, 0, 0, 0, 0, 0, 0];
+        }
+        Call::WRITE => {
+            // SAFETY: as for `READ`.
+            let mut buffers = unsafe { Buffers::at(message.buffer, message.buffer_len) };
+            let offset = (first != 0).then_some(second);
+            let (moved, end) = opened.write(offset, &mut buffers, message.buffer_len as u64, now)?;
+            message.numbers = [moved.into(), end, 0, 0, 0, 0, 0, 0];
+        }
+        Call::SET_SIZE => opened.set_size(first, now)?,
+        Call::ALLOCATE => opened.allocate(first, second, now)?,
+        Call::LIST => {
+            // SAFETY: it is the caller's own, for the time of the call.
+            let buffer = unsafe { std::slice::from_raw_parts_mut(message.buffer, message.buffer_len) };
+            message.numbers = [opened.list(first, buffer)? as u64, 0, 0, 0, 0, 0, 0, 0];
+        }
+        Call::OPEN_AT => {
+            let [oflags, fdflags, follow, read, write, read_only, ..] = numbers;
+            let bits = |number| u16::try_from(number).map_err(|_| Errno::Inval);
+            let how = OpenHow {
+                follow: follow != 0,
+                oflags: Oflags::from_bits_truncate(bits(oflags)?),
+                fdflags: Fdflags::from_bits_truncate(bits(fdflags)?),
+                read: read != 0,
+                write: write != 0,
+            };
+            let opened = opened.with_names(now, |start, names| match read_only {
+                0 => names.open(start, path, &how),
+                _ => names.open_at_read_only(start, path, how),
+            });
+            hand_over(message, opened?);
+        }
+        Call::STAT_AT => message.put_stat(opened.with_names(now, |start, names| names.stat(start, path, follow))?),
+        Call::SET_TIMES_AT => {
+            let times = message.times(1)?;
+            opened.with_names(now, |start, names| names.set_times_at(start, path, follow, times))?;
+        }
+        Call::CREATE_DIR_AT => opened.with_names(now, |start, names| names.create_dir_at(start, path))?,
+        Call::REMOVE_DIR_AT => opened.with_names(now, |start, names| names.remove_dir_at(start, path))?,
+        Call::UNLINK_AT => opened.with_names(now, |start, names| names.unlink_at(start, path))?,
+        Call::RENAME_AT | Call::LINK_AT => {
+            // SAFETY: the caller has another `Open` of this library there.
+            let other = unsafe { message.other.cast::<Opened>().as_ref() }.ok_or(Errno::Fault)?;
+            opened.with_names(now, |start, names| match call {
+                Call::RENAME_AT => names.rename_at(start, path, other.place(), new_path),
+                _ => names.link_at(start, path, follow, (other.place(), new_path)),
+            })?;
+        }
+        Call::SYMLINK_AT => opened.with_names(now, |start, names| names.symlink_at(path, start, new_path))?,
+        Call::READLINK_AT => {
+            // SAFETY: as for `LIST`.
+            let buffer = unsafe { std::slice::from_raw_parts_mut(message.buffer, message.buffer_len) };
+            let read = |target: &[u8]| {
+                buffer.get_mut(..target.len()).ok_or(Errno::Nametoolong)?.copy_from_slice(target);
+                Ok(target.len() as u64)
+            };
+            let len = opened.with_names(now, |start, names| names.readlink_at(start, path, read))?;
+            message.numbers = [len, 0, 0, 0, 0, 0, 0, 0];
+        }
+        _ => return Err(Errno::Nosys),
+    }
+    Ok(())
+}
+
+fn hand_over(message: &mut Message, opened: Opened) {
+    message.numbers = [opened.filetype().number().into(), opened.dev(), 0, 0, 0, 0, 0, 0];
+    message.opened = Box::into_raw(Box::new(opened)).cast();
 }

@@ -36,7 +36,7 @@ pub enum StartItem {
 /// all others. The bytes of each file have a lock of their own, which is taken within the other or alone.
 #[derive(Debug)]
 pub struct Tree {
-    dev: u64,
+    pub(super) dev: u64,
     pub(super) budget: Arc<Budget>,
     nodes: Mutex<Nodes>,
     pub(super) start: OnceLock<Start>,
