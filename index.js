@@ -32,6 +32,19 @@ exports.loadSync = function loadSync(source, options) {
 exports.handler = async function handler(source, options) {
   return require('./lib/handler.js').handler(source, options, handler);
 };
+/** @typedef {typeof import('./lib/memory.js').memory} Memory */
+exports.memory = Object.assign(
+  /** @type {(...parameters: Parameters<Memory>) => ReturnType<Memory>} */
+  function memory(entries, options) {
+    return require('./lib/memory.js').memory(entries, options);
+  },
+  {
+    /** @type {Memory['link']} */
+    link: (target) => require('./lib/memory.js').memory.link(target),
+    /** @type {Memory['shared']} */
+    shared: (token) => require('./lib/memory.js').memory.shared(token),
+  },
+);
 /** @type {Run['deserialize']} */
 exports.deserialize = async function deserialize(bytes) {
   return lib().deserialize(bytes, deserialize);
@@ -43,6 +56,9 @@ const classes = {
   },
   get ComponentError() {
     return require('./lib/errors.js').ComponentError;
+  },
+  get MemoryDirectory() {
+    return require('./lib/memory.js').MemoryDirectory;
   },
   get WasiError() {
     return require('./lib/errors.js').WasiError;
@@ -59,6 +75,12 @@ Object.defineProperty(exports, 'ComponentError', {
   enumerable: true,
   get() {
     return classes.ComponentError;
+  },
+});
+Object.defineProperty(exports, 'MemoryDirectory', {
+  enumerable: true,
+  get() {
+    return classes.MemoryDirectory;
   },
 });
 Object.defineProperty(exports, 'WasiError', {

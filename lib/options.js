@@ -49,6 +49,7 @@ const INPUTS = ['inherit', 'ignore'];
 
 /**
  * @typedef {import('./types.js').Limits} Limits
+ * @typedef {InstanceType<typeof import('./memory.js').MemoryDirectory>} MemoryDirectory
  *
  * Standard streams as the options give them: descriptors, bytes, `'capture'` and `'ignore'`, which engines
  * know, and `'pipe'`, functions and streams, which `stdio.js` serves.
@@ -430,7 +431,7 @@ function readRunnerOptions(options) {
   const { preopens } = readOptions({ ...defaults, concurrency }, false, '');
   const cache = readCache(defaults.cache);
   const copy = { ...defaults, cache, limits: { ...defaults.limits }, env: { ...defaults.env } };
-  const absolutes = preopens.map(({ guest, path, readOnly }) => [guest, { path, readOnly }]);
+  const absolutes = preopens.map(({ guest, ...directory }) => [guest, directory]);
   return { concurrency, defaults: { ...copy, preopens: Object.fromEntries(absolutes) } };
 }
 
@@ -526,9 +527,20 @@ function readPreopen(guest, value) {
     const expected = 'one of type string or object or an instance of URL';
     throw errors().invalidArgType(name, expected, value);
   }
+  if (isMemoryDirectory(value)) return { guest, directory: value, readOnly: false };
   requireObject(value, name);
-  refuseUnknown(value, name, ['path', 'readOnly']);
-  const { path, readOnly } = value;
+  refuseUnknown(value, name, ['path', 'directory', 'readOnly']);
+  const { path, directory, readOnly } = value;
+  if (directory !== undefined) {
+    if (path !== undefined) throw errors().incompatible(`${name}.directory`, `${name}.path`);
+    if (!isMemoryDirectory(directory))
+      throw errors().invalidArgType(
+        `${name}.directory`,
+        'an instance of MemoryDirectory',
+        directory,
+      );
+    return { guest, directory, readOnly: readBoolean(readOnly, `${name}.readOnly`) };
+  }
   if (typeof path !== 'string' && !isURL(path))
     throw errors().invalidArgType(`${name}.path`, 'of type string or an instance of URL', path);
   return {
@@ -537,6 +549,9 @@ function readPreopen(guest, value) {
     readOnly: readBoolean(readOnly, `${name}.readOnly`),
   };
 }
+
+/** @param {unknown} value @returns {value is MemoryDirectory} */
+const isMemoryDirectory = (value) => require('./memory.js').isMemoryDirectory(value);
 
 /** @param {unknown} value @param {string} name */
 function readBoolean(value, name) {

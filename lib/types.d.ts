@@ -122,7 +122,12 @@ export interface Plan {
   args: string[];
   /** `NAME=value` */
   env: string[];
-  preopens: { guest: string; path: string; readOnly: boolean }[];
+  preopens: {
+    guest: string;
+    path?: string;
+    directory?: InstanceType<typeof import('./memory.js').MemoryDirectory>;
+    readOnly: boolean;
+  }[];
   /** Numbers are those of tickets. */
   stdio: [stdin: number | Uint8Array, stdout: Output, stderr: Output];
   /** The functions that the program is given. */

@@ -8,6 +8,7 @@
 //! | [`process`] | the process and its threads, descriptors of the host |
 //! | [`builtins`] | built-in functions of the engine, as they were when the addon was loaded |
 //! | [`errors`], [`permission`] | errors in Node's words; Node's permission model |
+//! | [`trees`] | trees of files in memory |
 //! | [`call`] | the fast way of calls from WebAssembly to Rust, and answers inside WebAssembly |
 //! | [`class`] | the class `WASI` |
 //! | [`run`] | the functions behind `run()`, `spawn()` and `compile()` |
@@ -26,6 +27,8 @@ pub mod process;
 pub mod run;
 #[cfg(feature = "text")]
 pub mod text;
+#[cfg(any(feature = "class", feature = "engine"))]
+pub mod trees;
 
 use napi::Env;
 use napi::bindgen_prelude::Object;
@@ -44,6 +47,7 @@ pub fn init(exports: Object<'_>, env: Env) -> napi::Result<()> {
             class::limits::export(js, exports)?;
             class::file_url::export(js, exports)?;
             errors::functions::export(js, exports)?;
+            trees::functions::export(js, exports)?;
         }
         #[cfg(feature = "text")]
         {

@@ -12,9 +12,9 @@ use crate::errors::{self, Expected};
 use crate::node_api::{Js, JsResult, Type, Value, Worker};
 use crate::permission;
 use crate::process::{host_descriptor, is_host_stream, is_main_thread, trace_file};
+use crate::trees::directory_of;
 use wasi_rs_core::abi::{Abi, Errno, Fd};
-use wasi_rs_core::ctx::{Ctx, Preopen, Strings, open_error};
-use wasi_rs_core::host::dir::open_preopen_unsandboxed;
+use wasi_rs_core::ctx::{Ctx, Preopen, PreopenSource, Strings, open_error};
 
 /// The options, read.
 pub struct Options<'s> {
@@ -86,11 +86,8 @@ pub fn read<'s>(js: Js<'s>, options: Value<'s>, abi: Abi, edition: &Edition) -> 
             errors::not_initialized(js, errno, &open_error(what, errno))
         })?;
     }
-    for Preopen { name, path, read_only } in preopens {
-        let what = || format!("can't open '{path}' for the preopen '{name}'");
-        let failed = |errno| errors::not_initialized(js, errno, &open_error(what(), errno));
-        let dir = open_preopen_unsandboxed(&path).map_err(|error| failed(error.into()))?;
-        ctx.push_preopen(&name, dir, read_only).map_err(failed)?;
+    for preopen in preopens {
+        preopen.push(&ctx).map_err(|(errno, what)| errors::not_initialized(js, errno, &what))?;
     }
     Ok(Options { ctx, return_on_exit: read_return_on_exit(js, options, edition)?, stdio, choices, observer: None })
 }
@@ -149,40 +146,69 @@ fn read_preopens<'s>(js: Js<'s>, options: Value<'s>, edition: &Edition) -> JsRes
         .map(|(name, value)| {
             let name = text(name)?;
             if !edition.streams {
-                return Ok(Preopen { name, path: text(value)?, read_only: false });
+                return Ok(Preopen { name, source: PreopenSource::Path(text(value)?), read_only: false });
+            }
+            if let Some(source) = directory_in_memory(js, value)? {
+                return Ok(Preopen { name, source, read_only: false });
             }
             if is_description(js, value)? {
                 return read_preopen(js, name, value);
             }
             let path = file_url::path_of(js, value, &format!("options.preopens['{name}']"))?;
             let path = path.map_or_else(|| text(value), Ok)?;
-            Ok(Preopen { name, path, read_only: false })
+            Ok(Preopen { name, source: PreopenSource::Path(path), read_only: false })
         })
         .collect()
+}
+
+/// The directory in memory that a value stands for, if it does.
+fn directory_in_memory<'s>(js: Js<'s>, value: Value<'s>) -> JsResult<Option<PreopenSource>> {
+    let Some(opened) = directory_of(js, value)? else { return Ok(None) };
+    let what = |errno| errors::not_initialized(js, errno, "can't open a directory in memory");
+    opened.map(|open| Some(PreopenSource::Memory(open))).map_err(what)
 }
 
 /// True if the value describes a directory. Other objects stand for their string, as with node:wasi.
 fn is_description<'s>(js: Js<'s>, value: Value<'s>) -> JsResult<bool> {
     Ok(js.type_of(value)? == Type::Object
-        && (given(js, value, "path")?.is_some() || given(js, value, "readOnly")?.is_some()))
+        && (given(js, value, "path")?.is_some()
+            || given(js, value, "directory")?.is_some()
+            || given(js, value, "readOnly")?.is_some()))
 }
 
-/// A directory that is given as an object, `{ path, readOnly }`.
+/// A directory that is given as an object, `{ path, readOnly }` or `{ directory, readOnly }`.
 fn read_preopen<'s>(js: Js<'s>, name: String, value: Value<'s>) -> JsResult<Preopen> {
     let option = format!("options.preopens['{name}']");
     let path = js.get_named(value, "path")?;
-    let path_option = format!("{option}.path");
-    let path = match file_url::path_of(js, path, &path_option)? {
-        Some(path) => path,
-        None if js.type_of(path)? == Type::String => js.string_of(path)?,
-        None => {
-            let expected = Expected::OneOf("of type string or an instance of URL");
-            return Err(errors::invalid_arg_type(js, &path_option, expected, path));
-        }
+    let source = match given(js, value, "directory")? {
+        Some(directory) => read_directory(js, directory, path, &option)?,
+        None => PreopenSource::Path(read_path(js, path, &format!("{option}.path"))?),
     };
     let read_only = read_boolean(js, value, "readOnly", &format!("{option}.readOnly"))?;
-    refuse_unknown(js, value, &option, &["path", "readOnly"])?;
-    Ok(Preopen { name, path, read_only })
+    refuse_unknown(js, value, &option, &["path", "directory", "readOnly"])?;
+    Ok(Preopen { name, source, read_only })
+}
+
+/// The path of a directory, as a string or URL.
+fn read_path<'s>(js: Js<'s>, path: Value<'s>, option: &str) -> JsResult<String> {
+    match file_url::path_of(js, path, option)? {
+        Some(path) => Ok(path),
+        None if js.type_of(path)? == Type::String => js.string_of(path),
+        None => {
+            let expected = Expected::OneOf("of type string or an instance of URL");
+            Err(errors::invalid_arg_type(js, option, expected, path))
+        }
+    }
+}
+
+/// A directory in memory, beside which there is no path.
+fn read_directory<'s>(js: Js<'s>, directory: Value<'s>, path: Value<'s>, option: &str) -> JsResult<PreopenSource> {
+    let name = format!("{option}.directory");
+    if !js.is_undefined(path)? {
+        return Err(errors::incompatible_options(js, &name, &format!("{option}.path")));
+    }
+    let expected = Expected::OneOf("an instance of MemoryDirectory");
+    directory_in_memory(js, directory)?.ok_or_else(|| errors::invalid_arg_type(js, &name, expected, directory))
 }
 
 /// The choice for each of the standard streams.

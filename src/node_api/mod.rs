@@ -19,6 +19,7 @@ mod functions;
 mod held;
 #[cfg(feature = "engine")]
 mod lent;
+mod marked;
 mod objects;
 mod panics;
 mod references;
@@ -36,6 +37,7 @@ pub use errors::ErrorKind;
 pub use functions::{Call, Finalizer, Method, StateFunction};
 #[cfg(feature = "engine")]
 pub use lent::with_lent;
+pub use marked::Mark;
 pub use references::Reference;
 pub use scope::{Js, JsResult, Thrown, Value};
 #[cfg(feature = "engine")]

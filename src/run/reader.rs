@@ -3,9 +3,10 @@
 
 use crate::node_api::{ErrorKind, Js, JsResult, Type, Value};
 use crate::permission::require_net;
+use crate::trees::directory_of;
 use std::sync::Arc;
 use wasi_rs_core::abi::socket::Protocol;
-use wasi_rs_core::ctx::Preopen;
+use wasi_rs_core::ctx::{Preopen, PreopenSource};
 use wasi_rs_core::network::rules::{Rule, Way};
 use wasi_rs_modules::interface::Names;
 use wasi_rs_modules::limits::Limits;
@@ -88,10 +89,23 @@ impl<'s> Reader<'s> {
             let preopen = Reader { js, object };
             Ok(Preopen {
                 name: js.string_of(preopen.get("guest")?)?,
-                path: js.string_of(preopen.get("path")?)?,
+                source: preopen.directory()?,
                 read_only: js.truthy(preopen.get("readOnly")?)?,
             })
         })
+    }
+
+    /// The directory of a preopen.
+    fn directory(&self) -> JsResult<PreopenSource> {
+        let js = self.js;
+        let Some(directory) = self.given("directory")? else {
+            return Ok(PreopenSource::Path(js.string_of(self.get("path")?)?));
+        };
+        if let Some(Ok(open)) = directory_of(js, directory)? {
+            return Ok(PreopenSource::Memory(open));
+        }
+        let message = "the directory in memory is of another version of wasi-rs";
+        Err(js.throw(js.error(ErrorKind::TypeError, None, js.string(message)?)?))
     }
 
     /// The rules of a guest's network, if it has any. Node's permission model must permit one.

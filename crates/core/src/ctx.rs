@@ -4,8 +4,10 @@ use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Clockid, Rights};
 use crate::abi::{Abi, Fd};
 use crate::descriptors::{Descriptor, Descriptors};
+use crate::files::memory::Open;
 use crate::files::object::Object;
 use crate::host::clock;
+use crate::host::dir::open_preopen_unsandboxed;
 use crate::host::file::{File, open_files_limit};
 use crate::host::random::Random;
 use crate::host::readdir::Listings;
@@ -54,10 +56,37 @@ impl Strings {
 pub struct Preopen {
     /// The guest's name for it.
     pub name: String,
-    /// The host's path.
-    pub path: String,
+    /// The directory.
+    pub source: PreopenSource,
     /// True if it is for reading only.
     pub read_only: bool,
+}
+
+/// A directory for a guest, which is opened when it is started.
+#[derive(Debug)]
+pub enum PreopenSource {
+    /// The host's path.
+    Path(String),
+    /// A directory in memory.
+    Memory(Open),
+}
+
+impl Preopen {
+    /// Opens it for a guest, under the next number. The error has a message.
+    pub fn push(self, ctx: &Ctx) -> std::result::Result<Fd, (Errno, String)> {
+        let Self { name, source, read_only } = self;
+        match source {
+            PreopenSource::Memory(open) => ctx
+                .push_preopen(&name, open, read_only)
+                .map_err(|errno| (errno, open_error(format!("can't open the preopen '{name}'"), errno))),
+            PreopenSource::Path(path) => {
+                let opened = open_preopen_unsandboxed(&path).map_err(Errno::from);
+                opened.and_then(|dir| ctx.push_preopen(&name, dir, read_only)).map_err(|errno| {
+                    (errno, open_error(format!("can't open '{path}' for the preopen '{name}'"), errno))
+                })
+            }
+        }
+    }
 }
 
 /// Counts of the bytes that a guest has moved through descriptors.

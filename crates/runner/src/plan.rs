@@ -7,7 +7,6 @@ use std::fmt;
 use std::sync::Arc;
 use wasi_rs_core::abi::{Abi, Errno};
 use wasi_rs_core::ctx::{Ctx, Preopen, Strings, open_error};
-use wasi_rs_core::host::dir::open_preopen_unsandboxed;
 use wasi_rs_core::host::file::{File, OwnedHandle};
 use wasi_rs_core::host::stream::{Input, Output, Stream};
 use wasi_rs_core::host::wait::Interrupt;
@@ -135,11 +134,8 @@ impl Plan {
             push_stdio(&ctx, stdio, output)
                 .map_err(|errno| OpenError { errno, what: open_error(format!("can't use options.{name}"), errno) })?;
         }
-        for Preopen { name, path, read_only } in self.preopens {
-            let what = || format!("can't open '{path}' for the preopen '{name}'");
-            let failed = |errno| OpenError { errno, what: open_error(what(), errno) };
-            let dir = open_preopen_unsandboxed(&path).map_err(|error| failed(error.into()))?;
-            ctx.push_preopen(&name, dir, read_only).map_err(failed)?;
+        for preopen in self.preopens {
+            preopen.push(&ctx).map_err(|(errno, what)| OpenError { errno, what })?;
         }
         Ok((ctx, captures))
     }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER as ADAPTER,
 };
-use wasi_rs_core::ctx::Preopen;
+use wasi_rs_core::ctx::{Preopen, PreopenSource};
 use wasi_rs_modules::interface::Purpose;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_runner::executable::Executable;
@@ -94,8 +94,11 @@ const WRITE: u64 = 1 << 6;
 const CREAT: u32 = 1;
 
 fn plan(dir: Option<&Path>) -> Plan {
-    let preopen =
-        |path: &Path| Preopen { name: "/".to_owned(), path: path.to_str().unwrap().to_owned(), read_only: false };
+    let preopen = |path: &Path| Preopen {
+        name: "/".to_owned(),
+        source: PreopenSource::Path(path.to_str().unwrap().to_owned()),
+        read_only: false,
+    };
     Plan {
         args: ["prog", "first", "zweites ä"].map(str::to_owned).into(),
         env: vec!["A=b=c".to_owned()],

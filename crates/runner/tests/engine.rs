@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, LazyLock};
 use wasi_rs_core::abi::Errno;
-use wasi_rs_core::ctx::Preopen;
+use wasi_rs_core::ctx::{Preopen, PreopenSource};
 use wasi_rs_core::syscalls::SYSCALLS;
 use wasi_rs_modules::interface::Purpose;
 use wasi_rs_modules::limits::Limits;
@@ -54,7 +54,11 @@ fn of_text(text: &str) -> Arc<Executable> {
 
 /// The directory as the guest's `/`.
 fn root_at(path: &Path) -> Vec<Preopen> {
-    vec![Preopen { name: "/".to_owned(), path: path.to_str().unwrap().to_owned(), read_only: false }]
+    vec![Preopen {
+        name: "/".to_owned(),
+        source: PreopenSource::Path(path.to_str().unwrap().to_owned()),
+        read_only: false,
+    }]
 }
 
 /// A plan without input, whose output is captured.

@@ -161,7 +161,8 @@ fn a_worker_that_ends_by_itself_does_not_settle_the_run() {
 
 #[test]
 fn a_run_whose_files_can_not_be_opened_has_an_outcome() {
-    let missing = Preopen { name: "/".to_owned(), path: "/nowhere/at/all".to_owned(), read_only: false };
+    let missing =
+        Preopen { name: "/".to_owned(), source: PreopenSource::Path("/nowhere/at/all".to_owned()), read_only: false };
     let asked = start(Plan { preopens: vec![missing], ..plan() });
     assert!(take(asked.number()).is_none());
     match asked.outcome().end {

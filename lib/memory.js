@@ -1,0 +1,392 @@
+'use strict';
+
+// memory(): directories in memory.
+
+const { classAddon } = require('./addon.js');
+const {
+  errorOf,
+  invalidArgType,
+  invalidArgValue,
+  invalidThis,
+  outOfRange,
+  unknownProperty,
+} = require('./errors.js');
+
+/**
+ * A tree of files: names with what they stand for. A name may be a path, and one of a directory may end in a
+ * slash.
+ *
+ * @typedef {{ [name: string]: string | ArrayBufferView | ArrayBuffer | Link | Entries }} Entries
+ */
+
+/** Bytes that the files of a directory take at most, if its maker does not say. */
+const LIMIT = 256 * 2 ** 20;
+
+/** The reason why an entry is refused. */
+const GIVEN = 'is the path of an entry before it';
+
+/** The longest path. */
+const PATH_MAX = 4096;
+
+const trees = () => classAddon().trees;
+
+/** A symbolic link in a tree. */
+class Link {
+  /** @param {string} target */
+  constructor(target) {
+    /** @readonly */
+    this.target = target;
+    Object.freeze(this);
+  }
+}
+
+/** A directory in memory. */
+class MemoryDirectory {
+  /** @param {symbol} key */
+  constructor(key) {
+    if (key !== KEY)
+      throw errorOf(TypeError, 'ERR_ILLEGAL_CONSTRUCTOR', 'Illegal constructor: call memory()');
+  }
+
+  /** Bytes that its files, names and directories take. */
+  get used() {
+    return trees().usage(self(this))[0];
+  }
+
+  /** Bytes that they may take. */
+  get limit() {
+    return trees().usage(self(this))[1];
+  }
+
+  /**
+   * The bytes of a file.
+   *
+   * @param {string} path
+   * @param {BufferEncoding | { encoding?: BufferEncoding | null }} [options]
+   */
+  readFile(path, options) {
+    const bytes = trees().readFile(self(this), pathOf(path));
+    const encoding = encodingOf(options);
+    const content = answered(bytes, 'open', path);
+    return encoding ? content.toString(encoding) : content;
+  }
+
+  /**
+   * Gives a file these bytes. It is made if it is not there, with the directories it is in.
+   *
+   * @param {string} path
+   * @param {string | ArrayBufferView | ArrayBuffer} data
+   */
+  writeFile(path, data) {
+    const bytes = bytesOf(data, 'data');
+    answered(trees().writeFile(self(this), pathOf(path), bytes), 'write', path);
+  }
+
+  /**
+   * Removes a file, or a directory with all that is in it.
+   *
+   * @param {string} path
+   */
+  rm(path) {
+    answered(trees().remove(self(this), pathOf(path)), 'rm', path);
+  }
+
+  /** All that is there, as memory() takes it. @returns {Entries} */
+  tree() {
+    return entriesOf(trees().items(self(this)));
+  }
+
+  /** The files that were not there at the start, or are different now. @returns {Entries} */
+  changed() {
+    return entriesOf(trees().changed(self(this)));
+  }
+
+  /** The paths of the start that are not there any more; of directories with a slash. @returns {string[]} */
+  removed() {
+    return trees().removed(self(this));
+  }
+
+  /**
+   * A token with which memory.shared() finds the directory, from any thread of the process.
+   *
+   * @returns {string}
+   */
+  share() {
+    return trees().share(self(this));
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')]() {
+    const [used, limit] = trees().usage(self(this));
+    return `MemoryDirectory { used: ${used}, limit: ${limit} }`;
+  }
+}
+Object.defineProperty(MemoryDirectory.prototype, Symbol.toStringTag, {
+  value: 'MemoryDirectory',
+  configurable: true,
+});
+
+const KEY = Symbol('memory()');
+
+/** The objects that have a tree. @type {WeakSet<object>} */
+const made = new WeakSet();
+
+/** @param {unknown} object @returns {object is MemoryDirectory} */
+const isMemoryDirectory = (object) => made.has(/** @type {object} */ (object));
+
+/** @param {MemoryDirectory} object */
+function self(object) {
+  if (!isMemoryDirectory(object)) throw invalidThis('MemoryDirectory');
+  return object;
+}
+
+/**
+ * A directory in memory.
+ *
+ * @param {Entries} [entries]
+ * @param {{ limit?: number }} [options]
+ * @returns {MemoryDirectory}
+ */
+function memory(entries = {}, options = {}) {
+  if (!isObject(entries)) throw invalidArgType('entries', 'of type object', entries);
+  const limit = readOptions(options);
+  const directory = new MemoryDirectory(KEY);
+  answered(trees().make(directory, limit), 'make', '');
+  made.add(directory);
+  fill(directory, entries, limit);
+  answered(trees().markStart(directory), 'read', '');
+  return directory;
+}
+
+/** @param {any} options */
+function readOptions(options) {
+  if (!isObject(options)) throw invalidArgType('options', 'of type object', options);
+  const unknown = Object.keys(options).find((name) => name !== 'limit');
+  if (unknown !== undefined && options[unknown] !== undefined)
+    throw unknownProperty('options', [unknown, options[unknown]], ['limit']);
+  const { limit = LIMIT } = options;
+  if (typeof limit !== 'number') throw invalidArgType('options.limit', 'of type number', limit);
+  if (!Number.isInteger(limit)) throw outOfRange('options.limit', 'an integer', limit);
+  if (limit < 0 || limit > Number.MAX_SAFE_INTEGER)
+    throw outOfRange('options.limit', `>= 0 && <= ${Number.MAX_SAFE_INTEGER}`, limit);
+  return limit;
+}
+
+/**
+ * Puts entries into a new tree.
+ *
+ * @param {MemoryDirectory} directory
+ * @param {Entries} entries
+ * @param {number} limit
+ */
+function fill(directory, entries, limit) {
+  // An object in itself would be endless, were it not for the length of its path.
+  const left = [{ prefix: '', name: 'entries', entries }];
+  const directories = new Set();
+  for (const next of left) {
+    for (const [key, value] of Object.entries(next.entries)) {
+      if (value === undefined) continue;
+      const name = `${next.name}['${key}']`;
+      const path = `${next.prefix}${nameOf(key, name)}`;
+      if (Buffer.byteLength(path) >= PATH_MAX)
+        throw invalidArgValue(name, path, `is a path of more than ${PATH_MAX - 1} bytes`);
+      const isDirectory = isObject(value) && !isData(value) && !(value instanceof Link);
+      if (key.endsWith('/') && !isDirectory)
+        throw invalidArgType(name, 'of type object, as its name ends in a slash', value);
+      const what = isDirectory
+        ? undefined
+        : value instanceof Link
+          ? value.target
+          : bytesOf(value, name);
+      const code = trees().put(directory, path, what);
+      if (code === 'ENOSPC') {
+        const range = `enough for all entries (${name} is one too many)`;
+        throw outOfRange('options.limit', range, limit);
+      }
+      if (code === 'EEXIST' || code === 'ENOTDIR') throw invalidArgValue(name, path, GIVEN);
+      answered(code, 'open', path);
+      if (!isDirectory) continue;
+      if (directories.has(path)) throw invalidArgValue(name, path, GIVEN);
+      directories.add(path);
+      left.push({ prefix: `${path}/`, name, entries: /** @type {Entries} */ (value) });
+    }
+  }
+}
+
+/**
+ * The path that a name of an entry stands for, without a slash at its end.
+ *
+ * @param {string} key
+ * @param {string} name
+ */
+function nameOf(key, name) {
+  const path = key.replace(/\/$/, '');
+  const names = path.split('/');
+  if (names.includes(''))
+    throw invalidArgValue(
+      name,
+      key,
+      path === '' ? 'must have a name' : 'has an empty name in its path',
+    );
+  if (names.some((one) => one === '.' || one === '..'))
+    throw invalidArgValue(name, key, "must not have '.' or '..' in its path");
+  checkText(key, name);
+  const long = names.find((one) => Buffer.byteLength(one) > 255);
+  if (long !== undefined) throw invalidArgValue(name, key, 'has a name of more than 255 bytes');
+  return path;
+}
+
+/** @param {string} text @param {string} name */
+function checkText(text, name) {
+  if (text.includes('\0')) throw invalidArgValue(name, text, 'must be without null bytes');
+  if (/\p{Surrogate}/u.test(text))
+    throw invalidArgValue(name, text, 'must be without lone surrogates');
+}
+
+/** @param {unknown} path */
+function pathOf(path) {
+  if (typeof path !== 'string') throw invalidArgType('path', 'of type string', path);
+  checkText(path, 'path');
+  return path;
+}
+
+/** @param {any} options @returns {BufferEncoding | undefined} */
+function encodingOf(options) {
+  const encoding = isObject(options) ? options.encoding : options;
+  if (encoding === undefined || encoding === null || encoding === 'buffer') return undefined;
+  if (typeof encoding !== 'string' || !Buffer.isEncoding(encoding))
+    throw invalidArgValue('encoding', encoding, 'is no encoding');
+  return encoding;
+}
+
+/** @param {unknown} value @returns {value is Record<string, any>} */
+const isObject = (value) =>
+  value !== null && typeof value === 'object' && !Array.isArray(value) && !(value instanceof Map);
+
+/** @param {unknown} value */
+const isData = (value) =>
+  ArrayBuffer.isView(value) || require('node:util').types.isAnyArrayBuffer(value);
+
+/**
+ * Bytes of a file: of a text in UTF-8.
+ *
+ * @param {any} data
+ * @param {string} name
+ * @returns {Uint8Array | ArrayBuffer}
+ */
+function bytesOf(data, name) {
+  if (typeof data === 'string') return Buffer.from(data);
+  if (ArrayBuffer.isView(data))
+    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  if (isData(data)) return new Uint8Array(/** @type {ArrayBuffer} */ (data));
+  const expected = 'of type string or an instance of ArrayBuffer, Buffer, TypedArray or DataView';
+  throw invalidArgType(
+    name,
+    name === 'data' ? expected : `${expected}, or an object with entries`,
+    data,
+  );
+}
+
+/**
+ * The answer of a tree; its error is thrown as `node:fs` would.
+ *
+ * @param {any} answer
+ * @param {string} syscall
+ * @param {string} path
+ */
+function answered(answer, syscall, path) {
+  if (typeof answer !== 'string') return answer;
+  throw systemError(answer, syscall, path);
+}
+
+/** @param {string} code @param {string} syscall @param {string} path */
+function systemError(code, syscall, path) {
+  const known = [...require('node:util').getSystemErrorMap()].find(([, [name]]) => name === code);
+  const [errno, [, text]] = known ?? [undefined, [code, 'the path leads out of the directory']];
+  const error = errorOf(Error, code, `${code}: ${text}, ${syscall} '${path}'`);
+  return Object.assign(error, { errno, syscall, path });
+}
+
+/**
+ * Paths with what they stand for, as nested objects.
+ *
+ * @param {[path: string, what: Buffer | string | undefined][]} items
+ * @returns {Entries}
+ */
+function entriesOf(items) {
+  /** @type {Entries} */
+  const root = {};
+  const directories = new Map([['', root]]);
+  for (const [path, what] of items) {
+    const cut = path.lastIndexOf('/');
+    const parent = directoryOf(directories, path.slice(0, Math.max(cut, 0)));
+    const name = path.slice(cut + 1);
+    if (what === undefined) directoryOf(directories, path);
+    else put(parent, name, typeof what === 'string' ? new Link(what) : what);
+  }
+  return root;
+}
+
+/**
+ * @param {Map<string, Entries>} directories
+ * @param {string} path
+ * @returns {Entries}
+ */
+function directoryOf(directories, path) {
+  const known = directories.get(path);
+  if (known !== undefined) return known;
+  const cut = path.lastIndexOf('/');
+  const parent = directoryOf(directories, path.slice(0, Math.max(cut, 0)));
+  const made = {};
+  put(parent, `${path.slice(cut + 1)}/`, made);
+  directories.set(path, made);
+  return made;
+}
+
+/**
+ * Sets a property of any name, `__proto__` too.
+ *
+ * @param {object} object
+ * @param {string} name
+ * @param {any} value
+ */
+function put(object, name, value) {
+  Object.defineProperty(object, name, {
+    value,
+    configurable: true,
+    enumerable: true,
+    writable: true,
+  });
+}
+
+/**
+ * A symbolic link, as an entry.
+ *
+ * @param {string} target
+ */
+memory.link = function link(target) {
+  if (typeof target !== 'string') throw invalidArgType('target', 'of type string', target);
+  if (target === '') throw invalidArgValue('target', target, 'must not be empty');
+  checkText(target, 'target');
+  if (Buffer.byteLength(target) >= PATH_MAX)
+    throw invalidArgValue('target', target, `must have less than ${PATH_MAX} bytes`);
+  return new Link(target);
+};
+
+/**
+ * The directory that this token was made for, in any thread of the process.
+ *
+ * @param {string} token
+ * @returns {MemoryDirectory}
+ */
+memory.shared = function shared(token) {
+  if (typeof token !== 'string') throw invalidArgType('token', 'of type string', token);
+  const directory = new MemoryDirectory(KEY);
+  if (!trees().adopt(directory, token)) {
+    const reason = 'is no token of a directory that is still there';
+    throw invalidArgValue('token', token, reason);
+  }
+  made.add(directory);
+  return directory;
+};
+
+module.exports = { Link, MemoryDirectory, isMemoryDirectory, memory };

@@ -1,0 +1,8 @@
+//! Trees of files in memory, as JavaScript has them: objects that `lib/memory.js` makes and gives to
+//! guests of the class and of `run()`, by whichever addon.
+
+#[cfg(feature = "class")]
+pub mod functions;
+mod object;
+
+pub use object::directory_of;
