@@ -20,7 +20,7 @@ use wasi_rs_modules::interface::Purpose;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::rewrite::v8_module::{self, V8Module};
 use wasi_rs_modules::skeleton;
-use wasmtime::Store;
+use wasmtime::{Engine, Store};
 
 /// A program: its bytes and its machine code.
 pub struct Executable {
@@ -147,13 +147,20 @@ impl Executable {
 
     /// The machine code of `deserialize()`.
     fn deserialize(&self, mode: Mode, code: &[u8]) -> Result<MachineCode, ProgramError> {
+        if Engine::detect_precompiled(code).is_none() {
+            let why = "is no machine code of wasi-rs, or is cut off: deserialize() takes what serialize() gave, compile() takes WebAssembly";
+            return Err(ProgramError::Wrong(why.to_owned()));
+        }
         let form = self.source.form()?;
         let mut error = ProgramError::Cancelled;
         for mode in mode.tried(form) {
             let engine = mode.engine().map_err(refused)?;
             match raw::deserialize_bytes(&engine, form, code) {
                 Ok(code) => return Ok(code),
-                Err(why) => error = refused(why),
+                Err(why) => {
+                    let why = format!("is machine code that can't be used here: serialize() it anew\n  {why:#}");
+                    error = ProgramError::Wrong(why);
+                }
             }
         }
         Err(error)
