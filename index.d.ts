@@ -85,6 +85,7 @@ export interface Preopen {
   readOnly?: boolean | undefined;
 }
 
+/** The options of the class. Others are ignored, as node:wasi ignores them. */
 export interface WASIOptions<
   Stdout extends AnyOutput = AnyOutput,
   Stderr extends AnyOutput = AnyOutput,
@@ -343,7 +344,8 @@ export interface RunLimits extends Pick<WASILimits, 'openFiles'> {
 
 /**
  * The options are read and copied, and relative paths resolved, before `run()` or `spawn()` returns. The type
- * of the result follows from the types of the streams.
+ * of the result follows from the types of the streams. Options that are not known are refused
+ * (ERR_INVALID_ARG_VALUE).
  */
 export interface RunOptions<
   Stdout extends AnyRunOutput | Absent = AnyRunOutput,
@@ -866,7 +868,7 @@ export interface LoadOptions extends Pick<
 /**
  * An export: a function, which returns a promise; or a class or an interface of a component. Arguments of a
  * module's functions are converted as WebAssembly's JavaScript interface does it; several results come as an
- * array.
+ * array. Its `length` is the number of its parameters.
  */
 export interface ExportedFunction {
   (...args: any[]): Promise<any>;
@@ -916,7 +918,8 @@ export interface Instance<Exports = Record<string, ExportedFunction>> {
 /**
  * Loads a module or component that lives on: instantiates it off the event loop, in wasmtime, calls the
  * `_initialize` of a module that exports it, and lets its other exports be called, under the same limits as
- * `run()`.
+ * `run()`. A command is loaded like any other: its `_start` is among the exports, and nobody calls it.
+ * (`run()` runs a command.)
  * @throws ERR_WASI_IMPORT, as a rejection: it imports a function that `imports` does not have
  * @throws WasiError, as a rejection; what a function of `imports` has thrown
  * @throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ERR_ACCESS_DENIED, as rejections
@@ -1109,9 +1112,10 @@ export interface Program {
   ): SyncInstance<Exports>;
   /**
    * A program that begins with the memory and the globals that an instance of this one has after `init`: the
-   * name of a function without parameters (`api.init` for one of an interface), or a function that gets the
-   * instance and may call any. So an interpreter is begun once, and its instances begin in a millisecond.
-   * It is for reactors, libraries and components; `_initialize` and start functions are not called again.
+   * name of a function without parameters (`api.init` for one of an interface; one with parameters is
+   * ERR_INVALID_ARG_VALUE), or a function that gets the instance and may call any. So an interpreter is begun
+   * once, and its instances begin in a millisecond. It is for reactors, libraries and components;
+   * `_initialize` and start functions are not called again.
    *
    * Nothing is kept of the instance's surroundings: if `init` looks at arguments, variables or directories,
    * load the program with the same. Files and resources that it leaves open are gone. All that it has read,

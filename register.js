@@ -21,6 +21,10 @@ registerHooks?.({
     url.includes('.wasm')
       ? require('./lib/import.js').load(url, context, nextLoad)
       : nextLoad(url, context),
+  resolve: (specifier, context, nextResolve) =>
+    context.parentURL?.includes('.wasm')
+      ? require('./lib/import.js').resolve(specifier, context, nextResolve)
+      : nextResolve(specifier, context),
 });
 
 /**

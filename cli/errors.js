@@ -30,6 +30,10 @@ function reason(error) {
   return REASONS[code.replace('UVWASI_', '')] ?? message;
 }
 
+/** The advice of messages that the command line has no flag for. */
+const ONLY_IN_SCRIPTS =
+  /give it what it imports by options\.imports, or |; give it what it imports by options\.imports$/;
+
 /**
  * An engine's message about "the program", with the name of its file instead, in one line.
  *
@@ -40,7 +44,7 @@ function inNameOf(program, message) {
   const said = /^the program ([^]*)/.exec(message)?.[1];
   return said === undefined
     ? `${program}: ${message}`
-    : `${program} ${said.replace(/\n\s*/g, '; ')}`;
+    : `${program} ${said.replace(ONLY_IN_SCRIPTS, '').replace(/\n\s*/g, '; ')}`;
 }
 
 /**

@@ -15,8 +15,7 @@ async function types({ flags, program }) {
   const isSync = flags.sync === true;
   const source = await sourceOf(program);
   try {
-    const handle = handleOf(source, true, true);
-    const description = await handle.interface({});
+    const description = await handleOf(source, false, true).types();
     if (description) return write(ofComponent(program, description, isSync));
     const bytes = typeof source === 'string' ? require('node:fs').readFileSync(source) : source;
     write(ofModule(program, addon().describe(bytes).exports, isSync));

@@ -342,6 +342,8 @@ class Component {
             return call(isMethod ? [this, ...args] : args, made);
           },
         }[key];
+    const length = function_.params.length - Number(isMethod);
+    Object.defineProperty(made, 'length', { value: length });
     if (this.#returnsStreams(function_)) streaming.add(made);
     const target = isMethod ? Class?.prototype : role === 'static' ? Class : items;
     if (target) Object.defineProperty(target, key, { value: made, enumerable: true });

@@ -63,16 +63,10 @@ class WasiError extends Error {
   isCanceled = false;
   isMaxBuffer = false;
   isTerminated = false;
-  /** @type {number | undefined} */
-  exitCode = undefined;
-  /** @type {string | undefined} */
-  signal = undefined;
   /** @type {Buffer | null} */
   stdout = null;
   /** @type {Buffer | null} */
   stderr = null;
-  /** @type {import('./types.js').Usage | undefined} */
-  usage = undefined;
 
   /** @param {string} code @param {string} message @param {Details} [details] */
   constructor(code, message, { cause, ...details } = {}) {
@@ -80,10 +74,12 @@ class WasiError extends Error {
     this.code = code;
     if (cause !== undefined) hide(this, 'cause', cause);
     Object.assign(this, details);
-    this.isTerminated = this.signal !== undefined;
+    this.isTerminated = details.signal !== undefined;
   }
 }
 hide(WasiError.prototype, 'name', 'WasiError');
+// An error that has none of these is shown without them.
+for (const name of ['exitCode', 'signal', 'usage']) hide(WasiError.prototype, name, undefined);
 
 /** The error that a function of a component has returned, or that one for its imports is to return. */
 class ComponentError extends Error {
@@ -190,8 +186,22 @@ function needsBytes(name, value) {
 function from(error, { stack }) {
   if (!(error instanceof WasiError) || typeof stack !== 'string') return error;
   const frames = stack.slice(stack.search(/\n +at |$/));
+  forgetOrigin(error);
   hide(error, 'stack', `${error.name}: ${error.message}${frames}`);
   return error;
+}
+
+/**
+ * Has an error come from nowhere: if nobody catches it, Node shows the line that it was made at.
+ *
+ * @param {Error} error
+ */
+function forgetOrigin(error) {
+  const { stackTraceLimit } = Error;
+  // With --frozen-intrinsics it can't be set.
+  if (!Reflect.set(Error, 'stackTraceLimit', 0)) return;
+  Error.captureStackTrace(error);
+  Error.stackTraceLimit = stackTraceLimit;
 }
 
 /**

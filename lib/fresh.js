@@ -134,14 +134,17 @@ function mirrored(instances, exports, find) {
     if (isResourceClass(item)) throw refused(`exports a resource, ${name}`);
     if (returnsStreams(item)) throw refused(`returns a stream or future, from ${name}()`);
     const found = (/** @type {any} */ other) => find(other)[name];
-    if (typeof item !== 'function') all[name] = mirrored(instances, item, found);
-    else
-      all[name] = {
-        async [name](/** @type {unknown[]} */ ...args) {
-          const copies = args.map(copyOf); // the call may have to wait
-          return instances.call((other) => found(other)(...copies));
-        },
-      }[name];
+    if (typeof item !== 'function') {
+      all[name] = mirrored(instances, item, found);
+      continue;
+    }
+    const call = {
+      async [name](/** @type {unknown[]} */ ...args) {
+        const copies = args.map(copyOf); // the call may have to wait
+        return instances.call((other) => found(other)(...copies));
+      },
+    }[name];
+    all[name] = Object.defineProperty(call, 'length', { value: item.length });
   }
   return Object.freeze(all);
 }

@@ -152,7 +152,7 @@ function exportsOfModule(guest, functions) {
   const size = CELL * Math.max(1, ...most);
   const shared = placeOf(size);
   for (const [index, { name, params, results = '' }] of functions.entries()) {
-    exports[name] = {
+    const call = {
       [name](/** @type {unknown[]} */ ...args) {
         if (params === undefined) throw notCallable(name);
         // The conversion of an object may call the guest, and needs another place then.
@@ -161,6 +161,7 @@ function exportsOfModule(guest, functions) {
         return decodeResultFrom(view, results);
       },
     }[name];
+    exports[name] = Object.defineProperty(call, 'length', { value: params?.length ?? 0 });
   }
   return Object.freeze(exports);
 }

@@ -21,6 +21,13 @@ const SYSTEM_CALLS = new Set(['wasi_snapshot_preview1', 'wasi_unstable']);
 /** A name of a module that Node finds beside the file, or by the package of it. */
 const BESIDE = /^(?:\.{0,2}\/|#)/;
 
+/** The code of Node's error for a module that is not found. */
+const NOT_FOUND = 'ERR_MODULE_NOT_FOUND';
+
+/** The advice for a file that imports what an import statement does not give. */
+const ADVICE =
+  ' (an import statement gives it functions of ./ and # names only: use load(), with options.imports)';
+
 /** The instances that were made for modules that have not been evaluated. @type {Map<string, any>} */
 const made = new Map();
 
@@ -36,6 +43,32 @@ function load(url, context, nextLoad) {
   const source = isOurs ? sourceOf(url) : undefined;
   if (source === undefined) return nextLoad(url, context);
   return { format: 'module', shortCircuit: true, source };
+}
+
+/**
+ * The hook of `module.registerHooks()` for what a file imports that Node itself imports: a module without
+ * system calls, or a command. If it is not found, the error tells what to do.
+ *
+ * @param {string} specifier
+ * @param {any} context
+ * @param {(specifier: string, context: any) => any} nextResolve
+ */
+function resolve(specifier, context, nextResolve) {
+  try {
+    return nextResolve(specifier, context);
+  } catch (error) {
+    const { parentURL } = context;
+    if (!FILE.test(parentURL) || /** @type {any} */ (error).code !== NOT_FOUND) throw error;
+    const isCommand = SYSTEM_CALLS.has(specifier);
+    const message = isCommand
+      ? 'it is a command: run() and spawn() run it'
+      : `it imports from '${specifier}', which is not found${ADVICE}`;
+    const { WasiError } = require('./errors.js');
+    const code = isCommand ? 'ERR_WASI_PROGRAM' : 'ERR_WASI_IMPORT';
+    throw new WasiError(code, `can't import ${fileURLToPath(parentURL)}: ${message}`, {
+      cause: error,
+    });
+  }
 }
 
 /** A module with the exports of a file; undefined if Node is to import it. @param {string} url */
@@ -71,10 +104,7 @@ function loaded(file, imports) {
   } catch (error) {
     const { code, message } = /** @type {any} */ (error);
     if (code === undefined) throw error;
-    const advice =
-      code === 'ERR_WASI_IMPORT'
-        ? ' (an import statement gives it functions of ./ and # names only: use load())'
-        : '';
+    const advice = code === 'ERR_WASI_IMPORT' ? ADVICE : '';
     const { WasiError } = require('./errors.js');
     throw new WasiError(code, `can't import ${file}: ${message}${advice}`, { cause: error });
   }
@@ -107,4 +137,4 @@ function take(url) {
   return items;
 }
 
-module.exports = { load, take };
+module.exports = { load, resolve, take };

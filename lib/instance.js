@@ -411,7 +411,7 @@ function exportsOfModule(guest, functions) {
         return guest.call(exported, encode(params, args), call);
       },
     }[name];
-    exports[name] = call;
+    exports[name] = Object.defineProperty(call, 'length', { value: params?.length ?? 0 });
   }
   return Object.freeze(exports);
 }

@@ -7,6 +7,7 @@ const { open } = require('./instance.js');
 const { readLoadOptions } = require('./options.js');
 const { ProgramHandle, isModule, readCache } = require('./program.js');
 const { snapshot } = require('./requests.js');
+const { isResourceClass } = require('./resources.js');
 
 /**
  * Makes the program that begins with the state of an instance after a function.
@@ -49,8 +50,11 @@ function call(exports, name) {
     name.slice(name.lastIndexOf('.') + 1),
   ];
   const found = exports[name] ?? exports[interface_]?.[inner];
-  if (typeof found === 'function') return found();
-  const message = `the program exports no function '${name}'`;
+  const isFunction = typeof found === 'function' && !isResourceClass(found);
+  if (isFunction && found.length === 0) return found();
+  const message = isFunction
+    ? `the function '${name}' has parameters: pass prepare() a function that calls it`
+    : `the program exports no function '${name}'`;
   throw errorOf(TypeError, 'ERR_INVALID_ARG_VALUE', message);
 }
 

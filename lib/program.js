@@ -225,6 +225,12 @@ class ProgramHandle {
     return this.#parse(await answer);
   }
 
+  /** The same description, for which nothing is compiled or kept. */
+  async types() {
+    if (!(await this.#mayBeComponent())) return undefined;
+    return this.#parse(await this.#ask('types').answer);
+  }
+
   /** The bytes of a program like this one, whose instances tell their state. @returns {Promise<Buffer>} */
   instrument() {
     return this.#ask('instrument').answer;

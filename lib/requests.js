@@ -17,7 +17,7 @@ const wasiError = (...parts) => new (require('./errors.js').WasiError)(...parts)
 
 /**
  * @typedef {'compile' | 'forMainThread' | 'forV8' | 'instrument' | 'interface' | 'isComponent'
- *   | 'isKept' | 'isReady' | 'serialize'} Question
+ *   | 'isKept' | 'isReady' | 'serialize' | 'types'} Question
  * @typedef {import('./types.js').Answer} Answer
  * @typedef {import('./types.js').Plan} Plan
  */
@@ -138,7 +138,7 @@ function programError({ code = '', message, path }) {
   const { errno } = require('node:os').constants;
   const number = /** @type {Record<string, number>} */ (errno)[code];
   const syscall = code === 'EISDIR' ? 'read' : 'open'; // as fs.readFile() has it
-  return Object.assign(error, { errno: number === undefined ? undefined : -number, syscall, path });
+  return Object.assign(error, number !== undefined && { errno: -number }, { syscall, path });
 }
 
 /**

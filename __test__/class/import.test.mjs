@@ -35,6 +35,9 @@ describe('import', { skip }, () => {
       'command.wasm':
         assemble(`(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
         (memory (export "memory") 1) (func (export "_start")))`),
+      'needy.wasm': assemble(
+        '(module (import "env" "foo" (func)) (func (export "five") (result i32) (i32.const 5)))',
+      ),
       'host.mjs': 'export const twice = (n) => 2 * n; export const other = 5;',
     };
     for (const [name, content] of Object.entries(files)) {
@@ -72,7 +75,7 @@ describe('import', { skip }, () => {
   test('of other modules is what Node makes of it', () => {
     const code = `
       const told = [];
-      for (const name of ['plain', 'broken', 'command', 'nothing']) {
+      for (const name of ['plain', 'broken', 'nothing']) {
         try {
           told.push(Object.keys(await import('./' + name + '.wasm')));
         } catch (error) {
@@ -84,12 +87,29 @@ describe('import', { skip }, () => {
     assert.deepEqual(evaluate(code)[0], ['five']);
   });
 
-  test('fails where imports are missing', () => {
+  test('fails where imports are missing, and for a command, with advice', () => {
     const code = `
-      const told = await import('./foreign.wasm').catch(({ code, message }) => [code, message]);
+      const told = [];
+      for (const name of ['foreign', 'needy', 'command']) {
+        try {
+          await import('./' + name + '.wasm');
+        } catch ({ code, message, cause }) {
+          told.push([code, message, cause.code]);
+        }
+      }
       console.log(JSON.stringify(told));`;
-    const [error, message] = evaluate(code);
-    assert.equal(error, 'ERR_WASI_IMPORT');
-    assert.match(message, /echoU32\(\)/);
+    const [foreign, needy, command] = evaluate(code);
+    assert.equal(foreign[0], 'ERR_WASI_IMPORT');
+    assert.match(foreign[1], /echoU32\(\).* use load\(\), with options\.imports\)$/);
+    // Versions of Node that don't import WebAssembly say so.
+    const [plain] =
+      evaluate(`const told = await import('./plain.wasm').then(() => true, () => false);
+      console.log(JSON.stringify([told]));`);
+    if (!plain) return;
+    assert.equal(needy[0], 'ERR_WASI_IMPORT');
+    assert.match(needy[1], /needy\.wasm: it imports from 'env', which is not found .*load\(\)/);
+    assert.equal(command[0], 'ERR_WASI_PROGRAM');
+    assert.match(command[1], /command\.wasm: it is a command: run\(\) and spawn\(\) run it$/);
+    assert.deepEqual([needy[2], command[2]], ['ERR_MODULE_NOT_FOUND', 'ERR_MODULE_NOT_FOUND']);
   });
 });

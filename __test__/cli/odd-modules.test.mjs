@@ -22,7 +22,9 @@ async function command(...args) {
 /** As the command line tells it. */
 function told({ code, message, stdout = '' }, file) {
   if (typeof code === 'number') return { code: code & 0xff, stdout, message: '' };
-  const said = /^the program (.*)/.exec(message)?.[1];
+  const said = /^the program (.*)/
+    .exec(message)?.[1]
+    .replace('give it what it imports by options.imports, or ', ''); // no flag does
   const named = said === undefined ? `${file}: ${message}` : `${file} ${said}`;
   return { code: code === 'ERR_WASI_TRAP' ? 134 : 2, stdout, message: `wasi-rs: ${named}` };
 }

@@ -40,7 +40,7 @@ describe('what can not be run is said in a line, with what to do', () => {
       assert.match(await told('misfit.wasm'), /^misfit\.wasm .* type/);
       assert.match(
         await told('library.wasm'),
-        /^library\.wasm is not a command: it exports no function '_start'$/,
+        /^library\.wasm is not a command: it exports no function '_start'; load\(\) gives its exports$/,
       );
       assert.match(
         await told('--dir', 'nowhere', 'hello.wasm'),

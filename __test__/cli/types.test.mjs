@@ -146,6 +146,10 @@ describe('wasi-rs types', { skip: IS_WINDOWS }, () => {
     }
   });
 
+  test('makes no machine code', () => {
+    assert.ok(!fs.existsSync(process.env.WASI_RS_CACHE));
+  });
+
   test('names types, and what is thrown', () => {
     const { named } = made;
     assert.match(

@@ -402,6 +402,8 @@ describe('resources', () => {
       const [one, other] = [new Thing(5), new Thing(7)];
       assert.equal(Thing.name, 'Thing');
       assert.deepEqual([await one.valueOfIt(), await other.valueOfIt()], [5, 7]);
+      const { length } = one.valueOfIt;
+      assert.deepEqual([length, Thing.merge.length, exports.measure.length], [0, 2, 1]);
       const merged = await Thing.merge(one, other);
       assert.ok(merged instanceof Thing);
       assert.deepEqual([await merged.valueOfIt(), await exports.ended()], [12, 5]);

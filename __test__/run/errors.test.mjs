@@ -112,7 +112,7 @@ forEachEngine(({ engine, run }) => {
       await assert.rejects(run(imports), {
         code: 'ERR_WASI_IMPORT',
         message:
-          'the program imports what WASI preview 1 does not have: env.f (function); build it for wasm32-wasip1, or give it what it imports by options.imports',
+          'the program imports what WASI preview 1 does not have: env.f (function); give it what it imports by options.imports, or build it for wasm32-wasip1',
       });
       await assert.rejects(run(path.join(folder, 'none.wasm')), { code: 'ENOENT' });
       for (const bytes of [[], [0, 97, 115, 109], [35, 33]]) {

@@ -4,8 +4,15 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { compile, deserialize, load, loadSync } from '../../index.js';
-import { RESOURCES, assembleComponent, echoing, primitives } from '../support/components.mjs';
+import {
+  HOLDING,
+  RESOURCES,
+  assembleComponent,
+  echoing,
+  primitives,
+} from '../support/components.mjs';
 import { HANGS } from '../support/host.mjs';
+import { textOf } from '../support/wasi-0.3.mjs';
 import { assemble } from '../support/wat.mjs';
 
 const cache = false;
@@ -248,6 +255,33 @@ describe('program.prepare()', { timeout: HANGS }, () => {
     }
   });
 
+  test('is there for components with asynchronous imports, of the embedder and of WASI', async () => {
+    const source = assembleComponent(`(component
+      (import "ask" (func $ask async (param "n" u32) (result u32)))
+      (core func $ask (canon lower (func $ask)))
+      (core module $m (import "host" "ask" (func $ask (param i32) (result i32)))
+        (memory (export "memory") 1) (global $g (mut i32) (i32.const 1))
+        (func (export "init") (global.set $g (call $ask (i32.const 41)))
+          (i32.store8 (i32.const 70) (i32.const 1)))
+        (func (export "get") (result i32) (i32.add (global.get $g) (i32.load8_u (i32.const 70)))))
+      (core instance $i (instantiate $m (with "host" (instance (export "ask" (func $ask))))))
+      (func (export "init") async (canon lift (core func $i "init")))
+      (func (export "get") (result u32) (canon lift (core func $i "get"))))`);
+    const program = await compile(source, { cache });
+    const asked = { ask: async (n) => n + 100 };
+    const prepared = await program.prepare('init', { imports: asked });
+    assert.equal(await (await prepared.load({ imports: asked })).exports.get(), 142);
+    const code = `(global $g (mut i32) (i32.const 1))
+      (func (export "next") (result i32)
+        (global.set $g (i32.add (global.get $g) (i32.const 1))) (global.get $g))`;
+    const exported = `(func $next (result u32) (canon lift (core func $main "next")))
+      (export "next" (func $next))`;
+    const text = textOf({ uses: ['wasi:clocks/monotonic-clock'], code, exports: exported });
+    const waiting = await compile(assembleComponent(text), { cache });
+    const begun = await waiting.prepare('next');
+    assert.equal(await (await begun.load()).exports.next(), 3);
+  });
+
   test('is there for components of libraries, whose start functions call their initialisers', async () => {
     const source = assembleComponent(`(component
       (core module $library (global $g (mut i32) (i32.const 1))
@@ -275,6 +309,17 @@ describe('program.prepare()', { timeout: HANGS }, () => {
       code: 'ERR_INVALID_ARG_VALUE',
       message: "the program exports no function 'no'",
     });
+    await rejects(program.prepare('add', { imports: given }), {
+      code: 'ERR_INVALID_ARG_VALUE',
+      message: /^the function 'add' has parameters: /,
+    });
+    const holding = await compile(assembleComponent(HOLDING), { cache });
+    for (const [name, message] of [
+      ['heaviest', /^the function 'heaviest' has parameters: /],
+      ['Thing', /^the program exports no function 'Thing'$/],
+    ]) {
+      await rejects(holding.prepare(name), { code: 'ERR_INVALID_ARG_VALUE', message });
+    }
     const mine = new Error('mine');
     const fails = () => {
       throw mine;

@@ -46,7 +46,7 @@ describe('exports', () => {
     const { exports } = await load(CALCULATOR, { cache });
     assert.deepEqual(Object.keys(exports), ['add', 'i64', 'f32', 'f64', 'none', 'swap']);
     assert.ok(Object.isFrozen(exports));
-    assert.equal(exports.add.name, 'add');
+    assert.deepEqual([exports.add.name, exports.add.length], ['add', 2]);
     const promise = exports.add(1, 2);
     assert.ok(promise instanceof Promise);
     assert.equal(await promise, 3);

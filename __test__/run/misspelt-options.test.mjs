@@ -37,6 +37,10 @@ for (const [taker, take] of Object.entries(TAKERS)) {
         refused('options.limits.memry', 'memory', '1'),
       );
       await assert.rejects(
+        take({ limits: { mem: 1 } }), // only one name begins so
+        refused('options.limits.mem', 'memory', '1'),
+      );
+      await assert.rejects(
         take({ preopens: { '/d': { path: '.', readonly: true } } }),
         refused("options.preopens['/d'].readonly", 'readOnly', 'true'),
       );

@@ -181,10 +181,10 @@ test('options are checked, in Node’s words', async () => {
     [{ limits: { stack: 1e9 } }, { code: 'ERR_OUT_OF_RANGE', message: /Received 1000000000$/ }],
     [{ stdin: -1 }, { code: 'ERR_OUT_OF_RANGE', message: /"options.stdin"/ }],
     [
-      { limits: { mem: 5 } },
+      { limits: { size: 5 } },
       {
         code: 'ERR_INVALID_ARG_VALUE',
-        message: /^The property 'options.limits.mem' is not known: .* 'memory', .*Received 5$/,
+        message: /^The property 'options.limits.size' is not known: .* 'memory', .*Received 5$/,
       },
     ],
   ];

@@ -14,7 +14,9 @@ const RESULT = 512;
 const PATHS = { file: 1024, missing: 1088, link: 1152, new: 1216, folder: 1280 };
 const DATA = 2048; // "some bytes"
 const FREE = 1 << 17;
-const NO_ENTRY = 20;
+/** Codes of errors, of files and of streams. */
+const [EXIST, NO_ENTRY, NOT_DIRECTORY, READ_ONLY] = [7, 20, 24, 33];
+const [FAILED, CLOSED] = [0, 1];
 
 const at = (address) => `(i32.load (i32.const ${address}))`;
 const named = (name) => `(i32.const ${PATHS[name]}) (i32.const ${name.length})`;
@@ -49,6 +51,23 @@ const CALLS = {
     `(call $descriptor.open-at ${ROOT} (i32.const 1) ${named('folder')} (i32.const 2) (i32.const 1)`,
     260,
   ],
+  'open-new-only': `(call $descriptor.open-at ${ROOT} (i32.const 1) ${named('file')} (i32.const 5) (i32.const 3)`,
+  'open-missing': `(call $descriptor.open-at ${ROOT} (i32.const 1) ${named('missing')} (i32.const 0) (i32.const 2)`,
+  'open-to-read': [
+    `(call $descriptor.open-at ${ROOT} (i32.const 1) ${named('file')} (i32.const 0) (i32.const 1)`,
+    260,
+  ],
+  'open-to-change': `(call $descriptor.open-at ${ROOT} (i32.const 1) ${named('folder')} (i32.const 2) (i32.const 33)`,
+  'open-in-file': `(call $descriptor.open-at ${OPENED} (i32.const 1) ${named('new')} (i32.const 1) (i32.const 3)`,
+  'make-in-file': `(call $descriptor.create-directory-at ${OPENED} ${named('new')}`,
+  'unlink-in-file': `(call $descriptor.unlink-file-at ${OPENED} ${named('new')}`,
+  make: `(call $descriptor.create-directory-at ${ROOT} ${named('new')}`,
+  'writing-beyond': [
+    `(call $descriptor.write-via-stream ${OPENED} (i64.const 0x8000000000000000)`,
+    264,
+  ],
+  'write-and-flush': `(call $output-stream.blocking-write-and-flush ${STREAM} (i32.const ${DATA}) (i32.const 4)`,
+  flush: `(call $output-stream.blocking-flush ${STREAM}`,
   reading: [`(call $descriptor.read-via-stream ${OPENED} (i64.const 0)`, 264],
   writing: [`(call $descriptor.write-via-stream ${OPENED} (i64.const 1)`, 264],
   list: [`(call $descriptor.read-directory ${OPENED}`, 264],
@@ -85,12 +104,12 @@ const program = component({
 const camel = (name) => name.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
 
 /** A guest in a folder of its own: `call` gives the bytes of a result, `bytes` those at an address. */
-async function guest(name) {
+async function guest(name, readOnly = false) {
   const root = path.join(folder, name);
   fs.mkdirSync(path.join(root, 'folder'), { recursive: true });
   fs.writeFileSync(path.join(root, 'file'), 'abcdefghij');
   fs.symlinkSync('file', path.join(root, 'link'));
-  const instance = await load(program, { preopens: { '/': root } });
+  const instance = await load(program, { preopens: { '/': { path: root, readOnly } } });
   const { exports } = instance;
   await exports.begin();
   const bytes = async (address, length) => {
@@ -196,6 +215,62 @@ describe('WASI 0.2', () => {
     found.delete('inner');
     assert.deepEqual([...found.keys()].toSorted(), names.toSorted());
     assert.deepEqual([...new Set(found.values())], [6]);
+    await close();
+  });
+
+  test('a listing that has failed does not begin again', async () => {
+    const { root, call, listed, close } = await guest('removed');
+    for (let i = 0; i < 500; i++) fs.writeFileSync(path.join(root, 'folder', `file-${i}`), '');
+    await call('open-folder');
+    await call('list');
+    const [found, errors] = [[], []];
+    for (let i = 0; i < 600; i++) {
+      const record = await call('next', 20);
+      if (record[0] === 1) errors.push(record[4]);
+      else if (record[4] === 1) found.push(String(await listed(record, 12)));
+      fs.rmSync(path.join(root, 'folder'), { recursive: true, force: true });
+    }
+    assert.equal(new Set(found).size, found.length, 'no name comes twice');
+    assert.ok(found.length > 0 && found.length < 500, `${found.length}`);
+    assert.deepEqual([...new Set(errors)], [NO_ENTRY]);
+    assert.equal(found.length + errors.length, 600);
+    await close();
+  });
+
+  test('errors come in the order of preview 1’s', async () => {
+    for (const readOnly of [false, true]) {
+      const { root, call, close } = await guest(`errors-${readOnly}`, readOnly);
+      await call('open-to-read');
+      const expected = {
+        ...{ 'open-in-file': NOT_DIRECTORY, 'make-in-file': NOT_DIRECTORY },
+        ...{ 'unlink-in-file': NOT_DIRECTORY, 'open-missing': NO_ENTRY, 'open-new-only': EXIST },
+        ...(readOnly && { 'open-file': READ_ONLY, 'open-new': READ_ONLY, make: READ_ONLY }),
+        ...(readOnly && { 'open-to-change': READ_ONLY }),
+      };
+      for (const [name, code] of Object.entries(expected)) {
+        const record = await call(name, 8);
+        // The code is where a descriptor would be, if there is one.
+        const found = record[name.startsWith('open') ? 4 : 1];
+        assert.deepEqual([record[0], found], [1, code], `${name} ${readOnly}`);
+      }
+      assert.deepEqual(fs.readdirSync(root).toSorted(), ['file', 'folder', 'link']);
+      await close();
+    }
+  });
+
+  test('a stream whose write has failed is closed, also for flush', async () => {
+    const { call, close } = await guest('closed');
+    await call('open-file');
+    await call('writing-beyond');
+    assert.deepEqual([...(await call('flush', 8))].slice(0, 1), [0]);
+    const failed = await call('write-and-flush', 12);
+    assert.deepEqual([failed[0], failed[4]], [1, FAILED]);
+    for (const name of ['flush', 'write-and-flush']) {
+      const record = await call(name, 12);
+      assert.deepEqual([record[0], record[4]], [1, CLOSED], name);
+    }
+    const permit = await call('permit', 16);
+    assert.deepEqual([permit[0], permit[8]], [1, CLOSED]);
     await close();
   });
 

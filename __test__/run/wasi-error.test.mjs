@@ -1,6 +1,7 @@
 // Errors of programs are of one class, say how the program has ended, and where it was asked for.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
@@ -44,6 +45,20 @@ test('the class is exported, and has its name', () => {
   assert.ok('WasiError' in named);
   assert.equal(WasiError.prototype.name, 'WasiError');
   assert.ok(WasiError.prototype instanceof Error);
+});
+
+test('one that nobody catches shows its fields and no code of this package', () => {
+  const index = JSON.stringify(new URL('../../index.js', import.meta.url).href);
+  const script = `import { run } from ${index}; await run(Buffer.from('text'));`;
+  const { stderr, status } = spawnSync(
+    process.execPath,
+    ['--input-type=module', '--eval', script],
+    { encoding: 'utf8' },
+  );
+  assert.equal(status, 1);
+  assert.match(stderr, /WasiError: the program is not a WebAssembly module: /);
+  assert.match(stderr, /code: 'ERR_WASI_PROGRAM'/);
+  assert.doesNotMatch(stderr, /requests\.js|lib.errors\.js|: undefined/);
 });
 
 forEachEngine(({ engine, run, spawn }) => {

@@ -34,7 +34,7 @@ const trap = (message) => ({ code: 'ERR_WASI_TRAP', message: `wasm trap: ${messa
 const refused = (message) => ({ code: 'ERR_WASI_PROGRAM', message: `the program ${message}` });
 const missing = (what) => ({
   code: 'ERR_WASI_IMPORT',
-  message: `the program imports what WASI preview 1 does not have: ${what}; build it for wasm32-wasip1, or give it what it imports by options.imports`,
+  message: `the program imports what WASI preview 1 does not have: ${what}; give it what it imports by options.imports, or build it for wasm32-wasip1`,
 });
 const exits = (code, stdout = '') => ({ code, stdout });
 export const UNCOMPILED = refused(
@@ -99,15 +99,15 @@ export const ROWS = {
   },
   'no _start': {
     text: MEMORY,
-    outcome: refused("is not a command: it exports no function '_start'"),
+    outcome: refused("is not a command: it exports no function '_start'; load() gives its exports"),
   },
   'only _initialize': {
     text: `${MEMORY} (func (export "_initialize"))`,
-    outcome: refused("is not a command: it exports no function '_start'"),
+    outcome: refused("is not a command: it exports no function '_start'; load() gives its exports"),
   },
   '_start that is a memory': {
     text: '(memory (export "_start") 1)',
-    outcome: refused("is not a command: it exports no function '_start'"),
+    outcome: refused("is not a command: it exports no function '_start'; load() gives its exports"),
   },
 
   // Its memory
@@ -360,7 +360,7 @@ export const ROWS = {
   text: { bytes: Buffer.from('(module)'), outcome: IS_TEXT, cli: false },
   'an empty module': {
     bytes: bytes(HEAD),
-    outcome: refused("is not a command: it exports no function '_start'"),
+    outcome: refused("is not a command: it exports no function '_start'; load() gives its exports"),
   },
   'a command of no import': { bytes: bytes(HEAD, COMMAND), outcome: exits(0) },
   'custom sections anywhere, of any bytes': {

@@ -1,10 +1,20 @@
 //! The name that was most likely meant by an unknown one.
 
-/// The candidate that is most like a word; none if all are too far from it.
+/// The fewest letters that tell a name by its beginning.
+const BEGINNING: usize = 3;
+
+/// The candidate that is most like a word, or else the only one that begins so; none if all are too far from
+/// it.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let most = word.chars().count().div_ceil(3);
-    let near = candidates.into_iter().map(|candidate| (distance(word, candidate), candidate));
-    near.filter(|(distance, _)| *distance <= most).min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
+    let length = word.chars().count();
+    let candidates: Vec<_> = candidates.into_iter().collect();
+    let near = candidates.iter().map(|candidate| (distance(word, candidate), *candidate));
+    let near = near.filter(|(distance, _)| *distance <= length.div_ceil(3)).min_by_key(|(distance, _)| *distance);
+    let mut begun = candidates.iter().filter(|candidate| length >= BEGINNING && candidate.starts_with(word));
+    match (near, begun.next(), begun.next()) {
+        (Some((_, candidate)), ..) | (None, Some(&candidate), None) => Some(candidate),
+        _ => None,
+    }
 }
 
 /// The number of letters to be inserted, removed or replaced; capital letters are like small ones.
@@ -36,6 +46,8 @@ mod tests {
             ("timout", Some("timeout")),
             ("stdou", Some("stdout")),
             ("std", None),
+            ("read", Some("readOnly")),
+            ("ti", None),
             ("pth", Some("path")),
             ("tiemout", Some("timeout")),
             ("", None),

@@ -239,6 +239,7 @@ fn search_for(
         "isComponent" => program.form().map(|form| Found::Truth(form == Form::Component)),
         "isKept" => program.is_kept(Mode::of(limits), cancellation).map(Found::Truth),
         "isReady" => program.is_ready(Mode::of(limits), cancellation).map(Found::Truth),
+        "types" => program.types(cancellation).map(|json| json.map_or(Found::Nothing, Found::Text)),
         other => Err(ProgramError::Wrong(format!("was asked for '{other}'"))),
     }
 }

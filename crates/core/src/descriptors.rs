@@ -2,7 +2,7 @@
 
 use crate::abi::Fd;
 use crate::abi::errno::{Errno, Result};
-use crate::abi::flags::{Fdflags, Rights};
+use crate::abi::flags::{Fdflags, Filetype, Rights};
 use crate::abi::socket::{Family, Protocol};
 use crate::files::object::Object;
 use crate::host::file::File;
@@ -198,7 +198,13 @@ impl Descriptor {
     #[cold]
     fn refusal(&self, needed: Rights) -> Errno {
         if self.read_only && needed.intersects(Rights::CHANGING) {
-            return Errno::Rofs;
+            // From what is no directory a path leads nowhere, whoever may change it.
+            let is_path = needed.intersects(Rights::CHANGING_BY_PATH);
+            return if is_path && self.object.filetype() != Ok(Filetype::Directory) {
+                Errno::Notdir
+            } else {
+                Errno::Rofs
+            };
         }
         // A right that the guest has dropped itself is ENOTCAPABLE on a stream too.
         let missing = self.host_stream.map_or(Rights::empty(), |way| needed - rights_of_stream(way));

@@ -11,7 +11,7 @@ use wasmparser::BinaryReaderError;
 const SHOWN_IMPORTS: usize = 3;
 
 /// The advice for imports that tell nothing of their origin.
-const USUAL_ADVICE: &str = "build it for wasm32-wasip1, or give it what it imports by options.imports";
+const USUAL_ADVICE: &str = "give it what it imports by options.imports, or build it for wasm32-wasip1";
 
 /// The advice for imports of components.
 const ADVICE_FOR_COMPONENTS: &str = "give it what it imports by options.imports";
@@ -220,7 +220,7 @@ mod tests {
             text.split_once("; ").unwrap().1.to_owned()
         };
         for (import, said) in [
-            ("env.f (function)", "build it for wasm32-wasip1"),
+            ("env.f (function)", USUAL_ADVICE),
             ("wasi.thread-spawn (function)", "it starts threads by wasi-threads"),
             ("env.emscripten_notify_memory_growth (function)", "Emscripten has built it"),
             ("env.invoke_vi (function)", "Emscripten has built it"),
@@ -235,7 +235,7 @@ mod tests {
         let text = ProgramError::import(["a.1", "a.2", "a.3", "a.4", "a.5"].iter()).to_string();
         assert_eq!(
             text,
-            "imports what WASI preview 1 does not have: a.1, a.2, a.3 and 2 more; build it for wasm32-wasip1, or give it what it imports by options.imports"
+            "imports what WASI preview 1 does not have: a.1, a.2, a.3 and 2 more; give it what it imports by options.imports, or build it for wasm32-wasip1"
         );
     }
 }

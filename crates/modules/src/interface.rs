@@ -249,7 +249,7 @@ impl<'a> Interface<'a> {
     pub fn check_start(&self) -> Result<(), ProgramError> {
         let wrong = |why: String| Err(ProgramError::Wrong(format!("is not a command: {why}")));
         let Some(start) = self.start.as_ref().filter(|start| start.name() == "function") else {
-            return wrong("it exports no function '_start'".to_owned());
+            return wrong("it exports no function '_start'; load() gives its exports".to_owned());
         };
         if let Some(ty) = start.signature()
             && ty != signature::text([].into_iter(), [].into_iter())
@@ -309,8 +309,8 @@ mod tests {
         assert_eq!(check(&[write], &[start, memory]), Ok(Abi::Preview1));
         assert_eq!(check(&["wasi_unstable fd_write function"], &[start, memory]), Ok(Abi::Unstable));
         for (imports, exports, expected) in [
-            (&[][..], &[][..], "is not a command: it exports no function '_start'"),
-            (&[], &["_start memory"], "is not a command: it exports no function '_start'"),
+            (&[][..], &[][..], "is not a command: it exports no function '_start'; load() gives its exports"),
+            (&[], &["_start memory"], "is not a command: it exports no function '_start'; load() gives its exports"),
             (&[], &[start, "_initialize global"], "is not a command: it exports '_initialize' as well as '_start'"),
             (&[write], &[start], "can't make its system calls (fd_write): it exports no memory as 'memory'"),
             (

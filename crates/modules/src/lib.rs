@@ -12,6 +12,7 @@
 //! | [`compile_limits`], [`startup`] | what each engine is given to compile at most |
 //! | [`component`] | components: what is in them, and what they make an engine compile |
 //! | [`worlds`] | components: by which interfaces they are run, and of which versions |
+//! | [`skeleton`] | components without the bodies of their functions: quickly compiled, for their types |
 //! | [`rewrite`] | every change of a module before an engine gets it |
 //! | [`limits`] | what a run may use |
 //! | [`cancellation`] | how reading and changing are given up |
@@ -30,6 +31,7 @@ pub mod outline;
 pub mod rewrite;
 pub mod sections;
 pub mod signature;
+pub mod skeleton;
 pub mod startup;
 pub mod worlds;
 

@@ -60,6 +60,15 @@ impl From<ProgramError> for Failure {
     }
 }
 
+impl From<Failure> for ProgramError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Cancelled => Self::Cancelled,
+            Failure::ProgramError(error) => error,
+        }
+    }
+}
+
 impl From<wasmtime::Error> for Failure {
     fn from(error: wasmtime::Error) -> Self {
         Self::ProgramError(refused(error))

@@ -19,7 +19,8 @@ use wasi_rs_modules::error::{Form, ProgramError};
 use wasi_rs_modules::interface::Purpose;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_modules::rewrite::v8_module::{self, V8Module};
-use wasmtime::Store;
+use wasi_rs_modules::skeleton;
+use wasmtime::{Engine, Store};
 
 /// A program: its bytes and its machine code.
 pub struct Executable {
@@ -106,10 +107,7 @@ impl Executable {
 
     /// The prepared program for this mode, made on the calling thread, which waits for it.
     pub fn make_here(&self, mode: Mode) -> Result<Arc<Prepared>, ProgramError> {
-        self.make(mode, Effort::Awaited, &Cancellation::default()).map_err(|failure| match failure {
-            Failure::Cancelled => ProgramError::Cancelled,
-            Failure::ProgramError(error) => error,
-        })
+        Ok(self.make(mode, Effort::Awaited, &Cancellation::default())?)
     }
 
     /// True if the program is to start in wasmtime now: there is machine code, or little to compile, or no
@@ -149,13 +147,20 @@ impl Executable {
 
     /// The machine code of `deserialize()`.
     fn deserialize(&self, mode: Mode, code: &[u8]) -> Result<MachineCode, ProgramError> {
+        if Engine::detect_precompiled(code).is_none() {
+            let why = "is no machine code of wasi-rs, or is cut off: deserialize() takes what serialize() gave, compile() takes WebAssembly";
+            return Err(ProgramError::Wrong(why.to_owned()));
+        }
         let form = self.source.form()?;
         let mut error = ProgramError::Cancelled;
         for mode in mode.tried(form) {
             let engine = mode.engine().map_err(refused)?;
             match raw::deserialize_bytes(&engine, form, code) {
                 Ok(code) => return Ok(code),
-                Err(why) => error = refused(why),
+                Err(why) => {
+                    let why = format!("is machine code that can't be used here: serialize() it anew\n  {why:#}");
+                    error = ProgramError::Wrong(why);
+                }
             }
         }
         Err(error)
@@ -216,6 +221,20 @@ impl Executable {
             return Err(ProgramError::Wrong(why.to_owned()));
         }
         self.source.for_wasmtime(cancellation)
+    }
+
+    /// The description of a component's functions and types, as JSON; none for a module. No function is
+    /// compiled for that.
+    pub fn types(&self, cancellation: &Cancellation) -> Result<Option<String>, ProgramError> {
+        let bytes = self.source.for_wasmtime(cancellation)?;
+        if Form::of(&bytes)? == Form::Module {
+            return Ok(None);
+        }
+        compile::check(&bytes, self.purpose, cancellation)?;
+        let skeleton = skeleton::of_component(&bytes)?;
+        let (code, of) = compile::compile(&skeleton, self.purpose, Mode::default(), Effort::Awaited, cancellation)?;
+        let code = raw::deserialize_bytes(&of.engine().map_err(refused)?, Form::Component, &code).map_err(refused)?;
+        Ok(Prepared::new(code, self.purpose)?.interface().map(str::to_owned))
     }
 
     /// The form of the program.

@@ -229,8 +229,11 @@ mod tests {
         let start = r#"(func (export "_start"))"#;
         let write = format!(r#"(import "{P1}" "fd_write" (func (param i32 i32 i32 i32) (result i32)))"#);
         for (text, expected) in [
-            (String::new(), "is not a command: it exports no function '_start'"),
-            (r#"(memory (export "_start") 1)"#.to_owned(), "is not a command: it exports no function '_start'"),
+            (String::new(), "is not a command: it exports no function '_start'; load() gives its exports"),
+            (
+                r#"(memory (export "_start") 1)"#.to_owned(),
+                "is not a command: it exports no function '_start'; load() gives its exports",
+            ),
             (
                 r#"(func (export "_start") (param i32 f32) (result i64) (i64.const 0))"#.to_owned(),
                 "is not a command: its '_start' is of type (i32, f32) -> i64; it must take nothing and return nothing",

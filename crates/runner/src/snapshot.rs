@@ -3,6 +3,7 @@
 
 use super::compile::refused;
 use super::guest::Guest;
+use super::tasks;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use wasi_rs_modules::error::{Form, ProgramError};
@@ -120,13 +121,19 @@ struct ComponentState<'a, 's> {
 
 impl ComponentState<'_, '_> {
     /// Calls a function of the instrumented form.
-    fn call<R: Lift + 'static>(&mut self, interface: &str, name: &str) -> Option<R> {
+    fn call<R: Lift + Send + Sync + 'static>(&mut self, interface: &str, name: &str) -> Option<R> {
         let (instance, store) = (self.instance, &mut *self.state.store);
         let found = instance.get_export_index(&mut *store, None, interface);
         let found = found.and_then(|interface| instance.get_export_index(&mut *store, Some(&interface), name));
         let called = found.map(|index| {
             let function = instance.get_typed_func::<(), (R,)>(&mut *store, index)?;
-            function.call(&mut *store, ()).map(|(result,)| result)
+            // If functions may be asynchronous in a store, wasmtime wants all calls to be.
+            let made = if store.engine().get_concurrency_support() {
+                tasks::block_on(store, async |store| function.call_async(store, ()).await)?
+            } else {
+                function.call(&mut *store, ())
+            };
+            made.map(|(result,)| result)
         });
         match called {
             Some(Ok(result)) => return Some(result),

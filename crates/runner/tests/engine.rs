@@ -243,9 +243,9 @@ fn errors_say_why_a_program_can_not_run() {
         error_of(r#"(module (import "env" "f" (func)) (memory (export "memory") 1) (func (export "_start")))"#);
     assert_eq!(
         unknown,
-        "imports what WASI preview 1 does not have: env.f (function); build it for wasm32-wasip1, or give it what it imports by options.imports"
+        "imports what WASI preview 1 does not have: env.f (function); give it what it imports by options.imports, or build it for wasm32-wasip1"
     );
-    assert_eq!(error_of("(module)"), "is not a command: it exports no function '_start'");
+    assert_eq!(error_of("(module)"), "is not a command: it exports no function '_start'; load() gives its exports");
     let component = error_of("(component)");
     assert!(component.starts_with("is a component that is no command"), "{component}");
     for bytes in [&b""[..], b"\0asm", b"#!/bin/sh"] {

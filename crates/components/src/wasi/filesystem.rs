@@ -179,12 +179,6 @@ impl View<'_> {
         self.listing_of(file)
     }
 
-    /// A descriptor of a directory whose content may be changed by it.
-    fn mutable(&mut self, descriptor: &Resource<Descriptor>) -> Made<Descriptor> {
-        let descriptor = self.descriptor(descriptor)?;
-        if descriptor.may_change(&mut self.calls())? { Ok(descriptor) } else { Err(Errno::Rofs.into()) }
-    }
-
     /// Does something with a descriptor, which is dropped afterwards.
     fn with<T>(&mut self, descriptor: Descriptor, act: impl FnOnce(&mut Calls<'_>, &Descriptor) -> Made<T>) -> Made<T> {
         act(&mut self.calls(), &descriptor)
@@ -197,12 +191,7 @@ impl View<'_> {
         open: OpenFlags,
         flags: DescriptorFlags,
     ) -> Made<Descriptor> {
-        let changes = DescriptorFlags::WRITE | DescriptorFlags::MUTATE_DIRECTORY;
-        let creates = OpenFlags::CREATE | OpenFlags::TRUNCATE;
         let mut calls = self.calls();
-        if (flags.intersects(changes) || open.intersects(creates)) && !base.may_change(&mut calls)? {
-            return Err(Errno::Rofs.into());
-        }
         let flags = opened_flags(open, flags);
         let (_, given) = base.file.kind(&mut calls)?;
         let mut own = Rights::FILE.union(Rights::DIRECTORY).difference(WRITING) & given;
@@ -218,6 +207,10 @@ impl View<'_> {
             fdflags.set(one, flags.contains(flag));
         }
         let fd = calls.open(place, oflags(open), [own, given], fdflags)?;
+        if flags.contains(DescriptorFlags::MUTATE_DIRECTORY) && !base.changes {
+            calls.close(fd)?;
+            return Err(Errno::Rofs.into());
+        }
         Ok(Descriptor { file: Arc::new(OpenFile::new(fd, true)), flags, changes: base.changes })
     }
 }
@@ -342,7 +335,7 @@ impl types::HostDescriptor for View<'_> {
     }
 
     fn create_directory_at(&mut self, this: Resource<Descriptor>, path: String) -> Made {
-        let descriptor = self.mutable(&this)?;
+        let descriptor = self.descriptor(&this)?;
         self.with(descriptor, |calls, this| calls.create_directory(this.file.fd, &path))
     }
 
@@ -365,7 +358,7 @@ impl types::HostDescriptor for View<'_> {
         modification: NewTimestamp,
     ) -> Made {
         let (times, set) = times_of(access, modification)?;
-        let descriptor = self.mutable(&this)?;
+        let descriptor = self.descriptor(&this)?;
         self.with(descriptor, |calls, this| calls.path_set_times(place(this.file.fd, flags, &path), times, set))
     }
 
@@ -377,7 +370,7 @@ impl types::HostDescriptor for View<'_> {
         new: Resource<Descriptor>,
         new_path: String,
     ) -> Made {
-        let (descriptor, new) = (self.mutable(&this)?, self.mutable(&new)?);
+        let (descriptor, new) = (self.descriptor(&this)?, self.descriptor(&new)?);
         self.with(descriptor, |calls, this| calls.link(place(this.file.fd, flags, &path), new.file.fd, &new_path))
     }
 
@@ -401,7 +394,7 @@ impl types::HostDescriptor for View<'_> {
     }
 
     fn remove_directory_at(&mut self, this: Resource<Descriptor>, path: String) -> Made {
-        let descriptor = self.mutable(&this)?;
+        let descriptor = self.descriptor(&this)?;
         self.with(descriptor, |calls, this| {
             let removed = calls.remove_directory(this.file.fd, &path);
             if matches!(removed, Err(Failed::Errno(Errno::Notdir))) && path.ends_with('/') {
@@ -416,17 +409,17 @@ impl types::HostDescriptor for View<'_> {
     }
 
     fn rename_at(&mut self, this: Resource<Descriptor>, old: String, to: Resource<Descriptor>, new: String) -> Made {
-        let (descriptor, to) = (self.mutable(&this)?, self.mutable(&to)?);
+        let (descriptor, to) = (self.descriptor(&this)?, self.descriptor(&to)?);
         self.with(descriptor, |calls, this| calls.rename(this.file.fd, &old, to.file.fd, &new))
     }
 
     fn symlink_at(&mut self, this: Resource<Descriptor>, target: String, path: String) -> Made {
-        let descriptor = self.mutable(&this)?;
+        let descriptor = self.descriptor(&this)?;
         self.with(descriptor, |calls, this| calls.symlink(&target, this.file.fd, &path))
     }
 
     fn unlink_file_at(&mut self, this: Resource<Descriptor>, path: String) -> Made {
-        let descriptor = self.mutable(&this)?;
+        let descriptor = self.descriptor(&this)?;
         self.with(descriptor, |calls, this| calls.unlink_file(this.file.fd, &path))
     }
 

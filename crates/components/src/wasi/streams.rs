@@ -235,11 +235,14 @@ impl View<'_> {
         Ok(self.block_on(pollable)?)
     }
 
+    /// An error if a write has failed: everything was written otherwise, so there is nothing to flush.
+    fn require_open(&mut self, stream: &Resource<OutputStream>) -> Streamed {
+        if self.output(stream)?.has_failed { Err(StreamFailed::Closed) } else { Ok(()) }
+    }
+
     /// The bytes that may be written now.
     fn room(&mut self, stream: &Resource<OutputStream>) -> Streamed<u64> {
-        if self.output(stream)?.has_failed {
-            return Err(StreamFailed::Closed);
-        }
+        self.require_open(stream)?;
         let permit = match &self.output(stream)?.target {
             Place::At(..) | Place::End(_) => PIECE.into(),
             other => {
@@ -266,9 +269,7 @@ impl View<'_> {
 
     /// Writes all bytes; waits where there is no room.
     fn write_all(&mut self, stream: &Resource<OutputStream>, bytes: Block) -> Streamed {
-        if self.output(stream)?.has_failed {
-            return Err(StreamFailed::Closed);
-        }
+        self.require_open(stream)?;
         let written = self.try_write(stream, bytes);
         if written.is_err() {
             self.output(stream)?.has_failed = true;
@@ -454,13 +455,11 @@ impl streams::HostOutputStream for View<'_> {
     }
 
     fn flush(&mut self, stream: Resource<OutputStream>) -> Streamed {
-        self.output(&stream)?;
-        Ok(())
+        self.require_open(&stream)
     }
 
     fn blocking_flush(&mut self, stream: Resource<OutputStream>) -> Streamed {
-        self.output(&stream)?;
-        Ok(())
+        self.require_open(&stream)
     }
 
     fn subscribe(&mut self, stream: Resource<OutputStream>) -> Result<Resource<Pollable>> {

@@ -308,16 +308,19 @@ impl Rights {
 
     /// Through which something changes, beyond what `path_open` decides: of a directory that is for reading
     /// only, a guest has all others.
-    pub const CHANGING: Self = Self::FD_WRITE
+    pub const CHANGING: Self = Self::CHANGING_BY_PATH
+        .union(Self::FD_WRITE)
         .union(Self::FD_ALLOCATE)
-        .union(Self::PATH_CREATE_DIRECTORY)
+        .union(Self::FD_FILESTAT_SET_SIZE)
+        .union(Self::FD_FILESTAT_SET_TIMES);
+
+    /// Those of them that need a directory, beneath which something changes.
+    pub const CHANGING_BY_PATH: Self = Self::PATH_CREATE_DIRECTORY
         .union(Self::PATH_LINK_SOURCE)
         .union(Self::PATH_LINK_TARGET)
         .union(Self::PATH_RENAME_SOURCE)
         .union(Self::PATH_RENAME_TARGET)
         .union(Self::PATH_FILESTAT_SET_TIMES)
-        .union(Self::FD_FILESTAT_SET_SIZE)
-        .union(Self::FD_FILESTAT_SET_TIMES)
         .union(Self::PATH_SYMLINK)
         .union(Self::PATH_REMOVE_DIRECTORY)
         .union(Self::PATH_UNLINK_FILE);

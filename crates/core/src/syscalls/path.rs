@@ -493,6 +493,26 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_a_read_only_preopen_is_no_directory() {
+        let guest = reading_only();
+        let plain = guest.open("file", 0, Rights::FD_READ.bits(), 0).unwrap();
+        let [new, len] = guest.path(16, "new");
+        for (name, params) in [
+            ("path_create_directory", vec![plain, new, len]),
+            ("path_filestat_set_times", vec![plain, 1, new, len, 0, 0, 1]),
+            ("path_link", vec![plain, 0, new, len, DIR, new, len]),
+            ("path_remove_directory", vec![plain, new, len]),
+            ("path_rename", vec![plain, new, len, DIR, new, len]),
+            ("path_symlink", vec![new, len, plain, new, len]),
+            ("path_unlink_file", vec![plain, new, len]),
+            ("path_open", vec![plain, 1, new, len, 1, ALL, ALL, 0, 64]),
+        ] {
+            assert_eq!(guest.call(name, &params), Errno::Notdir, "{name}");
+        }
+        assert_eq!(guest.call("fd_filestat_set_times", &[plain, 0, 0, 1]), Errno::Rofs);
+    }
+
+    #[test]
     fn links_and_renames_from_or_to_a_read_only_preopen_are_erofs() {
         let guest = reading_only();
         let other = tempfile::tempdir().unwrap();

@@ -237,13 +237,13 @@ mod tests {
     #[test]
     fn a_module_that_is_no_program_is_refused_with_the_reason() {
         let refusal = |text| prepared(text, &Limits::default()).err().unwrap();
-        assert_eq!(refusal("(module)"), "is not a command: it exports no function '_start'");
+        assert_eq!(refusal("(module)"), "is not a command: it exports no function '_start'; load() gives its exports");
         assert_eq!(refusal(r#"(module (memory (export "_start") 1))"#), refusal("(module)"));
         let text = r#"(module (import "a" "f" (func)) (import "a" "g" (global i32)) (import "a" "t" (table 1 funcref))
             (import "wasi_unstable" "fd_shut" (func))
             (func (export "_start")))"#;
         let expected = "imports what WASI preview 1 does not have: a.f (function), a.g (global), a.t (table) and 1 more; \
-             build it for wasm32-wasip1, or give it what it imports by options.imports";
+             give it what it imports by options.imports, or build it for wasm32-wasip1";
         assert_eq!(refusal(text), expected);
         assert!(for_main_thread(wat::parse_str(text).unwrap()).is_err());
     }
