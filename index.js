@@ -41,6 +41,8 @@ exports.memory = Object.assign(
   {
     /** @type {Memory['link']} */
     link: (target) => require('./lib/memory.js').memory.link(target),
+    /** @type {Memory['from']} */
+    from: (path, options) => require('./lib/memory.js').memory.from(path, options),
     /** @type {Memory['shared']} */
     shared: (token) => require('./lib/memory.js').memory.shared(token),
   },

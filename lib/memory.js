@@ -22,9 +22,6 @@ const {
 /** Bytes that the files of a directory take at most, if its maker does not say. */
 const LIMIT = 256 * 2 ** 20;
 
-/** The reason why an entry is refused. */
-const GIVEN = 'is the path of an entry before it';
-
 /** The longest path. */
 const PATH_MAX = 4096;
 
@@ -107,6 +104,16 @@ class MemoryDirectory {
   }
 
   /**
+   * Writes all that is there into a directory of the host, which is made, or is there and empty.
+   *
+   * @param {string | URL} path
+   */
+  copyTo(path) {
+    const items = trees().items(self(this));
+    writeItems(items, hostPath(path));
+  }
+
+  /**
    * A token with which memory.shared() finds the directory, from any thread of the process.
    *
    * @returns {string}
@@ -148,13 +155,136 @@ function self(object) {
  */
 function memory(entries = {}, options = {}) {
   if (!isObject(entries)) throw invalidArgType('entries', 'of type object', entries);
+  return memoryOf((add) => addEntries(entries, add), options);
+}
+
+/**
+ * A directory in memory, filled by a function.
+ *
+ * @param {(add: (path: string, what: Uint8Array | ArrayBuffer | string | undefined, name?: string) => void,
+ *   limit: number) => void} fill `name` is that of the entry, for errors
+ * @param {any} options
+ */
+function memoryOf(fill, options) {
   const limit = readOptions(options);
   const directory = new MemoryDirectory(KEY);
   answered(trees().make(directory, limit), 'make', '');
   made.add(directory);
-  fill(directory, entries, limit);
+  fill((path, what, name) => {
+    const code = trees().put(directory, path, what);
+    if (code === 'ENOSPC') throw tooMuch(name ?? `'${path}'`, limit);
+    if (code === 'EEXIST' || code === 'ENOTDIR')
+      throw invalidArgValue(name ?? 'path', path, 'is the path of an entry before it');
+    answered(code, 'open', path);
+  }, limit);
   answered(trees().markStart(directory), 'read', '');
   return directory;
+}
+
+/** @param {string} name @param {number} limit */
+const tooMuch = (name, limit) =>
+  outOfRange('options.limit', `enough for all entries (${name} is one too many)`, limit);
+
+/**
+ * A directory in memory with a copy of what is in one of the host.
+ *
+ * @param {string | URL} path
+ * @param {{ limit?: number }} [options]
+ * @returns {MemoryDirectory}
+ */
+memory.from = function from(path, options = {}) {
+  const root = hostPath(path);
+  return memoryOf((add, limit) => readItems(root, add, limit), options);
+};
+
+/**
+ * The path of a directory of the host.
+ *
+ * @param {unknown} path
+ */
+function hostPath(path) {
+  const known = classAddon().filePath(path, 'path') ?? path;
+  if (typeof known !== 'string')
+    throw invalidArgType('path', 'of type string or an instance of URL', path);
+  if (known.includes('\0')) throw invalidArgValue('path', known, 'must be without null bytes');
+  return nodePath().resolve(known);
+}
+
+const nodePath = () => require('node:path');
+
+/**
+ * Reads a directory of the host: its files, directories and links, and no other kinds.
+ *
+ * @param {string} root
+ * @param {(path: string, what: Uint8Array | string | undefined) => void} add
+ * @param {number} limit
+ */
+function readItems(root, add, limit) {
+  const fs = require('node:fs');
+  const left = [''];
+  for (const prefix of left) {
+    for (const entry of fs.readdirSync(nodePath().join(root, prefix), { withFileTypes: true })) {
+      const path = prefix === '' ? entry.name : `${prefix}/${entry.name}`;
+      const host = nodePath().join(root, path);
+      if (entry.isDirectory()) {
+        add(path, undefined);
+        left.push(path);
+      } else if (entry.isSymbolicLink()) {
+        add(path, fs.readlinkSync(host));
+      } else if (entry.isFile()) {
+        // Before its bytes are read: it may be larger than the memory of this process.
+        const { size } = fs.lstatSync(host);
+        if (size > limit) throw tooMuch(`'${path}'`, limit);
+        add(path, fs.readFileSync(host));
+      } else {
+        throw invalidArgValue('path', host, 'is no file, directory or symbolic link');
+      }
+    }
+  }
+}
+
+/**
+ * Writes paths with what they stand for into a directory of the host. Nothing is written if a link leads out
+ * of it: who reads what a program has written would follow it.
+ *
+ * @param {[path: string, what: Buffer | string | undefined][]} items
+ * @param {string} root
+ */
+function writeItems(items, root) {
+  const fs = require('node:fs');
+  for (const [path, what] of items) {
+    if (typeof what === 'string' && leadsOut(path, what)) {
+      const reason = `leads out of the directory, to '${what}': remove it with rm(), or read files one by one`;
+      throw invalidArgValue('link', path, reason);
+    }
+  }
+  fs.mkdirSync(root, { recursive: true });
+  if (fs.readdirSync(root).length > 0)
+    throw Object.assign(systemError('ENOTEMPTY', 'copyTo', root), { path: root });
+  for (const [path, what] of items) {
+    const host = nodePath().join(root, path);
+    if (what === undefined) fs.mkdirSync(host);
+    else if (typeof what !== 'string') fs.writeFileSync(host, what, { flag: 'wx' });
+  }
+  // The links come last, so that no file is written through one.
+  for (const [path, what] of items)
+    if (typeof what === 'string') fs.symlinkSync(what, nodePath().join(root, path));
+}
+
+/**
+ * True if the target of a link is absolute, or has more `..` than the link is deep.
+ *
+ * @param {string} path
+ * @param {string} target
+ */
+function leadsOut(path, target) {
+  if (nodePath().isAbsolute(target)) return true;
+  let depth = path.split('/').length - 1;
+  return target.split(/[\\/]/).some((name) => {
+    if (name === '..') depth -= 1;
+    else if (name !== '' && name !== '.') depth += 1;
+    return depth < 0;
+  });
 }
 
 /** @param {any} options */
@@ -172,13 +302,12 @@ function readOptions(options) {
 }
 
 /**
- * Puts entries into a new tree.
+ * Adds entries, those of a directory behind it.
  *
- * @param {MemoryDirectory} directory
  * @param {Entries} entries
- * @param {number} limit
+ * @param {(path: string, what: Uint8Array | ArrayBuffer | string | undefined, name: string) => void} add
  */
-function fill(directory, entries, limit) {
+function addEntries(entries, add) {
   // An object in itself would be endless, were it not for the length of its path.
   const left = [{ prefix: '', name: 'entries', entries }];
   const directories = new Set();
@@ -187,26 +316,21 @@ function fill(directory, entries, limit) {
       if (value === undefined) continue;
       const name = `${next.name}['${key}']`;
       const path = `${next.prefix}${nameOf(key, name)}`;
-      if (Buffer.byteLength(path) >= PATH_MAX)
-        throw invalidArgValue(name, path, `is a path of more than ${PATH_MAX - 1} bytes`);
+      if (Buffer.byteLength(path) >= PATH_MAX) {
+        const reason = `is nested too deeply: its path has more than ${PATH_MAX - 1} bytes`;
+        throw invalidArgValue('entries', entries, reason);
+      }
       const isDirectory = isObject(value) && !isData(value) && !(value instanceof Link);
       if (key.endsWith('/') && !isDirectory)
         throw invalidArgType(name, 'of type object, as its name ends in a slash', value);
-      const what = isDirectory
-        ? undefined
-        : value instanceof Link
-          ? value.target
-          : bytesOf(value, name);
-      const code = trees().put(directory, path, what);
-      if (code === 'ENOSPC') {
-        const range = `enough for all entries (${name} is one too many)`;
-        throw outOfRange('options.limit', range, limit);
+      if (!isDirectory) {
+        add(path, value instanceof Link ? value.target : bytesOf(value, name), name);
+        continue;
       }
-      if (code === 'EEXIST' || code === 'ENOTDIR') throw invalidArgValue(name, path, GIVEN);
-      answered(code, 'open', path);
-      if (!isDirectory) continue;
-      if (directories.has(path)) throw invalidArgValue(name, path, GIVEN);
+      if (directories.has(path))
+        throw invalidArgValue(name, path, 'is the path of an entry before it');
       directories.add(path);
+      add(path, undefined, name);
       left.push({ prefix: `${path}/`, name, entries: /** @type {Entries} */ (value) });
     }
   }

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
+import { memory } from '../../index.js';
 import { ERRNO, FOLLOW, Guest, O, RIGHT } from './guest.mjs';
 import { temporaryFolder } from './host.mjs';
 
@@ -34,10 +35,16 @@ export function snapshot(folder) {
   return entries;
 }
 
+/** The kinds of directories that are preopens, made of one of the host. */
+export const KINDS = {
+  'directories of the host': (folder) => folder,
+  'directories in memory': (folder) => memory.from(folder),
+};
+
 /**
  * A host with `box` and `other` to preopen, `outside` to keep, and the links which a careless host has left in the box.
  */
-export function makeHost(t) {
+export function makeHost(t, preopen = KINDS['directories of the host']) {
   const root = temporaryFolder(t);
   const at = (...names) => path.join(root, ...names);
   for (const folder of ['box/sub/deep', 'other', 'outside/folder', 'outside/empty']) {
@@ -72,7 +79,9 @@ export function makeHost(t) {
   })) {
     fs.symlinkSync(target, at('box', link));
   }
-  const guest = new Guest({ preopens: { '/box': at('box'), '/other': at('other') } });
+  const guest = new Guest({
+    preopens: { '/box': preopen(at('box')), '/other': preopen(at('other')) },
+  });
   const before = snapshot(at('outside'));
   const siblings = fs.readdirSync(root).sort();
   /** What must hold after whatever the guest did. */
