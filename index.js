@@ -43,6 +43,8 @@ exports.memory = Object.assign(
     link: (target) => require('./lib/memory.js').memory.link(target),
     /** @type {Memory['from']} */
     from: (path, options) => require('./lib/memory.js').memory.from(path, options),
+    /** @type {Memory['fromTar']} */
+    fromTar: (archive, options) => require('./lib/memory.js').memory.fromTar(archive, options),
     /** @type {Memory['shared']} */
     shared: (token) => require('./lib/memory.js').memory.shared(token),
   },

@@ -71,6 +71,15 @@ const FLAGS = [
     help: 'A directory the program may use, and its name for it. No path or link leads out of it. With :ro it may only read there (a directory whose own name ends so: HOST:ro::GUEST). Repeat for more.',
   },
   {
+    name: 'tmpfs',
+    value: 'GUEST[:SIZE]',
+    kind: 'tmpfs',
+    example: '/tmp:64M',
+    repeated: true,
+    commands: ['run', 'serve'],
+    help: 'An empty directory in memory that the program may use by this name, of at most this size (bytes, or 64K, 256M, 1G; 256M if it is not said). Its files are gone when the program ends; with serve, requests share it. Repeat for more.',
+  },
+  {
     name: 'env',
     value: 'NAME[=VALUE]',
     kind: 'variable',

@@ -20,7 +20,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
  * @property {string} argv0
  * @property {string[]} args
  * @property {Record<string, string>} env
- * @property {Record<string, { path: string, readOnly: boolean }>} preopens
+ * @property {Record<string, string | URL | import('../index.js').Preopen>} preopens
  * @property {boolean} trace
  * @property {import('../index.js').Fetch | undefined} [fetch]
  * @property {import('../lib/sockets.js').Rule[]} [sockets]
@@ -62,11 +62,24 @@ function settingOf(program, flags, args) {
     argv0: path.basename(program), // the name that a program has under wasmtime, too
     args,
     env: Object.fromEntries(flags.env),
-    preopens: Object.fromEntries(flags.dir),
+    preopens: preopensOf(flags),
     trace: flags.trace === true,
     sockets: socketsOf(flags),
     fetch: flags.fetch.length > 0 ? require('./fetch.js').fetchOf(flags.fetch) : undefined,
   };
+}
+
+/** @param {Flags} flags */
+function preopensOf({ dir, tmpfs }) {
+  const inMemory = tmpfs.map(([guest, limit]) => {
+    const { memory } = require('../lib/memory.js');
+    return [guest, { directory: memory({}, { limit }) }];
+  });
+  const all = [...dir, ...inMemory];
+  const twice = all.find(([guest], i) => all.some(([other], j) => i < j && other === guest));
+  if (twice && inMemory.length > 0)
+    throw new CliError(`${twice[0]} is given twice, by --dir or --tmpfs`);
+  return Object.fromEntries(all);
 }
 
 /** @param {Flags} flags @returns {import('../lib/sockets.js').Rule[] | undefined} */

@@ -15,7 +15,7 @@ const ENGINES = ['auto', 'wasmtime', 'v8'];
 
 /** The reader of each kind of value. */
 const VALUES = {
-  ...{ directory, variable, duration, size, count, engine, address, host },
+  ...{ directory, tmpfs, variable, duration, size, count, engine, address, host },
   ...{ connect: rule('connect'), listen: rule('listen') },
 };
 
@@ -60,6 +60,16 @@ function directory(text) {
     throw new Error('it is HOST, or HOST::GUEST, such as data::/data, or data::/data:ro');
   }
   return [guest, { path, readOnly }];
+}
+
+/**
+ * @param {string} text
+ * @returns {[guest: string, limit: number | undefined]}
+ */
+function tmpfs(text) {
+  const [, guest, limit] = /^(.+?)(?::(\d[^:/]*))?$/.exec(text) ?? [];
+  if (guest === undefined) throw new Error('it is GUEST, or GUEST:SIZE, such as /tmp:64M');
+  return [guest, limit === undefined ? undefined : size(limit)];
 }
 
 /** @param {string} text @returns {[name: string, value: string]} */

@@ -2,7 +2,7 @@
 
 // memory(): directories in memory.
 
-const { classAddon } = require('./addon.js');
+const { classAddon, engineAddon } = require('./addon.js');
 const {
   errorOf,
   invalidArgType,
@@ -113,6 +113,11 @@ class MemoryDirectory {
     writeItems(items, hostPath(path));
   }
 
+  /** An archive of `tar` of all that is there, not compressed: the same for the same files. */
+  toTar() {
+    return engineAddon().engine.writeTar(trees().items(self(this)));
+  }
+
   /**
    * A token with which memory.shared() finds the directory, from any thread of the process.
    *
@@ -196,6 +201,45 @@ memory.from = function from(path, options = {}) {
   const root = hostPath(path);
   return memoryOf((add, limit) => readItems(root, add, limit), options);
 };
+
+/**
+ * A directory in memory with the files of an archive of `tar`, which is not compressed.
+ *
+ * @param {ArrayBufferView | ArrayBuffer} archive
+ * @param {{ limit?: number }} [options]
+ * @returns {MemoryDirectory}
+ */
+memory.fromTar = function fromTar(archive, options = {}) {
+  if (!isData(archive)) {
+    const expected = 'an instance of ArrayBuffer, Buffer, TypedArray or DataView';
+    throw invalidArgType('archive', expected, archive);
+  }
+  const bytes = bytesOf(archive, 'data');
+  return memoryOf((add, limit) => {
+    for (const [path, what] of readTar(bytes, limit)) {
+      nameOf(path, 'archive');
+      add(path, what);
+    }
+  }, options);
+};
+
+/**
+ * The paths of an archive, with what they stand for.
+ *
+ * @param {Uint8Array | ArrayBuffer} bytes
+ * @param {number} limit
+ * @returns {[path: string, what: Buffer | string | undefined][]}
+ */
+function readTar(bytes, limit) {
+  try {
+    return engineAddon().engine.readTar(bytes, limit);
+  } catch (error) {
+    const why = /** @type {Error} */ (error).message;
+    const gzipped = Buffer.from(bytes).readUInt16BE?.(0) === 0x1f8b;
+    const mend = gzipped ? ' (it is compressed: gunzipSync() of node:zlib gives the archive)' : '';
+    throw errorOf(TypeError, 'ERR_INVALID_ARG_VALUE', `the archive can't be read: ${why}${mend}`);
+  }
+}
 
 /**
  * The path of a directory of the host.

@@ -19,6 +19,7 @@ pub mod v8_program;
 
 use crate::class::limits;
 use crate::node_api::{Js, JsResult, Method, Value};
+use crate::trees::tar;
 use wasi_rs_runner::mode;
 
 const _: () = assert!(limits::STACK as usize == mode::STACK, "the engine has stacks of this size by default");
@@ -38,5 +39,6 @@ pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {
     description::export(js, object)?;
     v8_program::export(js, object)?;
     sockets::export(js, object)?;
+    tar::export(js, object)?;
     js.set_named(exports, "engine", object)
 }

@@ -4,5 +4,7 @@
 #[cfg(feature = "class")]
 pub mod functions;
 mod object;
+#[cfg(feature = "engine")]
+pub mod tar;
 
 pub use object::directory_of;
