@@ -2,9 +2,10 @@
 
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Clockid, Rights};
+use crate::abi::records::Filestat;
 use crate::abi::{Abi, Fd};
 use crate::descriptors::{Descriptor, Descriptors};
-use crate::host::clock;
+use crate::host::clocks::{Beginning, Clocks};
 use crate::host::file::{File, open_files_limit};
 use crate::host::random::Random;
 use crate::host::readdir::Listings;
@@ -98,6 +99,18 @@ pub fn open_error(what: String, errno: Errno) -> String {
     )
 }
 
+/// The parts of a guest's surroundings that are the same in each of its runs.
+#[derive(Debug, Default)]
+pub struct Fixed {
+    /// The beginning of its own clocks.
+    pub clock: Option<Beginning>,
+    /// The seed of its random bytes.
+    pub seed: Option<Vec<u8>>,
+    /// True if directories are listed in the order of their names' bytes, and times of files that lie in the
+    /// future of its own clock are hidden.
+    pub files: bool,
+}
+
 /// The context of one guest. It may go from thread to thread, but only one uses it at a time, and none has to
 /// keep others out.
 #[derive(Debug)]
@@ -106,6 +119,8 @@ pub struct Ctx {
     lists_dots: bool,
     trace: Option<File>,
     interrupt: Box<dyn Interrupt>,
+    clocks: Clocks,
+    hides_times: bool,
     random: RefCell<Random>,
     listings: RefCell<Listings>,
     network: Network,
@@ -133,6 +148,8 @@ impl Ctx {
             lists_dots: true,
             trace: None,
             interrupt: Box::new(Endless),
+            clocks: Clocks::default(),
+            hides_times: false,
             random: RefCell::default(),
             listings: RefCell::default(),
             network: Network::default(),
@@ -165,6 +182,19 @@ impl Ctx {
     #[must_use]
     pub fn waiting_with(self, interrupt: Box<dyn Interrupt>) -> Self {
         Self { interrupt, ..self }
+    }
+
+    /// Has these parts of its surroundings fixed.
+    #[must_use]
+    pub fn fixing(self, Fixed { clock, seed, files }: Fixed) -> Self {
+        let random = seed.map_or_else(Random::default, |seed| Random::of_seed(&seed));
+        Self {
+            clocks: clock.map_or_else(Clocks::default, Clocks::own),
+            random: RefCell::new(random),
+            listings: RefCell::new(if files { Listings::sorted() } else { Listings::default() }),
+            hides_times: files,
+            ..self
+        }
     }
 
     /// Takes out its descriptors and its interruption: it makes no call any more.
@@ -212,7 +242,7 @@ impl Ctx {
     /// the same of the environment, and the resolution of each clock in nanoseconds.
     pub fn constants(&self) -> [u32; 8] {
         let size = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        let resolution = |clock| u32::try_from(clock::resolution(clock).unwrap_or(0)).unwrap_or(u32::MAX);
+        let resolution = |clock| u32::try_from(self.clocks.resolution(clock).unwrap_or(0)).unwrap_or(u32::MAX);
         [
             size(self.args.starts().len()),
             size(self.args.bytes().len()),
@@ -243,6 +273,22 @@ impl Ctx {
     /// True if it is traced.
     pub const fn is_traced(&self) -> bool {
         self.trace.is_some()
+    }
+
+    /// Its clocks: whatever a call tells, sets or waits for goes by these. A file that is not the operating
+    /// system's has its times by `clocks().shows(Clockid::Realtime)`.
+    #[inline]
+    pub const fn clocks(&self) -> &Clocks {
+        &self.clocks
+    }
+
+    /// The attributes of a file as the guest is told them.
+    pub fn shown(&self, stat: Filestat) -> Filestat {
+        if !self.hides_times {
+            return stat;
+        }
+        let [atim, mtim, ctim] = [stat.atim, stat.mtim, stat.ctim].map(|time| self.clocks.of_file(time));
+        Filestat { atim, mtim, ctim, ..stat }
     }
 
     /// The guest's generator of random bytes.
