@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, LazyLock};
 use wasi_rs_core::abi::Errno;
-use wasi_rs_core::ctx::Preopen;
+use wasi_rs_core::ctx::{Fixed, Preopen};
 use wasi_rs_core::syscalls::SYSCALLS;
 use wasi_rs_modules::interface::Purpose;
 use wasi_rs_modules::limits::Limits;
@@ -63,6 +63,7 @@ fn plan() -> Plan {
         args: vec!["program".to_owned()],
         env: Vec::new(),
         preopens: Vec::new(),
+        fixed: Fixed::default(),
         trace: None,
         stdio: [Stdio::Bytes(Vec::new()), Stdio::Capture, Stdio::Capture],
         max_buffer: [usize::MAX; 2],
@@ -223,6 +224,36 @@ fn table_elements_fuel_stack_and_files_are_limited() {
     let full = u32::from(Errno::Mfile.number());
     assert!(matches!(open(4), End::Exit(code) if code == full));
     assert!(matches!(open(5), End::Exit(0)));
+}
+
+#[test]
+fn where_results_are_left_open_a_deterministic_program_has_one() {
+    // A NaN with a payload, and with a sign; a fraction that is none, made a number.
+    let load = "(i32.load (i32.const 0))";
+    let nan = format!("(i32.reinterpret_f32 (f32.add (f32.reinterpret_i32 {load}) (f32.const 1)))");
+    let truncated =
+        format!("(i32x4.extract_lane 0 (i32x4.relaxed_trunc_f32x4_s (f32x4.splat (f32.reinterpret_i32 {load}))))");
+    let limits = Limits { is_deterministic: true, ..Limits::default() };
+    for (bits, expression, expected) in [
+        ("\\45\\23\\a1\\7f", &nan, 0x7fc0_0000),
+        ("\\45\\23\\a1\\ff", &nan, 0x7fc0_0000),
+        ("\\45\\23\\a1\\7f", &truncated, 0),
+    ] {
+        let program = program(&format!("(data (i32.const 0) \"{bits}\")"), &format!("(call $proc_exit {expression})"));
+        let end = run(&program, limited(limits)).end;
+        assert!(matches!(end, End::Exit(code) if code == expected), "{expression}: {end:?}");
+    }
+}
+
+#[test]
+fn fuel_ends_a_program_at_the_same_point_each_time() {
+    let body = format!("(loop $l {HELLO} (br $l))");
+    let limits = Limits { fuel: Some(10_000), is_deterministic: true, ..Limits::default() };
+    let outcome = || run(&program(HELLO_DATA, &body), limited(limits));
+    let (one, other) = (outcome(), outcome());
+    assert!(matches!((&one.end, &other.end), (End::Fuel, End::Fuel)), "{:?}", one.end);
+    assert!(one.captured[0].as_ref().is_some_and(|output| output.len() > 100));
+    assert_eq!((one.captured, one.usage.calls), (other.captured, other.usage.calls));
 }
 
 #[test]
