@@ -85,6 +85,44 @@ export interface Preopen {
   readOnly?: boolean | undefined;
 }
 
+/** A stretch of time, or a time: a number in milliseconds, as in Node, or a bigint in nanoseconds. */
+export type Time = number | bigint;
+
+/**
+ * Clocks that show the same in each run: they move only by what the program does. Each look at one, of the
+ * program, moves all by `step`; and the time that it waits passes at once, in which it takes none (with a
+ * descriptor to wait for as well, it is waited for so long in earnest). The clocks of the processor show what
+ * the monotonic one shows. Times of the years 1970 to 2262.
+ */
+export interface FixedClock {
+  /** The time of day with which it begins. @default the year 2000: 946684800000, in UTC */
+  now?: Time | Date | undefined;
+  /** The time that the monotonic clock begins with. @default 86400000, a day */
+  monotonic?: Time | undefined;
+  /**
+   * The time that passes with each look. With 0 a program that waits for a clock to move, without sleeping,
+   * waits for ever.
+   * @default 0.001, a microsecond
+   */
+  step?: Time | undefined;
+}
+
+/**
+ * The same, where functions may tell the time: called at each look, and what they return is shown, with the
+ * time that the program has waited on top. An error that one throws ends the program.
+ */
+export interface ClassClock extends Omit<FixedClock, 'now' | 'monotonic'> {
+  now?: FixedClock['now'] | (() => Time | Date);
+  monotonic?: FixedClock['monotonic'] | (() => Time);
+}
+
+/**
+ * The seed of a program's random bytes: a text (in UTF-8), bytes, or a whole number, which stands for its
+ * decimal text. They are the stream of ChaCha20 under its SHA-256, the same for ever, however the program
+ * asks for them. **They are not random**: who knows the seed knows them.
+ */
+export type Seed = string | number | bigint | Uint8Array;
+
 export interface WASIOptions<
   Stdout extends AnyOutput = AnyOutput,
   Stderr extends AnyOutput = AnyOutput,
@@ -155,12 +193,16 @@ export interface WASIOptions<
    * @default false
    */
   trace?: boolean | undefined;
+  /** Clocks that show the same in each run, or functions that tell the time. @default the system's */
+  clock?: ClassClock | undefined;
+  /** The seed of its random bytes. @default bytes of the system's */
+  random?: Seed | undefined;
 }
 
 /** The options that node:wasi knows as well. */
 export interface DescriptorOptions extends Omit<
   WASIOptions,
-  'input' | 'limits' | 'preopens' | 'trace'
+  'input' | 'limits' | 'preopens' | 'trace' | 'clock' | 'random'
 > {
   preopens?: Readonly<Record<string, string | undefined>> | undefined;
   stdin?: number | undefined;
@@ -238,8 +280,8 @@ export interface WebAssemblyModule {
 /**
  * A program: a path, the URL of a file, its bytes, a `Program` of `compile()`, or a WebAssembly.Module. A
  * module runs in V8 as it is: its memory is bounded by its own maximum and V8's only, and `limits.memory`,
- * `limits.tableElements`, `limits.fuel`, `engine: 'wasmtime'`, `cache`, `imports` and `load()` are refused
- * (ERR_INVALID_ARG_VALUE).
+ * `limits.tableElements`, `limits.fuel`, `engine: 'wasmtime'`, `deterministic`, `cache`, `imports` and
+ * `load()` are refused (ERR_INVALID_ARG_VALUE).
  */
 export type ProgramSource =
   string | URL | NodeJS.ArrayBufferView | ArrayBufferLike | Program | WebAssemblyModule;
@@ -467,6 +509,23 @@ export interface RunOptions<
    * @default false
    */
   trace?: boolean | undefined;
+  /** Clocks that show the same in each run. @default the system's */
+  clock?: FixedClock | undefined;
+  /** The seed of its random bytes. @default bytes of the system's */
+  random?: Seed | undefined;
+  /**
+   * True if two runs of the program do the same, byte for byte, where they have the same arguments,
+   * environment, input and files: `clock` and `random` are fixed (by default with the seed 0), directories
+   * are listed in the order of their names' bytes, times at which the system says that files were changed in
+   * the future of `clock` are shown as its beginning, and the bits of a NaN and relaxed SIMD, which
+   * WebAssembly leaves open, are those of every processor. So it runs in wasmtime, from machine code of its
+   * own. `engine: 'v8'`, a WebAssembly.Module, `fetch`, `sockets` and, with `preopens`, a `clock.now` in the
+   * future are refused. The numbers of files (`ino`, `dev`) stay the system's; what functions and streams of
+   * yours give, and when, is yours; `timeout` and `signal` end a program at any point; and `usage` tells what
+   * was used. docs/decisions/deterministic.md says more.
+   * @default false
+   */
+  deterministic?: boolean | undefined;
   /**
    * The engine that runs the program:
    * - `'wasmtime'`: from machine code that is kept on disk;
@@ -712,7 +771,7 @@ export function compile(
 /**
  * Makes a program of the bytes of `program.serialize()`, by the same version of this package on the same kind
  * of processor. **Machine code is trusted**: bytes from anywhere else can do anything to this process. It
- * runs in wasmtime without counting fuel: with `engine: 'v8'` or `limits.fuel` it is refused
+ * runs in wasmtime without counting fuel: with `engine: 'v8'`, `limits.fuel` or `deterministic` it is refused
  * (ERR_WASI_PROGRAM).
  * @throws ERR_WASI_PROGRAM, as a rejection: another version, another processor, or bytes that are seen to be
  * damaged
@@ -835,6 +894,9 @@ export interface LoadOptions extends Pick<
   | 'signal'
   | 'cache'
   | 'trace'
+  | 'clock'
+  | 'random'
+  | 'deterministic'
 > {
   /** @default 'ignore' */
   stdin?: RunInputOption | undefined;
@@ -984,6 +1046,8 @@ export interface HandlerOptions extends Pick<
   | 'limits'
   | 'cache'
   | 'trace'
+  | 'clock'
+  | 'random'
 > {
   /** @default 'inherit' */
   stdout?: Exclude<RunOutputOption, 'pipe'> | undefined;
@@ -1131,7 +1195,7 @@ export interface Program {
 /** The options of a Runner: its size, and defaults for its programs. */
 export interface RunnerOptions extends Pick<
   RunOptions,
-  'engine' | 'cache' | 'limits' | 'preopens' | 'env'
+  'engine' | 'cache' | 'limits' | 'preopens' | 'env' | 'clock' | 'random' | 'deterministic'
 > {
   /**
    * The number of its programs that run at a time; the others wait for their turn. (Each of them also counts

@@ -13,7 +13,8 @@ use super::os::readdir::read;
 use super::rows::Rows;
 use crate::abi::errno::Result;
 use crate::abi::flags::Filetype;
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 
 /// Entries of a stretch.
 const STRETCH: usize = if cfg!(test) { 64 } else { 4096 };
@@ -30,8 +31,32 @@ pub struct Sorted {
     has_ended: bool,
 }
 
-/// The entries with the least names, and each one's number and type.
-type Least = BTreeMap<Box<[u8]>, (u64, Filetype)>;
+/// An entry, in the order of names.
+struct Entry {
+    name: Box<[u8]>,
+    ino: u64,
+    filetype: Filetype,
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name.cmp(&other.name)
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Entry {}
 
 impl Sorted {
     /// Reads the entries behind the first `before` ones. With `goes_on`, they are those behind the last ones
@@ -50,32 +75,35 @@ impl Sorted {
             skipped = before;
         }
         while !self.has_ended && rows.len() == 0 {
-            let mut least = Least::new();
+            let mut least = BinaryHeap::new();
             for_each(dir, scratch, checkpoint, |name, ino, filetype| self.keep(&mut least, name, ino, filetype))?;
             self.has_ended = least.len() < STRETCH;
-            if let Some((last, _)) = least.last_key_value() {
-                self.last = Some(last.clone());
+            if let Some(last) = least.peek() {
+                self.last = Some(last.name.clone());
             }
             let skip = usize::try_from(skipped).unwrap_or(usize::MAX).min(least.len());
             skipped -= skip as u64;
-            for ((name, (ino, filetype)), next) in least.iter().skip(skip).zip(before + 1..) {
-                rows.push(next, *ino, *filetype, name)?;
+            for (Entry { name, ino, filetype }, next) in
+                least.into_sorted_vec().into_iter().skip(skip).zip(before + 1..)
+            {
+                rows.push(next, ino, filetype, &name)?;
             }
         }
         Ok(())
     }
 
     /// Keeps an entry, if its name is behind the last one and among the least.
-    fn keep(&self, least: &mut Least, name: &[u8], ino: u64, filetype: Filetype) {
-        let is_behind = self.last.as_deref().is_none_or(|last| name > last);
-        let is_full = least.len() >= STRETCH;
-        if !is_behind || is_full && least.last_key_value().is_some_and(|(greatest, _)| name >= &**greatest) {
+    fn keep(&self, least: &mut BinaryHeap<Entry>, name: &[u8], ino: u64, filetype: Filetype) {
+        if self.last.as_deref().is_some_and(|last| name <= last) {
             return;
         }
-        least.insert(name.into(), (ino, filetype));
-        if least.len() > STRETCH {
-            least.pop_last();
+        if least.len() >= STRETCH {
+            if least.peek().is_some_and(|greatest| name >= &*greatest.name) {
+                return;
+            }
+            least.pop();
         }
+        least.push(Entry { name: name.into(), ino, filetype });
     }
 }
 
