@@ -76,11 +76,15 @@ function settingOf(program, flags, args) {
 }
 
 /** Refuses flags by which two runs may differ. @param {Flags} flags */
-function refuseForDeterministic({ engine, fetch, connect, listen }) {
+function refuseForDeterministic({ engine, fetch, connect, listen, clock, dir }) {
   if (engine === 'v8')
     throw new CliError("--deterministic needs the engine wasmtime: V8 does not fix a NaN's bits");
   const given = Object.entries({ fetch, connect, listen }).find(([, values]) => values.length > 0);
   if (given) throw new CliError(`--${given[0]} can't be had with --deterministic`);
+  if (clock && dir.length > 0 && clock.now > BigInt(Date.now()) * 1_000_000n) {
+    const why = "where --deterministic can't hide when files in --dir are changed";
+    throw new CliError(`--clock is in the future, ${why}`);
+  }
 }
 
 /** @param {Flags} flags @returns {import('../lib/sockets.js').Rule[] | undefined} */
