@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, LazyLock};
 use wasi_rs_core::abi::Errno;
 use wasi_rs_core::ctx::{Fixed, Preopen};
+use wasi_rs_core::host::clocks::Beginning;
 use wasi_rs_core::syscalls::SYSCALLS;
 use wasi_rs_modules::interface::Purpose;
 use wasi_rs_modules::limits::Limits;
@@ -347,6 +348,27 @@ fn ended(program: &Arc<Executable>, stdin: Stdio) -> Outcome {
     let mut rest = Vec::new();
     std::io::Read::read_to_end(&mut reader, &mut rest).unwrap();
     outcome
+}
+
+#[test]
+fn by_clocks_of_its_own_a_program_waits_without_waiting_and_is_ended_all_the_same() {
+    let clock = Some(Beginning { realtime: 0, monotonic: 0, step: 0 });
+    let own = |plan| Plan { fixed: Fixed { clock, ..Fixed::default() }, ..plan };
+    let wait = "(call $proc_exit (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const 3600000000000)))";
+    let waits = of_text(&text(r#"(memory (export "memory") 1 1 shared)"#, "", wait));
+    let outcome = run(&waits, own(plan()));
+    assert!(matches!(outcome.end, End::Exit(2)), "{:?}", outcome.end);
+    let sleep = "(i64.store (i32.const 1032) (i64.const 0)) (i64.store (i32.const 1040) (i64.const 1))
+        (i64.store (i32.const 1048) (i64.const 3600000000000)) (i64.store (i32.const 1056) (i64.const 0))
+        (drop (call $poll_oneoff (i32.const 1024) (i32.const 2048) (i32.const 1) (i32.const 4096)))";
+    let sleeps = program(HELLO_DATA, &format!("{HELLO} (loop $l {sleep} (br $l))"));
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let stdio = [Stdio::Ignore, given(writer.into()), Stdio::Ignore];
+    let (sleeper, outcome) = start(&sleeps, own(Plan { stdio, ..plan() }));
+    std::io::Read::read_exact(&mut reader, &mut [0]).unwrap();
+    sleeper.end();
+    let outcome = outcome.recv().unwrap();
+    assert!(matches!(outcome.end, End::Ended), "{:?}", outcome.end);
 }
 
 #[test]

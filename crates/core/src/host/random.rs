@@ -38,6 +38,17 @@ struct Seeded {
     forks: u32,
 }
 
+impl Seeded {
+    /// With a seed of the operating system, that is good for so many bytes at least.
+    #[cold]
+    fn new(least: usize, forks: u32) -> Result<Self> {
+        let mut seed = [0; 32];
+        from_os(&mut seed)?;
+        let generator = ChaCha20Rng::from_seed(seed);
+        Ok(Self { generator, bytes_left: BYTES_PER_SEED.max(least), forks })
+    }
+}
+
 impl std::fmt::Debug for Random {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Nothing of its state, which is a secret.
@@ -58,6 +69,7 @@ struct Stream {
 }
 
 impl Stream {
+    #[cold]
     fn fill(&mut self, bytes: &mut [u8]) {
         let (head, rest) = bytes.split_at_mut(self.left.min(bytes.len()));
         self.take(head);
@@ -93,15 +105,11 @@ impl Random {
             return Ok(());
         }
         let forks = FORKS.load(Ordering::Relaxed);
-        let good = |seeded: &Seeded| seeded.forks == forks && seeded.bytes_left >= bytes.len();
-        let seeded = match self.seeded.take().filter(good) {
-            Some(seeded) => self.seeded.insert(seeded),
-            None => {
-                let mut seed = [0; 32];
-                from_os(&mut seed)?;
-                let generator = ChaCha20Rng::from_seed(seed);
-                self.seeded.insert(Seeded { generator, bytes_left: BYTES_PER_SEED.max(bytes.len()), forks })
-            }
+        let is_good = |seeded: &&mut Seeded| seeded.forks == forks && seeded.bytes_left >= bytes.len();
+        // It is not moved, which would take longer than to fill a few bytes.
+        let seeded = match self.seeded.as_mut().filter(is_good) {
+            Some(seeded) => seeded,
+            None => self.seeded.insert(Seeded::new(bytes.len(), forks)?),
         };
         seeded.generator.fill_bytes(bytes);
         seeded.bytes_left -= bytes.len();
