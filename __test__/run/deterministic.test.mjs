@@ -18,7 +18,7 @@ import {
 } from '../../index.js';
 import { forEachEngine } from '../support/engine.mjs';
 import { temporaryFolder } from '../support/host.mjs';
-import { command } from '../support/wasi-0.3.mjs';
+import { command, handling } from '../support/wasi-0.3.mjs';
 import { assemble, assembleAny } from '../support/wat.mjs';
 
 const folder = temporaryFolder({ after });
@@ -211,6 +211,21 @@ describe('components', () => {
   });
 });
 
+test('a handler begins anew with each request', async () => {
+  const program = handling(
+    `(call $random (i64.const 8) (i32.const 64))
+     (call $reply (i32.add (i32.const 200)
+       (i32.and (i32.load8_u (i32.load (i32.const 64))) (i32.const 63))) (i32.const 0) (i32.const 0))
+     (call $finish)`,
+    ['wasi:random/random'],
+  );
+  const handle = await handler(program, { cache: false, random: 'seed', clock: {} });
+  const status = async () => (await handle(new Request('http://site.example/'))).status;
+  const expected = 200 + (bytesOf('seed', 1)[0] & 63);
+  assert.deepEqual([await status(), await status()], [expected, expected]);
+  await handle.close();
+});
+
 describe('deterministic', () => {
   const LISTS = assemble(`(module
     (import "wasi_snapshot_preview1" "fd_readdir" (func $list (param i32 i32 i32 i64 i32) (result i32)))
@@ -369,7 +384,11 @@ describe('refused is', () => {
       { clock: { now: '2030' } },
       type(/must be one of type number, bigint, or function or an instance of Date/),
     ],
-    ['a date as a step', { clock: { step: 'x' } }, type(/must be one of type number or bigint/)],
+    [
+      'a date as a step',
+      { clock: { step: new Date() } },
+      type(/must be one of type number or bigint/),
+    ],
     [
       'a time before 1970',
       { clock: { now: -1 } },

@@ -84,8 +84,8 @@ enum Time {
     No,
 }
 
-/// A time: a number in milliseconds, a bigint in nanoseconds, or a Date.
-fn time_of<'s>(js: Js<'s>, value: Value<'s>) -> JsResult<Time> {
+/// A time: a number in milliseconds, a bigint in nanoseconds; that of `now` may be a Date.
+fn time_of<'s>(js: Js<'s>, value: Value<'s>, name: &str) -> JsResult<Time> {
     match js.type_of(value)? {
         Type::Number => Ok(of_milliseconds(js.number_of(value)?)),
         Type::Bigint => {
@@ -94,7 +94,7 @@ fn time_of<'s>(js: Js<'s>, value: Value<'s>) -> JsResult<Time> {
             // The number is only for the message, which shows the digits.
             Ok(found.map_or(Time::Beyond(f64::MAX), Time::Nanoseconds))
         }
-        Type::Object => {
+        Type::Object if name == TOLD[0] => {
             let get = js.get_named(value, "getTime")?;
             if js.type_of(get)? != Type::Function {
                 return Ok(Time::No);
@@ -118,7 +118,7 @@ fn of_milliseconds(milliseconds: f64) -> Time {
 
 fn read_time<'s>(js: Js<'s>, value: Value<'s>, name: &str) -> JsResult<u64> {
     let option = format!("options.clock.{name}");
-    match time_of(js, value)? {
+    match time_of(js, value, name)? {
         Time::Nanoseconds(time) => Ok(time),
         Time::Beyond(number) => Err(errors::out_of_range(js, &option, "of the years 1970 to 2262", value, number)),
         Time::No => {
@@ -207,10 +207,10 @@ pub fn tell(js: Js<'_>, ctx: &Ctx, owner: &Reference, told: [bool; 2], call: usi
         }
         let (function, this) = handler(js, owner, index as usize)?;
         let value = js.call(this, function, &[])?;
-        match time_of(js, value)? {
+        match time_of(js, value, name)? {
             Time::Nanoseconds(told) => *time = Some(told),
             Time::Beyond(_) | Time::No => {
-                let expected = "a time of the years 1970 to 2262, as a number, bigint or Date,";
+                let expected = "a time of the years 1970 to 2262";
                 return Err(errors::invalid_return_value(js, &format!("options.clock.{name}"), expected, value));
             }
         }

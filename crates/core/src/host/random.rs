@@ -69,25 +69,24 @@ struct Stream {
 }
 
 impl Stream {
+    /// (The words are asked for one by one: with two callers, the compiler would not inline `fill_bytes` into
+    /// the one that most guests have.)
     #[cold]
-    fn fill(&mut self, bytes: &mut [u8]) {
-        let (head, rest) = bytes.split_at_mut(self.left.min(bytes.len()));
-        self.take(head);
-        let (blocks, tail) = rest.split_at_mut(rest.len() / BLOCK * BLOCK);
-        self.generator.fill_bytes(blocks);
-        if !tail.is_empty() {
-            self.generator.fill_bytes(&mut self.block);
-            self.left = BLOCK;
-            self.take(tail);
+    fn fill(&mut self, mut bytes: &mut [u8]) {
+        while !bytes.is_empty() {
+            if self.left == 0 {
+                for word in self.block.as_chunks_mut().0 {
+                    *word = self.generator.next_u32().to_le_bytes();
+                }
+                self.left = BLOCK;
+            }
+            let (head, rest) = bytes.split_at_mut(self.left.min(bytes.len()));
+            for (byte, left) in head.iter_mut().zip(self.block.iter().skip(BLOCK - self.left)) {
+                *byte = *left;
+            }
+            self.left -= head.len();
+            bytes = rest;
         }
-    }
-
-    /// Takes bytes that are left of the block.
-    fn take(&mut self, bytes: &mut [u8]) {
-        for (byte, left) in bytes.iter_mut().zip(self.block.iter().skip(BLOCK - self.left)) {
-            *byte = *left;
-        }
-        self.left -= bytes.len();
     }
 }
 
