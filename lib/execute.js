@@ -161,7 +161,7 @@ class Execution {
     this.#arm(options);
     const chosen = await Promise.race([choosing, this.#interrupted]);
     const { args, env, preopens, limits, maxBuffer, concurrency, trace } = options;
-    const { exchange, fetch, sockets } = options;
+    const { exchange, fetch, sockets, fixed } = options;
     const host = options.given ? await this.#hostOf(handle, options) : options.host;
     const { plan: stdio } = this.streams;
     const plan = {
@@ -177,6 +177,7 @@ class Execution {
       exchange: exchange?.(),
       fetch,
       sockets,
+      fixed,
       onBegin,
     };
     const result = this.#start(chosen, plan);

@@ -37,12 +37,12 @@ class GuestHere {
    * @param {import('./types.js').Host} [host] the functions that it is given
    */
   constructor(program, options, host) {
-    const { args, env, preopens, limits, trace, timeout, stdio, sockets } = options;
+    const { args, env, preopens, limits, trace, timeout, stdio, sockets, fixed } = options;
     this.#timeout = timeout;
     this.#host = host;
     this.#streams = streamsOf(stdio, () => {});
     this.#plan = {
-      ...{ args, env, preopens, limits, trace, timeout, sockets, maxBuffer: {} },
+      ...{ args, env, preopens, limits, trace, timeout, sockets, fixed, maxBuffer: {} },
       stdio: this.#streams.plan,
       ...(host && { imports: host.names }),
     };

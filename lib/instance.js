@@ -120,12 +120,12 @@ class Guest {
   constructor(program, options, host, { mayBeReentered, isConcurrent = false }) {
     this.#mayBeReentered = mayBeReentered;
     this.#isConcurrent = isConcurrent;
-    const { args, env, preopens, limits, trace, signal, stdio, fetch, sockets } = options;
+    const { args, env, preopens, limits, trace, signal, stdio, fetch, sockets, fixed } = options;
     this.#options = options;
     this.#host = host;
     this.#streams = streamsOf(stdio, (error) => this.kill(error));
     this.#plan = {
-      ...{ args, env, preopens, limits, trace, fetch, sockets, maxBuffer: {} },
+      ...{ args, env, preopens, limits, trace, fetch, sockets, fixed, maxBuffer: {} },
       stdio: this.#streams.plan,
       ...(host && { imports: host.names }),
       onBegin: () => {},

@@ -166,7 +166,7 @@ function memory(entries = {}, options = {}) {
 /**
  * A directory in memory, filled by a function.
  *
- * @param {(add: (path: string, what: Uint8Array | ArrayBuffer | string | undefined, name?: string) => void,
+ * @param {(add: (path: string, what: Uint8Array | string | undefined, name?: string) => void,
  *   limit: number) => void} fill `name` is that of the entry, for errors
  * @param {any} options
  */
@@ -226,7 +226,7 @@ memory.fromTar = function fromTar(archive, options = {}) {
 /**
  * The paths of an archive, with what they stand for.
  *
- * @param {Uint8Array | ArrayBuffer} bytes
+ * @param {Uint8Array} bytes
  * @param {number} limit
  * @returns {[path: string, what: Buffer | string | undefined][]}
  */
@@ -235,7 +235,7 @@ function readTar(bytes, limit) {
     return engineAddon().engine.readTar(bytes, limit);
   } catch (error) {
     const why = /** @type {Error} */ (error).message;
-    const gzipped = Buffer.from(bytes).readUInt16BE?.(0) === 0x1f8b;
+    const gzipped = bytes[0] === 0x1f && bytes[1] === 0x8b;
     const mend = gzipped ? ' (it is compressed: gunzipSync() of node:zlib gives the archive)' : '';
     throw errorOf(TypeError, 'ERR_INVALID_ARG_VALUE', `the archive can't be read: ${why}${mend}`);
   }
@@ -349,7 +349,7 @@ function readOptions(options) {
  * Adds entries, those of a directory behind it.
  *
  * @param {Entries} entries
- * @param {(path: string, what: Uint8Array | ArrayBuffer | string | undefined, name: string) => void} add
+ * @param {(path: string, what: Uint8Array | string | undefined, name: string) => void} add
  */
 function addEntries(entries, add) {
   // An object in itself would be endless, were it not for the length of its path.
@@ -439,7 +439,7 @@ const isData = (value) =>
  *
  * @param {any} data
  * @param {string} name
- * @returns {Uint8Array | ArrayBuffer}
+ * @returns {Uint8Array}
  */
 function bytesOf(data, name) {
   if (typeof data === 'string') return Buffer.from(data);

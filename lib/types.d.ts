@@ -112,6 +112,19 @@ export interface Limits {
   /** Units of work; only in wasmtime. */
   fuel?: number;
   openFiles?: number;
+  /** True if results are fixed that WebAssembly leaves open; only in wasmtime. */
+  deterministic?: boolean;
+}
+
+/** The parts of a program's surroundings that are the same in each run, as the addon has read them. */
+export interface Fixed {
+  /** Nanoseconds, in decimal digits; these and `step`. */
+  now: string;
+  monotonic: string;
+  step: string;
+  seed?: Uint8Array;
+  /** True if directories are listed in order, and times of files hidden. */
+  files: boolean;
 }
 
 /** The number of a ticket, or the treatment of the output. */
@@ -144,6 +157,8 @@ export interface Plan {
   fetch?: (request: Request) => any;
   /** The rules of the network of a component. */
   sockets?: import('./sockets.js').Rule[];
+  /** The parts of its surroundings that are the same in each run. */
+  fixed?: Fixed;
   /** Called when the run has begun. */
   onBegin?: () => void;
 }

@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
+import { gzipSync } from 'node:zlib';
 import { MemoryDirectory, WASI, memory } from '../../index.js';
 import { Guest, O, RIGHT } from '../support/guest.mjs';
 import { index, temporaryFolder } from '../support/host.mjs';
@@ -146,6 +147,31 @@ describe('its methods', () => {
     assert.throws(() => work.copyTo(at('to')), { code: 'ENOTEMPTY' });
     assert.throws(() => memory.from(at('none')), { code: 'ENOENT' });
     assert.throws(() => memory.from(at('from'), { limit: 3 }), { code: 'ERR_OUT_OF_RANGE' });
+  });
+
+  test('archives of tar', () => {
+    const tree = {
+      'a/': { 'empty/': {}, é: Buffer.from('text') },
+      link: memory.link('a/é'),
+      ['n'.repeat(200)]: Buffer.alloc(5000, 1),
+    };
+    const archive = memory(tree).toTar();
+    const work = memory.fromTar(archive);
+    assert.deepEqual(work.tree(), tree);
+    assert.deepEqual([work.changed(), work.toTar()], [{}, archive]);
+    assert.deepEqual(memory.fromTar(new Uint8Array(archive).buffer).tree(), tree);
+    const code = 'ERR_INVALID_ARG_VALUE';
+    assert.throws(() => memory.fromTar(gzipSync(archive)), { code, message: /gunzipSync/ });
+    assert.throws(() => memory.fromTar(archive.subarray(0, 700)), { code, message: /archive/ });
+    assert.throws(() => memory.fromTar(archive, { limit: 100 }), { code, message: /limit/ });
+    assert.throws(() => memory.fromTar('text'), { code: 'ERR_INVALID_ARG_TYPE' });
+    const evil = Buffer.from(memory({ AAevil: 'x' }).toTar());
+    evil.write('../evil', 0);
+    let sum = 0;
+    evil.fill(' ', 148, 156);
+    for (const byte of evil.subarray(0, 512)) sum += byte;
+    evil.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+    assert.throws(() => memory.fromTar(evil), { code, message: /'\.\.'/ });
   });
 
   test('a link that leads out is not copied out', (t) => {

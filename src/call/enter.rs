@@ -79,8 +79,8 @@ fn make<H: Hooks>(js: Js<'_>, realm: &Realm<H>, guest: &Guest<H>, call: &PageCal
     Ok(flow)
 }
 
-/// The same for a guest that is traced, has streams of JavaScript, or has ended. It is a separate function to
-/// keep the way of all others short.
+/// The same for a guest that is traced, has streams or clocks of JavaScript, or has ended. It is a separate
+/// function to keep the way of all others short.
 #[inline(never)]
 fn call_with_hooks<H: Hooks>(
     js: Js<'_>,
@@ -91,6 +91,15 @@ fn call_with_hooks<H: Hooks>(
 ) -> JsResult<Flow> {
     guest.hooks.check(js)?;
     guest.hooks.begin_call(js, call.pages)?;
+    let told;
+    let call = if H::tell_time(guest, js, call.index())? {
+        guest.hooks.check(js)?;
+        guest.memory.forget();
+        told = call.with_pages(bind::pages(js, guest)?);
+        &told
+    } else {
+        call
+    };
     let memory = guest.memory.view(js, call.pages)?;
     let line = Line::begin(&guest.ctx, &memory, call.index(), &call.args);
     let mut flow = make(js, realm, guest, call, entry)?;

@@ -55,7 +55,7 @@ impl<H: Hooks> Guest<H> {
 
 /// The embedder's part in the calls of a guest: streams of JavaScript, an observer, and the end of the guest.
 pub trait Hooks: Debug + Sized + 'static {
-    /// True if there are streams, or the guest has ended. [`Guest::update_hooks`] asks.
+    /// True if there are streams or clocks of functions, or the guest ended. [`Guest::update_hooks`] asks.
     fn are_needed(&self) -> bool;
 
     /// True if each call is to reach Rust, for [`Self::begin_call`] and [`Self::end_call`].
@@ -72,6 +72,10 @@ pub trait Hooks: Debug + Sized + 'static {
 
     /// True if JavaScript supplies or takes streams of the guest.
     fn has_streams(&self) -> bool;
+
+    /// Has the embedder tell the time, if the call with this index looks at it; true if JavaScript has
+    /// run.
+    fn tell_time(guest: &Guest<Self>, js: Js<'_>, call: usize) -> JsResult<bool>;
 
     /// Supplies a stream that a call found empty; true if the call is to be made again.
     fn supply(guest: &Guest<Self>, js: Js<'_>) -> JsResult<bool>;

@@ -4,6 +4,7 @@ use crate::builtins::{define_hidden, define_property};
 use crate::call::bind::instantiate_shim;
 use crate::class::control::{SetMemory, Stderr, Stdout};
 use crate::class::editions::Edition;
+use crate::class::fixed::{self, Told};
 use crate::class::hooks::{ClassHooks, Guest, Realm};
 use crate::class::kept::{Kept, kept};
 use crate::class::options::{self, Options};
@@ -63,12 +64,13 @@ pub fn make_guest<'s>(js: Js<'s>, wasi: Value<'s>, options: Options<'s>) -> JsRe
     let realm = js.state::<Realm>()?;
     let number = realm.next_guest(js)?;
     let set_memory = js.function::<SetMemory>(number as usize)?;
-    hold_handlers(js, set_memory, &options.choices)?;
+    hold_handlers(js, set_memory, &options.choices, options.told)?;
     let (table, functions) = instantiate_shim(js, realm, number, set_memory)?;
     let hooks = ClassHooks {
         wasi: js.watch(wasi)?,
         return_on_exit: options.return_on_exit,
         stdio: options.stdio,
+        told: options.told.map(|function| function.is_some()),
         observer: options.observer,
         pending_exit: PendingExit::default(),
         has_exited: Cell::new(false),
@@ -94,14 +96,19 @@ fn define_captures<'s>(js: Js<'s>, wasi: Value<'s>, choices: &[Choice<'_>; 3]) -
 
 /// Keeps the embedder's functions as a property of the function that owns the guest: they live as long as the
 /// guest.
-fn hold_handlers<'s>(js: Js<'s>, owner: Value<'s>, choices: &[Choice<'s>; 3]) -> JsResult<()> {
-    if !choices.iter().any(|choice| matches!(choice, Choice::Handler(_))) {
+fn hold_handlers<'s>(js: Js<'s>, owner: Value<'s>, choices: &[Choice<'s>; 3], told: Told<'s>) -> JsResult<()> {
+    if !choices.iter().any(|choice| matches!(choice, Choice::Handler(_))) && told.iter().all(Option::is_none) {
         return Ok(());
     }
     let handlers = js.object()?;
     for (number, choice) in (0..).zip(choices) {
         if let Choice::Handler(handler) = choice {
             js.set_index(handlers, number, *handler)?;
+        }
+    }
+    for (number, function) in (fixed::FIRST..).zip(told) {
+        if let Some(function) = function {
+            js.set_index(handlers, number, function)?;
         }
     }
     define_hidden(js, owner, kept(js, Kept::Handlers)?, handlers)

@@ -5,6 +5,7 @@ mod control;
 pub mod define;
 mod editions;
 pub mod file_url;
+pub mod fixed;
 pub mod hooks;
 pub mod kept;
 pub mod limits;

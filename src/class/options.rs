@@ -3,6 +3,7 @@
 use crate::builtins::{self, Builtin};
 use crate::class::editions::Edition;
 use crate::class::file_url;
+use crate::class::fixed::{self, Told};
 use crate::class::limits::{CAPTURED, OPEN_FILES, STDOUT};
 use crate::class::observer::Observer;
 use crate::class::stdio::Stdio;
@@ -14,7 +15,7 @@ use crate::permission;
 use crate::process::{host_descriptor, is_host_stream, is_main_thread, trace_file};
 use crate::trees::directory_of;
 use wasi_rs_core::abi::{Abi, Errno, Fd};
-use wasi_rs_core::ctx::{Ctx, Preopen, PreopenSource, Strings, open_error};
+use wasi_rs_core::ctx::{Ctx, Fixed, Preopen, PreopenSource, Strings, open_error};
 
 /// The options, read.
 pub struct Options<'s> {
@@ -26,6 +27,8 @@ pub struct Options<'s> {
     pub stdio: Stdio,
     /// The choice for each standard stream.
     pub choices: [Choice<'s>; 3],
+    /// The functions that tell its time.
+    pub told: Told<'s>,
     /// The observer of its calls.
     pub observer: Option<Box<dyn Observer>>,
 }
@@ -62,13 +65,14 @@ pub fn read<'s>(js: Js<'s>, options: Value<'s>, abi: Abi, edition: &Edition) -> 
     let mut choices = read_stdio(js, options, edition)?;
     let limits = if edition.streams { read_limits(js, options)? } else { Limits::default() };
     let trace = edition.streams && read_boolean(js, options, "trace", "options.trace")?;
+    let (fixed, told) = if edition.streams { fixed::read(js, options)? } else { (Fixed::default(), Told::default()) };
     permission::require_wasi(js)?;
 
     let too_long = |_| errors::not_initialized(js, Errno::TooBig, "options.args and options.env take more than 4 GiB");
     let mut strings = (Strings::default(), Strings::default());
     args.iter().try_for_each(|arg| strings.0.push(arg)).map_err(too_long)?;
     env.iter().try_for_each(|entry| strings.1.push(entry)).map_err(too_long)?;
-    let ctx = Ctx::new(abi, strings.0, strings.1).listing_dots(edition.lists_dots);
+    let ctx = Ctx::new(abi, strings.0, strings.1).listing_dots(edition.lists_dots).fixing(fixed);
     let ctx = if is_main_thread() { ctx } else { ctx.waiting_with(Box::new(Worker::new(js)?)) };
     let ctx = ctx.limiting_open_files(limits.open_files).tracing(if trace { trace_file() } else { None });
     let mut stdio = Stdio::default();
@@ -89,7 +93,8 @@ pub fn read<'s>(js: Js<'s>, options: Value<'s>, abi: Abi, edition: &Edition) -> 
     for preopen in preopens {
         preopen.push(&ctx).map_err(|(errno, what)| errors::not_initialized(js, errno, &what))?;
     }
-    Ok(Options { ctx, return_on_exit: read_return_on_exit(js, options, edition)?, stdio, choices, observer: None })
+    let return_on_exit = read_return_on_exit(js, options, edition)?;
+    Ok(Options { ctx, return_on_exit, stdio, choices, told, observer: None })
 }
 
 /// Gives the guest a descriptor of the host as its next standard stream.

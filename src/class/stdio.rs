@@ -105,8 +105,8 @@ impl Stdio {
     }
 }
 
-/// The embedder's function for a stream, and its `this`.
-fn handler<'s>(js: Js<'s>, owner: &Reference, number: usize) -> JsResult<(Value<'s>, Value<'s>)> {
+/// The embedder's function for a stream, or another of its functions, and its `this`.
+pub fn handler<'s>(js: Js<'s>, owner: &Reference, number: usize) -> JsResult<(Value<'s>, Value<'s>)> {
     let Some(owner) = js.dereference(owner)? else {
         // Nobody can call a guest whose owner is gone.
         return Err(errors::not_started(js));

@@ -52,6 +52,7 @@ impl Asked {
             args: request.strings("args")?,
             env: request.strings("env")?,
             preopens: request.preopens()?,
+            fixed: request.fixed()?,
             trace: if js.truthy(request.get("trace")?)? { crate::process::trace_file() } else { None },
             stdio: [stdio.stdio(0)?, stdio.stdio(1)?, stdio.stdio(2)?],
             max_buffer: [max_buffer.size("stdout")?, max_buffer.size("stderr")?].map(|most| most.unwrap_or(usize::MAX)),
@@ -113,7 +114,7 @@ fn tell_begin(requests: &Arc<Requests>, id: u32) -> OnBegin {
     })))
 }
 
-/// `start(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace, imports?,
+/// `start(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, fixed?, trace, imports?,
 /// exchange?, fetches?, sockets?, onBegin? })`: runs the program in wasmtime; the answer is its outcome.
 /// The result is the guest for `answer`, if there are functions of the embedder. With `onBegin`, a
 /// message `{ hasBegun }` comes before, unless the program does not begin; with `fetches`, messages `{

@@ -19,9 +19,7 @@ use wasi_rs_components::wasi::{View, Wasi};
 use wasi_rs_core::abi::flags::Clockid;
 use wasi_rs_core::abi::{Args, Errno};
 use wasi_rs_core::ctx::Ctx;
-use wasi_rs_core::host::clock;
 use wasi_rs_core::host::file::{File, OwnedHandle};
-use wasi_rs_core::host::wait::wait;
 use wasi_rs_core::memory;
 use wasi_rs_core::syscalls::trace::Line;
 use wasi_rs_core::syscalls::{ENTRIES, Flow};
@@ -244,12 +242,16 @@ pub fn serve(mut caller: Caller<'_, Guest>, index: usize, args: &Args) -> Result
 /// it is negative. The result is 2, a timeout: there is no other thread to wake the guest.
 pub fn pause(caller: Caller<'_, Guest>, nanoseconds: i64) -> Result<i32> {
     let guest = &caller.data().calls;
-    let deadline = u64::try_from(nanoseconds).ok().map(|time| clock::now(Clockid::Monotonic).saturating_add(time));
     let Some(ctx) = guest.ctx.enter(&guest.control.termination) else {
         return Err(Stop::Ended.into());
     };
+    let clocks = ctx.clocks();
+    let until = u64::try_from(nanoseconds).ok().map(|time| {
+        let at = clocks.shows(Clockid::Monotonic).saturating_add(time);
+        clocks.moment(Clockid::Monotonic, at)
+    });
     // Without a descriptor for the wakeup pipe, the wait is made in slices. There are no other errors.
-    let _ = wait(&[], deadline, ctx.interrupt());
+    let _ = clocks.wait(&[], until, ctx.interrupt());
     drop(ctx);
     if guest.control.is_ended() { Err(Stop::Ended.into()) } else { Ok(2) }
 }

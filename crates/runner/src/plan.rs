@@ -6,7 +6,7 @@ use super::host_calls::HostCalls;
 use std::fmt;
 use std::sync::Arc;
 use wasi_rs_core::abi::{Abi, Errno};
-use wasi_rs_core::ctx::{Ctx, Preopen, Strings, open_error};
+use wasi_rs_core::ctx::{Ctx, Fixed, Preopen, Strings, open_error};
 use wasi_rs_core::host::file::{File, OwnedHandle};
 use wasi_rs_core::host::stream::{Input, Output, Stream};
 use wasi_rs_core::host::wait::Interrupt;
@@ -32,6 +32,8 @@ pub struct Plan {
     pub limits: Limits,
     /// The most runs that may have begun and not ended, this one included.
     pub concurrency: usize,
+    /// The parts of its surroundings that are the same in each run.
+    pub fixed: Fixed,
     /// The file that gets a line for each call, if calls are traced.
     pub trace: Option<File>,
     /// The functions that the embedder gives the guest, if any.
@@ -122,7 +124,7 @@ impl Plan {
         };
         let (args, env) = (strings(&self.args).map_err(too_long)?, strings(&self.env).map_err(too_long)?);
         let ctx = Ctx::new(abi, args, env).waiting_with(interrupt);
-        let ctx = ctx.tracing(self.trace).networking(Network::new(self.sockets));
+        let ctx = ctx.fixing(self.fixed).tracing(self.trace).networking(Network::new(self.sockets));
         let ctx = match self.limits.open_files {
             Some(limit) => ctx.limiting_open_files(limit),
             None => ctx,

@@ -6,7 +6,7 @@ use crate::abi::errno::Errno;
 use crate::abi::flags::Rights;
 use crate::abi::records::Record;
 use crate::abi::{Args, Ptr};
-use crate::ctx::{Ctx, Strings};
+use crate::ctx::{Ctx, Fixed, Strings};
 use crate::host::dir::open_preopen_unsandboxed;
 use crate::host::file::{File, OwnedHandle};
 use crate::host::wait::Interrupt;
@@ -57,6 +57,11 @@ impl Guest {
     /// Has its calls interrupted by this.
     pub fn waiting_with(self, interrupt: Box<dyn Interrupt>) -> Self {
         Self { ctx: self.ctx.waiting_with(interrupt), ..self }
+    }
+
+    /// Has parts of its surroundings fixed.
+    pub fn fixing(self, fixed: Fixed) -> Self {
+        Self { ctx: self.ctx.fixing(fixed), ..self }
     }
 
     /// Lets it use this network.

@@ -19,4 +19,4 @@ mod walk;
 pub use image::{FileBytes, Item, New};
 pub use message::Rows;
 pub use open::{Open, RawOpen};
-pub use tree::Tree;
+pub use tree::{FIRST_DEVICE, Tree};

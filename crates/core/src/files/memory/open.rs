@@ -110,6 +110,11 @@ impl Open {
         self.filetype
     }
 
+    /// The number of its tree.
+    pub const fn dev(&self) -> u64 {
+        self.dev
+    }
+
     /// True if it is in the same tree as `other`.
     pub fn is_beside(&self, other: &Self) -> bool {
         ptr::eq(self.raw.library, other.raw.library) && self.dev == other.dev
