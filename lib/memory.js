@@ -34,8 +34,15 @@ class Link {
     /** @readonly */
     this.target = target;
     Object.freeze(this);
+    links.add(this);
   }
 }
+
+/** All links, of whatever prototype they are. @type {WeakSet<object>} */
+const links = new WeakSet();
+
+/** @param {any} value @returns {value is Link} */
+const isLink = (value) => links.has(value);
 
 /** A directory in memory. */
 class MemoryDirectory {
@@ -364,11 +371,11 @@ function addEntries(entries, add) {
         const reason = `is nested too deeply: its path has more than ${PATH_MAX - 1} bytes`;
         throw invalidArgValue('entries', entries, reason);
       }
-      const isDirectory = isObject(value) && !isData(value) && !(value instanceof Link);
+      const isDirectory = isObject(value) && !isData(value) && !isLink(value);
       if (key.endsWith('/') && !isDirectory)
         throw invalidArgType(name, 'of type object, as its name ends in a slash', value);
       if (!isDirectory) {
-        add(path, value instanceof Link ? value.target : bytesOf(value, name), name);
+        add(path, isLink(value) ? value.target : bytesOf(value, name), name);
         continue;
       }
       if (directories.has(path))
@@ -428,7 +435,10 @@ function encodingOf(options) {
 
 /** @param {unknown} value @returns {value is Record<string, any>} */
 const isObject = (value) =>
-  value !== null && typeof value === 'object' && !Array.isArray(value) && !(value instanceof Map);
+  value !== null &&
+  typeof value === 'object' &&
+  !Array.isArray(value) &&
+  !require('node:util').types.isMap(value);
 
 /** @param {unknown} value */
 const isData = (value) =>
