@@ -14,4 +14,5 @@ pub mod options;
 mod pending_exit;
 pub mod stdio;
 pub mod stdio_options;
+pub mod trace;
 mod validate;

@@ -105,6 +105,7 @@ fn plan(dir: Option<&Path>) -> Plan {
         limits: Limits::default(),
         concurrency: Engine::Wasmtime.concurrency(),
         trace: None,
+        tally: None,
         host: None,
         sockets: Vec::new(),
         http: Http::default(),

@@ -64,6 +64,7 @@ fn plan() -> Plan {
         env: Vec::new(),
         preopens: Vec::new(),
         trace: None,
+        tally: None,
         stdio: [Stdio::Bytes(Vec::new()), Stdio::Capture, Stdio::Capture],
         max_buffer: [usize::MAX; 2],
         limits: Limits::default(),

@@ -21,6 +21,7 @@ fn plan(host: Option<Arc<HostCalls>>) -> Plan {
         env: Vec::new(),
         preopens: Vec::new(),
         trace: None,
+        tally: None,
         stdio: [Stdio::Ignore, Stdio::Ignore, Stdio::Ignore],
         max_buffer: [usize::MAX; 2],
         limits: Limits::default(),

@@ -24,6 +24,7 @@ fn plan() -> Plan {
         env: Vec::new(),
         preopens: Vec::new(),
         trace: None,
+        tally: None,
         stdio: [Stdio::Ignore, Stdio::Capture, Stdio::Ignore],
         max_buffer: [usize::MAX; 2],
         limits: Limits::default(),
