@@ -233,6 +233,65 @@ export interface MemoryTree {
 }
 
 /** The options of the class. Others are ignored, as node:wasi ignores them. */
+/** A parameter or a result of a system call, as it is shown. */
+export type TracedValue = number | string | string[] | { buf: number; buf_len: number }[];
+
+/**
+ * A system call that a program has made. It is plain data, which JSON has as it is. Numbers of 64 bits beyond
+ * 2**53 are the nearest that JavaScript has; lines of text have them as they are.
+ */
+export interface TracedCall {
+  /** The standard's name, such as `'path_open'`; of a socket's, which preview 1 has not, `'sock_...'`. */
+  name: string;
+  /**
+   * Its parameters when it began, by their names in the standard: descriptors, sizes and addresses as
+   * numbers, `whence` and the like by name, flags as a list of names (those without one as a number, such as
+   * `'0x40'`), paths as text, without their length (bytes that are no UTF-8 are U+FFFD), and of lists of
+   * buffers the first 8 and their number. A path or a list that is not inside the memory is its address.
+   */
+  params: Record<string, TracedValue>;
+  /** The numbers that it has left, by the names of the parameters that point to them; empty if it failed. */
+  result: Record<string, number | string>;
+  /**
+   * The name of the error, as Node's codes are: `'ENOENT'`. Null if it has succeeded, or does not return
+   * (`proc_exit`).
+   */
+  errno: string | null;
+  /** The time that it took, with its wait. */
+  nanoseconds: number;
+}
+
+/** The calls that are shown, and where. */
+export interface TraceOptions {
+  /**
+   * The names of those that are shown, or patterns, in which `*` is any text: `['path_*', 'fd_close']`. One
+   * that no system call has is ERR_INVALID_ARG_VALUE.
+   * @default ['*']
+   */
+  calls?: readonly string[] | undefined;
+  /** True if only calls that fail are shown. @default false */
+  errors?: boolean | undefined;
+  /**
+   * Where they are shown. A path, or its URL, is a file to whose end they are written as lines of text; it is
+   * made if there is none. One that can't be opened is an error, as for a preopen.
+   * @default true, this process's stderr
+   */
+  to?: true | string | URL | TraceReceiver | undefined;
+}
+
+/** A function that gets calls, or a Writable that gets lines of text, a Buffer each or several in one. */
+export type TraceReceiver = ((call: TracedCall) => unknown) | OutputStream;
+
+/**
+ * - `true`: each call is a line on this process's stderr (descriptor 2), before the program goes on. A slow
+ *   reader slows the program down: no line is lost. `false`: none is shown.
+ * - A function, or a Writable: they get the calls.
+ * - An object: which calls, and where. See {@link TraceOptions}.
+ *
+ * A program can't write lines of its own: its texts are quoted.
+ */
+export type TraceOption = boolean | TraceReceiver | TraceOptions;
+
 export interface WASIOptions<
   Stdout extends AnyOutput = AnyOutput,
   Stderr extends AnyOutput = AnyOutput,
@@ -299,11 +358,14 @@ export interface WASIOptions<
   /** The most that the program may have. */
   limits?: WASILimits | undefined;
   /**
-   * True if each system call is shown as a line on this process's stderr (descriptor 2), to find out what
-   * a program does. A slow reader slows the program down: no line is lost.
-   * @default false
+   * Where each system call is shown, to find out what a program does. See {@link TraceOption}.
+   *
+   * A function is called after the call, before the program goes on, as functions for streams are: what it
+   * throws, `start()` throws. Its result is ignored, also if that is a promise; a Writable keeps what it has
+   * no room for.
+   * @default what the variable WASI_RS_TRACE says: 1 or true is stderr, another text a file; false without it
    */
-  trace?: boolean | undefined;
+  trace?: TraceOption | undefined;
   /** Clocks that show the same in each run, or functions that tell the time. @default the system's */
   clock?: ClassClock | undefined;
   /** The seed of its random bytes. @default bytes of the system's */
@@ -616,11 +678,17 @@ export interface RunOptions<
   /** The most that the program may have. */
   limits?: RunLimits | undefined;
   /**
-   * True if each system call is shown as a line on this process's stderr (descriptor 2), to find out what
-   * a program does. A slow reader slows the program down: no line is lost.
-   * @default false
+   * Where each system call is shown, to find out what a program does. See {@link TraceOption}.
+   *
+   * Functions and Writables get the calls in their order, all before the result is there, and the program
+   * waits where it makes them faster than they are taken: while a Writable has no room, or a promise that the
+   * function returns is pending. One that fails ends the program with ERR_WASI_STREAM. (`loadSync()` calls
+   * them as the class does.)
+   * @default what the variable WASI_RS_TRACE says: 1 or true is stderr, another text a file; false without it
    */
-  trace?: boolean | undefined;
+  trace?: TraceOption | undefined;
+  /** Amounts that are counted beside the usual. */
+  usage?: UsageOptions | undefined;
   /** Clocks that show the same in each run. @default the system's */
   clock?: FixedClock | undefined;
   /** The seed of its random bytes. @default bytes of the system's */
@@ -687,6 +755,25 @@ type InputEnd<Stdin, Bytes> = [Absent] extends [Bytes]
     ? Piped<Stdin, Writable>
     : null;
 
+/** Amounts that are counted of a program beside the usual. */
+export interface UsageOptions {
+  /**
+   * True if its system calls are counted by name, in `usage.byCall`. Each call then takes some 50 ns more.
+   * @default false
+   */
+  byCall?: boolean | undefined;
+}
+
+/** The calls of one name. */
+export interface CallUsage {
+  /** Their number. */
+  calls: number;
+  /** The number of those that have failed. */
+  errors: number;
+  /** The nanoseconds that they have taken together, with their waits. */
+  nanoseconds: number;
+}
+
 /** The resources that a program has used. */
 export interface RunUsage {
   /** Milliseconds from its request until there was a place for it, without those of `compiled`. */
@@ -711,6 +798,8 @@ export interface RunUsage {
   read: number;
   /** Bytes it wrote. */
   written: number;
+  /** The system calls it made, by their names, if the option `usage.byCall` is true. */
+  byCall?: Record<string, CallUsage>;
 }
 
 /** The outcome of a program. */
@@ -1009,6 +1098,7 @@ export interface LoadOptions extends Pick<
   | 'clock'
   | 'random'
   | 'deterministic'
+  | 'usage'
 > {
   /** @default 'ignore' */
   stdin?: RunInputOption | undefined;

@@ -18,6 +18,7 @@
  * @property {keyof typeof import('./values.js').VALUES} [kind] of value
  * @property {string} [limit] the limit that it sets
  * @property {string} [example] an example of its value
+ * @property {boolean} [isOptional] true if it may have no value, before which there is no space then
  * @property {boolean} [repeated] true if each value counts, rather than the last
  * @property {readonly string[]} [commands] the commands that have it; all, if there are none here
  * @property {string} help
@@ -207,8 +208,11 @@ const FLAGS = [
   },
   {
     name: 'trace',
+    value: '[=FILE]',
+    kind: 'file',
+    isOptional: true,
     commands: ['run', 'serve'],
-    help: 'Shows each of its system calls, with parameters and results, as a line on stderr.',
+    help: 'Shows each of its system calls, with parameters and results, as a line on stderr, or at the end of a file: --trace=FILE. Without it, the variable WASI_RS_TRACE says the same: 1 for stderr, or a file.',
   },
   {
     name: 'engine',

@@ -21,7 +21,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
  * @property {string[]} args
  * @property {Record<string, string>} env
  * @property {Record<string, string | URL | import('../index.js').Preopen>} preopens
- * @property {boolean} trace
+ * @property {true | { to: string } | undefined} trace
  * @property {import('../index.js').FixedClock | undefined} [clock]
  * @property {string | undefined} [random]
  * @property {import('../index.js').Fetch | undefined} [fetch]
@@ -67,7 +67,7 @@ function settingOf(program, flags, args) {
     args,
     env: Object.fromEntries(flags.env),
     preopens: preopensOf(flags),
-    trace: flags.trace === true,
+    trace: typeof flags.trace === 'string' ? { to: flags.trace } : flags.trace,
     clock: flags.clock,
     random: flags.random,
     sockets: socketsOf(flags),
@@ -232,7 +232,9 @@ function explainFailure(program, error) {
   if (isInvalid(error)) return new CliError(inNameOf(program, `the program ${uncompiled(error)}`));
   if (error?.code === undefined) return error;
   const limit = /(?:The property '|")options\.limits\.(\w+)['"]/;
-  const message = error.message.replace(limit, flagOf);
+  const message = error.message
+    .replace(limit, flagOf)
+    .replace(' for options.trace.to:', ' for --trace:');
   const isAboutFlag = message !== error.message;
   const told = isAboutFlag ? message : inNameOf(program, message);
   return new CliError(told, EXIT_OF[error.code]);

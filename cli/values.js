@@ -16,7 +16,7 @@ const ENGINES = ['auto', 'wasmtime', 'v8'];
 /** The reader of each kind of value. */
 const VALUES = {
   ...{ directory, tmpfs, variable, duration, size, count, engine, address, host },
-  ...{ clock, text },
+  ...{ clock, text, file },
   ...{ connect: rule('connect'), listen: rule('listen') },
 };
 
@@ -114,6 +114,12 @@ function variable(text) {
   if (value === undefined)
     throw new Error(`${name} is not set here; give it a value: ${name}=VALUE`);
   return [name, value];
+}
+
+/** @param {string} text @returns {string} */
+function file(text) {
+  if (text === '') throw new Error('it is the path of a file');
+  return text;
 }
 
 /** @param {string} text @returns {string} */

@@ -41,7 +41,7 @@ const VERSIONS = ['unstable', 'preview1'];
 const OPTIONS = [
   ...['args', 'argv0', 'env', 'preopens', 'stdin', 'input', 'stdout', 'stderr'],
   ...['encoding', 'lines', 'maxBuffer', 'limits', 'timeout', 'signal', 'concurrency'],
-  ...['engine', 'cache', 'trace', 'check', 'version', 'imports', 'fetch'],
+  ...['engine', 'cache', 'trace', 'usage', 'check', 'version', 'imports', 'fetch'],
   ...['sockets', 'clock', 'random', 'deterministic'],
 ];
 const OUTPUTS = ['inherit', 'ignore', 'pipe'];
@@ -65,7 +65,8 @@ const INPUTS = ['inherit', 'ignore'];
  * @property {{ stdout: number, stderr: number }} maxBuffer bytes
  * @property {BufferEncoding | undefined} encoding
  * @property {boolean} lines
- * @property {boolean} trace
+ * @property {Trace} [trace] where calls are shown
+ * @property {boolean} byCall true if calls are counted by name
  * @property {boolean} check true if another exit code than 0 is an error
  * @property {number} timeout 0: none
  * @property {AbortSignal | undefined} signal
@@ -77,6 +78,8 @@ const INPUTS = ['inherit', 'ignore'];
  * @property {import('./sockets.js').Rule[]} [sockets] where a component may connect and listen
  * @property {import('./types.js').Fixed} [fixed] the parts of its surroundings that are the same in each run
  * @property {() => Ends} [exchange] makes the tickets for the request that it answers, when it begins
+ *
+ * @typedef {import('./types.js').Trace} Trace
  *
  * @typedef {(request: Request) => any} Fetch
  *
@@ -153,7 +156,8 @@ function readSurroundings(options, source) {
     args: [readArgv0(options.argv0, source), ...readArgs(options.args)],
     env: readEnv(options.env),
     preopens: readPreopens(options.preopens),
-    trace: readBoolean(options.trace, 'options.trace'),
+    trace: readTrace(options.trace),
+    byCall: readUsage(options.usage),
     timeout: readWhole(options.timeout, 'options.timeout', 0, 2 ** 31 - 1) ?? 0,
     signal: readSignal(options.signal),
     concurrency: readWhole(options.concurrency, 'options.concurrency', 1, 2 ** 31 - 1),
@@ -193,6 +197,25 @@ function readAllLimits({ limits, deterministic }) {
   return deterministic ? { ...read, deterministic: true } : read;
 }
 
+/**
+ * Where calls are shown, as the option says, or the environment where it is not given.
+ *
+ * @param {unknown} trace
+ * @returns {Options['trace']}
+ */
+function readTrace(trace) {
+  if (trace === undefined && !process.env.WASI_RS_TRACE) return undefined;
+  return classAddon().readTrace(trace);
+}
+
+/** @param {any} usage @returns {boolean} true if calls are counted by name */
+function readUsage(usage) {
+  if (usage === undefined) return false;
+  requireObject(usage, 'options.usage');
+  refuseUnknown(usage, 'options.usage', ['byCall']);
+  return readBoolean(usage.byCall, 'options.usage.byCall');
+}
+
 /** @param {any} sockets @returns {Options['sockets']} */
 function readSockets(sockets) {
   return sockets === undefined ? undefined : require('./sockets.js').readSockets(sockets);
@@ -212,8 +235,8 @@ function readFunction(value, name) {
  */
 const LOAD_OPTIONS = [
   ...['imports', 'args', 'argv0', 'env', 'preopens', 'stdin', 'stdout', 'stderr'],
-  ...['limits', 'timeout', 'signal', 'engine', 'cache', 'trace', 'fetch', 'fresh', 'concurrency'],
-  ...['sockets', 'clock', 'random', 'deterministic'],
+  ...['limits', 'timeout', 'signal', 'engine', 'cache', 'trace', 'usage', 'fetch', 'fresh'],
+  ...['concurrency', 'sockets', 'clock', 'random', 'deterministic'],
 ];
 /** The streams of a loaded module, where they are not given. */
 const LOAD_STDIO = { stdin: 'ignore', stdout: 'inherit', stderr: 'inherit' };

@@ -47,6 +47,7 @@ pub fn init(exports: Object<'_>, env: Env) -> napi::Result<()> {
             class::limits::export(js, exports)?;
             class::file_url::export(js, exports)?;
             class::fixed::export(js, exports)?;
+            class::trace::export(js, exports)?;
             errors::functions::export(js, exports)?;
             trees::functions::export(js, exports)?;
         }

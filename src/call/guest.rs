@@ -36,7 +36,7 @@ impl<H: Hooks> Guest<H> {
         guest
     }
 
-    /// True if its calls go through the hooks, or are traced. It is one flag, since each call reads it.
+    /// True if its calls go through the hooks, or are watched. It is one flag, since each call reads it.
     #[inline]
     pub fn has_hooks(&self) -> bool {
         self.has_hooks.get()
@@ -44,7 +44,7 @@ impl<H: Hooks> Guest<H> {
 
     /// True if none of its calls is answered inside WebAssembly.
     pub fn makes_each_call(&self) -> bool {
-        self.ctx.is_traced() || self.hooks.see_each_call()
+        self.ctx.watch().is_some() || self.hooks.see_each_call()
     }
 
     /// Sets the flag anew.
@@ -82,6 +82,9 @@ pub trait Hooks: Debug + Sized + 'static {
 
     /// Delivers the bytes that a call has written.
     fn deliver(guest: &Guest<Self>, js: Js<'_>) -> JsResult<()>;
+
+    /// Hands a call that was shown to the embedder; true if JavaScript has run.
+    fn show(guest: &Guest<Self>, js: Js<'_>) -> JsResult<bool>;
 
     /// Throws the exception that ends the guest after `proc_exit`.
     fn exit(guest: &Guest<Self>, js: Js<'_>, code: u32) -> JsResult<Thrown>;

@@ -27,8 +27,8 @@ const TOLD: [&str; 2] = ["now", "monotonic"];
 /// The functions that tell these clocks, of those that have one.
 pub type Told<'s> = [Option<Value<'s>>; 2];
 
-/// The index of the first of these functions among those of the embedder. (Before it are those of streams.)
-pub const FIRST: u32 = 3;
+/// The index of the first of these functions among those of the embedder. (Before it are those of streams and of the trace.)
+pub const FIRST: u32 = 4;
 
 /// The calls that look at a clock.
 const LOOKS: [&str; 4] = ["clock_time_get", "fd_filestat_set_times", "path_filestat_set_times", "poll_oneoff"];

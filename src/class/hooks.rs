@@ -79,6 +79,10 @@ impl Hooks for ClassHooks {
         guest.hooks.stdio.deliver(js, &guest.owner)
     }
 
+    fn show(guest: &Guest, js: Js<'_>) -> JsResult<bool> {
+        guest.hooks.stdio.show(js, &guest.owner)
+    }
+
     /// Ends the guest: the process with it, or only the functions on the stack of `start()`.
     fn exit(guest: &Guest, js: Js<'_>, code: u32) -> JsResult<Thrown> {
         // As WebAssembly hands an i32 to JavaScript: codes from 2^31 on are negative, as node:wasi gives

@@ -15,4 +15,5 @@ pub mod options;
 mod pending_exit;
 pub mod stdio;
 pub mod stdio_options;
+pub mod trace;
 mod validate;

@@ -105,6 +105,7 @@ impl Method for MakeGuest {
             stdio: Stdio::default(),
             choices: [Choice::Ignore, Choice::Ignore, Choice::Ignore],
             told: [None; 2],
+            receiver: None,
             observer: Some(Box::new(Counter(run))),
         };
         let made = make_guest(js, guest, options)?;

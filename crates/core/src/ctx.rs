@@ -15,6 +15,7 @@ use crate::host::readdir::Listings;
 use crate::host::stream::Stream;
 use crate::host::wait::{Endless, Interest, Interrupt};
 use crate::network::Network;
+use crate::watch::Watch;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 
 /// Descriptors that a guest may have open, unless half of the process's limit is less: the host keeps the
@@ -147,7 +148,7 @@ pub struct Fixed {
 pub struct Ctx {
     abi: Abi,
     lists_dots: bool,
-    trace: Option<File>,
+    watch: Option<Box<Watch>>,
     interrupt: Box<dyn Interrupt>,
     clocks: Clocks,
     /// The numbers of the trees in memory that it has.
@@ -169,7 +170,7 @@ pub struct Ctx {
 /// The descriptors of a guest that makes no more calls. They are closed when this is dropped, which takes
 /// long on a slow file system.
 #[allow(dead_code, reason = "what counts is when it is dropped")]
-pub struct Released(Descriptors, Box<dyn Interrupt>);
+pub struct Released(Descriptors, Box<dyn Interrupt>, Option<Box<Watch>>);
 
 impl Ctx {
     /// A guest with these arguments and variables, and no descriptor yet.
@@ -178,7 +179,7 @@ impl Ctx {
         Self {
             abi,
             lists_dots: true,
-            trace: None,
+            watch: None,
             interrupt: Box::new(Endless),
             clocks: Clocks::default(),
             devices: RefCell::default(),
@@ -199,10 +200,10 @@ impl Ctx {
         Self { lists_dots, ..self }
     }
 
-    /// Shows each of its calls in this file, if there is one.
+    /// Has its calls watched, if there is a watch.
     #[must_use]
-    pub fn tracing(self, trace: Option<File>) -> Self {
-        Self { trace, ..self }
+    pub fn watching(self, watch: Option<Watch>) -> Self {
+        Self { watch: watch.map(Box::new), ..self }
     }
 
     /// Lets it use this network. Without one, it has none.
@@ -230,12 +231,12 @@ impl Ctx {
         }
     }
 
-    /// Takes out its descriptors and its interruption: it makes no call any more.
+    /// Takes out its descriptors, the file for its trace, and its interruption: it makes no call any more.
     #[must_use]
     pub fn release(&mut self) -> Released {
         self.listings.get_mut().clear();
         let descriptors = std::mem::replace(&mut self.descriptors, Descriptors::new(0));
-        Released(descriptors, std::mem::replace(&mut self.interrupt, Box::new(Endless)))
+        Released(descriptors, std::mem::replace(&mut self.interrupt, Box::new(Endless)), self.watch.take())
     }
 
     /// Lets it have at most `limit` descriptors open, if that is less than it may have anyway. To be called
@@ -304,14 +305,15 @@ impl Ctx {
         self.lists_dots
     }
 
-    /// The file for its trace, if it is traced.
-    pub const fn trace(&self) -> Option<&File> {
-        self.trace.as_ref()
+    /// The watch on its calls, if there is one.
+    #[inline]
+    pub fn watch(&self) -> Option<&Watch> {
+        self.watch.as_deref()
     }
 
-    /// True if it is traced.
-    pub const fn is_traced(&self) -> bool {
-        self.trace.is_some()
+    /// True if a function that was shown a call wants it to end.
+    pub fn is_to_end(&self) -> bool {
+        self.watch().is_some_and(|watch| watch.is_to_end.get())
     }
 
     /// Its clocks: whatever a call tells, sets or waits for goes by these. A file that is not the operating

@@ -21,7 +21,7 @@ use wasi_rs_core::abi::{Args, Errno};
 use wasi_rs_core::ctx::Ctx;
 use wasi_rs_core::host::file::{File, OwnedHandle};
 use wasi_rs_core::memory;
-use wasi_rs_core::syscalls::trace::Line;
+use wasi_rs_core::syscalls::trace::Watched;
 use wasi_rs_core::syscalls::{ENTRIES, Flow};
 use wasi_rs_modules::limits::{Limits, MEMORY};
 use wasmtime::{Caller, Error, Extern, Memory, ResourceLimiter, Result};
@@ -141,14 +141,22 @@ impl Calls {
             return Err(Stop::Ended.into());
         };
         self.control.count_call();
-        let line = Line::begin(&ctx, memory, index, args);
+        let watched = Watched::begin(&ctx, memory, index, args);
         let flow = entry(&ctx, memory, args);
-        if let Some(line) = line {
-            line.end(&ctx, memory, flow);
+        if let Some(watched) = watched {
+            watched.end(&ctx, memory, flow);
+            self.end_if_asked(&ctx);
         }
         let written = ctx.usage.written();
         self.control.record_moved(ctx.usage.read(), written);
         Ok((flow, written))
+    }
+
+    /// Ends the run if a function that was shown a call wants it.
+    fn end_if_asked(&self, ctx: &Ctx) {
+        if ctx.is_to_end() {
+            self.control.end();
+        }
     }
 
     /// The answer of a call with this result; an error if the guest must not continue after it. `written`
@@ -190,6 +198,7 @@ impl System for Calls {
         call(&ctx);
         let written = ctx.usage.written();
         self.control.record_moved(ctx.usage.read(), written);
+        self.end_if_asked(&ctx);
         drop(ctx);
         self.answer(Flow::Answer(Errno::Success), written).map(drop)
     }

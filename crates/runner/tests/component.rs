@@ -109,6 +109,7 @@ fn plan(dir: Option<&Path>) -> Plan {
         concurrency: Engine::Wasmtime.concurrency(),
         fixed: Fixed::default(),
         trace: None,
+        tally: None,
         host: None,
         sockets: Vec::new(),
         http: Http::default(),

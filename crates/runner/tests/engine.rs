@@ -70,6 +70,7 @@ fn plan() -> Plan {
         preopens: Vec::new(),
         fixed: Fixed::default(),
         trace: None,
+        tally: None,
         stdio: [Stdio::Bytes(Vec::new()), Stdio::Capture, Stdio::Capture],
         max_buffer: [usize::MAX; 2],
         limits: Limits::default(),

@@ -23,6 +23,7 @@ fn plan(host: Option<Arc<HostCalls>>) -> Plan {
         preopens: Vec::new(),
         fixed: Fixed::default(),
         trace: None,
+        tally: None,
         stdio: [Stdio::Ignore, Stdio::Ignore, Stdio::Ignore],
         max_buffer: [usize::MAX; 2],
         limits: Limits::default(),

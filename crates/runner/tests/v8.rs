@@ -25,6 +25,7 @@ fn plan() -> Plan {
         preopens: Vec::new(),
         fixed: Fixed::default(),
         trace: None,
+        tally: None,
         stdio: [Stdio::Ignore, Stdio::Capture, Stdio::Ignore],
         max_buffer: [usize::MAX; 2],
         limits: Limits::default(),

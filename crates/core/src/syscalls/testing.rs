@@ -12,8 +12,10 @@ use crate::host::file::{File, OwnedHandle};
 use crate::host::wait::Interrupt;
 use crate::memory::guest::TestMemory;
 use crate::network::Network;
+use crate::watch::{Form, Selection, Sink, Tally, Trace, Watch};
 use std::io::PipeReader;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The number of the guest's directory, `/dir`.
 pub const DIR: u64 = 3;
@@ -44,14 +46,15 @@ impl Guest {
         Self::made(Abi::Preview1, true)
     }
 
-    pub fn traced() -> Self {
-        let trace = std::fs::File::options().write(true).open(if cfg!(windows) { "NUL" } else { "/dev/null" });
-        Self::new().traced_to(trace.unwrap())
-    }
-
     /// Has its calls traced to this file.
     pub fn traced_to(self, file: impl Into<OwnedHandle>) -> Self {
-        Self { ctx: self.ctx.tracing(Some(file.into().into())), ..self }
+        let to = Sink::File(file.into().into());
+        self.watched(Some(Trace { to, form: Form::Text, selection: Selection::default() }), None)
+    }
+
+    /// Has its calls watched.
+    pub fn watched(self, trace: Option<Trace>, tally: Option<Arc<Tally>>) -> Self {
+        Self { ctx: self.ctx.watching(Watch::of(trace, tally)), ..self }
     }
 
     /// Has its calls interrupted by this.
