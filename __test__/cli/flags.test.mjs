@@ -76,9 +76,10 @@ describe('flags', () => {
 
   test("each is read, shown by its command's help, and has an example that it accepts", async () => {
     const kinds = { directory: '.', variable: 'A=1' };
-    for (const { name, kind, example, commands = COMMANDS.map((one) => one.name) } of FLAGS) {
+    for (const flag of FLAGS) {
+      const { name, kind, isOptional, example, commands = COMMANDS.map((one) => one.name) } = flag;
       for (const command of commands) {
-        const value = kind ? [example ?? kinds[kind]] : [];
+        const value = kind && !isOptional ? [example ?? kinds[kind]] : [];
         const { flags } = parse([
           command,
           `--${name}`,

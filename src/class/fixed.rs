@@ -15,9 +15,9 @@ const MILLISECOND: u64 = 1_000_000;
 /// The latest time that a clock may begin with: the year 2262.
 const LATEST: u64 = i64::MAX.cast_unsigned();
 
-/// The beginning of clocks, where it is not given: the first moment of the year 2000; a day, as the clock of
-/// a machine that has been up for one, since programs subtract from it, and some take 0 for an error; and a
-/// microsecond, so that a program that waits for a clock to move does not wait for ever.
+/// The beginning of clocks, where it is not given: the first moment of the year 2000; a day, as the clock
+/// of a machine that has been up for one, since programs subtract from it, and some take 0 for an error;
+/// and a microsecond, so that a program that waits for a clock to move does not wait for ever.
 const BEGINNING: Beginning =
     Beginning { realtime: 946_684_800_000 * MILLISECOND, monotonic: 86_400_000 * MILLISECOND, step: 1_000 };
 
@@ -27,7 +27,8 @@ const TOLD: [&str; 2] = ["now", "monotonic"];
 /// The functions that tell these clocks, of those that have one.
 pub type Told<'s> = [Option<Value<'s>>; 2];
 
-/// The index of the first of these functions among those of the embedder. (Before it are those of streams and of the trace.)
+/// The index of the first of these functions among those of the embedder. (Before it are those of streams
+/// and of the trace.)
 pub const FIRST: u32 = 4;
 
 /// The calls that look at a clock.
@@ -153,8 +154,8 @@ fn read_seed<'s>(js: Js<'s>, value: Value<'s>) -> JsResult<Vec<u8>> {
     })
 }
 
-/// `fixed({ clock?, random? }, deterministic)`: `{ now?, monotonic?, step?, seed?, files }`, where times are
-/// decimal digits of nanoseconds and `seed` is bytes. With `deterministic` it has all of them.
+/// `fixed({ clock?, random? }, deterministic)`: `{ now?, monotonic?, step?, seed?, files }`, where times
+/// are decimal digits of nanoseconds and `seed` is bytes. With `deterministic` it has all of them.
 struct ReadFixed;
 
 impl Method for ReadFixed {
