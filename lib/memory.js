@@ -97,12 +97,12 @@ class MemoryDirectory {
 
   /** All that is there, as memory() takes it. @returns {Entries} */
   tree() {
-    return entriesOf(trees().items(self(this)));
+    return entriesOf(answered(trees().items(self(this)), 'tree', ''));
   }
 
   /** The files that were not there at the start, or are different now. @returns {Entries} */
   changed() {
-    return entriesOf(trees().changed(self(this)));
+    return entriesOf(answered(trees().changed(self(this)), 'changed', ''));
   }
 
   /** The paths of the start that are not there any more; of directories with a slash. @returns {string[]} */
@@ -116,13 +116,13 @@ class MemoryDirectory {
    * @param {string | URL} path
    */
   copyTo(path) {
-    const items = trees().items(self(this));
+    const items = answered(trees().items(self(this)), 'copyTo', '');
     writeItems(items, hostPath(path));
   }
 
   /** An archive of `tar` of all that is there, not compressed: the same for the same files. */
   toTar() {
-    return engineAddon().engine.writeTar(trees().items(self(this)));
+    return engineAddon().engine.writeTar(answered(trees().items(self(this)), 'toTar', ''));
   }
 
   /**
@@ -166,7 +166,7 @@ function self(object) {
  * @returns {MemoryDirectory}
  */
 function memory(entries = {}, options = {}) {
-  if (!isObject(entries)) throw invalidArgType('entries', 'of type object', entries);
+  if (!isPlain(entries)) throw invalidArgType('entries', 'of type object', entries);
   return memoryOf((add) => addEntries(entries, add), options);
 }
 
@@ -303,8 +303,11 @@ function readItems(root, add, limit) {
  */
 function writeItems(items, root) {
   const fs = require('node:fs');
-  for (const [path, what] of items) {
-    if (typeof what === 'string' && leadsOut(path, what)) {
+  const links = new Map(
+    items.flatMap(([path, what]) => (typeof what === 'string' ? [[path, what]] : [])),
+  );
+  for (const [path, what] of links) {
+    if (leadsOut(path, links)) {
       const reason = `leads out of the directory, to '${what}': remove it with rm(), or read files one by one`;
       throw invalidArgValue('link', path, reason);
     }
@@ -323,20 +326,36 @@ function writeItems(items, root) {
 }
 
 /**
- * True if the target of a link is absolute, or has more `..` than the link is deep.
+ * True if a link leads out, by itself or through others that it leads over.
  *
  * @param {string} path
- * @param {string} target
+ * @param {Map<string, string>} links the targets of all links by their paths
  */
-function leadsOut(path, target) {
-  if (nodePath().isAbsolute(target)) return true;
-  let depth = path.split('/').length - 1;
-  return target.split(/[\\/]/).some((name) => {
-    if (name === '..') depth -= 1;
-    else if (name !== '' && name !== '.') depth += 1;
-    return depth < 0;
-  });
+function leadsOut(path, links) {
+  /** The directories from the root to where it has led. @type {string[]} */
+  const way = path.split('/').slice(0, -1);
+  let rest = [links.get(path) ?? ''];
+  for (let steps = 0; rest.length > 0; steps++) {
+    const [next, ...behind] = rest;
+    // More than any system follows: it leads nowhere.
+    if (steps > MAX_STEPS) return false;
+    if (nodePath().isAbsolute(next)) return true;
+    const [, name, left] = /** @type {RegExpExecArray} */ (/^([^/\\]*)[/\\]*(.*)$/s.exec(next));
+    rest = left === '' ? behind : [left, ...behind];
+    if (name === '' || name === '.') continue;
+    if (name === '..') {
+      if (way.pop() === undefined) return true;
+      continue;
+    }
+    const target = links.get([...way, name].join('/'));
+    if (target === undefined) way.push(name);
+    else rest = [target, ...rest];
+  }
+  return false;
 }
+
+/** Names of a path, those of links within it included, that are looked at: Linux follows 40 links of 4 KiB. */
+const MAX_STEPS = 100_000;
 
 /** @param {any} options */
 function readOptions(options) {
@@ -371,7 +390,7 @@ function addEntries(entries, add) {
         const reason = `is nested too deeply: its path has more than ${PATH_MAX - 1} bytes`;
         throw invalidArgValue('entries', entries, reason);
       }
-      const isDirectory = isObject(value) && !isData(value) && !isLink(value);
+      const isDirectory = isPlain(value);
       if (key.endsWith('/') && !isDirectory)
         throw invalidArgType(name, 'of type object, as its name ends in a slash', value);
       if (!isDirectory) {
@@ -439,6 +458,18 @@ const isObject = (value) =>
   typeof value === 'object' &&
   !Array.isArray(value) &&
   !require('node:util').types.isMap(value);
+
+/**
+ * True for an object of no class, of whatever realm: a promise or a Date is no directory.
+ *
+ * @param {unknown} value
+ * @returns {value is Record<string, any>}
+ */
+function isPlain(value) {
+  if (!isObject(value)) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
 
 /** @param {unknown} value */
 const isData = (value) =>

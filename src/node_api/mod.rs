@@ -37,7 +37,7 @@ pub use errors::ErrorKind;
 pub use functions::{Call, Finalizer, Method, StateFunction};
 #[cfg(feature = "engine")]
 pub use lent::with_lent;
-pub use marked::Mark;
+pub use marked::{Mark, Weighed};
 pub use references::Reference;
 pub use scope::{Js, JsResult, Thrown, Value};
 #[cfg(feature = "engine")]

@@ -2,7 +2,8 @@
 
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
-use crate::node_api::{Js, JsResult, Mark, Type, Value};
+use crate::node_api::{Js, JsResult, Mark, Type, Value, Weighed};
+use std::sync::atomic::{AtomicI64, Ordering};
 use wasi_rs_core::abi::Errno;
 use wasi_rs_core::files::memory::{Open, RawOpen};
 
@@ -15,7 +16,15 @@ const MARK: Mark = Mark { lower: 0x4f1c_9a37_d2e8_6b05, upper: 1 };
 struct Marked<T> {
     root: RawOpen,
     open: Open,
+    /// Bytes that the engine was told of.
+    weight: AtomicI64,
     rest: T,
+}
+
+impl<T: 'static> Weighed for Marked<T> {
+    fn weight(&self) -> i64 {
+        self.weight.load(Ordering::Relaxed)
+    }
 }
 
 /// A directory that an object stands for, opened once more; none if it is another object.
@@ -34,13 +43,16 @@ mod maker {
     use super::{MARK, Marked};
     use crate::node_api::{Js, JsResult, Value};
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
     use wasi_rs_core::abi::Errno;
     use wasi_rs_core::files::memory::Tree;
 
     /// Has an object stand for the root directory of a tree.
     pub fn mark<'s>(js: Js<'s>, object: Value<'s>, tree: Arc<Tree>) -> JsResult<Result<(), Errno>> {
         match tree.root() {
-            Ok(open) => js.mark(object, MARK, Marked { root: open.raw(), open, rest: tree }).map(Ok),
+            Ok(open) => {
+                js.mark(object, MARK, Marked { root: open.raw(), open, weight: AtomicI64::new(0), rest: tree }).map(Ok)
+            }
             Err(errno) => Ok(Err(errno)),
         }
     }
@@ -49,7 +61,14 @@ mod maker {
     pub fn tree_of<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<Option<Arc<Tree>>> {
         let marked = js.marked::<Marked<Arc<Tree>>>(object, MARK)?;
         // SAFETY: objects with this mark are made by the one addon that has the functions of trees.
-        Ok(marked.map(|marked| Arc::clone(unsafe { &marked.as_ref().rest })))
+        let Some(marked) = marked.map(|marked| unsafe { marked.as_ref() }) else { return Ok(None) };
+        // Programs fill it meanwhile: the engine is told when its embedder looks.
+        let used = i64::try_from(marked.rest.used()).unwrap_or(i64::MAX);
+        let before = marked.weight.swap(used, Ordering::Relaxed);
+        if used != before {
+            js.adjust_external_memory(used - before)?;
+        }
+        Ok(Some(Arc::clone(&marked.rest)))
     }
 }
 

@@ -8,7 +8,6 @@ use super::walk::Last;
 use crate::abi::errno::{Errno, Result};
 use crate::host::names::Names;
 use crate::memory::PATH_MAX;
-use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::sync::Arc;
 
@@ -45,6 +44,9 @@ impl FileBytes {
     }
 }
 
+/// Bytes that the paths of any tree may take, however small its limit.
+const LEAST_PATHS: u64 = 16 << 20;
+
 impl Tree {
     /// Puts a file, directory or link at a path, with the directories it is in. EEXIST if it is there,
     /// but for directories.
@@ -59,27 +61,33 @@ impl Tree {
             (Some(_), _) => Err(Errno::Exist),
             (None, New::Dir) => locked.add(parent, name, Kind::Dir(Dir::new(parent))).map(drop),
             (None, New::Link(target)) => locked.add(parent, name, Kind::Link(target.into())).map(drop),
-            (None, New::File(bytes)) => {
-                let cost = bytes.len() as u64;
-                self.budget.take(cost)?;
-                // From here on the file gives them back.
-                let data = Data::new(Arc::clone(&self.budget), Content::starting(bytes), Times::at(now));
-                locked.add(parent, name, Kind::File(Arc::new(data))).map(drop)
-            }
+            (None, New::File(bytes)) => locked.add_file(parent, name, bytes).map(drop),
         }
     }
 
     /// Gives a file these bytes. It is made if it is not there, with the directories it is in.
     pub fn write_file(self: &Arc<Self>, path: &[u8], bytes: Arc<[u8]>, now: u64) -> Result {
-        let found = self.lock(now).file_at(path);
+        let mut locked = self.lock(now);
+        let found = locked.file_at(path);
         match found {
-            Err(Errno::Noent) => self.put(path, New::File(bytes), now),
+            Err(Errno::Noent) if path.ends_with(b"/") => Err(Errno::Isdir),
+            Err(Errno::Noent) => match locked.nodes.walk(Nodes::ROOT, path, true, true) {
+                // In a directory that is there, through links.
+                Ok(Last::Name { parent, name, found: None, .. }) => locked.add_file(parent, &name, bytes).map(drop),
+                _ => {
+                    drop(locked);
+                    self.put(path, New::File(bytes), now)
+                }
+            },
             Err(errno) => Err(errno),
             Ok(file) => {
+                drop(locked);
                 let mut state = file.write();
                 let (cost, before) = (bytes.len() as u64, state.content.cost());
-                self.budget.take(cost)?;
-                self.budget.give_back(before);
+                match cost.checked_sub(before) {
+                    Some(more) => self.budget.take(more)?,
+                    None => self.budget.give_back(before - cost),
+                }
                 state.content = Content::starting(bytes);
                 state.times.change(now);
                 Ok(())
@@ -120,7 +128,7 @@ impl Tree {
 
     /// Takes what is there as the start, once.
     pub fn mark_start(self: &Arc<Self>) -> Result {
-        let start = self.items().into_iter().map(|(path, item)| {
+        let start = self.items()?.into_iter().map(|(path, item)| {
             let item = match item {
                 Item::Dir => StartItem::Dir,
                 Item::Link(target) => StartItem::Link(target),
@@ -132,14 +140,15 @@ impl Tree {
         self.start.set(Start(start)).map_err(|_| Errno::Already)
     }
 
-    /// All paths in order, each directory before what is in it.
-    pub fn items(self: &Arc<Self>) -> Vec<(Vec<u8>, Item)> {
+    /// All paths in order, each directory before what is in it. ENAMETOOLONG if they take more bytes together
+    /// than all files may: directories may be deep.
+    pub fn items(self: &Arc<Self>) -> Result<Vec<(Vec<u8>, Item)>> {
         self.lock(0).items()
     }
 
     /// The paths that were not there at the start, or stood for something else.
-    pub fn changed(self: &Arc<Self>) -> Vec<(Vec<u8>, Item)> {
-        let mut items = self.items();
+    pub fn changed(self: &Arc<Self>) -> Result<Vec<(Vec<u8>, Item)>> {
+        let mut items = self.items()?;
         items.retain(|(path, item)| {
             let before = self.start.get().and_then(|Start(start)| start.get(path));
             !match (before, item) {
@@ -149,22 +158,36 @@ impl Tree {
                 _ => false,
             }
         });
-        items
+        Ok(items)
     }
 
     /// The paths of the start that are not there any more, and whether each was a directory.
     pub fn removed(self: &Arc<Self>) -> Vec<(Vec<u8>, bool)> {
         let Some(Start(start)) = self.start.get() else { return Vec::new() };
-        let there: BTreeMap<_, _> = self.items().into_iter().collect();
-        let gone = start.iter().filter(|(path, _)| !there.contains_key(*path));
+        let locked = self.lock(0);
+        let gone = start.iter().filter(|(path, _)| !locked.has(path));
         gone.map(|(path, item)| (path.clone(), *item == StartItem::Dir)).collect()
     }
 }
 
 impl Locked<'_> {
+    /// Adds a file of these bytes under a name that is free.
+    fn add_file(&mut self, parent: Id, name: &[u8], bytes: Arc<[u8]>) -> Result<Id> {
+        self.tree.budget.take(bytes.len() as u64)?;
+        // From here on the file gives them back.
+        let data = Data::new(Arc::clone(&self.tree.budget), Content::starting(bytes), Times::at(self.now));
+        self.add(parent, name, Kind::File(Arc::new(data)))
+    }
+
     /// The directory of the last name in a path, made with those it is in, and the name.
     fn make_parent<'p>(&mut self, path: &'p [u8]) -> Result<(Id, &'p [u8])> {
+        if path.len() >= PATH_MAX as usize {
+            return Err(Errno::Nametoolong);
+        }
         let mut names = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
+        if names.clone().any(|name| matches!(name, b"." | b"..")) {
+            return Err(Errno::Inval);
+        }
         let mut name = names.next().ok_or(Errno::Noent)?;
         let mut parent = Nodes::ROOT;
         for next in names {
@@ -177,7 +200,7 @@ impl Locked<'_> {
             };
             name = next;
         }
-        if matches!(name, b"." | b"..") { Err(Errno::Inval) } else { Ok((parent, name)) }
+        Ok((parent, name))
     }
 
     fn file_at(&self, path: &[u8]) -> Result<Arc<Data>> {
@@ -189,10 +212,24 @@ impl Locked<'_> {
         }
     }
 
-    fn items(&self) -> Vec<(Vec<u8>, Item)> {
+    /// True if a path is there, without following links.
+    fn has(&self, path: &[u8]) -> bool {
+        let mut id = Nodes::ROOT;
+        path.split(|byte| *byte == b'/').all(|name| match self.nodes.child(id, name) {
+            Ok(Some(child)) => {
+                id = child;
+                true
+            }
+            _ => false,
+        })
+    }
+
+    fn items(&self) -> Result<Vec<(Vec<u8>, Item)>> {
+        let mut room = self.tree.budget.limit().max(LEAST_PATHS);
         let mut items = Vec::new();
         let mut left = vec![(Vec::new(), Nodes::ROOT)];
         while let Some((path, id)) = left.pop() {
+            room = room.checked_sub(path.len() as u64).ok_or(Errno::Nametoolong)?;
             let Ok(node) = self.nodes.get(id) else { continue };
             let item = match &node.kind {
                 Kind::Link(target) => Item::Link(target.clone()),
@@ -213,7 +250,7 @@ impl Locked<'_> {
                 items.push((path, item));
             }
         }
-        items
+        Ok(items)
     }
 }
 
@@ -258,23 +295,23 @@ mod tests {
 
     #[test]
     fn paths_come_in_order_with_their_directories() {
-        assert_eq!(paths(tree().items()), ["data", "data/deep", "data/deep/x", "link", "main.py"]);
+        assert_eq!(paths(tree().items().unwrap()), ["data", "data/deep", "data/deep/x", "link", "main.py"]);
     }
 
     #[test]
     fn the_difference_to_the_start_is_in_bytes_targets_and_names() {
         let tree = tree();
         let root = tree.root().unwrap();
-        assert!(paths(tree.changed()).is_empty() && tree.removed().is_empty());
+        assert!(paths(tree.changed().unwrap()).is_empty() && tree.removed().is_empty());
         write(&root, c"main.py", b"print()").unwrap();
-        assert!(paths(tree.changed()).is_empty(), "the same bytes once more are no difference");
+        assert!(paths(tree.changed().unwrap()).is_empty(), "the same bytes once more are no difference");
         write(&root, c"main.py", b"PRINT()").unwrap();
         write(&root, c"data/new", b"").unwrap();
         let dir = Dir::Memory(&root, 9);
         dir.rename_at(c"data/deep", &dir, c"moved").unwrap();
         dir.unlink_at(c"link").unwrap();
         dir.symlink_at(c"data", c"link").unwrap();
-        assert_eq!(paths(tree.changed()), ["data/new", "link", "main.py", "moved", "moved/x"]);
+        assert_eq!(paths(tree.changed().unwrap()), ["data/new", "link", "main.py", "moved", "moved/x"]);
         assert_eq!(tree.removed(), [(b"data/deep".to_vec(), true), (b"data/deep/x".to_vec(), false)]);
         assert_eq!(tree.file(b"link/new").unwrap().to_vec(9), Ok(Vec::new()));
         assert_eq!(tree.mark_start(), Err(Errno::Already));
@@ -297,7 +334,7 @@ mod tests {
         for path in [&b"a"[..], b"data", b"main.py", b"link"] {
             tree.remove(path, 3).unwrap();
         }
-        assert_eq!((tree.remove(b"a", 3), tree.items().len()), (Err(Errno::Noent), 0));
+        assert_eq!((tree.remove(b"a", 3), tree.items().unwrap().len()), (Err(Errno::Noent), 0));
         assert_eq!(tree.used(), 0);
     }
 
@@ -354,7 +391,7 @@ mod tests {
                 });
             }
         });
-        for path in tree.items().into_iter().rev().map(|(path, _)| path) {
+        for path in tree.items().unwrap().into_iter().rev().map(|(path, _)| path) {
             tree.remove(&path, 1).unwrap();
         }
         assert_eq!(tree.used(), 0);

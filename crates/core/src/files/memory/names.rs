@@ -15,6 +15,11 @@ use crate::host::names::Names;
 use std::ffi::CStr;
 use std::sync::Arc;
 
+/// EILSEQ for a name that is no text: its embedder could not read it back.
+fn require_text(name: &CStr) -> Result {
+    name.to_str().map(drop).map_err(|_| Errno::Ilseq)
+}
+
 impl Names for Locked<'_> {
     type Start = Id;
     type Parent = Id;
@@ -114,13 +119,15 @@ impl Names for Locked<'_> {
         let id = self.child(*parent, name)?;
         let replaced = self.nodes.child(*to, new_name.to_bytes())?;
         let is_dir = self.nodes.is_dir(id);
-        if is_dir && self.nodes.is_beneath(*to, id)? {
+        require_text(new_name)?;
+        self.nodes.dir(*to)?.require_number()?;
+        if is_dir && parent != to && self.nodes.is_beneath(*to, id)? {
             return Err(Errno::Inval);
         }
         match replaced {
             Some(other) if other == id => return Ok(()),
             // A directory that the other one is in.
-            Some(other) if self.nodes.is_dir(other) && self.nodes.is_beneath(*parent, other)? => {
+            Some(other) if parent != to && self.nodes.is_dir(other) && self.nodes.is_beneath(*parent, other)? => {
                 return Err(Errno::Notempty);
             }
             Some(other) => match self.nodes.dir(other) {
@@ -168,6 +175,7 @@ impl Names for Locked<'_> {
         if target.is_empty() {
             return Err(Errno::Noent);
         }
+        require_text(target)?;
         self.require_free(*parent, name)?;
         self.add(*parent, name.to_bytes(), Kind::Link(target.to_bytes().into())).map(drop)
     }
@@ -190,6 +198,7 @@ impl Locked<'_> {
     /// Creates an empty file.
     fn create_file(&mut self, parent: Id, name: &[u8]) -> Result<Id> {
         self.nodes.dir_mut(parent)?;
+        std::str::from_utf8(name).map_err(|_| Errno::Ilseq)?;
         let data = Data::new(Arc::clone(&self.tree.budget), Content::default(), Times::at(self.now));
         self.add(parent, name, Kind::File(Arc::new(data)))
     }

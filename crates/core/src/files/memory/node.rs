@@ -13,6 +13,9 @@ pub const NODE_COST: u64 = 256;
 /// Bytes that an entry of a directory takes besides its name.
 const ENTRY_COST: u64 = 128;
 
+/// The deepest directory that another one is moved into.
+const MAX_DEPTH: usize = 4096;
+
 /// The longest name, as file systems have it.
 pub const NAME_MAX: usize = 255;
 
@@ -88,11 +91,17 @@ impl Dir {
         self.entries.is_empty()
     }
 
+    /// ENOSPC once there have been as many names as a listing can count.
+    pub fn require_number(&self) -> Result {
+        // Cookies go up to the greatest C `long` of 32 bits, and some are for `.` and `..`.
+        if self.last < i32::MAX as u32 - 8 { Ok(()) } else { Err(Errno::Nospc) }
+    }
+
     /// Adds a name, at the end of the listing, in place of one that is the same; ENOSPC once there have
     /// been as many names as a listing can count.
     pub fn insert(&mut self, name: &[u8], id: Id) -> Result {
-        // Cookies go up to the greatest C `long` of 32 bits, and some are for `.` and `..`.
-        self.last = self.last.checked_add(1).filter(|number| *number < i32::MAX as u32 - 8).ok_or(Errno::Nospc)?;
+        self.require_number()?;
+        self.last += 1;
         self.remove(name);
         let name: Arc<[u8]> = name.into();
         self.order.insert(self.last, Arc::clone(&name));
@@ -104,6 +113,10 @@ impl Dir {
     pub fn remove(&mut self, name: &[u8]) {
         if let Some(entry) = self.entries.remove(name) {
             self.order.remove(&entry.number);
+            // Room for names that are gone is not counted, so it is given back.
+            if self.entries.capacity() > 4 * self.entries.len() + 64 {
+                self.entries.shrink_to(2 * self.entries.len());
+            }
         }
     }
 
@@ -207,9 +220,10 @@ impl Nodes {
         if name.len() > NAME_MAX { Err(Errno::Nametoolong) } else { Ok(dir.get(name)) }
     }
 
-    /// True if the directory is `other`, or somewhere beneath it.
+    /// True if the directory is `other`, or somewhere beneath it. ENAMETOOLONG if it is so deep that to look
+    /// would keep others waiting.
     pub fn is_beneath(&self, mut dir: Id, other: Id) -> Result<bool> {
-        loop {
+        for _ in 0..MAX_DEPTH {
             if dir == other {
                 return Ok(true);
             }
@@ -219,6 +233,7 @@ impl Nodes {
             }
             dir = parent;
         }
+        Err(Errno::Nametoolong)
     }
 
     /// Takes the node out if neither a name nor a descriptor leads to it.

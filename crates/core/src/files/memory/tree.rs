@@ -185,6 +185,7 @@ impl Locked<'_> {
     pub fn require_free(&mut self, parent: Id, name: &CStr) -> Result {
         match self.nodes.child(parent, name.to_bytes())? {
             Some(_) => Err(Errno::Exist),
+            None if name.to_str().is_err() => Err(Errno::Ilseq),
             None => self.nodes.dir_mut(parent).map(drop),
         }
     }
