@@ -279,7 +279,10 @@ export interface TraceOptions {
   to?: true | string | URL | TraceReceiver | undefined;
 }
 
-/** A function that gets calls, or a Writable that gets lines of text, a Buffer each or several in one. */
+/**
+ * A function that gets calls, or a Writable that gets lines of text. In the class and `loadSync()` each line
+ * is a Buffer; otherwise Buffers are parts of the text, as they are of a program's output.
+ */
 export type TraceReceiver = ((call: TracedCall) => unknown) | OutputStream;
 
 /**
@@ -680,8 +683,8 @@ export interface RunOptions<
   /**
    * Where each system call is shown, to find out what a program does. See {@link TraceOption}.
    *
-   * Functions and Writables get the calls in their order, all before the result is there, and the program
-   * waits where it makes them faster than they are taken: while a Writable has no room, or a promise that the
+   * Functions and Writables get the calls in their order, all before the result is there (those of an
+   * instance, when it is closed), and the program waits where it makes them faster than they are taken: while a Writable has no room, or a promise that the
    * function returns is pending. One that fails ends the program with ERR_WASI_STREAM. (`loadSync()` calls
    * them as the class does.)
    * @default what the variable WASI_RS_TRACE says: 1 or true is stderr, another text a file; false without it
@@ -758,7 +761,7 @@ type InputEnd<Stdin, Bytes> = [Absent] extends [Bytes]
 /** Amounts that are counted of a program beside the usual. */
 export interface UsageOptions {
   /**
-   * True if its system calls are counted by name, in `usage.byCall`. Each call then takes some 50 ns more.
+   * True if its system calls are counted by name, in `usage.byCall`. Each call then takes some 100 ns more.
    * @default false
    */
   byCall?: boolean | undefined;

@@ -48,6 +48,7 @@ class Tickets {
     } catch (error) {
       this.close();
       const { code, message, errno, syscall } = /** @type {any} */ (error);
+      if (code === 'ERR_ACCESS_DENIED') throw error;
       throw wasiError(code, message, { errno, syscall });
     }
   }

@@ -2,6 +2,7 @@
 // are taken.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { Writable } from 'node:stream';
@@ -10,7 +11,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { Runner, compile, handler, load, loadSync, run } from '../../index.js';
 import { forEachEngine } from '../support/engine.mjs';
-import { temporaryFolder } from '../support/host.mjs';
+import { runInChild, temporaryFolder } from '../support/host.mjs';
 import { creates, exits, program } from '../support/programs.mjs';
 import { assemble } from '../support/wat.mjs';
 
@@ -218,6 +219,42 @@ const CLOSES = assemble(`(module
     (loop $l (drop (call $close (i32.const 99)))
       (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
     (call $close (i32.const 98))))`);
+
+const NO_PIPES = process.platform === 'win32' && 'needs named pipes';
+test(
+  'a named pipe: a program waits for its reader, and can be ended',
+  { skip: NO_PIPES },
+  async () => {
+    const to = path.join(folder(), 'pipe');
+    assert.equal(spawnSync('mkfifo', [to]).status, 0);
+    await assert.rejects(async () => run(exits(0), { trace: { to }, cache: false }), {
+      code: 'UVWASI_ENXIO',
+    });
+    const reader = fs.openSync(to, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+    for (const engine of ['wasmtime', 'v8']) {
+      const options = { trace: { to }, engine, cache: false, timeout: 300 };
+      const error = await run(FOR_EVER, options).catch((error) => error);
+      assert.equal(error.code, 'ERR_WASI_TIMEOUT');
+      assert.ok(error.usage.calls < 20_000, String(error.usage.calls));
+    }
+    fs.closeSync(reader);
+  },
+);
+
+const HAS_NO_PERMISSIONS = !process.allowedNodeEnvironmentFlags.has('--permission');
+test('a file that the process may not write to', { skip: HAS_NO_PERMISSIONS }, async () => {
+  const to = path.join(root, 'denied');
+  const index = new URL('../../index.js', import.meta.url);
+  const { stdout, stderr } = await runInChild(
+    `const { run } = await import(${JSON.stringify(index)});
+    const bytes = Uint8Array.from([${exits(0)}]);
+    await run(bytes, { trace: { to: ${JSON.stringify(to)} }, engine: 'wasmtime' }).catch((error) =>
+      console.log(error.code, error.permission, error.resource));`,
+    { flags: ['--permission', '--allow-wasi', '--allow-addons', '--allow-fs-read=*'] },
+  );
+  assert.equal(stdout, `ERR_ACCESS_DENIED FileSystemWrite ${to}\n`, stderr);
+  assert.ok(!fs.existsSync(to));
+});
 
 describe('elsewhere', () => {
   test('compile().run, and a Runner', async () => {

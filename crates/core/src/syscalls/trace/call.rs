@@ -175,7 +175,7 @@ fn named<T: Param + Debug>(raw: u64, abi: Abi) -> Value {
 
 /// The name of a value as the standard writes it: `MONOTONIC`, `KEEP_ALIVE`.
 pub fn name_of(value: &impl Debug) -> Value {
-    let mut name = String::new();
+    let mut name = String::with_capacity(24);
     for letter in format!("{value:?}").chars() {
         if letter.is_uppercase() && !name.is_empty() {
             name.push('_');

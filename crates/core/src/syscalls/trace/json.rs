@@ -2,7 +2,7 @@
 //! `{ name, params, result, errno, nanoseconds }`.
 
 use super::call::{Call, End, Field, Value};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 /// The line, with its end.
 pub fn line(call: &Call) -> String {
@@ -42,19 +42,31 @@ fn write_value(json: &mut String, value: &Value) {
         Value::Address(address) => write!(json, "{address}"),
         Value::Word(word) => write_string(json, word),
         Value::Text(bytes) => write_string(json, &String::from_utf8_lossy(bytes)),
-        Value::Flags { names, others, .. } => {
-            let known = names.iter().map(|name| format!("\"{name}\""));
-            let other = (*others != 0).then(|| format!("\"{others:#x}\""));
-            write!(json, "[{}]", known.chain(other).collect::<Vec<_>>().join(","))
-        }
-        Value::Buffers { first, .. } => {
-            let shown = first.iter().map(|(address, len)| format!("{{\"buf\":{address},\"buf_len\":{len}}}"));
-            write!(json, "[{}]", shown.collect::<Vec<_>>().join(","))
-        }
+        Value::Flags { names, others, .. } => write_flags(json, names, *others),
+        Value::Buffers { first, .. } => write_buffers(json, first),
     };
 }
 
-fn write_string(json: &mut String, text: &str) -> std::fmt::Result {
+fn write_flags(json: &mut String, names: &[&str], others: u64) -> fmt::Result {
+    json.push('[');
+    for (index, name) in names.iter().enumerate() {
+        write!(json, "{}\"{name}\"", if index > 0 { "," } else { "" })?;
+    }
+    if others != 0 {
+        write!(json, "{}\"{others:#x}\"", if names.is_empty() { "" } else { "," })?;
+    }
+    json.write_str("]")
+}
+
+fn write_buffers(json: &mut String, first: &[(u32, u32)]) -> fmt::Result {
+    json.push('[');
+    for (index, (address, len)) in first.iter().enumerate() {
+        write!(json, "{}{{\"buf\":{address},\"buf_len\":{len}}}", if index > 0 { "," } else { "" })?;
+    }
+    json.write_str("]")
+}
+
+fn write_string(json: &mut String, text: &str) -> fmt::Result {
     json.push('"');
     for letter in text.chars() {
         match letter {

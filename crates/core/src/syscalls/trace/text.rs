@@ -1,69 +1,85 @@
 //! A call as a line for people, in the manner of `strace`.
 
 use super::call::{Call, End, Field, Value};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+
+/// The room that most lines take.
+const USUAL: usize = 128;
 
 /// The line, with its end.
 pub fn line(call: &Call) -> String {
-    let mut text = format!("{}(", call.name);
+    let mut text = String::with_capacity(USUAL);
+    text.push_str(call.name);
     for (index, Field { name, value }) in call.params.iter().enumerate() {
-        let _ = write!(text, "{}{name}: {}", if index > 0 { ", " } else { "" }, shown(value));
+        text.push_str(if index > 0 { ", " } else { "(" });
+        text.push_str(name);
+        text.push_str(": ");
+        show(&mut text, value);
     }
-    text.push(')');
+    text.push_str(if call.params.is_empty() { "()" } else { ")" });
     match &call.end {
         End::Never => {}
         End::Success(results) => {
             text.push_str(" = 0");
             for Field { name, value } in results {
-                let _ = write!(text, ", {name} {}", shown(value));
+                text.push_str(", ");
+                text.push_str(name);
+                text.push(' ');
+                show(&mut text, value);
             }
         }
         End::Failure(errno) => {
-            let _ = write!(text, " = {}", errno.name());
+            text.push_str(" = ");
+            text.push_str(errno.name());
         }
     }
     text.push('\n');
     text
 }
 
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Number(number) => number.to_string(),
-        Value::Signed(number) => number.to_string(),
-        Value::Address(address) => format!("{address:#x}"),
-        Value::Word(word) => word.clone(),
-        Value::Text(bytes) => quoted(bytes),
-        Value::Flags { names, others, is_all } => flags(names, *others, *is_all),
-        Value::Buffers { first, count } => buffers(first, *count),
+fn show(text: &mut String, value: &Value) {
+    let _ = match value {
+        Value::Number(number) => write!(text, "{number}"),
+        Value::Signed(number) => write!(text, "{number}"),
+        Value::Address(address) => write!(text, "{address:#x}"),
+        Value::Word(word) => text.write_str(word),
+        Value::Text(bytes) => quote(text, bytes),
+        Value::Flags { is_all: true, .. } => text.write_str("ALL"),
+        Value::Flags { names, others, .. } => flags(text, names, *others),
+        Value::Buffers { first, count } => buffers(text, first, *count),
+    };
+}
+
+fn flags(text: &mut String, names: &[&str], others: u64) -> fmt::Result {
+    for (index, name) in names.iter().enumerate() {
+        text.push_str(if index > 0 { "|" } else { "" });
+        text.push_str(name);
+    }
+    match (names.is_empty(), others) {
+        (true, 0) => text.write_str("0"),
+        (false, 0) => Ok(()),
+        (true, others) => write!(text, "{others:#x}"),
+        (false, others) => write!(text, "|{others:#x}"),
     }
 }
 
-fn flags(names: &[&str], others: u64, is_all: bool) -> String {
-    if is_all {
-        return "ALL".to_owned();
+fn buffers(text: &mut String, first: &[(u32, u32)], count: u32) -> fmt::Result {
+    text.push('[');
+    for (index, (address, len)) in first.iter().enumerate() {
+        write!(text, "{}({address:#x}, {len})", if index > 0 { ", " } else { "" })?;
     }
-    let mut names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-    if others != 0 {
-        names.push(format!("{others:#x}"));
-    }
-    if names.is_empty() { "0".to_owned() } else { names.join("|") }
-}
-
-fn buffers(first: &[(u32, u32)], count: u32) -> String {
-    let mut shown: Vec<_> = first.iter().map(|(address, len)| format!("({address:#x}, {len})")).collect();
     if count as usize > first.len() {
-        shown.push(format!("... of {count}"));
+        write!(text, "{}... of {count}", if first.is_empty() { "" } else { ", " })?;
     }
-    format!("[{}]", shown.join(", "))
+    text.write_str("]")
 }
 
 /// Bytes as text, with escapes for what is none or is not seen.
-fn quoted(bytes: &[u8]) -> String {
-    let mut text = String::from('"');
+fn quote(text: &mut String, bytes: &[u8]) -> fmt::Result {
+    text.push('"');
     for chunk in bytes.utf8_chunks() {
         text.extend(chunk.valid().escape_debug());
-        let _ = write!(text, "{}", chunk.invalid().escape_ascii());
+        write!(text, "{}", chunk.invalid().escape_ascii())?;
     }
-    text.push('"');
-    text
+    text.write_str("\"")
 }
