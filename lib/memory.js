@@ -334,28 +334,32 @@ function writeItems(items, root) {
 function leadsOut(path, links) {
   /** The directories from the root to where it has led. @type {string[]} */
   const way = path.split('/').slice(0, -1);
-  let rest = [links.get(path) ?? ''];
-  for (let steps = 0; rest.length > 0; steps++) {
-    const [next, ...behind] = rest;
-    // More than any system follows: it leads nowhere.
-    if (steps > MAX_STEPS) return false;
-    if (nodePath().isAbsolute(next)) return true;
-    const [, name, left] = /** @type {RegExpExecArray} */ (/^([^/\\]*)[/\\]*(.*)$/s.exec(next));
-    rest = left === '' ? behind : [left, ...behind];
+  /** Names that are still to be followed, the next one last. @type {string[]} */
+  const left = [];
+  let followed = 0;
+  /** @param {string} target */
+  const follow = (target) => {
+    followed += 1;
+    left.push(...target.split(/[/\\]/).reverse());
+    return nodePath().isAbsolute(target);
+  };
+  if (follow(links.get(path) ?? '')) return true;
+  for (let name = left.pop(); name !== undefined; name = left.pop()) {
     if (name === '' || name === '.') continue;
     if (name === '..') {
       if (way.pop() === undefined) return true;
       continue;
     }
     const target = links.get([...way, name].join('/'));
+    if (followed > MAX_LINKS || way.length > PATH_MAX / 2) return false;
     if (target === undefined) way.push(name);
-    else rest = [target, ...rest];
+    else if (follow(target)) return true;
   }
   return false;
 }
 
-/** Names of a path, those of links within it included, that are looked at: Linux follows 40 links of 4 KiB. */
-const MAX_STEPS = 100_000;
+/** Links that a path may lead through, as on Linux: with more it leads nowhere. */
+const MAX_LINKS = 40;
 
 /** @param {any} options */
 function readOptions(options) {

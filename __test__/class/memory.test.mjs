@@ -185,6 +185,75 @@ describe('its methods', () => {
   });
 });
 
+describe('after a hostile guest', () => {
+  test('a link that leads over another one is not copied out', (t) => {
+    const folder = temporaryFolder(t);
+    fs.writeFileSync(path.join(folder, 'secret'), 'x');
+    const up = { 'd/e/up': memory.link('../..'), out: memory.link('d/e/up/../secret') };
+    assert.throws(() => memory(up).copyTo(path.join(folder, 'to')), /'out'|leads out/);
+    const deep = 'd/'.repeat(12);
+    const far = {
+      [`${deep}up`]: memory.link('../'.repeat(12)),
+      out: memory.link(`${deep}up/../etc`),
+    };
+    assert.throws(() => memory(far).copyTo(path.join(folder, 'to')), /leads out/);
+    const endless = { a: memory.link('b'), b: memory.link('a'), c: memory.link('c/x') };
+    memory(endless).copyTo(path.join(folder, 'to'));
+  });
+
+  test('holes are given back as far as the limit goes', () => {
+    const work = memory({ real: 'text' }, { limit: 2 ** 20 });
+    const guest = guestOf({ '/': work });
+    const fd = guest.open(3, 'hole', { oflags: O.CREAT });
+    assert.equal(guest.call('fd_filestat_set_size', fd, 2 ** 40), 0);
+    for (const read of [() => work.readFile('hole'), () => work.tree(), () => work.changed()])
+      assert.throws(read, { code: 'ENOMEM' });
+    assert.throws(() => work.copyTo('nowhere'), { code: 'ENOMEM', message: /'hole'/ });
+    assert.equal(work.readFile('real', 'utf8'), 'text');
+    work.rm('hole');
+    assert.deepEqual(work.changed(), {});
+  });
+
+  test('directories that are too deep are an error', () => {
+    const work = memory({}, { limit: 2 ** 24 });
+    const guest = guestOf({ '/': work });
+    const name = guest.put(0, 'd'.repeat(200));
+    let dir = 3;
+    for (let depth = 0; depth < 2000; depth++) {
+      assert.equal(guest.call('path_create_directory', dir, ...name), 0);
+      const next = guest.open(dir, 'd'.repeat(200), { oflags: O.DIRECTORY, rights: RIGHT.FD_READ });
+      assert.ok(next > 3);
+      if (dir > 3) guest.call('fd_close', dir);
+      dir = next;
+    }
+    assert.throws(() => work.tree(), { code: 'ENAMETOOLONG' });
+    assert.deepEqual(work.removed(), []);
+    work.rm('d'.repeat(200));
+    assert.deepEqual([work.tree(), work.used], [{}, work.used]);
+  });
+
+  test('a name that is no text can not be made', () => {
+    const work = memory({ file: '' });
+    const guest = guestOf({ '/': work });
+    const bad = guest.put(0, Buffer.from([0xff, 0xfe]));
+    assert.equal(guest.call('path_create_directory', 3, ...bad), 25, 'EILSEQ');
+    assert.equal(guest.call('path_rename', 3, ...guest.put(64, 'file'), 3, ...bad), 25);
+    assert.deepEqual(Object.keys(work.tree()), ['file']);
+  });
+
+  test('files are written through links, and never above', () => {
+    const work = memory({ 'dir/': {}, ld: memory.link('dir'), dangling: memory.link('dir/made') });
+    work.writeFile('ld/new', 'a');
+    work.writeFile('dangling', 'b');
+    assert.deepEqual(Object.keys(work.tree()['dir/']), ['made', 'new']);
+    assert.throws(() => work.writeFile('none/../x', ''), { code: 'EINVAL' });
+    assert.throws(() => work.writeFile('a/', ''), { code: 'EISDIR' });
+    const full = memory({ file: Buffer.alloc(600_000) }, { limit: 10 ** 6 });
+    full.writeFile('file', Buffer.alloc(700_000));
+    assert.equal(full.readFile('file').length, 700_000);
+  });
+});
+
 describe('wrong entries and options', () => {
   const refused = (entries, pattern, code = 'ERR_INVALID_ARG_VALUE') =>
     assert.throws(() => memory(entries), { code, message: pattern });
@@ -209,7 +278,8 @@ describe('wrong entries and options', () => {
 
   test('other values are refused', () => {
     const type = 'ERR_INVALID_ARG_TYPE';
-    for (const value of [1, true, null, ['a'], new Map(), () => {}, Symbol('a')])
+    const objects = [new Map(), new Set(), new Date(), Promise.resolve(), /a/, memory()];
+    for (const value of [1, true, null, ['a'], ...objects, () => {}, Symbol('a')])
       refused({ a: value }, /entries\['a'\]/, type);
     refused({ 'a/': 'text' }, /ends in a slash/, type);
     for (const entries of [null, 'a', [], 5]) refused(entries, /"entries"/, type);
