@@ -685,8 +685,8 @@ export interface RunOptions<
    *
    * Functions and Writables get the calls in their order, all before the result is there (those of an
    * instance, when it is closed), and the program waits where it makes them faster than they are taken: while
-   * a Writable has no room, or a promise that the function returns is pending. One that fails ends the program
-   * with ERR_WASI_STREAM. (`loadSync()` calls them as the class does.)
+   * a Writable has no room, or a promise that the function returns is pending. One that fails ends the
+   * program with ERR_WASI_STREAM. (`loadSync()` calls them as the class does.)
    * @default what the variable WASI_RS_TRACE says: 1 or true is stderr, another text a file; false without it
    */
   trace?: TraceOption | undefined;
