@@ -2,30 +2,12 @@
 
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
-use crate::node_api::{Js, JsResult, Mark, Type, Value, Weighed};
-use std::sync::atomic::{AtomicI64, Ordering};
+use crate::node_api::{Js, JsResult, Mark, Type, Value};
 use wasi_rs_core::abi::Errno;
 use wasi_rs_core::files::memory::{Open, RawOpen};
 
 /// The mark of objects with a tree, in each addon of this package and version of the interface.
 const MARK: Mark = Mark { lower: 0x4f1c_9a37_d2e8_6b05, upper: 1 };
-
-/// The value of such an object, of which any addon reads the root, and only the one that has made it the
-/// rest.
-#[repr(C)]
-struct Marked<T> {
-    root: RawOpen,
-    open: Open,
-    /// Bytes that the engine was told of.
-    weight: AtomicI64,
-    rest: T,
-}
-
-impl<T: 'static> Weighed for Marked<T> {
-    fn weight(&self) -> i64 {
-        self.weight.load(Ordering::Relaxed)
-    }
-}
 
 /// A directory that an object stands for, opened once more; none if it is another object.
 pub fn directory_of<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<Option<Result<Open, Errno>>> {
@@ -33,19 +15,36 @@ pub fn directory_of<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<Option<Result
         return Ok(None);
     }
     let marked = js.marked::<RawOpen>(object, MARK)?;
-    // SAFETY: objects with this mark hold a `Marked`, which begins with the handle of an `Open` that it
+    // SAFETY: objects with this mark hold a value that begins with the handle of an `Open` that it
     // keeps.
     Ok(marked.and_then(|root| unsafe { Open::of_raw(root.read()) }))
 }
 
 #[cfg(feature = "class")]
 mod maker {
-    use super::{MARK, Marked};
-    use crate::node_api::{Js, JsResult, Value};
+    use super::MARK;
+    use crate::node_api::{Js, JsResult, Value, Weighed};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicI64, Ordering};
     use wasi_rs_core::abi::Errno;
-    use wasi_rs_core::files::memory::Tree;
+    use wasi_rs_core::files::memory::{Open, RawOpen, Tree};
+
+    /// The value of such an object, of which any addon reads the root, and only the one that has made it the
+    /// rest.
+    #[repr(C)]
+    struct Marked<T> {
+        root: RawOpen,
+        open: Open,
+        /// Bytes that the engine was told of.
+        weight: AtomicI64,
+        rest: T,
+    }
+
+    impl<T: 'static> Weighed for Marked<T> {
+        fn weight(&self) -> i64 {
+            self.weight.load(Ordering::Relaxed)
+        }
+    }
 
     /// Has an object stand for the root directory of a tree.
     pub fn mark<'s>(js: Js<'s>, object: Value<'s>, tree: Arc<Tree>) -> JsResult<Result<(), Errno>> {
