@@ -6,7 +6,7 @@ use crate::node_api::{Js, JsResult, Mark, Type, Value};
 use wasi_rs_core::abi::Errno;
 use wasi_rs_core::files::memory::{Open, RawOpen};
 
-/// The mark of objects with a tree, in each addon of this package and version of the interface.
+/// The mark of objects with a tree, for each addon of this package. (The handle within has a version.)
 const MARK: Mark = Mark { lower: 0x4f1c_9a37_d2e8_6b05, upper: 1 };
 
 /// A directory that an object stands for, opened once more; none if it is another object.
