@@ -141,8 +141,8 @@ fn transfer_in_file(
             Ok(moved)
         }
         Interest::Write => {
-            let (moved, end) =
-                open.write(next.filter(|_| !is_append || start.is_some()), buffers, wanted, ctx.now()())?;
+            // Without a place of its own each piece goes to the end, wherever that is by then.
+            let (moved, end) = open.write(start.and(next), buffers, wanted, ctx.now()())?;
             next = Some(end);
             Ok(moved)
         }

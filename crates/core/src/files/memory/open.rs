@@ -310,26 +310,26 @@ fn answer(opened: &Opened, call: Call, message: &mut Message) -> Result {
             let (atim, mtim) = message.times(0)?;
             opened.set_times(atim, mtim, now)?;
         }
-        Call::SIZE => message.numbers = [opened.size(), 0, 0, 0, 0, 0, 0, 0],
+        Call::SIZE => message.put_numbers([opened.size()]),
         Call::READ => {
             // SAFETY: the caller's buffer is in a guest's memory, or its own, for the time of the call.
             let mut buffers = unsafe { Buffers::at(message.buffer, message.buffer_len) };
             let moved = opened.read(first, &mut buffers, message.buffer_len as u64)?;
-            message.numbers = [moved.into(), 0, 0, 0, 0, 0, 0, 0];
+            message.put_numbers([moved.into()]);
         }
         Call::WRITE => {
             // SAFETY: as for `READ`.
             let mut buffers = unsafe { Buffers::at(message.buffer, message.buffer_len) };
             let offset = (first != 0).then_some(second);
             let (moved, end) = opened.write(offset, &mut buffers, message.buffer_len as u64, now)?;
-            message.numbers = [moved.into(), end, 0, 0, 0, 0, 0, 0];
+            message.put_numbers([moved.into(), end]);
         }
         Call::SET_SIZE => opened.set_size(first, now)?,
         Call::ALLOCATE => opened.allocate(first, second, now)?,
         Call::LIST => {
             // SAFETY: it is the caller's own, for the time of the call.
             let buffer = unsafe { std::slice::from_raw_parts_mut(message.buffer, message.buffer_len) };
-            message.numbers = [opened.list(first, buffer)? as u64, 0, 0, 0, 0, 0, 0, 0];
+            message.put_numbers([opened.list(first, buffer)? as u64]);
         }
         Call::OPEN_AT => {
             let [oflags, fdflags, follow, read, write, read_only, ..] = numbers;
@@ -372,7 +372,7 @@ fn answer(opened: &Opened, call: Call, message: &mut Message) -> Result {
                 Ok(target.len() as u64)
             };
             let len = opened.with_names(now, |start, names| names.readlink_at(start, path, read))?;
-            message.numbers = [len, 0, 0, 0, 0, 0, 0, 0];
+            message.put_numbers([len]);
         }
         _ => return Err(Errno::Nosys),
     }
@@ -380,6 +380,6 @@ fn answer(opened: &Opened, call: Call, message: &mut Message) -> Result {
 }
 
 fn hand_over(message: &mut Message, opened: Opened) {
-    message.numbers = [opened.filetype().number().into(), opened.dev(), 0, 0, 0, 0, 0, 0];
+    message.put_numbers([opened.filetype().number().into(), opened.dev()]);
     message.opened = Box::into_raw(Box::new(opened)).cast();
 }
