@@ -313,8 +313,7 @@ function writeItems(items, root) {
     }
   }
   fs.mkdirSync(root, { recursive: true });
-  if (fs.readdirSync(root).length > 0)
-    throw Object.assign(systemError('ENOTEMPTY', 'copyTo', root), { path: root });
+  if (fs.readdirSync(root).length > 0) throw systemError('ENOTEMPTY', 'copyTo', root);
   for (const [path, what] of items) {
     const host = nodePath().join(root, path);
     if (what === undefined) fs.mkdirSync(host);
@@ -364,8 +363,9 @@ const MAX_LINKS = 40;
 /** @param {any} options */
 function readOptions(options) {
   if (!isObject(options)) throw invalidArgType('options', 'of type object', options);
-  const unknown = Object.keys(options).find((name) => name !== 'limit');
-  if (unknown !== undefined && options[unknown] !== undefined)
+  const isUnknown = (/** @type {string} */ name) => name !== 'limit' && options[name] !== undefined;
+  const unknown = Object.keys(options).find(isUnknown);
+  if (unknown !== undefined)
     throw unknownProperty('options', [unknown, options[unknown]], ['limit']);
   const { limit = LIMIT } = options;
   if (typeof limit !== 'number') throw invalidArgType('options.limit', 'of type number', limit);

@@ -284,6 +284,7 @@ describe('wrong entries and options', () => {
     refused({ 'a/': 'text' }, /ends in a slash/, type);
     for (const entries of [null, 'a', [], 5]) refused(entries, /"entries"/, type);
     assert.throws(() => memory({}, { limt: 5 }), { message: /limt.*limit/ });
+    assert.throws(() => memory({}, { other: undefined, limt: 5 }), { message: /limt.*limit/ });
     for (const limit of ['5', {}]) assert.throws(() => memory({}, { limit }), { code: type });
     for (const limit of [-1, 1.5, NaN, 2 ** 53])
       assert.throws(() => memory({}, { limit }), { code: 'ERR_OUT_OF_RANGE' });
