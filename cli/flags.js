@@ -210,6 +210,7 @@ const FLAGS = [
     name: 'trace',
     value: '[=FILE]',
     kind: 'file',
+    example: 'calls.txt',
     isOptional: true,
     commands: ['run', 'serve'],
     help: 'Shows each of its system calls, with parameters and results, as a line on stderr, or at the end of a file: --trace=FILE. Without it, the variable WASI_RS_TRACE says the same: 1 for stderr, or a file.',

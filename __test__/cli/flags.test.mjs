@@ -79,13 +79,9 @@ describe('flags', () => {
     for (const flag of FLAGS) {
       const { name, kind, isOptional, example, commands = COMMANDS.map((one) => one.name) } = flag;
       for (const command of commands) {
-        const value = kind && !isOptional ? [example ?? kinds[kind]] : [];
-        const { flags } = parse([
-          command,
-          `--${name}`,
-          ...value,
-          ...(command === 'cache' ? [] : ['x']),
-        ]);
+        const value = kind ? [example ?? kinds[kind]] : [];
+        const written = isOptional ? [`--${name}=${example}`] : [`--${name}`, ...value];
+        const { flags } = parse([command, ...written, ...(command === 'cache' ? [] : ['x'])]);
         assert.notEqual(flags[name], undefined, name);
         const { code, stdout } = await cli([command, '--help']);
         assert.equal(code, 0);
