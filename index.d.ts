@@ -369,6 +369,16 @@ export interface WASIOptions<
    * @default what the variable WASI_RS_TRACE says: 1 or true is stderr, another text a file; false without it
    */
   trace?: TraceOption | undefined;
+  /**
+   * Sockets that take connections, which the program is started with: their numbers come after those of the
+   * directories, in this order. `listen` is one address and one port; a number is a descriptor of this
+   * process with a socket that listens, such as a server's, of which the program gets a copy: each side may
+   * close its own. The program takes connections by `sock_accept`, waits for them by `poll_oneoff`, and has
+   * as many as `limits.openFiles` lets it. `sockets` of the object tells their ports. Calls that wait stop
+   * the thread: for a server `spawn()` is better. Under Node's permission model (from Node 25 on) it needs
+   * `--allow-net`. There are none on Windows.
+   */
+  sockets?: readonly (ServedRule | number)[] | undefined;
   /** Clocks that show the same in each run, or functions that tell the time. @default the system's */
   clock?: ClassClock | undefined;
   /** The seed of its random bytes. @default bytes of the system's */
@@ -378,7 +388,7 @@ export interface WASIOptions<
 /** The options that node:wasi knows as well. */
 export interface DescriptorOptions extends Omit<
   WASIOptions,
-  'input' | 'limits' | 'preopens' | 'trace' | 'clock' | 'random'
+  'input' | 'limits' | 'preopens' | 'trace' | 'clock' | 'random' | 'sockets'
 > {
   preopens?: Readonly<Record<string, string | undefined>> | undefined;
   stdin?: number | undefined;
@@ -419,6 +429,9 @@ export class WASI<Stdout extends AnyOutput = AnyOutput, Stderr extends AnyOutput
 
   /** A copy of the program's stderr so far, if `options.stderr` is `'pipe'`. */
   readonly stderr: Stderr extends 'pipe' ? Buffer : undefined;
+
+  /** The sockets that the program is started with, if `options.sockets` is given. */
+  readonly sockets?: readonly ServedSocket[];
 
   /** `wasiImport` under the name the chosen version imports it by. */
   getImportObject(): Record<string, WASIImport>;
@@ -608,12 +621,19 @@ export interface RunOptions<
    */
   fetch?: Fetch | undefined;
   /**
-   * Where a component may connect and listen by wasi:sockets, and which names it may look up. Without it, and
-   * for all that no rule permits, it gets `access-denied`. Under Node's permission model (from Node 25 on) it
-   * needs `--allow-net`. Programs that are no components have no calls for that.
+   * Where a program may connect and listen, and which names it may look up. Without it, and for all that no
+   * rule permits, a component gets `access-denied`.
+   *
+   * A module of preview 1 has no call that makes a socket. It is started with one for each `listen`, which
+   * takes connections there, as in the class; an address that can't be had is an error, such as
+   * UVWASI_EADDRINUSE. Rules to connect give it nothing. A number is a descriptor of this process with a
+   * socket that listens, of which a module gets a copy, made when `run()` is called; a component has no use
+   * for one. `child.sockets` and `instance.sockets` tell the ports.
+   *
+   * Under Node's permission model (from Node 25 on) the option needs `--allow-net`.
    * @default []
    */
-  sockets?: readonly SocketRule[] | undefined;
+  sockets?: readonly (SocketRule | number)[] | undefined;
   /**
    * True if another exit code than 0 is an error, ERR_WASI_EXIT: `run()` and `result` reject. **Without it
    * they are fulfilled for any exit code.** (`spawn()` emits no 'error' for it.)
@@ -1009,7 +1029,7 @@ export type GivenImports = Readonly<
 /** A function, or a class for a resource. */
 export type ImportedItem = ImportedFunction | (abstract new (...args: any) => any);
 
-/** A rule of the option `sockets`: one place where a component may connect, or listen. */
+/** A rule of the option `sockets`: one place where a program may connect, or listen. */
 export type SocketRule = ConnectRule | ListenRule;
 
 /** A place where a component may connect to. */
@@ -1026,17 +1046,32 @@ export interface ConnectRule {
   protocol?: 'tcp' | 'udp' | undefined;
 }
 
-/** A place where a component may listen. */
+/** A place where a program may listen. */
 export interface ListenRule {
   /**
    * `ADDRESS:PORT`. The address is one of this host (`127.0.0.1`, `[::1]`), a network of them, `0.0.0.0` or
    * `[::]` for all at once, or `*` for any of these. The port is a number, a range, or `*`; port 0 is one of
-   * the system's choice.
+   * the system's choice. For a module of preview 1 it is one address and one port, for TCP.
    */
   listen: string;
   connect?: undefined;
   /** With `'udp'`, the component receives datagrams there, from anybody. @default 'tcp' */
   protocol?: 'tcp' | 'udp' | undefined;
+}
+
+/** A place where a program of the class takes connections. */
+export interface ServedRule extends ListenRule {
+  protocol?: 'tcp' | undefined;
+}
+
+/** A socket that a program was started with. */
+export interface ServedSocket {
+  /** Its number for the program. */
+  readonly fd: number;
+  /** The address that it listens at; this, `family` and `port` are not there for one of the file system. */
+  readonly address: string;
+  readonly family: 'IPv4' | 'IPv6';
+  readonly port: number;
 }
 
 /**
@@ -1169,6 +1204,8 @@ export interface Instance<Exports = Record<string, ExportedFunction>> {
   readonly exports: Readonly<Exports>;
   /** Its memory, if it exports one as `memory`. */
   readonly memory: GuestMemory | null;
+  /** The sockets that it was started with (`options.sockets`). */
+  readonly sockets: readonly ServedSocket[];
   /** The amounts that it has used by now. */
   readonly usage: RunUsage;
   /**
@@ -1220,6 +1257,8 @@ export interface SyncInstance<Exports = Record<string, SyncExportedFunction>> {
   readonly exports: Readonly<Exports>;
   /** Its memory, if it exports one as `memory`. */
   readonly memory: GuestMemory | null;
+  /** The sockets that it was started with (`options.sockets`). */
+  readonly sockets: readonly ServedSocket[];
   /** The amounts that it has used by now. */
   readonly usage: RunUsage;
   /** Ends it; if it is in a call, when that has returned. */
@@ -1474,6 +1513,8 @@ export interface GuestProcess<
   readonly stdout: Stdout;
   readonly stderr: Stderr;
   readonly stdio: readonly [Stdin, Stdout, Stderr];
+  /** The sockets that the program was started with (`options.sockets`), from its 'spawn' event on. */
+  readonly sockets: readonly ServedSocket[];
   /**
    * The exit code, when it has ended by itself; a negative error number of the system, as in child_process,
    * when it could not begin.

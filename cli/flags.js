@@ -183,7 +183,7 @@ const FLAGS = [
     example: '127.0.0.1:8080',
     repeated: true,
     commands: ['run', 'serve'],
-    help: 'Where a component may take connections, by TCP: an address of this host, or * for all, and a port; port 0 is any that is free. udp:ADDRESS:PORT: where it may receive datagrams, from anybody. Repeat for more. Without it, nowhere.',
+    help: 'Where a program may take connections, by TCP: an address of this host, or * for all, and a port; port 0 is any that is free. A module is started with a socket that listens there, one address and one port: the first is descriptor 3 without --dir. udp:ADDRESS:PORT: where it may receive datagrams, from anybody. Repeat for more. Without it, nowhere.',
   },
   {
     name: 'deterministic',

@@ -40,7 +40,8 @@ async function run({ flags, program, args }) {
   const { deterministic } = flags;
   if (deterministic) refuseForDeterministic(flags);
   const limits = limitsOf(flags);
-  const isLimited = flags.timeout !== undefined || deterministic || Object.keys(limits).length > 0;
+  const isTimed = flags.timeout !== undefined;
+  const isLimited = isTimed || deterministic || sockets || Object.keys(limits).length > 0;
   try {
     const source = await sourceOf(program, flags.timeout);
     const handle = handleOf(source, !flags['no-cache']);
@@ -133,7 +134,7 @@ function limitsOf(flags) {
  * main thread the process.
  *
  * @param {import('../lib/program.js').Handle} handle
- * @param {Setting} setting
+ * @param {Omit<Setting, 'fetch' | 'sockets'>} setting
  * @param {Flags} flags
  */
 async function runHere(handle, setting, flags) {

@@ -17,6 +17,8 @@ class GuestProcess extends EventEmitter {
   exitCode = null;
   /** @type {string | null} */
   signalCode = null;
+  /** The sockets that it was started with, once it has begun. @type {import('./types.js').Served[]} */
+  sockets = [];
   /** True if `kill()`, the timeout, the signal or the Runner has ended it, before it began or later. */
   killed = false;
   #execution;
@@ -36,7 +38,7 @@ class GuestProcess extends EventEmitter {
   constructor(handle, choice, options, caller) {
     super();
     const onKill = () => (this.killed = true);
-    const hooks = { onBegin: () => this.#begin(), onKill };
+    const hooks = { onBegin: this.#begin.bind(this), onKill };
     this.#execution = new Execution(handle, choice, options, caller, hooks);
     const { stdin = null, stdout = null, stderr = null } = this.#execution.streams.ends;
     this.stdin = stdin;
@@ -128,8 +130,10 @@ class GuestProcess extends EventEmitter {
     await this.#closed;
   }
 
-  #begin() {
+  /** @param {import('./types.js').Served[]} sockets */
+  #begin(sockets) {
     this.#isBegun = true;
+    this.sockets = sockets;
     // Not within the addon's call, which an exception of a listener must not reach.
     queueMicrotask(() => this.emit('spawn'));
   }

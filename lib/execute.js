@@ -40,7 +40,7 @@ const errors = () => require('./errors.js');
  * Functions of the child that a run is for.
  *
  * @typedef {object} Hooks
- * @property {() => void} [onBegin] is called when the program has begun
+ * @property {import('./types.js').Plan['onBegin']} [onBegin] is called when the program has begun
  * @property {() => void} [onKill] is called when it is ended by `kill()`, `timeout`, `signal` or its Runner
  */
 
@@ -87,12 +87,12 @@ class Execution {
     this.#interrupted = promise;
     this.#interrupt = reject;
     this.#interrupted.catch(() => {});
-    const { stdio, trace, signal } = options;
+    const { stdio, signal } = options;
     if (signal?.aborted) {
       this.streams = unopened(stdio);
       this.kill(new (errors().AbortError)(signal.reason));
     } else {
-      this.streams = this.#open(stdio, trace);
+      this.streams = this.#open(options);
     }
     /** @type {Promise<Outcome>} */
     this.result = this.#run(handle, chosen, options, hooks.onBegin);
@@ -100,10 +100,10 @@ class Execution {
     pool?.add(this);
   }
 
-  /** @param {import('./options.js').Stdio} stdio @param {import('./options.js').Options['trace']} trace */
-  #open(stdio, trace) {
+  /** @param {import('./options.js').Options} options */
+  #open({ stdio, trace, sockets }) {
     try {
-      return streamsOf(stdio, trace, (error) => this.kill(error));
+      return streamsOf(stdio, trace, sockets, (error) => this.kill(error));
     } catch (error) {
       this.#place?.leave();
       throw this.#shown(error);
@@ -137,7 +137,7 @@ class Execution {
    * @param {import('./program.js').AnyHandle} handle
    * @param {Promise<Chosen>} chosen
    * @param {import('./options.js').Options} options
-   * @param {() => void} [onBegin]
+   * @param {Hooks['onBegin']} [onBegin]
    */
   async #run(handle, chosen, options, onBegin) {
     try {
@@ -155,15 +155,15 @@ class Execution {
    * @param {import('./program.js').AnyHandle} handle
    * @param {Promise<Chosen>} choosing
    * @param {import('./options.js').Options} options
-   * @param {() => void} [onBegin]
+   * @param {Hooks['onBegin']} [onBegin]
    */
   async #execute(handle, choosing, options, onBegin) {
     this.#arm(options);
     const chosen = await Promise.race([choosing, this.#interrupted]);
     const { args, env, preopens, limits, maxBuffer, concurrency, byCall } = options;
-    const { exchange, fetch, sockets, fixed } = options;
+    const { exchange, fetch, fixed } = options;
     const host = options.given ? await this.#hostOf(handle, options) : options.host;
-    const { plan: stdio, trace } = this.streams;
+    const { plan: stdio, trace, sockets } = this.streams;
     const plan = {
       args,
       env,
@@ -289,8 +289,41 @@ class Execution {
 /**
  * @typedef {InstanceType<typeof import('./stdio.js').Streams>} AllStreams
  *
- * @typedef {Pick<AllStreams, 'plan' | 'ends' | 'abandon' | 'finish'> & Partial<AllStreams>} Streams
+ * @typedef {Pick<AllStreams, 'plan' | 'ends' | 'abandon' | 'finish'> & Partial<AllStreams> & {
+ *   sockets?: import('./types.js').Plan['sockets'],
+ * }} Streams
  */
+
+/**
+ * The standard streams of a run, and the sockets that it is given.
+ *
+ * @param {import('./options.js').Stdio} stdio
+ * @param {import('./options.js').Options['trace']} trace
+ * @param {import('./options.js').Options['sockets']} sockets
+ * @param {(error: unknown) => void} fail is called when a stream in JavaScript throws
+ * @returns {Streams}
+ */
+function streamsOf(stdio, trace, sockets, fail) {
+  if (!sockets) return openStreams(stdio, trace, fail);
+  const tickets = new (require('./tickets.js').Tickets)();
+  const planned = sockets.map((one, i) =>
+    typeof one === 'number' ? tickets.copySocket(one, `sockets[${i}]`) : one,
+  );
+  try {
+    const streams = openStreams(stdio, trace, fail);
+    const finish = streams.finish.bind(streams);
+    return Object.assign(streams, {
+      sockets: planned,
+      finish(/** @type {boolean} */ isKilled) {
+        tickets.close();
+        return finish(isKilled);
+      },
+    });
+  } catch (error) {
+    tickets.close();
+    throw error;
+  }
+}
 
 /**
  * The standard streams of a run. Most runs need no streams in JavaScript.
@@ -300,7 +333,7 @@ class Execution {
  * @param {(error: unknown) => void} fail is called when a stream in JavaScript throws
  * @returns {Streams}
  */
-function streamsOf(stdio, trace, fail) {
+function openStreams(stdio, trace, fail) {
   const isPlain = (/** @type {any} */ one) =>
     typeof one === 'number' || one === 'capture' || one === 'ignore' || types.isUint8Array(one);
   if (trace || !stdio.every(isPlain))

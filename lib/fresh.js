@@ -191,6 +191,7 @@ class FreshInstance {
     this.#instances = instances;
     this.exports = exports;
     this.memory = null;
+    this.sockets = [];
   }
 
   /** The amounts of all instances that have ended; of memory, the largest. */

@@ -45,10 +45,11 @@ class GuestHere {
     this.#timeout = timeout;
     this.#host = host;
     this.#receiver = trace?.to;
-    this.#streams = streamsOf(stdio, this.#receiver ? undefined : trace, () => {});
+    this.#streams = streamsOf(stdio, this.#receiver ? undefined : trace, sockets, () => {});
     this.#plan = {
-      ...{ args, env, preopens, limits, byCall, timeout, sockets, fixed, maxBuffer: {} },
+      ...{ args, env, preopens, limits, byCall, timeout, fixed, maxBuffer: {} },
       stdio: this.#streams.plan,
+      sockets: this.#streams.sockets,
       trace: this.#receiver ? { ...trace, isHere: true } : this.#streams.trace,
       ...(host && { imports: host.names }),
     };
@@ -210,6 +211,7 @@ class SyncInstance {
     this.#guest = guest;
     this.exports = exports;
     this.memory = memory;
+    this.sockets = guest.loaded.sockets;
   }
 
   /** The amounts that it has used by now. */

@@ -71,6 +71,8 @@ class Guest {
   #host;
   /** The guest in the addon. @type {unknown} */
   #native;
+  /** The sockets that it was started with. @type {import('./types.js').Served[]} */
+  sockets = [];
   /** The number of its request. */
   #id;
   /** The calls that the addon has, by their numbers. @type {Map<number, Call>} */
@@ -124,10 +126,11 @@ class Guest {
     const { fetch, sockets, fixed } = options;
     this.#options = options;
     this.#host = host;
-    this.#streams = streamsOf(stdio, trace, (error) => this.kill(error));
+    this.#streams = streamsOf(stdio, trace, sockets, (error) => this.kill(error));
     this.#plan = {
-      ...{ args, env, preopens, limits, byCall, fetch, sockets, fixed, maxBuffer: {} },
+      ...{ args, env, preopens, limits, byCall, fetch, fixed, maxBuffer: {} },
       stdio: this.#streams.plan,
+      sockets: this.#streams.sockets,
       trace: this.#streams.trace,
       ...(host && { imports: host.names }),
       onBegin: () => {},
@@ -276,7 +279,10 @@ class Guest {
     if (message?.hostCall !== undefined) {
       return void this.#callHost(message);
     }
-    if (message?.hasBegun) return void (this.#disarm = this.#arm());
+    if (message?.hasBegun) {
+      this.sockets = message.sockets;
+      return void (this.#disarm = this.#arm());
+    }
     if (message?.loaded) {
       this.#disarm();
       this.#loaded(message);
@@ -436,6 +442,11 @@ class Instance {
   /** The amounts that it has used by now. */
   get usage() {
     return this.#guest.usage;
+  }
+
+  /** The sockets that it was started with. */
+  get sockets() {
+    return this.#guest.sockets;
   }
 
   /** Ends it. Resolves when its files are closed and its output is delivered. */

@@ -75,7 +75,8 @@ const INPUTS = ['inherit', 'ignore'];
  * @property {import('./types.js').Host} [host] the functions that a module is given
  * @property {Given} [given] what a component is given
  * @property {Fetch} [fetch] makes the requests of a component
- * @property {import('./sockets.js').Rule[]} [sockets] where a component may connect and listen
+ * @property {(import('./sockets.js').Rule | number)[]} [sockets] where it may connect and listen, and
+ * descriptors that it is given
  * @property {import('./types.js').Fixed} [fixed] the parts of its surroundings that are the same in each run
  * @property {() => Ends} [exchange] makes the tickets for the request that it answers, when it begins
  *
@@ -218,7 +219,9 @@ function readUsage(usage) {
 
 /** @param {any} sockets @returns {Options['sockets']} */
 function readSockets(sockets) {
-  return sockets === undefined ? undefined : require('./sockets.js').readSockets(sockets);
+  return sockets === undefined
+    ? undefined
+    : require('./sockets.js').readSockets(sockets, readDescriptor);
 }
 
 /** @param {any} value @param {string} name */
@@ -313,6 +316,11 @@ function readHandlerOptions(options, source) {
   refusePipes({ stdout, stderr }, 'handler()');
   const { imports, ...given } = rest;
   const read = readOptions({ ...given, stdout, stderr, engine: 'wasmtime' }, false, source);
+  const i = read.sockets?.findIndex((one) => typeof one === 'number') ?? -1;
+  if (i >= 0) {
+    const reason = 'is a descriptor, which a component has no use for';
+    throw errors().invalidArgValue(`options.sockets[${i}]`, read.sockets?.[i], reason);
+  }
   return { ...read, onError, given: makeImports(imports) };
 }
 

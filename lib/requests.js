@@ -29,7 +29,7 @@ const wasiError = (...parts) => new (require('./errors.js').WasiError)(...parts)
  * @property {(answer: Answer) => void} resolve
  * @property {(error: unknown) => void} reject
  * @property {(number: number) => void} [begin]
- * @property {() => void} [onBegin]
+ * @property {Plan['onBegin']} [onBegin]
  * @property {import('./types.js').Host} [host]
  */
 
@@ -92,7 +92,7 @@ function receive(id, answer, thrown) {
   const one = pending.get(id);
   if (answer?.hostCall !== undefined) return void one?.host?.call(/** @type {any} */ (answer));
   if (answer?.begin !== undefined) return one?.begin?.(answer.begin);
-  if (answer?.hasBegun) return one?.onBegin?.();
+  if (answer?.hasBegun) return one?.onBegin?.(answer.sockets ?? []);
   pending.delete(id);
   if (answer) return one?.resolve(answer);
   const reason = /** @type {any} */ (thrown)?.message ?? thrown;

@@ -1,6 +1,6 @@
 'use strict';
 
-// The option `sockets`: the rules of a component's network.
+// The option `sockets`: the rules of a program's network, and sockets of this process that it is given.
 
 const { engineAddon } = require('./addon.js');
 const { invalidArgType, invalidArgValue, unknownProperty } = require('./errors.js');
@@ -21,18 +21,23 @@ const PROTOCOLS = ['tcp', 'udp'];
  * Checks and copies the option.
  *
  * @param {any} sockets
- * @returns {Rule[]}
+ * @param {(value: number, name: string) => number | undefined} readDescriptor
+ * @returns {(Rule | number)[]}
  */
-function readSockets(sockets) {
+function readSockets(sockets, readDescriptor) {
   if (!Array.isArray(sockets))
     throw invalidArgType('options.sockets', 'an instance of Array', sockets);
-  return Array.from(sockets, (rule, i) => readRule(rule, `options.sockets[${i}]`));
+  return Array.from(sockets, (socket, i) => {
+    const name = `options.sockets[${i}]`;
+    if (typeof socket !== 'number') return readRule(socket, name);
+    return /** @type {number} */ (readDescriptor(socket, name));
+  });
 }
 
 /** @param {any} rule @param {string} name @returns {Rule} */
 function readRule(rule, name) {
   if (rule === null || typeof rule !== 'object' || Array.isArray(rule))
-    throw invalidArgType(name, 'of type object', rule);
+    throw invalidArgType(name, 'of type number or object', rule);
   const unknown = Object.keys(rule).find(
     (key) => !PROPERTIES.includes(key) && rule[key] !== undefined,
   );

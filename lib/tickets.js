@@ -26,6 +26,17 @@ class Tickets {
   }
 
   /**
+   * Copies a socket that takes connections. If that fails, all tickets are closed.
+   *
+   * @param {number} fd
+   * @param {string} name of the option
+   * @returns {number} the ticket's number, for an engine
+   */
+  copySocket(fd, name) {
+    return this.#keep(this.#made(() => addon.handOver(fd, name, true)));
+  }
+
+  /**
    * Opens the file that calls are shown in. If that fails, all tickets are closed.
    *
    * @param {import('./types.js').Trace} trace

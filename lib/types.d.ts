@@ -157,12 +157,21 @@ export interface Plan {
   exchange?: import('./http.js').Ends;
   /** Makes the requests of a component. */
   fetch?: (request: Request) => any;
-  /** The rules of the network of a component. */
-  sockets?: import('./sockets.js').Rule[];
+  /** The rules of its network, and numbers of tickets for sockets that it is given. */
+  sockets?: (import('./sockets.js').Rule | number)[];
   /** The parts of its surroundings that are the same in each run. */
   fixed?: Fixed;
   /** Called when the run has begun. */
-  onBegin?: () => void;
+  onBegin?: (sockets: Served[]) => void;
+}
+
+/** A socket that a program was started with. */
+export interface Served {
+  fd: number;
+  /** These, of a socket of the internet. */
+  address?: string;
+  family?: 'IPv4' | 'IPv6';
+  port?: number;
 }
 
 /** The calls of a program that are shown, and where: without `to` and `path`, on stderr. */
@@ -274,6 +283,8 @@ export interface Answer {
   begin?: number;
   /** True if the run has begun. The answer comes later. */
   hasBegun?: boolean;
+  /** With that: the sockets that it was started with. */
+  sockets?: Served[];
   /** The number of a call of the embedder's function. The answer comes later. */
   hostCall?: number;
   /** The descriptors by which a request of the guest comes. The answer comes later. */

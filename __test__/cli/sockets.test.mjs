@@ -1,4 +1,4 @@
-// wasi-rs --connect and --listen: where a component may connect and listen.
+// wasi-rs --connect and --listen: where a program may connect and listen.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -6,9 +6,43 @@ import net from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { after, describe, test } from 'node:test';
 import { commandLine } from '../support/cli.mjs';
+import { HANGS } from '../support/host.mjs';
 
 const { cli, refusal } = commandLine({ after });
 const guest = fileURLToPath(new URL('../support/guests/sockets.wasm', import.meta.url));
+
+test('wasi-rs --listen starts a module with a socket', { timeout: HANGS }, async () => {
+  const server = fileURLToPath(new URL('../support/guests/http-server.wasm', import.meta.url));
+  const port = await freePort();
+  for (const engine of ['auto', 'v8', 'wasmtime']) {
+    const flags = ['--no-cache', '--engine', engine, '--connect', 'a.example:1', '--dir', '.'];
+    const running = cli([...flags, '--listen', `127.0.0.1:${port}`, server, 'accept', '4']);
+    let client;
+    for (let isThere = false; !isThere;) {
+      client = net.connect(port, '127.0.0.1');
+      isThere = await once(client, 'connect').then(
+        () => true,
+        () => false,
+      );
+    }
+    client.write('GET /exit HTTP/1.1\r\n\r\n');
+    assert.match(String((await once(client, 'data'))[0]), /^HTTP\/1\.1 200 OK/);
+    assert.deepEqual(await running, { code: 0, signal: null, stdout: '', stderr: '' }, engine);
+    client.destroy();
+  }
+  const { code, stderr } = await cli(['--no-cache', '--listen', `*:${port}`, server]);
+  assert.notEqual(code, 0);
+  assert.match(stderr, /must be one address and one port/);
+});
+
+/** A port of 127.0.0.1 at which nobody listens. */
+async function freePort() {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
 
 describe('wasi-rs --connect', () => {
   test('lets a component connect there, and nowhere else', async (t) => {

@@ -8,11 +8,13 @@ import whole, {
   WasiError,
   compile,
   deserialize,
+  load,
   run,
   spawn,
   type GuestProcess,
   type RunOptions,
   type RunResult,
+  type ServedSocket,
   type SpawnOptions,
   type SystemCalls,
   type TracedCall,
@@ -291,6 +293,13 @@ export async function results(options: RunOptions, mode: 'pipe' | 'ignore') {
   (await run('app.wasm', { stdout: new WritableStream(), maxBuffer: 5 })).stdout satisfies null;
   await run('app.wasm', { maxBuffer: { stdout: 5 }, preopens: { '/': new URL('file:///') } });
   await run('app.wasm', { sockets: [{ connect: 'a:1', protocol: 'udp' }, { listen: '*:0' }] });
+  await run('app.wasm', { sockets: [{ listen: '127.0.0.1:0' }, 5] });
+  spawn('app.wasm', { sockets: [5] }).sockets satisfies readonly ServedSocket[];
+  (await load('app.wasm', { sockets: [5] })).sockets[0]?.port satisfies number | undefined;
+  new WASI({ version: 'preview1', sockets: [{ listen: '127.0.0.1:0', protocol: 'tcp' }, 5] })
+    .sockets?.[0]?.fd satisfies number | undefined;
+  // @ts-expect-error a program of the class can't connect
+  new WASI({ version: 'preview1', sockets: [{ connect: 'a:1' }] });
   await run('app.wasm', { deterministic: true, clock: { now: new Date(), step: 0 }, random: 'a' });
   // @ts-expect-error no JavaScript runs there
   await run('app.wasm', { clock: { now: () => 5 } });

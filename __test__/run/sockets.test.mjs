@@ -601,7 +601,11 @@ describe('options.sockets', () => {
   test('errors name what is wrong', async () => {
     for (const [sockets, code, message] of [
       ['127.0.0.1:80', TYPE, /"options\.sockets" property must be an instance of Array/],
-      [[{ connect: 'a:1' }, 'b:1'], TYPE, /options\.sockets\[1\]" property must be of type object/],
+      [
+        [{ connect: 'a:1' }, 'b:1'],
+        TYPE,
+        /options\.sockets\[1\]" property must be of type number or object/,
+      ],
       [[{ connect: 80 }], TYPE, /options\.sockets\[0\]\.connect" property must be of type string/],
       [[{}], VALUE, /options\.sockets\[0\]' must have either connect or listen/],
       [[{ connect: 'a:1', listen: '*:1' }], VALUE, /must have either connect or listen/],
@@ -626,5 +630,9 @@ describe('options.sockets', () => {
     const handle = await handler(http, { cache, sockets: [{ connect: '*:*' }] });
     await handle.close();
     await assert.rejects(handler(http, { cache, sockets: [{ connect: '*' }] }), { code: VALUE });
+    await assert.rejects(handler(http, { cache, sockets: [5] }), {
+      code: VALUE,
+      message: /options\.sockets\[0\]' is a descriptor, which a component has no use for/,
+    });
   });
 });

@@ -420,4 +420,18 @@ test('sockets take --allow-net, where Node has it', () => {
   const go = (...allowed) => outcome(['--allow-wasi', '--allow-fs-read=*', ...allowed], script);
   assert.deepEqual(go(), hasNet ? ['ERR_ACCESS_DENIED', 'Net'] : 'loaded');
   if (hasNet) assert.equal(go('--allow-net'), 'loaded');
+
+  const inClass = `
+    const { WASI } = require(${JSON.stringify(addon)});
+    const make = (sockets) => {
+      try {
+        return new WASI({ version: 'preview1', sockets }).sockets.length;
+      } catch ({ code, permission }) {
+        return [code, permission];
+      }
+    };
+    console.log(JSON.stringify([make([]), make([{ listen: '127.0.0.1:0' }])]));`;
+  const make = (...allowed) => outcome(['--allow-wasi', '--allow-fs-read=*', ...allowed], inClass);
+  assert.deepEqual(make(), [0, hasNet ? ['ERR_ACCESS_DENIED', 'Net'] : 1]);
+  if (hasNet) assert.deepEqual(make('--allow-net'), [0, 1]);
 });

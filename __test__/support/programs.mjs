@@ -16,6 +16,9 @@ const TYPES = {
   proc_exit: '(param i32)',
   random_get: '(param i32 i32) (result i32)',
   sched_yield: '(result i32)',
+  sock_accept: '(param i32 i32 i32) (result i32)',
+  sock_recv: '(param i32 i32 i32 i32 i32 i32) (result i32)',
+  sock_send: '(param i32 i32 i32 i32 i32) (result i32)',
 };
 
 /**

@@ -9,6 +9,7 @@ use crate::class::hooks::{ClassHooks, Guest, Realm};
 use crate::class::kept::{Kept, kept};
 use crate::class::options::{self, Options};
 use crate::class::pending_exit::PendingExit;
+use crate::class::sockets::served_to_js;
 use crate::class::stdio::TRACE;
 use crate::class::stdio_options::{Choice, NAMES};
 use crate::class::validate::validate_object;
@@ -40,6 +41,12 @@ impl<E: EditionOf> Method for Construct<E> {
         js.set(wasi, kept(js, Kept::BindingName)?, js.string(abi.module())?)?;
         let options = options::read(js, options, abi, &E::EDITION)?;
         define_captures(js, wasi, &options.choices)?;
+        if let Some(served) = &options.sockets {
+            let descriptor = js.object()?;
+            js.set_named(descriptor, "value", served_to_js(js, served)?)?;
+            js.set_named(descriptor, "configurable", js.boolean(true)?)?;
+            define_property(js, wasi, js.string("sockets")?, descriptor)?;
+        }
         let Made { set_memory, functions, .. } = make_guest(js, wasi, options)?;
         js.set(wasi, kept(js, Kept::SetMemory)?, set_memory)?;
         js.set_named(wasi, "wasiImport", functions)?;

@@ -13,6 +13,7 @@ mod methods;
 pub mod observer;
 pub mod options;
 mod pending_exit;
+pub mod sockets;
 pub mod stdio;
 pub mod stdio_options;
 pub mod trace;

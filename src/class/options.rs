@@ -6,6 +6,7 @@ use crate::class::file_url;
 use crate::class::fixed::{self, Told};
 use crate::class::limits::{CAPTURED, OPEN_FILES, STDOUT};
 use crate::class::observer::Observer;
+use crate::class::sockets;
 use crate::class::stdio::Stdio;
 use crate::class::stdio_options::{self, Choice};
 use crate::class::trace;
@@ -17,6 +18,8 @@ use crate::process::{host_descriptor, is_host_stream, is_main_thread};
 use crate::trees::directory_of;
 use wasi_rs_core::abi::{Abi, Errno, Fd};
 use wasi_rs_core::ctx::{Ctx, Fixed, Preopen, PreopenSource, Strings, open_error};
+use wasi_rs_core::network::Network;
+use wasi_rs_core::syscalls::serving::{Entry, Served, serve};
 
 /// The options, read.
 pub struct Options<'s> {
@@ -32,6 +35,8 @@ pub struct Options<'s> {
     pub told: Told<'s>,
     /// The function or Writable that its calls are shown to.
     pub receiver: Option<Value<'s>>,
+    /// The sockets that it is started with, if the option was given.
+    pub sockets: Option<Vec<Served>>,
     /// The observer of its calls.
     pub observer: Option<Box<dyn Observer>>,
 }
@@ -71,6 +76,7 @@ pub fn read<'s>(js: Js<'s>, options: Value<'s>, abi: Abi, edition: &Edition) -> 
     let trace = trace::read(js, trace)?;
     let (fixed, told) = if edition.streams { fixed::read(js, options)? } else { (Fixed::default(), Told::default()) };
     permission::require_wasi(js)?;
+    let sockets = if edition.streams { sockets::read(js, options)? } else { None };
 
     let too_long = |_| errors::not_initialized(js, Errno::TooBig, "options.args and options.env take more than 4 GiB");
     let mut strings = (Strings::default(), Strings::default());
@@ -82,6 +88,7 @@ pub fn read<'s>(js: Js<'s>, options: Value<'s>, abi: Abi, edition: &Edition) -> 
     let receiver = trace.as_ref().and_then(|trace| trace.receiver());
     let watch = trace.map(|trace| stdio.trace(js, trace)).transpose()?;
     let ctx = ctx.limiting_open_files(limits.open_files).watching(watch.flatten());
+    let ctx = ctx.networking(Network::new(sockets.iter().flatten().filter_map(Entry::rule).cloned().collect()));
     for ((number, choice), name) in choices.iter_mut().enumerate().zip(stdio_options::NAMES) {
         let pushed = match (stdio.connect(number, choice, limits.stdout), &*choice) {
             (Some(stream), _) => ctx.push_stream(stream),
@@ -99,6 +106,8 @@ pub fn read<'s>(js: Js<'s>, options: Value<'s>, abi: Abi, edition: &Edition) -> 
     for preopen in preopens {
         preopen.push(&ctx).map_err(|(errno, what)| errors::not_initialized(js, errno, &what))?;
     }
+    let sockets = sockets.map(|entries| serve(&ctx, entries)).transpose();
+    let sockets = sockets.map_err(|(errno, what)| errors::not_initialized(js, errno, &what))?;
     Ok(Options {
         ctx,
         return_on_exit: read_return_on_exit(js, options, edition)?,
@@ -106,6 +115,7 @@ pub fn read<'s>(js: Js<'s>, options: Value<'s>, abi: Abi, edition: &Edition) -> 
         choices,
         told,
         receiver,
+        sockets,
         observer: None,
     })
 }

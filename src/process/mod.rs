@@ -15,11 +15,11 @@ pub use unix::quit;
 #[cfg(all(unix, feature = "engine"))]
 pub use unix::{copy_of_descriptor, stack_left, within_share};
 #[cfg(unix)]
-pub use unix::{host_descriptor, is_main_thread, prepare_process};
+pub use unix::{host_descriptor, is_main_thread, listening_socket, prepare_process};
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
-pub use windows::{host_descriptor, is_main_thread, prepare_process};
+pub use windows::{host_descriptor, is_main_thread, listening_socket, prepare_process};
 
 /// True if the number is that of one of the host's own standard streams.
 pub const fn is_host_stream(number: i32) -> bool {

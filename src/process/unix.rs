@@ -1,11 +1,7 @@
 use std::mem::ManuallyDrop;
-#[cfg(feature = "engine")]
-use std::os::fd::{AsRawFd, BorrowedFd};
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
-use wasi_rs_core::host::file::File;
-#[cfg(feature = "engine")]
-use wasi_rs_core::host::file::is_beyond_share;
+use wasi_rs_core::host::file::{File, is_beyond_share};
 
 /// Prepares the process for guests: forks and large files must do it no harm.
 pub fn prepare_process() {
@@ -109,8 +105,15 @@ pub fn host_descriptor(number: i32) -> std::io::Result<File> {
     Ok(File::borrowed(ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(number) })))
 }
 
+/// A copy of a socket of the host, by its number, which belongs to the guest; and true if it takes
+/// connections.
+pub fn listening_socket(number: i32) -> std::io::Result<(File, bool)> {
+    let copy = copy_of_descriptor(number)?;
+    let listens = copy.is_listening()?;
+    Ok((copy, listens))
+}
+
 /// A copy of a descriptor of the host, by its number, which belongs to the guest.
-#[cfg(feature = "engine")]
 pub fn copy_of_descriptor(number: i32) -> std::io::Result<File> {
     if number < 0 {
         return Err(rustix::io::Errno::BADF.into());
@@ -123,7 +126,6 @@ pub fn copy_of_descriptor(number: i32) -> std::io::Result<File> {
 }
 
 /// EMFILE if a descriptor that was opened for a program is one too many for all of them.
-#[cfg(feature = "engine")]
 pub fn within_share(file: &impl AsRawFd) -> std::io::Result<()> {
     let number = usize::try_from(file.as_raw_fd()).unwrap_or(0);
     if is_beyond_share(number) { Err(rustix::io::Errno::MFILE.into()) } else { Ok(()) }

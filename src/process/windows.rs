@@ -3,6 +3,7 @@ use std::mem::ManuallyDrop;
 use std::os::windows::io::{FromRawHandle, OwnedHandle, RawHandle};
 use wasi_rs_core::host::file::File;
 use windows_sys::Win32::Foundation::ERROR_INVALID_HANDLE;
+use windows_sys::Win32::Networking::WinSock::WSAENOTSOCK;
 use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW, GetModuleHandleW,
     GetProcAddress,
@@ -53,4 +54,9 @@ pub fn host_descriptor(number: i32) -> io::Result<File> {
     // SAFETY: it is open, and since this "owner" is never dropped it is not closed here. If the host closes
     // it after all, the guest's calls get EBADF, or what the host has opened under that number since.
     Ok(File::borrowed(ManuallyDrop::new(unsafe { OwnedHandle::from_raw_handle(handle) })))
+}
+
+/// An error: Node's sockets have no descriptor numbers on Windows.
+pub fn listening_socket(_: i32) -> io::Result<(File, bool)> {
+    Err(io::Error::from_raw_os_error(WSAENOTSOCK))
 }

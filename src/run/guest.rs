@@ -106,6 +106,7 @@ impl Method for MakeGuest {
             choices: [Choice::Ignore, Choice::Ignore, Choice::Ignore],
             told: [None; 2],
             receiver: None,
+            sockets: None,
             observer: Some(Box::new(Counter(run))),
         };
         let made = make_guest(js, guest, options)?;

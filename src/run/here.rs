@@ -1,5 +1,6 @@
 //! Instances that live on and are called on the thread of their environment.
 
+use crate::class::sockets::served_to_js;
 use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Value};
 use crate::permission::require_wasi;
 use crate::process::stack_left;
@@ -49,10 +50,10 @@ fn number_of(guest: &Arc<Hosted>) -> u64 {
 
 /// `loadHere(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace?, byCall?,
 /// timeout, imports? }, dispatch)`: a guest that lives on, and is called by `callHere`. The result is
-/// `{ guest, number, loaded, hasMemory }`, or `{ guest, number, ended: outcome }` if it can't be loaded. Each
-/// call may take `timeout` milliseconds (0: without end). `dispatch` makes the calls of functions of the
-/// embedder: it gets what `hostCall` messages have, and returns the bytes of the results, or nothing. With
-/// `{ traced }`, a call that is shown, it returns true if the guest goes on.
+/// `{ guest, number, sockets, loaded, hasMemory }`, or `{ guest, number, ended: outcome }` if it can't be
+/// loaded. Each call may take `timeout` milliseconds (0: without end). `dispatch` makes the calls of
+/// functions of the embedder: it gets what `hostCall` messages have, and returns the bytes of the
+/// results, or nothing. With `{ traced }`, a call that is shown, it returns true if the guest goes on.
 struct LoadHere;
 
 impl Method for LoadHere {
@@ -80,6 +81,9 @@ impl Method for LoadHere {
         let guest = Hosted { host, instance: Some(instance), prompts, requests, id, ended, calls_back, timeout };
         let message = js.object()?;
         let loaded = exports.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(instance) = &guest.instance {
+            js.set_named(message, "sockets", served_to_js(js, instance.run.sockets())?)?;
+        }
         match loaded {
             Some((exports, has_memory)) => loaded_to_js(js, message, &exports, has_memory)?,
             None => set_ended(js, message, &guest)?,
@@ -117,11 +121,11 @@ fn set_ended(js: Js<'_>, message: Value<'_>, guest: &Hosted) -> JsResult<()> {
     }
 }
 
-/// `callHere.call(dispatch, number, index, bytes, length)`: calls an export of the guest with this number on
-/// this thread. The first `length` of the bytes, a Uint8Array, are its parameters. If there is room, they are
-/// replaced by its results, and the result is their number; otherwise it is an ArrayBuffer of them. It is
-/// `{ thrown? | isBusy? | refused? }` if there are none, or `{ ended: outcome }` if the guest has ended with
-/// the call, or before.
+/// `callHere.call(dispatch, number, index, bytes, length)`: calls an export of the guest with this number
+/// on this thread. The first `length` of the bytes, a Uint8Array, are its parameters. If there is room,
+/// they are replaced by its results, and the result is their number; otherwise it is an ArrayBuffer of
+/// them. It is `{ thrown? | isBusy? | refused? }` if there are none, or `{ ended: outcome }` if the guest
+/// has ended with the call, or before.
 struct CallHere;
 
 impl Method for CallHere {

@@ -11,7 +11,7 @@ use wasi_rs_core::host::clocks::Beginning;
 use wasi_rs_core::network::rules::{Rule, Way};
 use wasi_rs_modules::interface::Names;
 use wasi_rs_modules::limits::Limits;
-use wasi_rs_runner::plan::Stdio;
+use wasi_rs_runner::plan::{Socket, Stdio};
 
 /// An object whose properties are read.
 pub struct Reader<'s> {
@@ -109,13 +109,17 @@ impl<'s> Reader<'s> {
         Err(js.throw(js.error(ErrorKind::TypeError, None, js.string(message)?)?))
     }
 
-    /// The rules of a guest's network, if it has any. Node's permission model must permit one.
-    pub fn sockets(&self) -> JsResult<Vec<Rule>> {
+    /// The rules of a guest's network, and the tickets for sockets that it is given. Node's permission model
+    /// must permit any.
+    pub fn sockets(&self) -> JsResult<Vec<Socket>> {
         let js = self.js;
         if self.given("sockets")?.is_none() {
             return Ok(Vec::new());
         }
-        let rules = self.list("sockets", |object| {
+        let sockets = self.list("sockets", |object| {
+            if js.type_of(object)? == Type::Number {
+                return Ok(Socket::Ticket(whole(js.number_of(object)?)));
+            }
             let (entry, protocol) = (Reader { js, object }, Reader { js, object }.text("protocol")?);
             let protocol = if protocol.as_deref() == Some("udp") { Protocol::Udp } else { Protocol::Tcp };
             let (way, text) = match entry.text("listen")? {
@@ -123,14 +127,14 @@ impl<'s> Reader<'s> {
                 None => (Way::Connect, js.string_of(entry.get("connect")?)?),
             };
             match Rule::parse(way, protocol, &text) {
-                Ok(rule) => Ok(rule),
+                Ok(rule) => Ok(Socket::Rule(rule)),
                 Err(why) => Err(js.throw(js.error(ErrorKind::TypeError, None, js.string(&why)?)?)),
             }
         })?;
-        if !rules.is_empty() {
+        if !sockets.is_empty() {
             require_net(js)?;
         }
-        Ok(rules)
+        Ok(sockets)
     }
 
     /// The limits of a run.

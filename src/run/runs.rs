@@ -1,5 +1,6 @@
 //! The functions of runs, in both engines: started, ended early.
 
+use crate::class::sockets::served_to_js;
 use crate::node_api::{Call, Js, JsResult, Method, Value};
 use crate::permission::require_wasi;
 use crate::process::trace_file;
@@ -102,8 +103,8 @@ fn ask_by_messages(requests: &Arc<Requests>, id: u32) -> Ask {
     ask_by_message(requests, id, &Arc::default())
 }
 
-/// A function that sends the message `{ exchange: { input, output } }` when a guest begins a request of HTTP:
-/// the numbers of descriptors, the receiver's to close.
+/// A function that sends the message `{ exchange: { input, output } }` when a guest begins a request of
+/// HTTP: the numbers of descriptors, the receiver's to close.
 fn tell_request(requests: &Arc<Requests>, id: u32) -> Request {
     let requests = Arc::clone(requests);
     Box::new(move |ends| {
@@ -123,23 +124,25 @@ fn exchange_of(request: &Reader<'_>) -> JsResult<Option<Ends<u64>>> {
     Ok(Some(Ends { input: number("input")?, output: number("output")? }))
 }
 
-/// A function that sends the message `{ hasBegun }` when a run begins.
+/// A function that sends the message `{ hasBegun, sockets }` when a run begins.
 fn tell_begin(requests: &Arc<Requests>, id: u32) -> OnBegin {
     let requests = Arc::clone(requests);
-    OnBegin(Some(Box::new(move || {
-        requests.send(id, |js| {
+    OnBegin(Some(Box::new(move |served| {
+        let served = served.to_vec();
+        requests.send(id, move |js| {
             let message = js.object()?;
             js.set_named(message, "hasBegun", js.boolean(true)?)?;
+            js.set_named(message, "sockets", served_to_js(js, &served)?)?;
             Ok(message)
         });
     })))
 }
 
-/// `start(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, fixed?, trace?, byCall?,
-/// imports?, exchange?, fetches?, sockets?, onBegin? })`: runs the program in wasmtime; the answer is its
-/// outcome. The result is the guest for `answer`, if there are functions of the embedder. With `onBegin`, a
-/// message `{ hasBegun }` comes before, unless the program does not begin; with `fetches`, messages `{
-/// exchange }`.
+/// `start(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, fixed?, trace?,
+/// byCall?, imports?, exchange?, fetches?, sockets?, onBegin? })`: runs the program in wasmtime; the
+/// answer is its outcome. The result is the guest for `answer`, if there are functions of the embedder.
+/// With `onBegin`, a message `{ hasBegun, sockets }` comes before, unless the program does not begin;
+/// with `fetches`, messages `{ exchange }`.
 struct Start;
 
 impl Method for Start {
@@ -161,8 +164,8 @@ impl Method for Start {
 }
 
 /// `startInV8(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace?, byCall?,
-/// onBegin? })`: queues a run of a program of V8. A message `{ begin }` with its number for `guest` says that
-/// it has a slot; the answer is its outcome.
+/// onBegin? })`: queues a run of a program of V8. A message `{ begin }` with its number for `guest` says
+/// that it has a slot; the answer is its outcome.
 struct StartInV8;
 
 impl Method for StartInV8 {

@@ -1,7 +1,7 @@
 //! The functions with which `lib/` hands descriptors over to guests, in the form of tickets (see
 //! [`handover`](wasi_rs_runner::handover)).
 
-use crate::class::trace;
+use crate::class::{sockets, trace};
 use crate::errors;
 use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Thrown, Value};
 use crate::process::is_host_stream;
@@ -75,15 +75,20 @@ impl Method for MakeExchange {
     }
 }
 
-/// `handOver(fd, name)`: a ticket for a copy of this descriptor.
+/// `handOver(fd, name, isSocket)`: a ticket for a copy of this descriptor, or of a socket that takes
+/// connections.
 struct HandOver;
 
 impl Method for HandOver {
     const NAME: &'static str = "handOver";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        let (js, [number, name, ..]) = (call.js, call.args);
+        let (js, [number, name, is_socket, ..]) = (call.js, call.args);
         let fd = i32::try_from(whole(js.number_of(number)?)).unwrap_or(-1);
+        if js.truthy(is_socket)? {
+            let file = sockets::copy(js, fd, &format!("options.{}", js.string_of(name)?))?;
+            return ticket_to_js(js, Given { file, is_host_stream: false });
+        }
         match own_descriptor(fd) {
             Ok(file) => ticket_to_js(js, Given { file, is_host_stream: is_host_stream(fd) }),
             Err(error) => {

@@ -130,6 +130,13 @@ impl Descriptor {
         Self { role: Role::Socket(socket), ..Self::new(file, rights, Rights::empty(), Fdflags::NONBLOCK) }
     }
 
+    /// A socket that the guest is started with, from which it takes connections. All else would be felt by
+    /// those who share it: after a shutdown nobody can take any.
+    pub fn serving(file: File) -> Self {
+        let rights = Rights::SOCK_ACCEPT | rights_of_stream(Interest::Read);
+        Self::new(file, rights, Rights::empty(), Fdflags::empty())
+    }
+
     /// A lookup, and the file that is readable when it is over.
     pub fn lookup(file: File, lookup: Lookup) -> Self {
         let rights = Rights::POLL_FD_READWRITE;

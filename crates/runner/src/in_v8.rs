@@ -3,7 +3,7 @@
 
 use super::control::RunInterrupt;
 use super::outcome::{End, Exception, Finish};
-use super::plan::{Captures, Plan};
+use super::plan::{Captures, Opened, Plan};
 use super::reaper::Mortal;
 use super::run::{Begun, Engine, Guest, Population, Run};
 use super::scheduler::SCHEDULER;
@@ -14,6 +14,7 @@ use wasi_rs_core::abi::{Abi, Errno};
 use wasi_rs_core::ctx::{self, Ctx};
 use wasi_rs_core::host::wait::Interrupt;
 use wasi_rs_core::syscalls::Flow;
+use wasi_rs_modules::error::Form;
 
 /// Runs by their numbers, each with its program in the form for the worker.
 type Runs<P> = BTreeMap<u64, (Arc<Run>, Arc<P>)>;
@@ -147,8 +148,8 @@ pub fn begin(
     let plan = run.take_plan()?;
     let is_gone = Arc::new(AtomicBool::new(false));
     let interrupt = wrap(RunInterrupt::new(Arc::clone(&run.control)));
-    let opened = plan.open(abi, interrupt);
-    let (ctx, captures) = match opened {
+    let opened = plan.open(Form::Module, abi, interrupt);
+    let Opened { ctx, captures, sockets } = match opened {
         Ok(opened) => opened,
         Err(error) => {
             run.settle(End::OpenError(error));
@@ -156,7 +157,7 @@ pub fn begin(
             return None;
         }
     };
-    let begun = Begun::now(captures.clone(), Box::new(Inside { is_gone: Arc::clone(&is_gone) }));
+    let begun = Begun::now(captures.clone(), sockets, Box::new(Inside { is_gone: Arc::clone(&is_gone) }));
     let is_to_begin = run.begin(begun);
     let run = InWorker { run: Taken(run), captures, overflow: OnceLock::new(), is_gone };
     if !is_to_begin {

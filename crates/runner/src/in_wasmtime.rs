@@ -10,7 +10,7 @@ use super::handover;
 use super::host_calls::{Given, HostCalls};
 use super::mode::Mode;
 use super::outcome::{End, Finish, no_thread, panicked};
-use super::plan::{OpenError, Plan};
+use super::plan::{OpenError, Opened, Plan};
 use super::prepared::{Prepared, PreparedComponent, PreparedModule};
 use super::reaper::Mortal;
 use super::run;
@@ -135,12 +135,13 @@ pub(super) fn open(run: &Run, prepared: &Prepared, mut plan: Plan) -> Result<Gue
     let (host, http) = (plan.host.take(), std::mem::take(&mut plan.http));
     let indices = prepared.given_by(host.as_deref()).map_err(End::ProgramError)?;
     let interrupt = Box::new(RunInterrupt::new(Arc::clone(&run.control)));
-    let (ctx, captures) = plan.open(prepared.abi(), interrupt).map_err(End::OpenError)?;
+    let opened = plan.open(prepared.form(), prepared.abi(), interrupt).map_err(End::OpenError)?;
+    let Opened { ctx, captures, sockets } = opened;
     let exchange = http.exchange.map(|tickets| take_exchange(&ctx, &tickets)).transpose().map_err(End::OpenError)?;
     let ctx = Arc::new(CallLock::new(ctx));
     let engine = prepared.engine().clone();
     let inside = Inside { engine, ctx: Arc::clone(&ctx), host: host.clone() };
-    if !run.begin(Begun::now(captures.clone(), Box::new(inside))) {
+    if !run.begin(Begun::now(captures.clone(), sockets, Box::new(inside))) {
         return Err(End::Ended);
     }
     let limiter = Limiter::new(Arc::clone(&run.control), &run.limits);

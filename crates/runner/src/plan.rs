@@ -12,7 +12,9 @@ use wasi_rs_core::host::stream::{Input, Output, Stream};
 use wasi_rs_core::host::wait::Interrupt;
 use wasi_rs_core::network::Network;
 use wasi_rs_core::network::rules::Rule;
+use wasi_rs_core::syscalls::serving::{Entry, Served, serve};
 use wasi_rs_core::watch::{Form, Selection, Sink, Tally, Trace, Watch};
+use wasi_rs_modules::error;
 use wasi_rs_modules::limits::Limits;
 
 /// The plan of a run. Directories are opened when it begins: runs in the queue hold no more than their
@@ -41,12 +43,31 @@ pub struct Plan {
     pub tally: Option<Arc<Tally>>,
     /// The functions that the embedder gives the guest, if any.
     pub host: Option<Arc<HostCalls>>,
-    /// The rules of its network.
-    pub sockets: Vec<Rule>,
+    /// The rules of its network, and sockets that it is given.
+    pub sockets: Vec<Socket>,
     /// Its part in HTTP.
     pub http: Http,
     /// Called when the run begins, with all that it needs open, on any thread.
     pub on_begin: OnBegin,
+}
+
+/// An entry of the option `sockets`.
+#[derive(Debug)]
+pub enum Socket {
+    /// A rule.
+    Rule(Rule),
+    /// The socket of the ticket with this number, which listens.
+    Ticket(u64),
+}
+
+impl Socket {
+    fn entry(self) -> Result<Entry, OpenError> {
+        let gone = || OpenError { errno: Errno::Badf, what: "can't use options.sockets".to_owned() };
+        Ok(match self {
+            Self::Rule(rule) => Entry::Rule(rule),
+            Self::Ticket(number) => Entry::Open(handover::take(number).ok_or_else(gone)?.file),
+        })
+    }
 }
 
 /// The calls that are shown, and where.
@@ -99,9 +120,13 @@ impl fmt::Debug for Http {
     }
 }
 
-/// A function that is called when a run begins, if anybody wants to know.
+/// A function that is called when a run begins, if anybody wants to know. It gets the sockets that the guest
+/// is started with.
 #[derive(Default)]
-pub struct OnBegin(pub Option<Box<dyn FnOnce() + Send>>);
+pub struct OnBegin(pub Option<Tell>);
+
+/// Such a function.
+pub type Tell = Box<dyn FnOnce(&[Served]) + Send>;
 
 impl fmt::Debug for OnBegin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -148,9 +173,20 @@ pub struct OpenError {
     pub what: String,
 }
 
+/// The things that were opened for a guest.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its context.
+    pub ctx: Ctx,
+    /// The captures of its output.
+    pub captures: Captures,
+    /// The sockets that it is started with.
+    pub sockets: Vec<Served>,
+}
+
 impl Plan {
     /// Makes the guest's context; its calls are interrupted by `interrupt`.
-    pub fn open(self, abi: Abi, interrupt: Box<dyn Interrupt>) -> Result<(Ctx, Captures), OpenError> {
+    pub fn open(self, form: error::Form, abi: Abi, interrupt: Box<dyn Interrupt>) -> Result<Opened, OpenError> {
         let too_long =
             |errno| OpenError { errno, what: "options.args and options.env take more than 4 GiB".to_owned() };
         let strings = |list: &[String]| {
@@ -160,7 +196,9 @@ impl Plan {
         let (args, env) = (strings(&self.args).map_err(too_long)?, strings(&self.env).map_err(too_long)?);
         let ctx = Ctx::new(abi, args, env).waiting_with(interrupt);
         let trace = self.trace.map(Tracing::open).transpose()?;
-        let ctx = ctx.fixing(self.fixed).watching(Watch::of(trace, self.tally)).networking(Network::new(self.sockets));
+        let entries = self.sockets.into_iter().map(Socket::entry).collect::<Result<Vec<_>, _>>()?;
+        let network = Network::new(entries.iter().filter_map(Entry::rule).cloned().collect());
+        let ctx = ctx.fixing(self.fixed).watching(Watch::of(trace, self.tally)).networking(network);
         let ctx = match self.limits.open_files {
             Some(limit) => ctx.limiting_open_files(limit),
             None => ctx,
@@ -175,7 +213,22 @@ impl Plan {
         for preopen in self.preopens {
             preopen.push(&ctx).map_err(|(errno, what)| OpenError { errno, what })?;
         }
-        Ok((ctx, captures))
+        let sockets = match form {
+            error::Form::Module => serve(&ctx, entries).map_err(|(errno, what)| OpenError { errno, what })?,
+            error::Form::Component => refuse_open(&entries).map(|()| Vec::new())?,
+        };
+        Ok(Opened { ctx, captures, sockets })
+    }
+}
+
+/// A component makes its sockets itself; it can't be given one.
+fn refuse_open(entries: &[Entry]) -> Result<(), OpenError> {
+    match entries.iter().position(|entry| matches!(entry, Entry::Open(_))) {
+        None => Ok(()),
+        Some(number) => {
+            let what = format!("options.sockets[{number}] is a descriptor, which a component has no use for");
+            Err(OpenError { errno: Errno::Notsup, what })
+        }
     }
 }
 

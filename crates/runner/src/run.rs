@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use wasi_rs_core::abi::flags::Clockid;
 use wasi_rs_core::host::clock;
+use wasi_rs_core::syscalls::serving::Served;
 use wasi_rs_core::watch::Tally;
 use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::limits::Limits;
@@ -108,6 +109,7 @@ pub struct Begun {
     thread: clock::Thread,
     cpu: u64,
     captures: Captures,
+    sockets: Vec<Served>,
     guest: Box<dyn Guest>,
 }
 
@@ -124,9 +126,9 @@ pub trait Guest: Send + Sync {
 
 impl Begun {
     /// A run that begins now, on the calling thread.
-    pub fn now(captures: Captures, guest: Box<dyn Guest>) -> Self {
+    pub fn now(captures: Captures, sockets: Vec<Served>, guest: Box<dyn Guest>) -> Self {
         let cpu = clock::now(Clockid::ThreadCputimeId);
-        Self { at: Instant::now(), thread: clock::Thread::current(), cpu, captures, guest }
+        Self { at: Instant::now(), thread: clock::Thread::current(), cpu, captures, sockets, guest }
     }
 
     /// Nanoseconds since it has begun.
@@ -230,9 +232,14 @@ impl Run {
     pub fn begin(&self, begun: Begun) -> bool {
         let begins = self.begun.set(begun).is_ok() && !self.control.termination.is_ended_by_now();
         if begins && let Some(tell) = lock(&self.on_begin).0.take() {
-            tell();
+            tell(self.sockets());
         }
         begins
+    }
+
+    /// The sockets that it was started with.
+    pub fn sockets(&self) -> &[Served] {
+        self.begun.get().map_or(&[], |begun| &begun.sockets)
     }
 
     /// Records the processor time of the calling thread, which is done with the guest.

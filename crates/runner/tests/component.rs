@@ -296,7 +296,7 @@ fn a_program_that_waits_is_ended() {
     );
     for waiting in [reads, polling(u64::MAX), program(&[], "(loop (br 0))")] {
         let ((mut plan, _writer), (sender, receiver), (begin, begun)) = (piped(), channel(), channel());
-        plan.on_begin = OnBegin(Some(Box::new(move || begin.send(()).unwrap())));
+        plan.on_begin = OnBegin(Some(Box::new(move |_| begin.send(()).unwrap())));
         let run = in_wasmtime::start(waiting, plan, Box::new(move |outcome| sender.send(outcome).unwrap()));
         begun.recv().unwrap();
         run.end();

@@ -163,7 +163,7 @@ fn a_directory_is_opened_when_the_run_begins() {
 fn who_wants_to_know_is_told_when_a_run_has_begun() {
     let told = |preopens| {
         let (sender, receiver) = channel();
-        let on_begin = OnBegin(Some(Box::new(move || sender.send(()).unwrap())));
+        let on_begin = OnBegin(Some(Box::new(move |_| sender.send(()).unwrap())));
         run(&program("", "unreachable"), Plan { preopens, on_begin, ..plan() });
         receiver.try_recv().is_ok()
     };

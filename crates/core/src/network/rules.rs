@@ -3,7 +3,7 @@
 
 use super::name::Name;
 use crate::abi::socket::Protocol;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 /// The thing that a rule permits.
@@ -62,6 +62,15 @@ impl Rule {
             Host::Address(one) => *one == address,
             // All addresses of the host are more than those of a network.
             Host::Network(network, bits) => !address.is_unspecified() && network_of(address, *bits) == Some(*network),
+        }
+    }
+
+    /// The address, if the rule is for no other, by TCP.
+    pub fn address(&self) -> Option<SocketAddr> {
+        let port = *self.ports.start();
+        match self.host {
+            Host::Address(ip) if self.protocol == Protocol::Tcp && port == *self.ports.end() => Some((ip, port).into()),
+            _ => None,
         }
     }
 

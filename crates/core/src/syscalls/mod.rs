@@ -14,6 +14,7 @@ mod poll;
 mod proc;
 mod random;
 mod readdir;
+pub mod serving;
 mod sock;
 pub mod sockets;
 pub mod trace;

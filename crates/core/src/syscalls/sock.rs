@@ -42,6 +42,7 @@ pub(super) fn sock_accept(ctx: &Ctx, memory: &Memory<'_>, fd: Fd, flags: Fdflags
     let socket = Socket::of(ctx, fd, Rights::SOCK_ACCEPT)?;
     memory.check(result, 1)?;
     let file = socket.file()?;
+    ctx.descriptors.require_room()?; // the connection would be lost
     let connection = accept(ctx, file, socket.flags().contains(Fdflags::NONBLOCK))?;
     drop(socket); // the table is about to change
     let accepted = Descriptor::new(connection, Rights::FILE, Rights::empty(), flags);

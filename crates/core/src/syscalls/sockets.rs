@@ -72,6 +72,17 @@ impl<'c> Sockets<'c> {
         made(self.ctx, "sock_open", params, open, |fd| vec![Field::fd(*fd)])
     }
 
+    /// A socket that listens at this address, for TCP. EACCES: no rule permits it; EADDRINUSE, EADDRNOTAVAIL.
+    pub(super) fn listening(self, address: SocketAddr, backlog: u64) -> Result<File> {
+        if self.ctx.network().check_local(Protocol::Tcp, address)? != Local::Serves {
+            return Err(Errno::Acces);
+        }
+        let socket = File::socket(Protocol::Tcp, Family::of(&address))?;
+        socket.bind(Protocol::Tcp, &address)?;
+        socket.listen(backlog)?;
+        Ok(socket)
+    }
+
     fn insert(self, file: File, protocol: Protocol, family: Family) -> Result<Fd> {
         let socket = Socket { protocol, family, serves: Cell::new(false) };
         self.ctx.descriptors.insert(Descriptor::socket(file, socket))
