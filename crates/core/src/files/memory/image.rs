@@ -2,14 +2,15 @@
 
 use super::content::Content;
 use super::file::{Data, Times};
+use super::lower::{join, to_vec};
+use super::merged::{Found, Place, ROOT};
 use super::node::{Dir, Id, Kind, Nodes};
 use super::tree::{Locked, Start, StartItem, Tree};
 use super::walk::Last;
 use crate::abi::errno::{Errno, Result};
-use crate::host::names::Names;
+use crate::abi::flags::Filetype;
 use crate::memory::PATH_MAX;
 use std::collections::BTreeMap;
-use std::ffi::CString;
 use std::sync::Arc;
 
 /// The end of a path that the embedder puts into a tree.
@@ -36,12 +37,26 @@ pub enum Item {
 
 /// A file of a tree, which may change until its bytes are asked for.
 #[derive(Debug)]
-pub struct FileBytes(Arc<Data>);
+pub struct FileBytes(Bytes);
+
+#[derive(Debug)]
+enum Bytes {
+    /// Of a file in memory.
+    Kept(Arc<Data>),
+    /// Of one that only the host has, by its path there.
+    Below(Arc<Tree>, Arc<[u8]>),
+}
 
 impl FileBytes {
     /// Its bytes; ENOMEM if there are more than `most`, which a file with holes may have.
     pub fn to_vec(&self, most: u64) -> Result<Vec<u8>> {
-        self.0.read().content.to_vec(most)
+        match &self.0 {
+            Bytes::Kept(file) => file.read().content.to_vec(most),
+            Bytes::Below(tree, path) => {
+                let lower = tree.lower.as_ref().ok_or(Errno::Noent)?;
+                to_vec(&lower.open(&mut None, path, tree.dev)?, most)
+            }
+        }
     }
 }
 
@@ -54,14 +69,17 @@ impl Tree {
         }
         let mut locked = self.lock(now);
         let (parent, name) = locked.make_parent(path)?;
-        match (locked.nodes.child(parent, name)?, new) {
-            (Some(id), New::Dir) => locked.nodes.dir(id).map(drop).map_err(|_| Errno::Exist),
-            (Some(_), _) => Err(Errno::Exist),
-            (None, New::Dir) => locked.add(parent, name, Kind::Dir(Dir::new(parent))).map(drop),
-            (None, New::Link(target)) => locked.add(parent, name, Kind::Link(target.into())).map(drop),
-            (None, New::File(bytes)) => {
-                let cost = bytes.len() as u64;
-                self.budget.take(cost)?;
+        let found = locked.find(&parent, name)?;
+        let is_dir = found.as_ref().map(|found| locked.finds_dir(found)).transpose()?;
+        if is_dir.is_some() {
+            return if is_dir == Some(true) && matches!(new, New::Dir) { Ok(()) } else { Err(Errno::Exist) };
+        }
+        let parent = locked.own(&parent)?;
+        match new {
+            New::Dir => locked.add(parent, name, Kind::Dir(Dir::new(parent))).map(drop),
+            New::Link(target) => locked.add(parent, name, Kind::Link(target.into())).map(drop),
+            New::File(bytes) => {
+                self.budget.take(bytes.len() as u64)?;
                 // From here on the file gives them back.
                 let data = Data::new(Arc::clone(&self.budget), Content::starting(bytes), Times::at(now));
                 locked.add(parent, name, Kind::File(Arc::new(data))).map(drop)
@@ -71,51 +89,63 @@ impl Tree {
 
     /// Gives a file these bytes. It is made if it is not there, with the directories it is in.
     pub fn write_file(self: &Arc<Self>, path: &[u8], bytes: Arc<[u8]>, now: u64) -> Result {
-        let found = self.lock(now).file_at(path);
-        match found {
-            Err(Errno::Noent) => self.put(path, New::File(bytes), now),
-            Err(errno) => Err(errno),
-            Ok(file) => {
-                let mut state = file.write();
-                let (cost, before) = (bytes.len() as u64, state.content.cost());
-                self.budget.take(cost)?;
-                self.budget.give_back(before);
-                state.content = Content::starting(bytes);
-                state.times.change(now);
-                Ok(())
+        let mut locked = self.lock(now);
+        let file = match locked.file_at(path) {
+            Err(Errno::Noent) => {
+                drop(locked);
+                return self.put(path, New::File(bytes), now);
             }
-        }
+            Err(errno) => return Err(errno),
+            Ok(found) => {
+                let id = match &found {
+                    Found::Below(path, stat) => locked.own_emptied(path, stat)?,
+                    Found::Node(id) => *id,
+                };
+                locked.data(id)?
+            }
+        };
+        drop(locked);
+        let mut state = file.write();
+        let (cost, before) = (bytes.len() as u64, state.content.cost());
+        self.budget.take(cost)?;
+        self.budget.give_back(before);
+        state.content = Content::starting(bytes);
+        state.times.change(now);
+        Ok(())
     }
 
     /// The file that a path leads to.
     pub fn file(self: &Arc<Self>, path: &[u8]) -> Result<FileBytes> {
-        self.lock(0).file_at(path).map(FileBytes)
+        let mut locked = self.lock(0);
+        match locked.file_at(path)? {
+            Found::Node(id) => Ok(FileBytes(Bytes::Kept(locked.data(id)?))),
+            Found::Below(path, _) => Ok(FileBytes(Bytes::Below(Arc::clone(self), path))),
+        }
     }
 
     /// Removes what a path leads to, a directory with all that is in it.
     pub fn remove(self: &Arc<Self>, path: &[u8], now: u64) -> Result {
         let mut locked = self.lock(now);
-        let Last::Name { parent, name, found: Some(id), .. } = locked.nodes.walk(Nodes::ROOT, path, false, false)?
-        else {
+        let Last::Name { parent, name, found: Some(found), .. } = locked.walk(Nodes::ROOT, path, false, false)? else {
             return Err(Errno::Noent);
         };
-        let mut all = vec![(parent, name.into_owned(), id)];
-        let mut next = 0;
-        while let Some((_, _, id)) = all.get(next).cloned() {
-            next += 1;
+        let parent = locked.own(&parent)?;
+        locked.hide_if_there(parent, &name)?;
+        let mut dirs = Vec::new();
+        if let Found::Node(id) = found {
+            dirs.push(id);
+        }
+        let mut all = Vec::new();
+        while let Some(id) = dirs.pop() {
             if let Ok(dir) = locked.nodes.dir(id) {
-                all.extend(dir.entries_after(0).map(|(_, name, child)| (id, name.to_vec(), child)));
+                all.extend(dir.entries_after(0).map(|(_, name, child)| (id, Arc::clone(name), child)));
+                dirs.extend(dir.entries_after(0).map(|(_, _, child)| child));
             }
         }
         for (parent, name, id) in all.into_iter().rev() {
-            let name = CString::new(name).map_err(|_| Errno::Ilseq)?;
-            if locked.nodes.is_dir(id) {
-                locked.remove_dir(&parent, &name)?;
-            } else {
-                locked.unlink(&parent, &name)?;
-            }
+            locked.remove(&Place::Node(parent), &name, &Found::Node(id))?;
         }
-        Ok(())
+        locked.remove(&Place::Node(parent), &name, &found)
     }
 
     /// Takes what is there as the start, once.
@@ -124,7 +154,8 @@ impl Tree {
             let item = match item {
                 Item::Dir => StartItem::Dir,
                 Item::Link(target) => StartItem::Link(target),
-                Item::File(FileBytes(file)) => StartItem::File(file.write().content.share(&self.budget)?),
+                Item::File(FileBytes(Bytes::Kept(file))) => StartItem::File(file.write().content.share(&self.budget)?),
+                Item::File(FileBytes(Bytes::Below(..))) => return Err(Errno::Inval),
             };
             Ok((path, item))
         });
@@ -134,26 +165,37 @@ impl Tree {
 
     /// All paths in order, each directory before what is in it.
     pub fn items(self: &Arc<Self>) -> Vec<(Vec<u8>, Item)> {
-        self.lock(0).items()
+        self.lock(0).items(true)
     }
 
-    /// The paths that were not there at the start, or stood for something else.
+    /// The paths that were not there at the start, or stood for something else. Of a tree above a
+    /// directory of the host, all that is above.
     pub fn changed(self: &Arc<Self>) -> Vec<(Vec<u8>, Item)> {
+        if self.lower.is_some() {
+            return self.lock(0).items(false);
+        }
         let mut items = self.items();
         items.retain(|(path, item)| {
             let before = self.start.get().and_then(|Start(start)| start.get(path));
             !match (before, item) {
                 (Some(StartItem::Dir), Item::Dir) => true,
                 (Some(StartItem::Link(before)), Item::Link(target)) => before == target,
-                (Some(StartItem::File(before)), Item::File(FileBytes(file))) => file.read().content.is(before),
+                (Some(StartItem::File(before)), Item::File(FileBytes(Bytes::Kept(file)))) => {
+                    file.read().content.is(before)
+                }
                 _ => false,
             }
         });
         items
     }
 
-    /// The paths of the start that are not there any more, and whether each was a directory.
+    /// The paths of the start that are not there any more, and whether each was a directory. Of a tree
+    /// above a directory of the host, the names of this that are not, nor what is in them; also of a
+    /// directory in whose place something else is.
     pub fn removed(self: &Arc<Self>) -> Vec<(Vec<u8>, bool)> {
+        if self.lower.is_some() {
+            return self.lock(0).hidden();
+        }
         let Some(Start(start)) = self.start.get() else { return Vec::new() };
         let there: BTreeMap<_, _> = self.items().into_iter().collect();
         let gone = start.iter().filter(|(path, _)| !there.contains_key(*path));
@@ -163,57 +205,127 @@ impl Tree {
 
 impl Locked<'_> {
     /// The directory of the last name in a path, made with those it is in, and the name.
-    fn make_parent<'p>(&mut self, path: &'p [u8]) -> Result<(Id, &'p [u8])> {
+    fn make_parent<'p>(&mut self, path: &'p [u8]) -> Result<(Place, &'p [u8])> {
         let mut names = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
         let mut name = names.next().ok_or(Errno::Noent)?;
-        let mut parent = Nodes::ROOT;
+        let mut parent = ROOT;
         for next in names {
-            parent = match self.nodes.child(parent, name)? {
-                Some(id) => {
-                    self.nodes.dir(id)?;
-                    id
+            parent = match self.find(&parent, name)? {
+                Some(found) if self.finds_dir(&found)? => self.place(found),
+                Some(_) => return Err(Errno::Notdir),
+                None => {
+                    let parent = self.own(&parent)?;
+                    Place::Node(self.add(parent, name, Kind::Dir(Dir::new(parent)))?)
                 }
-                None => self.add(parent, name, Kind::Dir(Dir::new(parent)))?,
             };
             name = next;
         }
         if matches!(name, b"." | b"..") { Err(Errno::Inval) } else { Ok((parent, name)) }
     }
 
-    fn file_at(&self, path: &[u8]) -> Result<Arc<Data>> {
-        let id = self.nodes.lookup(Nodes::ROOT, path, true)?;
-        match &self.nodes.get(id)?.kind {
-            Kind::File(file) => Ok(Arc::clone(file)),
-            Kind::Dir(_) => Err(Errno::Isdir),
-            Kind::Link(_) => Err(Errno::Loop),
+    fn file_at(&mut self, path: &[u8]) -> Result<Found> {
+        let found = self.lookup(Nodes::ROOT, path, true)?;
+        match self.filetype(&found)? {
+            Filetype::RegularFile => Ok(found),
+            Filetype::Directory => Err(Errno::Isdir),
+            Filetype::SymbolicLink => Err(Errno::Loop),
+            _ => Err(Errno::Acces),
         }
     }
 
-    fn items(&self) -> Vec<(Vec<u8>, Item)> {
-        let mut items = Vec::new();
-        let mut left = vec![(Vec::new(), Nodes::ROOT)];
-        while let Some((path, id)) = left.pop() {
-            let Ok(node) = self.nodes.get(id) else { continue };
-            let item = match &node.kind {
-                Kind::Link(target) => Item::Link(target.clone()),
-                Kind::File(file) => Item::File(FileBytes(Arc::clone(file))),
-                Kind::Dir(dir) => {
-                    let beneath = |name: &[u8]| match &path[..] {
-                        [] => name.to_vec(),
-                        _ => [&path, name].join(&b'/'),
-                    };
-                    let from = left.len();
-                    left.extend(dir.entries_after(0).map(|(_, name, id)| (beneath(name), id)));
-                    // The last one is the next.
-                    left.get_mut(from..).unwrap_or_default().sort_unstable_by(|one, other| other.0.cmp(&one.0));
-                    Item::Dir
+    fn data(&self, id: Id) -> Result<Arc<Data>> {
+        match &self.nodes.get(id)?.kind {
+            Kind::File(file) => Ok(Arc::clone(file)),
+            _ => Err(Errno::Inval),
+        }
+    }
+
+    /// The names in a directory that was found: of nodes, and if `all` are asked for, of the host. Those of
+    /// the host that can't be listed are left out.
+    fn names_in(&mut self, found: &Found, all: bool) -> Vec<Arc<[u8]>> {
+        let tree = self.tree;
+        let dir = if let Found::Node(id) = found { self.nodes.dir(*id).ok() } else { None };
+        let mut names: Vec<_> =
+            dir.iter().flat_map(|dir| dir.entries_after(0)).map(|(_, name, _)| name.clone()).collect();
+        let below = if let Found::Below(path, _) = found { Some(path) } else { dir.and_then(Dir::below) };
+        if let (true, Some(path), Some(lower)) = (all, below, &tree.lower) {
+            let _ = lower.list(&mut self.near, path, self.interrupt, |name, _| {
+                if dir.is_none_or(|dir| dir.get(name).is_none() && dir.shows(name).is_some()) {
+                    names.push(name.into());
                 }
-            };
-            if !path.is_empty() {
-                items.push((path, item));
+                true
+            });
+        }
+        // The last one is the next.
+        names.sort_unstable_by(|one, other| other.cmp(one));
+        names
+    }
+
+    /// The item of what was found; none for a pipe, socket or device of the host.
+    fn item(&mut self, found: &Found) -> Result<Option<Item>> {
+        Ok(Some(match (self.filetype(found)?, found) {
+            (Filetype::Directory, _) => Item::Dir,
+            (Filetype::SymbolicLink, _) => Item::Link(self.target(found)?),
+            (Filetype::RegularFile, Found::Node(id)) => Item::File(FileBytes(Bytes::Kept(self.data(*id)?))),
+            (Filetype::RegularFile, Found::Below(path, _)) => {
+                Item::File(FileBytes(Bytes::Below(Arc::clone(self.tree), Arc::clone(path))))
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// True for a directory with one of the host's beneath it, and that at the same path.
+    fn is_in_place(&self, path: &[u8], found: &Found) -> bool {
+        let dir = if let Found::Node(id) = found { self.nodes.dir(*id).ok() } else { None };
+        dir.and_then(Dir::below).is_some_and(|below| **below == *path)
+    }
+
+    /// All paths in order, or those that the host's directory has not.
+    fn items(&mut self, all: bool) -> Vec<(Vec<u8>, Item)> {
+        let mut items = Vec::new();
+        let mut left = vec![(Box::default(), Found::Node(Nodes::ROOT), all)];
+        while let Some((path, found, all)) = left.pop() {
+            let Ok(Some(item)) = self.item(&found) else { continue };
+            let is_in_place = self.is_in_place(&path, &found);
+            if matches!(item, Item::Dir) {
+                // Of one that was moved, all is new at this path.
+                let all = all || !is_in_place;
+                let place = self.place(found.clone());
+                for name in self.names_in(&found, all) {
+                    if let Ok(Some(found)) = self.find(&place, &name) {
+                        left.push((join(&path, &name), found, all));
+                    }
+                }
+            }
+            if !path.is_empty() && (all || !is_in_place) {
+                items.push((path.into(), item));
             }
         }
         items
+    }
+
+    /// The names of the host that are hidden, and whether each is a directory. They are left out where
+    /// something of the same kind is in their place.
+    fn hidden(&mut self) -> Vec<(Vec<u8>, bool)> {
+        let mut hidden = Vec::new();
+        let mut left = vec![(Nodes::ROOT, Box::<[u8]>::default())];
+        while let Some((id, path)) = left.pop() {
+            let Ok(dir) = self.nodes.dir(id) else { continue };
+            if dir.below().is_none_or(|below| *below != path.as_ref().into()) {
+                continue;
+            }
+            left.extend(dir.entries_after(0).map(|(_, name, id)| (id, join(&path, name))));
+            let names: Vec<_> = dir.hidden().map(|name| (Box::<[u8]>::from(name), dir.get(name))).collect();
+            for (name, covered) in names {
+                let Ok(Some(found)) = self.find_below(&path, &name) else { continue };
+                let was_dir = self.finds_dir(&found).unwrap_or(false);
+                if covered.is_none_or(|id| was_dir || self.nodes.is_dir(id)) {
+                    hidden.push((join(&path, &name).into(), was_dir));
+                }
+            }
+        }
+        hidden.sort_unstable();
+        hidden
     }
 }
 
@@ -226,7 +338,7 @@ mod tests {
     use crate::files::object::Object;
     use crate::host::dir::OpenHow;
     use crate::memory::Buffers;
-    use std::ffi::CStr;
+    use std::ffi::{CStr, CString};
 
     fn tree() -> Arc<Tree> {
         let tree = Tree::new(1 << 20, 1);
@@ -244,7 +356,7 @@ mod tests {
     /// Opens a file as a guest does, for writing; it is made if it is not there.
     fn open(dir: &Open, path: &CStr) -> Result<Open> {
         let how = OpenHow { follow: true, oflags: Oflags::CREAT, fdflags: Fdflags::empty(), read: true, write: true };
-        match Dir::Memory(dir, 5).open_at(path, &how, false)? {
+        match Dir::Memory(dir, 5.into()).open_at(path, &how, false)? {
             Object::Memory(open) => Ok(open),
             other => panic!("{other:?}"),
         }
@@ -270,7 +382,7 @@ mod tests {
         assert!(paths(tree.changed()).is_empty(), "the same bytes once more are no difference");
         write(&root, c"main.py", b"PRINT()").unwrap();
         write(&root, c"data/new", b"").unwrap();
-        let dir = Dir::Memory(&root, 9);
+        let dir = Dir::Memory(&root, 9.into());
         dir.rename_at(c"data/deep", &dir, c"moved").unwrap();
         dir.unlink_at(c"link").unwrap();
         dir.symlink_at(c"data", c"link").unwrap();
@@ -305,7 +417,7 @@ mod tests {
     fn names_and_directories_count_and_all_is_given_back() {
         let tree = Tree::new(10_000, 1);
         let root = tree.root().unwrap();
-        let dir = Dir::Memory(&root, 1);
+        let dir = Dir::Memory(&root, 1.into());
         let name = |index: u32| CString::new(format!("{index}")).unwrap();
         let made = (0..).take_while(|index| dir.create_dir_at(&name(*index)).is_ok()).last().unwrap() + 1;
         assert!((10..40).contains(&made), "{made} directories in 10 000 bytes");
@@ -325,7 +437,7 @@ mod tests {
         let empty = tree.used();
         write(&root, c"file", &[1; 1000]).unwrap();
         let file = open(&root, c"file").unwrap();
-        Dir::Memory(&root, 1).unlink_at(c"file").unwrap();
+        Dir::Memory(&root, 1.into()).unlink_at(c"file").unwrap();
         assert!(tree.used() > empty + 1000);
         assert_eq!((file.stat().unwrap().nlink, file.stat().unwrap().size), (0, 1000));
         drop(file);
@@ -340,7 +452,7 @@ mod tests {
             for number in 0..4_u32 {
                 let root = tree.root().unwrap();
                 scope.spawn(move || {
-                    let dir = Dir::Memory(&root, 1);
+                    let dir = Dir::Memory(&root, 1.into());
                     for round in 0..2000_u32 {
                         let own = CString::new(format!("{number}-{round}")).unwrap();
                         write(&root, &own, b"bytes").unwrap();
