@@ -77,8 +77,7 @@ impl Lower {
         ((ino ^ other) & (OF_HOST - 1)) | OF_HOST
     }
 
-    /// Attributes as a tree of this number shows them. Whether a directory has others in it, they don't
-    /// say.
+    /// Attributes as a tree of this number shows them, without a count of the directories in a directory.
     fn shown(&self, stat: Filestat, dev: u64) -> Filestat {
         let ino = self.ino(stat.dev, stat.ino);
         let is_dir = stat.filetype == Filetype::Directory.number();

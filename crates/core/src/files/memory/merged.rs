@@ -1,9 +1,8 @@
 //! Names of a tree with those of the host's directory beneath it, and the copying of what is to be changed.
 //!
-//! What is only the host's does not become a node by being looked at. A node is made of what changes, and
-//! of the directories on the way to it: these have the host's names beneath their own. A directory of the
-//! host that is open is a node without a name, which is attached to the others when something in it
-//! changes.
+//! A file that only the host has does not become a node by being looked at. A node is made of what changes,
+//! and of the directories on the way to it: these have the host's names beneath their own. A directory of the
+//! host that is open is a node without a name, which is attached to the others when something in it changes.
 
 use super::content::Content;
 use super::file::{Data, Times};
@@ -44,7 +43,7 @@ impl Locked<'_> {
         self.tree.lower.as_ref().ok_or(Errno::Noent)
     }
 
-    /// What is at a name in a directory; none if it is not there.
+    /// Finds a name in a directory; none if it is not there.
     pub fn find(&mut self, parent: &Place, name: &[u8]) -> Result<Option<Found>> {
         let (node, path) = match parent {
             Place::Below(path) => (None, Some(Arc::clone(path))),
@@ -62,7 +61,7 @@ impl Locked<'_> {
         }
     }
 
-    /// What the host has at a name in a directory of its own; none if it is not there.
+    /// Finds a name in a directory of the host; none if it is not there.
     pub fn find_below(&mut self, path: &[u8], name: &[u8]) -> Result<Option<Found>> {
         let tree = self.tree;
         let lower = tree.lower.as_ref().ok_or(Errno::Noent)?;
@@ -70,7 +69,7 @@ impl Locked<'_> {
         Ok(stat.map(|stat| Found::Below(join(path, name).into(), stat)))
     }
 
-    /// What is at a name in a directory; ENOENT if nothing is.
+    /// Finds a name in a directory; ENOENT if it is not there.
     pub fn child(&mut self, parent: &Place, name: &CStr) -> Result<Found> {
         self.find(parent, name.to_bytes())?.ok_or(Errno::Noent)
     }

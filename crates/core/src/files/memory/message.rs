@@ -57,7 +57,7 @@ pub struct Interruption {
 }
 
 /// A function that answers true if the call is to end.
-pub type IsInterrupted = unsafe extern "C" fn(of: *const c_void) -> bool;
+pub type IsInterrupted = extern "C" fn(of: *const c_void) -> bool;
 
 /// Bytes of a path, with a NUL behind them that is counted.
 #[derive(Clone, Copy, Debug)]

@@ -148,7 +148,7 @@ impl Names for Locked<'_> {
             self.nodes.dir_mut(to)?;
             self.tree.budget.take(entry_cost(new_name.to_bytes()))?;
         }
-        // What the host has stays hidden when the names that cover it go away again.
+        // The host's names stay hidden when the names that cover it go away again.
         let hidden = match is_dir {
             true => self.hide(from, name.to_bytes()),
             false => self.hide_if_there(from, name.to_bytes()),

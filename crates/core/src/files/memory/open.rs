@@ -115,7 +115,7 @@ impl Open {
 
     /// A call with a path.
     fn message(moment: &Moment<'_>, path: &CStr) -> Message {
-        unsafe extern "C" fn is_interrupted(of: *const c_void) -> bool {
+        extern "C" fn is_interrupted(of: *const c_void) -> bool {
             // SAFETY: the moment is there for the time of the call.
             unsafe { of.cast::<&dyn Interrupt>().as_ref() }.is_some_and(|interrupt| interrupt.is_interrupted())
         }
@@ -461,8 +461,8 @@ impl Interrupt for Asked {
     }
 
     fn is_interrupted(&self) -> bool {
-        // SAFETY: the caller's message has the two for each other, and the call is not over.
-        self.0.is_interrupted.is_some_and(|ask| unsafe { ask(self.0.of) })
+        // The two are there for each other, until the call is over.
+        self.0.is_interrupted.is_some_and(|ask| ask(self.0.of))
     }
 }
 

@@ -61,7 +61,7 @@ impl Tree {
     }
 
     /// The files of `upper` above those of a directory of the host, which is never changed: what is written
-    /// goes into memory, up to the limit of `upper`. That has no files any more; EBUSY if something in it
+    /// goes into memory, up to the limit of `upper`. `upper` has no files any more; EBUSY if something in it
     /// is open by more than one descriptor, or it is an overlay itself.
     pub fn over(lower: File, upper: &Arc<Self>, now: u64) -> Result<Arc<Self>> {
         let lower = Lower::new(lower)?;
