@@ -73,10 +73,22 @@ export interface WASILimits {
   openFiles?: number | undefined;
 }
 
-/** A directory the program may use. */
-export interface Preopen {
+/** A directory the program may use: of the host, by its path, or one in memory. */
+export type Preopen = HostPreopen | MemoryPreopen;
+
+export interface HostPreopen extends PreopenRights {
   /** Its real path, or the URL of that. */
   path: string | URL;
+  directory?: undefined;
+}
+
+export interface MemoryPreopen extends PreopenRights {
+  /** A directory that `memory()` has made. */
+  directory: MemoryDirectory;
+  path?: undefined;
+}
+
+export interface PreopenRights {
   /**
    * True if the program may only read in it, and in all that it opens through it. (If another of its
    * directories contains the same files, the rights of that directory hold there.)
@@ -85,7 +97,204 @@ export interface Preopen {
   readOnly?: boolean | undefined;
 }
 
+/** A stretch of time, or a time: a number in milliseconds, as in Node, or a bigint in nanoseconds. */
+export type Time = number | bigint;
+
+/**
+ * Clocks that show the same in each run: they move only by what the program does. Each look at one, of the
+ * program, moves all by `step`; and the time that it waits passes at once, in which it takes none (with a
+ * descriptor to wait for as well, it is waited for so long in earnest). The clocks of the processor show what
+ * the monotonic one shows. Times of the years 1970 to 2262.
+ */
+export interface FixedClock {
+  /** The time of day with which it begins. @default the year 2000: 946684800000, in UTC */
+  now?: Time | Date | undefined;
+  /** The time that the monotonic clock begins with. @default 86400000, a day */
+  monotonic?: Time | undefined;
+  /**
+   * The time that passes with each look. With 0 a program that waits for a clock to move, without sleeping,
+   * waits for ever.
+   * @default 0.001, a microsecond
+   */
+  step?: Time | undefined;
+}
+
+/**
+ * The same, where functions may tell the time: called at each look, and what they return is shown, with the
+ * time that the program has waited on top. An error that one throws ends the program.
+ */
+export interface ClassClock extends Omit<FixedClock, 'now' | 'monotonic'> {
+  now?: FixedClock['now'] | (() => Time | Date);
+  monotonic?: FixedClock['monotonic'] | (() => Time);
+}
+
+/**
+ * The seed of a program's random bytes: a text (in UTF-8), bytes, or a whole number, which stands for its
+ * decimal text. They are the stream of ChaCha20 under its SHA-256, the same for ever, however the program
+ * asks for them. **They are not random**: who knows the seed knows them.
+ */
+export type Seed = string | number | bigint | Uint8Array;
+
+/** Bytes of a file; a text is stored in UTF-8. */
+export type FileData = string | NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
+
+/**
+ * The files of a directory by their names, with their bytes, or the entries of a directory in it. A name may
+ * be a path, such as `'lib/a.txt'`; that of a directory may end in a slash.
+ */
+export interface MemoryEntries {
+  [name: string]: FileData | MemoryLink | MemoryEntries | undefined;
+}
+
+/** A symbolic link, made by `memory.link()`. */
+export interface MemoryLink {
+  readonly target: string;
+}
+
+export interface MemoryOptions {
+  /**
+   * Bytes that its files, names and directories may take together. Programs get ENOSPC beyond. A file counts
+   * by the room that is made for its bytes, which may be twice these, at most 64 KiB more; a name 128 bytes
+   * and its length, each file, directory and link 256. Holes in files take nothing.
+   * @default 268435456, 256 MiB
+   */
+  limit?: number | undefined;
+}
+
+/**
+ * Makes a directory in memory, with these files: a preopen that is no directory of the host. Programs have
+ * the same system calls on it, with the same errors, in the class and in both engines. Several may have it at
+ * the same time, also in other threads.
+ *
+ * @throws ERR_INVALID_ARG_VALUE: a name with `..`, `.`, an empty part or a null byte, or given twice
+ * @throws ERR_OUT_OF_RANGE: the entries take more than the limit
+ */
+export function memory(entries?: MemoryEntries, options?: MemoryOptions): MemoryDirectory;
+export namespace memory {
+  /** A symbolic link, as an entry. Its target is relative to the directory it is in. */
+  function link(target: string): MemoryLink;
+  /**
+   * A copy of a directory of the host: of its files, directories and links. Of another kind of file it is
+   * ERR_INVALID_ARG_VALUE.
+   */
+  function from(path: string | URL, options?: MemoryOptions): MemoryDirectory;
+  /**
+   * The files of an archive of tar, which is not compressed. Owners, times and modes are left out; a name
+   * with `..` is refused.
+   */
+  function fromTar(
+    archive: NodeJS.ArrayBufferView | ArrayBuffer,
+    options?: MemoryOptions,
+  ): MemoryDirectory;
+  /**
+   * The directory of this token, which `share()` has made in any thread of the process: the same directory,
+   * no copy. It must still be there.
+   */
+  function shared(token: string): MemoryDirectory;
+}
+
+/**
+ * A directory in memory. Errors of its methods are those of `node:fs` (`code`, `errno`, `syscall`, `path`);
+ * paths have slashes on all systems, and one that leads out is ENOTCAPABLE.
+ */
+export class MemoryDirectory {
+  private constructor();
+  /** The bytes that its files, names and directories take, also of open files without a name. */
+  readonly used: number;
+  /** The bytes that they may take. */
+  readonly limit: number;
+  /** The bytes of a file; with an encoding, its text. */
+  readFile(path: string, options?: { encoding?: null | undefined } | null): Buffer;
+  readFile(path: string, options: BufferEncoding | { encoding: BufferEncoding }): string;
+  /** Gives a file these bytes. It is made if it is not there, with the directories it is in. */
+  writeFile(path: string, data: FileData): void;
+  /** Removes a file, or a directory with all that is in it. */
+  rm(path: string): void;
+  /** All files, as `memory()` takes them: a copy. */
+  tree(): MemoryTree;
+  /** The files, directories and links that were not there at the start, or are different now: a copy. */
+  changed(): MemoryTree;
+  /** The paths of the start that are not there any more. Those of directories end in a slash. */
+  removed(): string[];
+  /**
+   * Writes all files into a directory of the host, which is made, or is empty. Nothing is written if a link
+   * leads out of it.
+   */
+  copyTo(path: string | URL): void;
+  /** An archive of tar, not compressed: the same bytes for the same files. */
+  toTar(): Buffer;
+  /** A token for `memory.shared()`, good as long as the directory is there. It is as secret as its files. */
+  share(): string;
+}
+
+/** Files as `tree()` gives them. */
+export interface MemoryTree {
+  [name: string]: Buffer | MemoryLink | MemoryTree;
+}
+
 /** The options of the class. Others are ignored, as node:wasi ignores them. */
+/** A parameter or a result of a system call, as it is shown. */
+export type TracedValue = number | string | string[] | { buf: number; buf_len: number }[];
+
+/**
+ * A system call that a program has made. It is plain data, which JSON has as it is. Numbers of 64 bits beyond
+ * 2**53 are the nearest that JavaScript has; lines of text have them as they are.
+ */
+export interface TracedCall {
+  /** The standard's name, such as `'path_open'`; of a socket's, which preview 1 has not, `'sock_...'`. */
+  name: string;
+  /**
+   * Its parameters when it began, by their names in the standard: descriptors, sizes and addresses as
+   * numbers, `whence` and the like by name, flags as a list of names (those without one as a number, such as
+   * `'0x40'`), paths as text, without their length (bytes that are no UTF-8 are U+FFFD), and of lists of
+   * buffers the first 8 and their number. A path or a list that is not inside the memory is its address.
+   */
+  params: Record<string, TracedValue>;
+  /** The numbers that it has left, by the names of the parameters that point to them; empty if it failed. */
+  result: Record<string, number | string>;
+  /**
+   * The name of the error, as Node's codes are: `'ENOENT'`. Null if it has succeeded, or does not return
+   * (`proc_exit`).
+   */
+  errno: string | null;
+  /** The time that it took, with its wait. */
+  nanoseconds: number;
+}
+
+/** The calls that are shown, and where. */
+export interface TraceOptions {
+  /**
+   * The names of those that are shown, or patterns, in which `*` is any text: `['path_*', 'fd_close']`. One
+   * that no system call has is ERR_INVALID_ARG_VALUE.
+   * @default ['*']
+   */
+  calls?: readonly string[] | undefined;
+  /** True if only calls that fail are shown. @default false */
+  errors?: boolean | undefined;
+  /**
+   * Where they are shown. A path, or its URL, is a file to whose end they are written as lines of text; it is
+   * made if there is none. One that can't be opened is an error, as for a preopen.
+   * @default true, this process's stderr
+   */
+  to?: true | string | URL | TraceReceiver | undefined;
+}
+
+/**
+ * A function that gets calls, or a Writable that gets lines of text. In the class and `loadSync()` each line
+ * is a Buffer; otherwise Buffers are parts of the text, as they are of a program's output.
+ */
+export type TraceReceiver = ((call: TracedCall) => unknown) | OutputStream;
+
+/**
+ * - `true`: each call is a line on this process's stderr (descriptor 2), before the program goes on. A slow
+ *   reader slows the program down: no line is lost. `false`: none is shown.
+ * - A function, or a Writable: they get the calls.
+ * - An object: which calls, and where. See {@link TraceOptions}.
+ *
+ * A program can't write lines of its own: its texts are quoted.
+ */
+export type TraceOption = boolean | TraceReceiver | TraceOptions;
+
 export interface WASIOptions<
   Stdout extends AnyOutput = AnyOutput,
   Stderr extends AnyOutput = AnyOutput,
@@ -112,7 +321,8 @@ export interface WASIOptions<
    * there.)
    * @default {}
    */
-  preopens?: Readonly<Record<string, string | URL | Preopen | undefined>> | undefined;
+  preopens?:
+    Readonly<Record<string, string | URL | MemoryDirectory | Preopen | undefined>> | undefined;
   /**
    * True if `start()` returns the exit code when the program calls `proc_exit`; if false, the process exits
    * with it.
@@ -151,17 +361,24 @@ export interface WASIOptions<
   /** The most that the program may have. */
   limits?: WASILimits | undefined;
   /**
-   * True if each system call is shown as a line on this process's stderr (descriptor 2), to find out what
-   * a program does. A slow reader slows the program down: no line is lost.
-   * @default false
+   * Where each system call is shown, to find out what a program does. See {@link TraceOption}.
+   *
+   * A function is called after the call, before the program goes on, as functions for streams are: what it
+   * throws, `start()` throws. Its result is ignored, also if that is a promise; a Writable keeps what it has
+   * no room for.
+   * @default what the variable WASI_RS_TRACE says: 1 or true is stderr, another text a file; false without it
    */
-  trace?: boolean | undefined;
+  trace?: TraceOption | undefined;
+  /** Clocks that show the same in each run, or functions that tell the time. @default the system's */
+  clock?: ClassClock | undefined;
+  /** The seed of its random bytes. @default bytes of the system's */
+  random?: Seed | undefined;
 }
 
 /** The options that node:wasi knows as well. */
 export interface DescriptorOptions extends Omit<
   WASIOptions,
-  'input' | 'limits' | 'preopens' | 'trace'
+  'input' | 'limits' | 'preopens' | 'trace' | 'clock' | 'random'
 > {
   preopens?: Readonly<Record<string, string | undefined>> | undefined;
   stdin?: number | undefined;
@@ -239,8 +456,8 @@ export interface WebAssemblyModule {
 /**
  * A program: a path, the URL of a file, its bytes, a `Program` of `compile()`, or a WebAssembly.Module. A
  * module runs in V8 as it is: its memory is bounded by its own maximum and V8's only, and `limits.memory`,
- * `limits.tableElements`, `limits.fuel`, `engine: 'wasmtime'`, `cache`, `imports` and `load()` are refused
- * (ERR_INVALID_ARG_VALUE).
+ * `limits.tableElements`, `limits.fuel`, `engine: 'wasmtime'`, `deterministic`, `cache`, `imports` and
+ * `load()` are refused (ERR_INVALID_ARG_VALUE).
  */
 export type ProgramSource =
   string | URL | NodeJS.ArrayBufferView | ArrayBufferLike | Program | WebAssemblyModule;
@@ -376,7 +593,7 @@ export interface RunOptions<
    * directories are opened when the program begins.
    * @default {}
    */
-  preopens?: Readonly<Record<string, string | URL | Preopen>> | undefined;
+  preopens?: Readonly<Record<string, string | URL | MemoryDirectory | Preopen>> | undefined;
   /**
    * The functions that the program imports from elsewhere than WASI, by module and name. One may return a
    * promise: the program waits, and this thread does not. If one throws, the program is ended with
@@ -464,11 +681,34 @@ export interface RunOptions<
   /** The most that the program may have. */
   limits?: RunLimits | undefined;
   /**
-   * True if each system call is shown as a line on this process's stderr (descriptor 2), to find out what
-   * a program does. A slow reader slows the program down: no line is lost.
+   * Where each system call is shown, to find out what a program does. See {@link TraceOption}.
+   *
+   * Functions and Writables get the calls in their order, all before the result is there (those of an
+   * instance, when it is closed), and the program waits where it makes them faster than they are taken: while
+   * a Writable has no room, or a promise that the function returns is pending. One that fails ends the
+   * program with ERR_WASI_STREAM. (`loadSync()` calls them as the class does.)
+   * @default what the variable WASI_RS_TRACE says: 1 or true is stderr, another text a file; false without it
+   */
+  trace?: TraceOption | undefined;
+  /** Amounts that are counted beside the usual. */
+  usage?: UsageOptions | undefined;
+  /** Clocks that show the same in each run. @default the system's */
+  clock?: FixedClock | undefined;
+  /** The seed of its random bytes. @default bytes of the system's */
+  random?: Seed | undefined;
+  /**
+   * True if two runs of the program do the same, byte for byte, where they have the same arguments,
+   * environment, input and files: `clock` and `random` are fixed (by default with the seed 0), directories
+   * are listed in the order of their names' bytes, times at which the system says that files were changed in
+   * the future of `clock` are shown as its beginning, and the bits of a NaN and relaxed SIMD, which
+   * WebAssembly leaves open, are those of every processor. So it runs in wasmtime, from machine code of its
+   * own. `engine: 'v8'`, a WebAssembly.Module, `fetch`, `sockets` and, with `preopens`, a `clock.now` in the
+   * future are refused. The numbers of files (`ino`, `dev`) stay the system's; what functions and streams of
+   * yours give, and when, is yours; `timeout` and `signal` end a program at any point; and `usage` tells what
+   * was used. docs/decisions/deterministic.md says more.
    * @default false
    */
-  trace?: boolean | undefined;
+  deterministic?: boolean | undefined;
   /**
    * The engine that runs the program:
    * - `'wasmtime'`: from machine code that is kept on disk;
@@ -518,6 +758,25 @@ type InputEnd<Stdin, Bytes> = [Absent] extends [Bytes]
     ? Piped<Stdin, Writable>
     : null;
 
+/** Amounts that are counted of a program beside the usual. */
+export interface UsageOptions {
+  /**
+   * True if its system calls are counted by name, in `usage.byCall`. Each call then takes some 100 ns more.
+   * @default false
+   */
+  byCall?: boolean | undefined;
+}
+
+/** The calls of one name. */
+export interface CallUsage {
+  /** Their number. */
+  calls: number;
+  /** The number of those that have failed. */
+  errors: number;
+  /** The nanoseconds that they have taken together, with their waits. */
+  nanoseconds: number;
+}
+
 /** The resources that a program has used. */
 export interface RunUsage {
   /** Milliseconds from its request until there was a place for it, without those of `compiled`. */
@@ -542,6 +801,8 @@ export interface RunUsage {
   read: number;
   /** Bytes it wrote. */
   written: number;
+  /** The system calls it made, by their names, if the option `usage.byCall` is true. */
+  byCall?: Record<string, CallUsage>;
 }
 
 /** The outcome of a program. */
@@ -714,7 +975,7 @@ export function compile(
 /**
  * Makes a program of the bytes of `program.serialize()`, by the same version of this package on the same kind
  * of processor. **Machine code is trusted**: bytes from anywhere else can do anything to this process. It
- * runs in wasmtime without counting fuel: with `engine: 'v8'` or `limits.fuel` it is refused
+ * runs in wasmtime without counting fuel: with `engine: 'v8'`, `limits.fuel` or `deterministic` it is refused
  * (ERR_WASI_PROGRAM).
  * @throws ERR_WASI_PROGRAM, as a rejection: another version, another processor, or bytes that are seen to be
  * damaged
@@ -837,6 +1098,10 @@ export interface LoadOptions extends Pick<
   | 'signal'
   | 'cache'
   | 'trace'
+  | 'clock'
+  | 'random'
+  | 'deterministic'
+  | 'usage'
 > {
   /** @default 'ignore' */
   stdin?: RunInputOption | undefined;
@@ -987,6 +1252,8 @@ export interface HandlerOptions extends Pick<
   | 'limits'
   | 'cache'
   | 'trace'
+  | 'clock'
+  | 'random'
 > {
   /** @default 'inherit' */
   stdout?: Exclude<RunOutputOption, 'pipe'> | undefined;
@@ -1135,7 +1402,7 @@ export interface Program {
 /** The options of a Runner: its size, and defaults for its programs. */
 export interface RunnerOptions extends Pick<
   RunOptions,
-  'engine' | 'cache' | 'limits' | 'preopens' | 'env'
+  'engine' | 'cache' | 'limits' | 'preopens' | 'env' | 'clock' | 'random' | 'deterministic'
 > {
   /**
    * The number of its programs that run at a time; the others wait for their turn. (Each of them also counts

@@ -17,7 +17,7 @@ import { meanRatio, slowerRows } from './report/summary.mjs';
 import { svg } from './report/svg.mjs';
 
 const README = fileURLToPath(new URL('../README.md', import.meta.url));
-const PARTS = ['syscalls', 'programs', 'startup', 'scaling', 'engine', 'components'];
+const PARTS = ['syscalls', 'programs', 'startup', 'scaling', 'engine', 'components', 'memory'];
 
 const HELP = `npm run bench [-- options]: what system calls and programs cost, wasi-rs against node:wasi
 

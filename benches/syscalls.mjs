@@ -3,9 +3,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { compareCalls } from './lib/compare.mjs';
-import { checked, memory, putIovec, putText, underBoth } from './lib/guest.mjs';
+import { checked, compileFor, memory, putIovec, putText, start } from './lib/guest.mjs';
 import { kernelFloors } from './lib/kernel.mjs';
-import { SIDES } from './lib/providers.mjs';
+import { SIDES, wasiOf } from './lib/providers.mjs';
 import { withScratch } from './lib/scratch.mjs';
 import { assemble, call, load, loops } from './lib/wat.mjs';
 
@@ -142,7 +142,7 @@ const ROWS = {
   'poll_oneoff, clock of 1 ms': [wait('later')],
 };
 
-const ERRNOS = {
+export const ERRNOS = {
   'path_open, no such file': ENOENT,
   'path_filestat_get, no such file': ENOENT,
 };
@@ -156,7 +156,7 @@ const WAITS = {
 /** @param {{ effort: import('./lib/compare.mjs').Effort, wanted: (name: string) => boolean }} options */
 export function run({ effort, wanted }) {
   return withScratch(async function* (folder) {
-    const guests = prepare(folder);
+    const guests = prepare(folder, (side) => wasiOf(side));
     const names = Object.keys(ROWS).filter(wanted);
     const kernel = names.length > 0 ? prepareKernel(folder) : undefined;
     for (const name of names) {
@@ -171,7 +171,14 @@ const hasWaited = (name, { ours, theirs }) => Math.min(ours, theirs) >= (WAITS[n
 
 const withoutRatio = ({ ours, theirs }) => ({ ours, theirs, note: 'returned too early: no ratio' });
 
-function prepare(folder) {
+/**
+ * A guest for each side, with files that it has open.
+ *
+ * @param {string} folder
+ * @param {(side: 'ours' | 'theirs') => typeof import('../index.js').WASI} classOf
+ * @param {(side: 'ours' | 'theirs', root: string) => any} [preopenOf]
+ */
+export function prepare(folder, classOf, preopenOf = (_, root) => root) {
   const wasm = assemble(loops(ROWS, 64), 'syscalls.wat');
   const stdout = fs.openSync('/dev/null', 'w');
   const options = (root) => ({
@@ -184,7 +191,7 @@ function prepare(folder) {
   for (const side of SIDES) {
     const root = path.join(folder, side); // of its own: neither finds the other's files in the kernel's caches
     makeFiles(root);
-    guests[side] = underBoth(wasm, options(root))[side];
+    guests[side] = start(compileFor(side, wasm), classOf(side), options(preopenOf(side, root)));
     fillMemory(guests[side]);
     openFiles(guests[side]);
   }

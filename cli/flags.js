@@ -18,6 +18,7 @@
  * @property {keyof typeof import('./values.js').VALUES} [kind] of value
  * @property {string} [limit] the limit that it sets
  * @property {string} [example] an example of its value
+ * @property {boolean} [isOptional] true if it may have no value, before which there is no space then
  * @property {boolean} [repeated] true if each value counts, rather than the last
  * @property {readonly string[]} [commands] the commands that have it; all, if there are none here
  * @property {string} help
@@ -185,9 +186,34 @@ const FLAGS = [
     help: 'Where a component may take connections, by TCP: an address of this host, or * for all, and a port; port 0 is any that is free. udp:ADDRESS:PORT: where it may receive datagrams, from anybody. Repeat for more. Without it, nowhere.',
   },
   {
-    name: 'trace',
+    name: 'deterministic',
+    commands: ['run'],
+    help: 'Has two runs do the same, byte for byte, where arguments, environment, input and files are the same: --clock and --random are fixed (--random 0), directories are listed in the order of names, and what WebAssembly leaves open is fixed. It runs in wasmtime; --fetch, --connect and --listen are refused.',
+  },
+  {
+    name: 'clock',
+    value: 'TIME[,STEP]',
+    kind: 'clock',
+    example: '2030-01-31T12:00:00Z,1ms',
     commands: ['run', 'serve'],
-    help: 'Shows each of its system calls, with parameters and results, as a line on stderr.',
+    help: 'The time that its clocks begin with, a date or @SECONDS since 1970; they move by STEP (0, or 100ns, 1us, 1ms, 1s) with each look, and by the time that it sleeps, which takes none. Default of STEP: 1us. With serve, it is the time of each request.',
+  },
+  {
+    name: 'random',
+    value: 'SEED',
+    kind: 'text',
+    example: '42',
+    commands: ['run', 'serve'],
+    help: 'The seed of its random bytes, any text: the same bytes in each run, and with serve for each request. They are not random to anybody who knows the seed.',
+  },
+  {
+    name: 'trace',
+    value: '[=FILE]',
+    kind: 'file',
+    example: 'calls.txt',
+    isOptional: true,
+    commands: ['run', 'serve'],
+    help: 'Shows each of its system calls, with parameters and results, as a line on stderr, or at the end of a file: --trace=FILE. Without it, the variable WASI_RS_TRACE says the same: 1 for stderr, or a file.',
   },
   {
     name: 'engine',

@@ -39,7 +39,7 @@ function help(command) {
 
 /** A flag as it is written. @param {import('./flags.js').Flag} flag */
 function flagText({ name, short, value }) {
-  return `${short ? `-${short}, ` : ''}--${name}${value ? ` ${value}` : ''}`;
+  return `${short ? `-${short}, ` : ''}--${name}${value ? `${value.startsWith('[') ? '' : ' '}${value}` : ''}`;
 }
 
 /** @param {string} left @param {string} right */

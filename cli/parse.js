@@ -100,8 +100,8 @@ function readFlags(command, args) {
 function optionsOf(flags) {
   /** @type {import('node:util').ParseArgsOptionsConfig} */
   const options = {};
-  for (const { name, short, kind } of flags) {
-    options[name] = { type: kind ? 'string' : 'boolean', ...(short && { short }) };
+  for (const { name, short, kind, isOptional } of flags) {
+    options[name] = { type: kind && !isOptional ? 'string' : 'boolean', ...(short && { short }) };
   }
   return options;
 }
@@ -123,11 +123,12 @@ function findFlag(command, written) {
 }
 
 /** @param {import('./flags.js').Flag} flag @param {string | undefined} text the value as it was written */
-function readValue({ name, kind, example }, text) {
+function readValue({ name, kind, isOptional, example }, text) {
   if (!kind) {
     if (text !== undefined) throw new CliError(`--${name} takes no value`);
     return true;
   }
+  if (text === undefined && isOptional) return true;
   if (text === undefined)
     throw new CliError(`--${name} needs a value, such as --${name} ${example}`);
   try {

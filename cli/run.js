@@ -21,7 +21,9 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
  * @property {string[]} args
  * @property {Record<string, string>} env
  * @property {Record<string, string | URL | import('../index.js').Preopen>} preopens
- * @property {boolean} trace
+ * @property {true | { to: string } | undefined} trace
+ * @property {import('../index.js').FixedClock | undefined} [clock]
+ * @property {string | undefined} [random]
  * @property {import('../index.js').Fetch | undefined} [fetch]
  * @property {import('../lib/sockets.js').Rule[]} [sockets]
  */
@@ -35,8 +37,10 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 async function run({ flags, program, args }) {
   for (const [, directory] of flags.dir) checkDirectory(directory.path);
   const { fetch, sockets, ...setting } = settingOf(program, flags, args);
+  const { deterministic } = flags;
+  if (deterministic) refuseForDeterministic(flags);
   const limits = limitsOf(flags);
-  const isLimited = flags.timeout !== undefined || Object.keys(limits).length > 0;
+  const isLimited = flags.timeout !== undefined || deterministic || Object.keys(limits).length > 0;
   try {
     const source = await sourceOf(program, flags.timeout);
     const handle = handleOf(source, !flags['no-cache']);
@@ -63,7 +67,9 @@ function settingOf(program, flags, args) {
     args,
     env: Object.fromEntries(flags.env),
     preopens: preopensOf(flags),
-    trace: flags.trace === true,
+    trace: typeof flags.trace === 'string' ? { to: flags.trace } : flags.trace,
+    clock: flags.clock,
+    random: flags.random,
     sockets: socketsOf(flags),
     fetch: flags.fetch.length > 0 ? require('./fetch.js').fetchOf(flags.fetch) : undefined,
   };
@@ -71,7 +77,7 @@ function settingOf(program, flags, args) {
 
 /** @param {Flags} flags */
 function preopensOf({ dir, tmpfs }) {
-  const inMemory = tmpfs.map(([guest, limit]) => {
+  const inMemory = tmpfs.map((/** @type {[string, number | undefined]} */ [guest, limit]) => {
     const { memory } = require('../lib/memory.js');
     return [guest, { directory: memory({}, { limit }) }];
   });
@@ -80,6 +86,18 @@ function preopensOf({ dir, tmpfs }) {
   if (twice && inMemory.length > 0)
     throw new CliError(`${twice[0]} is given twice, by --dir or --tmpfs`);
   return Object.fromEntries(all);
+}
+
+/** Refuses flags by which two runs may differ. @param {Flags} flags */
+function refuseForDeterministic({ engine, fetch, connect, listen, clock, dir }) {
+  if (engine === 'v8')
+    throw new CliError("--deterministic needs the engine wasmtime: V8 does not fix a NaN's bits");
+  const given = Object.entries({ fetch, connect, listen }).find(([, values]) => values.length > 0);
+  if (given) throw new CliError(`--${given[0]} can't be had with --deterministic`);
+  if (clock && dir.length > 0 && clock.now > BigInt(Date.now()) * 1_000_000n) {
+    const why = "where --deterministic can't hide when files in --dir are changed";
+    throw new CliError(`--clock is in the future, ${why}`);
+  }
 }
 
 /** @param {Flags} flags @returns {import('../lib/sockets.js').Rule[] | undefined} */
@@ -155,14 +173,15 @@ function leaveToKernel() {
  * @param {Record<string, number>} [limits]
  * @returns {Promise<number>}
  */
-async function runInBackground(handle, setting, { timeout, engine }, limits = {}) {
+async function runInBackground(handle, setting, flags, limits = {}) {
+  const { timeout, engine, deterministic } = flags;
   const controller = new AbortController();
   const abort = (/** @type {NodeJS.Signals} */ signal) => controller.abort(signal);
   for (const signal of SIGNALS) process.once(signal, abort);
   try {
     const { signal } = controller;
     const stdio = { stdin: 'inherit', stdout: 'inherit', stderr: 'inherit' };
-    const options = { ...setting, ...stdio, limits, timeout, engine, signal };
+    const options = { ...setting, ...stdio, limits, timeout, engine, deterministic, signal };
     return (await require('../lib/run.js').run(handle, options)).exitCode;
   } catch (error) {
     process.once('exit', quitIfHeldUp);
@@ -213,7 +232,9 @@ function explainFailure(program, error) {
   if (isInvalid(error)) return new CliError(inNameOf(program, `the program ${uncompiled(error)}`));
   if (error?.code === undefined) return error;
   const limit = /(?:The property '|")options\.limits\.(\w+)['"]/;
-  const message = error.message.replace(limit, flagOf);
+  const message = error.message
+    .replace(limit, flagOf)
+    .replace(' for options.trace.to:', ' for --trace:');
   const isAboutFlag = message !== error.message;
   const told = isAboutFlag ? message : inNameOf(program, message);
   return new CliError(told, EXIT_OF[error.code]);

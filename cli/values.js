@@ -16,6 +16,7 @@ const ENGINES = ['auto', 'wasmtime', 'v8'];
 /** The reader of each kind of value. */
 const VALUES = {
   ...{ directory, tmpfs, variable, duration, size, count, engine, address, host },
+  ...{ clock, text, file },
   ...{ connect: rule('connect'), listen: rule('listen') },
 };
 
@@ -27,6 +28,38 @@ function duration(text) {
   if (milliseconds <= 0) throw new Error('a duration is more than 0');
   if (milliseconds > LONGEST) throw new Error('a duration is 24 days at most');
   return milliseconds;
+}
+
+/** The latest time of a clock, in milliseconds: nanoseconds in 63 bits. */
+const LATEST = 2 ** 63 / 1e6;
+
+/** The units of a step of a clock, in nanoseconds. @type {Readonly<Record<string, bigint>>} */
+const STEPS = { ns: 1n, us: 1000n, ms: 1_000_000n, s: 1_000_000_000n };
+
+/** Milliseconds; NaN if it depends on the place, as a time without a zone. @param {string} text */
+function dateOf(text) {
+  const isDate = /^\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d))?$/.test(text);
+  return isDate ? Date.parse(text) : NaN;
+}
+
+/** @param {string} text @returns {{ now: bigint, step?: bigint }} nanoseconds */
+function clock(text) {
+  const [time, ...rest] = text.split(',');
+  const [, seconds] = /^@(\d+)$/.exec(time) ?? [];
+  const date = seconds === undefined ? dateOf(time) : Number(seconds) * 1000;
+  if (!(date >= 0 && date < LATEST) || rest.length > 1)
+    throw new Error('it is a time from 1970 to 2262, such as 2030-01-31T12:00:00Z or @1893456000');
+  const now = BigInt(date) * 1_000_000n;
+  if (rest.length === 0) return { now };
+  const [, number, unit] = /^(\d+)(ns|us|ms|s)$/.exec(rest[0]) ?? [];
+  if (unit === undefined && rest[0] !== '0')
+    throw new Error('a step is 0, or a whole number and a unit, such as 100ns, 1us, 1ms or 1s');
+  return { now, step: unit === undefined ? 0n : BigInt(number) * STEPS[unit] };
+}
+
+/** @param {string} text @returns {string} */
+function text(text) {
+  return text;
 }
 
 /** @param {string} text @returns {number} bytes */
@@ -81,6 +114,12 @@ function variable(text) {
   if (value === undefined)
     throw new Error(`${name} is not set here; give it a value: ${name}=VALUE`);
   return [name, value];
+}
+
+/** @param {string} text @returns {string} */
+function file(text) {
+  if (text === '') throw new Error('it is the path of a file');
+  return text;
 }
 
 /** @param {string} text @returns {string} */

@@ -87,12 +87,12 @@ class Execution {
     this.#interrupted = promise;
     this.#interrupt = reject;
     this.#interrupted.catch(() => {});
-    const { stdio, signal } = options;
+    const { stdio, trace, signal } = options;
     if (signal?.aborted) {
       this.streams = unopened(stdio);
       this.kill(new (errors().AbortError)(signal.reason));
     } else {
-      this.streams = this.#open(stdio);
+      this.streams = this.#open(stdio, trace);
     }
     /** @type {Promise<Outcome>} */
     this.result = this.#run(handle, chosen, options, hooks.onBegin);
@@ -100,10 +100,10 @@ class Execution {
     pool?.add(this);
   }
 
-  /** @param {import('./options.js').Stdio} stdio */
-  #open(stdio) {
+  /** @param {import('./options.js').Stdio} stdio @param {import('./options.js').Options['trace']} trace */
+  #open(stdio, trace) {
     try {
-      return streamsOf(stdio, (error) => this.kill(error));
+      return streamsOf(stdio, trace, (error) => this.kill(error));
     } catch (error) {
       this.#place?.leave();
       throw this.#shown(error);
@@ -160,10 +160,10 @@ class Execution {
   async #execute(handle, choosing, options, onBegin) {
     this.#arm(options);
     const chosen = await Promise.race([choosing, this.#interrupted]);
-    const { args, env, preopens, limits, maxBuffer, concurrency, trace } = options;
-    const { exchange, fetch, sockets } = options;
+    const { args, env, preopens, limits, maxBuffer, concurrency, byCall } = options;
+    const { exchange, fetch, sockets, fixed } = options;
     const host = options.given ? await this.#hostOf(handle, options) : options.host;
-    const { plan: stdio } = this.streams;
+    const { plan: stdio, trace } = this.streams;
     const plan = {
       args,
       env,
@@ -172,11 +172,13 @@ class Execution {
       maxBuffer,
       concurrency,
       trace,
+      byCall,
       stdio,
       host,
       exchange: exchange?.(),
       fetch,
       sockets,
+      fixed,
       onBegin,
     };
     const result = this.#start(chosen, plan);
@@ -294,13 +296,15 @@ class Execution {
  * The standard streams of a run. Most runs need no streams in JavaScript.
  *
  * @param {import('./options.js').Stdio} stdio
+ * @param {import('./options.js').Options['trace']} trace
  * @param {(error: unknown) => void} fail is called when a stream in JavaScript throws
  * @returns {Streams}
  */
-function streamsOf(stdio, fail) {
+function streamsOf(stdio, trace, fail) {
   const isPlain = (/** @type {any} */ one) =>
     typeof one === 'number' || one === 'capture' || one === 'ignore' || types.isUint8Array(one);
-  if (!stdio.every(isPlain)) return new (require('./stdio.js').Streams)(stdio, fail);
+  if (trace || !stdio.every(isPlain))
+    return new (require('./stdio.js').Streams)(stdio, trace, fail);
   if (!stdio.some((one) => typeof one === 'number')) {
     const plan = /** @type {import('./types.js').Plan['stdio']} */ (stdio);
     return { plan, ends: {}, abandon: () => {}, finish: async () => {} };

@@ -42,7 +42,7 @@ class FreshInstances {
   }
 
   get usage() {
-    return { ...this.#usage };
+    return structuredClone(this.#usage);
   }
 
   /** Loads the instance for the next call. */
@@ -106,10 +106,12 @@ class FreshInstances {
   }
 
   /** @param {import('./types.js').Usage} usage */
-  #add({ memory, ...usage }) {
+  #add({ memory, byCall, ...usage }) {
     const sum = /** @type {any} */ (this.#usage);
     sum.memory = Math.max(sum.memory, memory);
-    for (const [name, amount] of Object.entries(usage)) sum[name] = (sum[name] ?? 0) + amount;
+    addTo(sum, usage);
+    if (byCall) sum.byCall ??= {};
+    for (const [name, row] of Object.entries(byCall ?? {})) addTo((sum.byCall[name] ??= {}), row);
   }
 
   async close() {
@@ -119,6 +121,11 @@ class FreshInstances {
     const instances = loaded.map((one) => (one.status === 'fulfilled' ? one.value : undefined));
     await Promise.all([...this.#busy, ...instances].map((instance) => instance?.close()));
   }
+}
+
+/** Adds amounts to sums. @param {any} sum @param {object} amounts */
+function addTo(sum, amounts) {
+  for (const [name, amount] of Object.entries(amounts)) sum[name] = (sum[name] ?? 0) + amount;
 }
 
 /**

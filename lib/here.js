@@ -4,7 +4,7 @@
 
 const { types } = require('node:util');
 const { CELL, decodeResultFrom, encodeInto } = require('./cells.js');
-const { WasiError, errorOf } = require('./errors.js');
+const { WasiError, errorOf, streamError } = require('./errors.js');
 const { streamsOf, timedOut } = require('./execute.js');
 const { GuestMemory } = require('./host.js');
 const { errorOfOutcome, hasEnded, notCallable } = require('./instance.js');
@@ -20,6 +20,10 @@ class GuestHere {
   #number;
   #host;
   #timeout;
+  /** The function or Writable that calls are shown to, if there is one. @type {any} */
+  #receiver;
+  /** The error that it has thrown. @type {{ error: unknown } | undefined} */
+  #failed;
   #streams;
   #plan;
   /** The error that it has ended with. @type {{ error: unknown } | undefined} */
@@ -37,13 +41,15 @@ class GuestHere {
    * @param {import('./types.js').Host} [host] the functions that it is given
    */
   constructor(program, options, host) {
-    const { args, env, preopens, limits, trace, timeout, stdio, sockets } = options;
+    const { args, env, preopens, limits, trace, byCall, timeout, stdio, sockets, fixed } = options;
     this.#timeout = timeout;
     this.#host = host;
-    this.#streams = streamsOf(stdio, () => {});
+    this.#receiver = trace?.to;
+    this.#streams = streamsOf(stdio, this.#receiver ? undefined : trace, () => {});
     this.#plan = {
-      ...{ args, env, preopens, limits, trace, timeout, sockets, maxBuffer: {} },
+      ...{ args, env, preopens, limits, byCall, timeout, sockets, fixed, maxBuffer: {} },
       stdio: this.#streams.plan,
+      trace: this.#receiver ? { ...trace, isHere: true } : this.#streams.trace,
       ...(host && { imports: host.names }),
     };
     /** @type {any} */
@@ -103,8 +109,26 @@ class GuestHere {
     throw this.#host?.thrown(returned.thrown);
   }
 
-  /** Makes the calls of functions of the embedder. @param {import('./types.js').HostCall} message */
-  #dispatch = (message) => this.#host?.callHere(message);
+  /**
+   * Makes the calls of functions of the embedder, and shows calls.
+   *
+   * @param {import('./types.js').HostCall & { traced?: Buffer }} message
+   */
+  #dispatch = (message) =>
+    message.traced ? this.#show(message.traced) : this.#host?.callHere(message);
+
+  /** @param {Buffer} traced @returns {boolean} false if the guest is to end */
+  #show(traced) {
+    const receiver = this.#receiver;
+    try {
+      if (typeof receiver === 'function') receiver(JSON.parse(traced.toString()));
+      else receiver.write(traced);
+    } catch (error) {
+      this.#failed = { error: streamError('options.trace', error) };
+      return false;
+    }
+    return true;
+  }
 
   close() {
     if (this.#ended) return;
@@ -119,7 +143,8 @@ class GuestHere {
 
   /** @param {import('./types.js').Answer} outcome @returns {unknown} the error that it has ended with */
   #end(outcome) {
-    const killed = outcome.end === 'ended' ? { error: timedOut(this.#timeout) } : undefined;
+    const reason = this.#failed ?? { error: timedOut(this.#timeout) };
+    const killed = outcome.end === 'ended' ? reason : undefined;
     const error = errorOfOutcome(outcome, killed, this.#host, this.#plan);
     this.#finish(error, outcome);
     return error;

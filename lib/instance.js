@@ -120,13 +120,15 @@ class Guest {
   constructor(program, options, host, { mayBeReentered, isConcurrent = false }) {
     this.#mayBeReentered = mayBeReentered;
     this.#isConcurrent = isConcurrent;
-    const { args, env, preopens, limits, trace, signal, stdio, fetch, sockets } = options;
+    const { args, env, preopens, limits, trace, byCall, signal, stdio } = options;
+    const { fetch, sockets, fixed } = options;
     this.#options = options;
     this.#host = host;
-    this.#streams = streamsOf(stdio, (error) => this.kill(error));
+    this.#streams = streamsOf(stdio, trace, (error) => this.kill(error));
     this.#plan = {
-      ...{ args, env, preopens, limits, trace, fetch, sockets, maxBuffer: {} },
+      ...{ args, env, preopens, limits, byCall, fetch, sockets, fixed, maxBuffer: {} },
       stdio: this.#streams.plan,
+      trace: this.#streams.trace,
       ...(host && { imports: host.names }),
       onBegin: () => {},
     };

@@ -34,8 +34,15 @@ class Link {
     /** @readonly */
     this.target = target;
     Object.freeze(this);
+    links.add(this);
   }
 }
+
+/** All links, of whatever prototype they are. @type {WeakSet<object>} */
+const links = new WeakSet();
+
+/** @param {any} value @returns {value is Link} */
+const isLink = (value) => links.has(value);
 
 /** A directory in memory. */
 class MemoryDirectory {
@@ -90,12 +97,12 @@ class MemoryDirectory {
 
   /** All that is there, as memory() takes it. @returns {Entries} */
   tree() {
-    return entriesOf(trees().items(self(this)));
+    return entriesOf(answered(trees().items(self(this)), 'tree', ''));
   }
 
   /** The files that were not there at the start, or are different now. @returns {Entries} */
   changed() {
-    return entriesOf(trees().changed(self(this)));
+    return entriesOf(answered(trees().changed(self(this)), 'changed', ''));
   }
 
   /** The paths of the start that are not there any more; of directories with a slash. @returns {string[]} */
@@ -109,13 +116,13 @@ class MemoryDirectory {
    * @param {string | URL} path
    */
   copyTo(path) {
-    const items = trees().items(self(this));
+    const items = answered(trees().items(self(this)), 'copyTo', '');
     writeItems(items, hostPath(path));
   }
 
   /** An archive of `tar` of all that is there, not compressed: the same for the same files. */
   toTar() {
-    return engineAddon().engine.writeTar(trees().items(self(this)));
+    return engineAddon().engine.writeTar(answered(trees().items(self(this)), 'toTar', ''));
   }
 
   /**
@@ -159,14 +166,14 @@ function self(object) {
  * @returns {MemoryDirectory}
  */
 function memory(entries = {}, options = {}) {
-  if (!isObject(entries)) throw invalidArgType('entries', 'of type object', entries);
+  if (!isPlain(entries)) throw invalidArgType('entries', 'of type object', entries);
   return memoryOf((add) => addEntries(entries, add), options);
 }
 
 /**
  * A directory in memory, filled by a function.
  *
- * @param {(add: (path: string, what: Uint8Array | ArrayBuffer | string | undefined, name?: string) => void,
+ * @param {(add: (path: string, what: Uint8Array | string | undefined, name?: string) => void,
  *   limit: number) => void} fill `name` is that of the entry, for errors
  * @param {any} options
  */
@@ -226,7 +233,7 @@ memory.fromTar = function fromTar(archive, options = {}) {
 /**
  * The paths of an archive, with what they stand for.
  *
- * @param {Uint8Array | ArrayBuffer} bytes
+ * @param {Uint8Array} bytes
  * @param {number} limit
  * @returns {[path: string, what: Buffer | string | undefined][]}
  */
@@ -235,7 +242,7 @@ function readTar(bytes, limit) {
     return engineAddon().engine.readTar(bytes, limit);
   } catch (error) {
     const why = /** @type {Error} */ (error).message;
-    const gzipped = Buffer.from(bytes).readUInt16BE?.(0) === 0x1f8b;
+    const gzipped = bytes[0] === 0x1f && bytes[1] === 0x8b;
     const mend = gzipped ? ' (it is compressed: gunzipSync() of node:zlib gives the archive)' : '';
     throw errorOf(TypeError, 'ERR_INVALID_ARG_VALUE', `the archive can't be read: ${why}${mend}`);
   }
@@ -297,15 +304,17 @@ function readItems(root, add, limit) {
  */
 function writeItems(items, root) {
   const fs = require('node:fs');
-  for (const [path, what] of items) {
-    if (typeof what === 'string' && leadsOut(path, what)) {
+  const links = new Map(
+    items.flatMap(([path, what]) => (typeof what === 'string' ? [[path, what]] : [])),
+  );
+  for (const [path, what] of links) {
+    if (leadsOut(path, links)) {
       const reason = `leads out of the directory, to '${what}': remove it with rm(), or read files one by one`;
       throw invalidArgValue('link', path, reason);
     }
   }
   fs.mkdirSync(root, { recursive: true });
-  if (fs.readdirSync(root).length > 0)
-    throw Object.assign(systemError('ENOTEMPTY', 'copyTo', root), { path: root });
+  if (fs.readdirSync(root).length > 0) throw systemError('ENOTEMPTY', 'copyTo', root);
   for (const [path, what] of items) {
     const host = nodePath().join(root, path);
     if (what === undefined) fs.mkdirSync(host);
@@ -317,26 +326,47 @@ function writeItems(items, root) {
 }
 
 /**
- * True if the target of a link is absolute, or has more `..` than the link is deep.
+ * True if a link leads out, by itself or through others that it leads over.
  *
  * @param {string} path
- * @param {string} target
+ * @param {Map<string, string>} links the targets of all links by their paths
  */
-function leadsOut(path, target) {
-  if (nodePath().isAbsolute(target)) return true;
-  let depth = path.split('/').length - 1;
-  return target.split(/[\\/]/).some((name) => {
-    if (name === '..') depth -= 1;
-    else if (name !== '' && name !== '.') depth += 1;
-    return depth < 0;
-  });
+function leadsOut(path, links) {
+  /** The directories from the root to where it has led. @type {string[]} */
+  const way = path.split('/').slice(0, -1);
+  /** Names that are still to be followed, the next one last. @type {string[]} */
+  const left = [];
+  let followed = 0;
+  /** @param {string} target */
+  const follow = (target) => {
+    followed += 1;
+    left.push(...target.split(/[/\\]/).reverse());
+    return nodePath().isAbsolute(target);
+  };
+  if (follow(links.get(path) ?? '')) return true;
+  for (let name = left.pop(); name !== undefined; name = left.pop()) {
+    if (name === '' || name === '.') continue;
+    if (name === '..') {
+      if (way.pop() === undefined) return true;
+      continue;
+    }
+    const target = links.get([...way, name].join('/'));
+    if (followed > MAX_LINKS || way.length > PATH_MAX / 2) return false;
+    if (target === undefined) way.push(name);
+    else if (follow(target)) return true;
+  }
+  return false;
 }
+
+/** Links that a path may lead through, as on Linux: with more it leads nowhere. */
+const MAX_LINKS = 40;
 
 /** @param {any} options */
 function readOptions(options) {
   if (!isObject(options)) throw invalidArgType('options', 'of type object', options);
-  const unknown = Object.keys(options).find((name) => name !== 'limit');
-  if (unknown !== undefined && options[unknown] !== undefined)
+  const isUnknown = (/** @type {string} */ name) => name !== 'limit' && options[name] !== undefined;
+  const unknown = Object.keys(options).find(isUnknown);
+  if (unknown !== undefined)
     throw unknownProperty('options', [unknown, options[unknown]], ['limit']);
   const { limit = LIMIT } = options;
   if (typeof limit !== 'number') throw invalidArgType('options.limit', 'of type number', limit);
@@ -350,7 +380,7 @@ function readOptions(options) {
  * Adds entries, those of a directory behind it.
  *
  * @param {Entries} entries
- * @param {(path: string, what: Uint8Array | ArrayBuffer | string | undefined, name: string) => void} add
+ * @param {(path: string, what: Uint8Array | string | undefined, name: string) => void} add
  */
 function addEntries(entries, add) {
   // An object in itself would be endless, were it not for the length of its path.
@@ -365,11 +395,11 @@ function addEntries(entries, add) {
         const reason = `is nested too deeply: its path has more than ${PATH_MAX - 1} bytes`;
         throw invalidArgValue('entries', entries, reason);
       }
-      const isDirectory = isObject(value) && !isData(value) && !(value instanceof Link);
+      const isDirectory = isPlain(value);
       if (key.endsWith('/') && !isDirectory)
         throw invalidArgType(name, 'of type object, as its name ends in a slash', value);
       if (!isDirectory) {
-        add(path, value instanceof Link ? value.target : bytesOf(value, name), name);
+        add(path, isLink(value) ? value.target : bytesOf(value, name), name);
         continue;
       }
       if (directories.has(path))
@@ -429,7 +459,22 @@ function encodingOf(options) {
 
 /** @param {unknown} value @returns {value is Record<string, any>} */
 const isObject = (value) =>
-  value !== null && typeof value === 'object' && !Array.isArray(value) && !(value instanceof Map);
+  value !== null &&
+  typeof value === 'object' &&
+  !Array.isArray(value) &&
+  !require('node:util').types.isMap(value);
+
+/**
+ * True for an object of no class, of whatever realm: a promise or a Date is no directory.
+ *
+ * @param {unknown} value
+ * @returns {value is Record<string, any>}
+ */
+function isPlain(value) {
+  if (!isObject(value)) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
 
 /** @param {unknown} value */
 const isData = (value) =>
@@ -440,7 +485,7 @@ const isData = (value) =>
  *
  * @param {any} data
  * @param {string} name
- * @returns {Uint8Array | ArrayBuffer}
+ * @returns {Uint8Array}
  */
 function bytesOf(data, name) {
   if (typeof data === 'string') return Buffer.from(data);

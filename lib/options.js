@@ -41,8 +41,8 @@ const VERSIONS = ['unstable', 'preview1'];
 const OPTIONS = [
   ...['args', 'argv0', 'env', 'preopens', 'stdin', 'input', 'stdout', 'stderr'],
   ...['encoding', 'lines', 'maxBuffer', 'limits', 'timeout', 'signal', 'concurrency'],
-  ...['engine', 'cache', 'trace', 'check', 'version', 'imports', 'fetch'],
-  'sockets',
+  ...['engine', 'cache', 'trace', 'usage', 'check', 'version', 'imports', 'fetch'],
+  ...['sockets', 'clock', 'random', 'deterministic'],
 ];
 const OUTPUTS = ['inherit', 'ignore', 'pipe'];
 const INPUTS = ['inherit', 'ignore'];
@@ -65,7 +65,8 @@ const INPUTS = ['inherit', 'ignore'];
  * @property {{ stdout: number, stderr: number }} maxBuffer bytes
  * @property {BufferEncoding | undefined} encoding
  * @property {boolean} lines
- * @property {boolean} trace
+ * @property {Trace} [trace] where calls are shown
+ * @property {boolean} byCall true if calls are counted by name
  * @property {boolean} check true if another exit code than 0 is an error
  * @property {number} timeout 0: none
  * @property {AbortSignal | undefined} signal
@@ -75,7 +76,10 @@ const INPUTS = ['inherit', 'ignore'];
  * @property {Given} [given] what a component is given
  * @property {Fetch} [fetch] makes the requests of a component
  * @property {import('./sockets.js').Rule[]} [sockets] where a component may connect and listen
+ * @property {import('./types.js').Fixed} [fixed] the parts of its surroundings that are the same in each run
  * @property {() => Ends} [exchange] makes the tickets for the request that it answers, when it begins
+ *
+ * @typedef {import('./types.js').Trace} Trace
  *
  * @typedef {(request: Request) => any} Fetch
  *
@@ -98,7 +102,7 @@ function readOptions(options, isSpawned, source) {
   refuseUnknown(options, 'options', OPTIONS);
   requirePermission();
   requireOneOf(options.version, VERSIONS, 'options.version');
-  const limits = readLimits(options.limits);
+  const limits = readAllLimits(options);
   const lines = readBoolean(options.lines, 'options.lines');
   const engine = requireOneOf(options.engine, ENGINES, 'options.engine') ?? 'auto';
   if (engine === 'v8') refuseForV8(options, limits);
@@ -126,7 +130,11 @@ function readOptions(options, isSpawned, source) {
  * @param {any} options
  * @param {Limits} limits
  */
-function refuseForV8({ imports }, { fuel }) {
+function refuseForV8({ imports }, { fuel, deterministic }) {
+  if (deterministic) {
+    const reason = `needs the engine 'wasmtime': V8 does not fix the bits of a NaN`;
+    throw errors().invalidArgValue('options.deterministic', deterministic, reason);
+  }
   if (fuel !== undefined) {
     const reason = `needs the engine 'wasmtime': V8 does not count`;
     throw errors().invalidArgValue('options.limits.fuel', fuel, reason);
@@ -148,13 +156,64 @@ function readSurroundings(options, source) {
     args: [readArgv0(options.argv0, source), ...readArgs(options.args)],
     env: readEnv(options.env),
     preopens: readPreopens(options.preopens),
-    trace: readBoolean(options.trace, 'options.trace'),
+    trace: readTrace(options.trace),
+    byCall: readUsage(options.usage),
     timeout: readWhole(options.timeout, 'options.timeout', 0, 2 ** 31 - 1) ?? 0,
     signal: readSignal(options.signal),
     concurrency: readWhole(options.concurrency, 'options.concurrency', 1, 2 ** 31 - 1),
     fetch: readFunction(options.fetch, 'options.fetch'),
     sockets: readSockets(options.sockets),
+    fixed: readFixed(options),
   };
+}
+
+/**
+ * The parts of a program's surroundings that are the same in each run. The addon reads them, as for the
+ * class.
+ *
+ * @param {any} options
+ * @returns {Options['fixed']}
+ */
+function readFixed({ clock, random, deterministic, fetch, sockets, preopens }) {
+  const isAll = readBoolean(deterministic, 'options.deterministic');
+  if (!isAll && clock === undefined && random === undefined) return undefined;
+  const fixed = classAddon().fixed({ clock, random }, isAll);
+  if (!isAll) return fixed;
+  if (fetch !== undefined) throw errors().incompatible('options.deterministic', 'options.fetch');
+  if (sockets !== undefined)
+    throw errors().incompatible('options.deterministic', 'options.sockets');
+  const present = BigInt(Date.now()) * 1_000_000n;
+  if (preopens !== undefined && BigInt(fixed.now) > present) {
+    const reason =
+      'is in the future, where options.deterministic can not hide when files are changed in options.preopens';
+    throw errors().invalidArgValue('options.clock.now', clock.now, reason);
+  }
+  return fixed;
+}
+
+/** The limits, and whether results are fixed that WebAssembly leaves open. @param {any} options */
+function readAllLimits({ limits, deterministic }) {
+  const read = readLimits(limits);
+  return deterministic ? { ...read, deterministic: true } : read;
+}
+
+/**
+ * Where calls are shown, as the option says, or the environment where it is not given.
+ *
+ * @param {unknown} trace
+ * @returns {Options['trace']}
+ */
+function readTrace(trace) {
+  if (trace === undefined && !process.env.WASI_RS_TRACE) return undefined;
+  return classAddon().readTrace(trace);
+}
+
+/** @param {any} usage @returns {boolean} true if calls are counted by name */
+function readUsage(usage) {
+  if (usage === undefined) return false;
+  requireObject(usage, 'options.usage');
+  refuseUnknown(usage, 'options.usage', ['byCall']);
+  return readBoolean(usage.byCall, 'options.usage.byCall');
 }
 
 /** @param {any} sockets @returns {Options['sockets']} */
@@ -176,8 +235,8 @@ function readFunction(value, name) {
  */
 const LOAD_OPTIONS = [
   ...['imports', 'args', 'argv0', 'env', 'preopens', 'stdin', 'stdout', 'stderr'],
-  ...['limits', 'timeout', 'signal', 'engine', 'cache', 'trace', 'fetch', 'fresh', 'concurrency'],
-  'sockets',
+  ...['limits', 'timeout', 'signal', 'engine', 'cache', 'trace', 'usage', 'fetch', 'fresh'],
+  ...['concurrency', 'sockets', 'clock', 'random', 'deterministic'],
 ];
 /** The streams of a loaded module, where they are not given. */
 const LOAD_STDIO = { stdin: 'ignore', stdout: 'inherit', stderr: 'inherit' };
@@ -211,7 +270,7 @@ function readLoadOptions(options, source, isHere = false) {
   if (isHere) requireHere(options);
   return {
     ...readSurroundings(options, source),
-    limits: readLimits(options.limits),
+    limits: readAllLimits(options),
     stdio: [
       readSource(stdin, false),
       readOutput(stdout, 'stdout', false),
@@ -230,6 +289,7 @@ function readLoadOptions(options, source, isHere = false) {
 const HANDLER_OPTIONS = [
   ...['args', 'argv0', 'env', 'preopens', 'stdout', 'stderr', 'limits', 'timeout'],
   ...['concurrency', 'cache', 'trace', 'imports', 'fetch', 'onError', 'sockets'],
+  ...['clock', 'random'],
 ];
 
 /**
@@ -243,6 +303,10 @@ function readHandlerOptions(options, source) {
   if (isModule(source)) throw errors().needsBytes('source', source);
   if (options === undefined) options = {};
   requireObject(options, 'options');
+  if (options.deterministic) {
+    const reason = "can't be had in handler(): nothing fixes in which pieces a request comes";
+    throw errors().invalidArgValue('options.deterministic', options.deterministic, reason);
+  }
   refuseUnknown(options, 'options', HANDLER_OPTIONS);
   const { onError = report, stdout = 'inherit', stderr = 'inherit', ...rest } = options;
   readFunction(onError, 'options.onError');
@@ -413,10 +477,14 @@ function requireNoBytes(engine, limits, imports) {
   if (engine === 'wasmtime') throw errors().needsBytes('options.engine', engine);
   const name = LIMITS_OF_BYTES.find((name) => limits[name] !== undefined);
   if (name) throw errors().needsBytes(`options.limits.${name}`, limits[name]);
+  if (limits.deterministic) throw errors().needsBytes('options.deterministic', true);
 }
 
 /** The options of a Runner: its size, and defaults for its programs. */
-const RUNNER_OPTIONS = ['concurrency', 'engine', 'cache', 'limits', 'preopens', 'env'];
+const RUNNER_OPTIONS = [
+  ...['concurrency', 'engine', 'cache', 'limits', 'preopens', 'env'],
+  ...['clock', 'random', 'deterministic'],
+];
 
 /**
  * Checks the options of a Runner, and makes paths absolute.
@@ -430,7 +498,9 @@ function readRunnerOptions(options) {
   const { concurrency = require('node:os').availableParallelism(), ...defaults } = options;
   const { preopens } = readOptions({ ...defaults, concurrency }, false, '');
   const cache = readCache(defaults.cache);
+  const { clock } = defaults;
   const copy = { ...defaults, cache, limits: { ...defaults.limits }, env: { ...defaults.env } };
+  if (clock !== undefined) copy.clock = { ...clock };
   const absolutes = preopens.map(({ guest, ...directory }) => [guest, directory]);
   return { concurrency, defaults: { ...copy, preopens: Object.fromEntries(absolutes) } };
 }

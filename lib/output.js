@@ -25,7 +25,7 @@ class Output {
 
   /**
    * @param {any} receiver
-   * @param {'stdout' | 'stderr'} name
+   * @param {'stdout' | 'stderr' | 'trace'} name
    * @param {(error: unknown) => void} fail is called when it takes nothing any more
    */
   constructor(receiver, name, fail) {
@@ -42,7 +42,7 @@ class Output {
   /**
    * Hands a chunk on.
    *
-   * @param {Buffer} chunk
+   * @param {any} chunk a Buffer, or a call for a function
    * @returns {unknown} a promise to be awaited before the next chunk, where there is one
    */
   write(chunk) {

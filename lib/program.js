@@ -271,7 +271,8 @@ class ProgramHandle {
    * @param {any} options
    */
   prefetch(options) {
-    if (options?.limits || options?.imports || options?.signal?.aborted || permission) return;
+    const { limits, imports, deterministic, signal } = options ?? {};
+    if (limits || imports || deterministic || signal?.aborted || permission) return;
     if (options?.engine === 'v8') return this.#prefetchForV8();
     if (options?.engine || this.#isCompiled) return;
     this.#prefetched = this.#ask('isReady');
@@ -295,7 +296,8 @@ class ProgramHandle {
     if (this.#isCompiled) return true;
     const prefetched = this.#prefetched;
     this.#prefetched = undefined; // there may be machine code the next time
-    const isUsual = limits.fuel === undefined && limits.stack === undefined;
+    const { fuel, stack, deterministic } = limits;
+    const isUsual = fuel === undefined && stack === undefined && !deterministic;
     const { answer, cancel } = (isUsual && prefetched) || this.#ask('isReady', limits);
     cancellation.onCancel(cancel);
     return answer;
@@ -522,7 +524,8 @@ async function choose(handle, { engine, limits, host }, cancellation) {
   if ('isModule' in handle) return inV8(handle, limits, cancellation);
   // The engine V8 refuses machine code itself, with an error that says so.
   const { isCode } = handle;
-  const needsWasmtime = engine === 'wasmtime' || limits.fuel !== undefined || host !== undefined;
+  const isOfWasmtime = limits.fuel !== undefined || limits.deterministic;
+  const needsWasmtime = engine === 'wasmtime' || isOfWasmtime || host !== undefined;
   const isForced = needsWasmtime || isCode || !mayHaveWorkers();
   // Also where wasmtime is forced: an error of reading the file comes before the run begins, as with V8.
   const isReady = engine !== 'v8' && (isCode || (await handle.isReady(limits, cancellation)));

@@ -26,6 +26,8 @@ const TURN = 5;
 class Streams {
   /** The streams as the engine gets them. @type {import('./types.js').Plan['stdio']} */
   plan;
+  /** Where calls are shown, for the engine. @type {import('./types.js').PlannedTrace | undefined} */
+  trace;
   /**
    * This end of each pipe that the embedder reads or writes.
    *
@@ -48,10 +50,11 @@ class Streams {
 
   /**
    * @param {import('./options.js').Stdio} stdio
+   * @param {import('./options.js').Options['trace']} trace
    * @param {(error: unknown) => void} fail is called with the first error of a stream or function of the
    * embedder
    */
-  constructor([stdin, stdout, stderr], fail) {
+  constructor([stdin, stdout, stderr], trace, fail) {
     this.#fail = (/** @type {unknown} */ error) => {
       if (this.#failure) return;
       this.#failure = { error };
@@ -63,6 +66,7 @@ class Streams {
         this.#output(stdout, 'stdout'),
         this.#output(stderr, 'stderr'),
       ];
+      this.trace = trace && this.#trace(trace);
     } catch (error) {
       this.#tickets.close();
       for (const stop of this.#stops) stop();
@@ -93,6 +97,24 @@ class Streams {
       this.#deliveries.push(this.#deliver(socket, output, name));
     }
     return number;
+  }
+
+  /**
+   * Has calls shown: in a file, or by lines through a pipe, which a program waits for that makes calls faster
+   * than they are taken.
+   *
+   * @param {import('./types.js').Trace} trace
+   * @returns {import('./types.js').PlannedTrace}
+   */
+  #trace(trace) {
+    const { to, path, isText, selection } = trace;
+    const planned = { isText, selection };
+    if (path !== undefined) return { ...planned, ticket: this.#tickets.openTrace(trace) };
+    if (to === undefined) return planned;
+    const { number, socket } = this.#pipe(false);
+    this.#outputs.push(socket);
+    this.#deliveries.push(this.#deliver(socket, to, 'trace', isText ? undefined : callsIn()));
+    return { ...planned, ticket: number };
   }
 
   /**
@@ -157,13 +179,14 @@ class Streams {
   }
 
   /**
-   * Hands the program's output to a function or a Writable.
+   * Hands the program's output, or its calls, to a function or a Writable.
    *
    * @param {Socket} socket
    * @param {any} receiver
-   * @param {'stdout' | 'stderr'} name
+   * @param {'stdout' | 'stderr' | 'trace'} name
+   * @param {(chunk: Buffer) => Iterable<any>} [split] makes of a chunk what the receiver gets
    */
-  async #deliver(socket, receiver, name) {
+  async #deliver(socket, receiver, name, split = (chunk) => [chunk]) {
     const fail = (/** @type {unknown} */ error) => {
       this.#fail(error);
       socket.destroy();
@@ -172,7 +195,12 @@ class Streams {
     let output;
     try {
       output = new Output(receiver, name, fail);
-      for await (const chunk of socket) await this.#unlessAbandoned(output.write(chunk));
+      for await (const chunk of socket) {
+        for (const piece of split(chunk)) {
+          const taken = output.write(piece);
+          if (taken !== undefined) await this.#unlessAbandoned(taken);
+        }
+      }
       await this.#unlessAbandoned(output.flush());
     } catch (error) {
       if (!socket.destroyed || !isPremature(error)) fail(streamError(option, error));
@@ -226,6 +254,21 @@ class Streams {
     await Promise.all(this.#deliveries);
     if (this.#failure) throw this.#failure.error;
   }
+}
+
+/** The calls in the chunks of a pipe, each a line of JSON. @returns {(chunk: Buffer) => Generator<object>} */
+function callsIn() {
+  /** The beginning of a line. @type {Buffer[]} */
+  let begun = [];
+  return function* (chunk) {
+    let from = 0;
+    for (let end; (end = chunk.indexOf(10, from)) >= 0; from = end + 1) {
+      const line = Buffer.concat([...begun, chunk.subarray(from, end)]);
+      begun = [];
+      yield JSON.parse(line.toString());
+    }
+    if (from < chunk.length) begun.push(chunk.subarray(from));
+  };
 }
 
 /**

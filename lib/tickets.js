@@ -26,6 +26,16 @@ class Tickets {
   }
 
   /**
+   * Opens the file that calls are shown in. If that fails, all tickets are closed.
+   *
+   * @param {import('./types.js').Trace} trace
+   * @returns {number} the ticket's number, for an engine
+   */
+  openTrace({ path, option }) {
+    return this.#keep(this.#made(() => addon.openTrace(path, option)));
+  }
+
+  /**
    * Makes something. If that fails, all tickets are closed.
    *
    * @template T
@@ -38,6 +48,7 @@ class Tickets {
     } catch (error) {
       this.close();
       const { code, message, errno, syscall } = /** @type {any} */ (error);
+      if (code === 'ERR_ACCESS_DENIED') throw error;
       throw wasiError(code, message, { errno, syscall });
     }
   }

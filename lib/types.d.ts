@@ -112,6 +112,19 @@ export interface Limits {
   /** Units of work; only in wasmtime. */
   fuel?: number;
   openFiles?: number;
+  /** True if results are fixed that WebAssembly leaves open; only in wasmtime. */
+  deterministic?: boolean;
+}
+
+/** The parts of a program's surroundings that are the same in each run, as the addon has read them. */
+export interface Fixed {
+  /** Nanoseconds, in decimal digits; these and `step`. */
+  now: string;
+  monotonic: string;
+  step: string;
+  seed?: Uint8Array;
+  /** True if directories are listed in order, and times of files hidden. */
+  files: boolean;
 }
 
 /** The number of a ticket, or the treatment of the output. */
@@ -137,16 +150,45 @@ export interface Plan {
   maxBuffer: { stdout: number; stderr: number };
   /** The most runs that may have begun and not ended, this one included. */
   concurrency?: number;
-  trace: boolean;
+  trace?: PlannedTrace;
+  /** True if calls are counted by name. */
+  byCall: boolean;
   /** The numbers of the tickets for the request that it is to answer. */
   exchange?: import('./http.js').Ends;
   /** Makes the requests of a component. */
   fetch?: (request: Request) => any;
   /** The rules of the network of a component. */
   sockets?: import('./sockets.js').Rule[];
+  /** The parts of its surroundings that are the same in each run. */
+  fixed?: Fixed;
   /** Called when the run has begun. */
   onBegin?: () => void;
 }
+
+/** The calls of a program that are shown, and where: without `to` and `path`, on stderr. */
+export interface Trace {
+  /** A function, or a Writable. */
+  to?: any;
+  /** The path of a file. */
+  path?: string;
+  /** The option or variable that tells the path. */
+  option?: string;
+  /** True for lines of text, false for lines of JSON. */
+  isText: boolean;
+  /** The calls that are shown: a bit for each. */
+  selection: { low: number; high: number; errors: boolean };
+}
+
+/** The same for an engine. */
+export interface PlannedTrace extends Pick<Trace, 'isText' | 'selection'> {
+  /** The number of a ticket, if it is not stderr. */
+  ticket?: number;
+  /** True if calls are shown on the thread of the embedder. */
+  isHere?: boolean;
+}
+
+/** The calls of a program by the names of the system calls. */
+export type CallTable = Record<string, { calls: number; errors: number; nanoseconds: number }>;
 
 export interface Usage {
   /** Milliseconds from its request to its beginning, without those of `compiled`. */
@@ -165,6 +207,7 @@ export interface Usage {
   /** Bytes. */
   written: number;
   fuel?: number;
+  byCall?: CallTable;
 }
 
 export interface Result {

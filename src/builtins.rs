@@ -36,6 +36,8 @@ pub enum Builtin {
     ReflectSet,
     /// `JSON.stringify`.
     JsonStringify,
+    /// `JSON.parse`.
+    JsonParse,
 }
 
 impl Key for Builtin {
@@ -71,6 +73,7 @@ pub fn capture(js: Js<'_>) -> JsResult<()> {
             (Builtin::DefineProperty, path(&["Object", "defineProperty"])?),
             (Builtin::ReflectSet, path(&["Reflect", "set"])?),
             (Builtin::JsonStringify, path(&["JSON", "stringify"])?),
+            (Builtin::JsonParse, path(&["JSON", "parse"])?),
         ],
     )?;
     js.add_state(Builtins(store)).map(drop)

@@ -46,6 +46,8 @@ pub fn init(exports: Object<'_>, env: Env) -> napi::Result<()> {
             class::define::export(js, exports)?;
             class::limits::export(js, exports)?;
             class::file_url::export(js, exports)?;
+            class::fixed::export(js, exports)?;
+            class::trace::export(js, exports)?;
             errors::functions::export(js, exports)?;
             trees::functions::export(js, exports)?;
         }

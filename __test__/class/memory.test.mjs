@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
+import { gzipSync } from 'node:zlib';
 import { MemoryDirectory, WASI, memory } from '../../index.js';
 import { Guest, O, RIGHT } from '../support/guest.mjs';
 import { index, temporaryFolder } from '../support/host.mjs';
@@ -148,6 +149,31 @@ describe('its methods', () => {
     assert.throws(() => memory.from(at('from'), { limit: 3 }), { code: 'ERR_OUT_OF_RANGE' });
   });
 
+  test('archives of tar', () => {
+    const tree = {
+      'a/': { 'empty/': {}, é: Buffer.from('text') },
+      link: memory.link('a/é'),
+      ['n'.repeat(200)]: Buffer.alloc(5000, 1),
+    };
+    const archive = memory(tree).toTar();
+    const work = memory.fromTar(archive);
+    assert.deepEqual(work.tree(), tree);
+    assert.deepEqual([work.changed(), work.toTar()], [{}, archive]);
+    assert.deepEqual(memory.fromTar(new Uint8Array(archive).buffer).tree(), tree);
+    const code = 'ERR_INVALID_ARG_VALUE';
+    assert.throws(() => memory.fromTar(gzipSync(archive)), { code, message: /gunzipSync/ });
+    assert.throws(() => memory.fromTar(archive.subarray(0, 700)), { code, message: /archive/ });
+    assert.throws(() => memory.fromTar(archive, { limit: 100 }), { code, message: /limit/ });
+    assert.throws(() => memory.fromTar('text'), { code: 'ERR_INVALID_ARG_TYPE' });
+    const evil = Buffer.from(memory({ AAevil: 'x' }).toTar());
+    evil.write('../evil', 0);
+    let sum = 0;
+    evil.fill(' ', 148, 156);
+    for (const byte of evil.subarray(0, 512)) sum += byte;
+    evil.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+    assert.throws(() => memory.fromTar(evil), { code, message: /'\.\.'/ });
+  });
+
   test('a link that leads out is not copied out', (t) => {
     const folder = temporaryFolder(t);
     for (const target of ['../x', '/etc', 'a/../../x', 'sub/../..']) {
@@ -156,6 +182,75 @@ describe('its methods', () => {
       assert.ok(!fs.existsSync(path.join(folder, 'to')));
     }
     memory({ 'sub/link': memory.link('../file') }).copyTo(path.join(folder, 'to'));
+  });
+});
+
+describe('after a hostile guest', () => {
+  test('a link that leads over another one is not copied out', (t) => {
+    const folder = temporaryFolder(t);
+    fs.writeFileSync(path.join(folder, 'secret'), 'x');
+    const up = { 'd/e/up': memory.link('../..'), out: memory.link('d/e/up/../secret') };
+    assert.throws(() => memory(up).copyTo(path.join(folder, 'to')), /'out'|leads out/);
+    const deep = 'd/'.repeat(12);
+    const far = {
+      [`${deep}up`]: memory.link('../'.repeat(12)),
+      out: memory.link(`${deep}up/../etc`),
+    };
+    assert.throws(() => memory(far).copyTo(path.join(folder, 'to')), /leads out/);
+    const endless = { a: memory.link('b'), b: memory.link('a'), c: memory.link('c/x') };
+    memory(endless).copyTo(path.join(folder, 'to'));
+  });
+
+  test('holes are given back as far as the limit goes', () => {
+    const work = memory({ real: 'text' }, { limit: 2 ** 20 });
+    const guest = guestOf({ '/': work });
+    const fd = guest.open(3, 'hole', { oflags: O.CREAT });
+    assert.equal(guest.call('fd_filestat_set_size', fd, 2 ** 40), 0);
+    for (const read of [() => work.readFile('hole'), () => work.tree(), () => work.changed()])
+      assert.throws(read, { code: 'ENOMEM' });
+    assert.throws(() => work.copyTo('nowhere'), { code: 'ENOMEM', message: /'hole'/ });
+    assert.equal(work.readFile('real', 'utf8'), 'text');
+    work.rm('hole');
+    assert.deepEqual(work.changed(), {});
+  });
+
+  test('directories that are too deep are an error', () => {
+    const work = memory({}, { limit: 2 ** 24 });
+    const guest = guestOf({ '/': work });
+    const name = guest.put(0, 'd'.repeat(200));
+    let dir = 3;
+    for (let depth = 0; depth < 2000; depth++) {
+      assert.equal(guest.call('path_create_directory', dir, ...name), 0);
+      const next = guest.open(dir, 'd'.repeat(200), { oflags: O.DIRECTORY, rights: RIGHT.FD_READ });
+      assert.ok(next > 3);
+      if (dir > 3) guest.call('fd_close', dir);
+      dir = next;
+    }
+    assert.throws(() => work.tree(), { code: 'ENAMETOOLONG' });
+    assert.deepEqual(work.removed(), []);
+    work.rm('d'.repeat(200));
+    assert.deepEqual([work.tree(), work.used], [{}, work.used]);
+  });
+
+  test('a name that is no text can not be made', () => {
+    const work = memory({ file: '' });
+    const guest = guestOf({ '/': work });
+    const bad = guest.put(0, Buffer.from([0xff, 0xfe]));
+    assert.equal(guest.call('path_create_directory', 3, ...bad), 25, 'EILSEQ');
+    assert.equal(guest.call('path_rename', 3, ...guest.put(64, 'file'), 3, ...bad), 25);
+    assert.deepEqual(Object.keys(work.tree()), ['file']);
+  });
+
+  test('files are written through links, and never above', () => {
+    const work = memory({ 'dir/': {}, ld: memory.link('dir'), dangling: memory.link('dir/made') });
+    work.writeFile('ld/new', 'a');
+    work.writeFile('dangling', 'b');
+    assert.deepEqual(Object.keys(work.tree()['dir/']), ['made', 'new']);
+    assert.throws(() => work.writeFile('none/../x', ''), { code: 'EINVAL' });
+    assert.throws(() => work.writeFile('a/', ''), { code: 'EISDIR' });
+    const full = memory({ file: Buffer.alloc(600_000) }, { limit: 10 ** 6 });
+    full.writeFile('file', Buffer.alloc(700_000));
+    assert.equal(full.readFile('file').length, 700_000);
   });
 });
 
@@ -183,11 +278,13 @@ describe('wrong entries and options', () => {
 
   test('other values are refused', () => {
     const type = 'ERR_INVALID_ARG_TYPE';
-    for (const value of [1, true, null, ['a'], new Map(), () => {}, Symbol('a')])
+    const objects = [new Map(), new Set(), new Date(), Promise.resolve(), /a/, memory()];
+    for (const value of [1, true, null, ['a'], ...objects, () => {}, Symbol('a')])
       refused({ a: value }, /entries\['a'\]/, type);
     refused({ 'a/': 'text' }, /ends in a slash/, type);
     for (const entries of [null, 'a', [], 5]) refused(entries, /"entries"/, type);
     assert.throws(() => memory({}, { limt: 5 }), { message: /limt.*limit/ });
+    assert.throws(() => memory({}, { other: undefined, limt: 5 }), { message: /limt.*limit/ });
     for (const limit of ['5', {}]) assert.throws(() => memory({}, { limit }), { code: type });
     for (const limit of [-1, 1.5, NaN, 2 ** 53])
       assert.throws(() => memory({}, { limit }), { code: 'ERR_OUT_OF_RANGE' });

@@ -1,17 +1,40 @@
 // The flags, their values and the help.
 
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { createRequire } from 'node:module';
+import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import { COMMANDS, FLAGS } from '../../cli/flags.js';
 import { parse } from '../../cli/parse.js';
 import { VALUES } from '../../cli/values.js';
 import { commandLine } from '../support/cli.mjs';
+import { creates } from '../support/programs.mjs';
 
 const require = createRequire(import.meta.url);
-const { cli, refusal } = commandLine({ after });
+const { cli, folder, refusal } = commandLine({ after });
 
 describe('flags', () => {
+  test('directories in memory', async () => {
+    for (const [text, guest, limit] of [
+      ['/tmp', '/tmp', undefined],
+      ['/tmp:64M', '/tmp', 64 * 2 ** 20],
+      ['a:b', 'a:b', undefined],
+      ['C:/x:9', 'C:/x', 9],
+    ])
+      assert.deepEqual(VALUES.tmpfs(text), [guest, limit]);
+    for (const text of ['', '/tmp:5X']) assert.throws(() => VALUES.tmpfs(text));
+    fs.writeFileSync(path.join(folder, 'creates.wasm'), creates());
+    for (const flags of [[], ['--engine=wasmtime'], ['--engine=v8']]) {
+      const made = await cli([...flags, '--tmpfs=/', 'creates.wasm']);
+      assert.deepEqual([made.code, made.stderr], [0, '']);
+      assert.equal((await cli([...flags, '--tmpfs=/:10', 'creates.wasm'])).code, 51, 'ENOSPC');
+    }
+    assert.ok(!fs.existsSync(path.join(folder, 'made')));
+    const twice = await refusal('--dir=.::/a', '--tmpfs=/a', 'creates.wasm');
+    assert.match(twice, /^\/a is given twice/);
+  });
+
   test('mistakes name the flag and what it should be', async () => {
     assert.equal(
       await refusal('--timout=5s', 'x'),
@@ -53,15 +76,12 @@ describe('flags', () => {
 
   test("each is read, shown by its command's help, and has an example that it accepts", async () => {
     const kinds = { directory: '.', variable: 'A=1' };
-    for (const { name, kind, example, commands = COMMANDS.map((one) => one.name) } of FLAGS) {
+    for (const flag of FLAGS) {
+      const { name, kind, isOptional, example, commands = COMMANDS.map((one) => one.name) } = flag;
       for (const command of commands) {
         const value = kind ? [example ?? kinds[kind]] : [];
-        const { flags } = parse([
-          command,
-          `--${name}`,
-          ...value,
-          ...(command === 'cache' ? [] : ['x']),
-        ]);
+        const written = isOptional ? [`--${name}=${example}`] : [`--${name}`, ...value];
+        const { flags } = parse([command, ...written, ...(command === 'cache' ? [] : ['x'])]);
         assert.notEqual(flags[name], undefined, name);
         const { code, stdout } = await cli([command, '--help']);
         assert.equal(code, 0);

@@ -15,6 +15,7 @@ import whole, {
   type RunResult,
   type SpawnOptions,
   type SystemCalls,
+  type TracedCall,
   type WASIOptions,
 } from '../../index.js';
 import { WASI as CompatWASI, type WASIOptions as CompatOptions } from '../../compat.js';
@@ -124,6 +125,23 @@ new WASI({
   preopens: { '/': '.', '/data': { path: './data', readOnly: true } },
 });
 new WASI({ version: 'preview1', trace: true });
+new WASI({ version: 'preview1', clock: { now: () => new Date(), monotonic: () => 5n }, random: 5 });
+// @ts-expect-error in wasmtime only
+new WASI({ version: 'preview1', deterministic: true });
+// @ts-expect-error no such time
+new WASI({ version: 'preview1', clock: { now: '2030' } });
+// @ts-expect-error not there
+new CompatWASI({ version: 'preview1', random: 5 });
+new WASI({ version: 'preview1', trace: ({ name }) => name.length });
+new WASI({ version: 'preview1', trace: process.stdout });
+new WASI({
+  version: 'preview1',
+  trace: { calls: ['path_*'], errors: true, to: new URL('file:///calls') },
+});
+// @ts-expect-error a list
+new WASI({ version: 'preview1', trace: { calls: 'path_*' } });
+// @ts-expect-error no such option
+new WASI({ version: 'preview1', trace: { call: ['path_*'] } });
 new WASI({ version: 'preview1', input: new DataView(new ArrayBuffer(2)) });
 // @ts-expect-error a text is input
 new WASI({ version: 'preview1', stdin: 'text' });
@@ -180,6 +198,12 @@ export async function results(options: RunOptions, mode: 'pipe' | 'ignore') {
   exitCode satisfies number;
   [stdout, stderr] satisfies [Buffer, Buffer];
   usage.fuel satisfies number | undefined;
+  usage.calls satisfies number;
+  const trace = (call: TracedCall) => void (call.errno satisfies string | null);
+  const counted = await run('app.wasm', { usage: { byCall: true }, trace });
+  counted.usage.byCall?.fd_read.nanoseconds satisfies number | undefined;
+  // @ts-expect-error a number
+  usage.calls.fd_read;
   (await run('app.wasm', {})).stdout satisfies Buffer;
   const module = new WebAssembly.Module(new Uint8Array());
   (await run(module)).stdout satisfies Buffer;
@@ -267,6 +291,11 @@ export async function results(options: RunOptions, mode: 'pipe' | 'ignore') {
   (await run('app.wasm', { stdout: new WritableStream(), maxBuffer: 5 })).stdout satisfies null;
   await run('app.wasm', { maxBuffer: { stdout: 5 }, preopens: { '/': new URL('file:///') } });
   await run('app.wasm', { sockets: [{ connect: 'a:1', protocol: 'udp' }, { listen: '*:0' }] });
+  await run('app.wasm', { deterministic: true, clock: { now: new Date(), step: 0 }, random: 'a' });
+  // @ts-expect-error no JavaScript runs there
+  await run('app.wasm', { clock: { now: () => 5 } });
+  // @ts-expect-error no such clock
+  await run('app.wasm', { clock: { time: 5 } });
   // @ts-expect-error no such encoding
   await run('app.wasm', { encoding: 'utf9' });
   // @ts-expect-error maxBuffer has taken its place

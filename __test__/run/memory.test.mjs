@@ -52,6 +52,19 @@ forEachEngine(({ engine, run, spawn }) => {
   });
 });
 
+test('two runs that are deterministic leave the same archive', async () => {
+  const runOnce = async () => {
+    const work = memory({ file: 'text', 'sub/': {} });
+    const preopens = { '/': work, '/other': memory() };
+    const { exitCode } = await run(creates(), { preopens, deterministic: true });
+    assert.equal(exitCode, 0);
+    return work.toTar();
+  };
+  const [one, other] = [await runOnce(), await runOnce()];
+  assert.deepEqual(one, other);
+  assert.deepEqual(Object.keys(memory.fromTar(one).tree()), ['file', 'made', 'sub/']);
+});
+
 describe('one directory', () => {
   test('is in the class and in both engines', async () => {
     const work = memory({ file: 'shared' });

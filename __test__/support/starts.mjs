@@ -24,7 +24,6 @@ const planOf = ({ stdio = [new Uint8Array(), 'capture', 'capture'] } = {}) => ({
   preopens: [],
   limits: {},
   maxBuffer: { stdout: 2 ** 26, stderr: 2 ** 26 },
-  trace: false,
   stdio: stdio.map((one) => (typeof one === 'number' ? tickets.copy(one, 'stdin') : one)),
 });
 

@@ -12,7 +12,7 @@ use wasi_rs_core::abi::Errno;
 use wasi_rs_core::memory::Memory;
 #[cfg(debug_assertions)]
 use wasi_rs_core::syscalls::SYSCALLS;
-use wasi_rs_core::syscalls::trace::Line;
+use wasi_rs_core::syscalls::trace::Watched;
 use wasi_rs_core::syscalls::{ENTRIES, Entry, Flow};
 
 /// The function through which all syscalls enter: no argument, no result, everything in the realm's call
@@ -79,8 +79,8 @@ fn make<H: Hooks>(js: Js<'_>, realm: &Realm<H>, guest: &Guest<H>, call: &PageCal
     Ok(flow)
 }
 
-/// The same for a guest that is traced, has streams of JavaScript, or has ended. It is a separate function to
-/// keep the way of all others short.
+/// The same for a guest that is watched, has streams or clocks of JavaScript, or has ended. It is a separate
+/// function to keep the way of all others short.
 #[inline(never)]
 fn call_with_hooks<H: Hooks>(
     js: Js<'_>,
@@ -91,8 +91,17 @@ fn call_with_hooks<H: Hooks>(
 ) -> JsResult<Flow> {
     guest.hooks.check(js)?;
     guest.hooks.begin_call(js, call.pages)?;
+    let told;
+    let call = if H::tell_time(guest, js, call.index())? {
+        guest.hooks.check(js)?;
+        guest.memory.forget();
+        told = call.with_pages(bind::pages(js, guest)?);
+        &told
+    } else {
+        call
+    };
     let memory = guest.memory.view(js, call.pages)?;
-    let line = Line::begin(&guest.ctx, &memory, call.index(), &call.args);
+    let watched = Watched::begin(&guest.ctx, &memory, call.index(), &call.args);
     let mut flow = make(js, realm, guest, call, entry)?;
     if guest.hooks.has_streams() {
         // The embedder's functions may call the guest, and end it.
@@ -103,8 +112,11 @@ fn call_with_hooks<H: Hooks>(
         H::deliver(guest, js)?;
         guest.hooks.check(js)?;
     }
-    if let Some(line) = line {
-        line.end(&guest.ctx, &view_anew(js, guest)?, flow);
+    if let Some(watched) = watched {
+        watched.end(&guest.ctx, &view_anew(js, guest)?, flow);
+        if H::show(guest, js)? {
+            guest.hooks.check(js)?;
+        }
     }
     H::end_call(guest, js, flow)?;
     Ok(flow)

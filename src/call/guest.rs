@@ -36,7 +36,7 @@ impl<H: Hooks> Guest<H> {
         guest
     }
 
-    /// True if its calls go through the hooks, or are traced. It is one flag, since each call reads it.
+    /// True if its calls go through the hooks, or are watched. It is one flag, since each call reads it.
     #[inline]
     pub fn has_hooks(&self) -> bool {
         self.has_hooks.get()
@@ -44,7 +44,7 @@ impl<H: Hooks> Guest<H> {
 
     /// True if none of its calls is answered inside WebAssembly.
     pub fn makes_each_call(&self) -> bool {
-        self.ctx.is_traced() || self.hooks.see_each_call()
+        self.ctx.watch().is_some() || self.hooks.see_each_call()
     }
 
     /// Sets the flag anew.
@@ -55,7 +55,7 @@ impl<H: Hooks> Guest<H> {
 
 /// The embedder's part in the calls of a guest: streams of JavaScript, an observer, and the end of the guest.
 pub trait Hooks: Debug + Sized + 'static {
-    /// True if there are streams, or the guest has ended. [`Guest::update_hooks`] asks.
+    /// True if there are streams or clocks of functions, or the guest ended. [`Guest::update_hooks`] asks.
     fn are_needed(&self) -> bool;
 
     /// True if each call is to reach Rust, for [`Self::begin_call`] and [`Self::end_call`].
@@ -73,11 +73,18 @@ pub trait Hooks: Debug + Sized + 'static {
     /// True if JavaScript supplies or takes streams of the guest.
     fn has_streams(&self) -> bool;
 
+    /// Has the embedder tell the time, if the call with this index looks at it; true if JavaScript has
+    /// run.
+    fn tell_time(guest: &Guest<Self>, js: Js<'_>, call: usize) -> JsResult<bool>;
+
     /// Supplies a stream that a call found empty; true if the call is to be made again.
     fn supply(guest: &Guest<Self>, js: Js<'_>) -> JsResult<bool>;
 
     /// Delivers the bytes that a call has written.
     fn deliver(guest: &Guest<Self>, js: Js<'_>) -> JsResult<()>;
+
+    /// Hands a call that was shown to the embedder; true if JavaScript has run.
+    fn show(guest: &Guest<Self>, js: Js<'_>) -> JsResult<bool>;
 
     /// Throws the exception that ends the guest after `proc_exit`.
     fn exit(guest: &Guest<Self>, js: Js<'_>, code: u32) -> JsResult<Thrown>;

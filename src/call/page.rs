@@ -49,6 +49,11 @@ impl PageCall {
         layout::index_of(self.number)
     }
 
+    /// The same call, when the guest's memory has so many pages.
+    pub const fn with_pages(self, pages: u32) -> Self {
+        Self { pages, ..self }
+    }
+
     /// The task that is left once it has been answered.
     pub const fn after(&self) -> Option<After> {
         layout::after(self.number)

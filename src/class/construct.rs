@@ -4,10 +4,12 @@ use crate::builtins::{define_hidden, define_property};
 use crate::call::bind::instantiate_shim;
 use crate::class::control::{SetMemory, Stderr, Stdout};
 use crate::class::editions::Edition;
+use crate::class::fixed;
 use crate::class::hooks::{ClassHooks, Guest, Realm};
 use crate::class::kept::{Kept, kept};
 use crate::class::options::{self, Options};
 use crate::class::pending_exit::PendingExit;
+use crate::class::stdio::TRACE;
 use crate::class::stdio_options::{Choice, NAMES};
 use crate::class::validate::validate_object;
 use crate::errors;
@@ -63,12 +65,13 @@ pub fn make_guest<'s>(js: Js<'s>, wasi: Value<'s>, options: Options<'s>) -> JsRe
     let realm = js.state::<Realm>()?;
     let number = realm.next_guest(js)?;
     let set_memory = js.function::<SetMemory>(number as usize)?;
-    hold_handlers(js, set_memory, &options.choices)?;
+    hold_handlers(js, set_memory, &options)?;
     let (table, functions) = instantiate_shim(js, realm, number, set_memory)?;
     let hooks = ClassHooks {
         wasi: js.watch(wasi)?,
         return_on_exit: options.return_on_exit,
         stdio: options.stdio,
+        told: options.told.map(|function| function.is_some()),
         observer: options.observer,
         pending_exit: PendingExit::default(),
         has_exited: Cell::new(false),
@@ -94,15 +97,20 @@ fn define_captures<'s>(js: Js<'s>, wasi: Value<'s>, choices: &[Choice<'_>; 3]) -
 
 /// Keeps the embedder's functions as a property of the function that owns the guest: they live as long as the
 /// guest.
-fn hold_handlers<'s>(js: Js<'s>, owner: Value<'s>, choices: &[Choice<'s>; 3]) -> JsResult<()> {
-    if !choices.iter().any(|choice| matches!(choice, Choice::Handler(_))) {
+fn hold_handlers<'s>(js: Js<'s>, owner: Value<'s>, options: &Options<'s>) -> JsResult<()> {
+    let streams = (0..).zip(&options.choices).filter_map(|(number, choice)| match choice {
+        Choice::Handler(handler) => Some((number, *handler)),
+        _ => None,
+    });
+    let told = (fixed::FIRST..).zip(options.told).filter_map(|(number, function)| Some((number, function?)));
+    let receiver = options.receiver.map(|receiver| (TRACE, receiver));
+    let mut all = streams.chain(receiver).chain(told).peekable();
+    if all.peek().is_none() {
         return Ok(());
     }
     let handlers = js.object()?;
-    for (number, choice) in (0..).zip(choices) {
-        if let Choice::Handler(handler) = choice {
-            js.set_index(handlers, number, *handler)?;
-        }
+    for (number, handler) in all {
+        js.set_index(handlers, number, handler)?;
     }
     define_hidden(js, owner, kept(js, Kept::Handlers)?, handlers)
 }

@@ -2,6 +2,7 @@
 
 use crate::call;
 use crate::call::guest::Hooks;
+use crate::class::fixed;
 use crate::class::kept::{Kept, kept};
 use crate::class::observer::Observer;
 use crate::class::pending_exit::{self, PendingExit, throw_trap};
@@ -25,6 +26,8 @@ pub struct ClassHooks {
     pub return_on_exit: bool,
     /// Its standard streams that JavaScript supplies, and takes.
     pub stdio: Stdio,
+    /// True for each of its clocks that a function of the embedder tells.
+    pub told: [bool; 2],
     /// The observer of its calls. With one, each call goes to Rust.
     pub observer: Option<Box<dyn Observer>>,
     /// Its exit, while `start()` or `initialize()` is still to return.
@@ -35,7 +38,7 @@ pub struct ClassHooks {
 
 impl Hooks for ClassHooks {
     fn are_needed(&self) -> bool {
-        self.has_streams() || self.pending_exit.is_pending()
+        self.has_streams() || self.told != [false; 2] || self.pending_exit.is_pending()
     }
 
     fn see_each_call(&self) -> bool {
@@ -64,12 +67,20 @@ impl Hooks for ClassHooks {
         self.stdio.is_connected()
     }
 
+    fn tell_time(guest: &Guest, js: Js<'_>, call: usize) -> JsResult<bool> {
+        fixed::tell(js, &guest.ctx, &guest.owner, guest.hooks.told, call)
+    }
+
     fn supply(guest: &Guest, js: Js<'_>) -> JsResult<bool> {
         guest.hooks.stdio.supply(js, &guest.owner)
     }
 
     fn deliver(guest: &Guest, js: Js<'_>) -> JsResult<()> {
         guest.hooks.stdio.deliver(js, &guest.owner)
+    }
+
+    fn show(guest: &Guest, js: Js<'_>) -> JsResult<bool> {
+        guest.hooks.stdio.show(js, &guest.owner)
     }
 
     /// Ends the guest: the process with it, or only the functions on the stack of `start()`.

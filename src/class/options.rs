@@ -3,18 +3,20 @@
 use crate::builtins::{self, Builtin};
 use crate::class::editions::Edition;
 use crate::class::file_url;
+use crate::class::fixed::{self, Told};
 use crate::class::limits::{CAPTURED, OPEN_FILES, STDOUT};
 use crate::class::observer::Observer;
 use crate::class::stdio::Stdio;
 use crate::class::stdio_options::{self, Choice};
+use crate::class::trace;
 use crate::class::validate::{entries, given, read_boolean, refuse_unknown, validate_object, whole_number};
 use crate::errors::{self, Expected};
 use crate::node_api::{Js, JsResult, Type, Value, Worker};
 use crate::permission;
-use crate::process::{host_descriptor, is_host_stream, is_main_thread, trace_file};
+use crate::process::{host_descriptor, is_host_stream, is_main_thread};
 use crate::trees::directory_of;
 use wasi_rs_core::abi::{Abi, Errno, Fd};
-use wasi_rs_core::ctx::{Ctx, Preopen, PreopenSource, Strings, open_error};
+use wasi_rs_core::ctx::{Ctx, Fixed, Preopen, PreopenSource, Strings, open_error};
 
 /// The options, read.
 pub struct Options<'s> {
@@ -26,6 +28,10 @@ pub struct Options<'s> {
     pub stdio: Stdio,
     /// The choice for each standard stream.
     pub choices: [Choice<'s>; 3],
+    /// The functions that tell its time.
+    pub told: Told<'s>,
+    /// The function or Writable that its calls are shown to.
+    pub receiver: Option<Value<'s>>,
     /// The observer of its calls.
     pub observer: Option<Box<dyn Observer>>,
 }
@@ -61,17 +67,21 @@ pub fn read<'s>(js: Js<'s>, options: Value<'s>, abi: Abi, edition: &Edition) -> 
     let preopens = read_preopens(js, options, edition)?;
     let mut choices = read_stdio(js, options, edition)?;
     let limits = if edition.streams { read_limits(js, options)? } else { Limits::default() };
-    let trace = edition.streams && read_boolean(js, options, "trace", "options.trace")?;
+    let trace = if edition.streams { given(js, options, "trace")? } else { None };
+    let trace = trace::read(js, trace)?;
+    let (fixed, told) = if edition.streams { fixed::read(js, options)? } else { (Fixed::default(), Told::default()) };
     permission::require_wasi(js)?;
 
     let too_long = |_| errors::not_initialized(js, Errno::TooBig, "options.args and options.env take more than 4 GiB");
     let mut strings = (Strings::default(), Strings::default());
     args.iter().try_for_each(|arg| strings.0.push(arg)).map_err(too_long)?;
     env.iter().try_for_each(|entry| strings.1.push(entry)).map_err(too_long)?;
-    let ctx = Ctx::new(abi, strings.0, strings.1).listing_dots(edition.lists_dots);
+    let ctx = Ctx::new(abi, strings.0, strings.1).listing_dots(edition.lists_dots).fixing(fixed);
     let ctx = if is_main_thread() { ctx } else { ctx.waiting_with(Box::new(Worker::new(js)?)) };
-    let ctx = ctx.limiting_open_files(limits.open_files).tracing(if trace { trace_file() } else { None });
     let mut stdio = Stdio::default();
+    let receiver = trace.as_ref().and_then(|trace| trace.receiver());
+    let watch = trace.map(|trace| stdio.trace(js, trace)).transpose()?;
+    let ctx = ctx.limiting_open_files(limits.open_files).watching(watch.flatten());
     for ((number, choice), name) in choices.iter_mut().enumerate().zip(stdio_options::NAMES) {
         let pushed = match (stdio.connect(number, choice, limits.stdout), &*choice) {
             (Some(stream), _) => ctx.push_stream(stream),
@@ -89,7 +99,15 @@ pub fn read<'s>(js: Js<'s>, options: Value<'s>, abi: Abi, edition: &Edition) -> 
     for preopen in preopens {
         preopen.push(&ctx).map_err(|(errno, what)| errors::not_initialized(js, errno, &what))?;
     }
-    Ok(Options { ctx, return_on_exit: read_return_on_exit(js, options, edition)?, stdio, choices, observer: None })
+    Ok(Options {
+        ctx,
+        return_on_exit: read_return_on_exit(js, options, edition)?,
+        stdio,
+        choices,
+        told,
+        receiver,
+        observer: None,
+    })
 }
 
 /// Gives the guest a descriptor of the host as its next standard stream.

@@ -4,19 +4,31 @@
 //! call of the guest and its answer, this module has the embedder's functions fill and empty them. These may
 //! do anything, also make the memory grow or call the guest again.
 
+use crate::builtins::{self, Builtin};
 use crate::class::kept::{Kept, kept};
 use crate::class::stdio_options::{Choice, name};
+use crate::class::trace::{self, To};
 use crate::errors;
 use crate::node_api::{Js, JsResult, Reference, Type, Value};
-use std::sync::Arc;
+use crate::process::trace_file;
+use std::sync::{Arc, Mutex, PoisonError};
 use wasi_rs_core::host::stream::{Input, Output, Stream};
+use wasi_rs_core::watch::{Form, Sink, Trace, Watch};
 
 /// The streams of one guest that are not the host's descriptors.
 #[derive(Debug, Default)]
 pub struct Stdio {
     input: Option<Arc<Input>>,
     outputs: [Option<Tap>; 2],
+    /// The call that was shown last, for a function or a Writable.
+    shown: Option<(Shown, Form)>,
 }
+
+/// A call as bytes, until it is handed over.
+type Shown = Arc<Mutex<Vec<u8>>>;
+
+/// The number of the handler that calls are shown to, behind those of the streams.
+pub const TRACE: u32 = 3;
 
 /// An output that is captured, or goes to a function.
 #[derive(Debug)]
@@ -49,6 +61,24 @@ impl Stdio {
         let tap = self.outputs.get_mut(number.checked_sub(1)?)?;
         *tap = Some(Tap { output: Arc::clone(&output), captures });
         Some(Stream::Output(output))
+    }
+
+    /// Has calls shown where the option says.
+    pub fn trace(&mut self, js: Js<'_>, trace::Choice { to, selection }: trace::Choice<'_>) -> JsResult<Option<Watch>> {
+        let (to, form) = match to {
+            To::Stderr => (trace_file().map(Sink::File), Form::Text),
+            To::File(path, option) => (Some(Sink::File(trace::open(js, &path, option)?)), Form::Text),
+            To::Receiver(_, form) => {
+                let shown = Shown::default();
+                self.shown = Some((Arc::clone(&shown), form));
+                let keep = move |bytes: Vec<u8>| {
+                    shown.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&bytes);
+                    true
+                };
+                (Some(Sink::Function(Box::new(keep))), form)
+            }
+        };
+        Ok(Watch::of(to.map(|to| Trace { to, form, selection }), None))
     }
 
     /// True if JavaScript supplies or takes any of the streams.
@@ -103,10 +133,27 @@ impl Stdio {
         }
         Ok(())
     }
+
+    /// Hands a call that was shown to the embedder; true if it has got one.
+    pub fn show(&self, js: Js<'_>, owner: &Reference) -> JsResult<bool> {
+        let Some((shown, form)) = &self.shown else { return Ok(false) };
+        // Taken before the embedder's function runs, which may call the guest.
+        let shown = std::mem::take(&mut *shown.lock().unwrap_or_else(PoisonError::into_inner));
+        if shown.is_empty() {
+            return Ok(false);
+        }
+        let (handler, this) = handler(js, owner, TRACE as usize)?;
+        let call = match form {
+            Form::Text => js.buffer(&shown)?,
+            Form::Json => builtins::call(js, Builtin::JsonParse, &[js.string(&String::from_utf8_lossy(&shown))?])?,
+        };
+        js.call(this, handler, &[call])?;
+        Ok(true)
+    }
 }
 
-/// The embedder's function for a stream, and its `this`.
-fn handler<'s>(js: Js<'s>, owner: &Reference, number: usize) -> JsResult<(Value<'s>, Value<'s>)> {
+/// The embedder's function for a stream, or another of its functions, and its `this`.
+pub fn handler<'s>(js: Js<'s>, owner: &Reference, number: usize) -> JsResult<(Value<'s>, Value<'s>)> {
     let Some(owner) = js.dereference(owner)? else {
         // Nobody can call a guest whose owner is gone.
         return Err(errors::not_started(js));

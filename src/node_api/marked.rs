@@ -21,15 +21,25 @@ impl Mark {
     }
 }
 
-unsafe extern "C" fn release<T>(_: sys::napi_env, held: *mut c_void, _: *mut c_void) {
+/// A value that tells how many bytes the engine knows of, so that it collects the object in time.
+pub trait Weighed: 'static {
+    /// Bytes that the engine was told.
+    fn weight(&self) -> i64;
+}
+
+unsafe extern "C" fn release<T: Weighed>(env: sys::napi_env, held: *mut c_void, _: *mut c_void) {
     // SAFETY: `mark` boxed it, and the engine finalizes it once.
     let held = unsafe { Box::from_raw(held.cast::<T>()) };
+    if held.weight() != 0 {
+        // SAFETY: finalizers may tell the engine of memory.
+        let _ = unsafe { sys::napi_adjust_external_memory(env, -held.weight(), &mut 0) };
+    }
     contained(|| drop(held));
 }
 
 impl<'s> Js<'s> {
     /// Has an object, which nothing was wrapped in before, hold a value and bear the mark.
-    pub fn mark<T: 'static>(self, object: Value<'s>, mark: Mark, value: T) -> JsResult<()> {
+    pub fn mark<T: Weighed>(self, object: Value<'s>, mark: Mark, value: T) -> JsResult<()> {
         let held = Box::into_raw(Box::new(value)).cast();
         let (tag, nothing) = (mark.tag(), ptr::null_mut());
         // SAFETY: the finalizer takes the box back.

@@ -38,6 +38,8 @@ pub use functions::{Call, Finalizer, Method, StateFunction};
 #[cfg(feature = "engine")]
 pub use lent::with_lent;
 pub use marked::Mark;
+#[cfg(feature = "class")]
+pub use marked::Weighed;
 pub use references::Reference;
 pub use scope::{Js, JsResult, Thrown, Value};
 #[cfg(feature = "engine")]

@@ -2,7 +2,9 @@
 
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
-use wasi_rs_core::host::file::File;
+use std::io;
+use std::path::Path;
+use wasi_rs_core::host::file::{File, OwnedHandle};
 
 #[cfg(feature = "engine")]
 pub mod pipes;
@@ -22,6 +24,17 @@ pub use windows::{host_descriptor, is_main_thread, prepare_process};
 /// True if the number is that of one of the host's own standard streams.
 pub const fn is_host_stream(number: i32) -> bool {
     number <= 2
+}
+
+/// A file that is written behind what it has, and made if there is none. A named pipe that nobody reads is an
+/// error: to open it would wait.
+#[allow(clippy::disallowed_methods, reason = "it is a path of the embedder's, whose process may use it")]
+pub fn append_to(path: &Path) -> io::Result<File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_NOCTTY);
+    Ok(OwnedHandle::from(options.open(path)?).into())
 }
 
 /// The file for traces of guests: this process's stderr, unless it is closed.

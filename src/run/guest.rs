@@ -104,6 +104,8 @@ impl Method for MakeGuest {
             return_on_exit: true,
             stdio: Stdio::default(),
             choices: [Choice::Ignore, Choice::Ignore, Choice::Ignore],
+            told: [None; 2],
+            receiver: None,
             observer: Some(Box::new(Counter(run))),
         };
         let made = make_guest(js, guest, options)?;

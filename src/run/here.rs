@@ -47,11 +47,12 @@ fn number_of(guest: &Arc<Hosted>) -> u64 {
     number
 }
 
-/// `loadHere(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace, timeout,
-/// imports? }, dispatch)`: a guest that lives on, and is called by `callHere`. The result is `{ guest,
-/// number, loaded, hasMemory }`, or `{ guest, number, ended: outcome }` if it can't be loaded. Each call may
-/// take `timeout` milliseconds (0: without end). `dispatch` makes the calls of functions of the embedder: it
-/// gets what `hostCall` messages have, and returns the bytes of the results, or nothing.
+/// `loadHere(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace?, byCall?,
+/// timeout, imports? }, dispatch)`: a guest that lives on, and is called by `callHere`. The result is
+/// `{ guest, number, loaded, hasMemory }`, or `{ guest, number, ended: outcome }` if it can't be loaded. Each
+/// call may take `timeout` milliseconds (0: without end). `dispatch` makes the calls of functions of the
+/// embedder: it gets what `hostCall` messages have, and returns the bytes of the results, or nothing. With
+/// `{ traced }`, a call that is shown, it returns true if the guest goes on.
 struct LoadHere;
 
 impl Method for LoadHere {
@@ -72,10 +73,11 @@ impl Method for LoadHere {
             *at_begin.lock().unwrap_or_else(PoisonError::into_inner) = Some((all.to_vec(), has_memory));
         };
         let host = plan.host.clone();
+        let calls_back = host.is_some() || plan.trace.is_some();
         let instance = js
             .lending(call.args[2], || instance::load_here(&program, plan, timeout, Box::new(loaded), Box::new(finish)));
         let prompts = Arc::default();
-        let guest = Hosted { host, instance: Some(instance), prompts, requests, id, ended, timeout };
+        let guest = Hosted { host, instance: Some(instance), prompts, requests, id, ended, calls_back, timeout };
         let message = js.object()?;
         let loaded = exports.lock().unwrap_or_else(PoisonError::into_inner).take();
         match loaded {
@@ -136,10 +138,7 @@ impl Method for CallHere {
         let Some(instance) = &guest.instance else { return js.undefined() };
         require_stack(js, instance.run.limits.stack)?;
         let make = || instance.call_here(index, args, guest.timeout);
-        let returned = match &guest.host {
-            Some(_) => js.lending(call.this, make),
-            None => make(),
-        };
+        let returned = if guest.calls_back { js.lending(call.this, make) } else { make() };
         match returned {
             Some(Returned::Values(results)) => match js.put_bytes(bytes, &results)? {
                 true => js.number(float(results.len() as u64)),

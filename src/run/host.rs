@@ -36,6 +36,8 @@ pub struct Hosted {
     pub id: u32,
     /// The outcome of an instance that is called on this thread, once it has ended.
     pub ended: Arc<Mutex<Option<Outcome>>>,
+    /// True if calls of such an instance call the function that they are made with.
+    pub calls_back: bool,
     /// The time that each call of such an instance may take.
     pub timeout: Option<Duration>,
 }
@@ -50,6 +52,7 @@ impl Hosted {
             requests,
             id,
             ended: Arc::default(),
+            calls_back: false,
             timeout: None,
         }
     }
@@ -98,6 +101,17 @@ pub fn ask_here() -> Ask {
         // A worker that is terminated answers nothing more.
         Some(answered.and_then(Result::ok).flatten())
     })
+}
+
+/// Shows a call to the function that is lent on the calling thread, by a message `{ traced }`; false if the
+/// guest is to end.
+pub fn show_here(bytes: Vec<u8>) -> bool {
+    let shown = with_lent(|js, dispatch| {
+        let message = js.object()?;
+        js.set_named(message, "traced", js.buffer(&bytes)?)?;
+        js.truthy(js.call(js.undefined()?, dispatch, &[message])?)
+    });
+    matches!(shown, Some(Ok(true)))
 }
 
 /// `{ hostCall, function, params?, results?, caller?, bytes }`: a call of a function of the embedder.

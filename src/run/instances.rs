@@ -29,9 +29,9 @@ pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
     js.set_named(object, KeepAlive::NAME, js.function::<KeepAlive>(0)?)
 }
 
-/// `load(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace, imports? })`: a
-/// guest that lives on. Messages: `{ loaded: exports, hasMemory }`; for each call `{ returned, bytes? }`, or
-/// with `thrown` or `isBusy`; and the outcome.
+/// `load(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace?, byCall?, imports?
+/// })`: a guest that lives on. Messages: `{ loaded: exports, hasMemory }`; for each call `{ returned, bytes?
+/// }`, or with `thrown` or `isBusy`; and the outcome.
 struct Load;
 
 impl Method for Load {
@@ -71,6 +71,7 @@ impl Method for Load {
             requests,
             id,
             ended: Arc::default(),
+            calls_back: false,
             timeout: None,
         }))
     }

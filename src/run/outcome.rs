@@ -2,6 +2,8 @@
 
 use crate::node_api::{Js, JsResult, Value};
 use crate::run::reader::float;
+use wasi_rs_core::syscalls::trace;
+use wasi_rs_core::watch::{Counted, Tally};
 use wasi_rs_modules::error::ProgramError;
 use wasi_rs_runner::outcome::{End, Exception, Outcome, Trap, Usage};
 
@@ -101,5 +103,22 @@ pub fn usage_to_js<'s>(js: Js<'s>, used: &Usage) -> JsResult<Value<'s>> {
             js.set_named(usage, name, js.number(number)?)?;
         }
     }
+    if let Some(tally) = &used.tally {
+        js.set_named(usage, "byCall", tally_to_js(js, tally)?)?;
+    }
     Ok(usage)
+}
+
+/// `{ [name]: { calls, errors, nanoseconds } }`: the system calls that were made.
+fn tally_to_js<'s>(js: Js<'s>, tally: &Tally) -> JsResult<Value<'s>> {
+    let table = js.object()?;
+    for (number, name) in trace::names().enumerate() {
+        let Some(Counted { calls, errors, nanoseconds }) = tally.counted(number) else { continue };
+        let row = js.object()?;
+        for (name, amount) in [("calls", calls), ("errors", errors), ("nanoseconds", nanoseconds)] {
+            js.set_named(row, name, js.number(float(amount))?)?;
+        }
+        js.set_named(table, name, row)?;
+    }
+    Ok(table)
 }

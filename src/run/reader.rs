@@ -6,7 +6,8 @@ use crate::permission::require_net;
 use crate::trees::directory_of;
 use std::sync::Arc;
 use wasi_rs_core::abi::socket::Protocol;
-use wasi_rs_core::ctx::{Preopen, PreopenSource};
+use wasi_rs_core::ctx::{Fixed, Preopen, PreopenSource};
+use wasi_rs_core::host::clocks::Beginning;
 use wasi_rs_core::network::rules::{Rule, Way};
 use wasi_rs_modules::interface::Names;
 use wasi_rs_modules::limits::Limits;
@@ -140,7 +141,21 @@ impl<'s> Reader<'s> {
             stack: self.size("stack")?,
             fuel: self.number("fuel")?.map(whole),
             open_files: self.size("openFiles")?,
+            is_deterministic: self.js.truthy(self.get("deterministic")?)?,
         })
+    }
+
+    /// The fixed parts of a guest's surroundings, as `fixed()` gives them.
+    pub fn fixed(&self) -> JsResult<Fixed> {
+        let Some(object) = self.given("fixed")? else { return Ok(Fixed::default()) };
+        let fixed = Reader { js: self.js, object };
+        let time = |name| Ok(fixed.text(name)?.and_then(|digits| digits.parse().ok()));
+        let clock = match (time("now")?, time("monotonic")?, time("step")?) {
+            (Some(realtime), Some(monotonic), Some(step)) => Some(Beginning { realtime, monotonic, step }),
+            _ => None,
+        };
+        let seed = fixed.given("seed")?.map(|seed| self.js.uint8_array(seed)).transpose()?.flatten();
+        Ok(Fixed { clock, seed, files: self.js.truthy(fixed.get("files")?)? })
     }
 
     /// A standard stream: the number of a ticket, bytes, `'capture'` or `'ignore'`.

@@ -2,19 +2,21 @@
 
 use crate::node_api::{Call, Js, JsResult, Method, Value};
 use crate::permission::require_wasi;
-use crate::run::host::{Hosted, ask_by_message, host_calls};
+use crate::process::trace_file;
+use crate::run::host::{Hosted, ask_by_message, host_calls, show_here};
 use crate::run::outcome::outcome_to_js;
 use crate::run::reader::{Reader, float, held, number_as_id, whole};
 use crate::run::requests::{Cancel, Requests};
 use crate::run::tickets::ends_to_js;
 use crate::run::v8_program::{V8Program, WAITING};
 use std::sync::Arc;
+use wasi_rs_core::watch::{Form, Selection, Sink};
 use wasi_rs_runner::exchange::Ends;
 use wasi_rs_runner::executable::Executable;
 use wasi_rs_runner::host_calls::Ask;
 use wasi_rs_runner::in_wasmtime;
 use wasi_rs_runner::outcome::{Finish, Outcome};
-use wasi_rs_runner::plan::{Http, OnBegin, Plan, Request};
+use wasi_rs_runner::plan::{Destination, Http, OnBegin, Plan, Request, Tracing};
 use wasi_rs_runner::run::Engine;
 
 /// Defines the functions, as properties of an object.
@@ -52,7 +54,9 @@ impl Asked {
             args: request.strings("args")?,
             env: request.strings("env")?,
             preopens: request.preopens()?,
-            trace: if js.truthy(request.get("trace")?)? { crate::process::trace_file() } else { None },
+            fixed: request.fixed()?,
+            trace: tracing(&request)?,
+            tally: if js.truthy(request.get("byCall")?)? { Some(Arc::default()) } else { None },
             stdio: [stdio.stdio(0)?, stdio.stdio(1)?, stdio.stdio(2)?],
             max_buffer: [max_buffer.size("stdout")?, max_buffer.size("stderr")?].map(|most| most.unwrap_or(usize::MAX)),
             limits: Reader { js, object: request.get("limits")? }.limits()?,
@@ -73,6 +77,24 @@ impl Asked {
         let (requests, id) = (Arc::clone(&self.requests), self.id);
         Box::new(move |outcome: Outcome| requests.respond(id, move |js| outcome_to_js(js, &outcome)))
     }
+}
+
+/// Where calls are shown: `trace: { ticket?, isHere?, isText, selection }`, on stderr without a ticket.
+fn tracing(request: &Reader<'_>) -> JsResult<Option<Tracing>> {
+    let js = request.js;
+    let Some(object) = request.given("trace")? else { return Ok(None) };
+    let trace = Reader { js, object };
+    let to = match trace.number("ticket")? {
+        Some(number) => Some(Destination::Ticket(whole(number))),
+        None if js.truthy(trace.get("isHere")?)? => Some(Destination::Sink(Sink::Function(Box::new(show_here)))),
+        None => trace_file().map(|file| Destination::Sink(Sink::File(file))),
+    };
+    let form = if js.truthy(trace.get("isText")?)? { Form::Text } else { Form::Json };
+    let chosen = Reader { js, object: trace.get("selection")? };
+    let half = |name| Ok(chosen.number(name)?.map_or(0, whole));
+    let calls = half("low")? | half("high")? << 32;
+    let selection = Selection { calls, errors: js.truthy(chosen.get("errors")?)? };
+    Ok(to.map(|to| Tracing { to, form, selection }))
 }
 
 /// Asks an environment that never waits.
@@ -113,9 +135,9 @@ fn tell_begin(requests: &Arc<Requests>, id: u32) -> OnBegin {
     })))
 }
 
-/// `start(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace, imports?,
-/// exchange?, fetches?, sockets?, onBegin? })`: runs the program in wasmtime; the answer is its outcome.
-/// The result is the guest for `answer`, if there are functions of the embedder. With `onBegin`, a
+/// `start(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, fixed?, trace?, byCall?,
+/// imports?, exchange?, fetches?, sockets?, onBegin? })`: runs the program in wasmtime; the answer is its
+/// outcome. The result is the guest for `answer`, if there are functions of the embedder. With `onBegin`, a
 /// message `{ hasBegun }` comes before, unless the program does not begin; with `fetches`, messages `{
 /// exchange }`.
 struct Start;
@@ -138,9 +160,9 @@ impl Method for Start {
     }
 }
 
-/// `startInV8(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace, onBegin? })`:
-/// queues a run of a program of V8. A message `{ begin }` with its number for `guest` says that it has a
-/// slot; the answer is its outcome.
+/// `startInV8(requests, { id, program, args, env, preopens, stdio, limits, concurrency?, trace?, byCall?,
+/// onBegin? })`: queues a run of a program of V8. A message `{ begin }` with its number for `guest` says that
+/// it has a slot; the answer is its outcome.
 struct StartInV8;
 
 impl Method for StartInV8 {

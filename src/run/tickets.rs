@@ -1,6 +1,7 @@
 //! The functions with which `lib/` hands descriptors over to guests, in the form of tickets (see
 //! [`handover`](wasi_rs_runner::handover)).
 
+use crate::class::trace;
 use crate::errors;
 use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Thrown, Value};
 use crate::process::is_host_stream;
@@ -17,6 +18,7 @@ use wasi_rs_runner::handover::{Given, Ticket};
 pub fn export<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<()> {
     js.set_named(object, MakePipe::NAME, js.function::<MakePipe>(0)?)?;
     js.set_named(object, MakeExchange::NAME, js.function::<MakeExchange>(0)?)?;
+    js.set_named(object, OpenTrace::NAME, js.function::<OpenTrace>(0)?)?;
     js.set_named(object, HandOver::NAME, js.function::<HandOver>(0)?)?;
     js.set_named(object, CloseTicket::NAME, js.function::<CloseTicket>(0)?)
 }
@@ -89,6 +91,19 @@ impl Method for HandOver {
                 Err(errors::not_initialized(js, error.into(), &what))
             }
         }
+    }
+}
+
+/// `openTrace(path, option)`: a ticket for the file that calls are shown in, as the option says.
+struct OpenTrace;
+
+impl Method for OpenTrace {
+    const NAME: &'static str = "openTrace";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, [path, option, ..]) = (call.js, call.args);
+        let file = trace::open(js, &js.string_of(path)?, &js.string_of(option)?)?;
+        ticket_to_js(js, Given { file, is_host_stream: false })
     }
 }
 

@@ -169,7 +169,8 @@ impl Method for ReadFile {
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let js = call.js;
-        match tree(call)?.file(&path(call)?).and_then(|file| file.to_vec(MOST)) {
+        let tree = tree(call)?;
+        match tree.file(&path(call)?).and_then(|file| file.to_vec(tree.limit().min(MOST))) {
             Ok(bytes) => js.owned_buffer(bytes),
             Err(errno) => js.string(errno.name()),
         }
@@ -206,7 +207,8 @@ impl Method for Items {
     const NAME: &'static str = "items";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        items_to_js(call.js, tree(call)?.items())
+        let tree = tree(call)?;
+        items_to_js(call.js, tree.items(), tree.limit())
     }
 }
 
@@ -217,21 +219,34 @@ impl Method for Changed {
     const NAME: &'static str = "changed";
 
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
-        items_to_js(call.js, tree(call)?.changed())
+        let tree = tree(call)?;
+        items_to_js(call.js, tree.changed(), tree.limit())
     }
 }
 
-fn items_to_js(js: Js<'_>, items: Vec<(Vec<u8>, Item)>) -> JsResult<Value<'_>> {
+/// Of files with holes the bytes may be more than the tree's limit: together they are at most that here.
+fn items_to_js(js: Js<'_>, items: Result<Vec<(Vec<u8>, Item)>, Errno>, limit: u64) -> JsResult<Value<'_>> {
+    let items = match items {
+        Ok(items) => items,
+        Err(errno) => return js.string(errno.name()),
+    };
+    let mut left = limit.min(MOST);
     let text = |bytes: &[u8]| js.string(&String::from_utf8_lossy(bytes));
     let items = items.into_iter().map(|(path, item)| {
         let what = match item {
             Item::Dir => js.undefined()?,
             Item::Link(target) => text(&target)?,
-            Item::File(file) => match file.to_vec(MOST) {
-                Ok(bytes) => js.owned_buffer(bytes)?,
+            Item::File(file) => match file.to_vec(left) {
+                Ok(bytes) => {
+                    left -= bytes.len() as u64;
+                    js.owned_buffer(bytes)?
+                }
                 Err(errno) => {
-                    let message =
-                        format!("{}: {}, read '{}'", errno.name(), errno.text(), String::from_utf8_lossy(&path));
+                    let message = format!(
+                        "{}: with its holes, more than the limit of the directory, read '{}'",
+                        errno.name(),
+                        String::from_utf8_lossy(&path)
+                    );
                     let error = js.error(ErrorKind::Error, Some(errno.name()), js.string(&message)?)?;
                     return Err(js.throw(error));
                 }

@@ -2,11 +2,12 @@
 
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Clockid, Rights};
+use crate::abi::records::Filestat;
 use crate::abi::{Abi, Fd};
 use crate::descriptors::{Descriptor, Descriptors};
-use crate::files::memory::Open;
+use crate::files::memory::{FIRST_DEVICE, Open};
 use crate::files::object::Object;
-use crate::host::clock;
+use crate::host::clocks::{Beginning, Clocks};
 use crate::host::dir::open_preopen_unsandboxed;
 use crate::host::file::{File, open_files_limit};
 use crate::host::random::Random;
@@ -14,6 +15,7 @@ use crate::host::readdir::Listings;
 use crate::host::stream::Stream;
 use crate::host::wait::{Endless, Interest, Interrupt};
 use crate::network::Network;
+use crate::watch::Watch;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 
 /// Descriptors that a guest may have open, unless half of the process's limit is less: the host keeps the
@@ -128,14 +130,30 @@ pub fn open_error(what: String, errno: Errno) -> String {
     )
 }
 
+/// The parts of a guest's surroundings that are the same in each of its runs.
+#[derive(Debug, Default)]
+pub struct Fixed {
+    /// The beginning of its own clocks.
+    pub clock: Option<Beginning>,
+    /// The seed of its random bytes.
+    pub seed: Option<Vec<u8>>,
+    /// True if directories are listed in the order of their names' bytes, and times of files that lie in the
+    /// future of its own clock are hidden.
+    pub files: bool,
+}
+
 /// The context of one guest. It may go from thread to thread, but only one uses it at a time, and none has to
 /// keep others out.
 #[derive(Debug)]
 pub struct Ctx {
     abi: Abi,
     lists_dots: bool,
-    trace: Option<File>,
+    watch: Option<Box<Watch>>,
     interrupt: Box<dyn Interrupt>,
+    clocks: Clocks,
+    /// The numbers of the trees in memory that it has.
+    devices: RefCell<Vec<u64>>,
+    hides_times: bool,
     random: RefCell<Random>,
     listings: RefCell<Listings>,
     network: Network,
@@ -152,7 +170,7 @@ pub struct Ctx {
 /// The descriptors of a guest that makes no more calls. They are closed when this is dropped, which takes
 /// long on a slow file system.
 #[allow(dead_code, reason = "what counts is when it is dropped")]
-pub struct Released(Descriptors, Box<dyn Interrupt>);
+pub struct Released(Descriptors, Box<dyn Interrupt>, Option<Box<Watch>>);
 
 impl Ctx {
     /// A guest with these arguments and variables, and no descriptor yet.
@@ -161,8 +179,11 @@ impl Ctx {
         Self {
             abi,
             lists_dots: true,
-            trace: None,
+            watch: None,
             interrupt: Box::new(Endless),
+            clocks: Clocks::default(),
+            devices: RefCell::default(),
+            hides_times: false,
             random: RefCell::default(),
             listings: RefCell::default(),
             network: Network::default(),
@@ -179,10 +200,10 @@ impl Ctx {
         Self { lists_dots, ..self }
     }
 
-    /// Shows each of its calls in this file, if there is one.
+    /// Has its calls watched, if there is a watch.
     #[must_use]
-    pub fn tracing(self, trace: Option<File>) -> Self {
-        Self { trace, ..self }
+    pub fn watching(self, watch: Option<Watch>) -> Self {
+        Self { watch: watch.map(Box::new), ..self }
     }
 
     /// Lets it use this network. Without one, it has none.
@@ -197,12 +218,25 @@ impl Ctx {
         Self { interrupt, ..self }
     }
 
-    /// Takes out its descriptors and its interruption: it makes no call any more.
+    /// Has these parts of its surroundings fixed.
+    #[must_use]
+    pub fn fixing(self, Fixed { clock, seed, files }: Fixed) -> Self {
+        let random = seed.map_or_else(Random::default, |seed| Random::of_seed(&seed));
+        Self {
+            clocks: clock.map_or_else(Clocks::default, Clocks::own),
+            random: RefCell::new(random),
+            listings: RefCell::new(if files { Listings::sorted() } else { Listings::default() }),
+            hides_times: files,
+            ..self
+        }
+    }
+
+    /// Takes out its descriptors, the file for its trace, and its interruption: it makes no call any more.
     #[must_use]
     pub fn release(&mut self) -> Released {
         self.listings.get_mut().clear();
         let descriptors = std::mem::replace(&mut self.descriptors, Descriptors::new(0));
-        Released(descriptors, std::mem::replace(&mut self.interrupt, Box::new(Endless)))
+        Released(descriptors, std::mem::replace(&mut self.interrupt, Box::new(Endless)), self.watch.take())
     }
 
     /// Lets it have at most `limit` descriptors open, if that is less than it may have anyway. To be called
@@ -234,6 +268,12 @@ impl Ctx {
     /// Adds a directory, which the guest knows as `name` (up to a NUL in it), under the next number: 3 and
     /// up.
     pub fn push_preopen(&self, name: &str, dir: impl Into<Object>, read_only: bool) -> Result<Fd> {
+        let dir = dir.into();
+        if let Object::Memory(open) = &dir
+            && !self.devices.borrow().contains(&open.dev())
+        {
+            self.devices.borrow_mut().push(open.dev());
+        }
         let name = name.split('\0').next().unwrap_or_default();
         self.descriptors.insert(Descriptor::preopen(dir, name, read_only))
     }
@@ -242,7 +282,7 @@ impl Ctx {
     /// the same of the environment, and the resolution of each clock in nanoseconds.
     pub fn constants(&self) -> [u32; 8] {
         let size = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        let resolution = |clock| u32::try_from(clock::resolution(clock).unwrap_or(0)).unwrap_or(u32::MAX);
+        let resolution = |clock| u32::try_from(self.clocks.resolution(clock).unwrap_or(0)).unwrap_or(u32::MAX);
         [
             size(self.args.starts().len()),
             size(self.args.bytes().len()),
@@ -265,14 +305,34 @@ impl Ctx {
         self.lists_dots
     }
 
-    /// The file for its trace, if it is traced.
-    pub const fn trace(&self) -> Option<&File> {
-        self.trace.as_ref()
+    /// The watch on its calls, if there is one.
+    #[inline]
+    pub fn watch(&self) -> Option<&Watch> {
+        self.watch.as_deref()
     }
 
-    /// True if it is traced.
-    pub const fn is_traced(&self) -> bool {
-        self.trace.is_some()
+    /// True if a function that was shown a call wants it to end.
+    pub fn is_to_end(&self) -> bool {
+        self.watch().is_some_and(|watch| watch.is_to_end.get())
+    }
+
+    /// Its clocks: whatever a call tells, sets or waits for goes by these. A file that is not the operating
+    /// system's has its times by `clocks().shows(Clockid::Realtime)`.
+    #[inline]
+    pub const fn clocks(&self) -> &Clocks {
+        &self.clocks
+    }
+
+    /// The attributes of a file as the guest is told them.
+    pub fn shown(&self, stat: Filestat) -> Filestat {
+        if !self.hides_times {
+            return stat;
+        }
+        let [atim, mtim, ctim] = [stat.atim, stat.mtim, stat.ctim].map(|time| self.clocks.of_file(time));
+        // Trees in memory are numbered in the order of their making, by whomever.
+        let devices = self.devices.borrow();
+        let number = devices.iter().zip(FIRST_DEVICE..).find(|(dev, _)| **dev == stat.dev).map(|(_, number)| number);
+        Filestat { dev: number.unwrap_or(stat.dev), atim, mtim, ctim, ..stat }
     }
 
     /// The guest's generator of random bytes.
@@ -286,8 +346,8 @@ impl Ctx {
     }
 
     /// Tells the time for files in memory, in nanoseconds since 1970.
-    pub fn now(&self) -> impl Fn() -> u64 + use<> {
-        || clock::now(Clockid::Realtime)
+    pub fn now(&self) -> impl Fn() -> u64 {
+        || self.clocks.shows(Clockid::Realtime)
     }
 
     /// The network that it may use.

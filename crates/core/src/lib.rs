@@ -8,7 +8,7 @@
 //! | 0 | [`abi`] | the guest's vocabulary: error numbers, flags, records |
 //! | 1 | [`memory`], [`host`], [`network`] | the guest's memory; the operating system; its network |
 //! | 2 | [`files`] | files of every kind: the operating system's, and those in memory |
-//! | 3 | [`ctx`], [`descriptors`] | what one guest owns |
+//! | 3 | [`ctx`], [`descriptors`], [`watch`] | what one guest owns; what is watched of its calls |
 //! | 4 | [`syscalls`] | the 46 system calls, and the list of them; calls of sockets |
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "the tests build host trees"))]
@@ -24,3 +24,4 @@ pub mod host;
 pub mod memory;
 pub mod network;
 pub mod syscalls;
+pub mod watch;

@@ -11,7 +11,7 @@ use wasi_rs_core::syscalls::SYSCALLS;
 /// The source files of the system calls, by their names.
 fn sources() -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/syscalls");
-    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
     let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
     paths.map(|path| (name(&path), std::fs::read_to_string(&path).unwrap())).collect()
 }

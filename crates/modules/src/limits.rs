@@ -13,6 +13,8 @@ pub struct Limits {
     pub fuel: Option<u64>,
     /// Open files.
     pub open_files: Option<usize>,
+    /// True if each operation is to have one result, also those that leave a processor a choice.
+    pub is_deterministic: bool,
 }
 
 /// The most elements that the tables of a program may have together, whatever the limits say: as many as V8

@@ -77,6 +77,11 @@ impl Executable {
                     "is machine code that does not count, from deserialize(): limits.fuel needs the module itself";
                 return Err(ProgramError::Wrong(why.to_owned()));
             }
+            Source::Code(_) if mode.is_deterministic => {
+                let why = "is machine code from deserialize(), whose results may differ from one processor to another: \
+                           options.deterministic needs the module itself";
+                return Err(ProgramError::Wrong(why.to_owned()));
+            }
             Source::Code(code) => Some(self.deserialize(mode, code)?),
             _ => self.load(mode, cancellation)?,
         };

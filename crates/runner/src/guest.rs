@@ -19,11 +19,9 @@ use wasi_rs_components::wasi::{View, Wasi};
 use wasi_rs_core::abi::flags::Clockid;
 use wasi_rs_core::abi::{Args, Errno};
 use wasi_rs_core::ctx::Ctx;
-use wasi_rs_core::host::clock;
 use wasi_rs_core::host::file::{File, OwnedHandle};
-use wasi_rs_core::host::wait::wait;
 use wasi_rs_core::memory;
-use wasi_rs_core::syscalls::trace::Line;
+use wasi_rs_core::syscalls::trace::Watched;
 use wasi_rs_core::syscalls::{ENTRIES, Flow};
 use wasi_rs_modules::limits::{Limits, MEMORY};
 use wasmtime::{Caller, Error, Extern, Memory, ResourceLimiter, Result};
@@ -143,14 +141,22 @@ impl Calls {
             return Err(Stop::Ended.into());
         };
         self.control.count_call();
-        let line = Line::begin(&ctx, memory, index, args);
+        let watched = Watched::begin(&ctx, memory, index, args);
         let flow = entry(&ctx, memory, args);
-        if let Some(line) = line {
-            line.end(&ctx, memory, flow);
+        if let Some(watched) = watched {
+            watched.end(&ctx, memory, flow);
+            self.end_if_asked(&ctx);
         }
         let written = ctx.usage.written();
         self.control.record_moved(ctx.usage.read(), written);
         Ok((flow, written))
+    }
+
+    /// Ends the run if a function that was shown a call wants it.
+    fn end_if_asked(&self, ctx: &Ctx) {
+        if ctx.is_to_end() {
+            self.control.end();
+        }
     }
 
     /// The answer of a call with this result; an error if the guest must not continue after it. `written`
@@ -192,6 +198,7 @@ impl System for Calls {
         call(&ctx);
         let written = ctx.usage.written();
         self.control.record_moved(ctx.usage.read(), written);
+        self.end_if_asked(&ctx);
         drop(ctx);
         self.answer(Flow::Answer(Errno::Success), written).map(drop)
     }
@@ -244,12 +251,16 @@ pub fn serve(mut caller: Caller<'_, Guest>, index: usize, args: &Args) -> Result
 /// it is negative. The result is 2, a timeout: there is no other thread to wake the guest.
 pub fn pause(caller: Caller<'_, Guest>, nanoseconds: i64) -> Result<i32> {
     let guest = &caller.data().calls;
-    let deadline = u64::try_from(nanoseconds).ok().map(|time| clock::now(Clockid::Monotonic).saturating_add(time));
     let Some(ctx) = guest.ctx.enter(&guest.control.termination) else {
         return Err(Stop::Ended.into());
     };
+    let clocks = ctx.clocks();
+    let until = u64::try_from(nanoseconds).ok().map(|time| {
+        let at = clocks.shows(Clockid::Monotonic).saturating_add(time);
+        clocks.moment(Clockid::Monotonic, at)
+    });
     // Without a descriptor for the wakeup pipe, the wait is made in slices. There are no other errors.
-    let _ = wait(&[], deadline, ctx.interrupt());
+    let _ = clocks.wait(&[], until, ctx.interrupt());
     drop(ctx);
     if guest.control.is_ended() { Err(Stop::Ended.into()) } else { Ok(2) }
 }

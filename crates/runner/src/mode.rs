@@ -24,13 +24,15 @@ pub struct Mode {
     pub fuel: bool,
     /// Bytes of stack. The code itself does not depend on it; wasmtime wants an engine for each all the same.
     pub stack: usize,
+    /// True if results that WebAssembly leaves open are fixed: the bits of a NaN, relaxed SIMD.
+    pub is_deterministic: bool,
     /// True if functions may be asynchronous, as in WASI 0.3. Calls of others take longer then.
     pub is_concurrent: bool,
 }
 
 impl Default for Mode {
     fn default() -> Self {
-        Self { fuel: false, stack: STACK, is_concurrent: false }
+        Self { fuel: false, stack: STACK, is_deterministic: false, is_concurrent: false }
     }
 }
 
@@ -38,7 +40,8 @@ impl Mode {
     /// The mode for a run with these limits.
     pub fn of(limits: &Limits) -> Self {
         let stack = limits.stack.unwrap_or(STACK);
-        Self { fuel: limits.fuel.is_some(), stack, is_concurrent: false }
+        let Limits { fuel, is_deterministic, .. } = *limits;
+        Self { fuel: fuel.is_some(), stack, is_deterministic, is_concurrent: false }
     }
 
     /// The modes in which a program of this form is tried, in this order.
@@ -73,6 +76,8 @@ impl Mode {
             .epoch_interruption(true)
             .max_wasm_stack(self.stack)
             .concurrency_support(self.is_concurrent)
+            .cranelift_nan_canonicalization(self.is_deterministic)
+            .relaxed_simd_deterministic(self.is_deterministic)
             // The guest's stack, and that of its system calls.
             .async_stack_size(self.stack.saturating_add(SYSTEM_CALLS))
             .with_host_stack(Arc::new(Stacks))
@@ -93,5 +98,6 @@ mod tests {
         let engine = mode.engine().unwrap();
         assert!(Engine::same(&engine, &mode.engine().unwrap()));
         assert!(!Engine::same(&engine, &Mode { fuel: true, ..mode }.engine().unwrap()));
+        assert!(!Engine::same(&engine, &Mode { is_deterministic: true, ..mode }.engine().unwrap()));
     }
 }

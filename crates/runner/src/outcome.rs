@@ -1,6 +1,8 @@
 //! The outcome of a run: how it ended, its captured output and what it used.
 
 use super::plan::OpenError;
+use std::sync::Arc;
+use wasi_rs_core::watch::Tally;
 use wasi_rs_modules::error::ProgramError;
 
 /// The end of a run.
@@ -53,7 +55,7 @@ pub struct Exception {
 }
 
 /// The amounts that a run has used.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Usage {
     /// Nanoseconds from its request to its beginning, without those of compilation.
     pub queued: u64,
@@ -73,6 +75,8 @@ pub struct Usage {
     pub read: u64,
     /// Bytes written.
     pub written: u64,
+    /// Its calls by their names, if anybody has asked.
+    pub tally: Option<Arc<Tally>>,
 }
 
 /// The outcome of a run.

@@ -6,12 +6,13 @@ use super::host_calls::HostCalls;
 use std::fmt;
 use std::sync::Arc;
 use wasi_rs_core::abi::{Abi, Errno};
-use wasi_rs_core::ctx::{Ctx, Preopen, Strings, open_error};
-use wasi_rs_core::host::file::{File, OwnedHandle};
+use wasi_rs_core::ctx::{Ctx, Fixed, Preopen, Strings, open_error};
+use wasi_rs_core::host::file::OwnedHandle;
 use wasi_rs_core::host::stream::{Input, Output, Stream};
 use wasi_rs_core::host::wait::Interrupt;
 use wasi_rs_core::network::Network;
 use wasi_rs_core::network::rules::Rule;
+use wasi_rs_core::watch::{Form, Selection, Sink, Tally, Trace, Watch};
 use wasi_rs_modules::limits::Limits;
 
 /// The plan of a run. Directories are opened when it begins: runs in the queue hold no more than their
@@ -32,8 +33,12 @@ pub struct Plan {
     pub limits: Limits,
     /// The most runs that may have begun and not ended, this one included.
     pub concurrency: usize,
-    /// The file that gets a line for each call, if calls are traced.
-    pub trace: Option<File>,
+    /// The parts of its surroundings that are the same in each run.
+    pub fixed: Fixed,
+    /// Where its calls are shown, if they are.
+    pub trace: Option<Tracing>,
+    /// Counts its calls by name, if anybody asks.
+    pub tally: Option<Arc<Tally>>,
     /// The functions that the embedder gives the guest, if any.
     pub host: Option<Arc<HostCalls>>,
     /// The rules of its network.
@@ -42,6 +47,38 @@ pub struct Plan {
     pub http: Http,
     /// Called when the run begins, with all that it needs open, on any thread.
     pub on_begin: OnBegin,
+}
+
+/// The calls that are shown, and where.
+#[derive(Debug)]
+pub struct Tracing {
+    /// Where they are.
+    pub to: Destination,
+    /// The form of each.
+    pub form: Form,
+    /// Those that are.
+    pub selection: Selection,
+}
+
+/// Where calls are shown.
+#[derive(Debug)]
+pub enum Destination {
+    /// There.
+    Sink(Sink),
+    /// In the file of the ticket with this number.
+    Ticket(u64),
+}
+
+impl Tracing {
+    fn open(self) -> Result<Trace, OpenError> {
+        let Self { to, form, selection } = self;
+        let gone = || OpenError { errno: Errno::Badf, what: "can't use options.trace".to_owned() };
+        let to = match to {
+            Destination::Sink(sink) => sink,
+            Destination::Ticket(number) => Sink::File(handover::take(number).ok_or_else(gone)?.file),
+        };
+        Ok(Trace { to, form, selection })
+    }
 }
 
 /// The part of a run in HTTP.
@@ -122,7 +159,8 @@ impl Plan {
         };
         let (args, env) = (strings(&self.args).map_err(too_long)?, strings(&self.env).map_err(too_long)?);
         let ctx = Ctx::new(abi, args, env).waiting_with(interrupt);
-        let ctx = ctx.tracing(self.trace).networking(Network::new(self.sockets));
+        let trace = self.trace.map(Tracing::open).transpose()?;
+        let ctx = ctx.fixing(self.fixed).watching(Watch::of(trace, self.tally)).networking(Network::new(self.sockets));
         let ctx = match self.limits.open_files {
             Some(limit) => ctx.limiting_open_files(limit),
             None => ctx,

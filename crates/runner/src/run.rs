@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use wasi_rs_core::abi::flags::Clockid;
 use wasi_rs_core::host::clock;
+use wasi_rs_core::watch::Tally;
 use wasi_rs_modules::cancellation::Cancellation;
 use wasi_rs_modules::limits::Limits;
 
@@ -94,6 +95,8 @@ pub struct Run {
     registration: Mutex<Option<Registration>>,
     begun: OnceLock<Begun>,
     cpu: AtomicU64,
+    /// Counts its calls by name, if anybody asks.
+    tally: Option<Arc<Tally>>,
     /// The fuel it used.
     pub(super) fuel: AtomicU64,
 }
@@ -150,6 +153,7 @@ impl Run {
             control: Arc::new(Control::new(Slot::new(&SCHEDULER, holder))),
             limits: plan.limits,
             is_captured: [stdout, stderr].map(|output| matches!(output, Stdio::Capture)),
+            tally: plan.tally.clone(),
             plan: Mutex::new(Some(plan)),
             requested: Instant::now(),
             compiling: OnceLock::new(),
@@ -309,6 +313,7 @@ impl Run {
             calls: self.control.calls(),
             read,
             written,
+            tally: self.tally.clone(),
         }
     }
 }

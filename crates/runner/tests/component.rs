@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER as ADAPTER,
 };
-use wasi_rs_core::ctx::{Preopen, PreopenSource};
+use wasi_rs_core::ctx::{Fixed, Preopen, PreopenSource};
 use wasi_rs_modules::interface::Purpose;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_runner::executable::Executable;
@@ -107,7 +107,9 @@ fn plan(dir: Option<&Path>) -> Plan {
         max_buffer: [1 << 20; 2],
         limits: Limits::default(),
         concurrency: Engine::Wasmtime.concurrency(),
+        fixed: Fixed::default(),
         trace: None,
+        tally: None,
         host: None,
         sockets: Vec::new(),
         http: Http::default(),

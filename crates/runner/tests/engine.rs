@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, LazyLock};
 use wasi_rs_core::abi::Errno;
-use wasi_rs_core::ctx::{Preopen, PreopenSource};
+use wasi_rs_core::ctx::{Fixed, Preopen, PreopenSource};
+use wasi_rs_core::host::clocks::Beginning;
 use wasi_rs_core::syscalls::SYSCALLS;
 use wasi_rs_modules::interface::Purpose;
 use wasi_rs_modules::limits::Limits;
@@ -67,7 +68,9 @@ fn plan() -> Plan {
         args: vec!["program".to_owned()],
         env: Vec::new(),
         preopens: Vec::new(),
+        fixed: Fixed::default(),
         trace: None,
+        tally: None,
         stdio: [Stdio::Bytes(Vec::new()), Stdio::Capture, Stdio::Capture],
         max_buffer: [usize::MAX; 2],
         limits: Limits::default(),
@@ -230,6 +233,36 @@ fn table_elements_fuel_stack_and_files_are_limited() {
 }
 
 #[test]
+fn where_results_are_left_open_a_deterministic_program_has_one() {
+    // A NaN with a payload, and with a sign; a fraction that is none, made a number.
+    let load = "(i32.load (i32.const 0))";
+    let nan = format!("(i32.reinterpret_f32 (f32.add (f32.reinterpret_i32 {load}) (f32.const 1)))");
+    let truncated =
+        format!("(i32x4.extract_lane 0 (i32x4.relaxed_trunc_f32x4_s (f32x4.splat (f32.reinterpret_i32 {load}))))");
+    let limits = Limits { is_deterministic: true, ..Limits::default() };
+    for (bits, expression, expected) in [
+        ("\\45\\23\\a1\\7f", &nan, 0x7fc0_0000),
+        ("\\45\\23\\a1\\ff", &nan, 0x7fc0_0000),
+        ("\\45\\23\\a1\\7f", &truncated, 0),
+    ] {
+        let program = program(&format!("(data (i32.const 0) \"{bits}\")"), &format!("(call $proc_exit {expression})"));
+        let end = run(&program, limited(limits)).end;
+        assert!(matches!(end, End::Exit(code) if code == expected), "{expression}: {end:?}");
+    }
+}
+
+#[test]
+fn fuel_ends_a_program_at_the_same_point_each_time() {
+    let body = format!("(loop $l {HELLO} (br $l))");
+    let limits = Limits { fuel: Some(10_000), is_deterministic: true, ..Limits::default() };
+    let outcome = || run(&program(HELLO_DATA, &body), limited(limits));
+    let (one, other) = (outcome(), outcome());
+    assert!(matches!((&one.end, &other.end), (End::Fuel, End::Fuel)), "{:?}", one.end);
+    assert!(one.captured[0].as_ref().is_some_and(|output| output.len() > 100));
+    assert_eq!((one.captured, one.usage.calls), (other.captured, other.usage.calls));
+}
+
+#[test]
 fn more_output_than_is_captured_ends_the_program_and_the_rest_is_kept() {
     let max_buffer = [8, usize::MAX];
     let outcome = run(&program(HELLO_DATA, &format!("{HELLO} (loop $l (br $l))")), Plan { max_buffer, ..plan() });
@@ -320,6 +353,27 @@ fn ended(program: &Arc<Executable>, stdin: Stdio) -> Outcome {
     let mut rest = Vec::new();
     std::io::Read::read_to_end(&mut reader, &mut rest).unwrap();
     outcome
+}
+
+#[test]
+fn by_clocks_of_its_own_a_program_waits_without_waiting_and_is_ended_all_the_same() {
+    let clock = Some(Beginning { realtime: 0, monotonic: 0, step: 0 });
+    let own = |plan| Plan { fixed: Fixed { clock, ..Fixed::default() }, ..plan };
+    let wait = "(call $proc_exit (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const 3600000000000)))";
+    let waits = of_text(&text(r#"(memory (export "memory") 1 1 shared)"#, "", wait));
+    let outcome = run(&waits, own(plan()));
+    assert!(matches!(outcome.end, End::Exit(2)), "{:?}", outcome.end);
+    let sleep = "(i64.store (i32.const 1032) (i64.const 0)) (i64.store (i32.const 1040) (i64.const 1))
+        (i64.store (i32.const 1048) (i64.const 3600000000000)) (i64.store (i32.const 1056) (i64.const 0))
+        (drop (call $poll_oneoff (i32.const 1024) (i32.const 2048) (i32.const 1) (i32.const 4096)))";
+    let sleeps = program(HELLO_DATA, &format!("{HELLO} (loop $l {sleep} (br $l))"));
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let stdio = [Stdio::Ignore, given(writer.into()), Stdio::Ignore];
+    let (sleeper, outcome) = start(&sleeps, own(Plan { stdio, ..plan() }));
+    std::io::Read::read_exact(&mut reader, &mut [0]).unwrap();
+    sleeper.end();
+    let outcome = outcome.recv().unwrap();
+    assert!(matches!(outcome.end, End::Ended), "{:?}", outcome.end);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use wasi_rs_core::abi::Ptr;
+use wasi_rs_core::ctx::Fixed;
 use wasi_rs_modules::interface::Purpose;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_runner::executable::Executable;
@@ -20,7 +21,9 @@ fn plan(host: Option<Arc<HostCalls>>) -> Plan {
         args: vec!["library".to_owned()],
         env: Vec::new(),
         preopens: Vec::new(),
+        fixed: Fixed::default(),
         trace: None,
+        tally: None,
         stdio: [Stdio::Ignore, Stdio::Ignore, Stdio::Ignore],
         max_buffer: [usize::MAX; 2],
         limits: Limits::default(),

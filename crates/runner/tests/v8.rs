@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use wasi_rs_core::abi::{Abi, Errno};
-use wasi_rs_core::ctx::{Ctx, Preopen, PreopenSource};
+use wasi_rs_core::ctx::{Ctx, Fixed, Preopen, PreopenSource};
 use wasi_rs_core::syscalls::Flow;
 use wasi_rs_modules::limits::Limits;
 use wasi_rs_runner::handover::{self, Given, Ticket};
@@ -23,7 +23,9 @@ fn plan() -> Plan {
         args: Vec::new(),
         env: Vec::new(),
         preopens: Vec::new(),
+        fixed: Fixed::default(),
         trace: None,
+        tally: None,
         stdio: [Stdio::Ignore, Stdio::Capture, Stdio::Ignore],
         max_buffer: [usize::MAX; 2],
         limits: Limits::default(),

@@ -11,6 +11,7 @@
 #[cfg(any(not(target_os = "linux"), test))]
 mod allocation;
 pub mod clock;
+pub mod clocks;
 pub mod dir;
 pub mod errno;
 pub mod file;
@@ -27,6 +28,7 @@ mod rows;
 #[cfg(not(target_os = "linux"))]
 mod snapshot;
 pub mod socket;
+mod sorted;
 pub mod stream;
 mod time;
 pub mod wait;

@@ -12,6 +12,8 @@ use crate::abi::records::Filestat;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 
+pub use super::path::MAX_LINKS;
+
 /// A kind of directories: what it does with one name in one of them. Paths are resolved beneath the
 /// directory they start at; one that leads outside is ENOTCAPABLE.
 pub trait Names {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 
 /// Links that a path may lead through, as on Linux.
-const MAX_LINKS: u32 = 40;
+pub const MAX_LINKS: u32 = 40;
 
 /// A path, split before its last component.
 pub enum Split<'p> {

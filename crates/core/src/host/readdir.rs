@@ -12,24 +12,23 @@
 //! guest makes the host keep is bounded.
 //!
 //! On Linux a place of the operating system's stays good when entries come and go. Elsewhere none outlives
-//! the open stream: there a directory is read as a whole, and a place in it is a number of entries.
+//! the open stream: there a directory is read as a whole, and a place in it is a number of entries. So it is
+//! where listings are sorted ([`sorted`](super::sorted)).
 
 use super::handle::File;
-use super::interrupt::{Checkpoint, Interrupt, STRETCH};
+use super::interrupt::{Checkpoint, Interrupt};
 #[cfg(target_os = "linux")]
 use super::os::readdir::read;
 use super::rows::Rows;
 #[cfg(not(target_os = "linux"))]
 use super::snapshot::read;
+use super::sorted::{BATCH, Sorted};
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Filetype;
 
 /// Directories of a guest that have entries read ahead. A program that walks a tree seldom lists more by
 /// turns.
 const READ_AHEAD: usize = 4;
-
-/// The cost of having the operating system read on, in bytes that could be moved meanwhile.
-const REFILL: u64 = STRETCH / 4;
 
 /// The most marks of a listing.
 const MARKS: usize = 1024;
@@ -114,6 +113,8 @@ struct Listing {
     /// True if the operating system reads on behind the last row.
     goes_on: bool,
     marks: Marks,
+    /// The listing in the order of names, if it is to have that.
+    sorted: Option<Sorted>,
 }
 
 impl Listing {
@@ -123,11 +124,17 @@ impl Listing {
     }
 
     /// Reads the rows behind what `place` has passed, which are not there yet.
-    fn refill(&mut self, dir: &File, place: &Place, scratch: &mut Vec<u8>) -> Result {
+    fn refill(&mut self, dir: &File, place: &Place, scratch: &mut Vec<u8>, checkpoint: &mut Checkpoint<'_>) -> Result {
         self.rows.clear();
         self.before = place.passed;
-        let start = if std::mem::take(&mut self.goes_on) { None } else { Some(place.next) };
-        read(dir, start, scratch, &mut self.rows)?;
+        let goes_on = std::mem::take(&mut self.goes_on);
+        match &mut self.sorted {
+            Some(sorted) => sorted.read(dir, (place.next, goes_on), scratch, checkpoint, &mut self.rows)?,
+            None => {
+                checkpoint.pass(BATCH)?;
+                read(dir, if goes_on { None } else { Some(place.next) }, scratch, &mut self.rows)?;
+            }
+        }
         if u64::from(self.behind()) > LAST_COOKIE {
             self.rows.clear();
             return Err(Errno::Overflow);
@@ -158,9 +165,15 @@ pub struct Listings {
     count: u32,
     /// Scratch for the operating system.
     scratch: Vec<u8>,
+    is_sorted: bool,
 }
 
 impl Listings {
+    /// Listings in the order of the names' bytes.
+    pub fn sorted() -> Self {
+        Self { is_sorted: true, ..Self::default() }
+    }
+
     /// The entries from `cookie` on; 0 is the start, as the directory is now. EINVAL for a cookie that no
     /// entry had; ECANCELED, here and from what comes after it, when interrupted.
     pub fn entries<'l>(
@@ -181,7 +194,8 @@ impl Listings {
                 }
                 self.count = self.count.wrapping_add(1);
                 place.listing = Some(self.count);
-                Listing { number: self.count, before: place.passed, ..Listing::default() }
+                let sorted = self.is_sorted.then(Sorted::default);
+                Listing { number: self.count, before: place.passed, sorted, ..Listing::default() }
             }
         };
         self.listings.push(listing);
@@ -194,7 +208,7 @@ impl Listings {
 
     /// Gives everything back.
     pub fn clear(&mut self) {
-        *self = Self { count: self.count, ..Self::default() };
+        *self = Self { count: self.count, is_sorted: self.is_sorted, ..Self::default() };
     }
 }
 
@@ -244,8 +258,7 @@ impl Entries<'_> {
     }
 
     fn refill(&mut self) -> Result {
-        self.checkpoint.pass(REFILL)?;
-        self.listing.refill(self.dir, self.place, self.scratch)
+        self.listing.refill(self.dir, self.place, self.scratch, &mut self.checkpoint)
     }
 
     fn index(&self) -> usize {
@@ -440,6 +453,35 @@ mod tests {
         }
         assert_eq!(seen.keys().filter(|name| name.starts_with("entry-")).count(), 1500);
         assert!(seen.values().all(|count| *count == 1), "an entry came twice");
+    }
+
+    #[test]
+    fn sorted_listings_are_in_the_order_of_names_and_go_on_behind_the_last_one() {
+        let mut listed = Listed { listings: Listings::sorted(), ..Listed::new(300) };
+        for name in ["-", "Z", "a b", "é", "entry-1\u{7f}"] {
+            fs::write(listed.path(name), "").unwrap();
+        }
+        let all = listed.all(0);
+        let names: Vec<_> = all.iter().map(|(name, _)| name.clone()).collect();
+        assert!(names.is_sorted() && names.len() == 307, "{names:?}");
+        assert!(all.iter().map(|(_, cookie)| *cookie).eq(1..=307));
+        for index in [0, 1, 62, 63, 64, 65, 127, 128, 300, 306, 5] {
+            assert_eq!(listed.all(all[index].1), all[index + 1..], "after entry {index}");
+        }
+        assert_eq!(listed.some(308, 1), Err(Errno::Inval));
+        listed.place = Place::default();
+        assert_eq!(listed.all(all[200].1), all[201..], "on another descriptor");
+        // A guest that removes what is listed sees each entry.
+        let (mut cookie, mut seen) = (0, Vec::new());
+        while let Some((name, next)) = listed.some(cookie, 1).unwrap().pop() {
+            if !matches!(&*name, "." | "..") {
+                fs::remove_file(listed.path(&name)).unwrap();
+            }
+            seen.push(name);
+            cookie = next;
+        }
+        assert_eq!(seen, names);
+        assert!(listed.listings.listings.iter().all(|one| one.rows.len() <= 64));
     }
 
     #[test]

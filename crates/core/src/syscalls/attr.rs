@@ -7,6 +7,7 @@ use crate::abi::{Abi, Fd, Ptr};
 use crate::ctx::Ctx;
 use crate::host::file::SetTime;
 use crate::memory::Memory;
+use std::cell::OnceCell;
 
 pub(super) fn fd_advise(ctx: &Ctx, _: &Memory<'_>, fd: Fd, offset: u64, len: u64, advice: Advice) -> Result {
     ctx.fd(fd, Rights::FD_ADVISE)?.object.advise(offset, len, advice, ctx.interrupt())
@@ -33,12 +34,13 @@ pub(super) fn fd_filestat_set_times(
     mtim: u64,
     fst_flags: Fstflags,
 ) -> Result {
-    let (atim, mtim) = times(atim, mtim, fst_flags)?;
+    let (atim, mtim) = times(ctx, atim, mtim, fst_flags)?;
     ctx.fd(fd, Rights::FD_FILESTAT_SET_TIMES)?.object.set_times(atim, mtim, ctx.now())
 }
 
 /// Writes a filestat in the layout of the guest's edition.
 pub(super) fn write_filestat(ctx: &Ctx, memory: &Memory<'_>, buf: Ptr<Filestat>, stat: Filestat) -> Result {
+    let stat = ctx.shown(stat);
     match ctx.abi() {
         Abi::Preview1 => memory.write(buf, &stat),
         Abi::Unstable => memory.write(Ptr::new(buf.offset), &FilestatUnstable::from(stat)),
@@ -46,11 +48,13 @@ pub(super) fn write_filestat(ctx: &Ctx, memory: &Memory<'_>, buf: Ptr<Filestat>,
 }
 
 /// The setting of each time by the flags; both a time and "now" is EINVAL.
-pub(super) fn times(atim: u64, mtim: u64, flags: Fstflags) -> Result<(SetTime, SetTime)> {
+pub(super) fn times(ctx: &Ctx, atim: u64, mtim: u64, flags: Fstflags) -> Result<(SetTime, SetTime)> {
+    // One moment for both.
+    let present = OnceCell::new();
     let time = |given, now, nanoseconds| match (flags.contains(given), flags.contains(now)) {
         (true, true) => Err(Errno::Inval),
         (true, false) => Ok(SetTime::To(nanoseconds)),
-        (false, true) => Ok(SetTime::Now),
+        (false, true) => Ok(*present.get_or_init(|| ctx.clocks().present())),
         (false, false) => Ok(SetTime::Keep),
     };
     Ok((time(Fstflags::ATIM, Fstflags::ATIM_NOW, atim)?, time(Fstflags::MTIM, Fstflags::MTIM_NOW, mtim)?))
@@ -61,6 +65,8 @@ mod tests {
     use super::super::testing::{ALL, DIR, Guest, kept};
     use super::*;
     use crate::abi::flags::Filetype;
+    use crate::ctx::Fixed;
+    use crate::host::clocks::Beginning;
     use crate::host::wait::testing::Looks;
     #[cfg(target_os = "linux")]
     use crate::host::wait::{Endless, Interrupt};
@@ -96,6 +102,31 @@ mod tests {
         assert_eq!(std::fs::metadata(guest.host("file")).unwrap().len(), 1000);
         assert_eq!(guest.call("fd_filestat_set_size", &[fd, u64::MAX]), Errno::Inval);
         assert_eq!(guest.call("fd_filestat_set_size", &[DIR, 0]), Errno::Notcapable);
+    }
+
+    #[test]
+    fn now_is_that_of_the_guest_s_own_clock_and_later_times_are_not_told() {
+        let beginning = Beginning { realtime: 1_000_000_000, monotonic: 0, step: 100 };
+        let fixed = |files| Fixed { clock: Some(beginning), files, ..Fixed::default() };
+        let guest = Guest::new().fixing(fixed(true));
+        let fd = guest.open("file", 1, ALL, 0).unwrap();
+        let stat = |guest: &Guest, fd| {
+            assert_eq!(guest.call("fd_filestat_get", &[fd, 256]), Errno::Success);
+            let Filestat { atim, mtim, ctim, .. } = guest.record(256);
+            [atim, mtim, ctim]
+        };
+        assert_eq!(stat(&guest, fd), [1_000_000_000; 3], "the system has set them");
+        assert_eq!(guest.call("fd_filestat_set_times", &[fd, 0, 0, 2 | 8]), Errno::Success);
+        assert_eq!(guest.call("fd_filestat_set_times", &[fd, 0, 7_000, 4]), Errno::Success);
+        assert_eq!(stat(&guest, fd), [1_000_000_000, 7_000, 1_000_000_000]);
+        guest.ctx.clocks().step();
+        let [path, len] = guest.path(0, "file");
+        assert_eq!(guest.call("path_filestat_set_times", &[DIR, 0, path, len, 0, 0, 8]), Errno::Success);
+        assert_eq!(guest.call("path_filestat_get", &[DIR, 0, path, len, 256]), Errno::Success);
+        assert_eq!(guest.record::<Filestat>(256).mtim, 1_000_000_200);
+        let guest = Guest::new().fixing(fixed(false));
+        let fd = guest.open("file", 1, ALL, 0).unwrap();
+        assert!(stat(&guest, fd)[1] > 1_577_836_800_000_000_000, "without `files` it is told");
     }
 
     #[test]

@@ -4,21 +4,22 @@ use crate::abi::Ptr;
 use crate::abi::errno::Result;
 use crate::abi::flags::Clockid;
 use crate::ctx::Ctx;
-use crate::host::clock;
 use crate::memory::Memory;
 
-pub(super) fn clock_res_get(_: &Ctx, memory: &Memory<'_>, id: Clockid, resolution: Ptr<u64>) -> Result {
-    memory.write(resolution, &clock::resolution(id)?)
+pub(super) fn clock_res_get(ctx: &Ctx, memory: &Memory<'_>, id: Clockid, resolution: Ptr<u64>) -> Result {
+    memory.write(resolution, &ctx.clocks().resolution(id)?)
 }
 
-pub(super) fn clock_time_get(_: &Ctx, memory: &Memory<'_>, id: Clockid, _precision: u64, time: Ptr<u64>) -> Result {
-    memory.write(time, &clock::now(id))
+pub(super) fn clock_time_get(ctx: &Ctx, memory: &Memory<'_>, id: Clockid, _precision: u64, time: Ptr<u64>) -> Result {
+    memory.write(time, &ctx.clocks().look(id))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::testing::Guest;
     use crate::abi::errno::Errno;
+    use crate::ctx::Fixed;
+    use crate::host::clocks::Beginning;
 
     #[test]
     fn clock_time_get_tells_the_time_of_each_clock() {
@@ -38,6 +39,21 @@ mod tests {
         let year_2020 = 1_577_836_800_000_000_000;
         guest.call("clock_time_get", &[0, 1, 8]);
         assert!(guest.u64(8) > year_2020);
+    }
+
+    #[test]
+    fn a_guest_s_own_clocks_show_the_same_in_each_run() {
+        let beginning = Beginning { realtime: 1_000, monotonic: 50, step: 3 };
+        let guest = Guest::new().fixing(Fixed { clock: Some(beginning), ..Fixed::default() });
+        let mut shown = Vec::new();
+        for id in [0, 1, 2, 3, 0] {
+            assert_eq!(guest.call("clock_time_get", &[id, 1, 8]), Errno::Success);
+            shown.push(guest.u64(8));
+            assert_eq!(guest.call("clock_res_get", &[id, 16]), Errno::Success);
+            assert_eq!(guest.u64(16), 1);
+        }
+        assert_eq!(shown, [1_000, 53, 56, 59, 1_012]);
+        assert_eq!(guest.ctx.constants()[4..], [1; 4]);
     }
 
     #[test]

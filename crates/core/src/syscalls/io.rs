@@ -96,7 +96,7 @@ fn transfer(
 
 /// The same with a stream in memory, which never waits.
 fn transfer_in_stream(ctx: &Ctx, stream: &Stream, interest: Interest, buffers: Buffers<'_>) -> Result<u32> {
-    let moved = transfer_in_memory(ctx, buffers, |buffers, wanted| {
+    let moved = transfer_in_memory(ctx, buffers, u64::MAX, |buffers, wanted| {
         let moved = match (stream, interest) {
             (Stream::Input(input), Interest::Read) => input.read(wanted, |bytes| buffers.scatter(bytes)),
             (Stream::Output(output), Interest::Write) => {
@@ -133,7 +133,7 @@ fn transfer_in_file(
         return Err(Errno::Inval);
     }
     let mut next = start;
-    let moved = transfer_in_memory(ctx, buffers, |buffers, wanted| match interest {
+    let moved = transfer_in_memory(ctx, buffers, STRETCH, |buffers, wanted| match interest {
         Interest::Read => {
             let offset = next.unwrap_or(0);
             let moved = open.read(offset, buffers, wanted)?;
@@ -141,8 +141,8 @@ fn transfer_in_file(
             Ok(moved)
         }
         Interest::Write => {
-            let (moved, end) =
-                open.write(next.filter(|_| !is_append || start.is_some()), buffers, wanted, ctx.now()())?;
+            // Without a place of its own each piece goes to the end, wherever that is by then.
+            let (moved, end) = open.write(start.and(next), buffers, wanted, ctx.now()())?;
             next = Some(end);
             Ok(moved)
         }
@@ -153,17 +153,18 @@ fn transfer_in_file(
     Ok(moved)
 }
 
-/// Serves the buffers in memory, piece by piece: `call` gets how many bytes are wanted, and moves as many
-/// of them as it can.
+/// Serves the buffers in memory, at most `most` bytes at once: `call` gets how many bytes are wanted, and
+/// moves as many of them as it can. Where these are less, that is the answer.
 fn transfer_in_memory(
     ctx: &Ctx,
     mut buffers: Buffers<'_>,
+    most: u64,
     mut call: impl FnMut(&mut Buffers<'_>, u64) -> Result<u32>,
 ) -> Result<u32> {
     let mut checkpoint = Checkpoint::new(ctx.interrupt());
     loop {
         buffers.take_up()?;
-        let wanted = buffers.left().min(STRETCH);
+        let wanted = buffers.left().min(most);
         if wanted == 0 && buffers.has_more() {
             checkpoint.pass(BATCH)?;
             continue;

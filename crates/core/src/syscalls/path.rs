@@ -97,7 +97,7 @@ pub(super) fn path_filestat_set_times(
     mtim: u64,
     fst_flags: Fstflags,
 ) -> Result {
-    let (atim, mtim) = times(atim, mtim, fst_flags)?;
+    let (atim, mtim) = times(ctx, atim, mtim, fst_flags)?;
     let mut bytes = PathBytes::default();
     let place = place(ctx, memory, (fd, Rights::PATH_FILESTAT_SET_TIMES), (path, path_len), &mut bytes)?;
     place.dir()?.set_times_at(place.path, flags.contains(Lookupflags::SYMLINK_FOLLOW), atim, mtim)

@@ -7,9 +7,9 @@ use crate::abi::{Abi, Fd, Ptr};
 use crate::ctx::Ctx;
 use crate::descriptors::Descriptor;
 use crate::files::object::Object;
-use crate::host::clock;
+use crate::host::clocks::{Clocks, Moment};
 use crate::host::stream::Stream;
-use crate::host::wait::{Interest, Ready, wait};
+use crate::host::wait::{Interest, Ready};
 use crate::memory::Memory;
 use smallvec::SmallVec;
 use std::cell::Ref;
@@ -53,6 +53,8 @@ pub(super) fn poll_oneoff(
     }
     memory.check(out, nsubscriptions)?;
     memory.check(nevents, 1)?;
+    let clocks = ctx.clocks();
+    clocks.step();
     let subscriptions = read_subscriptions(ctx, memory, r#in, nsubscriptions)?;
     let polled: SmallVec<[_; 4]> = subscriptions
         .iter()
@@ -65,9 +67,9 @@ pub(super) fn poll_oneoff(
         })
         .collect();
     loop {
-        let ready = wait(&polled, next_deadline(&subscriptions), ctx.interrupt())?;
+        let ready = clocks.wait(&polled, next_moment(clocks, &subscriptions), ctx.interrupt())?;
         let mut count = 0;
-        for event in subscriptions.iter().filter_map(|subscription| event_of(subscription, &ready)) {
+        for event in subscriptions.iter().filter_map(|subscription| event_of(clocks, subscription, &ready)) {
             memory.write(memory.element(out, count)?, &event)?;
             count += 1;
         }
@@ -96,7 +98,7 @@ fn read_subscriptions<'c>(
         let head: SubscriptionFd = memory.read(Ptr::new(at))?;
         let r#type = Eventtype::from_number(head.tag)?;
         let what = match r#type {
-            Eventtype::Clock => clock_of(&read_clock(ctx.abi(), memory, at)?)?,
+            Eventtype::Clock => clock_of(ctx.clocks(), &read_clock(ctx.abi(), memory, at)?)?,
             Eventtype::FdRead => fd_of(ctx, head, Interest::Read, &mut polled),
             Eventtype::FdWrite => fd_of(ctx, head, Interest::Write, &mut polled),
         };
@@ -114,7 +116,7 @@ fn read_clock(abi: Abi, memory: &Memory<'_>, at: u32) -> Result<SubscriptionCloc
 }
 
 /// The point in time a subscription means. A clock that can't be waited for is an event with EINVAL.
-fn clock_of(subscription: &SubscriptionClock) -> Result<What<'static>> {
+fn clock_of(clocks: &Clocks, subscription: &SubscriptionClock) -> Result<What<'static>> {
     let flags = Subclockflags::from_bits(subscription.flags).ok_or(Errno::Inval)?;
     let id = match Clockid::from_number(subscription.id) {
         Ok(id @ (Clockid::Realtime | Clockid::Monotonic)) => id,
@@ -124,7 +126,8 @@ fn clock_of(subscription: &SubscriptionClock) -> Result<What<'static>> {
         What::Clock { id, at: subscription.timeout }
     } else {
         // A distance is not affected by the clock being set, so it counts on the one that is never set.
-        What::Clock { id: Clockid::Monotonic, at: clock::now(Clockid::Monotonic).saturating_add(subscription.timeout) }
+        let now = clocks.shows(Clockid::Monotonic);
+        What::Clock { id: Clockid::Monotonic, at: now.saturating_add(subscription.timeout) }
     })
 }
 
@@ -142,22 +145,19 @@ fn fd_of<'c>(ctx: &'c Ctx, subscription: SubscriptionFd, interest: Interest, pol
     }
 }
 
-/// The time at which the first clock is due, on the monotonic clock.
-fn next_deadline(subscriptions: &[Subscription<'_>]) -> Option<u64> {
+/// The moment at which the first clock is due.
+fn next_moment(clocks: &Clocks, subscriptions: &[Subscription<'_>]) -> Option<Moment> {
     let due = |subscription: &Subscription<'_>| match &subscription.what {
-        What::Clock { id: Clockid::Monotonic, at } => Some(*at),
-        What::Clock { id, at } => {
-            Some(clock::now(Clockid::Monotonic).saturating_add(at.saturating_sub(clock::now(*id))))
-        }
-        What::Nothing(_) => Some(0),
+        What::Clock { id, at } => Some(clocks.moment(*id, *at)),
+        What::Nothing(_) => Some(Moment::PAST),
         // In memory nothing is waited for.
-        What::Fd { descriptor, .. } => (!matches!(descriptor.object, Object::File(_))).then_some(0),
+        What::Fd { descriptor, .. } => (!matches!(descriptor.object, Object::File(_))).then_some(Moment::PAST),
     };
     subscriptions.iter().filter_map(due).min()
 }
 
 /// The event of a subscription, if it has come about.
-fn event_of(subscription: &Subscription<'_>, ready: &[Ready]) -> Option<Event> {
+fn event_of(clocks: &Clocks, subscription: &Subscription<'_>, ready: &[Ready]) -> Option<Event> {
     let mut event = Event {
         userdata: subscription.userdata,
         error: Errno::Success.number(),
@@ -166,7 +166,7 @@ fn event_of(subscription: &Subscription<'_>, ready: &[Ready]) -> Option<Event> {
         flags: 0,
     };
     match &subscription.what {
-        What::Clock { id, at } => (clock::now(*id) >= *at).then_some(event),
+        What::Clock { id, at } => (clocks.shows(*id) >= *at).then_some(event),
         What::Nothing(errno) => {
             event.error = errno.number();
             Some(event)
@@ -193,6 +193,9 @@ fn event_of(subscription: &Subscription<'_>, ready: &[Ready]) -> Option<Event> {
 mod tests {
     use super::super::testing::{ALL, Guest};
     use super::*;
+    use crate::ctx::Fixed;
+    use crate::host::clock;
+    use crate::host::clocks::Beginning;
     use crate::host::stream::{Input, Output};
     use std::sync::Arc;
 
@@ -219,6 +222,30 @@ mod tests {
             let event: Event = guest.record(512);
             assert_eq!((event.userdata, event.error, event.r#type), (77, 0, 0));
         }
+    }
+
+    #[test]
+    fn by_a_guest_s_own_clocks_a_wait_for_time_takes_none() {
+        let beginning = Beginning { realtime: 1_000, monotonic: 50, step: 1 };
+        let guest = Guest::new().fixing(Fixed { clock: Some(beginning), ..Fixed::default() });
+        let hour = 3_600_000_000_000;
+        for (id, timeout, flags) in [(1, hour, 0), (0, hour, 0), (1, 3 * hour, 1), (0, u64::MAX, 1), (1, u64::MAX, 0)] {
+            clock_subscription(&guest, 0, id, timeout, flags);
+            clock_subscription(&guest, 48, id, u64::MAX, 1);
+            assert_eq!(guest.call("poll_oneoff", &[0, 512, 2, 600]), Errno::Success);
+            assert_eq!(guest.record::<Event>(512).error, Errno::Success.number());
+        }
+        assert_eq!(guest.ctx.clocks().shows(Clockid::Monotonic), u64::MAX);
+        // One that looks whether the time has come, again and again, sees it come.
+        let guest = Guest::new().fixing(Fixed { clock: Some(beginning), ..Fixed::default() });
+        let mut looks = 0;
+        clock_subscription(&guest, 0, 1, 100, 1);
+        fd_subscription(&guest, 48, 5, 2, 1);
+        while guest.u32(600) != 2 {
+            assert_eq!(guest.call("poll_oneoff", &[0, 512, 2, 600]), Errno::Success);
+            looks += 1;
+        }
+        assert_eq!(looks, 50);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! The rules of [`crate::network`] are asked here, and nowhere else, with the address that goes to the
 //! kernel.
 
-use super::trace::{flags, name_of, quoted, show};
+use super::trace::{Field, Value, flags, made, name_of};
 use crate::abi::Fd;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Sdflags;
@@ -55,14 +55,6 @@ impl<'c> Sockets<'c> {
         Self { ctx }
     }
 
-    /// Makes a call, and shows it if the guest is traced: the name, the parameters, the result.
-    fn made<T>(self, call: impl FnOnce() -> String, result: Result<T>, shown: impl FnOnce(&T) -> String) -> Result<T> {
-        if self.ctx.is_traced() {
-            show(self.ctx, call, result.as_ref().map(shown).map_err(|errno| *errno));
-        }
-        result
-    }
-
     fn descriptor(self, fd: Fd) -> Result<Ref<'c, Descriptor>> {
         let descriptor = self.ctx.descriptors.get(fd)?;
         descriptor.as_socket()?;
@@ -76,8 +68,8 @@ impl<'c> Sockets<'c> {
             self.ctx.descriptors.require_room()?;
             self.insert(File::socket(protocol, family)?, protocol, family)
         };
-        let call = || format!("sock_open(protocol: {}, family: {})", name_of(&protocol), name_of(&family));
-        self.made(call, open(), |fd| format!("0, fd {}", fd.0))
+        let params = || vec![Field::new("protocol", name_of(&protocol)), Field::new("family", name_of(&family))];
+        made(self.ctx, "sock_open", params, open, |fd| vec![Field::fd(*fd)])
     }
 
     fn insert(self, file: File, protocol: Protocol, family: Family) -> Result<Fd> {
@@ -97,8 +89,7 @@ impl<'c> Sockets<'c> {
             socket.serves.set(local == Local::Serves);
             Ok(())
         };
-        let call = || format!("sock_bind(fd: {}, address: {address})", fd.0);
-        self.made(call, bind(), done)
+        made(self.ctx, "sock_bind", || vec![Field::fd(fd), shown(address)], bind, nothing)
     }
 
     /// Begins to connect a socket. EINPROGRESS: it goes on until the socket is ready to be written, and
@@ -113,8 +104,7 @@ impl<'c> Sockets<'c> {
             self.ctx.network().check_peer(socket.protocol, address)?;
             file(&descriptor)?.connect(&address)
         };
-        let call = || format!("sock_connect(fd: {}, address: {address})", fd.0);
-        self.made(call, connect(), done)
+        made(self.ctx, "sock_connect", || vec![Field::fd(fd), shown(address)], connect, nothing)
     }
 
     /// Tells how a connection went that was begun. EAGAIN: it goes on; ENOTCONN: none was; otherwise the
@@ -125,7 +115,7 @@ impl<'c> Sockets<'c> {
             let file = file(&descriptor)?;
             if is_ready(file, Interest::Write)? { file.connected() } else { Err(Errno::Again) }
         };
-        self.made(|| format!("sock_connected(fd: {})", fd.0), finish(), done)
+        made(self.ctx, "sock_connected", || vec![Field::fd(fd)], finish, nothing)
     }
 
     /// Lets a socket for UDP send to others again, and receive from them.
@@ -137,7 +127,7 @@ impl<'c> Sockets<'c> {
                 Protocol::Udp => file(&descriptor)?.disconnect(),
             }
         };
-        self.made(|| format!("sock_disconnect(fd: {})", fd.0), disconnect(), done)
+        made(self.ctx, "sock_disconnect", || vec![Field::fd(fd)], disconnect, nothing)
     }
 
     /// Has a socket that is bound take connections, of which at most so many wait. May be called again, with
@@ -151,7 +141,8 @@ impl<'c> Sockets<'c> {
             }
             file(&descriptor)?.listen(backlog)
         };
-        self.made(|| format!("sock_listen(fd: {}, backlog: {backlog})", fd.0), listen(), done)
+        let params = || vec![Field::fd(fd), Field::new("backlog", Value::Number(backlog))];
+        made(self.ctx, "sock_listen", params, listen, nothing)
     }
 
     /// Takes a connection. EAGAIN: there is none yet, and the socket is ready to be read when there is.
@@ -166,43 +157,42 @@ impl<'c> Sockets<'c> {
             connection.set_nonblocking()?;
             self.insert(connection, protocol, family)
         };
-        self.made(|| format!("sock_accept(fd: {})", fd.0), accept(), |fd| format!("0, fd {}", fd.0))
+        made(self.ctx, "sock_accept", || vec![Field::fd(fd)], accept, |fd| vec![Field::fd(*fd)])
     }
 
     /// The address that a socket is bound to. One that is bound to none has the address 0 and the port 0.
     pub fn local_address(self, fd: Fd) -> Result<SocketAddr> {
-        let address = self.descriptor(fd).and_then(|descriptor| file(&descriptor)?.local_address());
-        self.made(|| format!("sock_local_address(fd: {})", fd.0), address, |address| format!("0, address {address}"))
+        let address = || self.descriptor(fd).and_then(|descriptor| file(&descriptor)?.local_address());
+        made(self.ctx, "sock_local_address", || vec![Field::fd(fd)], address, |address| vec![shown(*address)])
     }
 
     /// The address that a socket is connected to. ENOTCONN: to none.
     pub fn remote_address(self, fd: Fd) -> Result<SocketAddr> {
-        let address = self.descriptor(fd).and_then(|descriptor| file(&descriptor)?.remote_address());
-        self.made(|| format!("sock_remote_address(fd: {})", fd.0), address, |address| format!("0, address {address}"))
+        let address = || self.descriptor(fd).and_then(|descriptor| file(&descriptor)?.remote_address());
+        made(self.ctx, "sock_remote_address", || vec![Field::fd(fd)], address, |address| vec![shown(*address)])
     }
 
     /// Ends one direction of a connection, or both. ENOTCONN: there is none.
     pub fn shutdown(self, fd: Fd, how: Sdflags) -> Result {
-        let shutdown = self.descriptor(fd).and_then(|descriptor| file(&descriptor)?.shutdown(how));
-        self.made(
-            || format!("sock_shutdown(fd: {}, how: {})", fd.0, flags::<Sdflags>(how.bits().into())),
-            shutdown,
-            done,
-        )
+        let shutdown = || self.descriptor(fd).and_then(|descriptor| file(&descriptor)?.shutdown(how));
+        let params = || vec![Field::fd(fd), Field::new("how", flags::<Sdflags>(how.bits().into()))];
+        made(self.ctx, "sock_shutdown", params, shutdown, nothing)
     }
 
     /// The value of a setting.
     pub fn setting(self, fd: Fd, setting: Setting) -> Result<u64> {
-        let value = self.descriptor(fd).and_then(|one| file(&one)?.setting(one.as_socket()?.family, setting));
-        let call = || format!("sock_setting(fd: {}, setting: {})", fd.0, name_of(&setting));
-        self.made(call, value, |value| format!("0, value {value}"))
+        let value = || self.descriptor(fd).and_then(|one| file(&one)?.setting(one.as_socket()?.family, setting));
+        let params = || vec![Field::fd(fd), Field::new("setting", name_of(&setting))];
+        made(self.ctx, "sock_setting", params, value, |value| vec![Field::new("value", Value::Number(*value))])
     }
 
     /// Changes a setting, to the nearest value that the host has. EINVAL: 0, or more hops than 255.
     pub fn set_setting(self, fd: Fd, setting: Setting, value: u64) -> Result {
-        let set = self.descriptor(fd).and_then(|one| file(&one)?.set_setting(one.as_socket()?.family, setting, value));
-        let call = || format!("sock_set_setting(fd: {}, setting: {}, value: {value})", fd.0, name_of(&setting));
-        self.made(call, set, done)
+        let set =
+            || self.descriptor(fd).and_then(|one| file(&one)?.set_setting(one.as_socket()?.family, setting, value));
+        let params =
+            || vec![Field::fd(fd), Field::new("setting", name_of(&setting)), Field::new("value", Value::Number(value))];
+        made(self.ctx, "sock_set_setting", params, set, nothing)
     }
 
     /// Sends a datagram: to this address, or to that which the socket is connected to. EAGAIN: there is no
@@ -220,10 +210,8 @@ impl<'c> Sockets<'c> {
             self.ctx.usage.count(Interest::Write, u32::try_from(sent).unwrap_or(u32::MAX));
             Ok(())
         };
-        let address = |to: SocketAddr| format!(", address: {to}");
-        let call =
-            || format!("sock_send_to(fd: {}, bytes: {}{})", fd.0, bytes.len(), to.map(address).unwrap_or_default());
-        self.made(call, send(), done)
+        let params = || [Field::fd(fd), count(bytes)].into_iter().chain(to.map(shown)).collect();
+        made(self.ctx, "sock_send_to", params, send, nothing)
     }
 
     /// Receives a datagram. Those of peers that the guest may not send to are dropped, unless it is bound
@@ -245,8 +233,8 @@ impl<'c> Sockets<'c> {
             }
             Err(Errno::Again)
         };
-        let shown = |one: &Datagram| format!("0, bytes {}, address {}", one.bytes.len(), one.from);
-        self.made(|| format!("sock_receive_from(fd: {})", fd.0), receive(), shown)
+        let results = |one: &Datagram| vec![count(&one.bytes), shown(one.from)];
+        made(self.ctx, "sock_receive_from", || vec![Field::fd(fd)], receive, results)
     }
 
     /// Begins to look a name up. EINVAL: it is none, or not in ASCII; EACCES: the guest may not connect
@@ -261,13 +249,13 @@ impl<'c> Sockets<'c> {
                 }
             })
         };
-        let shown = |found: &Addresses| match found {
-            Addresses::One(address) => format!("0, address {address}"),
-            Addresses::Lookup(fd) => format!("0, fd {}", fd.0),
+        let results = |found: &Addresses| match found {
+            Addresses::One(address) => vec![shown(*address)],
+            Addresses::Lookup(fd) => vec![Field::fd(*fd)],
         };
         // A name is bounded, and the text of a guest that is none need not be shown as a whole.
-        let start = || quoted(name.as_bytes().get(..name.len().min(300)).unwrap_or_default());
-        self.made(|| format!("sock_look_up(name: {})", start()), look_up(), shown)
+        let start = || name.as_bytes().get(..name.len().min(300)).unwrap_or_default().to_owned();
+        made(self.ctx, "sock_look_up", || vec![Field::new("name", Value::Text(start()))], look_up, results)
     }
 
     /// The next address of a lookup, to which the guest may connect as to the name from now on; none
@@ -275,14 +263,24 @@ impl<'c> Sockets<'c> {
     /// in time; EIO: another reason.
     pub fn next_address(self, fd: Fd) -> Result<Option<IpAddr>> {
         let next = || self.ctx.network().next_address(self.ctx.descriptors.get(fd)?.as_lookup()?);
-        let shown = |next: &Option<IpAddr>| next.map_or("0".to_owned(), |address| format!("0, address {address}"));
-        self.made(|| format!("sock_next_address(fd: {})", fd.0), next(), shown)
+        let results = |next: &Option<IpAddr>| next.map(shown).into_iter().collect();
+        made(self.ctx, "sock_next_address", || vec![Field::fd(fd)], next, results)
     }
 }
 
-/// The result of a call that has none.
-fn done((): &()) -> String {
-    "0".to_owned()
+/// The results of a call that has none.
+const fn nothing((): &()) -> Vec<Field> {
+    Vec::new()
+}
+
+/// An address that is shown.
+fn shown(address: impl ToString) -> Field {
+    Field::new("address", Value::Word(address.to_string()))
+}
+
+/// The number of bytes of a datagram.
+const fn count(bytes: &[u8]) -> Field {
+    Field::new("bytes", Value::Number(bytes.len() as u64))
 }
 
 fn file(descriptor: &Descriptor) -> Result<&File> {
@@ -304,6 +302,7 @@ fn require_udp(descriptor: &Descriptor) -> Result<&Socket> {
 #[cfg(unix)]
 mod tests {
     use super::super::testing::Guest;
+    use super::super::trace::names;
     use super::*;
     use crate::abi::flags::Eventtype;
     use crate::abi::records::{Event, Record, SubscriptionFd};
@@ -536,6 +535,18 @@ mod tests {
         assert_eq!(calls(&guest).look_up("localhost"), Err(Errno::Mfile));
         guest.ctx.descriptors.remove(fds[0]).unwrap();
         assert!(calls(&guest).look_up("localhost").is_ok());
+    }
+
+    #[test]
+    fn each_call_has_a_number() {
+        let [source, _] = include_str!("sockets.rs").split("#[cfg(test)]").take(2).collect::<Vec<_>>()[..] else {
+            panic!("no tests")
+        };
+        let named = source.split("made(self.ctx, \"").skip(1).filter_map(|rest| rest.split('"').next());
+        let mut named: Vec<_> = named.collect();
+        assert_eq!(named.len(), 16);
+        named.retain(|name| !names().any(|known| known == *name));
+        assert_eq!(named, [""; 0]);
     }
 
     #[test]

@@ -6,14 +6,16 @@ use crate::abi::errno::Errno;
 use crate::abi::flags::Rights;
 use crate::abi::records::Record;
 use crate::abi::{Args, Ptr};
-use crate::ctx::{Ctx, Strings};
+use crate::ctx::{Ctx, Fixed, Strings};
 use crate::host::dir::open_preopen_unsandboxed;
 use crate::host::file::{File, OwnedHandle};
 use crate::host::wait::Interrupt;
 use crate::memory::guest::TestMemory;
 use crate::network::Network;
+use crate::watch::{Form, Selection, Sink, Tally, Trace, Watch};
 use std::io::PipeReader;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The number of the guest's directory, `/dir`.
 pub const DIR: u64 = 3;
@@ -44,19 +46,25 @@ impl Guest {
         Self::made(Abi::Preview1, true)
     }
 
-    pub fn traced() -> Self {
-        let trace = std::fs::File::options().write(true).open(if cfg!(windows) { "NUL" } else { "/dev/null" });
-        Self::new().traced_to(trace.unwrap())
-    }
-
     /// Has its calls traced to this file.
     pub fn traced_to(self, file: impl Into<OwnedHandle>) -> Self {
-        Self { ctx: self.ctx.tracing(Some(file.into().into())), ..self }
+        let to = Sink::File(file.into().into());
+        self.watched(Some(Trace { to, form: Form::Text, selection: Selection::default() }), None)
+    }
+
+    /// Has its calls watched.
+    pub fn watched(self, trace: Option<Trace>, tally: Option<Arc<Tally>>) -> Self {
+        Self { ctx: self.ctx.watching(Watch::of(trace, tally)), ..self }
     }
 
     /// Has its calls interrupted by this.
     pub fn waiting_with(self, interrupt: Box<dyn Interrupt>) -> Self {
         Self { ctx: self.ctx.waiting_with(interrupt), ..self }
+    }
+
+    /// Has parts of its surroundings fixed.
+    pub fn fixing(self, fixed: Fixed) -> Self {
+        Self { ctx: self.ctx.fixing(fixed), ..self }
     }
 
     /// Lets it use this network.

@@ -142,7 +142,7 @@ fn memory_tree(tree: &Arc<Tree>) -> BTreeMap<String, String> {
         Item::Link(target) => format!("link to {target:?}"),
         Item::File(bytes) => format!("{:?}", bytes.to_vec(u64::MAX).unwrap()),
     };
-    tree.items().into_iter().map(|(path, item)| (String::from_utf8(path).unwrap(), what(item))).collect()
+    tree.items().unwrap().into_iter().map(|(path, item)| (String::from_utf8(path).unwrap(), what(item))).collect()
 }
 
 /// Makes up calls on files.
@@ -414,7 +414,7 @@ pub fn sequence(numbers: Numbers) -> (u64, u64) {
     let name = calls.numbers.to_string();
     drop(calls);
     // With everything removed, nothing is left of the budget.
-    for path in tree.items().into_iter().map(|(path, _)| path).filter(|path| !path.contains(&b'/')) {
+    for path in tree.items().unwrap().into_iter().map(|(path, _)| path).filter(|path| !path.contains(&b'/')) {
         tree.remove(&path, 2).unwrap();
     }
     assert_eq!(tree.used(), 0, "{name}: bytes are lost");

@@ -138,8 +138,14 @@ fn memories(outline: &Outline<'_>) -> Vec<ImportedMemory> {
 mod tests {
     use super::*;
 
-    const LIMITED: Limits =
-        Limits { memory: Some(5 * 65536), table_elements: None, stack: None, fuel: None, open_files: None };
+    const LIMITED: Limits = Limits {
+        memory: Some(5 * 65536),
+        table_elements: None,
+        stack: None,
+        fuel: None,
+        open_files: None,
+        is_deterministic: false,
+    };
 
     fn prepared(text: &str, limits: &Limits) -> Result<V8Module, String> {
         for_thread(wat::parse_str(text).unwrap(), limits, &Cancellation::default()).map_err(|error| error.to_string())

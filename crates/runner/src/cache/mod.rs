@@ -323,9 +323,11 @@ mod tests {
         assert!(kept.cache.has_any(len) && !kept.cache.has_any(len + 1) && !kept.cache.has_any(len % 16));
         assert!(!Cache::new(kept.cache.folder.join("none"), SIZE).has_any(len));
         assert_eq!(kept.names(), std::slice::from_ref(&kept.key.0));
-        let fuel = Mode { fuel: true, ..Mode::default() }.engine().unwrap();
-        let of_fuel = Key::new(&fuel, &digest(WASM.as_bytes()).unwrap());
-        assert!(kept.cache.load(&fuel, &of_fuel, Form::Module).is_none(), "another mode has other code");
+        for mode in [Mode { fuel: true, ..Mode::default() }, Mode { is_deterministic: true, ..Mode::default() }] {
+            let engine = mode.engine().unwrap();
+            let key = Key::new(&engine, &digest(WASM.as_bytes()).unwrap());
+            assert!(kept.cache.load(&engine, &key, Form::Module).is_none(), "{mode:?} has other code");
+        }
         assert!(kept.cache.load(&kept.engine, &kept.other("other"), Form::Module).is_none());
     }
 

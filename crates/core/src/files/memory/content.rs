@@ -152,8 +152,13 @@ impl Content {
         };
         if len > piece.capacity() {
             let capacity = capacity_for(len);
-            budget.take((capacity - piece.capacity()) as u64)?;
-            piece.reserve_exact(capacity - piece.len());
+            let more = (capacity - piece.capacity()) as u64;
+            budget.take(more)?;
+            // A limit may be more than there is.
+            piece.try_reserve_exact(capacity - piece.len()).map_err(|_| {
+                budget.give_back(more);
+                Errno::Nospc
+            })?;
         }
         Ok(piece)
     }

@@ -2,7 +2,7 @@
 
 use super::content::Content;
 use super::file::{Data, Times};
-use super::lower::{join, to_vec};
+use super::lower::{if_there, join, to_vec};
 use super::merged::{Found, Place, ROOT};
 use super::node::{Dir, Id, Kind, Nodes};
 use super::tree::{Locked, Start, StartItem, Tree};
@@ -10,7 +10,6 @@ use super::walk::Last;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Filetype;
 use crate::memory::PATH_MAX;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The end of a path that the embedder puts into a tree.
@@ -60,6 +59,9 @@ impl FileBytes {
     }
 }
 
+/// Bytes that the paths of any tree may take, however small its limit.
+const LEAST_PATHS: u64 = 16 << 20;
+
 impl Tree {
     /// Puts a file, directory or link at a path, with the directories it is in. EEXIST if it is there,
     /// but for directories.
@@ -78,12 +80,7 @@ impl Tree {
         match new {
             New::Dir => locked.add(parent, name, Kind::Dir(Dir::new(parent))).map(drop),
             New::Link(target) => locked.add(parent, name, Kind::Link(target.into())).map(drop),
-            New::File(bytes) => {
-                self.budget.take(bytes.len() as u64)?;
-                // From here on the file gives them back.
-                let data = Data::new(Arc::clone(&self.budget), Content::starting(bytes), Times::at(now));
-                locked.add(parent, name, Kind::File(Arc::new(data))).map(drop)
-            }
+            New::File(bytes) => locked.add_file(parent, name, bytes).map(drop),
         }
     }
 
@@ -91,7 +88,13 @@ impl Tree {
     pub fn write_file(self: &Arc<Self>, path: &[u8], bytes: Arc<[u8]>, now: u64) -> Result {
         let mut locked = self.lock(now);
         let file = match locked.file_at(path) {
+            Err(Errno::Noent) if path.ends_with(b"/") => return Err(Errno::Isdir),
             Err(Errno::Noent) => {
+                // In a directory that is there, through links.
+                if let Ok(Last::Name { parent, name, found: None, .. }) = locked.walk(Nodes::ROOT, path, true, true) {
+                    let parent = locked.own(&parent)?;
+                    return locked.add_file(parent, &name, bytes).map(drop);
+                }
                 drop(locked);
                 return self.put(path, New::File(bytes), now);
             }
@@ -150,7 +153,7 @@ impl Tree {
 
     /// Takes what is there as the start, once.
     pub fn mark_start(self: &Arc<Self>) -> Result {
-        let start = self.items().into_iter().map(|(path, item)| {
+        let start = self.items()?.into_iter().map(|(path, item)| {
             let item = match item {
                 Item::Dir => StartItem::Dir,
                 Item::Link(target) => StartItem::Link(target),
@@ -163,18 +166,19 @@ impl Tree {
         self.start.set(Start(start)).map_err(|_| Errno::Already)
     }
 
-    /// All paths in order, each directory before what is in it.
-    pub fn items(self: &Arc<Self>) -> Vec<(Vec<u8>, Item)> {
+    /// All paths in order, each directory before what is in it. ENAMETOOLONG if they take more bytes together
+    /// than all files may: directories may be deep. EILSEQ for a name of the host's that is no text.
+    pub fn items(self: &Arc<Self>) -> Result<Vec<(Vec<u8>, Item)>> {
         self.lock(0).items(true)
     }
 
     /// The paths that were not there at the start, or stood for something else. Of a tree above a
     /// directory of the host, all that is above.
-    pub fn changed(self: &Arc<Self>) -> Vec<(Vec<u8>, Item)> {
+    pub fn changed(self: &Arc<Self>) -> Result<Vec<(Vec<u8>, Item)>> {
         if self.lower.is_some() {
             return self.lock(0).items(false);
         }
-        let mut items = self.items();
+        let mut items = self.items()?;
         items.retain(|(path, item)| {
             let before = self.start.get().and_then(|Start(start)| start.get(path));
             !match (before, item) {
@@ -186,7 +190,7 @@ impl Tree {
                 _ => false,
             }
         });
-        items
+        Ok(items)
     }
 
     /// The paths of the start that are not there any more, and whether each was a directory. Of a tree
@@ -197,16 +201,30 @@ impl Tree {
             return self.lock(0).hidden();
         }
         let Some(Start(start)) = self.start.get() else { return Vec::new() };
-        let there: BTreeMap<_, _> = self.items().into_iter().collect();
-        let gone = start.iter().filter(|(path, _)| !there.contains_key(*path));
+        let locked = self.lock(0);
+        let gone = start.iter().filter(|(path, _)| !locked.has(path));
         gone.map(|(path, item)| (path.clone(), *item == StartItem::Dir)).collect()
     }
 }
 
 impl Locked<'_> {
+    /// Adds a file of these bytes under a name that is free.
+    fn add_file(&mut self, parent: Id, name: &[u8], bytes: Arc<[u8]>) -> Result<Id> {
+        self.tree.budget.take(bytes.len() as u64)?;
+        // From here on the file gives them back.
+        let data = Data::new(Arc::clone(&self.tree.budget), Content::starting(bytes), Times::at(self.now));
+        self.add(parent, name, Kind::File(Arc::new(data)))
+    }
+
     /// The directory of the last name in a path, made with those it is in, and the name.
     fn make_parent<'p>(&mut self, path: &'p [u8]) -> Result<(Place, &'p [u8])> {
+        if path.len() >= PATH_MAX as usize {
+            return Err(Errno::Nametoolong);
+        }
         let mut names = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
+        if names.clone().any(|name| matches!(name, b"." | b"..")) {
+            return Err(Errno::Inval);
+        }
         let mut name = names.next().ok_or(Errno::Noent)?;
         let mut parent = ROOT;
         for next in names {
@@ -220,7 +238,7 @@ impl Locked<'_> {
             };
             name = next;
         }
-        if matches!(name, b"." | b"..") { Err(Errno::Inval) } else { Ok((parent, name)) }
+        Ok((parent, name))
     }
 
     fn file_at(&mut self, path: &[u8]) -> Result<Found> {
@@ -233,6 +251,18 @@ impl Locked<'_> {
         }
     }
 
+    /// True if a path is there, without following links.
+    fn has(&self, path: &[u8]) -> bool {
+        let mut id = Nodes::ROOT;
+        path.split(|byte| *byte == b'/').all(|name| match self.nodes.dir(id).ok().and_then(|dir| dir.get(name)) {
+            Some(child) => {
+                id = child;
+                true
+            }
+            None => false,
+        })
+    }
+
     fn data(&self, id: Id) -> Result<Arc<Data>> {
         match &self.nodes.get(id)?.kind {
             Kind::File(file) => Ok(Arc::clone(file)),
@@ -240,32 +270,35 @@ impl Locked<'_> {
         }
     }
 
-    /// The names in a directory that was found: of nodes, and if `all` are asked for, of the host. Those of
-    /// the host that can't be listed are left out.
-    fn names_in(&mut self, found: &Found, all: bool) -> Vec<Arc<[u8]>> {
+    /// The names in a directory that was found: of nodes, and if `all` are asked for, of the host.
+    fn names_in(&mut self, found: &Found, all: bool) -> Result<Vec<Arc<[u8]>>> {
         let tree = self.tree;
         let dir = if let Found::Node(id) = found { self.nodes.dir(*id).ok() } else { None };
         let mut names: Vec<_> =
             dir.iter().flat_map(|dir| dir.entries_after(0)).map(|(_, name, _)| name.clone()).collect();
         let below = if let Found::Below(path, _) = found { Some(path) } else { dir.and_then(Dir::below) };
         if let (true, Some(path), Some(lower)) = (all, below, &tree.lower) {
-            let _ = lower.list(&mut self.near, path, self.interrupt, |name, _| {
+            lower.list(&mut self.near, path, self.interrupt, |name, _| {
                 if dir.is_none_or(|dir| dir.get(name).is_none() && dir.shows(name).is_some()) {
                     names.push(name.into());
                 }
                 true
-            });
+            })?;
         }
         // The last one is the next.
         names.sort_unstable_by(|one, other| other.cmp(one));
-        names
+        Ok(names)
     }
 
     /// The item of what was found; none for a pipe, socket or device of the host.
     fn item(&mut self, found: &Found) -> Result<Option<Item>> {
         Ok(Some(match (self.filetype(found)?, found) {
             (Filetype::Directory, _) => Item::Dir,
-            (Filetype::SymbolicLink, _) => Item::Link(self.target(found)?),
+            (Filetype::SymbolicLink, _) => match self.target(found) {
+                // Of the host's, which is something else by now.
+                Err(Errno::Inval) => return Ok(None),
+                target => Item::Link(target?),
+            },
             (Filetype::RegularFile, Found::Node(id)) => Item::File(FileBytes(Bytes::Kept(self.data(*id)?))),
             (Filetype::RegularFile, Found::Below(path, _)) => {
                 Item::File(FileBytes(Bytes::Below(Arc::clone(self.tree), Arc::clone(path))))
@@ -281,27 +314,31 @@ impl Locked<'_> {
     }
 
     /// All paths in order, or those that the host's directory has not.
-    fn items(&mut self, all: bool) -> Vec<(Vec<u8>, Item)> {
+    fn items(&mut self, all: bool) -> Result<Vec<(Vec<u8>, Item)>> {
+        let mut room = self.tree.budget.limit().max(LEAST_PATHS);
         let mut items = Vec::new();
-        let mut left = vec![(Box::default(), Found::Node(Nodes::ROOT), all)];
+        let mut left = vec![(Box::<[u8]>::default(), Found::Node(Nodes::ROOT), all)];
         while let Some((path, found, all)) = left.pop() {
-            let Ok(Some(item)) = self.item(&found) else { continue };
+            room = room.checked_sub(path.len() as u64).ok_or(Errno::Nametoolong)?;
+            let Some(item) = if_there(self.item(&found))?.flatten() else { continue };
             let is_in_place = self.is_in_place(&path, &found);
             if matches!(item, Item::Dir) {
                 // Of one that was moved, all is new at this path.
                 let all = all || !is_in_place;
                 let place = self.place(found.clone());
-                for name in self.names_in(&found, all) {
-                    if let Ok(Some(found)) = self.find(&place, &name) {
+                for name in self.names_in(&found, all)? {
+                    if let Some(found) = self.find(&place, &name)? {
                         left.push((join(&path, &name), found, all));
                     }
                 }
             }
             if !path.is_empty() && (all || !is_in_place) {
+                // The embedder could not tell it from another one.
+                std::str::from_utf8(&path).map_err(|_| Errno::Ilseq)?;
                 items.push((path.into(), item));
             }
         }
-        items
+        Ok(items)
     }
 
     /// The names of the host that are hidden, and whether each is a directory. They are left out where
@@ -370,23 +407,23 @@ mod tests {
 
     #[test]
     fn paths_come_in_order_with_their_directories() {
-        assert_eq!(paths(tree().items()), ["data", "data/deep", "data/deep/x", "link", "main.py"]);
+        assert_eq!(paths(tree().items().unwrap()), ["data", "data/deep", "data/deep/x", "link", "main.py"]);
     }
 
     #[test]
     fn the_difference_to_the_start_is_in_bytes_targets_and_names() {
         let tree = tree();
         let root = tree.root().unwrap();
-        assert!(paths(tree.changed()).is_empty() && tree.removed().is_empty());
+        assert!(paths(tree.changed().unwrap()).is_empty() && tree.removed().is_empty());
         write(&root, c"main.py", b"print()").unwrap();
-        assert!(paths(tree.changed()).is_empty(), "the same bytes once more are no difference");
+        assert!(paths(tree.changed().unwrap()).is_empty(), "the same bytes once more are no difference");
         write(&root, c"main.py", b"PRINT()").unwrap();
         write(&root, c"data/new", b"").unwrap();
         let dir = Dir::Memory(&root, 9.into());
         dir.rename_at(c"data/deep", &dir, c"moved").unwrap();
         dir.unlink_at(c"link").unwrap();
         dir.symlink_at(c"data", c"link").unwrap();
-        assert_eq!(paths(tree.changed()), ["data/new", "link", "main.py", "moved", "moved/x"]);
+        assert_eq!(paths(tree.changed().unwrap()), ["data/new", "link", "main.py", "moved", "moved/x"]);
         assert_eq!(tree.removed(), [(b"data/deep".to_vec(), true), (b"data/deep/x".to_vec(), false)]);
         assert_eq!(tree.file(b"link/new").unwrap().to_vec(9), Ok(Vec::new()));
         assert_eq!(tree.mark_start(), Err(Errno::Already));
@@ -409,7 +446,7 @@ mod tests {
         for path in [&b"a"[..], b"data", b"main.py", b"link"] {
             tree.remove(path, 3).unwrap();
         }
-        assert_eq!((tree.remove(b"a", 3), tree.items().len()), (Err(Errno::Noent), 0));
+        assert_eq!((tree.remove(b"a", 3), tree.items().unwrap().len()), (Err(Errno::Noent), 0));
         assert_eq!(tree.used(), 0);
     }
 
@@ -466,7 +503,7 @@ mod tests {
                 });
             }
         });
-        for path in tree.items().into_iter().rev().map(|(path, _)| path) {
+        for path in tree.items().unwrap().into_iter().rev().map(|(path, _)| path) {
             tree.remove(&path, 1).unwrap();
         }
         assert_eq!(tree.used(), 0);

@@ -47,7 +47,7 @@ pub fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The result, or none for what is not there, or not there any more, or a link in the place of a directory.
-fn if_there<T>(result: Result<T>) -> Result<Option<T>> {
+pub fn if_there<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Ok(there) => Ok(Some(there)),
         Err(Errno::Noent | Errno::Notdir | Errno::Loop) => Ok(None),

@@ -78,6 +78,7 @@ impl Locked<'_> {
     pub fn require_free(&mut self, parent: &Place, name: &CStr) -> Result {
         match (self.find(parent, name.to_bytes())?, parent) {
             (Some(_), _) => Err(Errno::Exist),
+            (None, _) if name.to_str().is_err() => Err(Errno::Ilseq),
             (None, Place::Node(id)) => self.nodes.dir_mut(*id).map(drop),
             (None, Place::Below(_)) => Ok(()),
         }

@@ -79,7 +79,6 @@ impl From<&CStr> for Bytes {
 impl Message {
     /// A call at the time `now`, with a path.
     pub fn new(now: u64, path: &CStr) -> Self {
-        let nothing = ptr::null_mut();
         Self {
             now,
             numbers: [0; 8],
@@ -88,17 +87,22 @@ impl Message {
             other: ptr::null(),
             buffer: ptr::null_mut(),
             buffer_len: 0,
-            opened: nothing,
+            opened: ptr::null_mut(),
             interruption: Interruption { of: ptr::null(), is_interrupted: None },
         }
     }
 
     /// Its numbers.
     pub fn with_numbers<const N: usize>(mut self, numbers: [u64; N]) -> Self {
+        self.put_numbers(numbers);
+        self
+    }
+
+    /// Sets its first numbers.
+    pub fn put_numbers<const N: usize>(&mut self, numbers: [u64; N]) {
         for (to, number) in self.numbers.iter_mut().zip(numbers) {
             *to = number;
         }
-        self
     }
 
     /// Its bytes.

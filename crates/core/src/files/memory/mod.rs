@@ -16,6 +16,7 @@ mod names;
 mod node;
 mod open;
 mod opened;
+mod serve;
 mod tree;
 mod walk;
 
@@ -24,4 +25,4 @@ pub use message::Rows;
 pub use moment::Moment;
 pub use node::ABOVE;
 pub use open::{Open, RawOpen, Reached};
-pub use tree::Tree;
+pub use tree::{FIRST_DEVICE, Tree};

@@ -16,6 +16,11 @@ use crate::host::names::Names;
 use std::ffi::CStr;
 use std::sync::Arc;
 
+/// EILSEQ for a name that is no text: its embedder could not read it back.
+fn require_text(name: &CStr) -> Result {
+    name.to_str().map(drop).map_err(|_| Errno::Ilseq)
+}
+
 impl Names for Locked<'_> {
     type Start = Id;
     type Parent = Place;
@@ -120,12 +125,13 @@ impl Names for Locked<'_> {
 
     fn rename(&mut self, parent: &Place, name: &CStr, to: &Place, new_name: &CStr) -> Result {
         if let Place::Node(to) = to {
-            self.nodes.dir(*to)?;
+            self.nodes.dir(*to)?.require_number()?;
         }
         let found = self.child(parent, name)?;
         let replaced = self.find(to, new_name.to_bytes())?;
         let is_dir = self.finds_dir(&found)?;
-        if is_dir && self.is_beneath(to, &found)? {
+        require_text(new_name)?;
+        if is_dir && parent != to && self.is_beneath(to, &found)? {
             return Err(Errno::Inval);
         }
         let replaces_dir = match &replaced {
@@ -135,7 +141,9 @@ impl Names for Locked<'_> {
         match &replaced {
             Some(other) if is_same(other, &found) => return Ok(()),
             // A directory that the other one is in.
-            Some(other) if replaces_dir && self.is_beneath(parent, other)? => return Err(Errno::Notempty),
+            Some(other) if parent != to && replaces_dir && self.is_beneath(parent, other)? => {
+                return Err(Errno::Notempty);
+            }
             Some(_) if replaces_dir && !is_dir => return Err(Errno::Isdir),
             Some(other) if replaces_dir && !self.is_empty(other)? => return Err(Errno::Notempty),
             Some(_) if is_dir && !replaces_dir => return Err(Errno::Notdir),
@@ -199,6 +207,7 @@ impl Names for Locked<'_> {
         if target.is_empty() {
             return Err(Errno::Noent);
         }
+        require_text(target)?;
         self.require_free(parent, name)?;
         let parent = self.own(parent)?;
         self.add(parent, name.to_bytes(), Kind::Link(target.to_bytes().into())).map(drop)
@@ -228,6 +237,7 @@ impl Locked<'_> {
     /// Creates an empty file.
     fn create_file(&mut self, parent: Id, name: &[u8]) -> Result<Id> {
         self.nodes.dir_mut(parent)?;
+        std::str::from_utf8(name).map_err(|_| Errno::Ilseq)?;
         let data = Data::new(Arc::clone(&self.tree.budget), Content::default(), Times::at(self.now));
         self.add(parent, name, Kind::File(Arc::new(data)))
     }

@@ -16,6 +16,9 @@ const ENTRY_COST: u64 = 128;
 /// The cookie behind the entries of the host's directory beneath another.
 pub const ABOVE: u64 = 1 << 30;
 
+/// The deepest directory that another one is moved into.
+pub const MAX_DEPTH: usize = 4096;
+
 /// The longest name, as file systems have it.
 pub const NAME_MAX: usize = 255;
 
@@ -155,13 +158,19 @@ impl Dir {
         self.entries.is_empty()
     }
 
-    /// Adds a name, at the end of the listing, in place of one that is the same; ENOSPC once there have
-    /// been as many names as a listing can count.
-    pub fn insert(&mut self, name: &[u8], id: Id) -> Result {
+    /// ENOSPC once there have been as many names as a listing can count.
+    pub fn require_number(&self) -> Result {
         // Cookies go up to the greatest C `long` of 32 bits, and some are for `.` and `..`.
         // Where a directory of the host is beneath, half of them are for its entries.
         let most = i32::MAX as u64 - 8 - if self.below.is_some() { ABOVE } else { 0 };
-        self.last = self.last.checked_add(1).filter(|number| u64::from(*number) < most).ok_or(Errno::Nospc)?;
+        if u64::from(self.last) < most { Ok(()) } else { Err(Errno::Nospc) }
+    }
+
+    /// Adds a name, at the end of the listing, in place of one that is the same; ENOSPC once there have
+    /// been as many names as a listing can count.
+    pub fn insert(&mut self, name: &[u8], id: Id) -> Result {
+        self.require_number()?;
+        self.last += 1;
         self.remove(name);
         let name: Arc<[u8]> = name.into();
         self.order.insert(self.last, Arc::clone(&name));
@@ -173,6 +182,10 @@ impl Dir {
     pub fn remove(&mut self, name: &[u8]) {
         if let Some(entry) = self.entries.remove(name) {
             self.order.remove(&entry.number);
+            // Room for names that are gone is not counted, so it is given back.
+            if self.entries.capacity() > 4 * self.entries.len() + 64 {
+                self.entries.shrink_to(2 * self.entries.len());
+            }
         }
     }
 
@@ -309,9 +322,10 @@ impl Nodes {
         self.dir(id).is_ok()
     }
 
-    /// True if the directory is `other`, or somewhere beneath it.
+    /// True if the directory is `other`, or somewhere beneath it. ENAMETOOLONG if it is so deep that to look
+    /// would keep others waiting.
     pub fn is_beneath(&self, mut dir: Id, other: Id) -> Result<bool> {
-        loop {
+        for _ in 0..MAX_DEPTH {
             if dir == other {
                 return Ok(true);
             }
@@ -321,6 +335,7 @@ impl Nodes {
             }
             dir = parent;
         }
+        Err(Errno::Nametoolong)
     }
 
     /// Takes the node out if neither a name nor a descriptor leads to it.

@@ -6,25 +6,21 @@
 
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
-use super::message::{Bytes, Call, Interruption, Message, Rows, time_as_numbers};
+use super::message::{Call, Interruption, Message, Rows, time_as_numbers};
 use super::moment::Moment;
-use super::opened::{Got, Opened};
+use super::opened::Opened;
+use super::serve::{LIBRARY, Library, VERSION};
 use super::tree::Tree;
 use crate::abi::errno::{Errno, Result};
-use crate::abi::flags::{Fdflags, Filetype, Oflags};
+use crate::abi::flags::Filetype;
 use crate::abi::records::Filestat;
 use crate::host::dir::OpenHow;
 use crate::host::file::{File, OwnedHandle, SetTime, Shown};
-use crate::host::names::Names;
 use crate::host::wait::Interrupt;
 use crate::memory::{Buffers, PATH_MAX};
 use std::ffi::{CStr, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, OnceLock};
-
-/// The version of the interface: one more after any change of it.
-pub const VERSION: u32 = 2;
 
 /// An open file or directory of a tree. It stays what it is when its names are removed.
 #[derive(Debug)]
@@ -54,17 +50,6 @@ pub struct RawOpen {
     library: &'static Library,
     opened: NonNull<c_void>,
 }
-
-/// The functions of a library that makes trees.
-#[derive(Debug)]
-#[repr(C)]
-struct Library {
-    version: u32,
-    /// Makes a call on what is open; the errno. The message has its parameters, and gets its results.
-    serve: unsafe extern "C" fn(opened: NonNull<c_void>, call: Call, message: *mut Message) -> u16,
-}
-
-static LIBRARY: Library = Library { version: VERSION, serve };
 
 // SAFETY: what is open is an `Opened`, which is `Send` and `Sync`, in whichever library.
 unsafe impl Send for Open {}
@@ -132,6 +117,11 @@ impl Open {
     /// Its type.
     pub const fn filetype(&self) -> Filetype {
         self.filetype
+    }
+
+    /// The number of its tree.
+    pub const fn dev(&self) -> u64 {
+        self.dev
     }
 
     /// True if it is in the same tree as `other`.
@@ -328,152 +318,6 @@ impl RawOpen {
             errno => Err(Errno::ALL.get(usize::from(errno)).copied().unwrap_or(Errno::Io)),
         }
     }
-}
-
-/// Makes a call on what this library has open.
-unsafe extern "C" fn serve(opened: NonNull<c_void>, call: Call, message: *mut Message) -> u16 {
-    let made = catch_unwind(AssertUnwindSafe(|| {
-        if call == Call::CLOSE {
-            // SAFETY: `Open` closes once, what `Open::of` has leaked.
-            drop(unsafe { Box::from_raw(opened.cast::<Opened>().as_ptr()) });
-            return Ok(());
-        }
-        // SAFETY: the caller's `Open` keeps it.
-        let opened = unsafe { opened.cast::<Opened>().as_ref() };
-        // SAFETY: the caller's message is there for the time of the call, and nobody else has it.
-        let message = unsafe { message.as_mut() }.ok_or(Errno::Fault)?;
-        answer(opened, call, message)
-    }));
-    made.unwrap_or(Err(Errno::Io)).err().map_or(0, Errno::number)
-}
-
-fn answer(opened: &Opened, call: Call, message: &mut Message) -> Result {
-    // SAFETY: paths are of C strings that outlive the call.
-    let text = |bytes: Bytes| unsafe { std::slice::from_raw_parts(bytes.start, bytes.len) };
-    let path = CStr::from_bytes_with_nul(text(message.path)).map_err(|_| Errno::Ilseq)?;
-    let new_path = CStr::from_bytes_with_nul(text(message.new_path)).map_err(|_| Errno::Ilseq)?;
-    let (now, numbers) = (message.now, message.numbers);
-    let [first, second, ..] = numbers;
-    let follow = first != 0;
-    let asked = Asked(message.interruption);
-    let moment = (now, &asked as &dyn Interrupt);
-    match call {
-        Call::REOPEN => hand_over(message, opened.reopen()?),
-        Call::STAT => message.put_stat(opened.stat()?),
-        Call::SET_TIMES => {
-            let (atim, mtim) = message.times(0)?;
-            opened.set_times(atim, mtim, now)?;
-        }
-        Call::SIZE => message.numbers = [opened.size(), 0, 0, 0, 0, 0, 0, 0],
-        Call::READ => {
-            // SAFETY: the caller's buffer is in a guest's memory, or its own, for the time of the call.
-            let mut buffers = unsafe { Buffers::at(message.buffer, message.buffer_len) };
-            let moved = opened.read(first, &mut buffers, message.buffer_len as u64)?;
-            message.numbers = [moved.into(), 0, 0, 0, 0, 0, 0, 0];
-        }
-        Call::WRITE => {
-            // SAFETY: as for `READ`.
-            let mut buffers = unsafe { Buffers::at(message.buffer, message.buffer_len) };
-            let offset = (first != 0).then_some(second);
-            let (moved, end) = opened.write(offset, &mut buffers, message.buffer_len as u64, now)?;
-            message.numbers = [moved.into(), end, 0, 0, 0, 0, 0, 0];
-        }
-        Call::SET_SIZE => opened.set_size(first, now)?,
-        Call::ALLOCATE => opened.allocate(first, second, now)?,
-        Call::LIST => {
-            // SAFETY: it is the caller's own, for the time of the call.
-            let buffer = unsafe { std::slice::from_raw_parts_mut(message.buffer, message.buffer_len) };
-            message.numbers = [opened.list(first, buffer)? as u64, 0, 0, 0, 0, 0, 0, 0];
-        }
-        Call::OPEN_AT => {
-            let [oflags, fdflags, follow, read, write, read_only, ..] = numbers;
-            let bits = |number| u16::try_from(number).map_err(|_| Errno::Inval);
-            let how = OpenHow {
-                follow: follow != 0,
-                oflags: Oflags::from_bits_truncate(bits(oflags)?),
-                fdflags: Fdflags::from_bits_truncate(bits(fdflags)?),
-                read: read != 0,
-                write: write != 0,
-            };
-            let opened = opened.with_names(moment, |start, names| match read_only {
-                0 => names.open(start, path, &how),
-                _ => names.open_at_read_only(start, path, how),
-            });
-            match opened? {
-                Got::Opened(opened) => hand_over(message, opened),
-                Got::Host(file) => hand_over_file(message, Some(file))?,
-            }
-        }
-        Call::STAT_AT => message.put_stat(opened.with_names(moment, |start, names| names.stat(start, path, follow))?),
-        Call::SET_TIMES_AT => {
-            let times = message.times(1)?;
-            opened.with_names(moment, |start, names| names.set_times_at(start, path, follow, times))?;
-        }
-        Call::CREATE_DIR_AT => opened.with_names(moment, |start, names| names.create_dir_at(start, path))?,
-        Call::REMOVE_DIR_AT => opened.with_names(moment, |start, names| names.remove_dir_at(start, path))?,
-        Call::UNLINK_AT => opened.with_names(moment, |start, names| names.unlink_at(start, path))?,
-        Call::RENAME_AT | Call::LINK_AT => {
-            // SAFETY: the caller has another `Open` of this library there.
-            let other = unsafe { message.other.cast::<Opened>().as_ref() }.ok_or(Errno::Fault)?;
-            opened.with_names(moment, |start, names| match call {
-                Call::RENAME_AT => names.rename_at(start, path, other.place(), new_path),
-                _ => names.link_at(start, path, follow, (other.place(), new_path)),
-            })?;
-        }
-        Call::SYMLINK_AT => opened.with_names(moment, |start, names| names.symlink_at(path, start, new_path))?,
-        Call::READLINK_AT => {
-            // SAFETY: as for `LIST`.
-            let buffer = unsafe { std::slice::from_raw_parts_mut(message.buffer, message.buffer_len) };
-            let mut read = |target: &[u8]| {
-                buffer.get_mut(..target.len()).ok_or(Errno::Nametoolong)?.copy_from_slice(target);
-                Ok(target.len() as u64)
-            };
-            let len = opened.with_names(moment, |start, names| names.readlink_at(start, path, &mut read))?;
-            message.numbers = [len, 0, 0, 0, 0, 0, 0, 0];
-        }
-        Call::LOWER_DIR => hand_over_file(message, opened.lower_dir()?)?,
-        Call::SIFT => {
-            // SAFETY: as for `LIST`.
-            let rows = unsafe { std::slice::from_raw_parts_mut(message.buffer, message.buffer_len) };
-            message.numbers = [opened.sift(first, rows)? as u64, 0, 0, 0, 0, 0, 0, 0];
-        }
-        _ => return Err(Errno::Nosys),
-    }
-    Ok(())
-}
-
-fn hand_over(message: &mut Message, opened: Opened) {
-    message.numbers = [opened.filetype().number().into(), opened.dev(), opened.is_merged().into(), 0, 0, 0, 0, 0];
-    message.opened = Box::into_raw(Box::new(opened)).cast();
-}
-
-/// An interruption that the other library knows.
-#[derive(Debug)]
-struct Asked(Interruption);
-
-// SAFETY: it stands for a `&dyn Interrupt`, which is both.
-unsafe impl Send for Asked {}
-// SAFETY: as above.
-unsafe impl Sync for Asked {}
-impl Interrupt for Asked {
-    fn poll_interval(&self) -> Option<u64> {
-        None
-    }
-
-    fn is_interrupted(&self) -> bool {
-        // The two are there for each other, until the call is over.
-        self.0.is_interrupted.is_some_and(|ask| ask(self.0.of))
-    }
-}
-
-/// Puts an open file of the host, or none, into an answer: its handle is the asking library's from now on.
-fn hand_over_file(message: &mut Message, file: Option<File>) -> Result {
-    message.numbers = [0; 8];
-    if let Some(file) = file {
-        let Shown { dev, ino } = file.shown().unwrap_or(Shown { dev: 0, ino: 0 });
-        message.numbers = [1, file.into_number().ok_or(Errno::Io)?, dev, ino, 0, 0, 0, 0];
-    }
-    Ok(())
 }
 
 /// The open file of the host in an answer.

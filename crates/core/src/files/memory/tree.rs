@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The number of the first tree's device: of the kernel's none is as large.
-const FIRST_DEVICE: u64 = 1 << 62;
+pub const FIRST_DEVICE: u64 = 1 << 62;
 
 /// The paths that a tree began with.
 #[derive(Debug)]

@@ -5,11 +5,9 @@ use super::node::{Id, NAME_MAX};
 use super::tree::Locked;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Filetype;
+use crate::host::names::MAX_LINKS;
 use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
-
-/// Links that a path may lead through, as on Linux.
-const MAX_LINKS: u32 = 40;
 
 /// The end of a path.
 #[derive(Debug)]
