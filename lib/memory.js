@@ -1,6 +1,6 @@
 'use strict';
 
-// memory(): directories in memory.
+// memory(): directories in memory. overlay(): such above one of the host.
 
 const { classAddon, engineAddon } = require('./addon.js');
 const {

@@ -110,7 +110,7 @@ async function compile(tsc, name, compilerOptions) {
 }
 
 test('README has the examples that are compiled', () => {
-  assert.equal(examples.length, 12);
+  assert.equal(examples.length, 13);
 });
 
 test('the libraries of TypeScript are the choice of the program that imports the types', () => {

@@ -92,6 +92,7 @@ describe('what the package has inside', () => {
         'load',
         'loadSync',
         'memory',
+        'overlay',
         'run',
         'spawn',
       ],
@@ -381,6 +382,7 @@ const FUNCTIONS = {
   'trees.items': 'files in memory',
   'trees.make': 'files in memory',
   'trees.markStart': 'files in memory',
+  'trees.overlay': 'a directory beneath one in memory',
   'trees.put': 'files in memory',
   'trees.readFile': 'files in memory',
   'trees.remove': 'files in memory',
@@ -420,4 +422,27 @@ test('sockets take --allow-net, where Node has it', () => {
   const go = (...allowed) => outcome(['--allow-wasi', '--allow-fs-read=*', ...allowed], script);
   assert.deepEqual(go(), hasNet ? ['ERR_ACCESS_DENIED', 'Net'] : 'loaded');
   if (hasNet) assert.equal(go('--allow-net'), 'loaded');
+});
+
+test('a directory beneath one in memory takes --allow-fs-read, and what is above takes nothing', (t) => {
+  const lower = temporaryFolder(t);
+  fs.writeFileSync(path.join(lower, 'file'), 'text');
+  const script = `
+    const { overlay } = require(${JSON.stringify(addon)});
+    let said;
+    try {
+      const work = overlay({ lower: ${JSON.stringify(lower)} });
+      work.writeFile('new', 'new');
+      said = work.readFile('file', 'utf8') + work.readFile('new', 'utf8');
+    } catch ({ code, permission, resource }) {
+      said = { code, permission, resource };
+    }
+    console.log(JSON.stringify(said));`;
+  assert.deepEqual(outcome([`--allow-fs-read=${root}/*`], script), {
+    code: 'ERR_ACCESS_DENIED',
+    permission: 'FileSystemRead',
+    resource: lower,
+  });
+  const both = [`--allow-fs-read=${root}/*`, `--allow-fs-read=${lower}`];
+  assert.equal(outcome(both, script), 'textnew');
 });

@@ -1,7 +1,7 @@
 //! The functions of trees, for `lib/memory.js`. An error of a tree is its name, such as `'ENOENT'`, in
 //! place of the answer.
 
-use super::object::{mark, tree_of};
+use super::object::{IS_UPPER, mark, tree_of};
 use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Thrown, Value};
 use crate::permission::{Scope, require_path};
 use std::collections::HashMap;
@@ -46,7 +46,7 @@ fn tree(call: &Call<'_>) -> JsResult<Arc<Tree>> {
 fn tree_at<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<Arc<Tree>> {
     let (code, message) = match tree_of(js, object)? {
         Some(tree) if !tree.is_taken() => return Ok(tree),
-        Some(_) => (Some("ERR_INVALID_STATE"), "the directory is the upper one of an overlay"),
+        Some(_) => (Some("ERR_INVALID_STATE"), IS_UPPER),
         None => (None, "not a directory in memory"),
     };
     Err(js.throw(js.error(ErrorKind::TypeError, code, js.string(message)?)?))
@@ -170,7 +170,11 @@ impl Method for ReadFile {
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let js = call.js;
         let tree = tree(call)?;
-        match tree.file(&path(call)?).and_then(|file| file.to_vec(tree.limit().min(MOST))) {
+        let bytes = tree.file(&path(call)?).and_then(|file| {
+            let most = if file.is_of_host() { MOST } else { tree.limit().min(MOST) };
+            file.to_vec(most)
+        });
+        match bytes {
             Ok(bytes) => js.owned_buffer(bytes),
             Err(errno) => js.string(errno.name()),
         }
@@ -225,6 +229,7 @@ impl Method for Changed {
 }
 
 /// Of files with holes the bytes may be more than the tree's limit: together they are at most that here.
+/// Those of the host's files don't count there.
 fn items_to_js(js: Js<'_>, items: Result<Vec<(Vec<u8>, Item)>, Errno>, limit: u64) -> JsResult<Value<'_>> {
     let items = match items {
         Ok(items) => items,
@@ -236,17 +241,17 @@ fn items_to_js(js: Js<'_>, items: Result<Vec<(Vec<u8>, Item)>, Errno>, limit: u6
         let what = match item {
             Item::Dir => js.undefined()?,
             Item::Link(target) => text(&target)?,
-            Item::File(file) => match file.to_vec(left) {
+            Item::File(file) => match file.to_vec(if file.is_of_host() { MOST } else { left }) {
                 Ok(bytes) => {
-                    left -= bytes.len() as u64;
+                    left -= if file.is_of_host() { 0 } else { bytes.len() as u64 };
                     js.owned_buffer(bytes)?
                 }
                 Err(errno) => {
-                    let message = format!(
-                        "{}: with its holes, more than the limit of the directory, read '{}'",
-                        errno.name(),
-                        String::from_utf8_lossy(&path)
-                    );
+                    let why = match errno {
+                        Errno::Nomem if !file.is_of_host() => "with its holes, more than the limit of the directory",
+                        _ => errno.text(),
+                    };
+                    let message = format!("{}: {why}, read '{}'", errno.name(), String::from_utf8_lossy(&path));
                     let error = js.error(ErrorKind::Error, Some(errno.name()), js.string(&message)?)?;
                     return Err(js.throw(error));
                 }

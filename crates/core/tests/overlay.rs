@@ -195,6 +195,255 @@ fn a_copy_that_does_not_fit_or_is_interrupted_leaves_nothing() {
     assert_eq!((opened.unwrap_err(), tree.used()), (Errno::Canceled, 0));
 }
 
+/// The bytes of a file that the tree has no room for.
+const LARGE: u64 = 3 << 20;
+
+#[test]
+fn a_tree_that_is_full_loses_nothing_and_still_removes() {
+    let lower = planted();
+    fs::write(lower.path().join("large"), vec![7; usize::try_from(LARGE).unwrap()]).unwrap();
+    let before = snapshot(lower.path());
+    let tree = over(lower.path(), &new(400_000)).unwrap();
+    let root = tree.root().unwrap();
+    write(&root, c"file", "OF").unwrap();
+    while write(&root, &std::ffi::CString::new(format!("more-{}", tree.used())).unwrap(), "").is_ok() {}
+    let used = tree.used();
+    let bytes: Arc<[u8]> = vec![1; 300_000].into();
+    for path in ["dir/inner", "large", "new"] {
+        assert_eq!(tree.write_file(path.as_bytes(), Arc::clone(&bytes), 1), Err(Errno::Nospc));
+    }
+    assert_eq!(dir(&root).unlink_at(c"dir/inner"), Err(Errno::Nospc));
+    assert_eq!(dir(&root).rename_at(c"dir", &dir(&root), c"moved"), Err(Errno::Nospc));
+    assert_eq!((read(&tree, "dir/inner").unwrap().as_str(), tree.used()), ("inner", used));
+    assert_eq!(tree.file(b"large").unwrap().to_vec(LARGE).unwrap(), vec![7; usize::try_from(LARGE).unwrap()]);
+    // A copy can be removed, and so there is room again.
+    dir(&root).unlink_at(c"file").unwrap();
+    assert!(tree.used() < used);
+    let more = paths(tree.changed().unwrap()).into_iter().filter(|path| path.starts_with("more")).take(10);
+    more.for_each(|path| tree.remove(path.as_bytes(), 1).unwrap());
+    assert_eq!(dir(&root).stat_at(c"file", true), Err(Errno::Noent));
+    tree.write_file(b"dir/inner", Arc::from(&b"anew"[..]), 1).unwrap();
+    for (path, item) in tree.items().unwrap() {
+        if matches!(item, Item::File(bytes) if !bytes.is_of_host()) {
+            tree.remove(&path, 1).unwrap();
+        }
+    }
+    assert_eq!(removed(&tree), ["dir/inner", "file"]);
+    assert_eq!(snapshot(lower.path()), before);
+}
+
+#[test]
+fn directories_that_come_and_go_leave_no_cost() {
+    let lower = planted();
+    let tree = over(lower.path(), &new(1 << 20)).unwrap();
+    let root = tree.root().unwrap();
+    let name = |index: u32| std::ffi::CString::new(format!("name-{index}")).unwrap();
+    dir(&root).rename_at(c"dir", &dir(&root), &name(0)).unwrap();
+    let used = tree.used();
+    for index in 0..1000 {
+        dir(&root).rename_at(&name(index), &dir(&root), &name(index + 1)).unwrap();
+        dir(&root).create_dir_at(c"own").unwrap();
+        dir(&root).rename_at(c"own", &dir(&root), &name(5000 + index)).unwrap();
+        dir(&root).remove_dir_at(&name(5000 + index)).unwrap();
+    }
+    dir(&root).rename_at(&name(1000), &dir(&root), &name(0)).unwrap();
+    assert_eq!(tree.used(), used);
+    assert_eq!(read(&tree, "name-0/deep/x").unwrap(), "x");
+    // The host's own is not reached by its old name, also when it is made anew there.
+    fs::create_dir(lower.path().join("name-7")).unwrap();
+    assert_eq!(dir(&root).stat_at(c"dir", true), Err(Errno::Noent));
+    assert!(dir(&root).stat_at(c"name-7", true).is_ok());
+}
+
+#[test]
+fn the_embedder_removes_directories_that_are_open() {
+    let lower = planted();
+    let tree = over(lower.path(), &new(1 << 20)).unwrap();
+    let root = tree.root().unwrap();
+    let open_dir = |path| match dir(&root).open_at(path, &how(Oflags::DIRECTORY, false), false).unwrap() {
+        Object::Memory(open) => open,
+        other => panic!("{other:?}"),
+    };
+    let (parent, deep) = (open_dir(c"dir"), open_dir(c"dir/deep"));
+    dir(&root).rename_at(c"dir", &dir(&root), c"moved").unwrap();
+    tree.remove(b"moved", 1).unwrap();
+    for (open, name) in [(&parent, c"inner"), (&deep, c"x")] {
+        assert_eq!(dir(open).stat_at(name, true), Err(Errno::Noent));
+        assert_eq!(dir(open).create_dir_at(name), Err(Errno::Noent));
+        assert_eq!(open.list(0, &mut [0; 100]).unwrap_err(), Errno::Noent);
+    }
+}
+
+#[test]
+fn names_that_are_no_text_are_read_and_not_changed() {
+    use std::os::unix::ffi::OsStrExt;
+    let lower = planted();
+    let odd = std::ffi::OsStr::from_bytes(b"dir/\xffodd");
+    fs::write(lower.path().join(odd), "odd").unwrap();
+    fs::create_dir(lower.path().join(std::ffi::OsStr::from_bytes(b"\xfe"))).unwrap();
+    let before = snapshot(lower.path());
+    let tree = over(lower.path(), &new(1 << 20)).unwrap();
+    let root = tree.root().unwrap();
+    assert!(dir(&root).open_at(c"dir/\xffodd", &how(Oflags::empty(), false), false).is_ok());
+    for result in [
+        dir(&root).unlink_at(c"dir/\xffodd"),
+        dir(&root).rename_at(c"dir/\xffodd", &dir(&root), c"text"),
+        dir(&root).rename_at(c"file", &dir(&root), c"\xff"),
+        dir(&root).link_at(c"dir/\xffodd", true, &dir(&root), c"text"),
+        dir(&root).set_times_at(c"dir/\xffodd", true, SetTime::Now, SetTime::Now),
+        dir(&root).create_dir_at(c"\xfe/made"),
+        dir(&root).remove_dir_at(c"\xfe"),
+        write(&root, c"dir/\xffodd", "x"),
+        write(&root, c"\xff", "x"),
+        dir(&root).open_at(c"dir/\xffodd", &how(Oflags::TRUNC, true), false).map(drop),
+    ] {
+        assert_eq!(result, Err(Errno::Ilseq));
+    }
+    assert_eq!(tree.items().unwrap_err(), Errno::Ilseq);
+    assert!(tree.changed().unwrap().iter().all(|(path, _)| path.is_ascii()));
+    tree.remove(b"dir", 1).unwrap();
+    assert_eq!(removed(&tree), ["dir/"]);
+    assert_eq!(snapshot(lower.path()), before);
+}
+
+#[test]
+fn sockets_and_pipes_are_shown_and_removed_and_nothing_else() {
+    let lower = planted();
+    let _socket = std::os::unix::net::UnixListener::bind(lower.path().join("socket")).unwrap();
+    let before = snapshot(lower.path());
+    let tree = over(lower.path(), &new(1 << 20)).unwrap();
+    let root = tree.root().unwrap();
+    for name in [c"pipe", c"socket"] {
+        assert!(dir(&root).stat_at(name, true).is_ok());
+        for result in [
+            dir(&root).open_at(name, &how(Oflags::empty(), false), false).map(drop),
+            dir(&root).open_at(name, &how(Oflags::TRUNC, true), false).map(drop),
+            dir(&root).rename_at(name, &dir(&root), c"other"),
+            dir(&root).link_at(name, true, &dir(&root), c"other"),
+            dir(&root).set_times_at(name, true, SetTime::Now, SetTime::Now),
+        ] {
+            assert_eq!(result, Err(Errno::Acces));
+        }
+        dir(&root).rename_at(c"file", &dir(&root), name).unwrap();
+        dir(&root).rename_at(name, &dir(&root), c"file").unwrap();
+        assert_eq!(dir(&root).stat_at(name, true), Err(Errno::Noent));
+    }
+    assert_eq!(removed(&tree), ["pipe", "socket"]);
+    assert_eq!(snapshot(lower.path()), before);
+}
+
+#[test]
+fn names_of_one_file_are_files_of_their_own_once_changed() {
+    let lower = planted();
+    fs::hard_link(lower.path().join("file"), lower.path().join("second")).unwrap();
+    let before = snapshot(lower.path());
+    let tree = over(lower.path(), &new(1 << 20)).unwrap();
+    let root = tree.root().unwrap();
+    write(&root, c"file", "OF").unwrap();
+    assert_eq!(
+        (read(&tree, "file").unwrap().as_str(), read(&tree, "second").unwrap().as_str()),
+        ("OF the host", "of the host")
+    );
+    dir(&root).link_at(c"file", true, &dir(&root), c"third").unwrap();
+    write(&root, c"third", "TO").unwrap();
+    assert_eq!(read(&tree, "file").unwrap(), "TO the host");
+    assert_eq!(snapshot(lower.path()), before);
+}
+
+#[test]
+fn a_lower_directory_that_goes_leaves_what_is_above() {
+    let lower = planted();
+    let tree = over(lower.path(), &new(1 << 20)).unwrap();
+    let root = tree.root().unwrap();
+    write(&root, c"file", "OF").unwrap();
+    let deep = dir(&root).open_at(c"dir/deep", &how(Oflags::DIRECTORY, false), false).unwrap();
+    fs::remove_dir_all(lower.path()).unwrap();
+    assert_eq!(read(&tree, "file").unwrap(), "OF the host");
+    assert_eq!(tree.file(b"dir/inner").unwrap_err(), Errno::Noent);
+    assert_eq!(deep.dir(|| 1.into()).unwrap().create_dir_at(c"made"), Err(Errno::Noent));
+    assert_eq!(write(&root, c"dir/new", "x"), Err(Errno::Noent));
+    write(&root, c"new", "x").unwrap();
+    assert_eq!((paths(tree.items().unwrap()), removed(&tree)), (vec!["file".to_owned(), "new".to_owned()], vec![]));
+}
+
+#[test]
+fn a_directory_of_100_000_files_costs_nothing_until_one_is_changed() {
+    let lower = tempfile::tempdir().unwrap();
+    for index in 0..100_000 {
+        fs::write(lower.path().join(format!("{index}")), "").unwrap();
+    }
+    let tree = over(lower.path(), &new(2000)).unwrap();
+    let ctx = guest(Abi::Preview1, &[]);
+    ctx.push_preopen("/", tree.root().unwrap(), false).unwrap();
+    let memory = SharedMemory::new(PAGE);
+    assert_eq!((tree.items().unwrap().len(), tree.used()), (100_000, 0));
+    write(&tree.root().unwrap(), c"77", "").unwrap();
+    tree.remove(b"78", 1).unwrap();
+    assert_eq!(list(&ctx, &memory, DIR, |_| {}).len(), 2 + 99_999);
+    assert_eq!((paths(tree.changed().unwrap()), removed(&tree)), (vec!["77".to_owned()], vec!["78".to_owned()]));
+}
+
+#[test]
+fn paths_that_are_too_deep_are_refused() {
+    let lower = tempfile::tempdir().unwrap();
+    let mut at = rustix::fs::open(lower.path(), rustix::fs::OFlags::DIRECTORY, 0.into()).unwrap();
+    for _ in 0..4200 {
+        rustix::fs::mkdirat(&at, "d", 0o700.into()).unwrap();
+        at = rustix::fs::openat(&at, "d", rustix::fs::OFlags::DIRECTORY, 0.into()).unwrap();
+    }
+    let tree = over(lower.path(), &new(1 << 24)).unwrap();
+    let steps = std::ffi::CString::new("d/".repeat(500)).unwrap();
+    let mut open = tree.root().unwrap();
+    for _ in 0..8 {
+        let Ok(Object::Memory(next)) = dir(&open).open_at(&steps, &how(Oflags::DIRECTORY, false), false) else {
+            panic!()
+        };
+        open = next;
+    }
+    let steps = std::ffi::CString::new("d/".repeat(150)).unwrap();
+    let Ok(Object::Memory(deep)) = dir(&open).open_at(&steps, &how(Oflags::DIRECTORY, false), false) else { panic!() };
+    for path in [c"d", c"none"] {
+        assert_eq!(dir(&deep).stat_at(path, true), Err(Errno::Nametoolong));
+        assert_eq!(dir(&deep).create_dir_at(path), Err(Errno::Nametoolong));
+    }
+}
+
+/// A file is put in its place by renaming, as careful programs do: a copy is one of them, never of both.
+#[test]
+fn a_copy_has_the_bytes_of_one_file_while_the_host_replaces_it() {
+    let lower = planted();
+    let file = lower.path().join("replaced");
+    let texts = ["a".repeat(300_000), "b".repeat(200_000)];
+    fs::write(&file, &texts[0]).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _ending = Ending(&done);
+        scope.spawn(|| {
+            for text in texts.iter().cycle() {
+                fs::write(lower.path().join("next"), text).unwrap();
+                fs::rename(lower.path().join("next"), &file).unwrap();
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        let mut copied = 0;
+        for _ in 0..300 {
+            let tree = over(lower.path(), &new(1 << 20)).unwrap();
+            let root = tree.root().unwrap();
+            match dir(&root).open_at(c"replaced", &how(Oflags::empty(), true), false) {
+                Ok(_) => {
+                    copied += 1;
+                    let bytes = tree.file(b"replaced").unwrap().to_vec(1 << 20).unwrap();
+                    assert!(texts.iter().any(|text| text.as_bytes() == bytes), "{} bytes", bytes.len());
+                }
+                Err(errno) => assert_eq!(errno, Errno::Busy),
+            }
+        }
+        assert!(copied > 0);
+    });
+}
+
 #[derive(Debug)]
 struct Ended;
 
@@ -208,11 +457,14 @@ impl wasi_rs_core::host::wait::Interrupt for Ended {
     }
 }
 
+/// Bytes of a listing's steps.
+const STEP: u32 = 200;
+
 /// Lists a directory by small steps; `each` is called between them.
 fn list(ctx: &Ctx, memory: &SharedMemory, fd: u64, mut each: impl FnMut(usize)) -> Vec<String> {
     let (mut names, mut cookie) = (Vec::new(), 0);
     loop {
-        let params = [fd, DATA.into(), 200, cookie, RESULT.into()];
+        let params = [fd, DATA.into(), STEP.into(), cookie, RESULT.into()];
         assert_eq!(call(ctx, memory, "fd_readdir", &params), Errno::Success);
         let used = memory.u32(RESULT);
         let mut at = 0;
@@ -226,7 +478,7 @@ fn list(ctx: &Ctx, memory: &SharedMemory, fd: u64, mut each: impl FnMut(usize)) 
             assert!(i32::try_from(cookie).is_ok());
             at += 24 + head.d_namlen;
         }
-        if used < 200 {
+        if used < STEP {
             return names;
         }
         each(names.len());

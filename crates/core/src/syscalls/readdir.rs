@@ -136,12 +136,20 @@ fn list_below(
 ) -> Result<u32> {
     let dev = lower.stat()?.dev;
     let mut listings = ctx.listings();
-    let mut entries = listings.entries(lower, place, cookie, ctx.interrupt())?;
+    let mut entries = match listings.entries(lower, place, cookie, ctx.interrupt()) {
+        Err(Errno::Noent) => return Ok(0),
+        entries => entries?,
+    };
     let mut used = 0;
     while used < buf_len {
         let (mut len, mut is_end) = (0, false);
         while len < (buf_len - used) as usize {
-            let Some(entry) = entries.peek()? else {
+            let next = match entries.peek() {
+                // Somebody has removed it from the host meanwhile.
+                Err(Errno::Noent) => None,
+                entry => entry?,
+            };
+            let Some(entry) = next else {
                 is_end = true;
                 break;
             };

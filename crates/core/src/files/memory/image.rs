@@ -2,7 +2,7 @@
 
 use super::content::Content;
 use super::file::{Data, Times};
-use super::lower::{if_there, join, to_vec};
+use super::lower::{if_there, join, split, to_vec};
 use super::merged::{Found, Place, ROOT};
 use super::node::{Dir, Id, Kind, Nodes};
 use super::tree::{Locked, Start, StartItem, Tree};
@@ -10,6 +10,7 @@ use super::walk::Last;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Filetype;
 use crate::memory::PATH_MAX;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The end of a path that the embedder puts into a tree.
@@ -47,6 +48,11 @@ enum Bytes {
 }
 
 impl FileBytes {
+    /// True if they are the host's.
+    pub const fn is_of_host(&self) -> bool {
+        matches!(self.0, Bytes::Below(..))
+    }
+
     /// Its bytes; ENOMEM if there are more than `most`, which a file with holes may have.
     pub fn to_vec(&self, most: u64) -> Result<Vec<u8>> {
         match &self.0 {
@@ -99,19 +105,20 @@ impl Tree {
                 return self.put(path, New::File(bytes), now);
             }
             Err(errno) => return Err(errno),
-            Ok(found) => {
-                let id = match &found {
-                    Found::Below(path, stat) => locked.own_emptied(path, stat)?,
-                    Found::Node(id) => *id,
-                };
-                locked.data(id)?
+            Ok(Found::Below(path, stat)) => {
+                self.budget.take(bytes.len() as u64)?;
+                // From here on the content's file gives them back.
+                return locked.own_replaced(&path, &stat, Content::starting(bytes)).map(drop);
             }
+            Ok(Found::Node(id)) => locked.data(id)?,
         };
         drop(locked);
         let mut state = file.write();
         let (cost, before) = (bytes.len() as u64, state.content.cost());
-        self.budget.take(cost)?;
-        self.budget.give_back(before);
+        match cost.checked_sub(before) {
+            Some(more) => self.budget.take(more)?,
+            None => self.budget.give_back(before - cost),
+        }
         state.content = Content::starting(bytes);
         state.times.change(now);
         Ok(())
@@ -132,23 +139,10 @@ impl Tree {
         let Last::Name { parent, name, found: Some(found), .. } = locked.walk(Nodes::ROOT, path, false, false)? else {
             return Err(Errno::Noent);
         };
-        let parent = locked.own(&parent)?;
-        locked.hide_if_there(parent, &name)?;
-        let mut dirs = Vec::new();
-        if let Found::Node(id) = found {
-            dirs.push(id);
-        }
-        let mut all = Vec::new();
-        while let Some(id) = dirs.pop() {
-            if let Ok(dir) = locked.nodes.dir(id) {
-                all.extend(dir.entries_after(0).map(|(_, name, child)| (id, Arc::clone(name), child)));
-                dirs.extend(dir.entries_after(0).map(|(_, _, child)| child));
-            }
-        }
-        for (parent, name, id) in all.into_iter().rev() {
-            locked.remove(&Place::Node(parent), &name, &Found::Node(id))?;
-        }
-        locked.remove(&Place::Node(parent), &name, &found)
+        let parent = Place::Node(locked.own(&parent)?);
+        let gone = locked.empty(&found)?;
+        locked.remove(&parent, &name, &found)?;
+        locked.leave_open(&gone)
     }
 
     /// Takes what is there as the start, once.
@@ -166,8 +160,9 @@ impl Tree {
         self.start.set(Start(start)).map_err(|_| Errno::Already)
     }
 
-    /// All paths in order, each directory before what is in it. ENAMETOOLONG if they take more bytes together
-    /// than all files may: directories may be deep. EILSEQ for a name of the host's that is no text.
+    /// All paths in order, each directory before what is in it. ENAMETOOLONG if they take more bytes
+    /// together than all files may: directories may be deep. EILSEQ for a name of the host's that is no
+    /// text.
     pub fn items(self: &Arc<Self>) -> Result<Vec<(Vec<u8>, Item)>> {
         self.lock(0).items(true)
     }
@@ -339,6 +334,48 @@ impl Locked<'_> {
             }
         }
         Ok(items)
+    }
+
+    /// Takes away all that is in a directory, if it is one. The paths of the host's directories that go
+    /// with it.
+    fn empty(&mut self, found: &Found) -> Result<HashSet<Arc<[u8]>>> {
+        let mut gone = HashSet::new();
+        let mut left = Vec::new();
+        match found {
+            Found::Node(id) => left.push(*id),
+            Found::Below(path, _) => drop(gone.insert(Arc::clone(path))),
+        }
+        let mut all = Vec::new();
+        while let Some(id) = left.pop() {
+            if let Ok(dir) = self.nodes.dir(id) {
+                gone.extend(dir.below().cloned());
+                all.extend(dir.entries_after(0).map(|(_, name, child)| (id, Arc::clone(name), child)));
+                left.extend(dir.entries_after(0).map(|(_, _, child)| child));
+            }
+        }
+        for (parent, name, id) in all.into_iter().rev() {
+            self.drop_entry(parent, &name, id)?;
+        }
+        Ok(gone)
+    }
+
+    /// Directories that are open stay so without their names, where those of the host have gone that they
+    /// are in.
+    fn leave_open(&mut self, gone: &HashSet<Arc<[u8]>>) -> Result {
+        for (path, id) in self.nodes.detached() {
+            let mut above = &path[..];
+            while let Some((parent, _)) = split(above) {
+                above = parent;
+                if gone.contains(above) {
+                    self.lose_name(id)?;
+                    break;
+                }
+                if self.nodes.above(above).is_some_and(|id| self.nodes.dir(id).is_ok_and(|dir| !dir.is_detached())) {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The names of the host that are hidden, and whether each is a directory. They are left out where

@@ -5,6 +5,7 @@
 
 use super::budget::Budget;
 use super::content::Content;
+use super::node::MAX_DEPTH;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Fdflags, Filetype, Oflags};
 use crate::abi::records::Filestat;
@@ -97,7 +98,11 @@ impl Lower {
                 (Some((_, name)), Some((_, dir))) => (Some(dir), name),
                 _ => (None, path),
             };
-            for name in rest.split(|byte| *byte == b'/') {
+            for (depth, name) in rest.split(|byte| *byte == b'/').enumerate() {
+                // Others wait meanwhile.
+                if depth >= MAX_DEPTH {
+                    return Err(Errno::Nametoolong);
+                }
                 let next = dir.as_ref().unwrap_or(&self.root).open_dir_of_name(&c_name(name)?);
                 dir = if_there(next)?;
                 if dir.is_none() {
@@ -165,7 +170,8 @@ impl Lower {
         let Some(dir) = self.open_dir(near, path)? else { return Ok(()) };
         let (mut listings, mut place) = (Listings::default(), Place::default());
         let mut entries = listings.entries(&dir, &mut place, 0, interrupt)?;
-        while let Some(entry) = entries.peek()? {
+        // A directory that has been removed meanwhile is at its end.
+        while let Some(entry) = if_there(entries.peek())?.flatten() {
             if !matches!(entry.name, b"." | b"..") && !each(entry.name, entry.filetype) {
                 break;
             }
@@ -186,6 +192,9 @@ fn read(file: &File, offset: u64, bytes: &mut [u8]) -> Result<usize> {
 
 /// A copy of a file's bytes, which are taken from the budget; ENOSPC if there is not enough.
 pub fn copy(file: &File, budget: &Budget, interrupt: &dyn Interrupt) -> Result<Content> {
+    if file.stat()?.size > budget.limit().saturating_sub(budget.used()) {
+        return Err(Errno::Nospc);
+    }
     let mut content = Content::default();
     let copied = copy_to(&mut content, file, budget, interrupt);
     if copied.is_err() {

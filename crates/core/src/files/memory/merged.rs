@@ -1,8 +1,9 @@
 //! Names of a tree with those of the host's directory beneath it, and the copying of what is to be changed.
 //!
 //! A file that only the host has does not become a node by being looked at. A node is made of what changes,
-//! and of the directories on the way to it: these have the host's names beneath their own. A directory of the
-//! host that is open is a node without a name, which is attached to the others when something in it changes.
+//! and of the directories on the way to it: these have the host's names beneath their own. A directory of
+//! the host that is open is a node without a name, which is attached to the others when something in it
+//! changes.
 
 use super::content::Content;
 use super::file::{Data, Times};
@@ -32,6 +33,11 @@ pub enum Found {
     Node(Id),
     /// One that only the host has: its path there, and its attributes.
     Below(Arc<[u8]>, Filestat),
+}
+
+/// EILSEQ for a name that is no text: its embedder could not read it back.
+pub fn require_text(name: &[u8]) -> Result {
+    std::str::from_utf8(name).map(drop).map_err(|_| Errno::Ilseq)
 }
 
 const fn times_of(stat: &Filestat) -> Times {
@@ -78,9 +84,8 @@ impl Locked<'_> {
     pub fn require_free(&mut self, parent: &Place, name: &CStr) -> Result {
         match (self.find(parent, name.to_bytes())?, parent) {
             (Some(_), _) => Err(Errno::Exist),
-            (None, _) if name.to_str().is_err() => Err(Errno::Ilseq),
-            (None, Place::Node(id)) => self.nodes.dir_mut(*id).map(drop),
-            (None, Place::Below(_)) => Ok(()),
+            (None, Place::Node(id)) => require_text(name.to_bytes()).and_then(|()| self.nodes.dir_mut(*id).map(drop)),
+            (None, Place::Below(_)) => require_text(name.to_bytes()),
         }
     }
 
@@ -213,6 +218,7 @@ impl Locked<'_> {
         if dir.get(name).is_some() || dir.shows(name).is_none_or(|shown| **shown != *above) {
             return Err(Errno::Noent);
         }
+        require_text(name)?;
         let Some(Found::Below(_, stat)) = self.find_below(above, name)? else { return Err(Errno::Noent) };
         if stat.filetype != Filetype::Directory.number() {
             return Err(Errno::Noent);
@@ -265,11 +271,12 @@ impl Locked<'_> {
         }
     }
 
-    /// The same for a file that is about to be cut off: no byte of it is needed.
-    pub fn own_emptied(&mut self, path: &Arc<[u8]>, stat: &Filestat) -> Result<Id> {
+    /// The same for a file that is about to have other bytes, which have been taken from the budget: no
+    /// byte of the host's is needed.
+    pub fn own_replaced(&mut self, path: &Arc<[u8]>, stat: &Filestat, content: Content) -> Result<Id> {
         let mut times = times_of(stat);
         times.change(self.now);
-        let data = Data::new(Arc::clone(&self.tree.budget), Content::default(), times);
+        let data = Data::new(Arc::clone(&self.tree.budget), content, times);
         self.keep(path, stat, Kind::File(Arc::new(data)))
     }
 
@@ -282,6 +289,7 @@ impl Locked<'_> {
     /// Puts a node in the place of what the host has there.
     fn keep(&mut self, path: &[u8], stat: &Filestat, kind: Kind) -> Result<Id> {
         let (above, name) = split(path).ok_or(Errno::Noent)?;
+        require_text(name)?;
         let parent = self.own(&self.place_above(above.into()))?;
         let id = self.add_unnoticed(parent, name, kind)?;
         let node = self.nodes.get_mut(id)?;
@@ -295,16 +303,32 @@ impl Locked<'_> {
         Ok(id)
     }
 
-    /// Hides what the host has under a name, if it has.
-    pub fn hide_if_there(&mut self, parent: Id, name: &[u8]) -> Result {
-        let Some(path) = self.nodes.dir(parent)?.shows(name).cloned() else { return Ok(()) };
-        if matches!(self.find_below(&path, name), Ok(None)) { Ok(()) } else { self.hide(parent, name) }
+    /// True if the host has something under a name that is not hidden yet.
+    pub fn has_to_hide(&mut self, parent: Id, name: &[u8]) -> Result<bool> {
+        let Some(path) = self.nodes.dir(parent)?.shows(name).cloned() else { return Ok(false) };
+        Ok(!matches!(self.find_below(&path, name), Ok(None)))
     }
 
-    /// Hides what the host has under a name, now or later.
+    /// True if what the host has under a name, or may have later, is to be hidden when `id` has gone from
+    /// there: of a directory that is above the host's of this name, that must not be reached twice.
+    pub fn has_to_hide_behind(&mut self, parent: Id, name: &[u8], id: Id) -> Result<bool> {
+        let below = self.nodes.dir(id).ok().and_then(Dir::below);
+        let is_in_place = match (self.nodes.dir(parent)?.shows(name), below) {
+            (Some(path), Some(below)) => *join(path, name) == **below,
+            _ => false,
+        };
+        Ok(is_in_place || self.has_to_hide(parent, name)?)
+    }
+
+    /// Hides what the host has under a name.
     pub fn hide(&mut self, parent: Id, name: &[u8]) -> Result {
-        let Some(path) = self.nodes.dir(parent)?.shows(name).cloned() else { return Ok(()) };
         self.tree.budget.take(entry_cost(name))?;
+        self.hide_at_cost(parent, name)
+    }
+
+    /// The same where the cost has been taken, as that of an entry.
+    fn hide_at_cost(&mut self, parent: Id, name: &[u8]) -> Result {
+        let path = self.nodes.dir(parent)?.below().cloned().ok_or(Errno::Inval)?;
         self.nodes.dir_mut(parent)?.hide(name);
         // One that is open, and has no other name.
         if let Some(id) = self.nodes.above(&join(&path, name))
@@ -318,14 +342,17 @@ impl Locked<'_> {
     /// Takes a name away: of a node, and of what the host has there.
     pub fn remove(&mut self, parent: &Place, name: &[u8], found: &Found) -> Result {
         let parent = self.own(parent)?;
-        self.hide_if_there(parent, name)?;
         match found {
-            Found::Node(id) => {
+            // A name that is hidden costs what its entry did.
+            Found::Node(id) if self.has_to_hide_behind(parent, name, *id)? => {
+                self.hide_at_cost(parent, name)?;
                 self.take_out(parent, name, *id)?;
-                self.tree.budget.give_back(entry_cost(name));
                 self.lose_name(*id)
             }
+            Found::Node(id) => self.drop_entry(parent, name, *id),
             Found::Below(..) => {
+                require_text(name)?;
+                self.hide(parent, name)?;
                 self.nodes.get_mut(parent)?.times.change(self.now);
                 Ok(())
             }

@@ -2,7 +2,7 @@
 
 use super::content::Content;
 use super::file::{Data, Times};
-use super::merged::{Found, Place};
+use super::merged::{Found, Place, require_text};
 use super::node::{Dir, Id, Kind, entry_cost};
 use super::opened::Got;
 use super::tree::Locked;
@@ -15,11 +15,6 @@ use crate::host::file::SetTime;
 use crate::host::names::Names;
 use std::ffi::CStr;
 use std::sync::Arc;
-
-/// EILSEQ for a name that is no text: its embedder could not read it back.
-fn require_text(name: &CStr) -> Result {
-    name.to_str().map(drop).map_err(|_| Errno::Ilseq)
-}
 
 impl Names for Locked<'_> {
     type Start = Id;
@@ -74,7 +69,9 @@ impl Names for Locked<'_> {
                 }
                 id
             }
-            (Filetype::RegularFile, Found::Below(path, stat)) if truncate => self.own_emptied(&path, &stat)?,
+            (Filetype::RegularFile, Found::Below(path, stat)) if truncate => {
+                self.own_replaced(&path, &stat, Content::default())?
+            }
             (Filetype::RegularFile, found @ Found::Below(..)) if how.write => self.own_found(&found)?,
             (Filetype::RegularFile, Found::Below(path, _)) => return self.open_below(&path).map(Got::Host),
             // A pipe, socket or device of the host.
@@ -130,7 +127,7 @@ impl Names for Locked<'_> {
         let found = self.child(parent, name)?;
         let replaced = self.find(to, new_name.to_bytes())?;
         let is_dir = self.finds_dir(&found)?;
-        require_text(new_name)?;
+        require_text(new_name.to_bytes())?;
         if is_dir && parent != to && self.is_beneath(to, &found)? {
             return Err(Errno::Inval);
         }
@@ -157,19 +154,17 @@ impl Names for Locked<'_> {
             self.tree.budget.take(entry_cost(new_name.to_bytes()))?;
         }
         // The host's names stay hidden when the names that cover it go away again.
-        let hidden = match is_dir {
-            true => self.hide(from, name.to_bytes()),
-            false => self.hide_if_there(from, name.to_bytes()),
-        };
-        let hidden = hidden.and_then(|()| match replaces_dir {
-            true => self.hide_if_there(to, new_name.to_bytes()),
-            false => Ok(()),
-        });
-        if let Err(errno) = hidden {
-            if replaced.is_none() {
-                self.tree.budget.give_back(entry_cost(new_name.to_bytes()));
+        let hides = [
+            (from, name, self.has_to_hide_behind(from, name.to_bytes(), id)?),
+            (to, new_name, replaces_dir && self.has_to_hide(to, new_name.to_bytes())?),
+        ];
+        for (parent, name, _) in hides.into_iter().filter(|(.., has_to)| *has_to) {
+            if let Err(errno) = self.hide(parent, name.to_bytes()) {
+                if replaced.is_none() {
+                    self.tree.budget.give_back(entry_cost(new_name.to_bytes()));
+                }
+                return Err(errno);
             }
-            return Err(errno);
         }
         self.take_out(from, name.to_bytes(), id)?;
         self.tree.budget.give_back(entry_cost(name.to_bytes()));
@@ -207,7 +202,7 @@ impl Names for Locked<'_> {
         if target.is_empty() {
             return Err(Errno::Noent);
         }
-        require_text(target)?;
+        require_text(target.to_bytes())?;
         self.require_free(parent, name)?;
         let parent = self.own(parent)?;
         self.add(parent, name.to_bytes(), Kind::Link(target.to_bytes().into())).map(drop)
@@ -237,7 +232,7 @@ impl Locked<'_> {
     /// Creates an empty file.
     fn create_file(&mut self, parent: Id, name: &[u8]) -> Result<Id> {
         self.nodes.dir_mut(parent)?;
-        std::str::from_utf8(name).map_err(|_| Errno::Ilseq)?;
+        require_text(name)?;
         let data = Data::new(Arc::clone(&self.tree.budget), Content::default(), Times::at(self.now));
         self.add(parent, name, Kind::File(Arc::new(data)))
     }

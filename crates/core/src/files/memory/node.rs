@@ -261,6 +261,12 @@ impl Nodes {
         self.above.get(path).copied()
     }
 
+    /// The directories of the host that are open, and that no entry leads to.
+    pub fn detached(&self) -> Vec<(Arc<[u8]>, Id)> {
+        let detached = self.above.iter().filter(|(_, id)| self.dir(**id).is_ok_and(Dir::is_detached));
+        detached.map(|(path, id)| (Arc::clone(path), *id)).collect()
+    }
+
     /// Puts a directory above that of the host with this path.
     pub fn put_above(&mut self, id: Id, path: &[u8]) -> Result {
         let path: Arc<[u8]> = path.into();
@@ -322,8 +328,8 @@ impl Nodes {
         self.dir(id).is_ok()
     }
 
-    /// True if the directory is `other`, or somewhere beneath it. ENAMETOOLONG if it is so deep that to look
-    /// would keep others waiting.
+    /// True if the directory is `other`, or somewhere beneath it. ENAMETOOLONG if it is so deep that to
+    /// look would keep others waiting.
     pub fn is_beneath(&self, mut dir: Id, other: Id) -> Result<bool> {
         for _ in 0..MAX_DEPTH {
             if dir == other {

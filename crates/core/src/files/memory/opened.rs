@@ -43,9 +43,15 @@ const ATTEMPTS: usize = 16;
 const DOTS: u64 = 2;
 
 impl Tree {
+    /// Its files; EBUSY if another tree has them.
+    fn lock_of_files(self: &Arc<Self>) -> Result<Locked<'_>> {
+        let locked = self.lock(0);
+        if self.is_taken() { Err(Errno::Busy) } else { Ok(locked) }
+    }
+
     /// Its root directory, opened.
     pub(super) fn open_root(self: &Arc<Self>) -> Result<Opened> {
-        if self.is_taken() { Err(Errno::Busy) } else { self.lock(0).open_node(Nodes::ROOT, false) }
+        self.lock_of_files()?.open_node(Nodes::ROOT, false)
     }
 }
 
@@ -82,10 +88,7 @@ impl Opened {
 
     /// The same, opened once more. EBUSY if another tree has the files.
     pub fn reopen(&self) -> Result<Self> {
-        if self.tree.is_taken() {
-            return Err(Errno::Busy);
-        }
-        self.tree.lock(0).open_node(self.id, self.is_writable)
+        self.tree.lock_of_files()?.open_node(self.id, self.is_writable)
     }
 
     /// Its attributes.

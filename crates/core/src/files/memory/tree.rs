@@ -61,8 +61,8 @@ impl Tree {
     }
 
     /// The files of `upper` above those of a directory of the host, which is never changed: what is written
-    /// goes into memory, up to the limit of `upper`. `upper` has no files any more; EBUSY if something in it
-    /// is open by more than one descriptor, or it is an overlay itself.
+    /// goes into memory, up to the limit of `upper`. `upper` has no files any more; EBUSY if something in
+    /// it is open by more than one descriptor, or it is an overlay itself.
     pub fn over(lower: File, upper: &Arc<Self>, now: u64) -> Result<Arc<Self>> {
         let lower = Lower::new(lower)?;
         let mut taken = upper.lock(now);
@@ -220,6 +220,13 @@ impl Locked<'_> {
         directory.nlink -= u64::from(is_dir);
         directory.times.change(self.now);
         Ok(())
+    }
+
+    /// Removes an entry, and what nothing leads to then.
+    pub fn drop_entry(&mut self, parent: Id, name: &[u8], id: Id) -> Result {
+        self.take_out(parent, name, id)?;
+        self.tree.budget.give_back(entry_cost(name));
+        self.lose_name(id)
     }
 
     /// Notes that a node has one name less, a directory none, and gives back what nothing leads to.
