@@ -136,9 +136,10 @@ impl File {
         Self { handle, filetype: OnceLock::new(), twin: OnceLock::new(), is_root: false, shown: None }
     }
 
-    /// The same as a file of a tree, shown with these numbers. Its attributes can't be changed through it.
+    /// The same as a regular file of a tree, which it is known to be, shown with these numbers. Its
+    /// attributes can't be changed through it.
     pub fn shown_as(self, shown: Shown) -> Self {
-        Self { shown: Some(Box::new(shown)), ..self }
+        Self { shown: Some(Box::new(shown)), filetype: OnceLock::from(Filetype::RegularFile), ..self }
     }
 
     /// The numbers it is shown with.

@@ -86,30 +86,37 @@ impl Lower {
         Filestat { dev, ino, nlink, size, ..stat }
     }
 
+    /// Opens the directory at a path, name by name; none if there is no such directory.
+    fn walk(&self, path: &[u8]) -> Result<Option<File>> {
+        let mut dir = None;
+        for (depth, name) in path.split(|byte| *byte == b'/').enumerate() {
+            // Others wait meanwhile.
+            if depth >= MAX_DEPTH {
+                return Err(Errno::Nametoolong);
+            }
+            dir = if_there(dir.as_ref().unwrap_or(&self.root).open_dir_of_name(&c_name(name)?))?;
+            if dir.is_none() {
+                break;
+            }
+        }
+        Ok(dir)
+    }
+
     /// The directory at a path, for names in it; none if there is no such directory.
-    fn dir<'n>(&'n self, near: &'n mut Near, path: &[u8]) -> Result<Option<&'n File>> {
+    pub fn dir<'n>(&'n self, near: &'n mut Near, path: &[u8]) -> Result<Option<&'n File>> {
         if path.is_empty() {
             return Ok(Some(&self.root));
         }
         let is_near = |near: &Near, path: &[u8]| near.as_ref().is_some_and(|(there, _)| **there == *path);
         if !is_near(near, path) {
-            let from_near = split(path).filter(|(parent, _)| !parent.is_empty() && is_near(near, parent));
-            let (mut dir, rest) = match (from_near, near.take()) {
-                (Some((_, name)), Some((_, dir))) => (Some(dir), name),
-                _ => (None, path),
+            let beside = near.as_ref().zip(split(path)).filter(|((there, _), (parent, _))| **there == **parent);
+            let opened = match beside {
+                Some(((_, dir), (_, name))) => if_there(dir.open_dir_of_name(&c_name(name)?))?,
+                None => self.walk(path)?,
             };
-            for (depth, name) in rest.split(|byte| *byte == b'/').enumerate() {
-                // Others wait meanwhile.
-                if depth >= MAX_DEPTH {
-                    return Err(Errno::Nametoolong);
-                }
-                let next = dir.as_ref().unwrap_or(&self.root).open_dir_of_name(&c_name(name)?);
-                dir = if_there(next)?;
-                if dir.is_none() {
-                    return Ok(None);
-                }
-            }
-            *near = dir.map(|dir| (path.into(), dir));
+            // One that is not there leaves the other one near.
+            let Some(opened) = opened else { return Ok(None) };
+            *near = Some((path.into(), opened));
         }
         Ok(near.as_ref().map(|(_, dir)| dir))
     }
@@ -141,10 +148,10 @@ impl Lower {
     pub fn open(&self, near: &mut Near, path: &[u8], dev: u64) -> Result<File> {
         let (parent, name) = split(path).ok_or(Errno::Isdir)?;
         let file = self.dir(near, parent)?.ok_or(Errno::Noent)?.open_at(&c_name(name)?, &reading(Oflags::empty()))?;
-        if file.filetype()? != Filetype::RegularFile {
+        let stat = file.stat()?;
+        if stat.filetype != Filetype::RegularFile.number() {
             return Err(Errno::Acces);
         }
-        let stat = file.stat()?;
         Ok(file.shown_as(Shown { dev, ino: self.ino(stat.dev, stat.ino) }))
     }
 

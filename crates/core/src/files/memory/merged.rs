@@ -67,6 +67,25 @@ impl Locked<'_> {
         }
     }
 
+    /// The directory of a name in another one, if the host has it and nothing is above: looked up by being
+    /// opened, as the middle of a path is. None for all else.
+    pub fn enter(&mut self, parent: &Place, name: &[u8]) -> Result<Option<Place>> {
+        let tree = self.tree;
+        let Some(lower) = &tree.lower else { return Ok(None) };
+        let above = match parent {
+            Place::Below(path) => Some(path),
+            Place::Node(id) if self.nodes.get(*id)?.nlink > 0 => {
+                let dir = self.nodes.dir(*id)?;
+                dir.shows(name).filter(|_| dir.get(name).is_none())
+            }
+            Place::Node(_) => None,
+        };
+        let Some(above) = above else { return Ok(None) };
+        let path = join(above, name);
+        let is_there = lower.dir(&mut self.near, &path)?.is_some();
+        Ok(is_there.then(|| self.place_above(path.into())))
+    }
+
     /// Finds a name in a directory of the host; none if it is not there.
     pub fn find_below(&mut self, path: &[u8], name: &[u8]) -> Result<Option<Found>> {
         let tree = self.tree;

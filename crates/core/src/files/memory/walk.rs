@@ -59,6 +59,10 @@ impl Locked<'_> {
                 }
                 _ => {}
             }
+            if !is_last && let Some(place) = self.enter(top, name)? {
+                way.push(place);
+                continue;
+            }
             let found = self.find(top, name)?;
             let filetype = found.as_ref().map(|found| self.filetype(found)).transpose()?;
             let follows = !is_last || if behind.is_empty() { follow } else { !makes };
