@@ -67,20 +67,24 @@ impl Locked<'_> {
         }
     }
 
-    /// The directory of a name in another one, if the host has it and nothing is above: looked up by being
-    /// opened, as the middle of a path is. None for all else.
+    /// The directory of a name in another one, to go on from, as in the middle of a path: one that only the
+    /// host has is looked up by being opened. None for all else.
     pub fn enter(&mut self, parent: &Place, name: &[u8]) -> Result<Option<Place>> {
         let tree = self.tree;
-        let Some(lower) = &tree.lower else { return Ok(None) };
         let above = match parent {
-            Place::Below(path) => Some(path),
-            Place::Node(id) if self.nodes.get(*id)?.nlink > 0 => {
+            Place::Below(path) => path,
+            Place::Node(id) => {
                 let dir = self.nodes.dir(*id)?;
-                dir.shows(name).filter(|_| dir.get(name).is_none())
+                if let Some(child) = dir.get(name) {
+                    return Ok(self.nodes.is_dir(child).then_some(Place::Node(child)));
+                }
+                match dir.shows(name) {
+                    Some(path) if self.nodes.get(*id)?.nlink > 0 => path,
+                    _ => return Ok(None),
+                }
             }
-            Place::Node(_) => None,
         };
-        let Some(above) = above else { return Ok(None) };
+        let Some(lower) = &tree.lower else { return Ok(None) };
         let path = join(above, name);
         let is_there = lower.dir(&mut self.near, &path)?.is_some();
         Ok(is_there.then(|| self.place_above(path.into())))
