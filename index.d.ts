@@ -193,6 +193,38 @@ export namespace memory {
   function shared(token: string): MemoryDirectory;
 }
 
+/** The options of `overlay()`. */
+export interface OverlayOptions {
+  /**
+   * The directory of the host: all in it can be read, and nothing in it is changed. It may change meanwhile:
+   * what is not in `upper` is read when a program asks for it.
+   */
+  lower: string | URL;
+  /**
+   * The directory that gets all changes, within its limit. It may have files, which are in the place of the
+   * host's with their paths. From now on they are those of the overlay, and `upper` is not to be used any
+   * more.
+   * @default an empty one, `memory()`
+   */
+  upper?: MemoryDirectory | undefined;
+}
+
+/**
+ * Makes a directory in memory above one of the host, for preopens as one of `memory()`. Programs find the
+ * host's files in it, and change, rename and remove them, and all that they do stays in memory: the host's
+ * directory is as it was. A file is copied when it is first opened for writing, linked, renamed, or given
+ * other times; what is only read takes nothing of the limit. No link leads out of it.
+ *
+ * `changed()` has what is new or different above, with whole directories that were renamed; `removed()` the
+ * host's names that are not there any more. `tree()`, `toTar()` and `copyTo()` read all of it, the host's
+ * files too. Pipes, sockets and devices of the host can be listed and removed, and not opened (EACCES). Names
+ * that are no UTF-8 can be read, and not changed (EILSEQ).
+ *
+ * @throws ERR_INVALID_STATE: `upper` is in use by a program, another thread or an overlay
+ * @throws ERR_ACCESS_DENIED: the permission model does not let this process read `lower`
+ */
+export function overlay(options: OverlayOptions): MemoryDirectory;
+
 /**
  * A directory in memory. Errors of its methods are those of `node:fs` (`code`, `errno`, `syscall`, `path`);
  * paths have slashes on all systems, and one that leads out is ENOTCAPABLE.
@@ -210,7 +242,7 @@ export class MemoryDirectory {
   writeFile(path: string, data: FileData): void;
   /** Removes a file, or a directory with all that is in it. */
   rm(path: string): void;
-  /** All files, as `memory()` takes them: a copy. */
+  /** All files, as `memory()` takes them: a copy. Of an overlay, the host's files too. */
   tree(): MemoryTree;
   /** The files, directories and links that were not there at the start, or are different now: a copy. */
   changed(): MemoryTree;

@@ -49,6 +49,10 @@ exports.memory = Object.assign(
     shared: (token) => require('./lib/memory.js').memory.shared(token),
   },
 );
+/** @type {typeof import('./lib/memory.js').overlay} */
+exports.overlay = function overlay(options) {
+  return require('./lib/memory.js').overlay(options);
+};
 /** @type {Run['deserialize']} */
 exports.deserialize = async function deserialize(bytes) {
   return lib().deserialize(bytes, deserialize);

@@ -81,6 +81,15 @@ const FLAGS = [
     help: 'An empty directory in memory that the program may use by this name, of at most this size (bytes, or 64K, 256M, 1G; 256M if it is not said). Its files are gone when the program ends; with serve, requests share it. Repeat for more.',
   },
   {
+    name: 'overlay',
+    value: 'HOST[::GUEST]',
+    kind: 'overlay',
+    example: 'project::/project',
+    repeated: true,
+    commands: ['run', 'serve'],
+    help: 'As --dir, but nothing in the directory is changed: what the program writes there is in memory, of at most 256M, and is gone when the program ends; with serve, requests share it. Repeat for more.',
+  },
+  {
     name: 'env',
     value: 'NAME[=VALUE]',
     kind: 'variable',

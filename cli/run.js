@@ -35,7 +35,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
  * @returns {Promise<number>} the exit code
  */
 async function run({ flags, program, args }) {
-  for (const [, directory] of flags.dir) checkDirectory(directory.path);
+  checkDirectories(flags);
   const { fetch, sockets, ...setting } = settingOf(program, flags, args);
   const { deterministic } = flags;
   if (deterministic) refuseForDeterministic(flags);
@@ -77,25 +77,30 @@ function settingOf(program, flags, args) {
 }
 
 /** @param {Flags} flags */
-function preopensOf({ dir, tmpfs }) {
-  const inMemory = tmpfs.map((/** @type {[string, number | undefined]} */ [guest, limit]) => {
+function preopensOf({ dir, tmpfs, overlay }) {
+  const empty = tmpfs.map((/** @type {[string, number | undefined]} */ [guest, limit]) => {
     const { memory } = require('../lib/memory.js');
     return [guest, { directory: memory({}, { limit }) }];
   });
+  const above = overlay.map((/** @type {[string, string]} */ [guest, lower]) => [
+    guest,
+    { directory: require('../lib/memory.js').overlay({ lower }) },
+  ]);
+  const inMemory = [...empty, ...above];
   const all = [...dir, ...inMemory];
   const twice = all.find(([guest], i) => all.some(([other], j) => i < j && other === guest));
   if (twice && inMemory.length > 0)
-    throw new CliError(`${twice[0]} is given twice, by --dir or --tmpfs`);
+    throw new CliError(`${twice[0]} is given twice, by --dir, --tmpfs or --overlay`);
   return Object.fromEntries(all);
 }
 
 /** Refuses flags by which two runs may differ. @param {Flags} flags */
-function refuseForDeterministic({ engine, fetch, connect, listen, clock, dir }) {
+function refuseForDeterministic({ engine, fetch, connect, listen, clock, dir, overlay }) {
   if (engine === 'v8')
     throw new CliError("--deterministic needs the engine wasmtime: V8 does not fix a NaN's bits");
   const given = Object.entries({ fetch, connect, listen }).find(([, values]) => values.length > 0);
   if (given) throw new CliError(`--${given[0]} can't be had with --deterministic`);
-  if (clock && dir.length > 0 && clock.now > BigInt(Date.now()) * 1_000_000n) {
+  if (clock && dir.length + overlay.length > 0 && clock.now > BigInt(Date.now()) * 1_000_000n) {
     const why = "where --deterministic can't hide when files in --dir are changed";
     throw new CliError(`--clock is in the future, ${why}`);
   }
@@ -107,12 +112,18 @@ function socketsOf({ connect, listen }) {
   return rules.length > 0 ? rules : undefined; // what is not given loads nothing
 }
 
-/** @param {string} host */
-function checkDirectory(host) {
-  try {
-    fs.closeSync(fs.openSync(host, fs.constants.O_RDONLY | (fs.constants.O_DIRECTORY ?? 0)));
-  } catch (error) {
-    throw new CliError(`--dir ${host}: ${reason(error)}${mendOf(host)}`);
+/** @param {Flags} flags */
+function checkDirectories({ dir, overlay }) {
+  const given = [
+    ...dir.map((/** @type {[string, { path: string }]} */ [, { path }]) => ['--dir', path]),
+    ...overlay.map((/** @type {[string, string]} */ [, path]) => ['--overlay', path]),
+  ];
+  for (const [flag, host] of given) {
+    try {
+      fs.closeSync(fs.openSync(host, fs.constants.O_RDONLY | (fs.constants.O_DIRECTORY ?? 0)));
+    } catch (error) {
+      throw new CliError(`${flag} ${host}: ${reason(error)}${mendOf(host)}`);
+    }
   }
 }
 
@@ -247,4 +258,4 @@ function flagOf(match, wanted) {
   return flag ? `--${flag.name}` : match;
 }
 
-module.exports = { SIGNALS, checkDirectory, explainFailure, limitsOf, run, settingOf };
+module.exports = { SIGNALS, checkDirectories, explainFailure, limitsOf, run, settingOf };

@@ -7,7 +7,7 @@ const { handleOf } = require('../lib/program.js');
 const { CliError, inNameOf, reason } = require('./errors.js');
 const { notice } = require('./output.js');
 const { sourceOf } = require('./program.js');
-const { SIGNALS, checkDirectory, explainFailure, limitsOf, settingOf } = require('./run.js');
+const { SIGNALS, checkDirectories, explainFailure, limitsOf, settingOf } = require('./run.js');
 
 /** The address, unless a flag says another. */
 const ADDRESS = { host: '127.0.0.1', port: 8080 };
@@ -18,7 +18,7 @@ const ADDRESS = { host: '127.0.0.1', port: 8080 };
  * @param {import('./parse.js').Invocation} invocation
  */
 async function serve({ flags, program, args }) {
-  for (const [, directory] of flags.dir) checkDirectory(directory.path);
+  checkDirectories(flags);
   const handle = await open(program, flags, args);
   const server = http.createServer(handle);
   const { host, port } = flags.addr ?? ADDRESS;

@@ -15,7 +15,7 @@ const ENGINES = ['auto', 'wasmtime', 'v8'];
 
 /** The reader of each kind of value. */
 const VALUES = {
-  ...{ directory, tmpfs, variable, duration, size, count, engine, address, host },
+  ...{ directory, tmpfs, overlay, variable, duration, size, count, engine, address, host },
   ...{ clock, text, file },
   ...{ connect: rule('connect'), listen: rule('listen') },
 };
@@ -103,6 +103,13 @@ function tmpfs(text) {
   const [, guest, limit] = /^(.+?)(?::(\d[^:/]*))?$/.exec(text) ?? [];
   if (guest === undefined) throw new Error('it is GUEST, or GUEST:SIZE, such as /tmp:64M');
   return [guest, limit === undefined ? undefined : size(limit)];
+}
+
+/** @param {string} text @returns {[guest: string, path: string]} */
+function overlay(text) {
+  const [guest, { path, readOnly }] = directory(text);
+  if (readOnly) throw new Error('nothing in it is changed in any case: :ro is for --dir');
+  return [guest, path];
 }
 
 /** @param {string} text @returns {[name: string, value: string]} */

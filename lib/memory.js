@@ -1,6 +1,6 @@
 'use strict';
 
-// memory(): directories in memory.
+// memory(): directories in memory. overlay(): such above one of the host.
 
 const { classAddon, engineAddon } = require('./addon.js');
 const {
@@ -253,12 +253,13 @@ function readTar(bytes, limit) {
  * The path of a directory of the host.
  *
  * @param {unknown} path
+ * @param {string} [name]
  */
-function hostPath(path) {
-  const known = classAddon().filePath(path, 'path') ?? path;
+function hostPath(path, name = 'path') {
+  const known = classAddon().filePath(path, name) ?? path;
   if (typeof known !== 'string')
-    throw invalidArgType('path', 'of type string or an instance of URL', path);
-  if (known.includes('\0')) throw invalidArgValue('path', known, 'must be without null bytes');
+    throw invalidArgType(name, 'of type string or an instance of URL', path);
+  if (known.includes('\0')) throw invalidArgValue(name, known, 'must be without null bytes');
   return nodePath().resolve(known);
 }
 
@@ -579,6 +580,34 @@ function put(object, name, value) {
 }
 
 /**
+ * A directory in memory above one of the host.
+ *
+ * @param {{ lower: string | URL, upper?: MemoryDirectory }} options
+ * @returns {MemoryDirectory}
+ */
+function overlay(options) {
+  if (!isObject(options)) throw invalidArgType('options', 'of type object', options);
+  const unknown = Object.keys(options).find((name) => name !== 'lower' && name !== 'upper');
+  if (unknown !== undefined) {
+    const value = /** @type {Record<string, unknown>} */ (options)[unknown];
+    if (value !== undefined) throw unknownProperty('options', [unknown, value], ['lower', 'upper']);
+  }
+  const { lower, upper = memory() } = options;
+  const path = hostPath(lower, 'options.lower');
+  if (!isMemoryDirectory(upper))
+    throw invalidArgType('options.upper', 'an instance of MemoryDirectory', upper);
+  const directory = new MemoryDirectory(KEY);
+  const code = trees().overlay(directory, path, upper);
+  if (code === 'EBUSY') {
+    const message = 'options.upper is in use: a guest, another thread or an overlay has it';
+    throw errorOf(Error, 'ERR_INVALID_STATE', message);
+  }
+  answered(code, 'open', path);
+  made.add(directory);
+  return directory;
+}
+
+/**
  * A symbolic link, as an entry.
  *
  * @param {string} target
@@ -609,4 +638,4 @@ memory.shared = function shared(token) {
   return directory;
 };
 
-module.exports = { Link, MemoryDirectory, isMemoryDirectory, memory };
+module.exports = { Link, MemoryDirectory, isMemoryDirectory, memory, overlay };

@@ -9,7 +9,7 @@ import { COMMANDS, FLAGS } from '../../cli/flags.js';
 import { parse } from '../../cli/parse.js';
 import { VALUES } from '../../cli/values.js';
 import { commandLine } from '../support/cli.mjs';
-import { creates } from '../support/programs.mjs';
+import { creates, reflectWithFile } from '../support/programs.mjs';
 
 const require = createRequire(import.meta.url);
 const { cli, folder, refusal } = commandLine({ after });
@@ -33,6 +33,27 @@ describe('flags', () => {
     assert.ok(!fs.existsSync(path.join(folder, 'made')));
     const twice = await refusal('--dir=.::/a', '--tmpfs=/a', 'creates.wasm');
     assert.match(twice, /^\/a is given twice/);
+  });
+
+  test('directories in memory above one of the host', async () => {
+    assert.deepEqual(VALUES.overlay('data::/data'), ['/data', 'data']);
+    for (const text of ['', 'data::', 'data::/data:ro']) assert.throws(() => VALUES.overlay(text));
+    const lower = path.join(folder, 'lower');
+    fs.mkdirSync(lower);
+    fs.writeFileSync(path.join(lower, 'file'), 'of the host');
+    fs.writeFileSync(path.join(folder, 'creates.wasm'), creates());
+    fs.writeFileSync(path.join(folder, 'reflects.wasm'), reflectWithFile());
+    for (const flags of [[], ['--engine=wasmtime'], ['--engine=v8']]) {
+      const made = await cli([...flags, '--overlay=lower::/', 'creates.wasm']);
+      assert.deepEqual([made.code, made.stderr], [0, '']);
+      const read = await cli([...flags, '--overlay=lower::/', 'reflects.wasm']);
+      assert.match(read.stdout, /of the host$/);
+    }
+    assert.deepEqual(fs.readdirSync(lower), ['file']);
+    const twice = await refusal('--overlay=lower::/a', '--tmpfs=/a', 'creates.wasm');
+    assert.match(twice, /^\/a is given twice/);
+    const missing = await refusal('--overlay=missing', 'creates.wasm');
+    assert.match(missing, /^--overlay missing: /);
   });
 
   test('mistakes name the flag and what it should be', async () => {

@@ -9,6 +9,8 @@ import whole, {
   compile,
   deserialize,
   load,
+  memory,
+  overlay,
   run,
   spawn,
   type GuestProcess,
@@ -126,6 +128,11 @@ new WASI({
   version: 'preview1',
   preopens: { '/': '.', '/data': { path: './data', readOnly: true } },
 });
+new WASI({ version: 'preview1', preopens: { '/': overlay({ lower: '.', upper: memory() }) } });
+// @ts-expect-error nothing beneath
+overlay({ upper: memory() });
+// @ts-expect-error no directory in memory
+overlay({ lower: '.', upper: './upper' });
 new WASI({ version: 'preview1', trace: true });
 new WASI({ version: 'preview1', clock: { now: () => new Date(), monotonic: () => 5n }, random: 5 });
 // @ts-expect-error in wasmtime only

@@ -92,6 +92,7 @@ describe('what the package has inside', () => {
         'load',
         'loadSync',
         'memory',
+        'overlay',
         'run',
         'spawn',
       ],
@@ -381,6 +382,7 @@ const FUNCTIONS = {
   'trees.items': 'files in memory',
   'trees.make': 'files in memory',
   'trees.markStart': 'files in memory',
+  'trees.overlay': 'a directory beneath one in memory',
   'trees.put': 'files in memory',
   'trees.readFile': 'files in memory',
   'trees.remove': 'files in memory',
@@ -434,4 +436,27 @@ test('sockets take --allow-net, where Node has it', () => {
   const make = (...allowed) => outcome(['--allow-wasi', '--allow-fs-read=*', ...allowed], inClass);
   assert.deepEqual(make(), [0, hasNet ? ['ERR_ACCESS_DENIED', 'Net'] : 1]);
   if (hasNet) assert.deepEqual(make('--allow-net'), [0, 1]);
+});
+
+test('a directory beneath one in memory takes --allow-fs-read, and what is above takes nothing', (t) => {
+  const lower = temporaryFolder(t);
+  fs.writeFileSync(path.join(lower, 'file'), 'text');
+  const script = `
+    const { overlay } = require(${JSON.stringify(addon)});
+    let said;
+    try {
+      const work = overlay({ lower: ${JSON.stringify(lower)} });
+      work.writeFile('new', 'new');
+      said = work.readFile('file', 'utf8') + work.readFile('new', 'utf8');
+    } catch ({ code, permission, resource }) {
+      said = { code, permission, resource };
+    }
+    console.log(JSON.stringify(said));`;
+  assert.deepEqual(outcome([`--allow-fs-read=${root}/*`], script), {
+    code: 'ERR_ACCESS_DENIED',
+    permission: 'FileSystemRead',
+    resource: lower,
+  });
+  const both = [`--allow-fs-read=${root}/*`, `--allow-fs-read=${lower}`];
+  assert.equal(outcome(both, script), 'textnew');
 });

@@ -1,4 +1,5 @@
-//! Calls on files in memory and on those of the host: the same answers, and the same trees.
+//! Calls on files in memory, alone and above a directory of the host, and on those of the host: the same
+//! answers, and the same trees.
 
 #![no_main]
 

@@ -3,8 +3,9 @@
 
 use crate::node_api::{ErrorKind, Js, JsResult, Type, Value};
 use crate::permission::require_net;
-use crate::trees::directory_of;
+use crate::trees::{IS_UPPER, directory_of};
 use std::sync::Arc;
+use wasi_rs_core::abi::Errno;
 use wasi_rs_core::abi::socket::Protocol;
 use wasi_rs_core::ctx::{Fixed, Preopen, PreopenSource};
 use wasi_rs_core::host::clocks::Beginning;
@@ -102,11 +103,13 @@ impl<'s> Reader<'s> {
         let Some(directory) = self.given("directory")? else {
             return Ok(PreopenSource::Path(js.string_of(self.get("path")?)?));
         };
-        if let Some(Ok(open)) = directory_of(js, directory)? {
-            return Ok(PreopenSource::Memory(open));
-        }
-        let message = "the directory in memory is of another version of wasi-rs";
-        Err(js.throw(js.error(ErrorKind::TypeError, None, js.string(message)?)?))
+        let (code, message) = match directory_of(js, directory)? {
+            Some(Ok(open)) => return Ok(PreopenSource::Memory(open)),
+            Some(Err(Errno::Busy)) => (Some("ERR_INVALID_STATE"), IS_UPPER),
+            Some(Err(errno)) => (Some(errno.name()), errno.text()),
+            None => (None, "the directory in memory is of another version of wasi-rs"),
+        };
+        Err(js.throw(js.error(ErrorKind::TypeError, code, js.string(message)?)?))
     }
 
     /// The rules of a guest's network, and the tickets for sockets that it is given. Node's permission model

@@ -1,14 +1,16 @@
 //! The functions of trees, for `lib/memory.js`. An error of a tree is its name, such as `'ENOENT'`, in
 //! place of the answer.
 
-use super::object::{mark, tree_of};
+use super::object::{IS_UPPER, mark, tree_of};
 use crate::node_api::{Call, ErrorKind, Js, JsResult, Method, Thrown, Value};
+use crate::permission::{Scope, require_path};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use wasi_rs_core::abi::Errno;
 use wasi_rs_core::abi::flags::Clockid;
 use wasi_rs_core::files::memory::{Item, New, Tree};
 use wasi_rs_core::host::clock;
+use wasi_rs_core::host::dir::open_preopen_unsandboxed;
 use wasi_rs_core::host::random::Random;
 
 /// Defines the functions, as properties of an object.
@@ -26,6 +28,7 @@ pub fn export<'s>(js: Js<'s>, exports: Value<'s>) -> JsResult<()> {
     js.set_named(object, Changed::NAME, js.function::<Changed>(0)?)?;
     js.set_named(object, Removed::NAME, js.function::<Removed>(0)?)?;
     js.set_named(object, Usage::NAME, js.function::<Usage>(0)?)?;
+    js.set_named(object, Overlay::NAME, js.function::<Overlay>(0)?)?;
     js.set_named(exports, "trees", object)
 }
 
@@ -36,12 +39,17 @@ fn now() -> u64 {
     clock::now(Clockid::Realtime)
 }
 
-fn tree<'s>(call: &Call<'s>) -> JsResult<Arc<Tree>> {
-    let js = call.js;
-    match tree_of(js, call.args[0])? {
-        Some(tree) => Ok(tree),
-        None => Err(js.throw(js.error(ErrorKind::TypeError, None, js.string("not a directory in memory")?)?)),
-    }
+fn tree(call: &Call<'_>) -> JsResult<Arc<Tree>> {
+    tree_at(call.js, call.args[0])
+}
+
+fn tree_at<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<Arc<Tree>> {
+    let (code, message) = match tree_of(js, object)? {
+        Some(tree) if !tree.is_taken() => return Ok(tree),
+        Some(_) => (Some("ERR_INVALID_STATE"), IS_UPPER),
+        None => (None, "not a directory in memory"),
+    };
+    Err(js.throw(js.error(ErrorKind::TypeError, code, js.string(message)?)?))
 }
 
 fn path(call: &Call<'_>) -> JsResult<Vec<u8>> {
@@ -162,7 +170,11 @@ impl Method for ReadFile {
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let js = call.js;
         let tree = tree(call)?;
-        match tree.file(&path(call)?).and_then(|file| file.to_vec(tree.limit().min(MOST))) {
+        let bytes = tree.file(&path(call)?).and_then(|file| {
+            let most = if file.is_of_host() { MOST } else { tree.limit().min(MOST) };
+            file.to_vec(most)
+        });
+        match bytes {
             Ok(bytes) => js.owned_buffer(bytes),
             Err(errno) => js.string(errno.name()),
         }
@@ -217,6 +229,7 @@ impl Method for Changed {
 }
 
 /// Of files with holes the bytes may be more than the tree's limit: together they are at most that here.
+/// Those of the host's files don't count there.
 fn items_to_js(js: Js<'_>, items: Result<Vec<(Vec<u8>, Item)>, Errno>, limit: u64) -> JsResult<Value<'_>> {
     let items = match items {
         Ok(items) => items,
@@ -228,17 +241,17 @@ fn items_to_js(js: Js<'_>, items: Result<Vec<(Vec<u8>, Item)>, Errno>, limit: u6
         let what = match item {
             Item::Dir => js.undefined()?,
             Item::Link(target) => text(&target)?,
-            Item::File(file) => match file.to_vec(left) {
+            Item::File(file) => match file.to_vec(if file.is_of_host() { MOST } else { left }) {
                 Ok(bytes) => {
-                    left -= bytes.len() as u64;
+                    left -= if file.is_of_host() { 0 } else { bytes.len() as u64 };
                     js.owned_buffer(bytes)?
                 }
                 Err(errno) => {
-                    let message = format!(
-                        "{}: with its holes, more than the limit of the directory, read '{}'",
-                        errno.name(),
-                        String::from_utf8_lossy(&path)
-                    );
+                    let why = match errno {
+                        Errno::Nomem if !file.is_of_host() => "with its holes, more than the limit of the directory",
+                        _ => errno.text(),
+                    };
+                    let message = format!("{}: {why}, read '{}'", errno.name(), String::from_utf8_lossy(&path));
                     let error = js.error(ErrorKind::Error, Some(errno.name()), js.string(&message)?)?;
                     return Err(js.throw(error));
                 }
@@ -275,5 +288,29 @@ impl Method for Usage {
     fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
         let (js, tree) = (call.js, tree(call)?);
         js.array([tree.used(), tree.limit()].map(|number| js.number(number as f64)).into_iter())
+    }
+}
+
+/// `overlay(object, path, upper)`: has the object stand for the files of another one above a directory of
+/// the host; that has none any more.
+struct Overlay;
+
+impl Method for Overlay {
+    const NAME: &'static str = "overlay";
+
+    fn call<'s>(call: &Call<'s>) -> JsResult<Value<'s>> {
+        let (js, [object, path, upper, ..]) = (call.js, call.args);
+        // The embedder itself reads through it.
+        let path = require_path(js, &[Scope::Read], &js.string_of(path)?)?;
+        let upper = tree_at(js, upper)?;
+        let lower = match path.to_str().ok_or(Errno::Ilseq).map(open_preopen_unsandboxed) {
+            Ok(Ok(lower)) => lower,
+            Ok(Err(error)) => return answer(js, Err(error.into())),
+            Err(errno) => return answer(js, Err(errno)),
+        };
+        match Tree::over(lower, &upper, now()) {
+            Ok(tree) => answer(js, mark(js, object, tree)?),
+            Err(errno) => answer(js, Err(errno)),
+        }
     }
 }

@@ -7,4 +7,4 @@ mod object;
 #[cfg(feature = "engine")]
 pub mod tar;
 
-pub use object::directory_of;
+pub use object::{IS_UPPER, directory_of};

@@ -9,6 +9,9 @@ use wasi_rs_core::files::memory::{Open, RawOpen};
 /// The mark of objects with a tree, for each addon of this package. (The handle within has a version.)
 const MARK: Mark = Mark { lower: 0x4f1c_9a37_d2e8_6b05, upper: 1 };
 
+/// The message for a directory whose files another one has.
+pub const IS_UPPER: &str = "the directory is the upper one of an overlay";
+
 /// A directory that an object stands for, opened once more; none if it is another object.
 pub fn directory_of<'s>(js: Js<'s>, object: Value<'s>) -> JsResult<Option<Result<Open, Errno>>> {
     if js.type_of(object)? != Type::Object {

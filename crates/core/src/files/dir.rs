@@ -1,6 +1,6 @@
 //! Directories of every kind, and the calls on paths that start at them.
 
-use super::memory::Open;
+use super::memory::{Moment, Open, Reached};
 use super::object::Object;
 use crate::abi::errno::{Errno, Result};
 use crate::abi::records::Filestat;
@@ -13,18 +13,18 @@ use std::ffi::CStr;
 pub enum Dir<'d> {
     /// The operating system's.
     Host(&'d File),
-    /// One in memory, and the present time.
-    Memory(&'d Open, u64),
+    /// One in memory, and the moment of the call.
+    Memory(&'d Open, Moment<'d>),
 }
 
 impl Object {
     /// The open directory; ENOTDIR if it can't be one. (For a file that is none, each call answers so.)
-    /// `now` tells the time, for one in memory.
+    /// `moment` tells the time, for one in memory.
     #[inline]
-    pub fn dir(&self, now: impl FnOnce() -> u64) -> Result<Dir<'_>> {
+    pub fn dir<'d>(&'d self, moment: impl FnOnce() -> Moment<'d>) -> Result<Dir<'d>> {
         match self {
             Self::File(file) => Ok(Dir::Host(file)),
-            Self::Memory(open) => Ok(Dir::Memory(open, now())),
+            Self::Memory(open) => Ok(Dir::Memory(open, moment())),
             Self::Stream(_) => Err(Errno::Notdir),
         }
     }
@@ -38,7 +38,10 @@ impl Dir<'_> {
         match *self {
             Self::Host(dir) if read_only => dir.open_at_read_only(path, *how).map(Object::File),
             Self::Host(dir) => dir.open_at(path, how).map(Object::File),
-            Self::Memory(dir, now) => dir.open_at(path, how, read_only, now).map(Object::Memory),
+            Self::Memory(dir, moment) => Ok(match dir.open_at(path, how, read_only, moment)? {
+                Reached::Memory(open) => Object::Memory(open),
+                Reached::Host(file) => Object::File(file),
+            }),
         }
     }
 
@@ -55,7 +58,7 @@ impl Dir<'_> {
     pub fn set_times_at(&self, path: &CStr, follow: bool, atim: SetTime, mtim: SetTime) -> Result {
         match *self {
             Self::Host(dir) => dir.set_times_at(path, follow, atim, mtim),
-            Self::Memory(dir, now) => dir.set_times_at(path, follow, (atim, mtim), now),
+            Self::Memory(dir, moment) => dir.set_times_at(path, follow, (atim, mtim), moment),
         }
     }
 
@@ -63,7 +66,7 @@ impl Dir<'_> {
     pub fn create_dir_at(&self, path: &CStr) -> Result {
         match *self {
             Self::Host(dir) => dir.create_dir_at(path),
-            Self::Memory(dir, now) => dir.create_dir_at(path, now),
+            Self::Memory(dir, moment) => dir.create_dir_at(path, moment),
         }
     }
 
@@ -71,7 +74,7 @@ impl Dir<'_> {
     pub fn remove_dir_at(&self, path: &CStr) -> Result {
         match *self {
             Self::Host(dir) => dir.remove_dir_at(path),
-            Self::Memory(dir, now) => dir.remove_dir_at(path, now),
+            Self::Memory(dir, moment) => dir.remove_dir_at(path, moment),
         }
     }
 
@@ -79,7 +82,7 @@ impl Dir<'_> {
     pub fn unlink_at(&self, path: &CStr) -> Result {
         match *self {
             Self::Host(dir) => dir.unlink_at(path),
-            Self::Memory(dir, now) => dir.unlink_at(path, now),
+            Self::Memory(dir, moment) => dir.unlink_at(path, moment),
         }
     }
 
@@ -87,7 +90,7 @@ impl Dir<'_> {
     pub fn rename_at(&self, path: &CStr, new_dir: &Self, new_path: &CStr) -> Result {
         match (*self, *new_dir) {
             (Self::Host(dir), Self::Host(new_dir)) => dir.rename_at(path, new_dir, new_path),
-            (Self::Memory(dir, now), Self::Memory(new_dir, _)) => dir.rename_at(path, new_dir, new_path, now),
+            (Self::Memory(dir, moment), Self::Memory(new_dir, _)) => dir.rename_at(path, new_dir, new_path, moment),
             _ => Err(Errno::Xdev),
         }
     }
@@ -97,7 +100,9 @@ impl Dir<'_> {
     pub fn link_at(&self, path: &CStr, follow: bool, new_dir: &Self, new_path: &CStr) -> Result {
         match (*self, *new_dir) {
             (Self::Host(dir), Self::Host(new_dir)) => dir.link_at(path, follow, new_dir, new_path),
-            (Self::Memory(dir, now), Self::Memory(new_dir, _)) => dir.link_at(path, follow, new_dir, new_path, now),
+            (Self::Memory(dir, moment), Self::Memory(new_dir, _)) => {
+                dir.link_at(path, follow, new_dir, new_path, moment)
+            }
             _ => Err(Errno::Xdev),
         }
     }
@@ -107,7 +112,7 @@ impl Dir<'_> {
     pub fn symlink_at(&self, target: &CStr, new_path: &CStr) -> Result {
         match *self {
             Self::Host(dir) => dir.symlink_at(target, new_path),
-            Self::Memory(dir, now) => dir.symlink_at(target, new_path, now),
+            Self::Memory(dir, moment) => dir.symlink_at(target, new_path, moment),
         }
     }
 

@@ -46,6 +46,11 @@ impl File {
         Host::new().open_at_read_only(self, path, how)
     }
 
+    /// Opens the directory of this one name, for names in it and attributes; ENOTDIR or ELOOP for a link.
+    pub fn open_dir_of_name(&self, name: &CStr) -> Result<File> {
+        if is_single(name) { os::dir::open_dir_of_name(self, name) } else { Err(Errno::Inval) }
+    }
+
     /// The attributes of the file that `path` leads to.
     #[inline]
     pub fn stat_at(&self, path: &CStr, follow: bool) -> Result<Filestat> {

@@ -7,7 +7,7 @@ use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Advice, Fdflags, Filetype};
 use crate::abi::records::Filestat;
 
-pub use super::handle::{BorrowedHandle, File, OwnedHandle, SetTime, Twin};
+pub use super::handle::{BorrowedHandle, File, OwnedHandle, SetTime, Shown, Twin};
 pub use os::file::{SeekFrom, open_files_limit};
 
 /// Open files that every process may have: the limit is not asked for below this number.
@@ -41,7 +41,11 @@ impl File {
 
     /// Its attributes.
     pub fn stat(&self) -> Result<Filestat> {
-        os::file::stat(self)
+        let stat = os::file::stat(self)?;
+        Ok(match self.shown() {
+            Some(Shown { dev, ino }) => Filestat { dev, ino, ..stat },
+            None => stat,
+        })
     }
 
     /// Cuts or extends it to `size` bytes. Bytes are cut off in pieces; where it is interrupted between two,
@@ -53,8 +57,11 @@ impl File {
         in_pieces(interrupt, cut, |done, next| os::file::set_size(self, size + (cut - done - next)))
     }
 
-    /// Sets its times.
+    /// Sets its times. EROFS for a file that is shown by a tree which never changes it.
     pub fn set_times(&self, atim: SetTime, mtim: SetTime) -> Result {
+        if self.shown.is_some() {
+            return Err(Errno::Rofs);
+        }
         os::file::set_times(self, atim, mtim)
     }
 

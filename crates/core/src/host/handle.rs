@@ -26,6 +26,17 @@ pub struct File {
     twin: OnceLock<Option<Box<File>>>,
     /// True for the root directory, in which paths are resolved rather than beneath it (`host::dir`).
     pub(super) is_root: bool,
+    /// The numbers it is shown with, if it belongs to a tree that never changes it.
+    pub(super) shown: Option<Box<Shown>>,
+}
+
+/// The numbers that a file of a tree is shown with, in place of the operating system's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The number of the tree.
+    pub dev: u64,
+    /// The serial number in the tree.
+    pub ino: u64,
 }
 
 /// A second open file description of a file, which does not wait.
@@ -114,14 +125,38 @@ impl From<cap_std::fs::File> for File {
 
 impl File {
     fn new(file: std::fs::File, filetype: OnceLock<Filetype>) -> Self {
-        Self { handle: Handle::Owned(Dir::from_std_file(file)), filetype, twin: OnceLock::new(), is_root: false }
+        let handle = Handle::Owned(Dir::from_std_file(file));
+        Self { handle, filetype, twin: OnceLock::new(), is_root: false, shown: None }
     }
 
     /// A stream of the host's, which stays open when this is dropped.
     pub fn borrowed(stream: ManuallyDrop<OwnedHandle>) -> Self {
         let file = std::fs::File::from(ManuallyDrop::into_inner(stream));
         let handle = Handle::Borrowed(ManuallyDrop::new(Dir::from_std_file(file)));
-        Self { handle, filetype: OnceLock::new(), twin: OnceLock::new(), is_root: false }
+        Self { handle, filetype: OnceLock::new(), twin: OnceLock::new(), is_root: false, shown: None }
+    }
+
+    /// The same as a regular file of a tree, which it is known to be, shown with these numbers. Its
+    /// attributes can't be changed through it.
+    pub fn shown_as(self, shown: Shown) -> Self {
+        Self { shown: Some(Box::new(shown)), filetype: OnceLock::from(Filetype::RegularFile), ..self }
+    }
+
+    /// The numbers it is shown with.
+    pub fn shown(&self) -> Option<Shown> {
+        self.shown.as_deref().copied()
+    }
+
+    /// The number of the operating system's handle, which whoever gets it closes; none of a stream that stays
+    /// the host's.
+    pub fn into_number(self) -> Option<u64> {
+        match self.handle {
+            #[cfg(unix)]
+            Handle::Owned(dir) => Some(u64::from(std::os::fd::IntoRawFd::into_raw_fd(dir).cast_unsigned())),
+            #[cfg(windows)]
+            Handle::Owned(dir) => Some(std::os::windows::io::IntoRawHandle::into_raw_handle(dir) as usize as u64),
+            Handle::Borrowed(_) => None,
+        }
     }
 
     /// A file that is known to be a directory.

@@ -8,6 +8,7 @@ use crate::abi::{Fd, Ptr};
 use crate::ctx::Ctx;
 use crate::descriptors::Descriptor;
 use crate::files::dir::Dir;
+use crate::files::memory::Moment;
 use crate::host::dir::OpenHow;
 use crate::host::wait::{RETRIES_FOR_PIPE, retry};
 use crate::memory::{Memory, PathBytes};
@@ -23,7 +24,7 @@ struct Place<'p> {
 
 impl Place<'_> {
     fn dir(&self) -> Result<Dir<'_>> {
-        self.descriptor.object.dir(self.ctx.now())
+        self.descriptor.object.dir(|| Moment { now: self.ctx.now()(), interrupt: self.ctx.interrupt() })
     }
 
     /// True if a named pipe is there.

@@ -6,7 +6,7 @@ use crate::abi::flags::{Filetype, Rights};
 use crate::abi::records::{Dirent, Record};
 use crate::abi::{Fd, Ptr};
 use crate::ctx::Ctx;
-use crate::files::memory::Open;
+use crate::files::memory::{ABOVE, Open};
 use crate::files::object::Object;
 use crate::host::file::File;
 use crate::host::readdir::Place;
@@ -36,7 +36,12 @@ pub(super) fn fd_readdir(
             descriptor.place.set(place);
             used?
         }
-        Object::Memory(dir) => list_in_memory(ctx, memory, dir, (buf, buf_len), cookie)?,
+        Object::Memory(dir) => {
+            let mut place = descriptor.place.get();
+            let used = list_in_memory(ctx, memory, dir, &mut place, (buf, buf_len), cookie);
+            descriptor.place.set(place);
+            used?
+        }
         Object::Stream(_) => return Err(Errno::Notdir),
     };
     memory.write(bufused, &used)
@@ -76,18 +81,29 @@ fn list(
 /// Bytes of entries of a directory in memory that are looked up at once; less for a buffer that is small.
 const AT_ONCE: usize = 16 * 1024;
 
-/// The same of a directory in memory.
+/// The same of a directory in memory: entries of the host's directory beneath it, if there is one, then its
+/// own.
 fn list_in_memory(
     ctx: &Ctx,
     memory: &Memory<'_>,
     dir: &Open,
+    place: &mut Place,
     (buf, buf_len): (Ptr<u8>, u32),
     mut cookie: u64,
 ) -> Result<u32> {
-    let mut checkpoint = Checkpoint::new(ctx.interrupt());
     // The longest entry fits in any case.
     let mut bytes = vec![0; AT_ONCE.min(buf_len as usize + Dirent::SIZE + 256)];
     let mut used = 0;
+    if let Some(lower) = dir.lower()?
+        && cookie < ABOVE
+    {
+        used = list_below(ctx, memory, (dir, lower), place, (buf, buf_len), (cookie, &mut bytes))?;
+        if used == buf_len {
+            return Ok(used);
+        }
+        cookie = ABOVE;
+    }
+    let mut checkpoint = Checkpoint::new(ctx.interrupt());
     loop {
         let mut found = false;
         for (head, name) in dir.list(cookie, &mut bytes)? {
@@ -106,6 +122,70 @@ fn list_in_memory(
         }
         checkpoint.pass(BATCH)?;
     }
+}
+
+/// The entries of the host's directory beneath one in memory: of as many as may fit, those that are to be
+/// seen are looked up at once.
+fn list_below(
+    ctx: &Ctx,
+    memory: &Memory<'_>,
+    (dir, lower): (&Open, &File),
+    place: &mut Place,
+    (buf, buf_len): (Ptr<u8>, u32),
+    (cookie, bytes): (u64, &mut [u8]),
+) -> Result<u32> {
+    let dev = lower.stat()?.dev;
+    let mut listings = ctx.listings();
+    let mut entries = match listings.entries(lower, place, cookie, ctx.interrupt()) {
+        Err(Errno::Noent) => return Ok(0),
+        entries => entries?,
+    };
+    let mut used = 0;
+    while used < buf_len {
+        let (mut len, mut is_end) = (0, false);
+        while len < (buf_len - used) as usize {
+            let next = match entries.peek() {
+                // Somebody has removed it from the host meanwhile.
+                Err(Errno::Noent) => None,
+                entry => entry?,
+            };
+            let Some(entry) = next else {
+                is_end = true;
+                break;
+            };
+            if entry.next >= ABOVE {
+                return Err(Errno::Overflow);
+            }
+            // Its dots come with the entries above.
+            if !matches!(entry.name, b"." | b"..") {
+                let d_namlen = u32::try_from(entry.name.len()).unwrap_or(u32::MAX);
+                let (d_next, d_ino, d_type) = (entry.next, entry.ino, entry.filetype.number());
+                let head = Dirent { d_next, d_ino, d_namlen, d_type }.encode();
+                let end = len + head.len() + entry.name.len();
+                let Some((to_head, to_name)) =
+                    bytes.get_mut(len..end).and_then(|to| to.split_at_mut_checked(head.len()))
+                else {
+                    break;
+                };
+                to_head.copy_from_slice(&head);
+                to_name.copy_from_slice(entry.name);
+                len = end;
+            }
+            entries.advance();
+        }
+        for (head, name) in dir.sift(dev, bytes.get_mut(..len).unwrap_or_default())? {
+            used += write_entry(memory, (buf, buf_len), used, &head, name)?;
+            if used == buf_len {
+                // Full. The entry may be cut; the guest asks for it again, by the cookie of the one before
+                // it.
+                return Ok(used);
+            }
+        }
+        if is_end {
+            break;
+        }
+    }
+    Ok(used)
 }
 
 /// True for an entry that the guest does not get to see.

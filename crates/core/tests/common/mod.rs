@@ -96,14 +96,25 @@ pub fn call(ctx: &Ctx, memory: &SharedMemory, name: &str, params: &[u64]) -> Err
     }
 }
 
-/// Everything below a directory: what each entry is, when it was modified, and what is in it. Links are not
+/// Attributes that only reading leaves as they are.
+fn attributes(stat: &fs::Metadata) -> String {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        format!("{:?} {:o} {} {}.{}", stat.modified(), stat.mode(), stat.ino(), stat.ctime(), stat.ctime_nsec())
+    }
+    #[cfg(not(unix))]
+    format!("{:?} {:?}", stat.modified(), stat.file_type())
+}
+
+/// Everything below a directory: what each entry is, when it was changed, and what is in it. Links are not
 /// followed.
 pub fn snapshot(root: &Path) -> BTreeMap<String, String> {
     let mut entries = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         let stat = fs::symlink_metadata(&folder).unwrap();
-        entries.insert(folder.display().to_string(), format!("{:?}", stat.modified().unwrap()));
+        entries.insert(folder.display().to_string(), attributes(&stat));
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
             let stat = fs::symlink_metadata(&path).unwrap();
@@ -112,7 +123,7 @@ pub fn snapshot(root: &Path) -> BTreeMap<String, String> {
                 continue;
             }
             let content = if stat.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
-            let what = format!("{:?} {:?} {content:?}", stat.file_type(), stat.modified().unwrap());
+            let what = format!("{} {content:?}", attributes(&stat));
             entries.insert(path.display().to_string(), what);
         }
     }

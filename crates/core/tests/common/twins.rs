@@ -1,7 +1,7 @@
-//! The same calls on files in two guests, one with a directory of the host, one with a directory in memory:
-//! the answers are the same, and so are the trees afterwards.
+//! The same calls on files in three guests, with a directory of the host, a directory in memory, and one in
+//! memory above another of the host: the answers are the same, and so are the trees afterwards.
 
-use super::{Numbers, PAGE, SharedMemory, call, guest};
+use super::{Numbers, PAGE, SharedMemory, call, guest, snapshot};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -11,6 +11,8 @@ use wasi_rs_core::abi::records::{Dirent, Filestat, Record};
 use wasi_rs_core::abi::{Abi, Errno, Fd, Ptr};
 use wasi_rs_core::ctx::Ctx;
 use wasi_rs_core::files::memory::{Item, New, Tree};
+use wasi_rs_core::files::object::Object;
+use wasi_rs_core::host::dir::open_preopen_unsandboxed;
 
 /// Calls in a sequence.
 const CALLS: usize = 300;
@@ -146,7 +148,8 @@ fn memory_tree(tree: &Arc<Tree>) -> BTreeMap<String, String> {
 /// Makes up calls on files.
 struct Calls {
     numbers: Numbers,
-    twins: [Twin; 2],
+    twins: [Twin; 3],
+    overlay: Arc<Tree>,
 }
 
 impl Calls {
@@ -210,9 +213,26 @@ impl Calls {
         [IOVEC.into(), 1]
     }
 
-    /// Makes a call in both guests, and compares the errnos, and what `look` sees where it succeeds.
+    /// True for a file of the host beneath the overlay, open for reading: it stays what it is when the
+    /// overlay has changed, and its times can't be set.
+    fn is_below(&self, name: &str, params: &[u64]) -> bool {
+        let is_file = |fd: u64| {
+            let descriptor = self.twins[2].ctx.descriptors.get(Fd(u32::try_from(fd).unwrap()));
+            descriptor.is_ok_and(|descriptor| matches!(descriptor.object, Object::File(_)))
+        };
+        match name {
+            "fd_filestat_set_times" | "fd_filestat_get" => is_file(params[0]),
+            // A path that begins at a file is ENOTDIR, or from one file system to another.
+            "path_rename" => is_file(params[0]) || is_file(params[3]),
+            "path_link" => is_file(params[0]) || is_file(params[4]),
+            _ => name.starts_with("fd_") && self.overlay.used() > 0 && is_file(params[0]),
+        }
+    }
+
+    /// Makes a call in all guests, and compares the errnos, and what `look` sees where it succeeds.
     fn both(&self, name: &str, params: &[u64], look: impl Fn(&Twin) -> String) -> bool {
-        let [host, memory] = [0, 1].map(|index| {
+        let is_below = self.is_below(name, params);
+        let [host, memory, overlay] = [0, 1, 2].map(|index| {
             let twin = &self.twins[index];
             match call(&twin.ctx, &twin.memory, name, params) {
                 Errno::Success => look(twin),
@@ -232,6 +252,9 @@ impl Calls {
             _ => String::new(),
         };
         assert_eq!(host, memory, "{}: {name} {params:?} {paths}: the host's and memory's", self.numbers);
+        if !is_below {
+            assert_eq!(host, overlay, "{}: {name} {params:?} {paths}: the host's and the overlay's", self.numbers);
+        }
         !host.starts_with('E')
     }
 
@@ -366,18 +389,28 @@ pub fn sequence(numbers: Numbers) -> (u64, u64) {
     let tree = Tree::new(1 << 30, 1);
     plant(root.path(), &tree);
     let host = Twin::new(guest(Abi::Preview1, &[("/box", root.path())]));
-    let dir = wasi_rs_core::host::dir::open_preopen_unsandboxed(root.path().to_str().unwrap()).unwrap();
+    let dir = open_preopen_unsandboxed(root.path().to_str().unwrap()).unwrap();
     host.ctx.push_preopen("/same", dir, true).unwrap();
     let memory = Twin::new(guest(Abi::Preview1, &[]));
     memory.ctx.push_preopen("/box", tree.root().unwrap(), false).unwrap();
     memory.ctx.push_preopen("/same", tree.root().unwrap(), true).unwrap();
-    let mut calls = Calls { numbers, twins: [host, memory] };
+    let lower = tempfile::tempdir().unwrap();
+    plant(lower.path(), &Tree::new(1 << 30, 1));
+    let before = snapshot(lower.path());
+    let dir = open_preopen_unsandboxed(lower.path().to_str().unwrap()).unwrap();
+    let overlay = Tree::over(dir, &Tree::new(1 << 30, 1), 1).unwrap();
+    let above = Twin::new(guest(Abi::Preview1, &[]));
+    above.ctx.push_preopen("/box", overlay.root().unwrap(), false).unwrap();
+    above.ctx.push_preopen("/same", overlay.root().unwrap(), true).unwrap();
+    let mut calls = Calls { numbers, twins: [host, memory, above], overlay: Arc::clone(&overlay) };
     let (mut made, mut succeeded) = (0, 0);
     while made < CALLS as u64 && !calls.numbers.is_empty() {
         made += 1;
         succeeded += u64::from(calls.call());
     }
     assert_eq!(host_tree(root.path()), memory_tree(&tree), "{}: the host's tree and memory's", calls.numbers);
+    assert_eq!(host_tree(root.path()), memory_tree(&overlay), "{}: the host's tree and the overlay's", calls.numbers);
+    assert_eq!(snapshot(lower.path()), before, "{}: what is beneath the overlay has changed", calls.numbers);
     let name = calls.numbers.to_string();
     drop(calls);
     // With everything removed, nothing is left of the budget.

@@ -2,13 +2,15 @@
 
 use super::content::Content;
 use super::file::{Data, Times};
+use super::lower::{if_there, join, split, to_vec};
+use super::merged::{Found, Place, ROOT};
 use super::node::{Dir, Id, Kind, Nodes};
 use super::tree::{Locked, Start, StartItem, Tree};
 use super::walk::Last;
 use crate::abi::errno::{Errno, Result};
-use crate::host::names::Names;
+use crate::abi::flags::Filetype;
 use crate::memory::PATH_MAX;
-use std::ffi::CString;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The end of a path that the embedder puts into a tree.
@@ -35,12 +37,31 @@ pub enum Item {
 
 /// A file of a tree, which may change until its bytes are asked for.
 #[derive(Debug)]
-pub struct FileBytes(Arc<Data>);
+pub struct FileBytes(Bytes);
+
+#[derive(Debug)]
+enum Bytes {
+    /// Of a file in memory.
+    Kept(Arc<Data>),
+    /// Of one that only the host has, by its path there.
+    Below(Arc<Tree>, Arc<[u8]>),
+}
 
 impl FileBytes {
+    /// True if they are the host's.
+    pub const fn is_of_host(&self) -> bool {
+        matches!(self.0, Bytes::Below(..))
+    }
+
     /// Its bytes; ENOMEM if there are more than `most`, which a file with holes may have.
     pub fn to_vec(&self, most: u64) -> Result<Vec<u8>> {
-        self.0.read().content.to_vec(most)
+        match &self.0 {
+            Bytes::Kept(file) => file.read().content.to_vec(most),
+            Bytes::Below(tree, path) => {
+                let lower = tree.lower.as_ref().ok_or(Errno::Noent)?;
+                to_vec(&lower.open(&mut None, path, tree.dev)?, most)
+            }
+        }
     }
 }
 
@@ -56,74 +77,72 @@ impl Tree {
         }
         let mut locked = self.lock(now);
         let (parent, name) = locked.make_parent(path)?;
-        match (locked.nodes.child(parent, name)?, new) {
-            (Some(id), New::Dir) => locked.nodes.dir(id).map(drop).map_err(|_| Errno::Exist),
-            (Some(_), _) => Err(Errno::Exist),
-            (None, New::Dir) => locked.add(parent, name, Kind::Dir(Dir::new(parent))).map(drop),
-            (None, New::Link(target)) => locked.add(parent, name, Kind::Link(target.into())).map(drop),
-            (None, New::File(bytes)) => locked.add_file(parent, name, bytes).map(drop),
+        let found = locked.find(&parent, name)?;
+        let is_dir = found.as_ref().map(|found| locked.finds_dir(found)).transpose()?;
+        if is_dir.is_some() {
+            return if is_dir == Some(true) && matches!(new, New::Dir) { Ok(()) } else { Err(Errno::Exist) };
+        }
+        let parent = locked.own(&parent)?;
+        match new {
+            New::Dir => locked.add(parent, name, Kind::Dir(Dir::new(parent))).map(drop),
+            New::Link(target) => locked.add(parent, name, Kind::Link(target.into())).map(drop),
+            New::File(bytes) => locked.add_file(parent, name, bytes).map(drop),
         }
     }
 
     /// Gives a file these bytes. It is made if it is not there, with the directories it is in.
     pub fn write_file(self: &Arc<Self>, path: &[u8], bytes: Arc<[u8]>, now: u64) -> Result {
         let mut locked = self.lock(now);
-        let found = locked.file_at(path);
-        match found {
-            Err(Errno::Noent) if path.ends_with(b"/") => Err(Errno::Isdir),
-            Err(Errno::Noent) => match locked.nodes.walk(Nodes::ROOT, path, true, true) {
+        let file = match locked.file_at(path) {
+            Err(Errno::Noent) if path.ends_with(b"/") => return Err(Errno::Isdir),
+            Err(Errno::Noent) => {
                 // In a directory that is there, through links.
-                Ok(Last::Name { parent, name, found: None, .. }) => locked.add_file(parent, &name, bytes).map(drop),
-                _ => {
-                    drop(locked);
-                    self.put(path, New::File(bytes), now)
+                if let Ok(Last::Name { parent, name, found: None, .. }) = locked.walk(Nodes::ROOT, path, true, true) {
+                    let parent = locked.own(&parent)?;
+                    return locked.add_file(parent, &name, bytes).map(drop);
                 }
-            },
-            Err(errno) => Err(errno),
-            Ok(file) => {
                 drop(locked);
-                let mut state = file.write();
-                let (cost, before) = (bytes.len() as u64, state.content.cost());
-                match cost.checked_sub(before) {
-                    Some(more) => self.budget.take(more)?,
-                    None => self.budget.give_back(before - cost),
-                }
-                state.content = Content::starting(bytes);
-                state.times.change(now);
-                Ok(())
+                return self.put(path, New::File(bytes), now);
             }
+            Err(errno) => return Err(errno),
+            Ok(Found::Below(path, stat)) => {
+                self.budget.take(bytes.len() as u64)?;
+                // From here on the content's file gives them back.
+                return locked.own_replaced(&path, &stat, Content::starting(bytes)).map(drop);
+            }
+            Ok(Found::Node(id)) => locked.data(id)?,
+        };
+        drop(locked);
+        let mut state = file.write();
+        let (cost, before) = (bytes.len() as u64, state.content.cost());
+        match cost.checked_sub(before) {
+            Some(more) => self.budget.take(more)?,
+            None => self.budget.give_back(before - cost),
         }
+        state.content = Content::starting(bytes);
+        state.times.change(now);
+        Ok(())
     }
 
     /// The file that a path leads to.
     pub fn file(self: &Arc<Self>, path: &[u8]) -> Result<FileBytes> {
-        self.lock(0).file_at(path).map(FileBytes)
+        let mut locked = self.lock(0);
+        match locked.file_at(path)? {
+            Found::Node(id) => Ok(FileBytes(Bytes::Kept(locked.data(id)?))),
+            Found::Below(path, _) => Ok(FileBytes(Bytes::Below(Arc::clone(self), path))),
+        }
     }
 
     /// Removes what a path leads to, a directory with all that is in it.
     pub fn remove(self: &Arc<Self>, path: &[u8], now: u64) -> Result {
         let mut locked = self.lock(now);
-        let Last::Name { parent, name, found: Some(id), .. } = locked.nodes.walk(Nodes::ROOT, path, false, false)?
-        else {
+        let Last::Name { parent, name, found: Some(found), .. } = locked.walk(Nodes::ROOT, path, false, false)? else {
             return Err(Errno::Noent);
         };
-        let mut all = vec![(parent, name.into_owned(), id)];
-        let mut next = 0;
-        while let Some((_, _, id)) = all.get(next).cloned() {
-            next += 1;
-            if let Ok(dir) = locked.nodes.dir(id) {
-                all.extend(dir.entries_after(0).map(|(_, name, child)| (id, name.to_vec(), child)));
-            }
-        }
-        for (parent, name, id) in all.into_iter().rev() {
-            let name = CString::new(name).map_err(|_| Errno::Ilseq)?;
-            if locked.nodes.is_dir(id) {
-                locked.remove_dir(&parent, &name)?;
-            } else {
-                locked.unlink(&parent, &name)?;
-            }
-        }
-        Ok(())
+        let parent = Place::Node(locked.own(&parent)?);
+        let gone = locked.empty(&found)?;
+        locked.remove(&parent, &name, &found)?;
+        locked.leave_open(&gone)
     }
 
     /// Takes what is there as the start, once.
@@ -132,7 +151,8 @@ impl Tree {
             let item = match item {
                 Item::Dir => StartItem::Dir,
                 Item::Link(target) => StartItem::Link(target),
-                Item::File(FileBytes(file)) => StartItem::File(file.write().content.share(&self.budget)?),
+                Item::File(FileBytes(Bytes::Kept(file))) => StartItem::File(file.write().content.share(&self.budget)?),
+                Item::File(FileBytes(Bytes::Below(..))) => return Err(Errno::Inval),
             };
             Ok((path, item))
         });
@@ -140,29 +160,41 @@ impl Tree {
         self.start.set(Start(start)).map_err(|_| Errno::Already)
     }
 
-    /// All paths in order, each directory before what is in it. ENAMETOOLONG if they take more bytes together
-    /// than all files may: directories may be deep.
+    /// All paths in order, each directory before what is in it. ENAMETOOLONG if they take more bytes
+    /// together than all files may: directories may be deep. EILSEQ for a name of the host's that is no
+    /// text.
     pub fn items(self: &Arc<Self>) -> Result<Vec<(Vec<u8>, Item)>> {
-        self.lock(0).items()
+        self.lock(0).items(true)
     }
 
-    /// The paths that were not there at the start, or stood for something else.
+    /// The paths that were not there at the start, or stood for something else. Of a tree above a
+    /// directory of the host, all that is above.
     pub fn changed(self: &Arc<Self>) -> Result<Vec<(Vec<u8>, Item)>> {
+        if self.lower.is_some() {
+            return self.lock(0).items(false);
+        }
         let mut items = self.items()?;
         items.retain(|(path, item)| {
             let before = self.start.get().and_then(|Start(start)| start.get(path));
             !match (before, item) {
                 (Some(StartItem::Dir), Item::Dir) => true,
                 (Some(StartItem::Link(before)), Item::Link(target)) => before == target,
-                (Some(StartItem::File(before)), Item::File(FileBytes(file))) => file.read().content.is(before),
+                (Some(StartItem::File(before)), Item::File(FileBytes(Bytes::Kept(file)))) => {
+                    file.read().content.is(before)
+                }
                 _ => false,
             }
         });
         Ok(items)
     }
 
-    /// The paths of the start that are not there any more, and whether each was a directory.
+    /// The paths of the start that are not there any more, and whether each was a directory. Of a tree
+    /// above a directory of the host, the names of this that are not, nor what is in them; also of a
+    /// directory in whose place something else is.
     pub fn removed(self: &Arc<Self>) -> Vec<(Vec<u8>, bool)> {
+        if self.lower.is_some() {
+            return self.lock(0).hidden();
+        }
         let Some(Start(start)) = self.start.get() else { return Vec::new() };
         let locked = self.lock(0);
         let gone = start.iter().filter(|(path, _)| !locked.has(path));
@@ -180,7 +212,7 @@ impl Locked<'_> {
     }
 
     /// The directory of the last name in a path, made with those it is in, and the name.
-    fn make_parent<'p>(&mut self, path: &'p [u8]) -> Result<(Id, &'p [u8])> {
+    fn make_parent<'p>(&mut self, path: &'p [u8]) -> Result<(Place, &'p [u8])> {
         if path.len() >= PATH_MAX as usize {
             return Err(Errno::Nametoolong);
         }
@@ -189,68 +221,185 @@ impl Locked<'_> {
             return Err(Errno::Inval);
         }
         let mut name = names.next().ok_or(Errno::Noent)?;
-        let mut parent = Nodes::ROOT;
+        let mut parent = ROOT;
         for next in names {
-            parent = match self.nodes.child(parent, name)? {
-                Some(id) => {
-                    self.nodes.dir(id)?;
-                    id
+            parent = match self.find(&parent, name)? {
+                Some(found) if self.finds_dir(&found)? => self.place(found),
+                Some(_) => return Err(Errno::Notdir),
+                None => {
+                    let parent = self.own(&parent)?;
+                    Place::Node(self.add(parent, name, Kind::Dir(Dir::new(parent)))?)
                 }
-                None => self.add(parent, name, Kind::Dir(Dir::new(parent)))?,
             };
             name = next;
         }
         Ok((parent, name))
     }
 
-    fn file_at(&self, path: &[u8]) -> Result<Arc<Data>> {
-        let id = self.nodes.lookup(Nodes::ROOT, path, true)?;
-        match &self.nodes.get(id)?.kind {
-            Kind::File(file) => Ok(Arc::clone(file)),
-            Kind::Dir(_) => Err(Errno::Isdir),
-            Kind::Link(_) => Err(Errno::Loop),
+    fn file_at(&mut self, path: &[u8]) -> Result<Found> {
+        let found = self.lookup(Nodes::ROOT, path, true)?;
+        match self.filetype(&found)? {
+            Filetype::RegularFile => Ok(found),
+            Filetype::Directory => Err(Errno::Isdir),
+            Filetype::SymbolicLink => Err(Errno::Loop),
+            _ => Err(Errno::Acces),
         }
     }
 
     /// True if a path is there, without following links.
     fn has(&self, path: &[u8]) -> bool {
         let mut id = Nodes::ROOT;
-        path.split(|byte| *byte == b'/').all(|name| match self.nodes.child(id, name) {
-            Ok(Some(child)) => {
+        path.split(|byte| *byte == b'/').all(|name| match self.nodes.dir(id).ok().and_then(|dir| dir.get(name)) {
+            Some(child) => {
                 id = child;
                 true
             }
-            _ => false,
+            None => false,
         })
     }
 
-    fn items(&self) -> Result<Vec<(Vec<u8>, Item)>> {
+    fn data(&self, id: Id) -> Result<Arc<Data>> {
+        match &self.nodes.get(id)?.kind {
+            Kind::File(file) => Ok(Arc::clone(file)),
+            _ => Err(Errno::Inval),
+        }
+    }
+
+    /// The names in a directory that was found: of nodes, and if `all` are asked for, of the host.
+    fn names_in(&mut self, found: &Found, all: bool) -> Result<Vec<Arc<[u8]>>> {
+        let tree = self.tree;
+        let dir = if let Found::Node(id) = found { self.nodes.dir(*id).ok() } else { None };
+        let mut names: Vec<_> =
+            dir.iter().flat_map(|dir| dir.entries_after(0)).map(|(_, name, _)| name.clone()).collect();
+        let below = if let Found::Below(path, _) = found { Some(path) } else { dir.and_then(Dir::below) };
+        if let (true, Some(path), Some(lower)) = (all, below, &tree.lower) {
+            lower.list(&mut self.near, path, self.interrupt, |name, _| {
+                if dir.is_none_or(|dir| dir.get(name).is_none() && dir.shows(name).is_some()) {
+                    names.push(name.into());
+                }
+                true
+            })?;
+        }
+        // The last one is the next.
+        names.sort_unstable_by(|one, other| other.cmp(one));
+        Ok(names)
+    }
+
+    /// The item of what was found; none for a pipe, socket or device of the host.
+    fn item(&mut self, found: &Found) -> Result<Option<Item>> {
+        Ok(Some(match (self.filetype(found)?, found) {
+            (Filetype::Directory, _) => Item::Dir,
+            (Filetype::SymbolicLink, _) => match self.target(found) {
+                // Of the host's, which is something else by now.
+                Err(Errno::Inval) => return Ok(None),
+                target => Item::Link(target?),
+            },
+            (Filetype::RegularFile, Found::Node(id)) => Item::File(FileBytes(Bytes::Kept(self.data(*id)?))),
+            (Filetype::RegularFile, Found::Below(path, _)) => {
+                Item::File(FileBytes(Bytes::Below(Arc::clone(self.tree), Arc::clone(path))))
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// True for a directory with one of the host's beneath it, and that at the same path.
+    fn is_in_place(&self, path: &[u8], found: &Found) -> bool {
+        let dir = if let Found::Node(id) = found { self.nodes.dir(*id).ok() } else { None };
+        dir.and_then(Dir::below).is_some_and(|below| **below == *path)
+    }
+
+    /// All paths in order, or those that the host's directory has not.
+    fn items(&mut self, all: bool) -> Result<Vec<(Vec<u8>, Item)>> {
         let mut room = self.tree.budget.limit().max(LEAST_PATHS);
         let mut items = Vec::new();
-        let mut left = vec![(Vec::new(), Nodes::ROOT)];
-        while let Some((path, id)) = left.pop() {
+        let mut left = vec![(Box::<[u8]>::default(), Found::Node(Nodes::ROOT), all)];
+        while let Some((path, found, all)) = left.pop() {
             room = room.checked_sub(path.len() as u64).ok_or(Errno::Nametoolong)?;
-            let Ok(node) = self.nodes.get(id) else { continue };
-            let item = match &node.kind {
-                Kind::Link(target) => Item::Link(target.clone()),
-                Kind::File(file) => Item::File(FileBytes(Arc::clone(file))),
-                Kind::Dir(dir) => {
-                    let beneath = |name: &[u8]| match &path[..] {
-                        [] => name.to_vec(),
-                        _ => [&path, name].join(&b'/'),
-                    };
-                    let from = left.len();
-                    left.extend(dir.entries_after(0).map(|(_, name, id)| (beneath(name), id)));
-                    // The last one is the next.
-                    left.get_mut(from..).unwrap_or_default().sort_unstable_by(|one, other| other.0.cmp(&one.0));
-                    Item::Dir
+            let Some(item) = if_there(self.item(&found))?.flatten() else { continue };
+            let is_in_place = self.is_in_place(&path, &found);
+            if matches!(item, Item::Dir) {
+                // Of one that was moved, all is new at this path.
+                let all = all || !is_in_place;
+                let place = self.place(found.clone());
+                for name in self.names_in(&found, all)? {
+                    if let Some(found) = self.find(&place, &name)? {
+                        left.push((join(&path, &name), found, all));
+                    }
                 }
-            };
-            if !path.is_empty() {
-                items.push((path, item));
+            }
+            if !path.is_empty() && (all || !is_in_place) {
+                // The embedder could not tell it from another one.
+                std::str::from_utf8(&path).map_err(|_| Errno::Ilseq)?;
+                items.push((path.into(), item));
             }
         }
         Ok(items)
+    }
+
+    /// Takes away all that is in a directory, if it is one. The paths of the host's directories that go
+    /// with it.
+    fn empty(&mut self, found: &Found) -> Result<HashSet<Arc<[u8]>>> {
+        let mut gone = HashSet::new();
+        let mut left = Vec::new();
+        match found {
+            Found::Node(id) => left.push(*id),
+            Found::Below(path, _) => drop(gone.insert(Arc::clone(path))),
+        }
+        let mut all = Vec::new();
+        while let Some(id) = left.pop() {
+            if let Ok(dir) = self.nodes.dir(id) {
+                gone.extend(dir.below().cloned());
+                all.extend(dir.entries_after(0).map(|(_, name, child)| (id, Arc::clone(name), child)));
+                left.extend(dir.entries_after(0).map(|(_, _, child)| child));
+            }
+        }
+        for (parent, name, id) in all.into_iter().rev() {
+            self.drop_entry(parent, &name, id)?;
+        }
+        Ok(gone)
+    }
+
+    /// Directories that are open stay so without their names, where those of the host have gone that they
+    /// are in.
+    fn leave_open(&mut self, gone: &HashSet<Arc<[u8]>>) -> Result {
+        for (path, id) in self.nodes.detached() {
+            let mut above = &path[..];
+            while let Some((parent, _)) = split(above) {
+                above = parent;
+                if gone.contains(above) {
+                    self.lose_name(id)?;
+                    break;
+                }
+                if self.nodes.above(above).is_some_and(|id| self.nodes.dir(id).is_ok_and(|dir| !dir.is_detached())) {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of the host that are hidden, and whether each is a directory. They are left out where
+    /// something of the same kind is in their place.
+    fn hidden(&mut self) -> Vec<(Vec<u8>, bool)> {
+        let mut hidden = Vec::new();
+        let mut left = vec![(Nodes::ROOT, Box::<[u8]>::default())];
+        while let Some((id, path)) = left.pop() {
+            let Ok(dir) = self.nodes.dir(id) else { continue };
+            if dir.below().is_none_or(|below| *below != path.as_ref().into()) {
+                continue;
+            }
+            left.extend(dir.entries_after(0).map(|(_, name, id)| (id, join(&path, name))));
+            let names: Vec<_> = dir.hidden().map(|name| (Box::<[u8]>::from(name), dir.get(name))).collect();
+            for (name, covered) in names {
+                let Ok(Some(found)) = self.find_below(&path, &name) else { continue };
+                let was_dir = self.finds_dir(&found).unwrap_or(false);
+                if covered.is_none_or(|id| was_dir || self.nodes.is_dir(id)) {
+                    hidden.push((join(&path, &name).into(), was_dir));
+                }
+            }
+        }
+        hidden.sort_unstable();
+        hidden
     }
 }
 
@@ -263,7 +412,7 @@ mod tests {
     use crate::files::object::Object;
     use crate::host::dir::OpenHow;
     use crate::memory::Buffers;
-    use std::ffi::CStr;
+    use std::ffi::{CStr, CString};
 
     fn tree() -> Arc<Tree> {
         let tree = Tree::new(1 << 20, 1);
@@ -281,7 +430,7 @@ mod tests {
     /// Opens a file as a guest does, for writing; it is made if it is not there.
     fn open(dir: &Open, path: &CStr) -> Result<Open> {
         let how = OpenHow { follow: true, oflags: Oflags::CREAT, fdflags: Fdflags::empty(), read: true, write: true };
-        match Dir::Memory(dir, 5).open_at(path, &how, false)? {
+        match Dir::Memory(dir, 5.into()).open_at(path, &how, false)? {
             Object::Memory(open) => Ok(open),
             other => panic!("{other:?}"),
         }
@@ -307,7 +456,7 @@ mod tests {
         assert!(paths(tree.changed().unwrap()).is_empty(), "the same bytes once more are no difference");
         write(&root, c"main.py", b"PRINT()").unwrap();
         write(&root, c"data/new", b"").unwrap();
-        let dir = Dir::Memory(&root, 9);
+        let dir = Dir::Memory(&root, 9.into());
         dir.rename_at(c"data/deep", &dir, c"moved").unwrap();
         dir.unlink_at(c"link").unwrap();
         dir.symlink_at(c"data", c"link").unwrap();
@@ -342,7 +491,7 @@ mod tests {
     fn names_and_directories_count_and_all_is_given_back() {
         let tree = Tree::new(10_000, 1);
         let root = tree.root().unwrap();
-        let dir = Dir::Memory(&root, 1);
+        let dir = Dir::Memory(&root, 1.into());
         let name = |index: u32| CString::new(format!("{index}")).unwrap();
         let made = (0..).take_while(|index| dir.create_dir_at(&name(*index)).is_ok()).last().unwrap() + 1;
         assert!((10..40).contains(&made), "{made} directories in 10 000 bytes");
@@ -362,7 +511,7 @@ mod tests {
         let empty = tree.used();
         write(&root, c"file", &[1; 1000]).unwrap();
         let file = open(&root, c"file").unwrap();
-        Dir::Memory(&root, 1).unlink_at(c"file").unwrap();
+        Dir::Memory(&root, 1.into()).unlink_at(c"file").unwrap();
         assert!(tree.used() > empty + 1000);
         assert_eq!((file.stat().unwrap().nlink, file.stat().unwrap().size), (0, 1000));
         drop(file);
@@ -377,7 +526,7 @@ mod tests {
             for number in 0..4_u32 {
                 let root = tree.root().unwrap();
                 scope.spawn(move || {
-                    let dir = Dir::Memory(&root, 1);
+                    let dir = Dir::Memory(&root, 1.into());
                     for round in 0..2000_u32 {
                         let own = CString::new(format!("{number}-{round}")).unwrap();
                         write(&root, &own, b"bytes").unwrap();

@@ -19,7 +19,7 @@ macro_rules! calls {
 calls! {
     CLOSE = 0, REOPEN = 1, STAT = 2, SET_TIMES = 3, SIZE = 4, READ = 5, WRITE = 6, SET_SIZE = 7, ALLOCATE = 8,
     LIST = 9, OPEN_AT = 10, STAT_AT = 11, SET_TIMES_AT = 12, CREATE_DIR_AT = 13, REMOVE_DIR_AT = 14,
-    UNLINK_AT = 15, RENAME_AT = 16, LINK_AT = 17, SYMLINK_AT = 18, READLINK_AT = 19,
+    UNLINK_AT = 15, RENAME_AT = 16, LINK_AT = 17, SYMLINK_AT = 18, READLINK_AT = 19, LOWER_DIR = 20, SIFT = 21,
 }
 
 /// The parameters and results of a call.
@@ -42,7 +42,22 @@ pub struct Message {
     pub buffer_len: usize,
     /// A file or directory that the call has opened.
     pub opened: *mut c_void,
+    /// The interruption of the call.
+    pub interruption: Interruption,
 }
+
+/// The interruption of a call, as functions that the other library calls.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Interruption {
+    /// A `&dyn Interrupt`.
+    pub of: *const c_void,
+    /// True if the call is to end.
+    pub is_interrupted: Option<IsInterrupted>,
+}
+
+/// A function that answers true if the call is to end.
+pub type IsInterrupted = extern "C" fn(of: *const c_void) -> bool;
 
 /// Bytes of a path, with a NUL behind them that is counted.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +88,7 @@ impl Message {
             buffer: ptr::null_mut(),
             buffer_len: 0,
             opened: ptr::null_mut(),
+            interruption: Interruption { of: ptr::null(), is_interrupted: None },
         }
     }
 

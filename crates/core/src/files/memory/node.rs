@@ -4,7 +4,7 @@ use super::file::{Data, Times};
 use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::Filetype;
 use slab::Slab;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Bytes that a node takes besides those of a file.
@@ -13,8 +13,11 @@ pub const NODE_COST: u64 = 256;
 /// Bytes that an entry of a directory takes besides its name.
 const ENTRY_COST: u64 = 128;
 
+/// The cookie behind the entries of the host's directory beneath another.
+pub const ABOVE: u64 = 1 << 30;
+
 /// The deepest directory that another one is moved into.
-const MAX_DEPTH: usize = 4096;
+pub const MAX_DEPTH: usize = 4096;
 
 /// The longest name, as file systems have it.
 pub const NAME_MAX: usize = 255;
@@ -59,6 +62,19 @@ pub struct Dir {
     order: BTreeMap<u32, Arc<[u8]>>,
     /// The number of the entry made last.
     last: u32,
+    below: Option<Box<Below>>,
+}
+
+/// A directory of the host whose names are in the one above it too, but those that are hidden.
+#[derive(Debug)]
+struct Below {
+    path: Arc<[u8]>,
+    /// True once an entry of a directory leads to the node. Until then the node is there because the
+    /// directory is open.
+    is_attached: bool,
+    hidden: HashSet<Arc<[u8]>>,
+    /// The bytes that hidden names take.
+    cost: u64,
 }
 
 /// One name.
@@ -78,7 +94,58 @@ pub const fn entry_cost(name: &[u8]) -> u64 {
 impl Dir {
     /// An empty directory in this one.
     pub fn new(parent: Id) -> Self {
-        Self { parent, entries: HashMap::new(), order: BTreeMap::new(), last: 0 }
+        Self { parent, entries: HashMap::new(), order: BTreeMap::new(), last: 0, below: None }
+    }
+
+    /// A directory above that of the host with this path, to which no entry leads yet.
+    pub fn above(path: Arc<[u8]>) -> Self {
+        let below = Below { path, is_attached: false, hidden: HashSet::new(), cost: 0 };
+        Self { below: Some(Box::new(below)), ..Self::new(Nodes::ROOT) }
+    }
+
+    /// The path of the host's directory beneath it, if there is one.
+    pub fn below(&self) -> Option<&Arc<[u8]>> {
+        self.below.as_ref().map(|below| &below.path)
+    }
+
+    /// The same, if the host's name of this text is not hidden. (An entry of that name covers it.)
+    pub fn shows(&self, name: &[u8]) -> Option<&Arc<[u8]>> {
+        self.below.as_ref().filter(|below| !below.hidden.contains(name)).map(|below| &below.path)
+    }
+
+    /// The hidden names of the host.
+    pub fn hidden(&self) -> impl Iterator<Item = &[u8]> {
+        self.below.iter().flat_map(|below| below.hidden.iter().map(|name| &name[..]))
+    }
+
+    /// Hides a name of the host.
+    pub fn hide(&mut self, name: &[u8]) {
+        if let Some(below) = &mut self.below
+            && below.hidden.insert(name.into())
+        {
+            below.cost += entry_cost(name);
+        }
+    }
+
+    /// True if no entry leads to it: it is one of the host's, which is open.
+    pub fn is_detached(&self) -> bool {
+        self.below.as_ref().is_some_and(|below| !below.is_attached)
+    }
+
+    /// Notes that an entry of this directory leads to it.
+    pub fn attach(&mut self, parent: Id) {
+        self.parent = parent;
+        if let Some(below) = &mut self.below {
+            below.is_attached = true;
+        }
+    }
+
+    const fn cost(&self) -> u64 {
+        match &self.below {
+            Some(below) if below.is_attached => NODE_COST + below.cost,
+            Some(_) => 0,
+            None => NODE_COST,
+        }
     }
 
     /// The node of this name.
@@ -94,7 +161,9 @@ impl Dir {
     /// ENOSPC once there have been as many names as a listing can count.
     pub fn require_number(&self) -> Result {
         // Cookies go up to the greatest C `long` of 32 bits, and some are for `.` and `..`.
-        if self.last < i32::MAX as u32 - 8 { Ok(()) } else { Err(Errno::Nospc) }
+        // Where a directory of the host is beneath, half of them are for its entries.
+        let most = i32::MAX as u64 - 8 - if self.below.is_some() { ABOVE } else { 0 };
+        if u64::from(self.last) < most { Ok(()) } else { Err(Errno::Nospc) }
     }
 
     /// Adds a name, at the end of the listing, in place of one that is the same; ENOSPC once there have
@@ -141,7 +210,8 @@ impl Node {
     pub const fn cost(&self) -> u64 {
         match &self.kind {
             Kind::Link(target) => NODE_COST + target.len() as u64,
-            _ => NODE_COST,
+            Kind::Dir(dir) => dir.cost(),
+            Kind::File(_) => NODE_COST,
         }
     }
 
@@ -159,6 +229,8 @@ impl Node {
 pub struct Nodes {
     slab: Slab<Node>,
     last_ino: u64,
+    /// The directories above those of the host, by the paths of these.
+    above: HashMap<Arc<[u8]>, Id>,
 }
 
 impl Nodes {
@@ -167,7 +239,7 @@ impl Nodes {
 
     /// A root directory, and nothing in it.
     pub fn new(now: u64) -> Self {
-        let mut nodes = Self { slab: Slab::new(), last_ino: 0 };
+        let mut nodes = Self { slab: Slab::new(), last_ino: 0, above: HashMap::new() };
         nodes.add(Kind::Dir(Dir::new(Self::ROOT)), now);
         nodes
     }
@@ -176,7 +248,49 @@ impl Nodes {
     pub fn add(&mut self, kind: Kind, now: u64) -> Id {
         self.last_ino += 1;
         let nlink = if matches!(kind, Kind::Dir(_)) { 2 } else { 0 };
-        Id(self.slab.insert(Node { ino: self.last_ino, nlink, opens: 0, kind, times: Times::at(now) }))
+        let below = if let Kind::Dir(dir) = &kind { dir.below().cloned() } else { None };
+        let id = Id(self.slab.insert(Node { ino: self.last_ino, nlink, opens: 0, kind, times: Times::at(now) }));
+        if let Some(path) = below {
+            self.above.insert(path, id);
+        }
+        id
+    }
+
+    /// The directory above that of the host with this path, if it has become a node.
+    pub fn above(&self, path: &[u8]) -> Option<Id> {
+        self.above.get(path).copied()
+    }
+
+    /// The directories of the host that are open, and that no entry leads to.
+    pub fn detached(&self) -> Vec<(Arc<[u8]>, Id)> {
+        let detached = self.above.iter().filter(|(_, id)| self.dir(**id).is_ok_and(Dir::is_detached));
+        detached.map(|(path, id)| (Arc::clone(path), *id)).collect()
+    }
+
+    /// Puts a directory above that of the host with this path.
+    pub fn put_above(&mut self, id: Id, path: &[u8]) -> Result {
+        let path: Arc<[u8]> = path.into();
+        let dir = self.dir_mut(id)?;
+        let parent = dir.parent;
+        dir.below = Dir::above(Arc::clone(&path)).below;
+        dir.attach(parent);
+        self.above.insert(path, id);
+        Ok(())
+    }
+
+    /// Notes that a directory is above none of the host's any more.
+    pub fn forget(&mut self, id: Id) {
+        let below = self.dir(id).ok().and_then(|dir| dir.below().cloned());
+        if let Some(path) = below
+            && self.above(&path) == Some(id)
+        {
+            self.above.remove(&path);
+        }
+    }
+
+    /// The descriptors that are open on any node.
+    pub fn opens(&self) -> u64 {
+        self.slab.iter().map(|(_, node)| node.opens).sum()
     }
 
     /// A node. ESTALE for one that is gone, which no descriptor and no name leads to.
@@ -214,14 +328,8 @@ impl Nodes {
         self.dir(id).is_ok()
     }
 
-    /// The node of a name in a directory, if there is one.
-    pub fn child(&self, dir: Id, name: &[u8]) -> Result<Option<Id>> {
-        let dir = self.dir(dir)?;
-        if name.len() > NAME_MAX { Err(Errno::Nametoolong) } else { Ok(dir.get(name)) }
-    }
-
-    /// True if the directory is `other`, or somewhere beneath it. ENAMETOOLONG if it is so deep that to look
-    /// would keep others waiting.
+    /// True if the directory is `other`, or somewhere beneath it. ENAMETOOLONG if it is so deep that to
+    /// look would keep others waiting.
     pub fn is_beneath(&self, mut dir: Id, other: Id) -> Result<bool> {
         for _ in 0..MAX_DEPTH {
             if dir == other {
@@ -239,6 +347,10 @@ impl Nodes {
     /// Takes the node out if neither a name nor a descriptor leads to it.
     pub fn take_unused(&mut self, id: Id) -> Option<Node> {
         let node = self.slab.get(id.0)?;
-        if node.nlink > 0 || node.opens > 0 { None } else { self.slab.try_remove(id.0) }
+        if node.nlink > 0 || node.opens > 0 {
+            return None;
+        }
+        self.forget(id);
+        self.slab.try_remove(id.0)
     }
 }

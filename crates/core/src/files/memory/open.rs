@@ -1,28 +1,26 @@
 //! Open files and directories in memory, as descriptors have them.
 //!
-//! The addon with the class and the one with the engine each have this code, and guests of both share trees:
-//! the addon that has made a tree makes all calls on it, and the other one asks for them. So between a handle
-//! and its tree is an interface of C's types, of which both have the same version.
+//! The addon with the class and the one with the engine each have this code, and guests of both share
+//! trees: the addon that has made a tree makes all calls on it, and the other one asks for them. So
+//! between a handle and its tree is an interface of C's types, of which both have the same version.
 
 #![allow(unsafe_code, reason = "this module is one of the addresses of unsafe: see ARCHITECTURE.md")]
 
-use super::message::{Bytes, Call, Message, Rows, time_as_numbers};
+use super::message::{Call, Interruption, Message, Rows, time_as_numbers};
+use super::moment::Moment;
 use super::opened::Opened;
+use super::serve::{LIBRARY, Library, VERSION};
 use super::tree::Tree;
 use crate::abi::errno::{Errno, Result};
-use crate::abi::flags::{Fdflags, Filetype, Oflags};
+use crate::abi::flags::Filetype;
 use crate::abi::records::Filestat;
 use crate::host::dir::OpenHow;
-use crate::host::file::SetTime;
-use crate::host::names::Names;
+use crate::host::file::{File, OwnedHandle, SetTime, Shown};
+use crate::host::wait::Interrupt;
 use crate::memory::{Buffers, PATH_MAX};
 use std::ffi::{CStr, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
-
-/// The version of the interface: one more after any change of it.
-pub const VERSION: u32 = 1;
+use std::sync::{Arc, OnceLock};
 
 /// An open file or directory of a tree. It stays what it is when its names are removed.
 #[derive(Debug)]
@@ -30,6 +28,19 @@ pub struct Open {
     raw: RawOpen,
     filetype: Filetype,
     dev: u64,
+    /// True for a directory with one of the host's beneath it.
+    is_merged: bool,
+    /// The one of the host, once it has been listed; none if it has gone.
+    lower: OnceLock<Option<Box<File>>>,
+}
+
+/// The outcome of opening a path.
+#[derive(Debug)]
+pub enum Reached {
+    /// A file in memory, or a directory.
+    Memory(Open),
+    /// A file of the host, which nobody changes through it.
+    Host(File),
 }
 
 /// An open file or directory, and the functions of the library that has made its tree.
@@ -39,17 +50,6 @@ pub struct RawOpen {
     library: &'static Library,
     opened: NonNull<c_void>,
 }
-
-/// The functions of a library that makes trees.
-#[derive(Debug)]
-#[repr(C)]
-struct Library {
-    version: u32,
-    /// Makes a call on what is open; the errno. The message has its parameters, and gets its results.
-    serve: unsafe extern "C" fn(opened: NonNull<c_void>, call: Call, message: *mut Message) -> u16,
-}
-
-static LIBRARY: Library = Library { version: VERSION, serve };
 
 // SAFETY: what is open is an `Opened`, which is `Send` and `Sync`, in whichever library.
 unsafe impl Send for Open {}
@@ -66,12 +66,9 @@ impl Tree {
 impl Open {
     /// A handle of one that this library has opened.
     fn of(opened: Opened) -> Self {
-        let (filetype, dev) = (opened.filetype(), opened.dev());
-        Self {
-            raw: RawOpen { library: &LIBRARY, opened: NonNull::from(Box::leak(Box::new(opened))).cast() },
-            filetype,
-            dev,
-        }
+        let (filetype, dev, is_merged) = (opened.filetype(), opened.dev(), opened.is_merged());
+        let opened = NonNull::from(Box::leak(Box::new(opened))).cast();
+        Self { raw: RawOpen { library: &LIBRARY, opened }, filetype, dev, is_merged, lower: OnceLock::new() }
     }
 
     /// The handle for another library, good as long as this value is there.
@@ -94,10 +91,22 @@ impl Open {
     /// The handle that a call has opened.
     fn opened_by(library: &'static Library, message: &Message) -> Result<Self> {
         let opened = NonNull::new(message.opened).ok_or(Errno::Io)?;
-        let [filetype, dev, ..] = message.numbers;
+        let [filetype, dev, is_merged, ..] = message.numbers;
         let is_dir = filetype == u64::from(Filetype::Directory.number());
         let filetype = if is_dir { Filetype::Directory } else { Filetype::RegularFile };
-        Ok(Self { raw: RawOpen { library, opened }, filetype, dev })
+        let raw = RawOpen { library, opened };
+        Ok(Self { raw, filetype, dev, is_merged: is_merged != 0, lower: OnceLock::new() })
+    }
+
+    /// A call with a path.
+    fn message(moment: &Moment<'_>, path: &CStr) -> Message {
+        extern "C" fn is_interrupted(of: *const c_void) -> bool {
+            // SAFETY: the moment is there for the time of the call.
+            unsafe { of.cast::<&dyn Interrupt>().as_ref() }.is_some_and(|interrupt| interrupt.is_interrupted())
+        }
+        let interruption =
+            Interruption { of: (&raw const moment.interrupt).cast(), is_interrupted: Some(is_interrupted) };
+        Message { interruption, ..Message::new(moment.now, path) }
     }
 
     fn call(&self, call: Call, mut message: Message) -> Result<Message> {
@@ -155,8 +164,8 @@ impl Open {
         }
     }
 
-    /// Writes from `offset` on, or to the end, out of the buffers, at most `most` bytes; how many, and where
-    /// they end. ENOSPC if there is room for none.
+    /// Writes from `offset` on, or to the end, out of the buffers, at most `most` bytes; how many, and
+    /// where they end. ENOSPC if there is room for none.
     pub fn write(&self, mut offset: Option<u64>, buffers: &mut Buffers<'_>, most: u64, now: u64) -> Result<(u32, u64)> {
         let mut moved = 0;
         loop {
@@ -194,13 +203,40 @@ impl Open {
         Ok(Rows(buffer.get(..used).unwrap_or_default()))
     }
 
+    /// The directory of the host beneath this one, whose entries are listed before those above; none if
+    /// there is none. EMFILE if it is one too many that the process has open.
+    pub fn lower(&self) -> Result<Option<&File>> {
+        if !self.is_merged {
+            return Ok(None);
+        }
+        if self.lower.get().is_none() {
+            let file = file_of(&self.call(Call::LOWER_DIR, Message::new(0, c""))?)?;
+            if file.as_ref().is_some_and(File::is_one_too_many) {
+                return Err(Errno::Mfile);
+            }
+            let _ = self.lower.set(file.map(Box::new));
+        }
+        Ok(self.lower.get().and_then(Option::as_deref))
+    }
+
+    /// Those entries of the host's directory, of this device, that are neither hidden nor covered.
+    pub fn sift<'b>(&self, dev: u64, rows: &'b mut [u8]) -> Result<Rows<'b>> {
+        let message = Message::new(0, c"").with_numbers([dev]).with_buffer(rows.as_mut_ptr(), rows.len());
+        let left = usize::try_from(self.call(Call::SIFT, message)?.number()).unwrap_or(usize::MAX);
+        Ok(Rows(rows.get(..left).unwrap_or_default()))
+    }
+
     /// Opens `path` beneath this directory; if that is `read_only`, as a read-only file system does.
-    pub fn open_at(&self, path: &CStr, how: &OpenHow, read_only: bool, now: u64) -> Result<Self> {
+    pub fn open_at(&self, path: &CStr, how: &OpenHow, read_only: bool, moment: Moment<'_>) -> Result<Reached> {
         let flags = [how.follow, how.read, how.write, read_only].map(u64::from);
         let [follow, read, write, read_only] = flags;
         let (oflags, fdflags) = (how.oflags.bits().into(), how.fdflags.bits().into());
-        let message = Message::new(now, path).with_numbers([oflags, fdflags, follow, read, write, read_only]);
-        Self::opened_by(self.raw.library, &self.call(Call::OPEN_AT, message)?)
+        let message = Self::message(&moment, path).with_numbers([oflags, fdflags, follow, read, write, read_only]);
+        let message = self.call(Call::OPEN_AT, message)?;
+        if message.opened.is_null() {
+            return Ok(Reached::Host(file_of(&message)?.ok_or(Errno::Io)?));
+        }
+        Self::opened_by(self.raw.library, &message).map(Reached::Memory)
     }
 
     /// The attributes of the file that `path` leads to.
@@ -209,35 +245,41 @@ impl Open {
     }
 
     /// Sets the times of the file that `path` leads to.
-    pub fn set_times_at(&self, path: &CStr, follow: bool, (atim, mtim): (SetTime, SetTime), now: u64) -> Result {
+    pub fn set_times_at(
+        &self,
+        path: &CStr,
+        follow: bool,
+        (atim, mtim): (SetTime, SetTime),
+        moment: Moment<'_>,
+    ) -> Result {
         let ([atim, atim_at], [mtim, mtim_at]) = (time_as_numbers(atim), time_as_numbers(mtim));
-        let message = Message::new(now, path).with_numbers([follow.into(), atim, atim_at, mtim, mtim_at]);
+        let message = Self::message(&moment, path).with_numbers([follow.into(), atim, atim_at, mtim, mtim_at]);
         self.call(Call::SET_TIMES_AT, message).map(drop)
     }
 
     /// Creates a directory.
-    pub fn create_dir_at(&self, path: &CStr, now: u64) -> Result {
-        self.call(Call::CREATE_DIR_AT, Message::new(now, path)).map(drop)
+    pub fn create_dir_at(&self, path: &CStr, moment: Moment<'_>) -> Result {
+        self.call(Call::CREATE_DIR_AT, Self::message(&moment, path)).map(drop)
     }
 
     /// Removes an empty directory.
-    pub fn remove_dir_at(&self, path: &CStr, now: u64) -> Result {
-        self.call(Call::REMOVE_DIR_AT, Message::new(now, path)).map(drop)
+    pub fn remove_dir_at(&self, path: &CStr, moment: Moment<'_>) -> Result {
+        self.call(Call::REMOVE_DIR_AT, Self::message(&moment, path)).map(drop)
     }
 
     /// Removes a name that is not a directory's.
-    pub fn unlink_at(&self, path: &CStr, now: u64) -> Result {
-        self.call(Call::UNLINK_AT, Message::new(now, path)).map(drop)
+    pub fn unlink_at(&self, path: &CStr, moment: Moment<'_>) -> Result {
+        self.call(Call::UNLINK_AT, Self::message(&moment, path)).map(drop)
     }
 
     /// Renames `path` to `new_path` beneath `new_dir`. EXDEV from one tree to another.
-    pub fn rename_at(&self, path: &CStr, new_dir: &Self, new_path: &CStr, now: u64) -> Result {
-        self.call(Call::RENAME_AT, self.beside(new_dir, Message::new(now, path), new_path)?).map(drop)
+    pub fn rename_at(&self, path: &CStr, new_dir: &Self, new_path: &CStr, moment: Moment<'_>) -> Result {
+        self.call(Call::RENAME_AT, self.beside(new_dir, Self::message(&moment, path), new_path)?).map(drop)
     }
 
     /// Makes `new_path` beneath `new_dir` another name of the file `path`. EXDEV from one tree to another.
-    pub fn link_at(&self, path: &CStr, follow: bool, new_dir: &Self, new_path: &CStr, now: u64) -> Result {
-        let message = self.beside(new_dir, Message::new(now, path), new_path)?.with_numbers([follow.into()]);
+    pub fn link_at(&self, path: &CStr, follow: bool, new_dir: &Self, new_path: &CStr, moment: Moment<'_>) -> Result {
+        let message = self.beside(new_dir, Self::message(&moment, path), new_path)?.with_numbers([follow.into()]);
         self.call(Call::LINK_AT, message).map(drop)
     }
 
@@ -249,8 +291,8 @@ impl Open {
     }
 
     /// Makes `new_path` a link to `target`, which is stored as it is. An absolute target is ENOTCAPABLE.
-    pub fn symlink_at(&self, target: &CStr, new_path: &CStr, now: u64) -> Result {
-        self.call(Call::SYMLINK_AT, Message { new_path: new_path.into(), ..Message::new(now, target) }).map(drop)
+    pub fn symlink_at(&self, target: &CStr, new_path: &CStr, moment: Moment<'_>) -> Result {
+        self.call(Call::SYMLINK_AT, Message { new_path: new_path.into(), ..Self::message(&moment, target) }).map(drop)
     }
 
     /// Gives the target of the link `path` to `use_target`.
@@ -278,108 +320,25 @@ impl RawOpen {
     }
 }
 
-/// Makes a call on what this library has open.
-unsafe extern "C" fn serve(opened: NonNull<c_void>, call: Call, message: *mut Message) -> u16 {
-    let made = catch_unwind(AssertUnwindSafe(|| {
-        if call == Call::CLOSE {
-            // SAFETY: `Open` closes once, what `Open::of` has leaked.
-            drop(unsafe { Box::from_raw(opened.cast::<Opened>().as_ptr()) });
-            return Ok(());
-        }
-        // SAFETY: the caller's `Open` keeps it.
-        let opened = unsafe { opened.cast::<Opened>().as_ref() };
-        // SAFETY: the caller's message is there for the time of the call, and nobody else has it.
-        let message = unsafe { message.as_mut() }.ok_or(Errno::Fault)?;
-        answer(opened, call, message)
-    }));
-    made.unwrap_or(Err(Errno::Io)).err().map_or(0, Errno::number)
+/// The open file of the host in an answer.
+fn file_of(message: &Message) -> Result<Option<File>> {
+    let [is_there, handle, dev, ino, ..] = message.numbers;
+    // SAFETY: the other library has given the handle away, and it is taken once.
+    let file = (is_there != 0).then(|| unsafe { handle_of(handle) }.map(File::from)).transpose()?;
+    // A directory is not shown by its own numbers.
+    Ok(file.map(|file| if dev == 0 { file } else { file.shown_as(Shown { dev, ino }) }))
 }
 
-fn answer(opened: &Opened, call: Call, message: &mut Message) -> Result {
-    // SAFETY: paths are of C strings that outlive the call.
-    let text = |bytes: Bytes| unsafe { std::slice::from_raw_parts(bytes.start, bytes.len) };
-    let path = CStr::from_bytes_with_nul(text(message.path)).map_err(|_| Errno::Ilseq)?;
-    let new_path = CStr::from_bytes_with_nul(text(message.new_path)).map_err(|_| Errno::Ilseq)?;
-    let (now, numbers) = (message.now, message.numbers);
-    let [first, second, ..] = numbers;
-    let follow = first != 0;
-    match call {
-        Call::REOPEN => hand_over(message, opened.reopen()?),
-        Call::STAT => message.put_stat(opened.stat()?),
-        Call::SET_TIMES => {
-            let (atim, mtim) = message.times(0)?;
-            opened.set_times(atim, mtim, now)?;
-        }
-        Call::SIZE => message.put_numbers([opened.size()]),
-        Call::READ => {
-            // SAFETY: the caller's buffer is in a guest's memory, or its own, for the time of the call.
-            let mut buffers = unsafe { Buffers::at(message.buffer, message.buffer_len) };
-            let moved = opened.read(first, &mut buffers, message.buffer_len as u64)?;
-            message.put_numbers([moved.into()]);
-        }
-        Call::WRITE => {
-            // SAFETY: as for `READ`.
-            let mut buffers = unsafe { Buffers::at(message.buffer, message.buffer_len) };
-            let offset = (first != 0).then_some(second);
-            let (moved, end) = opened.write(offset, &mut buffers, message.buffer_len as u64, now)?;
-            message.put_numbers([moved.into(), end]);
-        }
-        Call::SET_SIZE => opened.set_size(first, now)?,
-        Call::ALLOCATE => opened.allocate(first, second, now)?,
-        Call::LIST => {
-            // SAFETY: it is the caller's own, for the time of the call.
-            let buffer = unsafe { std::slice::from_raw_parts_mut(message.buffer, message.buffer_len) };
-            message.put_numbers([opened.list(first, buffer)? as u64]);
-        }
-        Call::OPEN_AT => {
-            let [oflags, fdflags, follow, read, write, read_only, ..] = numbers;
-            let bits = |number| u16::try_from(number).map_err(|_| Errno::Inval);
-            let how = OpenHow {
-                follow: follow != 0,
-                oflags: Oflags::from_bits_truncate(bits(oflags)?),
-                fdflags: Fdflags::from_bits_truncate(bits(fdflags)?),
-                read: read != 0,
-                write: write != 0,
-            };
-            let opened = opened.with_names(now, |start, names| match read_only {
-                0 => names.open(start, path, &how),
-                _ => names.open_at_read_only(start, path, how),
-            });
-            hand_over(message, opened?);
-        }
-        Call::STAT_AT => message.put_stat(opened.with_names(now, |start, names| names.stat(start, path, follow))?),
-        Call::SET_TIMES_AT => {
-            let times = message.times(1)?;
-            opened.with_names(now, |start, names| names.set_times_at(start, path, follow, times))?;
-        }
-        Call::CREATE_DIR_AT => opened.with_names(now, |start, names| names.create_dir_at(start, path))?,
-        Call::REMOVE_DIR_AT => opened.with_names(now, |start, names| names.remove_dir_at(start, path))?,
-        Call::UNLINK_AT => opened.with_names(now, |start, names| names.unlink_at(start, path))?,
-        Call::RENAME_AT | Call::LINK_AT => {
-            // SAFETY: the caller has another `Open` of this library there.
-            let other = unsafe { message.other.cast::<Opened>().as_ref() }.ok_or(Errno::Fault)?;
-            opened.with_names(now, |start, names| match call {
-                Call::RENAME_AT => names.rename_at(start, path, other.place(), new_path),
-                _ => names.link_at(start, path, follow, (other.place(), new_path)),
-            })?;
-        }
-        Call::SYMLINK_AT => opened.with_names(now, |start, names| names.symlink_at(path, start, new_path))?,
-        Call::READLINK_AT => {
-            // SAFETY: as for `LIST`.
-            let buffer = unsafe { std::slice::from_raw_parts_mut(message.buffer, message.buffer_len) };
-            let read = |target: &[u8]| {
-                buffer.get_mut(..target.len()).ok_or(Errno::Nametoolong)?.copy_from_slice(target);
-                Ok(target.len() as u64)
-            };
-            let len = opened.with_names(now, |start, names| names.readlink_at(start, path, read))?;
-            message.put_numbers([len]);
-        }
-        _ => return Err(Errno::Nosys),
-    }
-    Ok(())
+#[cfg(unix)]
+unsafe fn handle_of(number: u64) -> Result<OwnedHandle> {
+    let number = i32::try_from(number).map_err(|_| Errno::Io)?;
+    // SAFETY: the caller answers for it.
+    Ok(unsafe { std::os::fd::FromRawFd::from_raw_fd(number) })
 }
 
-fn hand_over(message: &mut Message, opened: Opened) {
-    message.put_numbers([opened.filetype().number().into(), opened.dev()]);
-    message.opened = Box::into_raw(Box::new(opened)).cast();
+#[cfg(windows)]
+unsafe fn handle_of(number: u64) -> Result<OwnedHandle> {
+    let number = usize::try_from(number).map_err(|_| Errno::Io)?;
+    // SAFETY: the caller answers for it.
+    Ok(unsafe { std::os::windows::io::FromRawHandle::from_raw_handle(number as *mut c_void) })
 }

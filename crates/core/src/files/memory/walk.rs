@@ -1,7 +1,10 @@
 //! The way along a path.
 
-use super::node::{Id, Kind, NAME_MAX, Nodes};
+use super::merged::{Found, Place};
+use super::node::{Id, NAME_MAX};
+use super::tree::Locked;
 use crate::abi::errno::{Errno, Result};
+use crate::abi::flags::Filetype;
 use crate::host::names::MAX_LINKS;
 use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
@@ -10,26 +13,26 @@ use std::borrow::Cow;
 #[derive(Debug)]
 pub enum Last<'p> {
     /// A directory that the path reaches by dots.
-    Dots(Id),
+    Dots(Place),
     /// A name in a directory, and what is there.
     Name {
         /// The directory.
-        parent: Id,
+        parent: Place,
         /// The name.
         name: Cow<'p, [u8]>,
-        /// The node it stands for, if it is there.
-        found: Option<Id>,
+        /// The thing it stands for, if it is there.
+        found: Option<Found>,
         /// True if slashes follow the name.
         slash: bool,
     },
 }
 
-impl Nodes {
+impl Locked<'_> {
     /// Follows `path` to its last name, which need not be there. A link there is followed if that is asked
     /// for, or a slash comes behind it, unless a file is to be made there. ENOTCAPABLE for a path that
     /// leads out of `start`.
-    pub fn walk<'p>(&self, start: Id, path: &'p [u8], follow: bool, makes: bool) -> Result<Last<'p>> {
-        let mut way: SmallVec<[Id; 16]> = smallvec![start];
+    pub fn walk<'p>(&mut self, start: Id, path: &'p [u8], follow: bool, makes: bool) -> Result<Last<'p>> {
+        let mut way: SmallVec<[Place; 16]> = smallvec![Place::Node(start)];
         let mut rest = Cow::Borrowed(path);
         let mut links = 0;
         let mut at = 0;
@@ -39,16 +42,16 @@ impl Nodes {
         if path.starts_with(b"/") {
             return Err(Errno::Notcapable);
         }
-        self.dir(start)?;
+        self.nodes.dir(start)?;
         loop {
-            let top = *way.last().ok_or(Errno::Notcapable)?;
+            let top = way.last().ok_or(Errno::Notcapable)?;
             let (from, to) = component(&rest, at);
             let name = rest.get(from..to).unwrap_or_default();
             let behind = rest.get(to..).unwrap_or_default();
             let is_last = behind.iter().all(|byte| *byte == b'/');
             at = to;
             match name {
-                b"" => return Ok(Last::Dots(top)),
+                b"" => return Ok(Last::Dots(top.clone())),
                 b"." => continue,
                 b".." => {
                     way.pop();
@@ -56,42 +59,49 @@ impl Nodes {
                 }
                 _ => {}
             }
-            let found = self.child(top, name)?;
-            let kind = found.map(|id| self.get(id).map(|node| &node.kind)).transpose()?;
-            match (found, kind) {
+            if !is_last && let Some(place) = self.enter(top, name)? {
+                way.push(place);
+                continue;
+            }
+            let found = self.find(top, name)?;
+            let filetype = found.as_ref().map(|found| self.filetype(found)).transpose()?;
+            let follows = !is_last || if behind.is_empty() { follow } else { !makes };
+            match (found, filetype) {
                 (None, _) if !is_last => return Err(Errno::Noent),
-                (_, Some(Kind::Link(target))) if !is_last || if behind.is_empty() { follow } else { !makes } => {
+                (Some(found), Some(Filetype::SymbolicLink)) if follows => {
                     links += 1;
                     if links > MAX_LINKS {
                         return Err(Errno::Loop);
                     }
+                    let target = self.target(&found)?;
                     if target.starts_with(b"/") {
                         return Err(Errno::Notcapable);
                     }
-                    rest = Cow::Owned([target, behind].concat());
+                    rest = Cow::Owned([&target, behind].concat());
                     at = 0;
                 }
-                (Some(id), Some(Kind::Dir(_))) if !is_last => way.push(id),
+                (Some(found), Some(Filetype::Directory)) if !is_last => way.push(self.place(found)),
                 _ if !is_last => return Err(Errno::Notdir),
                 (found, _) => {
                     let slash = !behind.is_empty();
+                    let parent = top.clone();
                     let name = match rest {
                         Cow::Borrowed(rest) => Cow::Borrowed(rest.get(from..to).unwrap_or_default()),
                         Cow::Owned(_) => Cow::Owned(name.to_vec()),
                     };
-                    return Ok(Last::Name { parent: top, name, found, slash });
+                    return Ok(Last::Name { parent, name, found, slash });
                 }
             }
         }
     }
 
-    /// The node that `path` leads to.
-    pub fn lookup(&self, start: Id, path: &[u8], follow: bool) -> Result<Id> {
+    /// The thing that `path` leads to.
+    pub fn lookup(&mut self, start: Id, path: &[u8], follow: bool) -> Result<Found> {
         match self.walk(start, path, follow, false)? {
-            Last::Dots(id) => Ok(id),
+            Last::Dots(place) => self.found_at(place),
             Last::Name { found, slash, .. } => {
-                let id = found.ok_or(Errno::Noent)?;
-                if slash && !self.is_dir(id) { Err(Errno::Notdir) } else { Ok(id) }
+                let found = found.ok_or(Errno::Noent)?;
+                if slash && !self.finds_dir(&found)? { Err(Errno::Notdir) } else { Ok(found) }
             }
         }
     }

@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use std::ffi::CStr;
 
 pub use super::name::{readlink, set_times_of_name, stat_name};
-pub use super::open::open_parent;
+pub use super::open::{open_dir_of_name, open_parent};
 pub use super::system::attr::{set_times, stat};
 pub use super::system::is_root;
 

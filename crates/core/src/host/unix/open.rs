@@ -6,7 +6,7 @@ use crate::host::handle::File;
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -31,6 +31,11 @@ pub fn open_beneath(dir: &File, path: &[u8], read: bool, write: bool, follow: bo
 /// Opens a directory for names in it, and its attributes.
 pub fn open_parent(dir: &File, path: &[u8]) -> Result<File> {
     open_beneath(dir, path, true, false, true, PATH_ONLY | OFlags::DIRECTORY)
+}
+
+/// The same of one name, which is not followed if it is a link.
+pub fn open_dir_of_name(dir: &File, name: &CStr) -> Result<File> {
+    open_beneath(dir, name.to_bytes(), true, false, false, PATH_ONLY | OFlags::DIRECTORY)
 }
 
 const fn access(read: bool, write: bool) -> OFlags {

@@ -5,7 +5,7 @@ use crate::abi::errno::{Errno, Result};
 use crate::abi::flags::{Fdflags, Filetype, Oflags};
 use crate::abi::records::Filestat;
 use crate::host::handle::{File, OpenHow, SetTime};
-use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
+use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use std::ffi::CStr;
@@ -84,6 +84,11 @@ fn open_directory(dir: &File, path: &CStr, how: &OpenHow) -> Result<File> {
 
 pub fn open_parent(dir: &File, path: &[u8]) -> Result<File> {
     Ok(File::directory(dir.handle.open_dir(os_path(path)?)?.into_std_file()))
+}
+
+/// The same of one name, which is not followed if it is a link.
+pub fn open_dir_of_name(dir: &File, name: &CStr) -> Result<File> {
+    Ok(File::directory(dir.handle.open_dir_nofollow(os_path(name.to_bytes())?)?.into_std_file()))
 }
 
 /// A handle of the file that `path` leads to, for its attributes only.
