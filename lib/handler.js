@@ -116,8 +116,11 @@ class Handler {
         const message = `the handler has answered with the status ${first}, which is none of a response`;
         throw new WasiError('ERR_WASI_HTTP', message);
       }
-      // An instance may go on after its response, and fail then.
-      over.catch((error) => this.failed(error, request));
+      // An instance may go on after its response, and fail then. One that is ended by close() has not failed.
+      over.catch((error) => {
+        const isEnded = this.isClosed && exchange.isComplete && error.code === 'ERR_WASI_KILLED';
+        if (!isEnded) this.failed(error, request);
+      });
       return new Answered(exchange, over, status, pairs(fields));
     } catch (error) {
       exchange.close();

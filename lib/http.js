@@ -303,6 +303,11 @@ class Exchange {
     this.#output.destroy();
   }
 
+  /** True if all of the message has come. */
+  get isComplete() {
+    return this.#end !== undefined && !this.#end.error;
+  }
+
   /** True if nobody takes what is sent. */
   get isClosed() {
     return this.#output.destroyed;

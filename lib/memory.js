@@ -135,6 +135,7 @@ class MemoryDirectory {
   }
 
   [Symbol.for('nodejs.util.inspect.custom')]() {
+    if (!isMemoryDirectory(this)) return 'MemoryDirectory {}'; // an object that inherits from one
     const [used, limit] = trees().usage(self(this));
     return `MemoryDirectory { used: ${used}, limit: ${limit} }`;
   }
@@ -277,6 +278,12 @@ function readItems(root, add, limit) {
     for (const entry of fs.readdirSync(nodePath().join(root, prefix), { withFileTypes: true })) {
       const path = prefix === '' ? entry.name : `${prefix}/${entry.name}`;
       const host = nodePath().join(root, path);
+      if (entry.name.includes('\ufffd') && !fs.lstatSync(host, { throwIfNoEntry: false }))
+        throw invalidArgValue(
+          'path',
+          host,
+          'has a name that is no UTF-8, which a guest could not open',
+        );
       if (entry.isDirectory()) {
         add(path, undefined);
         left.push(path);

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { inspect } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { gzipSync } from 'node:zlib';
 import { MemoryDirectory, WASI, memory } from '../../index.js';
@@ -136,6 +137,8 @@ describe('its methods', () => {
     fs.writeFileSync(at('from', 'sub', 'file'), 'text');
     fs.symlinkSync('sub/file', at('from', 'link'));
     const work = memory.from(at('from'));
+    assert.match(inspect(work), /^MemoryDirectory \{ used: \d+, limit: \d+ \}$/);
+    assert.equal(inspect(Object.create(work)), 'MemoryDirectory {}');
     const tree = {
       link: memory.link('sub/file'),
       'sub/': { 'empty/': {}, file: Buffer.from('text') },
@@ -147,6 +150,10 @@ describe('its methods', () => {
     assert.throws(() => work.copyTo(at('to')), { code: 'ENOTEMPTY' });
     assert.throws(() => memory.from(at('none')), { code: 'ENOENT' });
     assert.throws(() => memory.from(at('from'), { limit: 3 }), { code: 'ERR_OUT_OF_RANGE' });
+    if (process.platform !== 'linux') return; // others have no such names
+    fs.mkdirSync(at('odd'));
+    fs.writeFileSync(Buffer.from(`${at('odd')}/\xff`, 'latin1'), '');
+    assert.throws(() => memory.from(at('odd')), { message: /has a name that is no UTF-8/ });
   });
 
   test('archives of tar', () => {

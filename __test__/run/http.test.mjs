@@ -253,6 +253,23 @@ describe('handler()', { timeout: HANGS }, () => {
     assert.deepEqual(errors, []);
   });
 
+  test('tells no error of an instance that close() ends after its response', async () => {
+    const { errors, get, handle } = await open();
+    const response = await get('/answered-forever');
+    assert.equal(await response.text(), 'answered');
+    await handle.close();
+    await turn();
+    assert.deepEqual(errors, []);
+    const other = await open();
+    const answer = other.get('/forever');
+    await other.handle.close();
+    assert.equal((await answer).status, 500);
+    assert.deepEqual(
+      other.errors.map(({ code }) => code),
+      ['ERR_WASI_KILLED'],
+    );
+  });
+
   test('refuses what is no handler, and wrong options', async () => {
     await assert.rejects(handler(EMPTY_COMPONENT, { cache }), {
       code: 'ERR_WASI_PROGRAM',

@@ -279,6 +279,10 @@ void exports_wasi_http_incoming_handler_handle(Request request, Outparam to) {
     result.val.err = (Code){.tag = WASI_HTTP_TYPES_ERROR_CODE_LOOP_DETECTED};
     return wasi_http_types_static_response_outparam_set(to, &result);
   }
+  if (begins(path, "/answered-forever")) {
+    say(to, 200, text("answered"));
+    for (;;) __asm__ volatile("");
+  }
   if (begins(path, "/trap-late")) {
     Body body = respond(to, 200, wasi_http_types_constructor_fields());
     Output stream = output(body);
