@@ -1,4 +1,4 @@
-// Every block of code in README and docs/ runs, as it stands there.
+// Every block of code in README and docs/ runs, as it stands there, and so do the packages of examples/.
 //
 // A section (##) is a project, with the files of the page's beginning and those that GIVEN lists. Its blocks are taken in
 // their order: one behind a line that ends in "`name`:" is a file of this name; `js` is a program; `sh` is commands, all
@@ -12,6 +12,7 @@ import { after, before, describe, test } from 'node:test';
 import { execute } from '../support/execute.mjs';
 import { read, sectionsOf, shell, write } from '../support/documents.mjs';
 import { main, root, temporaryFolder } from '../support/host.mjs';
+import { declareExamples } from './examples.mjs';
 import { documents, ELSEWHERE, GIVEN, NOT_RUN } from './pages.mjs';
 
 const packages = path.join(root, '__test__', 'packages', 'node_modules');
@@ -41,6 +42,7 @@ const env = {
   HOME: path.join(folder, 'home'),
   WASI_RS_CACHE: path.join(folder, 'cache'),
   npm_config_offline: 'true',
+  npm_config_update_notifier: 'false',
 };
 
 /** @param {string} name @returns {string} the folder of a package that is used */
@@ -148,6 +150,8 @@ for (const document of documents.filter((name) => !(name in ELSEWHERE))) {
     }
   });
 }
+
+describe('examples/', () => declareExamples(folder, env));
 
 test('the blocks that are not run are there, each with a reason', () => {
   for (const { page, begins, reason } of NOT_RUN) {
