@@ -1,8 +1,8 @@
 'use strict';
 
 // npm test [-- filter]: sets up what is missing, then runs the tests in Rust and those in JavaScript.
-// A filter is part of the path of a file in __test__/, such as `cli` or `cli/flags`: these files are run, and nothing
-// else. If no file has it, it is part of a test's name, in Rust or JavaScript.
+// A filter is part of the path of a file in __test__/, such as `cli` or `cli/flags`: these files are run, and
+// nothing else. If no file has it, it is part of a test's name, in Rust or JavaScript.
 // The addons under test are those in the package, built with any profile.
 
 const { spawnSync } = require('node:child_process');
