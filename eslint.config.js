@@ -5,7 +5,7 @@ const { defineConfig } = require('eslint/config');
 const globals = require('globals');
 
 module.exports = defineConfig([
-  { ignores: ['target/'] },
+  { ignores: ['target/', 'site/build/', 'site/dist/'] },
   {
     files: ['**/*.{js,mjs}'],
     extends: [js.configs.recommended],

@@ -12,7 +12,7 @@ import { QUICK, THOROUGH } from './lib/compare.mjs';
 import { memories, quantity, times } from './report/format.mjs';
 import { describe, machine } from './report/machine.mjs';
 import { markdown } from './report/markdown.mjs';
-import { withTable } from './report/readme.mjs';
+import { withFigures } from './report/readme.mjs';
 import { meanRatio, slowerRows } from './report/summary.mjs';
 import { svg } from './report/svg.mjs';
 
@@ -24,7 +24,7 @@ const HELP = `npm run bench [-- options]: what system calls and programs cost, w
   --quick          few and short rounds: a first look
   --only NAME      only the part NAME (${PARTS.join(', ')}), or the rows with NAME in theirs
   --json FILE      where the figures go; without --quick and --only: docs/benchmark.json,
-                   and a table into README.md
+                   and figures into README.md
   --markdown FILE  the tables: docs/benchmark.md
   --svg FILE       the plot: docs/benchmark.svg
   --no-build       measure the addon that is there`;
@@ -92,7 +92,7 @@ function write(results) {
   save(page, markdown(results, link));
   save(plot, svg(results));
   // From the figures as they are kept, so that a test can tell whether they are the same.
-  if (whole) save(README, withTable(fs.readFileSync(README, 'utf8'), JSON.parse(json)));
+  if (whole) save(README, withFigures(fs.readFileSync(README, 'utf8'), JSON.parse(json)));
 }
 
 function save(file, content) {

@@ -7,14 +7,25 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { nodeFileTrace } from '@vercel/nft';
 import webpack from 'webpack';
+import { recipesOf, write } from '../support/documents.mjs';
 import { execute, node } from './node.mjs';
-import { recipesOf, shell, write } from './recipes.mjs';
+import { shell } from './shell.mjs';
 
 const ours = path.join(import.meta.dirname, 'node_modules', 'wasi-rs');
 const guest = fs.readFileSync(path.join(import.meta.dirname, 'build', 'demo.wasm'));
-const recipes = recipesOf('deployment.md');
+const recipes = recipesOf('docs/deployment.md');
 const { files: program } = recipes.get('');
 const GREETINGS = 'WASI: hello world\nwasmtime: hello world\nv8: hello world\n';
+
+test('each section of the page has a test below', () => {
+  assert.deepEqual(
+    [...recipes.keys()],
+    [
+      ...['', 'esbuild', 'webpack', 'Vite', 'Next.js', 'pnpm', "Yarn Plug'n'Play"],
+      ...["Node's permission model", 'Single executable applications'],
+    ],
+  );
+});
 
 /** A folder that is gone after the test. @param {import('node:test').TestContext} t */
 function newFolder(t) {

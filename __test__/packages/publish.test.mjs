@@ -8,7 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { execute } from './node.mjs';
-import { shell } from './recipes.mjs';
+import { shell } from './shell.mjs';
 
 const require = createRequire(import.meta.url);
 const ours = path.join(import.meta.dirname, 'node_modules', 'wasi-rs');

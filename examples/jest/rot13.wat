@@ -1,0 +1,26 @@
+;; Reads its input, moves each letter by 13, and writes it.
+(module
+  (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func $move (param $byte i32) (result i32) (local $letter i32)
+    (local.set $letter (i32.sub (i32.or (local.get $byte) (i32.const 32)) (i32.const 97)))
+    (if (i32.ge_u (local.get $letter) (i32.const 26)) (then (return (local.get $byte))))
+    (if (result i32) (i32.lt_u (local.get $letter) (i32.const 13))
+      (then (i32.add (local.get $byte) (i32.const 13)))
+      (else (i32.sub (local.get $byte) (i32.const 13)))))
+  (func (export "_start") (local $i i32) (local $length i32)
+    (loop $more
+      (i32.store (i32.const 0) (i32.const 1024))
+      (i32.store (i32.const 4) (i32.const 4096))
+      (if (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)) (then return))
+      (local.set $length (i32.load (i32.const 8)))
+      (if (i32.eqz (local.get $length)) (then return))
+      (local.set $i (i32.const 0))
+      (loop $next
+        (i32.store8 offset=1024 (local.get $i) (call $move (i32.load8_u offset=1024 (local.get $i))))
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br_if $next (i32.lt_u (local.get $i) (local.get $length))))
+      (i32.store (i32.const 4) (local.get $length))
+      (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+      (br $more))))

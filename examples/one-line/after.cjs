@@ -1,0 +1,6 @@
+const { readFileSync } = require('node:fs');
+const { WASI } = require('wasi-rs');
+
+const wasi = new WASI({ version: 'preview1', args: ['hello'], env: {}, preopens: {} });
+const hello = new WebAssembly.Module(readFileSync(`${__dirname}/hello.wasm`));
+process.exitCode = wasi.start(new WebAssembly.Instance(hello, wasi.getImportObject()));
