@@ -104,6 +104,9 @@ const PLATFORMS = [
   },
 ];
 
+/** The newest glibc that a published addon asks for: the one that Node 20 to 26 need themselves. */
+const GLIBC = '2.28';
+
 /**
  * The names of the platforms whose addons may run here. There are two on Linux, `linux-x64-gnu` and
  * `linux-x64-musl`: to find out the libc that Node runs on takes milliseconds. Others than those in the table
@@ -178,6 +181,7 @@ function packedName(version, name = 'wasi-rs') {
 }
 
 module.exports = {
+  GLIBC,
   PLATFORMS,
   binaryName,
   isPossible,

@@ -1,15 +1,16 @@
 'use strict';
 
 // Builds the addons with cargo and puts them where lib/addon.js finds them:
-//   node scripts/build.js [--class-only] [--debug] [--target TRIPLE] [--out DIR]
-// TRIPLE is a row of platform.js; the linker for it is cargo's matter (CARGO_TARGET_..._LINKER). `npx wasi-rs
-// build` is the same where the package is installed.
+//   node scripts/build.js [--class-only] [--debug] [--target TRIPLE] [--zig] [--out DIR]
+// TRIPLE is a row of platform.js; the linker for it is cargo's matter (CARGO_TARGET_..._LINKER), or zig's
+// with --zig (`cargo install cargo-zigbuild`), which also links with an old glibc. `npx wasi-rs build` is the
+// same where the package is installed.
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
-const { PLATFORMS, binaryName, isPossible, triple } = require('../platform.js');
+const { GLIBC, PLATFORMS, binaryName, isPossible, triple } = require('../platform.js');
 
 const root = path.dirname(__dirname);
 const sources = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'crates', 'src'].map((name) =>
@@ -50,11 +51,13 @@ const ADDONS = [
  * @param {boolean} [options.classOnly] without the addon with the engines
  * @param {boolean} [options.debug] cargo's dev profile instead of release
  * @param {string} [options.target] the platform to build for, if it is not this one
+ * @param {boolean} [options.zig] has zig link it; `target` is given then
  * @param {string} [options.out] the folder that the addons come to, instead of the package
  * @param {(line: string) => void} [options.report] is told what is done
  * @returns {string[]} the addons' files
  */
-function build({ classOnly = false, debug = false, target, out = root, report = note } = {}) {
+function build(options = {}) {
+  const { classOnly = false, debug = false, target, out = root, report = note } = options;
   const started = Date.now();
   report(
     `building with ${requireRust(target)} in ${targetFolder()}; cargo fetches what it lacks from crates.io`,
@@ -65,7 +68,7 @@ function build({ classOnly = false, debug = false, target, out = root, report = 
     report(
       `${i + 1} of ${addons.length}: ${addon.about}, ${debug ? 'without optimisation' : addon.takes}`,
     );
-    const library = cargoBuild(addon, debug, target);
+    const library = cargoBuild(addon, options);
     const file = path.join(out, binaryName(target ?? triple(), addon.name));
     replace(file, library);
     report(`made ${path.relative('', file)}, ${(fs.statSync(file).size / 2 ** 20).toFixed(1)} MiB`);
@@ -120,20 +123,21 @@ const targetFolder = () => process.env.CARGO_TARGET_DIR ?? path.join(root, 'targ
 
 /**
  * @param {Addon} addon
- * @param {boolean} debug
- * @param {string} [target]
+ * @param {NonNullable<Parameters<typeof build>[0]>} options
  * @returns {string} the library's path
  */
-function cargoBuild({ name, features }, debug, target) {
+function cargoBuild({ name, features }, { debug, target, zig }) {
   const args = [
-    'build',
+    zig ? 'zigbuild' : 'build',
     ...(debug ? [] : ['--release']),
     '--lib',
     '--no-default-features',
     `--features=${features(target ?? triple())}`,
     // One folder for each addon: in a common one, cargo would replace one library by the other.
     `--target-dir=${path.join(targetFolder(), name)}`,
-    ...(target ? [`--target=${rustTarget(target)}`] : []),
+    ...(target
+      ? [`--target=${rustTarget(target)}${zig && target.endsWith('-gnu') ? `.${GLIBC}` : ''}`]
+      : []),
     '--message-format=json-render-diagnostics',
   ];
   const { error, status, signal, stdout } = spawnSync('cargo', args, {
@@ -235,6 +239,7 @@ if (require.main === module) {
       'class-only': { type: 'boolean' },
       debug: { type: 'boolean' },
       target: { type: 'string' },
+      zig: { type: 'boolean' },
       out: { type: 'string' },
     },
   });

@@ -5,9 +5,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-
-/** The newest glibc that a published addon may ask for: the one that Node 20 to 26 need themselves. */
-const GLIBC = '2.28';
+const { GLIBC } = require('../platform.js');
 
 const MIB = 1024 * 1024;
 
@@ -81,7 +79,7 @@ function isNewer(a, b) {
   return b === '' || major > otherMajor || (major === otherMajor && minor > otherMinor);
 }
 
-module.exports = { GLIBC, MAX_BYTES, newestGlibc, problems };
+module.exports = { MAX_BYTES, newestGlibc, problems };
 
 if (require.main === module) {
   const [triple, ...files] = process.argv.slice(2);

@@ -1,15 +1,17 @@
 'use strict';
 
 // Makes all packages, checks them, and packs each into a .tgz:
-//   node scripts/pack.js [--addons DIR] [--notices DIR] [--out DIR] [--local]
-// DIR has the addons of all platforms, by the names that scripts/build.js gives them;
-// with --local, those that are there make do, whichever glibc they need.
+//   node scripts/pack.js --addons DIR --notices DIR [--out DIR]
+//   node scripts/pack.js --local [--addons DIR] [--notices DIR] [--out DIR]
+// The first DIR has the addons of all platforms, by the names that scripts/build.js gives them, the second
+// what scripts/notices.js writes. With --local, those addons that are there make do, whichever glibc they
+// need.
 
 const fs = require('node:fs');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
-const { binaryName } = require('../platform.js');
-const { GLIBC, problems } = require('./check-addon.js');
+const { GLIBC, binaryName } = require('../platform.js');
+const { problems } = require('./check-addon.js');
 const { PACKAGES, mainFiles, npm, root, stage } = require('./packages.js');
 
 /** The most bytes of a package without addons: JavaScript, types, and the sources in Rust. */
@@ -34,6 +36,7 @@ const MAX_MAIN_BYTES = 6 * 1024 * 1024;
  * @returns {Array<{ name: string, folder: string }>}
  */
 function make({ addons = root, notices, out, local = false }) {
+  if (!local && !notices) throw new Error('addons are not published without licences: --notices');
   const files = mainFiles();
   const hasAddon = (/** @type {Package} */ { platform, addon }) =>
     !platform || !addon || fs.existsSync(path.join(addons, binaryName(platform.triple, addon)));
