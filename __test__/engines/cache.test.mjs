@@ -59,8 +59,7 @@ test('what is not whole is made anew', async () => {
   }
 });
 
-// Their names are others, since the version is part of what they are made of. Two versions with valid files are in
-// the tests of crates/runner/src/cache.
+// Their names are others, since the version is part of what they are made of.
 test('files of other versions in the folder are left alone, and are no obstacle', async () => {
   await compile(CAT, { cache });
   const [own] = entries();
