@@ -55,6 +55,10 @@ function inNameOf(program, message) {
  */
 function explain(error) {
   if (error instanceof CliError) return { message: error.message, exitCode: error.exitCode };
+  // It says what to do.
+  if (error?.code === 'ERR_WASI_RS_LOAD') {
+    return { message: error.message.replace(/^wasi-rs: /, ''), exitCode: EXIT.NOT_STARTED };
+  }
   const bug = 'this should not happen; please report it';
   return { message: `${error?.stack ?? error}\n${bug}`, exitCode: 70 };
 }

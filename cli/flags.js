@@ -58,6 +58,12 @@ const COMMANDS = [
     takesNothing: true,
     help: 'Names the folder that keeps machine code, and its size.',
   },
+  {
+    name: 'build',
+    usage: '[--class-only]',
+    takesNothing: true,
+    help: 'Builds the addons of this package from its sources in Rust, for a platform that has no package with them, or to have built them oneself: they are loaded instead of those. It needs Rust 1.95 or newer, and fetches what else it needs from crates.io.',
+  },
 ];
 
 /** @type {readonly Flag[]} */
@@ -251,6 +257,11 @@ const FLAGS = [
     name: 'sync',
     commands: ['types'],
     help: 'For loadSync(), whose functions return values instead of promises.',
+  },
+  {
+    name: 'class-only',
+    commands: ['build'],
+    help: 'Builds the addon with the class WASI alone, without the engines, which take most of the time.',
   },
   {
     name: 'help',

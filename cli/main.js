@@ -20,6 +20,7 @@ const ACTIONS = {
   types: (invocation) => require('./types.js').types(invocation),
   compile: (invocation) => require('./compile.js').compile(invocation),
   cache: (invocation) => require('./cache.js').cache(invocation),
+  build: (invocation) => require('./build.js').build(invocation),
 };
 
 /** @param {readonly string[]} argv @returns {Promise<unknown>} the exit code, if it is not 0 */

@@ -100,9 +100,10 @@ describe('flags', () => {
     for (const flag of FLAGS) {
       const { name, kind, isOptional, example, commands = COMMANDS.map((one) => one.name) } = flag;
       for (const command of commands) {
+        const { takesNothing } = COMMANDS.find((one) => one.name === command);
         const value = kind ? [example ?? kinds[kind]] : [];
         const written = isOptional ? [`--${name}=${example}`] : [`--${name}`, ...value];
-        const { flags } = parse([command, ...written, ...(command === 'cache' ? [] : ['x'])]);
+        const { flags } = parse([command, ...written, ...(takesNothing ? [] : ['x'])]);
         assert.notEqual(flags[name], undefined, name);
         const { code, stdout } = await cli([command, '--help']);
         assert.equal(code, 0);

@@ -59,6 +59,30 @@ test('what is not whole is made anew', async () => {
   }
 });
 
+// Their names are others, since the version is part of what they are made of.
+test('files of other versions in the folder are left alone, and are no obstacle', async () => {
+  await compile(CAT, { cache });
+  const [own] = entries();
+  const others = {
+    [own.replace(/^./, (digit) => (digit === '0' ? '1' : '0'))]: fs.readFileSync(
+      path.join(cache, own),
+    ),
+    [`${'a'.repeat(64)}.8c.cwasm`]: 'machine code in a form of its own',
+    [`${'b'.repeat(64)}.v2`]: 'a record of a later version',
+    'index.v2': 'something new',
+  };
+  for (const [name, content] of Object.entries(others)) {
+    fs.writeFileSync(path.join(cache, name), content, { mode: 0o400 });
+  }
+  const { usage } = await run(CAT, { cache, engine: 'wasmtime' });
+  assert.equal(usage.compiled, 0);
+  await compile(program('(nop)'), { cache });
+  for (const [name, content] of Object.entries(others)) {
+    assert.ok(fs.readFileSync(path.join(cache, name)).equals(Buffer.from(content)), name);
+  }
+  assert.equal(entries().length, 4);
+});
+
 test('a folder that others can write to is left alone', async () => {
   fs.mkdirSync(cache);
   fs.chmodSync(cache, 0o777);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
@@ -9,12 +9,19 @@ import { Worker } from 'node:worker_threads';
 import { root, thrownBy } from '../support/host.mjs';
 
 const require = createRequire(import.meta.url);
-const { binaryName, triple, triples } = require('../../platform.js');
+const {
+  PLATFORMS,
+  binaryName,
+  packageName,
+  packedName,
+  triple,
+  triples,
+} = require('../../platform.js');
+const { VERSION } = require('../../lib/addon.js');
+const { REASONS } = require('../../lib/load.js');
 const addon = binaryName(triple());
-const engineAddon = binaryName(triple(), 'wasi-rs-engine');
 
 const realAddon = fs.readFileSync(path.join(root, addon));
-const realEngine = fs.readFileSync(path.join(root, engineAddon));
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-loader-'));
 after(() => fs.rmSync(temporary, { recursive: true }));
 
@@ -38,26 +45,46 @@ function packageWith(binaries) {
 /** @param {string} folder @returns {any} what requiring the package there throws */
 const loadError = (folder) => thrownBy(() => require(folder));
 
-/** Everything the error says whatever the failure. @param {any} error @param {string} folder @param {string} [name] */
+/**
+ * Everything the error says whatever the failure.
+ *
+ * @param {any} error @param {string} folder @param {string} [name]
+ */
 function assertComplete(error, folder, name) {
   assert.equal(error.code, 'ERR_WASI_RS_LOAD');
   assert.ok(error instanceof Error);
   assert.equal(error.errors.length, 2 * triples().length);
   assert.ok(error.errors.includes(error.cause));
   for (const platform of triples()) {
-    const file = binaryName(platform, name);
-    assert.ok(error.message.includes(path.join(folder, file)), error.message);
-    assert.ok(error.message.includes(`@wasi-rs/${platform}/${file}`), error.message);
+    for (const place of [
+      path.join(folder, binaryName(platform, name)),
+      packageName(platform, name),
+    ]) {
+      assert.ok(error.message.includes(place), error.message);
+    }
   }
   for (const said of [
     `for ${triple()} `,
     error.cause.message.split('\n')[0],
-    'npm rebuild wasi-rs',
+    'npx wasi-rs build',
     'rustup.rs',
-    path.join(folder, 'scripts', 'build.js'),
   ]) {
     assert.ok(error.message.includes(said), `"${said}" is missing in: ${error.message}`);
   }
+}
+
+/**
+ * A platform's package, as `packageWith` takes it.
+ *
+ * @param {string} platform @param {string | Buffer} content @param {string} [version]
+ */
+function platformPackage(platform, content, version = VERSION) {
+  const folder = `node_modules/${packageName(platform)}`;
+  const main = packedName(version);
+  return {
+    [`${folder}/package.json`]: JSON.stringify({ main, version }),
+    [`${folder}/${main}`]: content,
+  };
 }
 
 test(
@@ -81,12 +108,27 @@ test(
   },
 );
 
-test('a missing addon: the error names every place looked at', () => {
+test("the addon of the platform's own package, too, beside this one in node_modules", () => {
+  const outer = fs.mkdtempSync(path.join(temporary, 'outer-'));
+  const folder = path.join(outer, 'node_modules', 'wasi-rs');
+  fs.cpSync(packageWith({}), folder, { recursive: true });
+  fs.rmSync(path.join(folder, 'platform.js'));
+  for (const [name, content] of Object.entries(platformPackage(triples()[0], realAddon))) {
+    fs.mkdirSync(path.dirname(path.join(outer, name)), { recursive: true });
+    fs.writeFileSync(path.join(outer, name), content);
+  }
+  const load = () => require(folder);
+  if (isCommon) assert.equal(typeof load().WASI, 'function');
+  else assert.throws(load, { code: 'MODULE_NOT_FOUND' });
+});
+
+test('a missing addon: the error names every place looked at, and how it comes to be missing', () => {
   const folder = packageWith({});
   const error = loadError(folder);
   assertComplete(error, folder);
   assert.equal(error.cause.code, 'MODULE_NOT_FOUND');
   assert.doesNotMatch(error.message, /Require stack/);
+  assert.match(error.message, /is not installed\. .*--omit=optional.*lock file/);
 });
 
 test('an addon of another platform is not taken for ours', () => {
@@ -106,45 +148,12 @@ for (const part of [0, 0.00005]) {
   });
 }
 
-// Past its headers a truncated shared object kills the process that loads it (docs/decisions/truncated-addons.md).
-for (const name of [addon, engineAddon]) {
-  for (const share of [0, 0.00005, 0.01, 0.5]) {
-    test(`the install script finds ${name} cut at ${share} of its length`, () => {
-      const binaries = { [addon]: realAddon, [engineAddon]: realEngine };
-      const whole = binaries[name];
-      const cut = whole.subarray(0, whole.length * share);
-      const folder = packageWith({ ...binaries, [name]: cut });
-      for (const part of ['scripts', 'Cargo.toml']) {
-        fs.cpSync(path.join(root, part), path.join(folder, part), { recursive: true });
-      }
-      const { status, stderr } = install(folder);
-      // It builds another then, for which cargo is missing here.
-      assert.match(
-        stderr,
-        /^wasi-rs: no working prebuilt binary for .+ \(.+\); building from source/,
-      );
-      assert.match(stderr, /cargo, the build tool of Rust, is not on the PATH/);
-      assert.equal(status, 1);
-      fs.writeFileSync(path.join(folder, name), whole);
-      assert.deepEqual(install(folder), { status: 0, stderr: '' });
-    });
-  }
-}
-
-/** Runs the install script of a package where there is no cargo. @param {string} folder */
-function install(folder) {
-  const script = path.join(folder, 'scripts', 'install.js');
-  const env = { ...process.env, CI: '1', PATH: '' };
-  const { status, stderr } = spawnSync(process.execPath, [script], { encoding: 'utf8', env });
-  return { status, stderr };
-}
-
 test('a text file in place of the addon: the error keeps what dlopen said', () => {
   const folder = packageWith({ [addon]: 'version https://git-lfs\n'.repeat(99) });
   const error = loadError(folder);
   assertComplete(error, folder);
   assert.equal(error.cause.code, 'ERR_DLOPEN_FAILED');
-  assert.match(error.message, /To mend it, install wasi-rs again/);
+  assert.match(error.message, /does not load: it is damaged.*Install it again/s);
 });
 
 test(
@@ -161,24 +170,75 @@ test(
 );
 
 test("the platform's own package serves where the addon inside is broken", () => {
-  const scope = `node_modules/@wasi-rs/${triple()}`;
-  const folder = packageWith({
-    [addon]: 'broken',
-    [`${scope}/package.json`]: JSON.stringify({ main: addon }),
-    [`${scope}/${addon}`]: realAddon,
-  });
+  const folder = packageWith({ [addon]: 'broken', ...platformPackage(triple(), realAddon) });
+  assert.equal(typeof require(folder).WASI, 'function');
+});
+
+test('an addon that was built here is preferred', () => {
+  const folder = packageWith({ [addon]: realAddon, ...platformPackage(triple(), 'broken') });
   assert.equal(typeof require(folder).WASI, 'function');
 });
 
 test("a broken addon in the platform's own package is the cause, rather than a missing one", () => {
-  const scope = `node_modules/@wasi-rs/${triple()}`;
-  const folder = packageWith({
-    [`${scope}/package.json`]: JSON.stringify({ main: addon }),
-    [`${scope}/${addon}`]: 'broken',
-  });
+  const folder = packageWith(platformPackage(triple(), 'broken'));
   const error = loadError(folder);
   assertComplete(error, folder);
   assert.equal(error.cause.code, 'ERR_DLOPEN_FAILED');
+});
+
+test('the package of another version is not loaded: the error says so', () => {
+  const folder = packageWith(platformPackage(triple(), realAddon, '99.0.0'));
+  const error = loadError(folder);
+  assertComplete(error, folder);
+  assert.equal(error.cause.code, 'ERR_WASI_RS_VERSION');
+  assert.match(error.message, /it has wasi-rs\.99\.0\.0\.node, and not wasi-rs\./);
+  assert.match(error.message, /of another version than wasi-rs, .*: npm install wasi-rs@\d/s);
+});
+
+for (const [what, platform, said] of [
+  ['another machine', process.platform === 'darwin' ? 'win32-x64-msvc' : 'darwin-arm64', /copied/],
+  ...(triples().length > 1
+    ? [['another C library', triples().find((name) => name !== triple()), /another C library/]]
+    : []),
+]) {
+  test(`node_modules from ${what}: the error names its platform`, () => {
+    const folder = packageWith(platformPackage(platform, 'not loaded'));
+    const error = loadError(folder);
+    assertComplete(error, folder);
+    assert.match(error.message, said);
+    assert.ok(error.message.includes(`the package for ${platform} is:`), error.message);
+  });
+}
+
+/** What the table says where this is all that is known. @param {object} facts */
+const reason = (facts) => {
+  const here = triple();
+  const known = {
+    ...{ name: 'wasi-rs', self: 'wasi-rs', version: VERSION, attempts: [], others: [], here },
+    ...facts,
+  };
+  return REASONS.find(({ when }) => when(known)).says({
+    needed: packageName(known.here),
+    ...known,
+  });
+};
+
+test('a platform without packages: the error lists those that have some', () => {
+  const said = reason({ here: 'freebsd-x64' });
+  assert.match(said, /^There is no package for freebsd-x64, only for /);
+  for (const row of PLATFORMS) assert.ok(said.includes(row.triple), said);
+});
+
+test('an older C library: the error says that it is that', () => {
+  const error = new Error("libc.so.6: version `GLIBC_2.28' not found (required by wasi-rs.node)");
+  assert.match(reason({ attempts: [{ triple: triple(), error }] }), /^The C library .* is older/);
+});
+
+test('a machine of 32 bits: the error says that there is none', (t) => {
+  const arch = Object.getOwnPropertyDescriptor(process, 'arch');
+  t.after(() => Object.defineProperty(process, 'arch', arch));
+  Object.defineProperty(process, 'arch', { ...arch, value: 'arm' });
+  assert.match(reason({}), /needs a Node of 64 bits, and this is one for arm$/);
 });
 
 test('the class needs no engine; what does, says where it was looked for', async () => {

@@ -2,16 +2,20 @@
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
-import { test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { nodeFileTrace } from '@vercel/nft';
 import webpack from 'webpack';
 import { recipesOf, write } from '../support/documents.mjs';
+import { environment, serve } from '../support/registry.mjs';
 import { execute, node } from './node.mjs';
 import { shell } from './shell.mjs';
 
-const ours = path.join(import.meta.dirname, 'node_modules', 'wasi-rs');
+const require = createRequire(import.meta.url);
+const { pack } = require('../../scripts/pack.js');
+const installed = path.join(import.meta.dirname, 'node_modules');
 const guest = fs.readFileSync(path.join(import.meta.dirname, 'build', 'demo.wasm'));
 const recipes = recipesOf('docs/deployment.md');
 const { files: program } = recipes.get('');
@@ -45,8 +49,13 @@ function project(t, title) {
 }
 
 /** @param {string} folder */
-const addOurs = (folder) =>
-  fs.cpSync(ours, path.join(folder, 'node_modules', 'wasi-rs'), { recursive: true });
+function addOurs(folder) {
+  for (const name of ['wasi-rs', '@wasi-rs']) {
+    fs.cpSync(path.join(installed, name), path.join(folder, 'node_modules', name), {
+      recursive: true,
+    });
+  }
+}
 
 for (const title of ['esbuild', 'webpack', 'Vite']) {
   test(`${title}: what it has built runs, and elsewhere with the package's folder alone`, async (t) => {
@@ -65,16 +74,32 @@ for (const title of ['esbuild', 'webpack', 'Vite']) {
   });
 }
 
-test('esbuild, without being told: the error says that the package is in a bundle', async (t) => {
-  const { folder } = project(t, 'esbuild');
-  addOurs(folder);
-  fs.writeFileSync(path.join(folder, 'main.cjs'), "require('wasi-rs')");
-  const bundle = 'esbuild main.cjs --bundle --platform=node --outfile=dist/main.cjs';
-  await shell(bundle, { cwd: folder });
-  const { output } = await node(['dist/main.cjs'], { cwd: folder, status: 1 });
-  assert.match(output, /code: 'ERR_WASI_RS_LOAD'/);
-  assert.match(output, /part of a bundle, dist.main\.cjs: .*external.*docs\/deployment\.md/s);
-});
+for (const [bundler, format, command] of [
+  ['esbuild', 'cjs', 'esbuild main.cjs --bundle --platform=node --outfile=dist/main.cjs'],
+  [
+    'esbuild',
+    'esm',
+    'esbuild main.cjs --bundle --platform=node --format=esm --outfile=dist/main.mjs',
+  ],
+  ['rolldown', 'cjs', 'rolldown main.cjs --platform node --format cjs --file dist/main.cjs'],
+  ['rolldown', 'esm', 'rolldown main.cjs --platform node --format esm --file dist/main.mjs'],
+  ['webpack', 'cjs', 'webpack --mode development --target node --entry ./main.cjs -o dist'],
+]) {
+  test(`${bundler}, without being told: the error of a bundle (${format}) says what to write`, async (t) => {
+    const { folder } = project(t, 'esbuild');
+    addOurs(folder);
+    fs.writeFileSync(path.join(folder, 'main.cjs'), "require('wasi-rs')");
+    await shell(`${command} || true`, { cwd: folder });
+    // Where nothing else is: bundled or not, an addon would be found in node_modules.
+    const elsewhere = newFolder(t);
+    fs.renameSync(path.join(folder, 'dist'), path.join(elsewhere, 'dist'));
+    const [file] = fs.readdirSync(path.join(elsewhere, 'dist'));
+    const { output } = await node([path.join('dist', file)], { cwd: elsewhere, status: 1 });
+    assert.match(output, /code: 'ERR_WASI_RS_LOAD'/);
+    assert.match(output, /wasi-rs is part of a bundle.*external.*docs\/deployment\.md/s);
+    assert.match(output, new RegExp(`${bundler}.*: .*external`, 'i'));
+  });
+}
 
 test('Next.js, as far as it is webpack and @vercel/nft: a route answers from the files found', async (t) => {
   const { folder } = project(t, 'Next.js');
@@ -102,7 +127,12 @@ test('Next.js, as far as it is webpack and @vercel/nft: a route answers from the
   const { fileList, warnings } = await nodeFileTrace([path.join(folder, '.next', 'route.js')], {
     base: folder,
   });
-  assert.deepEqual([...warnings], []);
+  // The packages of other platforms are not there.
+  const others = /^Failed to resolve dependency "@wasi-rs\//;
+  assert.deepEqual(
+    [...warnings].filter(({ message }) => !others.test(message)),
+    [],
+  );
   const elsewhere = newFolder(t);
   for (const name of [...fileList, 'app.wasm']) {
     fs.cpSync(path.join(folder, name), path.join(elsewhere, name));
@@ -113,27 +143,26 @@ test('Next.js, as far as it is webpack and @vercel/nft: a route answers from the
   assert.equal(stdout, 'hello world\nhello world\n');
 });
 
-for (const [title, env] of [
-  ['pnpm', { npm_config_offline: 'true' }],
-  ["Yarn Plug'n'Play", { YARN_ENABLE_NETWORK: 'false', YARN_ENABLE_TELEMETRY: 'false' }],
-]) {
-  test(`${title} installs the packed package, which runs`, async (t) => {
-    const { folder, commands } = project(t, title);
-    const home = newFolder(t);
-    const packed = newFolder(t);
-    // Other tests pack at the same time: each has a cache and logs of its own.
-    const own = { npm_config_cache: newFolder(t), npm_config_update_notifier: 'false' };
-    const pack = ['pack', '--ignore-scripts', '--pack-destination', packed];
-    await execute('npm', pack, { cwd: ours, env: own });
-    const [tarball] = fs.readdirSync(packed);
-    const { stdout } = await shell(
-      commands.replace('add wasi-rs', `add wasi-rs@file:${path.join(packed, tarball)}`),
-      { cwd: folder, env: { HOME: home, XDG_DATA_HOME: home, XDG_CACHE_HOME: home, ...env } },
-    );
-    assert.ok(stdout.endsWith(GREETINGS), stdout);
-    assert.equal(fs.existsSync(path.join(folder, 'node_modules')), title === 'pnpm');
+describe('from a registry', () => {
+  /** @type {Awaited<ReturnType<typeof serve>>} */ let registry;
+  before(async () => {
+    const packed = fs.mkdtempSync(path.join(os.tmpdir(), 'wasi-rs-packed-'));
+    registry = await serve(pack({ out: packed, local: true }));
+    fs.rmSync(packed, { recursive: true });
   });
-}
+  after(() => registry.close());
+
+  for (const title of ['pnpm', "Yarn Plug'n'Play"]) {
+    test(`${title} installs the packages without a word about scripts, and they run`, async (t) => {
+      const { folder, commands } = project(t, title);
+      const env = environment(registry.url, newFolder(t));
+      const { stdout, output } = await shell(commands, { cwd: folder, env });
+      assert.ok(stdout.endsWith(GREETINGS), stdout);
+      assert.doesNotMatch(output, /script|approve|ignored/i);
+      assert.equal(fs.existsSync(path.join(folder, 'node_modules')), title === 'pnpm');
+    });
+  }
+});
 
 test("Node's permission model: the flags suffice", async (t) => {
   const { folder, commands } = project(t, "Node's permission model");

@@ -1,13 +1,13 @@
 'use strict';
 
 // node __test__/packages/install.js: everything the tests in this folder need beyond what the other tests do. Installs
-// the packages, unless they are there, and wasi-rs among them as its tarball would be.
+// the packages, unless they are there, and wasi-rs and its addons among them as they are published.
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
+const { make } = require('../../scripts/pack.js');
 
-const root = path.join(__dirname, '..', '..');
 const shell = process.platform === 'win32'; // npm.cmd
 
 /** @param {string} cwd @param {string[]} args @returns {string} stdout */
@@ -34,13 +34,10 @@ function installPackages() {
 
 /** A link would not do: what lies outside of node_modules is a project's own code to jest and others. */
 function installOurs() {
-  const target = path.join(__dirname, 'node_modules', 'wasi-rs');
-  fs.rmSync(target, { recursive: true, force: true });
-  const packed = JSON.parse(npm(root, 'pack', '--dry-run', '--ignore-scripts', '--json'));
-  const [{ files }] = Object.values(packed);
-  for (const { path: file } of files) {
-    fs.cpSync(path.join(root, file), path.join(target, file));
+  for (const name of ['wasi-rs', '@wasi-rs']) {
+    fs.rmSync(path.join(__dirname, 'node_modules', name), { recursive: true, force: true });
   }
+  make({ out: path.join(__dirname, 'node_modules'), local: true });
 }
 
 /** @param {string[]} sources in this folder */

@@ -4,7 +4,7 @@
 
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
-const { classAddon, engineName } = require('../addon.js');
+const { classAddon, engineName, files } = require('../addon.js');
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -56,7 +56,7 @@ class Thread {
     this.stack = stack;
     this.objects = objects;
     this.worker = new Worker(path.join(__dirname, 'worker.js'), {
-      workerData: { addon: engineName(), isLimited: objects !== undefined },
+      workerData: { addon: engineName(), files, isLimited: objects !== undefined },
       // Otherwise Node reads process.stdout, and so makes it non-blocking. Nothing is written to these.
       stdout: true,
       stderr: true,

@@ -3,9 +3,12 @@
 // The program of a worker: it runs one guest after the other. The addon settles each run.
 
 const { parentPort, workerData } = require('node:worker_threads');
-const { engine } = require('../addon.js').once(workerData.addon);
+const { files, once } = require('../addon.js');
 const { exportsOf, importsOf, stackOfTrap, trapMessage } = require('./guest.js');
 const { moduleOf } = require('./modules.js');
+
+Object.assign(files, workerData.files);
+const { engine } = once(workerData.addon);
 
 /**
  * @typedef {import('../types.js').Job} Job
