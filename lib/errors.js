@@ -214,6 +214,21 @@ function uncompiled({ message }) {
   return engineAddon().engine.uncompiled(message);
 }
 
+/**
+ * Refuses unknown properties: a misspelt one would leave a program without a limit, or with a right that it
+ * was not to have.
+ *
+ * @param {any} value
+ * @param {string} option
+ * @param {string[]} known
+ */
+function refuseUnknown(value, option, known) {
+  const isUnknown = (/** @type {string} */ name) =>
+    !known.includes(name) && value[name] !== undefined;
+  const name = Object.keys(value).find(isUnknown);
+  if (name !== undefined) throw ofClass.unknownProperty(option, [name, value[name]], known);
+}
+
 /** An error for more programs than may run at a time. @param {string} engine @param {number} most */
 function busy(engine, most) {
   const message = `the program was not begun: as many as "options.concurrency" allows, ${most}, have begun in the engine '${engine}' and not ended`;
@@ -243,6 +258,7 @@ module.exports = {
   invalidThis,
   leave,
   needsBytes,
+  refuseUnknown,
   streamError,
   textOf,
   uncompiled,

@@ -9,7 +9,7 @@ const {
   invalidArgValue,
   invalidThis,
   outOfRange,
-  unknownProperty,
+  refuseUnknown,
 } = require('./errors.js');
 
 /**
@@ -371,10 +371,7 @@ const MAX_LINKS = 40;
 /** @param {any} options */
 function readOptions(options) {
   if (!isObject(options)) throw invalidArgType('options', 'of type object', options);
-  const isUnknown = (/** @type {string} */ name) => name !== 'limit' && options[name] !== undefined;
-  const unknown = Object.keys(options).find(isUnknown);
-  if (unknown !== undefined)
-    throw unknownProperty('options', [unknown, options[unknown]], ['limit']);
+  refuseUnknown(options, 'options', ['limit']);
   const { limit = LIMIT } = options;
   if (typeof limit !== 'number') throw invalidArgType('options.limit', 'of type number', limit);
   if (!Number.isInteger(limit)) throw outOfRange('options.limit', 'an integer', limit);
@@ -587,11 +584,7 @@ function put(object, name, value) {
  */
 function overlay(options) {
   if (!isObject(options)) throw invalidArgType('options', 'of type object', options);
-  const unknown = Object.keys(options).find((name) => name !== 'lower' && name !== 'upper');
-  if (unknown !== undefined) {
-    const value = /** @type {Record<string, unknown>} */ (options)[unknown];
-    if (value !== undefined) throw unknownProperty('options', [unknown, value], ['lower', 'upper']);
-  }
+  refuseUnknown(options, 'options', ['lower', 'upper']);
   const { lower, upper = memory() } = options;
   const path = hostPath(lower, 'options.lower');
   if (!isMemoryDirectory(upper))

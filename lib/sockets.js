@@ -3,7 +3,7 @@
 // The option `sockets`: the rules of a program's network, and sockets of this process that it is given.
 
 const { engineAddon } = require('./addon.js');
-const { invalidArgType, invalidArgValue, unknownProperty } = require('./errors.js');
+const { invalidArgType, invalidArgValue, refuseUnknown } = require('./errors.js');
 
 const PROPERTIES = ['connect', 'listen', 'protocol'];
 const PROTOCOLS = ['tcp', 'udp'];
@@ -38,10 +38,7 @@ function readSockets(sockets, readDescriptor) {
 function readRule(rule, name) {
   if (rule === null || typeof rule !== 'object' || Array.isArray(rule))
     throw invalidArgType(name, 'of type number or object', rule);
-  const unknown = Object.keys(rule).find(
-    (key) => !PROPERTIES.includes(key) && rule[key] !== undefined,
-  );
-  if (unknown !== undefined) throw unknownProperty(name, [unknown, rule[unknown]], PROPERTIES);
+  refuseUnknown(rule, name, PROPERTIES);
   const { connect, listen, protocol = 'tcp' } = rule;
   if (typeof protocol !== 'string')
     throw invalidArgType(`${name}.protocol`, 'of type string', protocol);

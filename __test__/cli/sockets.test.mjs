@@ -6,7 +6,7 @@ import net from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { after, describe, test } from 'node:test';
 import { commandLine } from '../support/cli.mjs';
-import { HANGS } from '../support/host.mjs';
+import { HANGS, freePort } from '../support/host.mjs';
 
 const { cli, refusal } = commandLine({ after });
 const guest = fileURLToPath(new URL('../support/guests/sockets.wasm', import.meta.url));
@@ -34,15 +34,6 @@ test('wasi-rs --listen starts a module with a socket', { timeout: HANGS }, async
   assert.notEqual(code, 0);
   assert.match(stderr, /must be one address and one port/);
 });
-
-/** A port of 127.0.0.1 at which nobody listens. */
-async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 describe('wasi-rs --connect', () => {
   test('lets a component connect there, and nowhere else', async (t) => {

@@ -8,7 +8,7 @@ import net from 'node:net';
 import { after, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { ComponentError, handler, load, loadSync, run } from '../../index.js';
-import { HANGS } from '../support/host.mjs';
+import { HANGS, freePort } from '../support/host.mjs';
 
 const guest = new URL('../support/guests/sockets.wasm', import.meta.url);
 const cache = false;
@@ -104,15 +104,6 @@ async function udpPeer(t) {
   await once(peer, 'listening');
   t.after(() => peer.close());
   return { peer, port: peer.address().port };
-}
-
-/** A port of 127.0.0.1 at which nobody listens. */
-async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 describe('TCP', { timeout: HANGS }, () => {

@@ -9,7 +9,7 @@ const program = runner.compile(
 );
 
 /**
- * Runs a script of Python. It has the directory /work, in memory, and nothing else.
+ * Runs a script of Python. It has the directory /app, in memory, and nothing else.
  *
  * @param {string} code
  * @returns {Promise<{ text: string, isError: boolean }>} what the model should see
@@ -19,8 +19,8 @@ export async function runPython(code) {
   const work = memory({ 'main.py': code }, { limit: LIMITS.files });
   try {
     const { exitCode, stdout, stderr } = await python.run({
-      args: ['/work/main.py'],
-      preopens: { '/work': work },
+      args: ['/app/main.py'],
+      preopens: { '/app': work },
       timeout: LIMITS.timeout,
       maxBuffer: LIMITS.maxBuffer,
       encoding: 'utf8',

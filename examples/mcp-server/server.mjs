@@ -6,7 +6,7 @@ import { runPython } from './python.mjs';
 const TOOL = {
   name: 'run_python',
   description:
-    'Runs a script of Python 3.12, with its standard library, without network. It may write files to /work.',
+    'Runs a script of Python 3.12, with its standard library, without network. It may write files to /app.',
   inputSchema: {
     type: 'object',
     properties: {
