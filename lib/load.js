@@ -5,8 +5,15 @@
 
 const path = require('node:path');
 const bundled = require('./bundled.js');
-const { PLATFORMS, binaryName, isPossible, triple, triples } = require('../platform.js');
-const { packageName, packedName } = require('../platform.js');
+const {
+  PLATFORMS,
+  binaryName,
+  isPossible,
+  packageName,
+  packedName,
+  triple,
+  triples,
+} = require('../platform.js');
 
 const root = path.dirname(__dirname);
 
